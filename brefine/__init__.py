@@ -1,0 +1,1 @@
+"""Train, watch, judge and deploy boundary refiners for speaker diarization."""

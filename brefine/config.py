@@ -1,0 +1,354 @@
+"""Recipes: TOML files, validated strictly, with every fault of a file reported at once.
+
+A recipe is complete and readable alone: `configs/phase3.toml` trains three models, `configs/mlp.toml` the same phase with
+one. There is no inheritance between files; `--set optim.lr=1e-3` overrides single keys and is validated the same way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from brefine.errors import ConfigError
+
+ModelName = Literal["transformer", "mlp", "contrastive"]
+MODEL_NAMES: tuple[ModelName, ...] = ("transformer", "mlp", "contrastive")
+
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """What every section has in common: unknown keys are refused, values are never coerced or changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class SimulationConfig(Section):
+    """Simulated conversations with exact boundaries."""
+
+    n_train: Count = 240
+    """Conversations to train on."""
+    n_validation: Count = 40
+    """Conversations that choose the checkpoint and the model; no voice of theirs is trained on."""
+    n_gate: Count = 40
+    """Conversations behind the gate; no voice of theirs occurs elsewhere."""
+    duration_s: Positive = 60.0
+    """Length of one conversation."""
+    n_speakers: tuple[Count, Count] = (2, 4)
+    """Fewest and most speakers in a conversation."""
+    voices: str = "builtin"
+    """`builtin` (synthetic voices), or a folder of utterances named `SPEAKER-….flac` or laid out `SPEAKER/….wav`."""
+    snr_db: tuple[float, float] = (10.0, 30.0)
+    """Range of the ratio of speech to background noise."""
+    noise_probability: Probability = 1.0
+    """Share of conversations with background noise."""
+    babble_probability: Probability = 0.2
+    """Share of noisy conversations whose noise is other people's speech (voices of the same split)."""
+    room_probability: Probability = 0.5
+    """Share of conversations with a room response."""
+    telephone_probability: Probability = 0.1
+    """Share of conversations limited to the telephone band."""
+    level_spread_db: Annotated[float, Field(ge=0.0)] = 6.0
+    """Standard deviation of the loudness between speakers."""
+    bridge_pause_s: tuple[float, float] = (0.2, 0.8)
+    """Range of the pause rule: shorter pauses within one speaker's speech do not end his turn; drawn per conversation."""
+
+
+class CorpusConfig(Section):
+    """Where examples and the gate's recordings come from."""
+
+    kind: Literal["simulated", "voxconverse", "folder"]
+    """`simulated` conversations, the `voxconverse` corpus, or a `folder` of one's own."""
+    root: str = "data"
+    """Folder of prepared corpora and downloads."""
+    train: str | None = None
+    """kind = "folder": the corpus folder (audio/ reference/ hypothesis/ [all.uem]) to train and validate on."""
+    gate: str | None = None
+    """kind = "folder": the corpus folder behind the gate; none of its recordings or speakers may be in `train`."""
+    validation_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
+    """Share of the training recordings kept for validation (kinds voxconverse and folder)."""
+    synthetic_per_real: Annotated[float, Field(ge=0.0)] = 0.0
+    """Simulated training boundaries added for each real one (the mission's recipe: 2)."""
+    simulation: SimulationConfig = SimulationConfig()
+
+    @model_validator(mode="after")
+    def _folders_are_named(self) -> CorpusConfig:
+        if self.kind == "folder" and (self.train is None or self.gate is None):
+            raise ValueError('kind = "folder" needs both `train` and `gate`')
+        return self
+
+
+class HypothesisConfig(Section):
+    """Whose errors the refiners learn to correct."""
+
+    source: Literal["replayed", "folder", "builtin", "diarizen", "pyannote"] = "replayed"
+    """`replayed`: measured errors of a real diarizer drawn anew; `folder`: RTTMs beside the audio; else run that diarizer."""
+    errors: str = "vbx-voxconverse"
+    """source = "replayed": a summary that ships with brefine, or the path of one made by `brefine errors`."""
+
+
+class DiarizerConfig(Section):
+    """The diarizer in front of the refiner."""
+
+    name: Literal["builtin", "diarizen", "pyannote"] = "builtin"
+    python: str | None = None
+    """Interpreter of the environment in which DiariZen is installed."""
+    model: str | None = None
+    """Hub id or local folder of the diarizer's weights."""
+
+
+class FeatureConfig(Section):
+    """Log-mel frames."""
+
+    sample_rate_hz: Literal[16000] = 16000
+    n_mels: Annotated[int, Field(ge=20, le=128)] = 80
+    hop_s: Annotated[float, Field(ge=0.005, le=0.02)] = 0.01
+    window_s: Positive = 0.025
+    """Analysis window of one frame."""
+
+
+class ExampleConfig(Section):
+    """Boundary-centred examples."""
+
+    context_s: Annotated[float, Field(ge=0.5, le=4.0)] = 2.0
+    """Seconds of audio on each side of the hypothesised boundary; also the largest shift a model can express."""
+    n_train: Count | None = None
+    """Training boundaries an epoch; none = all there are."""
+    match_window_s: Positive = 1.0
+    """A hypothesised boundary is an example when its reference partner lies within this distance."""
+    negatives_per_positive: Annotated[float, Field(ge=0.0)] = 0.1
+    """Boundaries without a reference partner that teach "there is no boundary here", for each matched one."""
+
+
+class TrainConfig(Section):
+    """One training, the same for all models unless a model says otherwise."""
+
+    epochs: Count = 50
+    batch_size: Count = 32
+    lr: Positive = 5e-4
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
+    warmup_fraction: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.05
+    """Share of all steps in which the learning rate rises linearly; afterwards it falls as a cosine."""
+    clip_norm: Positive = 1.0
+    """Largest gradient norm applied; larger gradients are scaled down to it."""
+    ema_decay: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.999
+    """Decay of the averaged weights that are validated and saved; 0 = none."""
+    label_sigma_s: Positive = 0.02
+    """Standard deviation of the Gaussian target around the true boundary."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    nonfinite: Literal["skip", "rollback", "stop"] = "rollback"
+    """What a non-finite loss or gradient leads to."""
+    max_nonfinite: Count = 10
+    """Non-finite steps after which the training fails."""
+    log_every_s: Positive = 2.0
+    """Seconds between two writings of training scalars and status."""
+    threads: Annotated[int, Field(ge=0)] = 0
+    """CPU threads of one trainer; 0 = its share of the machine."""
+
+
+class ModelConfig(Section):
+    """One model of the phase. What is left out is taken from [train]."""
+
+    epochs: Count | None = None
+    batch_size: Count | None = None
+    lr: Positive | None = None
+
+
+class RefineConfig(Section):
+    """How shifts are applied to a recording."""
+
+    min_confidence: Probability = 0.0
+    """Boundaries whose shift the model is less sure of stay where they are."""
+    max_shift_s: Positive = 1.0
+    """Largest move of one boundary."""
+    prior_scale_s: Positive | None = None
+    """Scale of the Laplace prior around the hypothesised boundary; none = fitted on the validation split."""
+
+
+class SupervisorConfig(Section):
+    """The process that starts and guards the trainers."""
+
+    max_restarts: Annotated[int, Field(ge=0)] = 2
+    """Restarts of one crashed trainer before it counts as failed."""
+    restart_backoff_s: Annotated[float, Field(ge=0.0)] = 5.0
+    """Wait before the first restart; doubled each time."""
+    stall_after_s: Positive = 120.0
+    """A running trainer whose heartbeat is older than this is called stalled."""
+
+
+class BudgetConfig(Section):
+    """Money. A machine is billed by wall time, once, however many trainings share it."""
+
+    total_usd: Annotated[float, Field(ge=0.0)] = 999.28
+    """What was left before the first phase in the ledger."""
+    price_usd_per_hour: Annotated[float, Field(ge=0.0)] = 0.0
+    """Price of the machine; 0 for one's own."""
+    priced_on: date | None = None
+    """Day on which that price was seen."""
+    cap_usd: Positive | None = None
+    """A phase that has spent this is checkpointed and stopped."""
+    ledger: str | None = None
+    """Path of the ledger; none = the user's state directory."""
+    terminate: str | None = None
+    """The command that ends the rented machine, shown when the jobs are done."""
+
+
+class GateConfig(Section):
+    """Gate 4: what must hold before the project goes on."""
+
+    mae_ms: Positive = 100.0
+    """`mae`: refined boundary MAE below this at `window_s`."""
+    window_s: Positive = 1.0
+    """Matching cap of the `mae` criterion."""
+    der_relative: Probability = 0.10
+    """`der`: relative improvement of the DER above this, with an interval above 0."""
+    der_collar_s: Annotated[float, Field(ge=0.0)] = 0.0
+    """Collar on each side of a reference boundary for `der` and `der-target`."""
+    der_target: Probability = 0.03
+    """`der-target`: DER after refinement below this."""
+    min_recordings: Count = 20
+    """Fewer recordings than this leave a criterion unknown."""
+    min_recall: Probability = 0.3
+    """Matched share of the reference boundaries below which the `mae` criterion is unknown."""
+    diarizer_trained_on: tuple[str, ...] = ()
+    """Recordings that the diarizer was trained on; the gate does not pass on them."""
+
+
+class ExecutorConfig(Section):
+    """Where the processes of a phase run."""
+
+    kind: Literal["local", "slurm"] = "local"
+
+
+class PhaseConfig(Section):
+    """A whole phase: corpus, hypotheses, examples, trainings, judgement, money."""
+
+    version: Annotated[Literal[1], Field(alias="schema")]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")] = "phase3"
+    seed: int = 0
+    runs: str = "runs"
+    """Folder in which phase directories are made."""
+    corpus: CorpusConfig
+    hypothesis: HypothesisConfig = HypothesisConfig()
+    diarizer: DiarizerConfig = DiarizerConfig()
+    features: FeatureConfig = FeatureConfig()
+    examples: ExampleConfig = ExampleConfig()
+    train: TrainConfig = TrainConfig()
+    models: dict[ModelName, ModelConfig] = Field(min_length=1)
+    """The models to train, `[models.NAME]` each."""
+    refine: RefineConfig = RefineConfig()
+    supervisor: SupervisorConfig = SupervisorConfig()
+    budget: BudgetConfig = BudgetConfig()
+    gate: GateConfig = GateConfig()
+    executor: ExecutorConfig = ExecutorConfig()
+
+    def train_of(self, model: ModelName) -> TrainConfig:
+        """The training section with the model's own values in place."""
+        return self.train.model_copy(update=self.models[model].model_dump(exclude_none=True))
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> PhaseConfig:
+    """Reads a recipe and applies `key.path=value` overrides (values in TOML syntax; bare words are strings).
+
+    Raises:
+        ConfigError: the file is missing, not TOML, or has faults; all faults are listed with key and value.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError("there is no such recipe", where=path, hint="recipes that ship are in configs/") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the recipe cannot be read: {error}", where=path) from None
+    return parse_config(text, where=str(path), overrides=overrides)
+
+
+def parse_config(text: str, *, where: str, overrides: Sequence[str] = ()) -> PhaseConfig:
+    """Parses a recipe's text; see `load_config`."""
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"this is not TOML: {error}", where=where, hint="is the file complete?") from None
+    for override in overrides:
+        _set_key(tree, override)
+    try:
+        # TOML has arrays where the schema has tuples; pydantic's JSON mode is strict about all else.
+        return PhaseConfig.model_validate_json(_to_json(tree))
+    except ValidationError as error:
+        raise ConfigError(
+            "the recipe has faults",
+            where=where,
+            problems=[f"{where}: {_fault(item)}" for item in error.errors(include_url=False)],
+        ) from None
+
+
+def format_config(config: PhaseConfig) -> str:
+    """The whole resolved recipe as TOML, loadable as it is."""
+    tree = config.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return "\n".join(_format_table(tree, ())) + "\n"
+
+
+def prepared_corpus_path(config: PhaseConfig) -> Path:
+    """The folder of the prepared corpus: one for every distinct corpus, hypotheses, features and seed."""
+    sections = config.model_dump(mode="json", include={"corpus", "hypothesis", "features", "seed"})
+    if config.hypothesis.source not in ("replayed", "folder"):
+        sections["diarizer"] = config.diarizer.model_dump(mode="json")
+    key = hashlib.sha256(json.dumps(sections, sort_keys=True).encode()).hexdigest()[:12]
+    return (Path(config.corpus.root) / "prepared" / f"{config.corpus.kind}-{key}").absolute()
+
+
+def _to_json(tree: dict[str, Any]) -> str:
+    return json.dumps(tree, default=lambda value: value.isoformat())
+
+
+def _set_key(tree: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key.strip():
+        raise ConfigError("an override must read key=value", where=f"--set {override}", expected="optim.key=value", got=override)
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise ConfigError(f"{section} is a value, not a section", where=f"--set {override}")
+    tree[last] = value
+
+
+def _fault(item: Any) -> str:
+    key = ".".join(str(part) for part in item["loc"] if part != "[key]") or "(top level)"
+    message = item["msg"][0].lower() + item["msg"][1:]
+    if item["type"] == "missing":
+        return f"{key}: {message}"
+    if item["type"] == "extra_forbidden":
+        return f"{key}: there is no such key"
+    shown = repr(item["input"])
+    return f"{key}: {message} (got {shown if len(shown) <= 60 else shown[:57] + '...'})"
+
+
+def _format_table(tree: dict[str, Any], path: tuple[str, ...]) -> list[str]:
+    lines = [f"{key} = {_format_value(value)}" for key, value in tree.items() if not isinstance(value, dict)]
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            lines += ["", f"[{'.'.join((*path, key))}]", *_format_table(value, (*path, key))]
+    return lines
+
+
+def _format_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return "[" + ", ".join(_format_value(item) for item in value) + "]"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=True)
+    return repr(value)

@@ -1,0 +1,107 @@
+"""What can go wrong, and with which exit code the command line answers.
+
+    BrefineError              1   anything a user can act on
+    ├── ConfigError           2   a recipe or an option is wrong
+    ├── FormatError           1   a file does not follow its format (RTTM, UEM, JSON, event file)
+    ├── DataError             1   a corpus is incomplete, or audio cannot be used
+    ├── RunError              4   a training failed or went non-finite
+    ├── CheckpointError       1   weights are torn, foreign or missing
+    └── ProcessError          1   a process cannot be started, is refused, or was lost
+
+`core` raises ValueError for a caller's bug; everything else that a user can meet is one of these. Only `run_main` catches
+them, once in every process.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+
+class BrefineError(Exception):
+    """A failure told in the user's words: what, where, expected, got, and what to do next.
+
+    Args:
+        what: one sentence, without a full stop.
+        where: the file (`path`, `path:line`), key or recording concerned.
+        expected: what would have been right.
+        got: what was found instead.
+        hint: the next thing to do, as a sentence or a command.
+        problems: one line each, where several faults of one file or corpus are reported together.
+    """
+
+    exit_code = 1
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: object = None,
+        expected: object = None,
+        got: object = None,
+        hint: str | None = None,
+        problems: Sequence[str] = (),
+    ) -> None:
+        self.what = what
+        self.where = None if where is None else str(where)
+        self.expected = None if expected is None else str(expected)
+        self.got = None if got is None else str(got)
+        self.hint = hint
+        self.problems = tuple(problems)
+        super().__init__(self._message())
+
+    def _message(self) -> str:
+        head = self.what if self.where is None else f"{self.where}: {self.what}"
+        sought = [f"expected {self.expected}"] if self.expected is not None else []
+        found = [f"got {self.got}"] if self.got is not None else []
+        if sought or found:
+            head = f"{head} ({', '.join(sought + found)})"
+        lines = [head, *(f"  {problem}" for problem in self.problems)]
+        if self.hint is not None:
+            lines.append(f"  → {self.hint}")
+        return "\n".join(lines)
+
+
+class ConfigError(BrefineError):
+    """A recipe or an option is wrong."""
+
+    exit_code = 2
+
+
+class FormatError(BrefineError):
+    """A file does not follow its format."""
+
+
+class DataError(BrefineError):
+    """A corpus is incomplete, or audio cannot be used."""
+
+
+class RunError(BrefineError):
+    """A training failed or went non-finite."""
+
+    exit_code = 4
+
+
+class CheckpointError(BrefineError):
+    """Weights are torn, foreign or missing."""
+
+
+class ProcessError(BrefineError):
+    """A process cannot be started, is refused, or was lost."""
+
+
+def run_main(main: Callable[[], int | None]) -> NoReturn:
+    """Ends the process with the exit code of `main`, telling a `BrefineError` in its own words instead of a traceback."""
+    try:
+        code = main() or 0
+    except BrefineError as error:
+        print(f"brefine: {error}", file=sys.stderr)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        code = 130
+    except BrokenPipeError:  # `brefine … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
+    sys.exit(code)

@@ -1,0 +1,177 @@
+"""What a phase looks like at one moment: the only thing that screens, `--json` and plain lines ever render.
+
+A snapshot is immutable and complete. `run.store` makes one per tick from files; nothing here reads a file or a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brefine.phasedir import (
+    Alert,
+    EvaluationReport,
+    GateRecord,
+    IntegrationReport,
+    Progress,
+    RunStatus,
+    SelectionRecord,
+    Stage,
+)
+
+
+class PhaseState(StrEnum):
+    """Where a phase stands on its road, derived from its files."""
+
+    PREPARING = "preparing"
+    TRAINING = "training"
+    EVALUATING = "evaluating"
+    TO_SELECT = "to select"
+    TO_INTEGRATE = "to integrate"
+    INTEGRATING = "integrating"
+    TO_DECIDE = "to decide"
+    DECIDED = "decided"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class ShownState(StrEnum):
+    """What the person is told about one run: the trainer's own word, corrected by what the reader sees."""
+
+    PENDING = "pending"
+    STARTING = "starting"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    FINISHED = "finished"
+    FAILED = "failed"
+    NONFINITE = "nonfinite"
+    STALLED = "stalled"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curve:
+    """One scalar of one run, in order of step. Not-a-number and infinity are kept, so that they can be shown.
+
+    Attributes:
+        steps: shape (n,), optimiser steps, rising.
+        values: shape (n,).
+        unix_s: shape (n,), when each value was written.
+    """
+
+    tag: str
+    steps: NDArray[np.int64]
+    values: NDArray[np.float64]
+    unix_s: NDArray[np.float64]
+
+    @property
+    def last(self) -> float | None:
+        """The newest value, finite or not."""
+        return float(self.values[-1]) if len(self.values) else None
+
+    @property
+    def nonfinite_steps(self) -> NDArray[np.int64]:
+        return self.steps[~np.isfinite(self.values)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunView:
+    """One training."""
+
+    name: str
+    state: ShownState
+    status: RunStatus | None
+    """None before the trainer's first word, and for foreign folders of event files."""
+    curves: Mapping[str, Curve]
+    """Tag → curve."""
+    log_tail: tuple[str, ...]
+    """Last lines of train.log, without control characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class GpuView:
+    """One GPU. None where the driver does not tell (MIG reports no utilisation)."""
+
+    index: int
+    name: str
+    utilisation: float | None
+    """0–1."""
+    memory_used_bytes: int | None
+    memory_total_bytes: int | None
+    power_w: float | None
+    temperature_c: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class HostView:
+    """CPU, memory and disk of the machine that is watched from."""
+
+    cpu_utilisation: float
+    """0–1 over all cores."""
+    n_cores: int
+    memory_used_bytes: int
+    memory_total_bytes: int
+    disk_free_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetView:
+    """Money: what the machine costs, what this phase has spent, and where that leads."""
+
+    price_usd_per_hour: float
+    priced_on: str | None
+    spent_usd: float
+    """By this phase so far: wall time of the machine × price."""
+    remaining_usd: float
+    """Left of the total, over all phases in the ledger."""
+    projected_usd: float | None
+    """This phase's spending at its ETA; None while there is no ETA."""
+    cap_usd: float | None
+    total_usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorView:
+    alive: bool
+    pid: int | None
+    heartbeat_unix_s: float | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PhaseSnapshot:
+    """Everything that is known of one phase at `unix_s`."""
+
+    unix_s: float
+    path: Path
+    name: str
+    title: str
+    """`VoxConverse dev→test`, `simulated conversations`."""
+    simulated: bool
+    state: PhaseState
+    started_unix_s: float | None
+    eta_s: float | None
+    """Until the trainings end."""
+    supervisor: SupervisorView
+    runs: tuple[RunView, ...]
+    progress: Mapping[Stage, Progress]
+    alerts: tuple[Alert, ...]
+    """Oldest first."""
+    gpus: tuple[GpuView, ...]
+    gpu_note: str | None
+    """Why there are no GPU figures: `no GPU: no NVIDIA driver`."""
+    host: HostView
+    budget: BudgetView
+    gate_mae_ms: float
+    """The gate's target, drawn in the chart."""
+    evaluations: Mapping[str, EvaluationReport]
+    """Model → its report on the validation split."""
+    selection: SelectionRecord | None
+    integration: IntegrationReport | None
+    gate: GateRecord | None

@@ -1,0 +1,19 @@
+"""What all tests share: where the real data lies, when it is there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+_REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of public recordings and labels; tests that need it are skipped where it is absent."""
+    folder = Path(os.environ.get("BREFINE_SHARED_DATA", _REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no shared data at {folder}; set BREFINE_SHARED_DATA to a folder that has it")
+    return folder
