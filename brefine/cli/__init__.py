@@ -1,0 +1,85 @@
+"""The command line: parse, call, render, exit code.
+
+Commands are loaded when they are called, so that `brefine --help` costs no more than typer itself.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module, metadata
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+COMMANDS = {
+    "launch-phase3": "Prepare, train three models, watch, evaluate, select, integrate, decide.",
+    "watch": "Attach to a phase, or to any folder of TensorBoard event files.",
+    "gate4": "The decision gate: evidence, thresholds, answers, verdict.",
+    "prepare": "Get a corpus ready.",
+    "headroom": "What could refinement win at most on this pair?",
+    "score": "DER, JER and boundary errors.",
+    "overfit": "The phase-2 check: overfit one small batch.",
+    "train": "One training in the foreground.",
+    "evaluate": "Boundary figures and speed of checkpoints.",
+    "select": "Choose the model that goes on.",
+    "integrate": "Run the chosen model behind the diarizer and measure the DER.",
+    "refine": "Refine the turns of any RTTM.",
+    "diarize": "Diarizer and refiner in one go.",
+    "runs": "List the phases.",
+    "stop": "Checkpoint and stop a phase.",
+    "resume": "Go on with a stopped or crashed phase.",
+    "budget": "What was spent, on what.",
+    "models": "The architectures and their parameter counts.",
+    "doctor": "Check this environment.",
+}
+"""Command → what it does. `name` lives in the module `brefine.cli.name`, in the function of that name, with - as _."""
+
+
+class _LazyGroup(TyperGroup):
+    """Imports a command's module when that command is called."""
+
+    def __init__(self, **attrs: Any) -> None:
+        super().__init__(**attrs)
+        self.commands.update(dict.fromkeys(COMMANDS))  # only the names, for "Did you mean"
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        name = cmd_name.replace("-", "_")
+        function = getattr(import_module(f"brefine.cli.{name}"), name)
+        single = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
+        single.command(cmd_name)(function)
+        return typer.main.get_command(single)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+app = typer.Typer(
+    cls=_LazyGroup,
+    name="brefine",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"brefine {metadata.version('brefine')}")
+        raise typer.Exit
+
+
+@app.callback()
+def brefine(
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Example: brefine launch-phase3 --config configs/demo.toml
+
+    Train, watch, judge and deploy boundary refiners for speaker diarization.
+    """

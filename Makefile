@@ -1,0 +1,46 @@
+# make demo    the whole road, from nothing to a gate verdict, in minutes on two CPU cores
+# make test    the tests
+# make check   style, types, layers and tests: what CI runs
+# make wheel   dist/*.whl
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
+
+.PHONY: demo test check lint wheel clean
+
+demo: $(VENV)/.installed
+	$(BIN)/brefine launch-phase3 --config configs/demo.toml
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest
+
+check: lint test
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check brefine tests
+	$(BIN)/ruff check brefine tests
+	$(BIN)/mypy
+
+wheel: $(VENV)/.installed-dev
+	$(BIN)/python -m build --wheel
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "brefine needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "brefine needs Python 3.11 or newer, $(PYTHON) is older: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing brefine into $(VENV) (about 3 minutes and 6 GB the first time; PyTorch is most of it)"
+	$(INSTALL) -e '.[voices]'
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing brefine and its development tools into $(VENV) (about 3 minutes and 6 GB the first time)"
+	$(INSTALL) -e '.[voices,dev]'
+	@touch $@ $(VENV)/.installed

@@ -1,0 +1,16 @@
+"""`brefine models`."""
+
+from __future__ import annotations
+
+import typer
+
+from brefine.cli.options import Json
+from brefine.run.stages import run_worker
+
+
+def models(json: Json = False) -> None:
+    """Example: brefine models --json
+
+    The architectures with their parameter counts.
+    """
+    raise typer.Exit(run_worker("brefine.models", *(["--json"] if json else [])))

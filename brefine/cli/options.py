@@ -1,0 +1,22 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Phase = Annotated[
+    str | None, typer.Argument(metavar="[PHASE]", help="Phase directory, or its name under runs/; the newest if left out.")
+]
+PhaseOption = Annotated[
+    str | None, typer.Option("--phase", metavar="PHASE", help="Phase directory, or its name under runs/; the newest if left out.")
+]
+Runs = Annotated[Path, typer.Option("--runs", metavar="DIR", envvar="BREFINE_RUNS", help="Folder of the phase directories.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one key of the recipe (repeatable).")]
+Config = Annotated[Path, typer.Option("--config", metavar="FILE", help="The recipe.")]
+NoInput = Annotated[bool, typer.Option("--no-input", help="Ask nothing.")]
+
+RUNS = Path("runs")

@@ -1,0 +1,39 @@
+"""`brefine refine`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from brefine.cli.options import Json
+from brefine.run.stages import run_worker
+
+
+def refine(
+    audio: Annotated[Path, typer.Argument(metavar="AUDIO", help="Audio file, or a folder of them.")],
+    rttm: Annotated[
+        Path, typer.Argument(metavar="RTTM", help="The diarizer's turns; a folder with the same stems for a folder.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="PATH", help="RTTM file or folder to write.")],
+    weights: Annotated[Path | None, typer.Option(metavar="FILE", help="Weights; those that ship if left out.")] = None,
+    min_confidence: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Leave less certain boundaries alone.")] = None,
+    max_shift_s: Annotated[float | None, typer.Option(min=0.0, help="Largest move, in seconds.")] = None,
+    report: Annotated[Path | None, typer.Option(metavar="FILE", help="CSV with one row a boundary.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    json: Json = False,
+) -> None:
+    """Example: brefine refine talk.wav talk.rttm -o refined.rttm
+
+    Moves each turn's onset and offset to where the speech really starts or stops. No turn is added, dropped or renamed.
+    """
+    options = {
+        "--weights": weights,
+        "--min-confidence": min_confidence,
+        "--max-shift-s": max_shift_s,
+        "--report": report,
+        "--device": device,
+    }
+    given = [str(part) for name, value in options.items() if value is not None for part in (name, value)]
+    raise typer.Exit(run_worker("brefine.evaluate", "refine", audio, rttm, "-o", out, *given, *(["--json"] if json else [])))
