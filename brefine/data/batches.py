@@ -1,0 +1,208 @@
+"""What a model sees: windows around hypothesised boundaries, gathered on the device.
+
+This module owns the model's input, for training and for refinement alike. The channels of a frame are, in order: the log-mel
+bands normalised over the recording; the hypothesis's activity of the boundary's own speaker and of all others; the evidence
+that the own speaker is heard; and the side (+1 onset, −1 offset).
+
+Shapes: B examples, T frames of a window, F channels, M mel bands, N frames of all recordings, R rows of (speaker, frame).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from brefine.config import FeatureConfig
+from brefine.core.boundaries import Boundary, Side
+from brefine.core.turns import Diarization
+from brefine.data.evidence import activity, edge_frame, speaker_evidence
+from brefine.data.features import normalised
+
+_N_TRACKS = 3
+"""Own activity, others' activity, evidence of the own speaker."""
+
+
+def n_channels_of(features: FeatureConfig) -> int:
+    """F, the channels of one frame of a model's input."""
+    return features.n_mels + _N_TRACKS + 1
+
+
+def inputs_for(
+    log_mel_NM: NDArray[np.floating],
+    diarization: Diarization,
+    boundaries: Sequence[Boundary],
+    *,
+    context_s: float,
+    hop_s: float,
+    device: torch.device | str = "cpu",
+) -> Tensor:
+    """The model's input for boundaries of one recording.
+
+    Args:
+        log_mel_NM: the recording's frames as `features.log_mel` makes them, not normalised.
+        diarization: the hypothesis that the boundaries are of.
+        context_s: seconds on each side of a boundary.
+
+    Returns:
+        features_BTF, float32. The window's middle is the frame edge nearest to the boundary; `centres_s` says where that is.
+    """
+    n_frames = 2 * round(context_s / hop_s)
+    tables = Tables.build([(log_mel_NM, diarization)], hop_s, n_frames, device=device)
+    places = Places.of(
+        np.zeros(len(boundaries), np.int64),
+        np.array([diarization.speakers.index(boundary.speaker) for boundary in boundaries], np.int64),
+        np.array([boundary.side is Side.ONSET for boundary in boundaries], np.bool_),
+        np.array([boundary.time_s for boundary in boundaries], np.float64),
+        tables,
+    )
+    return tables.windows(places, slice(None))
+
+
+def centres_s(times_s: NDArray[np.float64], hop_s: float) -> NDArray[np.float64]:
+    """The middles of the windows around `times_s`: a model's shift counts from there, up to half a hop from the boundary."""
+    return np.asarray(edge_frame(times_s, hop_s) * hop_s, np.float64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tables:
+    """All frames of some recordings, resident on the device, with a window's length of padding around each.
+
+    Attributes:
+        log_mel_NM: normalised frames.
+        tracks_RC: own activity, others' activity and evidence for every (speaker, frame).
+        frame_start: recording → its first row of `log_mel_NM`.
+        track_start: recording → its first row of `tracks_RC`; speaker s of a recording starts s·`stride` rows later.
+        stride: recording → its frames and padding.
+    """
+
+    log_mel_NM: Tensor
+    tracks_RC: Tensor
+    frame_start: NDArray[np.int64]
+    track_start: NDArray[np.int64]
+    stride: NDArray[np.int64]
+    hop_s: float
+    n_frames: int
+
+    @classmethod
+    def build(
+        cls,
+        recordings: Iterable[tuple[NDArray[np.floating], Diarization]],
+        hop_s: float,
+        n_frames: int,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> Tables:
+        """Normalises, lines up and moves to the device what belongs to the recordings.
+
+        Args:
+            recordings: log-mel frames as in the store, and the hypothesis, of each.
+            n_frames: T, frames of a window.
+        """
+        frames: list[Tensor] = []
+        tracks: list[Tensor] = []
+        strides, n_speakers = [], []
+        for log_mel_NM, hypothesis in recordings:
+            active_SN = activity(hypothesis, len(log_mel_NM), hop_s)
+            others_SN = active_SN.sum(axis=0) - active_SN > 0
+            evidence_SN = speaker_evidence(log_mel_NM, active_SN, hop_s)
+            frames.append(torch.from_numpy(_padded(normalised(log_mel_NM), n_frames)).to(dtype))
+            for own_N, others_N, evidence_N in zip(active_SN, others_SN, evidence_SN, strict=True):
+                rows_NC = np.stack([own_N, others_N, evidence_N], axis=1).astype(np.float32)
+                tracks.append(torch.from_numpy(_padded(rows_NC, n_frames)).to(dtype))
+            strides.append(len(frames[-1]))
+            n_speakers.append(len(active_SN))
+        stride = np.array(strides, np.int64)
+        rows = stride * np.array(n_speakers, np.int64)
+        return cls(
+            torch.cat(frames).to(device),
+            (torch.cat(tracks) if tracks else torch.zeros(0, _N_TRACKS, dtype=dtype)).to(device),
+            np.cumsum(stride) - stride + n_frames,
+            np.cumsum(rows) - rows + n_frames,
+            stride,
+            hop_s,
+            n_frames,
+        )
+
+    def windows(self, places: Places, chosen: Tensor | slice) -> Tensor:
+        """features_BTF of the chosen places, in the tables' dtype."""
+        start_B, track_B, onset_B = places.start[chosen], places.track[chosen], places.onset[chosen]
+        mel_BTM = _spans(self.log_mel_NM, start_B, self.n_frames)
+        tracks_BTC = _spans(self.tracks_RC, track_B, self.n_frames)
+        side_BT1 = (onset_B.to(mel_BTM.dtype) * 2.0 - 1.0)[:, None, None].expand(-1, self.n_frames, 1)
+        features_BTF = torch.cat([mel_BTM, tracks_BTC, side_BT1], dim=2)
+        _redraw_own_activity(features_BTF, mel_BTM.shape[2], onset_B, places.moved[chosen])
+        return features_BTF
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Places:
+    """Where windows lie in some tables; tensors of shape (B,) on their device.
+
+    Attributes:
+        start: first row of `Tables.log_mel_NM`.
+        track: first row of `Tables.tracks_RC`.
+        onset: side of the boundary.
+        moved: frames by which the boundary was moved later from where the hypothesis has it (negative: earlier).
+    """
+
+    start: Tensor
+    track: Tensor
+    onset: Tensor
+    moved: Tensor
+
+    @classmethod
+    def of(
+        cls,
+        recording: NDArray[np.int64],
+        speaker: NDArray[np.int64],
+        onset: NDArray[np.bool_],
+        time_s: NDArray[np.float64],
+        tables: Tables,
+        *,
+        hypothesis_s: NDArray[np.float64] | None = None,
+    ) -> Places:
+        """Windows around `time_s`; where `hypothesis_s` is given, the own activity is redrawn to end there instead."""
+        edge = edge_frame(time_s, tables.hop_s)
+        moved = np.zeros_like(edge) if hypothesis_s is None else edge - edge_frame(hypothesis_s, tables.hop_s)
+        first = edge - tables.n_frames // 2
+        device = tables.log_mel_NM.device
+        return cls(
+            torch.from_numpy(tables.frame_start[recording] + first).to(device),
+            torch.from_numpy(tables.track_start[recording] + speaker * tables.stride[recording] + first).to(device),
+            torch.from_numpy(onset).to(device),
+            torch.from_numpy(moved).to(device),
+        )
+
+
+def _padded(rows_NC: NDArray[np.float32], n_frames: int) -> NDArray[np.float32]:
+    return np.pad(rows_NC, ((n_frames, n_frames), (0, 0)))
+
+
+def _spans(table_NC: Tensor, start_B: Tensor, n_frames: int) -> Tensor:
+    """Rows `start … start + n_frames` of a table for each start, shape (B, n_frames, C), each copied in one piece."""
+    n_rows, n_columns = table_NC.shape
+    overlapping = table_NC.as_strided((n_rows - n_frames + 1, n_frames * n_columns), (n_columns, 1))
+    return overlapping[start_B].reshape(-1, n_frames, n_columns)
+
+
+def _redraw_own_activity(features_BTF: Tensor, channel: int, onset_B: Tensor, moved_B: Tensor) -> None:
+    """Makes the own activity end at the window's middle where the boundary was moved there.
+
+    Between the old and the new place of an onset the speaker is active if the onset was moved earlier, and silent if it was
+    moved later; of an offset the other way round.
+    """
+    n_frames = features_BTF.shape[1]
+    place_T = torch.arange(n_frames, device=features_BTF.device) - n_frames // 2
+    # the middle is the new place (0), the old one lies `moved` frames before it
+    between_BT = (place_T >= torch.minimum(-moved_B, torch.zeros_like(moved_B))[:, None]) & (
+        place_T < torch.maximum(-moved_B, torch.zeros_like(moved_B))[:, None]
+    )
+    active_B1 = (onset_B == (moved_B < 0)).to(features_BTF.dtype)[:, None]
+    own_BT = features_BTF[:, :, channel]
+    features_BTF[:, :, channel] = torch.where(between_BT, active_B1, own_BT)

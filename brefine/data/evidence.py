@@ -1,0 +1,88 @@
+"""What a hypothesis says about every frame: who speaks, and how much each frame sounds like that speaker.
+
+Shapes: S speakers (in the order of `Diarization.speakers`), N frames, F mel bands, C cepstra.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from brefine.core.turns import Diarization
+
+N_CEPSTRA = 24
+_MARGIN_S = 0.1
+"""Solo speech this close to a hypothesised boundary is left out: there the hypothesis may be wrong."""
+_MIN_FRAMES = 50
+"""With less solo speech than this a speaker's Gaussian would describe a word, not a voice."""
+_SMOOTHING_FRAMES = 5
+_RANGE = 10.0
+"""Log-likelihood ratios are scaled to, and cut off at, ±1 here; beyond it they only say `certain` again."""
+
+
+def edge_frame(time_s: NDArray[np.float64] | float, hop_s: float) -> NDArray[np.int64]:
+    """The first frame whose middle lies at or after `time_s`: where a turn that starts there becomes active."""
+    return np.ceil(np.asarray(time_s) / hop_s - 0.5 - 1e-9).astype(np.int64)
+
+
+def activity(diarization: Diarization, n_frames: int, hop_s: float) -> NDArray[np.bool_]:
+    """Whether each speaker speaks in the middle of each frame; shape (S, N)."""
+    speakers = {speaker: row for row, speaker in enumerate(diarization.speakers)}
+    active_SN = np.zeros((len(speakers), n_frames), np.bool_)
+    for turn in diarization.turns:
+        active_SN[speakers[turn.speaker], edge_frame(turn.onset_s, hop_s) : edge_frame(turn.offset_s, hop_s)] = True
+    return active_SN
+
+
+def speaker_evidence(log_mel_NF: NDArray[np.floating], active_SN: NDArray[np.bool_], hop_s: float) -> NDArray[np.float32]:
+    """Log-likelihood ratio of each speaker against everything else that is heard; shape (S, N), scaled to ±1.
+
+    One diagonal Gaussian over cepstra is fitted on each speaker's solo speech and one on the frames where nobody speaks, all
+    as the hypothesis has it. A speaker is weighed against the equal mixture of the others and of silence. Speakers without
+    enough solo speech get zeros: no evidence rather than wrong evidence.
+    """
+    cepstra_NC = _cepstra(log_mel_NF)
+    count_N = active_SN.sum(axis=0)
+    margin = round(_MARGIN_S / hop_s)
+    likelihoods = {}
+    for row, active_N in enumerate(active_SN):
+        fitted = _log_likelihood(cepstra_NC, _inner(active_N & (count_N == 1), margin))
+        if fitted is not None:
+            likelihoods[row] = fitted
+    silence = _log_likelihood(cepstra_NC, _inner(count_N == 0, margin))
+    evidence_SN = np.zeros(active_SN.shape, np.float32)
+    for row, own_N in likelihoods.items():
+        rest = [other for index, other in likelihoods.items() if index != row] + ([] if silence is None else [silence])
+        if rest:
+            ratio_N = own_N - (np.logaddexp.reduce(rest, axis=0) - np.log(len(rest)))
+            kernel = np.full(_SMOOTHING_FRAMES, 1.0 / _SMOOTHING_FRAMES, np.float32)
+            evidence_SN[row] = np.clip(np.convolve(ratio_N, kernel, mode="same") / _RANGE, -1.0, 1.0)
+    return evidence_SN
+
+
+def _cepstra(log_mel_NF: NDArray[np.floating]) -> NDArray[np.float32]:
+    """The second to the 25th cosine coefficient of each frame, minus their mean over the recording: shape (N, C).
+
+    The first is loudness, which tells distance from the microphone rather than a voice.
+    """
+    cepstra_NC = scipy.fft.dct(np.asarray(log_mel_NF, np.float32), norm="ortho")[:, 1 : N_CEPSTRA + 1]
+    return np.asarray(cepstra_NC - cepstra_NC.mean(axis=0), np.float32)
+
+
+def _inner(mask_N: NDArray[np.bool_], margin: int) -> NDArray[np.bool_]:
+    """The frames of a mask that are at least `margin` frames away from its ends; the mask itself where too few remain."""
+    edges = np.flatnonzero(np.diff(mask_N.astype(np.int8)))
+    inner_N = mask_N.copy()
+    for edge in edges:
+        inner_N[max(0, edge + 1 - margin) : edge + 1 + margin] = False
+    return inner_N if inner_N.sum() >= _MIN_FRAMES else mask_N
+
+
+def _log_likelihood(cepstra_NC: NDArray[np.float32], mask_N: NDArray[np.bool_]) -> NDArray[np.float32] | None:
+    """Log-density of every frame under the Gaussian of the masked frames; None where these are too few."""
+    if mask_N.sum() < _MIN_FRAMES:
+        return None
+    inside = cepstra_NC[mask_N]
+    mean_C, variance_C = inside.mean(axis=0), inside.var(axis=0) + 1e-2
+    return np.asarray(-0.5 * (((cepstra_NC - mean_C) ** 2 / variance_C).sum(axis=1) + np.log(variance_C).sum()), np.float32)

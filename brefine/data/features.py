@@ -1,0 +1,224 @@
+"""Log-mel frames of a corpus, computed once and memory-mapped afterwards.
+
+Frame `f` covers `[f·hop, (f + 1)·hop)` seconds; its analysis window is centred on the middle of that span, so that no
+frame looks further to one side than to the other. `log_mel` is the one owner of the analysis.
+
+A store is two files: `log_mel-<key>.f16`, all recordings' frames one after the other as little-endian float16, and
+`log_mel.json`, the index that names it. The key is a digest of every audio file's content and of the analysis parameters.
+The index is written last, atomically: a writer that is killed leaves the old store or none, never a torn one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import uuid
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from brefine.config import FeatureConfig
+from brefine.errors import DataError
+from brefine.io.atomic import read_json, write_json_atomic
+from brefine.io.audio import probe_audio, read_audio
+
+_INDEX = "log_mel.json"
+_FLOOR = 1e-8
+"""Power below which a band counts as silent (full scale = 1); keeps the logarithm within float16's finer range."""
+_BLOCK_FRAMES = 4096
+
+
+def log_mel(samples: NDArray[np.float32], config: FeatureConfig) -> NDArray[np.float32]:
+    """Natural log of the mel band powers.
+
+    Args:
+        samples: mono audio at `config.sample_rate_hz`, shape (n_samples,), full scale 1.
+
+    Returns:
+        Shape (n_frames_of(n_samples), n_mels).
+    """
+    hop, window = round(config.hop_s * config.sample_rate_hz), round(config.window_s * config.sample_rate_hz)
+    n_frames = n_frames_of(len(samples), config)
+    n_fft = 1 << (window - 1).bit_length()
+    taper = np.hanning(window + 1)[:-1].astype(np.float32)
+    filters = _mel_filters(config.n_mels, n_fft, config.sample_rate_hz)
+    before = (window - hop) // 2
+    padded = np.zeros(before + n_frames * hop + window, np.float32)
+    padded[before : before + len(samples)] = samples[: len(padded) - before]
+    spans = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop][:n_frames]
+    frames = np.empty((n_frames, config.n_mels), np.float32)
+    for start in range(0, n_frames, _BLOCK_FRAMES):  # an hour of spectra at once would fill the memory
+        spectrum = scipy.fft.rfft(spans[start : start + _BLOCK_FRAMES] * taper, n_fft)
+        power = spectrum.real**2 + spectrum.imag**2
+        frames[start : start + _BLOCK_FRAMES] = np.log(power @ filters + _FLOOR)
+    return frames
+
+
+def n_frames_of(n_samples: int, config: FeatureConfig) -> int:
+    """How many whole hops fit into the audio; at least one."""
+    return max(1, n_samples // round(config.hop_s * config.sample_rate_hz))
+
+
+def normalised(log_mel_NF: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Zero mean and unit variance in each band over the whole recording, which removes level and channel."""
+    frames = np.asarray(log_mel_NF, np.float32)
+    frames = frames - frames.mean(axis=0)
+    return np.asarray(frames / (frames.std(axis=0) + 1e-3), np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FeatureStore:
+    """The frames of a corpus; `store[name]` is one recording's, shape (n_frames, n_mels), float16, not normalised."""
+
+    config: FeatureConfig
+    spans: Mapping[str, tuple[int, int]]
+    """Recording → first frame and one past the last."""
+    frames_NF: NDArray[np.float16]
+
+    def __getitem__(self, recording: str) -> NDArray[np.float16]:
+        start, end = self.spans[recording]
+        return self.frames_NF[start:end]
+
+
+def build_store(
+    folder: Path,
+    audio: Mapping[str, Path],
+    config: FeatureConfig,
+    *,
+    n_processes: int = 1,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Makes the store in `folder`, unless the one that is there has the same content and parameters.
+
+    Args:
+        audio: recording → its audio file.
+        on_progress: called with recordings done and recordings in all.
+
+    Raises:
+        DataError: an audio file cannot be read.
+    """
+    key = _key(audio, config)
+    data = folder / f"log_mel-{key}.f16"
+    if (folder / _INDEX).exists() and data.exists() and read_json(folder / _INDEX).get("key") == key:
+        on_progress(len(audio), len(audio))
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    spans, n_frames = {}, 0
+    for name, path in audio.items():
+        info = probe_audio(path)
+        n_samples = info.n_samples * config.sample_rate_hz // info.sample_rate_hz
+        spans[name] = (n_frames, n_frames + n_frames_of(n_samples, config))
+        n_frames = spans[name][1]
+    temporary = folder / f".{data.name}.{uuid.uuid4().hex}.tmp"
+    try:
+        np.memmap(temporary, np.float16, "w+", shape=(n_frames, config.n_mels)).flush()
+        _fill(temporary, audio, spans, config, n_processes, on_progress)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(data)
+    finally:
+        temporary.unlink(missing_ok=True)
+    index = {"schema": 1, "key": key, "data": data.name, "features": config.model_dump(mode="json"), "spans": spans}
+    write_json_atomic(folder / _INDEX, index)
+    for stale in [*folder.glob("log_mel-*.f16"), *folder.glob(".log_mel-*.tmp")]:
+        if stale != data:
+            stale.unlink(missing_ok=True)
+
+
+def open_store(folder: Path, config: FeatureConfig) -> FeatureStore:
+    """Maps the store of `folder`.
+
+    Raises:
+        DataError: there is none, it was made with other parameters, or its data file is short.
+    """
+    hint = "run `brefine prepare` again: it makes the feature store"
+    try:
+        index = read_json(folder / _INDEX)
+        found = FeatureConfig.model_validate(index["features"])
+        spans = {name: (int(start), int(end)) for name, (start, end) in index["spans"].items()}
+        data = folder / index["data"]
+    except (FileNotFoundError, KeyError, ValueError, TypeError) as error:
+        raise DataError("there is no feature store", where=folder, got=error, hint=hint) from None
+    if found != config:
+        raise DataError("the feature store was made with other parameters", where=folder, expected=config, got=found, hint=hint)
+    n_frames = max((end for _, end in spans.values()), default=0)
+    expected_bytes, found_bytes = n_frames * config.n_mels * 2, data.stat().st_size if data.exists() else 0
+    if found_bytes != expected_bytes or n_frames == 0:
+        raise DataError(
+            "the feature store is torn", where=data, expected=f"{expected_bytes} bytes", got=f"{found_bytes} bytes", hint=hint
+        )
+    return FeatureStore(config, spans, np.memmap(data, np.float16, "r", shape=(n_frames, config.n_mels)))
+
+
+def _key(audio: Mapping[str, Path], config: FeatureConfig) -> str:
+    digest = hashlib.sha256(json.dumps([config.model_dump(mode="json"), _FLOOR], sort_keys=True).encode())
+    for name, path in audio.items():
+        digest.update(name.encode())
+        try:
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        except OSError as error:
+            raise DataError(f"the audio of {name} cannot be read: {error.strerror}", where=path) from None
+    return digest.hexdigest()[:16]
+
+
+def _fill(
+    data: Path,
+    audio: Mapping[str, Path],
+    spans: Mapping[str, tuple[int, int]],
+    config: FeatureConfig,
+    n_processes: int,
+    on_progress: Callable[[int, int], None],
+) -> None:
+    n_frames = max(end for _, end in spans.values())
+    tasks = [(data, path, spans[name], n_frames, config.model_dump()) for name, path in audio.items()]
+    if n_processes <= 1:
+        for done, task in enumerate(tasks, start=1):
+            _write_recording(*task)
+            on_progress(done, len(tasks))
+        return
+    # spawned, not forked: the caller may hold threads (torch, a progress writer) that a fork would break
+    with ProcessPoolExecutor(n_processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+        pending = [pool.submit(_write_recording, *task) for task in tasks]
+        for done, future in enumerate(as_completed(pending), start=1):
+            future.result()
+            on_progress(done, len(tasks))
+
+
+def _write_recording(data: Path, audio: Path, span: tuple[int, int], n_frames: int, config: dict[str, object]) -> None:
+    features = FeatureConfig.model_validate(config)
+    start, end = span
+    samples = read_audio(audio, sample_rate_hz=features.sample_rate_hz)
+    # resampling may round the length by a sample: the span that was reserved decides
+    wanted = (end - start) * round(features.hop_s * features.sample_rate_hz)
+    frames = log_mel(np.pad(samples, (0, max(0, wanted - len(samples)))), features)[: end - start]
+    store = np.memmap(data, np.float16, "r+", shape=(n_frames, features.n_mels))
+    store[start:end] = frames
+    store.flush()
+
+
+@lru_cache(maxsize=4)
+def _mel_filters(n_mels: int, n_fft: int, sample_rate_hz: int) -> NDArray[np.float32]:
+    """Triangles equally wide on O'Shaughnessy's mel scale, 2595·log10(1 + f/700), from 20 Hz to Nyquist.
+
+    Shape (n_fft/2 + 1, n_mels). Triangles narrower than a bin are widened to it, lest low bands stay empty.
+    """
+
+    bins = _mel(np.linspace(0.0, sample_rate_hz / 2.0, n_fft // 2 + 1))
+    lowest, highest = _mel(np.array([20.0, sample_rate_hz / 2.0]))
+    edges = np.linspace(float(lowest), float(highest), n_mels + 2)
+    centres = edges[1:-1]
+    widths = np.maximum(edges[1] - edges[0], np.interp(centres, bins, np.gradient(bins)))
+    return np.asarray(np.maximum(0.0, 1.0 - np.abs(bins[:, None] - centres) / widths), np.float32)
+
+
+def _mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(2595.0 * np.log10(1.0 + hz / 700.0), np.float64)

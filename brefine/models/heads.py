@@ -1,0 +1,118 @@
+"""What the logits mean: a distribution over where the boundary is, and its translation into a shift.
+
+A model sees T frames centred on a hypothesised boundary and gives K = T + 1 logits. Bin k < T says "the true boundary lies in
+frame k", bin T "there is no boundary here". A frame is `hop_s` long and the window's centre lies between frames T/2 − 1 and
+T/2, so bin k stands for shifts from (k − T/2)·hop_s to (k + 1 − T/2)·hop_s.
+
+Shapes: B examples, T frames, K bins, F channels.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+TOLERANCE_S = 0.1
+"""A shift counts as right within this distance; `confidence` is the probability of that."""
+
+_LOWER, _UPPER = 0.16, 0.84
+"""Quantiles between which a normal distribution has two standard deviations."""
+
+
+class ModelOutput(NamedTuple):
+    """What every refiner returns.
+
+    Attributes:
+        logits_BK: unnormalised log-probabilities, K = T + 1.
+        embeddings_BTD: unit-length frame embeddings of models that learn by contrast; None for the others.
+    """
+
+    logits_BK: Tensor
+    embeddings_BTD: Tensor | None = None
+
+
+class Decoded(NamedTuple):
+    """A distribution in figures, each of shape (B,), float32.
+
+    Attributes:
+        shift_s: posterior median of true − hypothesised time, the estimate with the least expected absolute error.
+        spread_s: half the distance between the 16 % and 84 % quantiles.
+        confidence: probability that a boundary is there and lies within `TOLERANCE_S` of the shift.
+        none: probability that there is no boundary here.
+    """
+
+    shift_s: Tensor
+    spread_s: Tensor
+    confidence: Tensor
+    none: Tensor
+
+
+def n_frames_of(context_s: float, hop_s: float) -> int:
+    """Frames of a window with `context_s` on each side; even, so that the hypothesis lies between two frames."""
+    return 2 * round(context_s / hop_s)
+
+
+def target_distribution(offset_frames_B: Tensor, n_frames: int, sigma_frames: float) -> Tensor:
+    """The bins' target probabilities: a Gaussian around the true boundary, or certainty of none.
+
+    Args:
+        offset_frames_B: true − hypothesised time in frames; not-a-number where there is no boundary.
+        sigma_frames: standard deviation; wider than the labels' precision, so that a near miss costs little.
+
+    Returns:
+        Shape (B, n_frames + 1); rows sum to one.
+    """
+    none_B1 = torch.isnan(offset_frames_B)[:, None]
+    centres_T = torch.arange(n_frames, device=offset_frames_B.device) + 0.5 - n_frames / 2
+    distance_BT = (centres_T - offset_frames_B.nan_to_num()[:, None]) / sigma_frames
+    frames_BT = torch.softmax(-0.5 * distance_BT**2, dim=1)
+    return torch.cat([frames_BT.masked_fill(none_B1, 0.0), none_B1.to(frames_BT.dtype)], dim=1)
+
+
+def decode(logits_BK: Tensor, hop_s: float, *, prior_scale_s: float | None = None, bias_s: float | Tensor = 0.0) -> Decoded:
+    """Turns logits into shifts.
+
+    Args:
+        prior_scale_s: scale of a Laplace prior around the hypothesis that multiplies the posterior; it keeps the far jumps of an
+            unsure model small. None = the model's own prior alone.
+        bias_s: added to each shift, a number or shape (B,): how much later this corpus sets its labels than the model does.
+    """
+    probabilities_BK = torch.softmax(logits_BK.float(), dim=1)
+    none_B = probabilities_BK[:, -1]
+    n_frames = logits_BK.shape[1] - 1
+    logits_BT = logits_BK[:, :n_frames].float()
+    if prior_scale_s is not None:
+        centres_T = torch.arange(n_frames, device=logits_BK.device) + 0.5 - n_frames / 2
+        logits_BT = logits_BT - centres_T.abs() * (hop_s / prior_scale_s)
+    cumulative_BT = functional.pad(torch.softmax(logits_BT, dim=1).cumsum(dim=1), (1, 0))
+    median_B = _quantile_frames(cumulative_BT, 0.5)
+    spread_B = 0.5 * (_quantile_frames(cumulative_BT, _UPPER) - _quantile_frames(cumulative_BT, _LOWER))
+    reach = TOLERANCE_S / hop_s
+    near_B = _probability_below(cumulative_BT, median_B + reach) - _probability_below(cumulative_BT, median_B - reach)
+    return Decoded(
+        shift_s=(median_B - n_frames / 2) * hop_s + bias_s,
+        spread_s=spread_B * hop_s,
+        confidence=(near_B * (1.0 - none_B)).clamp(0.0, 1.0),
+        none=none_B,
+    )
+
+
+def _quantile_frames(cumulative_BT: Tensor, quantile: float) -> Tensor:
+    """Where the distribution function reaches `quantile`, in frames from the window's start, linear within a frame."""
+    above_B = (cumulative_BT >= quantile * cumulative_BT[:, -1:]).to(torch.uint8).argmax(dim=1).clamp(min=1)
+    upper_B = cumulative_BT.gather(1, above_B[:, None])[:, 0]
+    lower_B = cumulative_BT.gather(1, above_B[:, None] - 1)[:, 0]
+    share_B = (quantile * cumulative_BT[:, -1] - lower_B) / (upper_B - lower_B).clamp(min=1e-12)
+    return above_B - 1 + share_B.clamp(0.0, 1.0)
+
+
+def _probability_below(cumulative_BT: Tensor, position_B: Tensor) -> Tensor:
+    last = cumulative_BT.shape[1] - 1
+    position_B = position_B.clamp(0.0, float(last))
+    lower_B = position_B.floor().long().clamp(max=last - 1)
+    lower_value_B = cumulative_BT.gather(1, lower_B[:, None])[:, 0]
+    upper_value_B = cumulative_BT.gather(1, lower_B[:, None] + 1)[:, 0]
+    return lower_value_B + (position_B - lower_B) * (upper_value_B - lower_value_B)

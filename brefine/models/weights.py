@@ -1,0 +1,175 @@
+"""Weights on disk: one safetensors file that carries its card, and a copy of the card beside it for readers without torch.
+
+The card inside the file decides, so that a crash between the two writes cannot pair weights with another step's card.
+Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors import torch as safetensors_torch
+from torch import Tensor, nn
+
+from brefine.config import ExampleConfig, FeatureConfig, ModelName
+from brefine.core.boundaries import Boundary, Shift, Side
+from brefine.core.turns import Diarization
+from brefine.data.batches import centres_s, inputs_for
+from brefine.errors import CheckpointError
+from brefine.io.atomic import write_bytes_atomic
+from brefine.models import build_model
+from brefine.models.heads import Decoded, decode
+from brefine.phasedir import CheckpointCard, Validation
+
+_CARD = "brefine_card"
+_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Refiner:
+    """A trained model with what it takes to use it."""
+
+    model: nn.Module
+    card: CheckpointCard
+    features: FeatureConfig
+    examples: ExampleConfig
+    device: torch.device
+
+    @torch.inference_mode()
+    def logits(self, log_mel_NM: NDArray[np.floating], hypothesis: Diarization, boundaries: Sequence[Boundary]) -> Tensor:
+        """logits_BK of boundaries of one recording, on the CPU.
+
+        Args:
+            log_mel_NM: frames of the recording from `data.features.log_mel` with `self.features`, or from a store.
+        """
+        features_BTF = inputs_for(
+            log_mel_NM,
+            hypothesis,
+            boundaries,
+            context_s=self.examples.context_s,
+            hop_s=self.features.hop_s,
+            device=self.device,
+        )
+        chunks = [self.model(features_BTF[start : start + _BATCH]).logits_BK for start in range(0, len(features_BTF), _BATCH)]
+        n_bins = 2 * round(self.examples.context_s / self.features.hop_s) + 1
+        return torch.cat(chunks).float().cpu() if chunks else torch.zeros(0, n_bins)
+
+    def decode(self, logits_BK: Tensor, boundaries: Sequence[Boundary], *, prior_scale_s: float | None = None) -> Decoded:
+        """What the logits say of those boundaries, with the constants that were fitted on the validation split.
+
+        Args:
+            prior_scale_s: overrides the fitted scale of the prior around the hypothesis.
+        """
+        prior = self.card.prior
+        bias_B = torch.tensor([prior.get(f"{boundary.side}_bias_s", 0.0) for boundary in boundaries])
+        times_s = np.array([boundary.time_s for boundary in boundaries], np.float64)
+        # the model counts from its window's middle, the shift from the boundary
+        bias_B = bias_B + torch.from_numpy(centres_s(times_s, self.features.hop_s) - times_s).float()
+        scale_s = prior.get("scale_s") if prior_scale_s is None else prior_scale_s
+        return decode(logits_BK, self.features.hop_s, prior_scale_s=scale_s, bias_s=bias_B)
+
+    def shifts(
+        self,
+        log_mel_NM: NDArray[np.floating],
+        hypothesis: Diarization,
+        boundaries: Sequence[Boundary],
+        *,
+        prior_scale_s: float | None = None,
+    ) -> tuple[Shift, ...]:
+        """The proposed move of each boundary of a recording, in their order; nothing is limited or left out yet."""
+        decoded = self.decode(self.logits(log_mel_NM, hypothesis, boundaries), boundaries, prior_scale_s=prior_scale_s)
+        return tuple(
+            Shift(boundary.turn_index, Side(boundary.side), shift_s, confidence)
+            for boundary, shift_s, confidence in zip(
+                boundaries, decoded.shift_s.tolist(), decoded.confidence.tolist(), strict=True
+            )
+        )
+
+
+def save_weights(
+    path: Path,
+    model: ModelName,
+    state: Mapping[str, Tensor],
+    features: FeatureConfig,
+    examples: ExampleConfig,
+    *,
+    validation: Validation | None = None,
+    prior: Mapping[str, float] | None = None,
+) -> CheckpointCard:
+    """Writes `path` (`….safetensors`) and the card beside it (`….json`), each atomically, weights first."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(state.items())}
+    card = CheckpointCard(
+        model=model,
+        n_parameters=sum(tensor.numel() for tensor in tensors.values()),
+        validation=validation,
+        weights_sha256=_digest(tensors),
+        config={"features": features.model_dump(mode="json"), "examples": examples.model_dump(mode="json")},
+        prior=dict(prior or {}),
+    )
+    write_bytes_atomic(path, safetensors_torch.save(tensors, {_CARD: json.dumps(card.to_json(), allow_nan=False)}))
+    card.write(path.with_suffix(".json"))
+    return card
+
+
+def load_refiner(path: Path, device: torch.device | str = "cpu") -> Refiner:
+    """Rebuilds the model that a weights file holds, ready for inference.
+
+    Raises:
+        CheckpointError: the file is missing, torn, not brefine's, or does not fit the architecture it names.
+    """
+    tensors, card = read_weights(path)
+    try:
+        features = FeatureConfig.model_validate(card.config["features"])
+        examples = ExampleConfig.model_validate(card.config["examples"])
+        model = build_model(card.model, features, examples)
+        model.load_state_dict(tensors)
+    except (KeyError, ValidationError, RuntimeError) as error:
+        raise CheckpointError(
+            f"these weights do not fit the {card.model}",
+            where=path,
+            hint="they were written by another version of brefine; train again, or use that version",
+            problems=[line.strip() for line in str(error).splitlines()[:6]],
+        ) from None
+    return Refiner(model.to(device).eval(), card, features, examples, torch.device(device))
+
+
+def read_weights(path: Path) -> tuple[dict[str, Tensor], CheckpointCard]:
+    """The tensors of a weights file and its card, checked against each other.
+
+    Raises:
+        CheckpointError: the file is missing, torn, or was not written by `save_weights`.
+    """
+    hint = "use checkpoints/best.safetensors of a run, or train again"
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (safe_open is no mapping)
+        card = CheckpointCard.model_validate_json(metadata[_CARD])
+    except FileNotFoundError:
+        raise CheckpointError("there are no such weights", where=path, hint=hint) from None
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError("the weights are torn or no safetensors file", where=path, got=error, hint=hint) from None
+    except (KeyError, ValidationError):
+        raise CheckpointError(
+            "these weights were not written by brefine", where=path, expected=f"a card under {_CARD!r}", hint=hint
+        ) from None
+    if _digest(tensors) != card.weights_sha256:
+        raise CheckpointError("the weights do not match their card", where=path, hint=hint)
+    return tensors, card
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.contiguous().view(torch.uint8).numpy().tobytes() if tensor.ndim else str(tensor.item()).encode())
+    return digest.hexdigest()
