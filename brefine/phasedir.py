@@ -157,6 +157,8 @@ class SupervisorState(Document):
     heartbeat_unix_s: float
     restarts: dict[str, int] = {}
     """Model → how often its trainer was restarted."""
+    paused: list[ModelName] = []
+    """Models that the person paused: their trainers are checkpointed and gone until they are resumed."""
     error: str | None = None
 
 

@@ -92,6 +92,8 @@ class RunView:
     """Tag → curve."""
     log_tail: tuple[str, ...]
     """Last lines of train.log, without control characters."""
+    restarts: int = 0
+    """How often the supervisor has started it again after a crash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,8 @@ class BudgetView:
     """This phase's spending at its ETA; None while there is no ETA."""
     cap_usd: float | None
     total_usd: float
+    terminate: str | None = None
+    """The command that ends the rented machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,3 +179,7 @@ class PhaseSnapshot:
     selection: SelectionRecord | None
     integration: IntegrationReport | None
     gate: GateRecord | None
+    foreign: bool = False
+    """A folder of event files that brefine did not write: runs, curves and alerts are all there is."""
+    problems: tuple[str, ...] = ()
+    """Files of the phase that cannot be read, in words; the figures beside them are the last readable ones."""

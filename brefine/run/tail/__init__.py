@@ -1,0 +1,1 @@
+"""Following TensorBoard event files and logs while they are written, without TensorBoard."""

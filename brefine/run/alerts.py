@@ -1,0 +1,89 @@
+"""Alerts: one line each in alerts.jsonl, told once for one cause."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+
+from brefine.io.atomic import append_line
+from brefine.phasedir import Alert
+from brefine.run.snapshot import Curve
+from brefine.run.tail.file import TailFault
+
+
+class AlertLog:
+    """alerts.jsonl: appended by the supervisor, followed by everybody else."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._alerts: dict[str, Alert] = {}
+        self._offset = 0
+        self._inode: int | None = None
+
+    def read(self) -> tuple[Alert, ...]:
+        """All alerts, oldest first; lines that are torn or of another schema are passed over."""
+        try:
+            with self._path.open("rb") as file:
+                found = os.fstat(file.fileno())
+                if found.st_ino != self._inode or found.st_size < self._offset:
+                    self._alerts.clear()
+                    self._inode, self._offset = found.st_ino, 0
+                file.seek(self._offset)
+                content = file.read()
+        except OSError:
+            return tuple(self._alerts.values())
+        whole = content[: content.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        for line in whole.splitlines():
+            try:
+                alert = Alert.model_validate_json(line)
+            except ValidationError:
+                continue
+            self._alerts.setdefault(alert.id, alert)
+        return tuple(self._alerts.values())
+
+    def tell(self, alert: Alert) -> bool:
+        """Appends an alert unless its id was told before; returns whether it was new."""
+        self.read()
+        if alert.id in self._alerts:
+            return False
+        append_line(self._path, json.dumps(alert.to_json(), allow_nan=False))
+        return True
+
+
+def alert_of_fault(model: str | None, fault: TailFault, unix_s: float) -> Alert:
+    """What a person is told about damage in an event file."""
+    return Alert(
+        id=f"corrupt-events:{model}:{fault.file}:{fault.kind}:{fault.offset}",
+        level="warning",
+        kind="corrupt-events",
+        model=model,
+        text=f"{fault.file} at byte {fault.offset:,}: {fault.text}",
+        unix_s=unix_s,
+    )
+
+
+def alerts_of_curves(model: str, curves: Iterable[Curve]) -> list[Alert]:
+    """One alert for each curve that holds a value which is not a number, at the first such step."""
+    alerts = []
+    for curve in curves:
+        bad = np.flatnonzero(~np.isfinite(curve.values))
+        if len(bad):
+            step, value = int(curve.steps[bad[0]]), float(curve.values[bad[0]])
+            alerts.append(
+                Alert(
+                    id=f"nonfinite:{model}:{curve.tag}:{step}",
+                    level="error",
+                    kind="nonfinite",
+                    model=model,
+                    step=step,
+                    text=f"{curve.tag} is {value} at step {step:,}",
+                    unix_s=float(curve.unix_s[bad[0]]),
+                )
+            )
+    return alerts

@@ -1,0 +1,188 @@
+"""The budget ledger: what machines have cost, over all phases, in an append-only file that survives crashes.
+
+A rented machine bills wall time, once, however many trainings share it. So the ledger holds *sessions*, one a supervisor: an
+opening line with machine, phase and price, and a line a minute that says "still running". What a machine has cost is the
+union of its sessions' times; a crash loses at most the last minute. Corrections are lines too: nothing is ever rewritten.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+from brefine.config import BudgetConfig
+from brefine.identity import boot_id
+from brefine.io.atomic import append_line
+from brefine.run.snapshot import BudgetView
+
+TICK_S: Final = 60.0
+"""Seconds between two lines of a running session."""
+
+TIERS: Final = (0.5, 0.75, 0.9, 1.0)
+"""Shares of the cap at which the person is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One supervisor's time on one machine."""
+
+    id: str
+    machine: str
+    phase: str
+    price_usd_per_hour: float
+    from_unix_s: float
+    until_unix_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """Money that the sessions do not know of: positive = spent beside them."""
+
+    amount_usd: float
+    note: str
+    unix_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The ledger as read.
+
+    Attributes:
+        n_torn: lines that cannot be read (a crash while writing); what they said is lost.
+    """
+
+    sessions: tuple[Session, ...] = ()
+    corrections: tuple[Correction, ...] = ()
+    n_torn: int = 0
+
+    def spent_usd(self) -> float:
+        """By all phases, each machine counted once, with corrections."""
+        return sum(_machine_costs(self.sessions).values()) + sum(item.amount_usd for item in self.corrections)
+
+    def spent_by_usd(self, phase: str) -> float:
+        """What the machines have cost while `phase` was on them."""
+        return sum(_machine_costs(session for session in self.sessions if session.phase == phase).values())
+
+    def phases(self) -> tuple[str, ...]:
+        """The phases in the ledger, in order of their first session."""
+        return tuple(dict.fromkeys(session.phase for session in self.sessions))
+
+    def extended(self, session_id: str, until_unix_s: float) -> Account:
+        """The same with one session running until now: what a supervisor owes since its last line."""
+        sessions = tuple(
+            replace(item, until_unix_s=max(item.until_unix_s, until_unix_s)) if item.id == session_id else item
+            for item in self.sessions
+        )
+        return replace(self, sessions=sessions)
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The file. Reading is incremental: only what was appended is parsed again."""
+
+    path: Path
+    _sessions: dict[str, Session] = field(default_factory=dict)
+    _corrections: list[Correction] = field(default_factory=list)
+    _n_torn: int = 0
+    _offset: int = 0
+    _inode: int | None = None
+
+    def open_session(self, phase: Path, price_usd_per_hour: float, unix_s: float) -> str:
+        """Begins to bill; returns the session's id."""
+        session_id = uuid.uuid4().hex[:12]
+        opening = {"machine": boot_id(), "phase": str(phase.resolve()), "price_usd_per_hour": price_usd_per_hour}
+        self._append({"kind": "open", "session": session_id, **opening, "unix_s": unix_s})
+        return session_id
+
+    def tick(self, session_id: str, unix_s: float) -> None:
+        """Bills a session until `unix_s`; the last tick is its end."""
+        self._append({"kind": "tick", "session": session_id, "unix_s": unix_s})
+
+    def correct(self, amount_usd: float, note: str, unix_s: float) -> None:
+        """Adds spending that the sessions do not know of, or takes back (negative) what they counted too much."""
+        self._append({"kind": "correction", "amount_usd": amount_usd, "note": note, "unix_s": unix_s})
+
+    def read(self) -> Account:
+        """Everything in the ledger; an absent file is an empty one."""
+        try:
+            with self.path.open("rb") as file:
+                found = os.fstat(file.fileno())
+                if found.st_ino != self._inode or found.st_size < self._offset:
+                    self._sessions.clear()
+                    self._corrections.clear()
+                    self._inode, self._offset, self._n_torn = found.st_ino, 0, 0
+                file.seek(self._offset)
+                content = file.read()
+        except OSError:
+            content = b""
+        whole = content[: content.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        for line in whole.splitlines():
+            if line.strip():
+                self._take(line)
+        return Account(tuple(self._sessions.values()), tuple(self._corrections), self._n_torn)
+
+    def _append(self, entry: dict[str, Any]) -> None:
+        append_line(self.path, json.dumps({"schema": 1, **entry}, allow_nan=False))
+
+    def _take(self, line: bytes) -> None:
+        try:
+            entry = json.loads(line)
+            unix_s = float(entry["unix_s"])
+            if entry["kind"] == "open":
+                price, machine, phase = float(entry["price_usd_per_hour"]), str(entry["machine"]), str(entry["phase"])
+                self._sessions[entry["session"]] = Session(entry["session"], machine, phase, price, unix_s, unix_s)
+            elif entry["kind"] == "tick":
+                session = self._sessions[entry["session"]]
+                until_unix_s = max(session.until_unix_s, unix_s)  # a clock set back takes nothing back
+                self._sessions[session.id] = replace(session, until_unix_s=until_unix_s)
+            elif entry["kind"] == "correction":
+                self._corrections.append(Correction(float(entry["amount_usd"]), str(entry["note"]), unix_s))
+        except (ValueError, KeyError, TypeError):
+            self._n_torn += 1
+
+
+def ledger_path(config: BudgetConfig) -> Path:
+    """Where the ledger lies: `[budget] ledger`, or the user's state directory."""
+    if config.ledger is not None:
+        return Path(config.ledger).expanduser()
+    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(state).expanduser() / "brefine" / "ledger.jsonl"
+
+
+def view_budget(config: BudgetConfig, account: Account, phase: Path, eta_s: float | None) -> BudgetView:
+    """The money of one phase, for screens."""
+    spent_usd = account.spent_by_usd(str(phase.resolve()))
+    return BudgetView(
+        price_usd_per_hour=config.price_usd_per_hour,
+        priced_on=None if config.priced_on is None else config.priced_on.isoformat(),
+        spent_usd=spent_usd,
+        remaining_usd=config.total_usd - account.spent_usd(),
+        projected_usd=None if eta_s is None else spent_usd + config.price_usd_per_hour * eta_s / 3600.0,
+        cap_usd=config.cap_usd,
+        total_usd=config.total_usd,
+        terminate=config.terminate,
+    )
+
+
+def _machine_costs(sessions: Iterable[Session]) -> dict[str, float]:
+    """What each machine has cost: the union of its sessions; where they overlap, the higher price."""
+    by_machine: dict[str, list[Session]] = {}
+    for session in sessions:
+        by_machine.setdefault(session.machine, []).append(session)
+    return {machine: _union_cost(items) for machine, items in by_machine.items()}
+
+
+def _union_cost(sessions: list[Session]) -> float:
+    edges = sorted({edge for session in sessions for edge in (session.from_unix_s, session.until_unix_s)})
+    cost_usd = 0.0
+    for start, end in pairwise(edges):
+        prices = [item.price_usd_per_hour for item in sessions if item.from_unix_s <= start and item.until_unix_s >= end]
+        cost_usd += max(prices, default=0.0) * (end - start) / 3600.0
+    return cost_usd

@@ -1,0 +1,85 @@
+"""Where a training and a phase stand, from what their files say and which of their processes still run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from brefine.identity import ProcessIdentity, is_alive
+from brefine.phasedir import (
+    GateRecord,
+    IntegrationReport,
+    Progress,
+    RunState,
+    RunStatus,
+    SelectionRecord,
+    Stage,
+    SupervisorState,
+)
+from brefine.run.snapshot import PhaseState, RunView, ShownState
+
+_ACTIVE = (RunState.STARTING, RunState.RUNNING)
+
+
+def shown_state(
+    status: RunStatus | None,
+    *,
+    now_unix_s: float,
+    stall_after_s: float,
+    supervised: bool,
+    paused: bool,
+    alive: Callable[[ProcessIdentity], bool] = is_alive,
+) -> ShownState:
+    """What the person is told: the trainer's word, unless its process is gone (LOST) or silent (STALLED).
+
+    A supervisor that lives sees a process end within a second and acts, so under supervision the word LOST is left to it.
+    """
+    if paused:
+        return ShownState.PAUSED
+    if status is None:
+        return ShownState.PENDING
+    if status.state not in _ACTIVE:
+        return ShownState(status.state.value)
+    if not alive(status.process):
+        return ShownState.STARTING if supervised else ShownState.LOST
+    if now_unix_s - status.heartbeat_unix_s > stall_after_s:
+        return ShownState.STALLED
+    return ShownState(status.state.value)
+
+
+def phase_state(
+    *,
+    supervisor: SupervisorState | None,
+    supervisor_alive: bool,
+    runs: Iterable[RunView],
+    progress: Mapping[Stage, Progress],
+    evaluated: bool,
+    selection: SelectionRecord | None,
+    integration: IntegrationReport | None,
+    gate: GateRecord | None,
+    alive: Callable[[ProcessIdentity], bool] = is_alive,
+) -> PhaseState:
+    """The station of the road, the furthest that the files prove; a running supervisor's stage goes before all else."""
+    if supervisor is not None and supervisor_alive:
+        stages = {Stage.PREPARE: PhaseState.PREPARING, Stage.TRAIN: PhaseState.TRAINING, Stage.EVALUATE: PhaseState.EVALUATING}
+        return stages.get(supervisor.stage, PhaseState.INTEGRATING)
+    integrating = progress.get(Stage.INTEGRATE)
+    proofs = (
+        (PhaseState.INTEGRATING, integrating is not None and integrating.state == "running" and alive(integrating.process)),
+        (PhaseState.DECIDED, gate is not None and gate.verdict != "open"),
+        (PhaseState.TO_DECIDE, integration is not None),
+        (PhaseState.TO_INTEGRATE, selection is not None),
+        (PhaseState.TO_SELECT, evaluated),
+    )
+    for state, proved in proofs:
+        if proved:
+            return state
+    return _unsupervised_state(supervisor, runs)
+
+
+def _unsupervised_state(supervisor: SupervisorState | None, runs: Iterable[RunView]) -> PhaseState:
+    active = (ShownState.STARTING, ShownState.RUNNING, ShownState.STALLED)
+    if any(run.state in active for run in runs):
+        return PhaseState.TRAINING
+    if supervisor is None:
+        return PhaseState.PREPARING
+    return PhaseState.FAILED if supervisor.state == "failed" else PhaseState.STOPPED

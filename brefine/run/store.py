@@ -1,0 +1,298 @@
+"""A phase directory, or any folder of event files, read into snapshots: incrementally, and cheaply at one or two a second."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from brefine.config import BudgetConfig, ModelName, PhaseConfig
+from brefine.errors import BrefineError
+from brefine.identity import is_alive
+from brefine.phasedir import (
+    Alert,
+    EvaluationReport,
+    GateRecord,
+    IntegrationReport,
+    PhaseDir,
+    Progress,
+    RunStatus,
+    SelectionRecord,
+    Stage,
+    SupervisorState,
+    is_phase,
+)
+from brefine.run.alerts import AlertLog, alert_of_fault, alerts_of_curves
+from brefine.run.budget import Account, Ledger, ledger_path, view_budget
+from brefine.run.documents import WatchedDocument
+from brefine.run.gpu import GpuProbe, find_gpus, read_host
+from brefine.run.snapshot import PhaseSnapshot, PhaseState, RunView, ShownState, SupervisorView
+from brefine.run.standing import phase_state, shown_state
+from brefine.run.tail.log import LogTail
+from brefine.run.tail.run import RunTail, find_run_folders
+
+_FOLDERS_EVERY_S: Final = 5.0
+_POLL_LIMIT_S: Final = 0.2
+_FOREIGN_QUIET_S: Final = 300.0
+"""A foreign run that has written nothing for this long is taken for stopped: event files do not say."""
+
+
+def open_store(path: Path, *, gpus: GpuProbe | None = None) -> PhaseStore | FolderStore:
+    """A store for a phase directory or for a foreign folder of event files.
+
+    Raises:
+        BrefineError: the folder is neither.
+    """
+    if is_phase(path):
+        return PhaseStore(path, gpus=gpus)
+    if path.is_dir() and find_run_folders(path, limit=1):
+        return FolderStore(path, gpus=gpus)
+    raise BrefineError(
+        "there is nothing to watch" if path.is_dir() else "there is no such folder",
+        where=path,
+        expected="a phase directory (phase.toml), or a folder with TensorBoard event files",
+        hint="`brefine runs` lists the phases there are",
+    )
+
+
+class PhaseStore:
+    """Reads one phase directory."""
+
+    def __init__(self, path: Path, *, gpus: GpuProbe | None = None) -> None:
+        self.phase = PhaseDir(path.resolve())
+        self.config = self.phase.load_config()
+        self._gpus = gpus or find_gpus()
+        self._ledger = Ledger(ledger_path(self.config.budget))
+        self._alerts = AlertLog(self.phase.alerts)
+        self._runs = {name: _RunReader(self.phase, name) for name in self.config.models}
+        self._supervisor = WatchedDocument(self.phase.supervisor, SupervisorState)
+        self._progress = {stage: WatchedDocument(self.phase.progress(stage), Progress) for stage in Stage}
+        self._evaluations = {
+            name: WatchedDocument(self.phase.evaluation(name, "validation"), EvaluationReport) for name in self.config.models
+        }
+        self._selection = WatchedDocument(self.phase.selection, SelectionRecord)
+        self._integration = WatchedDocument(self.phase.integration, IntegrationReport)
+        self._gate = WatchedDocument(self.phase.gate, GateRecord)
+        read_host(path)  # CPU use is measured between two calls
+
+    def snapshot(self, *, drain: bool = False) -> PhaseSnapshot:
+        """The phase now.
+
+        Args:
+            drain: read the event files to their ends, however long that takes, instead of a bounded piece of each.
+        """
+        now_unix_s = time.time()
+        supervisor = self._supervisor.read()
+        alive = supervisor is not None and supervisor.state == "running" and is_alive(supervisor.process)
+        restarts = {} if supervisor is None else supervisor.restarts
+        paused = () if supervisor is None else supervisor.paused
+        runs = tuple(
+            reader.view(
+                now_unix_s,
+                stall_after_s=self.config.supervisor.stall_after_s,
+                supervised=alive,
+                paused=name in paused,
+                restarts=restarts.get(name, 0),
+                drain=drain,
+            )
+            for name, reader in self._runs.items()
+        )
+        progress = {stage: document for stage, item in self._progress.items() if (document := item.read()) is not None}
+        evaluations = {name: report for name, item in self._evaluations.items() if (report := item.read()) is not None}
+        selection, integration, gate = self._selection.read(), self._integration.read(), self._gate.read()
+        eta_s = _longest_eta_s(runs)
+        state = phase_state(
+            supervisor=supervisor,
+            supervisor_alive=alive,
+            runs=runs,
+            progress=progress,
+            evaluated=bool(evaluations),
+            selection=selection,
+            integration=integration,
+            gate=gate,
+        )
+        return PhaseSnapshot(
+            unix_s=now_unix_s,
+            path=self.phase.path,
+            name=self.phase.path.name,
+            title=title_of(self.config),
+            simulated=self.config.corpus.kind == "simulated",
+            state=state,
+            started_unix_s=None if supervisor is None else supervisor.started_unix_s,
+            eta_s=eta_s,
+            supervisor=_supervisor_view(supervisor, alive),
+            runs=runs,
+            progress=progress,
+            alerts=self._all_alerts(runs, now_unix_s),
+            gpus=self._gpus.read(),
+            gpu_note=self._gpus.note,
+            host=read_host(self.phase.path),
+            budget=view_budget(self.config.budget, self._account(alive, now_unix_s), self.phase.path, eta_s),
+            gate_mae_ms=self.config.gate.mae_ms,
+            evaluations=evaluations,
+            selection=selection,
+            integration=integration,
+            gate=gate,
+            problems=self._problems(),
+        )
+
+    def _account(self, alive: bool, now_unix_s: float) -> Account:
+        """The ledger, with the running supervisor's time since its last line."""
+        account = self._ledger.read()
+        own = [session for session in account.sessions if session.phase == str(self.phase.path)]
+        return account.extended(own[-1].id, now_unix_s) if alive and own else account
+
+    def _all_alerts(self, runs: tuple[RunView, ...], now_unix_s: float) -> tuple[Alert, ...]:
+        """What the supervisor told, and what this reader sees beside it (nobody supervises a phase that is over)."""
+        told = self._alerts.read()
+        seen = [alert for reader in self._runs.values() for alert in reader.alerts(now_unix_s)]
+        known = {(alert.kind, alert.model) for alert in told}
+        for run in runs:
+            seen += alerts_of_curves(run.name, run.curves.values())
+            if run.state in (ShownState.LOST, ShownState.STALLED):
+                seen.append(_absence_alert(run, now_unix_s))
+        return (*told, *(alert for alert in seen if (alert.kind, alert.model) not in known))
+
+    def _problems(self) -> tuple[str, ...]:
+        documents: list[WatchedDocument[Any]] = [
+            self._supervisor,
+            *self._progress.values(),
+            *self._evaluations.values(),
+            self._selection,
+            self._integration,
+            self._gate,
+            *(reader.status for reader in self._runs.values()),
+        ]
+        return tuple(item.problem for item in documents if item.problem is not None)
+
+
+class FolderStore:
+    """Reads a foreign folder of event files: each folder at or under it that holds some is a run."""
+
+    def __init__(self, path: Path, *, gpus: GpuProbe | None = None) -> None:
+        self._root = path.resolve()
+        self._gpus = gpus or find_gpus()
+        self._tails: dict[str, RunTail] = {}
+        self._looked_s = float("-inf")
+        self._ledger = Ledger(ledger_path(BudgetConfig()))
+        self._seen: dict[str, Alert] = {}
+        read_host(path)
+
+    def snapshot(self, *, drain: bool = False) -> PhaseSnapshot:
+        """The folder now; see `PhaseStore.snapshot`."""
+        now_unix_s = time.time()
+        self._find_runs()
+        runs = tuple(self._view(name, tail, drain) for name, tail in self._tails.items())
+        for name, tail in self._tails.items():
+            for fault in tail.faults:
+                alert = alert_of_fault(name, fault, now_unix_s)
+                self._seen.setdefault(alert.id, alert)
+        for run in runs:
+            for alert in alerts_of_curves(run.name, run.curves.values()):
+                self._seen.setdefault(alert.id, alert)
+        budget = BudgetConfig()
+        return PhaseSnapshot(
+            unix_s=now_unix_s,
+            path=self._root,
+            name=self._root.name,
+            title="event files",
+            simulated=False,
+            state=PhaseState.TRAINING if any(run.state is ShownState.RUNNING for run in runs) else PhaseState.STOPPED,
+            started_unix_s=None,
+            eta_s=None,
+            supervisor=SupervisorView(alive=False, pid=None, heartbeat_unix_s=None, error=None),
+            runs=runs,
+            progress={},
+            alerts=tuple(self._seen.values()),
+            gpus=self._gpus.read(),
+            gpu_note=self._gpus.note,
+            host=read_host(self._root),
+            budget=view_budget(budget, self._ledger.read(), self._root, None),
+            gate_mae_ms=100.0,
+            evaluations={},
+            selection=None,
+            integration=None,
+            gate=None,
+            foreign=True,
+        )
+
+    def _find_runs(self) -> None:
+        if time.monotonic() - self._looked_s < _FOLDERS_EVERY_S:
+            return
+        self._looked_s = time.monotonic()
+        for folder in find_run_folders(self._root):
+            name = folder.relative_to(self._root).as_posix()
+            self._tails.setdefault(self._root.name if name == "." else name, RunTail(folder))
+
+    def _view(self, name: str, tail: RunTail, drain: bool) -> RunView:
+        while tail.poll(limit_s=_POLL_LIMIT_S) and drain:
+            pass
+        written = tail.last_written_unix_s()
+        fresh = written is not None and time.time() - written < _FOREIGN_QUIET_S
+        return RunView(name, ShownState.RUNNING if fresh else ShownState.STOPPED, None, tail.curves(), ())
+
+
+class _RunReader:
+    """Reads one training's folder."""
+
+    def __init__(self, phase: PhaseDir, name: ModelName) -> None:
+        run = phase.run(name)
+        self.name: ModelName = name
+        self.status: WatchedDocument[RunStatus] = WatchedDocument(run.status, RunStatus)
+        self._tail = RunTail(run.path)
+        self._log = LogTail(run.log)
+        self._first_seen: dict[str, Alert] = {}
+
+    def view(
+        self, now_unix_s: float, *, stall_after_s: float, supervised: bool, paused: bool, restarts: int, drain: bool
+    ) -> RunView:
+        while self._tail.poll(limit_s=_POLL_LIMIT_S) and drain:
+            pass
+        status = self.status.read()
+        state = shown_state(status, now_unix_s=now_unix_s, stall_after_s=stall_after_s, supervised=supervised, paused=paused)
+        return RunView(self.name, state, status, self._tail.curves(), self._log.poll(), restarts)
+
+    def alerts(self, now_unix_s: float) -> list[Alert]:
+        for fault in self._tail.faults:
+            alert = alert_of_fault(self.name, fault, now_unix_s)
+            self._first_seen.setdefault(alert.id, alert)
+        return list(self._first_seen.values())
+
+
+def title_of(config: PhaseConfig) -> str:
+    """What the phase is about, for a headline."""
+    corpus = config.corpus
+    if corpus.kind == "voxconverse":
+        return "VoxConverse dev→test"
+    if corpus.kind == "folder":
+        return f"{Path(corpus.train or '').name}→{Path(corpus.gate or '').name}"
+    return "simulated conversations"
+
+
+def _longest_eta_s(runs: tuple[RunView, ...]) -> float | None:
+    waiting = [run.status.eta_s for run in runs if run.state is ShownState.RUNNING and run.status is not None]
+    known = [eta_s for eta_s in waiting if eta_s is not None]
+    return max(known) if known else None
+
+
+def _supervisor_view(supervisor: SupervisorState | None, alive: bool) -> SupervisorView:
+    if supervisor is None:
+        return SupervisorView(alive=False, pid=None, heartbeat_unix_s=None, error=None)
+    error = supervisor.error
+    if supervisor.state == "running" and not alive:
+        error = "the supervisor is gone; `brefine resume` starts a new one that takes the trainings over"
+    return SupervisorView(alive, supervisor.process.pid, supervisor.heartbeat_unix_s, error)
+
+
+def _absence_alert(run: RunView, now_unix_s: float) -> Alert:
+    lost = run.state is ShownState.LOST
+    told = run.status.heartbeat_unix_s if run.status is not None else now_unix_s
+    return Alert(
+        id=f"{run.state}:{run.name}:{told:.0f}",
+        level="error",
+        kind="lost" if lost else "stalled",
+        model=run.name,
+        step=None if run.status is None else run.status.step,
+        text="its process is gone without a word" if lost else "its process gives no sign of life",
+        unix_s=told,
+    )
