@@ -1,9 +1,21 @@
-"""The ends of turns, and moving them."""
+"""The ends of turns, and moving them.
+
+Boundaries are numbered: turn i of a diarization has its onset at 2·i and its offset at 2·i + 1 of `boundaries_of`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brefine.core.turns import Diarization, Turn
+
+EDGE_S = 0.05
+"""A boundary this close to an end of the recording was made by the cut, not by the speaker."""
 
 
 class Side(StrEnum):
@@ -14,12 +26,25 @@ class Side(StrEnum):
 
 
 class BoundaryKind(StrEnum):
-    """What happens at a boundary, seen from the diarization it belongs to."""
+    """What happens at a boundary, seen from the diarization it belongs to.
+
+    EDGE: within 50 ms of the start or end of the recording (or excerpt).
+    OVERLAP: somebody else speaks before and after it.
+    CHANGE: seen outwards from the turn, somebody else speaks next, after any silence.
+    PAUSE: the same speaker speaks next, or nobody.
+
+    Silence within a speaker's speech is called a pause and silence between speakers a gap, as in Heldner and Edlund, "Pauses,
+    gaps and overlaps in conversations", Journal of Phonetics 38 (2010).
+    """
 
     PAUSE = "pause"
     CHANGE = "change"
     OVERLAP = "overlap"
     EDGE = "edge"
+
+
+_KINDS = tuple(BoundaryKind)
+_PAUSE, _CHANGE, _OVERLAP, _EDGE = range(len(_KINDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +69,205 @@ class Shift:
     side: Side
     shift_s: float
     confidence: float
+
+
+def boundaries_of(diarization: Diarization, *, extent_s: tuple[float, float] | None = None) -> tuple[Boundary, ...]:
+    """Lists both ends of every turn, turn by turn, onset before offset.
+
+    Args:
+        extent_s: start and end of the recording or excerpt; None = it starts at 0 and its end is not known.
+    """
+    kinds = _kinds(diarization, (0.0, np.inf) if extent_s is None else extent_s)
+    boundaries: list[Boundary] = []
+    for index, turn in enumerate(diarization.turns):
+        boundaries.append(Boundary(turn.onset_s, Side.ONSET, turn.speaker, index, kinds[2 * index]))
+        boundaries.append(Boundary(turn.offset_s, Side.OFFSET, turn.speaker, index, kinds[2 * index + 1]))
+    return tuple(boundaries)
+
+
+def ends_of_speech(diarization: Diarization, *, extent_s: tuple[float, float] | None = None) -> tuple[Boundary, ...]:
+    """The boundaries at which a speaker really starts or stops, in the order of `boundaries_of`.
+
+    Ends at which his own speech goes on, because another turn of his touches or overlaps this one, are left out. These are what
+    is scored: a diarizer gains and loses nothing by cutting a turn in two.
+    """
+    latest: dict[str, tuple[float, int]] = {}  # speaker → end of his stretch of speech so far, and the turn that ends it
+    onsets: set[int] = set()
+    offsets: set[int] = set()
+    for index, turn in enumerate(diarization.turns):
+        end_s, ending = latest.get(turn.speaker, (-1.0, -1))
+        if turn.onset_s > end_s:
+            onsets.add(index)
+        elif turn.offset_s > end_s:
+            offsets.discard(ending)
+        else:
+            continue
+        offsets.add(index)
+        latest[turn.speaker] = (turn.offset_s, index)
+    return tuple(
+        boundary
+        for boundary in boundaries_of(diarization, extent_s=extent_s)
+        if boundary.turn_index in (onsets if boundary.side is Side.ONSET else offsets)
+    )
+
+
+def apply_shifts(
+    diarization: Diarization, shifts: Sequence[Shift], *, duration_s: float, min_turn_s: float = 0.02
+) -> Diarization:
+    """Moves boundaries as far as proposed, or less where a turn would invert, meet its neighbour or leave the recording.
+
+    See `moved_ends_s`; turns that begin after `duration_s` are dropped.
+    """
+    ends_s = moved_ends_s(diarization, shifts, duration_s=duration_s, min_turn_s=min_turn_s)
+    return Diarization(
+        diarization.recording,
+        tuple(
+            Turn(float(onset_s), float(offset_s), turn.speaker)
+            for turn, (onset_s, offset_s) in zip(diarization.turns, ends_s, strict=True)
+            if offset_s > onset_s
+        ),
+    )
+
+
+def moved_ends_s(
+    diarization: Diarization, shifts: Sequence[Shift], *, duration_s: float, min_turn_s: float = 0.02
+) -> NDArray[np.float64]:
+    """Where `apply_shifts` puts the ends of every turn.
+
+    A boundary moves by a share between none and all of its shift, never the other way and never further. No turn gets shorter
+    than `min_turn_s` (or than it was); no two turns of one speaker that were apart overlap; no end leaves [0, `duration_s`].
+    Where two ends of one speaker run into each other they meet half-way between their proposals. A turn that already overlaps
+    another of its own speaker is left alone: `Diarization.unioned` first.
+
+    Args:
+        shifts: at most one for each boundary; boundaries without one stay.
+        duration_s: length of the recording; ends that lie beyond it are cut to it first.
+
+    Returns:
+        Shape (n_turns, 2), seconds, in the order of `diarization.turns`: raveled, it runs parallel to `boundaries_of`.
+
+    Raises:
+        ValueError: a shift is not finite, names no turn, or names a boundary twice.
+    """
+    ends_s = np.array([(turn.onset_s, turn.offset_s) for turn in diarization.turns], dtype=np.float64).reshape(-1, 2)
+    ends_s = np.minimum(ends_s, duration_s)
+    wishes_s = np.clip(ends_s + _shifts_of(diarization, shifts), 0.0, duration_s)
+    for indices in _by_speaker(diarization).values():
+        chain, gaps_s, movable = _chain(ends_s, indices, min_turn_s)
+        old_s = ends_s.ravel()[chain]
+        ends_s.ravel()[chain] = _yielded(old_s, np.where(movable, wishes_s.ravel()[chain], old_s), gaps_s)
+    return ends_s
+
+
+def _shifts_of(diarization: Diarization, shifts: Sequence[Shift]) -> NDArray[np.float64]:
+    table_s = np.full((len(diarization.turns), 2), np.nan)
+    for shift in shifts:
+        column = 0 if shift.side is Side.ONSET else 1
+        if not 0 <= shift.turn_index < len(table_s):
+            raise ValueError(f"there is no turn {shift.turn_index} in a diarization of {len(table_s)} turns")
+        if not np.isfinite(shift.shift_s):
+            raise ValueError(f"the shift of the {shift.side} of turn {shift.turn_index} is {shift.shift_s}")
+        if not np.isnan(table_s[shift.turn_index, column]):
+            raise ValueError(f"the {shift.side} of turn {shift.turn_index} has two shifts")
+        table_s[shift.turn_index, column] = shift.shift_s
+    return np.where(np.isnan(table_s), 0.0, table_s)
+
+
+def _by_speaker(diarization: Diarization) -> dict[str, list[int]]:
+    indices: dict[str, list[int]] = {}
+    for index, turn in enumerate(diarization.turns):
+        indices.setdefault(turn.speaker, []).append(index)
+    return indices
+
+
+def _chain(
+    ends_s: NDArray[np.float64], indices: list[int], min_turn_s: float
+) -> tuple[list[int], NDArray[np.float64], NDArray[np.bool_]]:
+    """One speaker's boundaries in time order, as places in the raveled ends; turns that overlap him form one block.
+
+    Returns:
+        The places; the distance to be kept before each next one, shape (n − 1,); and which may move, shape (n,).
+    """
+    chain: list[int] = []
+    movable: list[bool] = []
+    for index in indices:  # in order of onset
+        if chain and ends_s[index, 0] < ends_s.flat[chain[-1]]:
+            movable[-2:] = [False, False]
+            if ends_s[index, 1] > ends_s.flat[chain[-1]]:
+                chain[-1] = 2 * index + 1
+        else:
+            chain += [2 * index, 2 * index + 1]
+            movable += [True, True]
+    times_s = ends_s.ravel()[chain]
+    gaps_s = np.zeros(len(chain) - 1)
+    gaps_s[::2] = np.minimum(min_turn_s, times_s[1::2] - times_s[::2])
+    return chain, gaps_s, np.array(movable)
+
+
+def _yielded(old_s: NDArray[np.float64], wishes_s: NDArray[np.float64], gaps_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shortens wishes until each is at least `gaps_s` before the next one.
+
+    Every pair is `gaps_s` apart before moving, so a pair can only be at fault where the left one moves right or the right one
+    moves left. First, pairs that approach each other meet. A shortened right-mover may then be in the way of a right-mover
+    behind it, which one pass from the right mends; left-movers likewise from the left. No pass undoes another, because
+    shortening a wish only makes room for those that come towards it.
+    """
+    new_s = wishes_s.copy()
+    right, left = new_s > old_s, new_s < old_s
+    for i in np.flatnonzero(right[:-1] & left[1:]):
+        if new_s[i] + gaps_s[i] > new_s[i + 1]:
+            middle_s = 0.5 * (new_s[i] + new_s[i + 1] - gaps_s[i])
+            new_s[i] = np.clip(middle_s, old_s[i], old_s[i + 1] - gaps_s[i])
+            new_s[i + 1] = new_s[i] + gaps_s[i]
+    for i in np.flatnonzero(right[:-1])[::-1]:
+        new_s[i] = max(old_s[i], min(new_s[i], new_s[i + 1] - gaps_s[i]))
+    for i in np.flatnonzero(left[1:]) + 1:
+        new_s[i] = min(old_s[i], max(new_s[i], new_s[i - 1] + gaps_s[i - 1]))
+    return new_s
+
+
+def _kinds(diarization: Diarization, extent_s: tuple[float, float]) -> list[BoundaryKind]:
+    """The kind of every boundary, in the order of `boundaries_of`."""
+    if not diarization.turns:
+        return []
+    numbers = {speaker: number for number, speaker in enumerate(diarization.speakers)}
+    ends_s = np.array([(turn.onset_s, turn.offset_s) for turn in diarization.turns])
+    speaker = np.array([numbers[turn.speaker] for turn in diarization.turns])
+    others_speak = _others_speak(diarization, ends_s, speaker, numbers)
+    codes = np.full(ends_s.shape, _PAUSE)
+    for column in (0, 1):
+        # Backwards in time an onset is an offset: one search serves both sides.
+        sign = 1.0 if column == 1 else -1.0
+        codes[_others_next(sign * ends_s[:, 1 - column], speaker, sign * ends_s[:, column]), column] = _CHANGE
+    codes[others_speak] = _OVERLAP
+    codes[(ends_s <= extent_s[0] + EDGE_S) | (ends_s >= extent_s[1] - EDGE_S)] = _EDGE
+    return [_KINDS[code] for code in codes.ravel()]
+
+
+def _others_speak(
+    diarization: Diarization, ends_s: NDArray[np.float64], speaker: NDArray[np.int64], numbers: dict[str, int]
+) -> NDArray[np.bool_]:
+    """Whether somebody else speaks both before and after each end; shape (n_turns, 2)."""
+    speech: list[list[Turn]] = [[] for _ in numbers]
+    for turn in diarization.unioned().turns:
+        speech[numbers[turn.speaker]].append(turn)
+    n_speaking = _n_speaking([turn for own in speech for turn in own], ends_s)
+    for number, own in enumerate(speech):
+        n_speaking[speaker == number] -= _n_speaking(own, ends_s[speaker == number])
+    return n_speaking > 0
+
+
+def _n_speaking(turns: list[Turn], times_s: NDArray[np.float64]) -> NDArray[np.int64]:
+    """How many of the turns hold each time strictly inside."""
+    started = np.searchsorted(np.sort([turn.onset_s for turn in turns]), times_s, side="left")
+    ended = np.searchsorted(np.sort([turn.offset_s for turn in turns]), times_s, side="right")
+    return (started - ended).astype(np.int64)
+
+
+def _others_next(starts_s: NDArray[np.float64], speaker: NDArray[np.int64], times_s: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """For each turn i, whether the next start at or after `times_s[i]` is somebody else's; all of shape (n_turns,)."""
+    order = np.argsort(starts_s, kind="stable")
+    place = np.searchsorted(starts_s[order], times_s, side="left")
+    next_speaker: NDArray[np.int64] = np.append(speaker[order], -1)[place]
+    others: NDArray[np.bool_] = (next_speaker != speaker) & (next_speaker >= 0)
+    return others

@@ -66,14 +66,14 @@ class Diarization:
     def unioned(self) -> Diarization:
         """Merges each speaker's touching or overlapping turns, so that no speaker overlaps himself."""
         merged: list[Turn] = []
-        for speaker in self.speakers:
-            own: list[Turn] = []
-            for turn in self.of(speaker):
-                if own and turn.onset_s <= own[-1].offset_s:
-                    own[-1] = Turn(own[-1].onset_s, max(own[-1].offset_s, turn.offset_s), speaker)
-                else:
-                    own.append(turn)
-            merged.extend(own)
+        latest: dict[str, int] = {}  # speaker → place of his last turn in `merged`
+        for turn in self.turns:
+            place = latest.get(turn.speaker)
+            if place is not None and turn.onset_s <= merged[place].offset_s:
+                merged[place] = Turn(merged[place].onset_s, max(merged[place].offset_s, turn.offset_s), turn.speaker)
+            else:
+                latest[turn.speaker] = len(merged)
+                merged.append(turn)
         return Diarization(self.recording, tuple(merged))
 
 

@@ -1,0 +1,48 @@
+"""Names from data that become file names: what a recording may be called before brefine writes a file named after it."""
+
+from __future__ import annotations
+
+from brefine.errors import FormatError
+
+MAX_STEM_BYTES = 200
+"""File systems allow 255 bytes; suffixes and temporary names need some of them."""
+
+
+def file_stem(recording: str) -> str:
+    """Returns the recording's id if a file can safely be named after it, on any system and inside its own folder.
+
+    Raises:
+        FormatError: the id is empty, too long, hidden, holds a path separator or characters that cannot be printed.
+    """
+    problem = name_problem(recording)
+    if problem is None:
+        problem = _path_problem(recording)
+    if problem is not None:
+        raise FormatError(
+            "no file can be named after this recording",
+            where=ascii(recording[:80]),
+            expected="letters, digits, '-', '_' and '.'",
+            got=problem,
+        )
+    return recording
+
+
+def name_problem(name: str) -> str | None:
+    """Why a recording or a speaker cannot be called this in an RTTM, or None. Also guards terminals from escape codes."""
+    if not name:
+        return "an empty name"
+    if not name.isprintable():
+        return "characters that cannot be printed"
+    if any(character.isspace() for character in name):
+        return "white space"
+    return None
+
+
+def _path_problem(recording: str) -> str | None:
+    if "/" in recording or "\\" in recording or ":" in recording:
+        return "a path separator"
+    if recording.startswith("."):
+        return "a leading dot"
+    if len(recording.encode("utf-8")) > MAX_STEM_BYTES:
+        return f"more than {MAX_STEM_BYTES} bytes"
+    return None

@@ -1,0 +1,152 @@
+"""RTTM files: one line a turn.
+
+    SPEAKER <recording> <channel> <onset_s> <duration_s> <NA> <NA> <speaker> <NA> <NA>
+
+Conventions: times in seconds from the start of the recording. Fields are separated by blanks or tabs; `;;` starts a comment;
+lines of other types (LEXEME, SPKR-INFO, …) are ignored; a byte-order mark and Windows line ends are accepted; the channel is
+ignored. All faults of a file are reported at once, with line numbers.
+
+Source: NIST, "RT-09 Meeting Recognition Evaluation Plan", appendix A.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+from brefine.core.turns import Diarization, Turn
+from brefine.errors import FormatError
+from brefine.io.atomic import write_text_atomic
+from brefine.io.filenames import name_problem
+from brefine.io.textfile import MAX_TIME_S, Problems, numbered_fields, parse_seconds, read_lines_text, shown
+
+LINE_FORMAT = "SPEAKER recording channel onset_s duration_s <NA> <NA> speaker <NA> <NA>"
+
+_N_FIELDS_MIN = 8  # some tools leave out the last one or two
+_DECIMALS = 6  # written: microseconds
+_SUM_DECIMALS = 9  # onset + duration is rounded to this: 0.1 + 0.2 must touch a turn that starts at 0.3
+
+
+def read_rttm(path: Path) -> dict[str, Diarization]:
+    """Reads the diarizations of all recordings in one file, in order of their first line.
+
+    Raises:
+        FormatError: the file cannot be read, or has broken lines; all of them are listed.
+    """
+    return parse_rttm(read_lines_text(path), where=path)
+
+
+def read_diarizations(path: Path) -> dict[str, Diarization]:
+    """Reads one RTTM file, or all `*.rttm` of a folder; in a folder, a file without turns is a recording without speech.
+
+    Raises:
+        FormatError: files cannot be read, have broken lines, or two files hold the same recording; everything is listed.
+    """
+    if not path.is_dir():
+        return read_rttm(path)
+    files = sorted(path.glob("*.rttm"))
+    if not files:
+        raise FormatError("there is no RTTM file in this folder", where=path, expected="*.rttm")
+    found: dict[str, Diarization] = {}
+    origin: dict[str, Path] = {}
+    problems: list[str] = []
+    for file in files:
+        try:
+            diarizations = read_rttm(file) or {file.stem: Diarization(file.stem)}
+        except FormatError as error:
+            problems.extend(str(error).splitlines())
+            continue
+        for recording in diarizations.keys() & found.keys():
+            problems.append(f"{file}: recording {shown(recording)} is also in {origin[recording].name}")
+        found.update(diarizations)
+        origin.update(dict.fromkeys(diarizations, file))
+    if problems:
+        raise FormatError("RTTM files of this folder have faults", where=path, problems=problems)
+    return found
+
+
+def parse_rttm(text: str, *, where: object = "RTTM") -> dict[str, Diarization]:
+    """Parses RTTM text.
+
+    Raises:
+        FormatError: broken lines; `where` names their origin in the message.
+    """
+    turns: dict[str, list[Turn]] = {}
+    problems = Problems()
+    names: dict[str, str] = {}  # one string object a name, however many lines hold it
+    for number, fields in numbered_fields(text):
+        if fields[0] != "SPEAKER":
+            if not fields[0].isprintable():
+                problems.add(number, f"the line starts with {shown(fields[0])}")
+            continue
+        fault = _fault(fields, names)
+        if fault is not None:
+            problems.add(number, fault)
+            continue
+        recording, speaker = names[fields[1]], names[fields[7]]
+        onset_s = float(fields[3])
+        turns.setdefault(recording, []).append(Turn(onset_s, _offset_s(onset_s, float(fields[4])), speaker))
+    problems.raise_if_any("broken lines" if problems.n > 1 else "broken line", where, expected=LINE_FORMAT)
+    return {recording: Diarization(recording, tuple(own)) for recording, own in turns.items()}
+
+
+def write_rttm(path: Path, diarizations: Iterable[Diarization] | Diarization) -> None:
+    """Writes one file with the turns of all given recordings; readers see the old file or the whole new one.
+
+    Raises:
+        FormatError: a recording or a speaker has a name that RTTM cannot hold.
+    """
+    write_text_atomic(path, format_rttm(diarizations))
+
+
+def format_rttm(diarizations: Iterable[Diarization] | Diarization) -> str:
+    """RTTM text with times in microseconds; see `write_rttm`. Turns of a speaker that touch do so afterwards."""
+    if isinstance(diarizations, Diarization):
+        diarizations = [diarizations]
+    return "".join(_format_line(diarization.recording, turn) for diarization in diarizations for turn in diarization.turns)
+
+
+def _fault(fields: list[str], names: dict[str, str]) -> str | None:
+    if len(fields) < _N_FIELDS_MIN:
+        return f"{len(fields)} fields instead of 10"
+    for name, what in ((fields[1], "recording"), (fields[7], "speaker")):
+        if name not in names:
+            problem = name_problem(name)
+            if problem is not None:
+                return f"the {what} {shown(name)} has {problem}"
+            names[name] = name
+    return _time_fault(fields[3], fields[4])
+
+
+def _time_fault(onset: str, duration: str) -> str | None:
+    onset_s, duration_s = parse_seconds(onset), parse_seconds(duration)
+    fault = None
+    if math.isnan(onset_s):
+        fault = f"the onset {shown(onset)} is not a number of seconds"
+    elif math.isnan(duration_s):
+        fault = f"the duration {shown(duration)} is not a number of seconds"
+    elif onset_s < 0.0:
+        fault = f"the onset {shown(onset)} is negative"
+    elif duration_s <= 0.0:
+        fault = f"the duration {shown(duration)} is not positive"
+    elif onset_s + duration_s > MAX_TIME_S:
+        fault = f"the turn ends after more than a year ({shown(onset)} + {shown(duration)} s)"
+    elif _offset_s(onset_s, duration_s) <= onset_s:
+        fault = f"the duration {shown(duration)} is too short to be told from nothing"
+    return fault
+
+
+def _offset_s(onset_s: float, duration_s: float) -> float:
+    return round(onset_s + duration_s, _SUM_DECIMALS)
+
+
+def _format_line(recording: str, turn: Turn) -> str:
+    for name, what in ((recording, "recording"), (turn.speaker, "speaker")):
+        problem = name_problem(name)
+        if problem is not None:
+            raise FormatError(f"RTTM cannot hold this {what}", where=ascii(name), got=problem)
+    onset_s = round(turn.onset_s, _DECIMALS)
+    # Both ends are rounded, not the duration: what touches keeps touching. Nothing is written with no duration.
+    duration_s = max(round(turn.offset_s, _DECIMALS) - onset_s, 10.0**-_DECIMALS)
+    return f"SPEAKER {recording} 1 {onset_s:.{_DECIMALS}f} {duration_s:.{_DECIMALS}f} <NA> <NA> {turn.speaker} <NA> <NA>\n"

@@ -1,0 +1,91 @@
+"""Lines of small text formats (RTTM, UEM): bounded, decoded forgivingly, with the faults of a file collected."""
+
+from __future__ import annotations
+
+import codecs
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from brefine.errors import FormatError
+
+MAX_FILE_BYTES = 128 << 20
+"""About two million turns, more than any corpus in one file; keeps time and memory bounded for any input."""
+
+MAX_TIME_S = 366.0 * 24 * 3600
+"""No recording is longer than a year."""
+
+_MAX_PROBLEMS = 1000
+_SHOWN_CHARACTERS = 60
+
+
+@dataclass(slots=True)
+class Problems:
+    """The faults found in one file, in order of line."""
+
+    lines: list[str] = field(default_factory=list)
+    n: int = 0
+
+    def add(self, line_number: int, fault: str) -> None:
+        self.n += 1
+        if self.n <= _MAX_PROBLEMS:
+            self.lines.append(f"line {line_number}: {fault}")
+
+    def raise_if_any(self, what: str, where: object, *, expected: str) -> None:
+        """Raises one FormatError that lists every fault."""
+        if not self.n:
+            return
+        unlisted = self.n - len(self.lines)
+        more = [f"… and {unlisted} more"] if unlisted else []
+        raise FormatError(f"{self.n} {what}", where=where, expected=expected, problems=[*self.lines, *more])
+
+
+def read_lines_text(path: Path, *, limit_bytes: int = MAX_FILE_BYTES) -> str:
+    """Reads a whole text file of bounded size. Bytes that are not UTF-8 become lone surrogates, for the parser to report.
+
+    Raises:
+        FormatError: there is no such file, it cannot be read, is larger than `limit_bytes`, or is not text.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(limit_bytes + 1)
+    except FileNotFoundError:
+        raise FormatError("there is no such file", where=path) from None
+    except OSError as error:
+        raise FormatError(f"the file cannot be read: {error.strerror}", where=path) from None
+    if len(content) > limit_bytes:
+        raise FormatError(
+            "the file is too large",
+            where=path,
+            expected=f"at most {limit_bytes >> 20} MiB",
+            hint="split it into one file for each recording",
+        )
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content:
+        raise FormatError("this is not a text file", where=path, expected="UTF-8 text")
+    return content.removeprefix(codecs.BOM_UTF8).decode("utf-8", errors="surrogateescape")
+
+
+def numbered_fields(text: str, *, comment: str = ";;") -> Iterator[tuple[int, list[str]]]:
+    """Yields the number and the blank- or tab-separated fields of every line that is not empty and no comment."""
+    # str.splitlines and str.split() would also break at form feeds, U+2028 and non-breaking spaces.
+    for number, line in enumerate(text.split("\n"), start=1):
+        fields = [part for part in line.rstrip("\r").replace("\t", " ").split(" ") if part]
+        if fields and not fields[0].startswith(comment):
+            yield number, fields
+
+
+def parse_seconds(text: str) -> float:
+    """Parses a time in seconds; not-a-number for whatever is not a plain finite decimal number."""
+    try:
+        value = float(text)
+    except ValueError:
+        return math.nan
+    plain = text.isascii() and "_" not in text  # float() also takes 1_000 and digits of other scripts
+    return value if plain and math.isfinite(value) else math.nan
+
+
+def shown(text: str) -> str:
+    """A field of a broken line as it may be printed: quoted, escaped and cut short."""
+    cut = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
+    return ascii(cut) if not cut.isprintable() else f"'{cut}'"

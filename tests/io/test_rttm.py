@@ -1,0 +1,194 @@
+"""RTTM files as people really have them, and as nobody should."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brefine.core.turns import Diarization, Turn
+from brefine.errors import BrefineError, FormatError
+from brefine.io.filenames import file_stem
+from brefine.io.rttm import format_rttm, parse_rttm, read_diarizations, read_rttm, write_rttm
+
+LINE = "SPEAKER a 1 0.5 1.25 <NA> <NA> spk00 <NA> <NA>\n"
+SPOKEN = {"a": Diarization("a", (Turn(0.5, 1.75, "spk00"),))}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LINE,
+        "\ufeff" + LINE,
+        LINE.replace("\n", "\r\n"),
+        LINE.replace(" ", "\t"),
+        ";; a comment\n\n   \n" + LINE,
+        "SPKR-INFO a 1 <NA> <NA> <NA> unknown spk00 <NA> <NA>\n" + LINE,
+        LINE.removesuffix(" <NA> <NA>\n"),
+        "  " + LINE,
+    ],
+    ids=["plain", "byte-order mark", "Windows", "tabs", "comments", "other types", "eight fields", "indented"],
+)
+def test_variants_of_the_format_are_read(text: str, tmp_path: Path) -> None:
+    """What other tools write is understood."""
+    path = tmp_path / "a.rttm"
+    path.write_bytes(text.encode("utf-8"))
+    assert read_rttm(path) == SPOKEN
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("SPEAKER a 1 0.5 0 <NA> <NA> s <NA> <NA>", "not positive"),
+        ("SPEAKER a 1 0.5 -1 <NA> <NA> s <NA> <NA>", "not positive"),
+        ("SPEAKER a 1 0.5 nan <NA> <NA> s <NA> <NA>", "not a number"),
+        ("SPEAKER a 1 inf 1 <NA> <NA> s <NA> <NA>", "not a number"),
+        ("SPEAKER a 1 1_0 1 <NA> <NA> s <NA> <NA>", "not a number"),
+        ("SPEAKER a 1 -0.5 1 <NA> <NA> s <NA> <NA>", "negative"),
+        ("SPEAKER a 1 1e300 1 <NA> <NA> s <NA> <NA>", "more than a year"),
+        ("SPEAKER a 1 5 1e-12 <NA> <NA> s <NA> <NA>", "too short"),
+        ("SPEAKER a 1 0.5", "4 fields"),
+        ("SPEAKER \x1b[2J 1 0.5 1 <NA> <NA> s <NA> <NA>", "cannot be printed"),
+        ("SPEAKER a 1 0.5 1 <NA> <NA> s\x07 <NA> <NA>", "cannot be printed"),
+        ("\x1b[31mSPEAKER a 1 0.5 1 <NA> <NA> s <NA> <NA>", "starts with"),
+    ],
+)
+def test_a_broken_line_is_told_with_its_number(line: str, fault: str) -> None:
+    """The message says which line, what is wrong, and holds no control characters."""
+    with pytest.raises(FormatError) as caught:
+        parse_rttm(LINE + line + "\n", where="x.rttm")
+    assert "x.rttm" in str(caught.value)
+    assert "line 2: " in str(caught.value)
+    assert fault in str(caught.value)
+    assert str(caught.value).replace("\n", "").isprintable()
+
+
+def test_all_broken_lines_are_listed_at_once() -> None:
+    """Nobody has to mend a file one error at a time."""
+    broken = LINE.replace("1.25", "zero")
+    with pytest.raises(FormatError, match="3 broken lines") as caught:
+        parse_rttm(broken + LINE + broken + broken)
+    assert [problem.split(":")[0] for problem in caught.value.problems] == ["line 1", "line 3", "line 4"]
+
+
+def test_millions_of_broken_lines_make_a_message_of_bounded_size() -> None:
+    """A foreign file of any length is reported by its first thousand faults and their number."""
+    with pytest.raises(FormatError, match="5000 broken lines") as caught:
+        parse_rttm("SPEAKER a\n" * 5000)
+    assert len(caught.value.problems) == 1001
+    assert caught.value.problems[-1] == "… and 4000 more"
+
+
+def test_bytes_that_are_not_utf8_are_told_by_line(tmp_path: Path) -> None:
+    """A Latin-1 speaker name is a fault of its line, not a traceback."""
+    path = tmp_path / "a.rttm"
+    path.write_bytes(LINE.encode() + LINE.replace("spk00", "Zo\xeb").encode("latin-1"))
+    with pytest.raises(FormatError, match="line 2"):
+        read_rttm(path)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfeS\0P\0", b"SPEAKER\0a"], ids=["UTF-16", "zero bytes"])
+def test_binary_files_are_refused(content: bytes, tmp_path: Path) -> None:
+    """One sentence instead of a thousand broken lines."""
+    path = tmp_path / "a.rttm"
+    path.write_bytes(content)
+    with pytest.raises(FormatError, match="not a text file"):
+        read_rttm(path)
+
+
+def test_a_file_that_is_too_large_is_refused_before_it_is_parsed(tmp_path: Path) -> None:
+    """Ten million lines cost neither memory nor minutes."""
+    path = tmp_path / "a.rttm"
+    with path.open("wb") as file:
+        file.truncate(10_000_000 * len(LINE))
+    with pytest.raises(FormatError, match="too large"):
+        read_rttm(path)
+
+
+def test_missing_files_and_folders_are_told(tmp_path: Path) -> None:
+    """No path, a folder instead of a file, a folder without RTTMs."""
+    with pytest.raises(FormatError, match="no such file"):
+        read_rttm(tmp_path / "none.rttm")
+    with pytest.raises(FormatError, match="cannot be read"):
+        read_rttm(tmp_path)
+    with pytest.raises(FormatError, match="no RTTM file"):
+        read_diarizations(tmp_path)
+
+
+def test_a_folder_is_read_as_one_corpus(tmp_path: Path) -> None:
+    """An empty file is a recording without speech, named by its stem."""
+    (tmp_path / "a.rttm").write_text(LINE)
+    (tmp_path / "silent.rttm").write_text("")
+    assert read_diarizations(tmp_path) == SPOKEN | {"silent": Diarization("silent")}
+
+
+def test_faults_of_a_folder_are_listed_together(tmp_path: Path) -> None:
+    """Two broken files and a recording that is there twice make one message."""
+    (tmp_path / "a.rttm").write_text(LINE)
+    (tmp_path / "b.rttm").write_text(LINE)
+    (tmp_path / "c.rttm").write_text("SPEAKER\n")
+    (tmp_path / "d.rttm").write_text("SPEAKER d 1 x 1 <NA> <NA> s <NA> <NA>\n")
+    with pytest.raises(FormatError) as caught:
+        read_diarizations(tmp_path)
+    for part in ("'a' is also in a.rttm", "c.rttm", "1 fields", "d.rttm", "line 1: the onset 'x'"):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "recording", ["../../x", "a/b", "a\\b", ".hidden", "", "a\x1b[2J", "C:evil", "x" * 300, "two words", "\u202egnp.exe"]
+)
+def test_ids_that_would_leave_their_folder_name_no_file(recording: str) -> None:
+    """A recording's id becomes a file name only if it is one."""
+    with pytest.raises(FormatError, match="no file can be named"):
+        file_stem(recording)
+
+
+def test_plain_ids_name_files() -> None:
+    """Letters of any script, digits, dots and dashes are fine."""
+    assert [file_stem(name) for name in ("abjxc", "EN2001a.Mix-Headset", "día_1")] == ["abjxc", "EN2001a.Mix-Headset", "día_1"]
+
+
+def test_names_with_blanks_cannot_be_written() -> None:
+    """They would shift the fields of the line."""
+    with pytest.raises(FormatError, match="white space"):
+        format_rttm(Diarization("a", (Turn(0.0, 1.0, "two words"),)))
+
+
+@given(
+    st.lists(
+        st.builds(
+            lambda onset_s, length_s, speaker: Turn(onset_s, onset_s + length_s, speaker),
+            st.floats(0.0, 1e5),
+            st.floats(1e-5, 1e4),
+            st.sampled_from("AB"),
+        )
+    )
+)
+def test_what_is_written_is_read_back_to_the_microsecond(turns: list[Turn]) -> None:
+    """Writing and reading keep every end within half a microsecond each way."""
+    written = Diarization("a", tuple(turns))
+    read = parse_rttm(format_rttm(written)).get("a", Diarization("a"))
+    assert len(read.turns) == len(turns)
+    for speaker in written.speakers:
+        for ours, theirs in zip(
+            sorted(t.onset_s for t in written.of(speaker)), sorted(t.onset_s for t in read.of(speaker)), strict=True
+        ):
+            assert ours == pytest.approx(theirs, abs=1e-6)
+
+
+def test_turns_that_touch_still_touch_after_writing(tmp_path: Path) -> None:
+    """0.1 + 0.2 is not allowed to open a gap of 1e-17 s."""
+    spoken = Diarization("a", (Turn(0.1, 0.3, "A"), Turn(0.3, 47.04, "A"), Turn(47.04, 50.0, "A")))
+    write_rttm(tmp_path / "a.rttm", spoken)
+    assert read_rttm(tmp_path / "a.rttm")["a"].unioned().turns == (Turn(0.1, 50.0, "A"),)
+
+
+@given(st.text() | st.text(alphabet="SPEAKR a10.5-e\t\n;<>", max_size=200))
+def test_any_text_is_parsed_or_refused(text: str) -> None:
+    """The outcome is turns or a FormatError, never another exception."""
+    try:
+        parse_rttm(text)
+    except BrefineError as error:
+        assert isinstance(error, FormatError)
