@@ -186,6 +186,36 @@ class ControlRequest(Document):
     unix_s: float
 
 
+# --- written by prepare, in the prepared corpus's own folder ----------------------------------------------------------------
+
+SPLITS: Final = ("train", "validation", "gate")
+
+
+class CorpusRecording(Part):
+    """One recording of a prepared corpus. Paths are relative to corpus.json's folder, or absolute where they lie elsewhere."""
+
+    name: str
+    audio: str
+    reference: str
+    hypothesis: str
+    duration_s: float
+    regions_s: list[tuple[float, float]]
+    """What is scored; the whole recording where no UEM says otherwise."""
+    speakers: list[str]
+    """Who speaks: names of voices where brefine made the audio, else the reference's names, unique only within it."""
+
+
+class CorpusManifest(Document):
+    """corpus.json: what a phase trains, validates and gates on. Written last, so its presence means that all is there."""
+
+    title: str
+    """`simulated conversations`, `VoxConverse dev→test`."""
+    evidence: Literal["real", "simulated"]
+    hypothesis_source: str
+    splits: dict[str, list[CorpusRecording]]
+    """train, validation, gate → recordings."""
+
+
 # --- written by the stage processes (prepare, evaluate, integrate) -----------------------------------------------------
 
 
