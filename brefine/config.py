@@ -127,6 +127,8 @@ class ExampleConfig(Section):
     """A hypothesised boundary is an example when its reference partner lies within this distance."""
     negatives_per_positive: Annotated[float, Field(ge=0.0)] = 0.1
     """Boundaries without a reference partner that teach "there is no boundary here", for each matched one."""
+    redraw_rate: Probability = 0.5
+    """Share of the matched boundaries of simulated hypotheses that get a freshly drawn error in every epoch."""
 
 
 class TrainConfig(Section):

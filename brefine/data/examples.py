@@ -1,0 +1,148 @@
+"""Which boundaries are learnt from: hypothesised boundaries with the distance to their true place, or none.
+
+An example is an index into a feature store, never a copy of audio. Hypothesised boundaries that `core.match_boundaries` pairs with the
+reference are positives, those without a partner are negatives ("there is no boundary here"). Boundaries at the edge of
+what is annotated are left out: their true place may lie outside.
+
+What an epoch sees is a pure function of seed and epoch, so that a resumed training sees what an uninterrupted one does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brefine.config import ExampleConfig
+from brefine.core.boundaries import Side
+from brefine.core.matching import match_boundaries
+from brefine.core.turns import Diarization
+
+_EDGE_S = 0.05
+"""A boundary this close to the edge of the annotated time belongs to the cut, not to the speech."""
+_SHORTEST_S = 0.1
+"""Redrawn boundaries leave at least this much of their turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Annotated:
+    """One recording's reference and hypothesis, and the times that the reference covers."""
+
+    reference: Diarization
+    hypothesis: Diarization
+    regions_s: Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Examples:
+    """Boundaries of a split, one row each; arrays of shape (n,).
+
+    Attributes:
+        recording: index of the recording in the split.
+        speaker: index in its hypothesis's `speakers`.
+        onset: the side.
+        hypothesis_s: where the hypothesis has the boundary.
+        offset_s: true − hypothesised time; not-a-number where no reference boundary is its partner.
+        earliest_s: the nearest place to which the boundary could be redrawn without inverting its turn or leaving the region.
+        latest_s: the same, on the other side.
+    """
+
+    recording: NDArray[np.int64]
+    speaker: NDArray[np.int64]
+    onset: NDArray[np.bool_]
+    hypothesis_s: NDArray[np.float64]
+    offset_s: NDArray[np.float64]
+    earliest_s: NDArray[np.float64]
+    latest_s: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.recording)
+
+    def __getitem__(self, chosen: NDArray[np.int64] | NDArray[np.bool_]) -> Examples:
+        return Examples(*(getattr(self, column.name)[chosen] for column in fields(self)))
+
+    @property
+    def positive(self) -> NDArray[np.bool_]:
+        return np.isfinite(self.offset_s)
+
+    def moved(self, hypothesis_s: NDArray[np.float64]) -> Examples:
+        """The same boundaries, hypothesised elsewhere."""
+        columns = {column.name: getattr(self, column.name) for column in fields(self)}
+        offset_s = self.offset_s + self.hypothesis_s - hypothesis_s
+        return Examples(**(columns | {"hypothesis_s": hypothesis_s, "offset_s": offset_s}))
+
+
+def find_examples(split: Iterable[Annotated], config: ExampleConfig) -> Examples:
+    """All examples of a split, positives and negatives, recording by recording."""
+    rows: list[tuple[int, int, bool, float, float, float, float]] = []
+    for index, annotated in enumerate(split):
+        hypothesis = annotated.hypothesis
+        match = match_boundaries(annotated.reference, hypothesis, window_s=config.match_window_s)
+        partner_s = {there: match.reference[here].time_s for here, there in match.pairs}
+        speakers = {speaker: row for row, speaker in enumerate(hypothesis.speakers)}
+        for place, boundary in enumerate(match.hypothesis):
+            true_s = partner_s.get(place, np.nan)
+            region = _region_around(boundary.time_s, true_s, annotated.regions_s)
+            if region is None or abs(true_s - boundary.time_s) >= config.context_s:
+                continue
+            turn, onset = hypothesis.turns[boundary.turn_index], boundary.side is Side.ONSET
+            earliest_s = region[0] if onset else max(region[0], turn.onset_s + _SHORTEST_S)
+            latest_s = min(region[1], turn.offset_s - _SHORTEST_S) if onset else region[1]
+            row = (index, speakers[boundary.speaker], onset, boundary.time_s, true_s - boundary.time_s, earliest_s, latest_s)
+            rows.append(row)
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 7
+    kinds = (np.int64, np.int64, np.bool_, np.float64, np.float64, np.float64, np.float64)
+    return Examples(*(np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)))
+
+
+def draw_epoch(
+    examples: Examples, config: ExampleConfig, *, seed: int, epoch: int, redraw: bool
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """One epoch's examples in their order, and where each is hypothesised this time.
+
+    Args:
+        redraw: give `config.redraw_rate` of the positives a fresh error, drawn from all errors measured on the same side. Right
+            where the hypotheses are simulated, whose errors are drawn independently too; a real system's errors are not
+            independent of what is heard at the boundary.
+
+    Returns:
+        Places in `examples`, and hypothesised times in seconds, both of shape (n_epoch,).
+    """
+    rng = np.random.default_rng([seed, epoch])
+    positives, negatives = np.flatnonzero(examples.positive), np.flatnonzero(~examples.positive)
+    n_positives = len(positives) if config.n_train is None else min(config.n_train, len(positives))
+    n_negatives = min(round(n_positives * config.negatives_per_positive), len(negatives))
+    chosen = np.concatenate([rng.permutation(positives)[:n_positives], rng.permutation(negatives)[:n_negatives]])
+    chosen = rng.permutation(chosen)
+    time_s = examples.hypothesis_s[chosen]
+    if redraw:
+        time_s = _redrawn(examples, chosen, config.redraw_rate, rng)
+    return chosen, time_s
+
+
+def _redrawn(
+    examples: Examples, chosen: NDArray[np.int64], rate: float, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    time_s = examples.hypothesis_s[chosen]
+    wanted = examples.positive[chosen] & (rng.random(len(chosen)) < rate)
+    for onset in (True, False):
+        pool_s = examples.offset_s[examples.positive & (examples.onset == onset)]
+        here = np.flatnonzero(wanted & (examples.onset[chosen] == onset))
+        if len(here) == 0:
+            continue
+        true_s = time_s[here] + examples.offset_s[chosen[here]]
+        drawn_s = true_s - rng.choice(pool_s, len(here))
+        possible = (drawn_s >= examples.earliest_s[chosen[here]]) & (drawn_s <= examples.latest_s[chosen[here]])
+        time_s[here[possible]] = drawn_s[possible]
+    return time_s
+
+
+def _region_around(time_s: float, true_s: float, regions_s: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
+    """The annotated region that holds both times clear of its edges; None where there is none."""
+    times_s = [time_s] if np.isnan(true_s) else [time_s, true_s]
+    for start_s, end_s in regions_s:
+        if all(start_s + _EDGE_S <= each_s <= end_s - _EDGE_S for each_s in times_s):
+            return start_s + _EDGE_S, end_s - _EDGE_S
+    return None
