@@ -73,6 +73,8 @@ def _speech_before_s(
     onset_s: NDArray[np.float64], offset_s: NDArray[np.float64], times_s: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Speech of one speaker's disjoint, sorted stretches before each time."""
+    if not len(onset_s):
+        return np.zeros_like(times_s)
     knots_s = np.stack([onset_s, offset_s], axis=1).ravel()
     heard_s = np.concatenate([[0.0], np.cumsum(offset_s - onset_s)])
     before_s: NDArray[np.float64] = np.interp(times_s, knots_s, np.stack([heard_s[:-1], heard_s[1:]], axis=1).ravel())
