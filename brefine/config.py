@@ -301,10 +301,26 @@ def format_config(config: PhaseConfig) -> str:
 def prepared_corpus_path(config: PhaseConfig) -> Path:
     """The folder of the prepared corpus: one for every distinct corpus, hypotheses, features and seed."""
     sections = config.model_dump(mode="json", include={"corpus", "hypothesis", "features", "seed"})
+    del sections["corpus"]["root"]  # where it lies does not make it another corpus
     if config.hypothesis.source not in ("replayed", "folder"):
         sections["diarizer"] = config.diarizer.model_dump(mode="json")
     key = hashlib.sha256(json.dumps(sections, sort_keys=True).encode()).hexdigest()[:12]
     return (Path(config.corpus.root) / "prepared" / f"{config.corpus.kind}-{key}").absolute()
+
+
+def with_absolute_paths(config: PhaseConfig) -> PhaseConfig:
+    """The same recipe for processes that may be started from any folder: paths no longer depend on the current one."""
+    corpus = config.corpus
+    folders = {name: str(Path(path).absolute()) for name in ("root", "train", "gate") if (path := getattr(corpus, name))}
+    if corpus.simulation.voices != "builtin":
+        voices = str(Path(corpus.simulation.voices).absolute())
+        folders |= {"simulation": corpus.simulation.model_copy(update={"voices": voices})}  # type: ignore[dict-item]
+    return config.model_copy(
+        update={
+            "corpus": corpus.model_copy(update=folders),
+            "runs": str(Path(config.runs).absolute()),
+        }
+    )
 
 
 def _to_json(tree: dict[str, Any]) -> str:

@@ -23,6 +23,8 @@ class ProcessIdentity(BaseModel):
     started_unix_s: float
     boot_id: str
     host: str
+    start_ticks: int | None = None
+    """Start in clock ticks since the boot, where the system tells: it does not move when the clock is set."""
 
 
 def own_identity() -> ProcessIdentity:
@@ -37,7 +39,11 @@ def identity_of(pid: int) -> ProcessIdentity:
         psutil.NoSuchProcess: there is none with that pid.
     """
     return ProcessIdentity(
-        pid=pid, started_unix_s=psutil.Process(pid).create_time(), boot_id=boot_id(), host=socket.gethostname()
+        pid=pid,
+        started_unix_s=psutil.Process(pid).create_time(),
+        boot_id=boot_id(),
+        host=socket.gethostname(),
+        start_ticks=_start_ticks(pid),
     )
 
 
@@ -46,11 +52,27 @@ def is_alive(identity: ProcessIdentity) -> bool:
     if identity.boot_id != boot_id():
         return False
     try:
-        process = psutil.Process(identity.pid)
-        same = abs(process.create_time() - identity.started_unix_s) <= _START_TOLERANCE_S
-        return bool(same and process.status() != psutil.STATUS_ZOMBIE)
+        zombie = psutil.Process(identity.pid).status() == psutil.STATUS_ZOMBIE
+        return not zombie and is_same(identity, identity_of(identity.pid))
     except psutil.NoSuchProcess:
         return False
+
+
+def is_same(one: ProcessIdentity, other: ProcessIdentity) -> bool:
+    """Whether two identities name one process of one boot."""
+    if one.pid != other.pid or one.boot_id != other.boot_id:
+        return False
+    if one.start_ticks is not None and other.start_ticks is not None:
+        return one.start_ticks == other.start_ticks
+    return abs(one.started_unix_s - other.started_unix_s) <= _START_TOLERANCE_S
+
+
+def _start_ticks(pid: int) -> int | None:
+    try:
+        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
+        return int(after_name.split()[19])  # field 22 of proc(5); the name before it may hold anything
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 @cache

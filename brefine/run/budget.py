@@ -63,11 +63,12 @@ class Account:
 
     def spent_usd(self) -> float:
         """By all phases, each machine counted once, with corrections."""
-        return sum(_machine_costs(self.sessions).values()) + sum(item.amount_usd for item in self.corrections)
+        corrected_usd = sum((item.amount_usd for item in self.corrections), 0.0)
+        return sum(_machine_costs(self.sessions).values(), corrected_usd)
 
     def spent_by_usd(self, phase: str) -> float:
         """What the machines have cost while `phase` was on them."""
-        return sum(_machine_costs(session for session in self.sessions if session.phase == phase).values())
+        return sum(_machine_costs(session for session in self.sessions if session.phase == phase).values(), 0.0)
 
     def phases(self) -> tuple[str, ...]:
         """The phases in the ledger, in order of their first session."""

@@ -98,7 +98,7 @@ class PhaseStore:
             for name, reader in self._runs.items()
         )
         progress = {stage: document for stage, item in self._progress.items() if (document := item.read()) is not None}
-        evaluations = {name: report for name, item in self._evaluations.items() if (report := item.read()) is not None}
+        evaluations = {str(name): report for name, item in self._evaluations.items() if (report := item.read()) is not None}
         selection, integration, gate = self._selection.read(), self._integration.read(), self._gate.read()
         eta_s = _longest_eta_s(runs)
         state = phase_state(

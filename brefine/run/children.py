@@ -1,0 +1,136 @@
+"""Processes that a supervisor starts or takes over, each in a session of its own with its own log."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from brefine.identity import ProcessIdentity, identity_of, is_alive, is_same
+from brefine.run.supervision import Ended
+from brefine.run.tail.log import clean_line
+
+_LAST_WORDS_BYTES = 16 << 10
+_OUT_OF_MEMORY = re.compile(r"out of memory|MemoryError|can't allocate memory|Cannot allocate memory", re.IGNORECASE)
+_DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
+
+
+class Child:
+    """A process that was started here."""
+
+    def __init__(self, command: Sequence[str], *, log: Path, environment: Mapping[str, str]) -> None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self._log = log
+        self._log_start_bytes = log.stat().st_size if log.exists() else 0
+        self._oom_kills = _oom_kills()
+        self._forced = False
+        with log.open("ab") as file:
+            self._process = subprocess.Popen(
+                list(command),
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=dict(environment),
+                start_new_session=True,
+            )
+        self._pid = self._process.pid
+        self._identity = identity_of(self._pid)  # as a zombie at worst: nobody but `ended` collects it
+
+    def wrote(self, writer: ProcessIdentity) -> bool:
+        """Whether this process is the writer of a status."""
+        return is_same(self._identity, writer)
+
+    def ended(self) -> Ended | None:
+        """How it ended; None while it runs."""
+        code = self._process.poll()
+        if code is None:
+            return None
+        _signal_group(self._pid, signal.SIGKILL)  # what it started and left behind would keep the GPU's memory
+        words = _last_words(self._log, self._log_start_bytes)
+        cause = _cause(words)
+        if cause is None and code == -signal.SIGKILL and not self._forced and _oom_kills() > self._oom_kills:
+            cause = "out-of-memory"
+        return Ended(code, cause if code != 0 else None, _last_line(words))
+
+    def stop(self, *, by_force: bool) -> None:
+        """Asks it to checkpoint and end, or ends it with all that it started."""
+        self._forced |= by_force
+        if by_force:
+            _signal_group(self._pid, signal.SIGKILL)
+        else:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGTERM)
+
+
+class Adopted:
+    """A process that an earlier supervisor started; its exit code goes to nobody."""
+
+    def __init__(self, identity: ProcessIdentity, *, log: Path) -> None:
+        self._identity = identity
+        self._log = log
+        self._log_start_bytes = log.stat().st_size if log.exists() else 0
+
+    def wrote(self, writer: ProcessIdentity) -> bool:
+        """Whether this process is the writer of a status."""
+        return is_same(self._identity, writer)
+
+    def ended(self) -> Ended | None:
+        """How it ended, as far as its log tells; None while it runs."""
+        if is_alive(self._identity):
+            return None
+        words = _last_words(self._log, self._log_start_bytes)
+        return Ended(None, _cause(words), _last_line(words))
+
+    def stop(self, *, by_force: bool) -> None:
+        """Like `Child.stop`; never touches another process that has taken over the pid."""
+        if not is_alive(self._identity):
+            return
+        if by_force:
+            _signal_group(self._identity.pid, signal.SIGKILL)
+        else:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._identity.pid, signal.SIGTERM)
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
+
+
+def _last_words(log: Path, start_bytes: int) -> str:
+    try:
+        with log.open("rb") as file:
+            file.seek(max(start_bytes, file.seek(0, os.SEEK_END) - _LAST_WORDS_BYTES))
+            return file.read(_LAST_WORDS_BYTES).decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _last_line(words: str) -> str | None:
+    """What the process said last; of a message of several lines, the one that `brefine:` begins."""
+    lines = [clean_line(line) for line in words.splitlines() if line.strip()]
+    told = [line for line in lines[-20:] if line.startswith("brefine: ")]
+    if told:
+        return told[-1].removeprefix("brefine: ")
+    return lines[-1] if lines else None
+
+
+def _cause(words: str) -> Literal["out-of-memory", "disk-full"] | None:
+    if _DISK_FULL.search(words):
+        return "disk-full"
+    return "out-of-memory" if _OUT_OF_MEMORY.search(words) else None
+
+
+def _oom_kills() -> int:
+    """How often the kernel has killed for memory since it booted; 0 where it does not tell."""
+    try:
+        counters = Path("/proc/vmstat").read_text()
+    except OSError:
+        return 0
+    found = re.search(r"^oom_kill (\d+)$", counters, re.MULTILINE)
+    return int(found[1]) if found else 0

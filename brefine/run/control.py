@@ -1,0 +1,33 @@
+"""Wishes of the person, handed to the supervisor as files: one each, acted upon once, in the order in which they were made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from brefine.config import ModelName
+from brefine.errors import FormatError
+from brefine.phasedir import ControlRequest, PhaseDir
+
+Wish = Literal["stop", "pause", "resume", "restart"]
+
+
+def request(phase: PhaseDir, action: Wish, model: ModelName | None = None) -> None:
+    """Asks the phase's supervisor to stop, pause, resume or restart one training, or, without a model, all of them."""
+    name = f"{time.time_ns()}-{action}" + (f"-{model}" if model is not None else "")
+    ControlRequest(action=action, model=model, unix_s=time.time()).write(phase.control / f"{name}.json")
+
+
+def pending_requests(phase: PhaseDir) -> Iterator[tuple[Path, ControlRequest | FormatError]]:
+    """The wishes that wait, oldest first; whoever acts on one deletes its file afterwards."""
+    if not phase.control.is_dir():
+        return
+    for path in sorted(phase.control.glob("*.json")):
+        try:
+            yield path, ControlRequest.read(path)
+        except FormatError as error:
+            yield path, error
+        except FileNotFoundError:
+            continue

@@ -1,0 +1,172 @@
+"""Makes a phase directory and starts, resumes or stops what works in it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+import brefine
+from brefine.config import ModelName, PhaseConfig, format_config, prepared_corpus_path, with_absolute_paths
+from brefine.errors import ProcessError
+from brefine.identity import ProcessIdentity, is_alive
+from brefine.io.atomic import write_text_atomic
+from brefine.phasedir import Manifest, PhaseDir, RunState, RunStatus, SupervisorState
+from brefine.run.control import request
+from brefine.run.lock import is_supervised, refusal
+
+_START_TIMEOUT_S: Final = 30.0
+_PACKAGES: Final = ("brefine", "torch", "torchaudio", "numpy", "scipy", "safetensors", "tensorboard", "soundfile")
+
+
+def create_phase(config: PhaseConfig, *, argv: Sequence[str] = ()) -> PhaseDir:
+    """Makes a new phase directory `<runs>/<utc>-<name>` with its recipe and manifest; nothing is started."""
+    config = with_absolute_paths(config)
+    created_unix_s = time.time()
+    phase = PhaseDir(_new_folder(Path(config.runs), config.name, created_unix_s))
+    budget = config.budget
+    Manifest(
+        phase=phase.path.name,
+        created_unix_s=created_unix_s,
+        argv=list(argv),
+        **_commit(),
+        versions=_versions(),
+        seed=config.seed,
+        models=list(config.models),
+        corpus=str(prepared_corpus_path(config)),
+        price_usd_per_hour=budget.price_usd_per_hour,
+        priced_on=None if budget.priced_on is None else budget.priced_on.isoformat(),
+    ).write(phase.manifest)
+    for model in config.models:
+        phase.run(model).path.mkdir()
+    phase.control.mkdir()
+    write_text_atomic(phase.config, format_config(config))  # last: with it the folder is a phase
+    return phase
+
+
+def start_supervisor(phase: PhaseDir) -> None:
+    """Starts the phase's supervisor in a session of its own and returns when it has taken the phase.
+
+    Raises:
+        ProcessError: another supervisor has the phase, or this one ended at once.
+    """
+    if is_supervised(phase):
+        raise refusal(phase)
+    read_end, write_end = os.pipe()
+    command = [sys.executable, "-m", "brefine.run.supervise", str(phase.path), "--ready", str(write_end)]
+    log_start_bytes = phase.supervisor_log.stat().st_size if phase.supervisor_log.exists() else 0
+    with phase.supervisor_log.open("ab") as log:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=dict(os.environ),
+            start_new_session=True,
+            pass_fds=(write_end,),
+        )
+    os.close(write_end)
+    # Whoever starts a process must collect it, or it stands as a zombie for as long as this one lives.
+    threading.Thread(target=process.wait, name="supervisor-reaper", daemon=True).start()
+    with os.fdopen(read_end, "rb") as ready:
+        taken = ready.readline()  # ends without a line when the process ends
+    if not taken:
+        with phase.supervisor_log.open("rb") as log:
+            log.seek(log_start_bytes)
+            words = log.read(4096).decode("utf-8", errors="replace").strip()
+        raise ProcessError("the supervisor did not start", where=phase.supervisor_log, got=words or "no word")
+
+
+def resume_phase(phase: PhaseDir) -> tuple[ModelName, ...]:
+    """Starts a supervisor for a phase that has none: running trainings are taken over, the others go on from their checkpoints.
+
+    Returns:
+        the models whose training was not finished.
+
+    Raises:
+        ProcessError: it is supervised already, or there is nothing left to do.
+    """
+    if is_supervised(phase):
+        raise refusal(phase)
+    supervisor = SupervisorState.read_if_there(phase.supervisor)
+    statuses = {model: RunStatus.read_if_there(phase.run(model).status) for model in phase.models()}
+    unfinished = tuple(m for m, status in statuses.items() if status is None or status.state is not RunState.FINISHED)
+    if supervisor is not None and supervisor.state == "finished" and not unfinished:
+        raise ProcessError(
+            "there is nothing left to resume", where=phase.path, hint=f"go on with: brefine select --phase {phase.path.name}"
+        )
+    start_supervisor(phase)
+    return unfinished
+
+
+def stop_phase(phase: PhaseDir, *, timeout_s: float = 90.0) -> None:
+    """Checkpoints and stops everything that works in the phase, and returns when it has ended.
+
+    Raises:
+        ProcessError: something still runs after `timeout_s`.
+    """
+    deadline_s = time.monotonic() + timeout_s
+    if is_supervised(phase):
+        request(phase, "stop")
+    else:
+        for identity in _running_trainers(phase):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(identity.pid, signal.SIGTERM)
+    while is_supervised(phase) or _running_trainers(phase):
+        if time.monotonic() > deadline_s:
+            raise ProcessError(
+                f"the phase has not stopped within {timeout_s:.0f} s", where=phase.path, hint=f"see {phase.supervisor_log}"
+            )
+        time.sleep(0.1)
+
+
+def _running_trainers(phase: PhaseDir) -> list[ProcessIdentity]:
+    statuses = [RunStatus.read_if_there(phase.run(model).status) for model in phase.models()]
+    return [status.process for status in statuses if status is not None and is_alive(status.process)]
+
+
+def _new_folder(runs: Path, name: str, unix_s: float) -> Path:
+    """A folder that nobody else has made: two launches in one second get two."""
+    stem = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(unix_s))}-{name}"
+    runs.mkdir(parents=True, exist_ok=True)
+    for attempt in range(1, 100):
+        folder = runs / (stem if attempt == 1 else f"{stem}-{attempt}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        return folder
+    raise ProcessError("no free name for a phase directory was found", where=runs / stem)
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": sys.version.split()[0]}
+    for package in _PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    return versions
+
+
+def _commit() -> dict[str, str | bool | None]:
+    """The commit of the code that runs, and whether files differ from it; None where it is installed from a package."""
+    folder = Path(brefine.__file__).parent
+    try:
+        if not (folder.parent / ".git").exists():
+            return {"git_commit": None, "git_dirty": None}
+        commit = _git(folder, "rev-parse", "HEAD").strip()
+        return {"git_commit": commit, "git_dirty": bool(_git(folder, "status", "--porcelain", "--untracked-files=no").strip())}
+    except (OSError, subprocess.SubprocessError):
+        return {"git_commit": None, "git_dirty": None}
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=5.0, check=True).stdout

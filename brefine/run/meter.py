@@ -1,0 +1,46 @@
+"""Bills one supervisor's machine time to the ledger."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from brefine.config import BudgetConfig
+from brefine.run.budget import TICK_S, Ledger, ledger_path
+
+
+class Meter:
+    """One session of the ledger. A machine that costs nothing is not billed and leaves the ledger alone.
+
+    Attributes:
+        problem: why the ledger cannot be written; the phase goes on, and its cap is kept from what this process knows.
+    """
+
+    def __init__(self, budget: BudgetConfig, phase: Path) -> None:
+        self.problem: str | None = None
+        self._price = budget.price_usd_per_hour
+        self._ledger = Ledger(ledger_path(budget))
+        self._phase = phase.resolve()
+        self._began_s = self._ticked_s = time.monotonic()
+        self._session: str | None = None
+        if self._price > 0.0:
+            try:
+                self._session = self._ledger.open_session(self._phase, self._price, time.time())
+            except OSError as error:
+                self.problem = f"{self._ledger.path}: the ledger cannot be written: {error.strerror}"
+        self._before_usd = self._ledger.read().spent_by_usd(str(self._phase))
+
+    def tick(self, *, force: bool = False) -> None:
+        """Writes down, once a minute, that the machine is still in use."""
+        if self._session is None or (not force and time.monotonic() - self._ticked_s < TICK_S):
+            return
+        self._ticked_s = time.monotonic()
+        try:
+            self._ledger.tick(self._session, time.time())
+            self.problem = None
+        except OSError as error:
+            self.problem = f"{self._ledger.path}: the ledger cannot be written: {error.strerror}"
+
+    def spent_usd(self) -> float:
+        """What the phase has cost: its earlier sessions, and this one up to now by a clock that nobody sets back."""
+        return self._before_usd + self._price * (time.monotonic() - self._began_s) / 3600.0

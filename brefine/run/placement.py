@@ -1,0 +1,43 @@
+"""Which part of the machine each trainer gets: its share of the cores, and one GPU where there are several."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+from brefine.run.gpu import GpuProbe
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def trainer_environments(
+    models: Sequence[str], *, threads: int, base: Mapping[str, str], gpus: GpuProbe, n_cores: int | None = None
+) -> dict[str, dict[str, str]]:
+    """The environment of each model's trainer.
+
+    Args:
+        models: all models of the phase, whether or not they run now: shares stay the same over restarts.
+        threads: CPU threads of one trainer; 0 = its share of the machine.
+        base: the environment they inherit; a CUDA_VISIBLE_DEVICES in it limits the choice, an OMP_NUM_THREADS is kept.
+        n_cores: cores to share; None = those this process may use.
+    """
+    cores = n_cores if n_cores is not None else len(os.sched_getaffinity(0))
+    share = threads or max(1, cores // len(models))
+    devices = _visible_devices(base, gpus)
+    environments = {}
+    for index, model in enumerate(models):
+        environment = {**base, "PYTHONUNBUFFERED": "1"}
+        for variable in _THREAD_VARIABLES:
+            if threads or variable not in base:
+                environment[variable] = str(share)
+        if len(devices) > 1:
+            environment["CUDA_VISIBLE_DEVICES"] = devices[index % len(devices)]
+        environments[model] = environment
+    return environments
+
+
+def _visible_devices(base: Mapping[str, str], gpus: GpuProbe) -> list[str]:
+    chosen = base.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        return [device.strip() for device in chosen.split(",") if device.strip()]
+    return [str(gpu.index) for gpu in gpus.read()]

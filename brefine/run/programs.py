@@ -1,0 +1,53 @@
+"""The commands with which the operator half starts the other half."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Protocol
+
+from brefine.phasedir import PhaseDir, RunDir, Stage
+
+
+class Programs(Protocol):
+    """What a supervisor starts; tests give it other programs, which are processes all the same."""
+
+    def prepare(self, phase: PhaseDir) -> list[str]: ...
+
+    def train(self, run: RunDir, *, resume: bool) -> list[str]: ...
+
+    def evaluate(self, phase: PhaseDir, models: Sequence[str]) -> list[str]: ...
+
+
+class BrefinePrograms:
+    """brefine's own programs, in this interpreter's environment."""
+
+    def prepare(self, phase: PhaseDir) -> list[str]:
+        return [*_module("brefine.data", "prepare"), str(phase.config), "--progress", str(phase.progress(Stage.PREPARE))]
+
+    def train(self, run: RunDir, *, resume: bool) -> list[str]:
+        return [*_module("brefine.train"), str(run.path), *(["--resume"] if resume else [])]
+
+    def evaluate(self, phase: PhaseDir, models: Sequence[str]) -> list[str]:
+        chosen = [part for model in models for part in ("--model", model)]
+        progress = str(phase.progress(Stage.EVALUATE))
+        return [
+            *_module("brefine.evaluate", "evaluate"),
+            str(phase.path),
+            *chosen,
+            "--split",
+            "validation",
+            "--progress",
+            progress,
+        ]
+
+    def integrate(self, phase: PhaseDir, model: str) -> list[str]:
+        progress = str(phase.progress(Stage.INTEGRATE))
+        return [*_module("brefine.evaluate", "integrate"), str(phase.path), "--model", model, "--progress", progress]
+
+
+BREFINE = BrefinePrograms()
+
+
+def _module(name: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", name, *arguments]

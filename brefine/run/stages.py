@@ -1,0 +1,133 @@
+"""Starting a station of the road as a process, and waiting for it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from brefine.errors import ProcessError
+from brefine.phasedir import EvaluationReport, IntegrationReport, PhaseDir, Progress, Stage
+from brefine.run.children import Child
+from brefine.run.documents import WatchedDocument
+from brefine.run.programs import BREFINE, BrefinePrograms
+
+_POLL_S: Final = 0.2
+
+
+def run_worker(module: str, *arguments: object) -> int:
+    """Runs `python -m module arguments` in the foreground, its output passed through; returns its exit code.
+
+    None among the arguments is left out. A SIGTERM is handed on; Ctrl-C reaches the worker by itself, since it is in the
+    same process group, and this process waits for it to end in its own way.
+    """
+    command = [sys.executable, "-m", module, *(str(argument) for argument in arguments if argument is not None)]
+    process = subprocess.Popen(command)
+    earlier = signal.signal(signal.SIGTERM, lambda number, _: process.send_signal(number))
+    try:
+        while True:
+            try:
+                code = process.wait()
+            except KeyboardInterrupt:
+                continue
+            return code if code >= 0 else 128 - code
+    finally:
+        signal.signal(signal.SIGTERM, earlier)
+
+
+class StageProcess:
+    """One station at work: its progress, its end, its error."""
+
+    def __init__(self, phase: PhaseDir, stage: Stage, command: Sequence[str]) -> None:
+        self.stage = stage
+        self.log: Path = phase.stage_log(stage)
+        self.error: str | None = None
+        phase.progress(stage).unlink(missing_ok=True)
+        self._progress = WatchedDocument(phase.progress(stage), Progress)
+        self._child = Child(command, log=self.log, environment={**os.environ, "PYTHONUNBUFFERED": "1"})
+        self._code: int | None = None
+
+    def progress(self) -> Progress | None:
+        """How far it is; None before its first word."""
+        return self._progress.read()
+
+    def exit_code(self) -> int | None:
+        """None while it works; `error` is set when it was not 0."""
+        if self._code is None and (ended := self._child.ended()) is not None:
+            self._code = ended.code if ended.code is not None else 1
+            if self._code != 0:
+                progress = self._progress.read()
+                told = None if progress is None else progress.error
+                self.error = told or ended.text or f"it ended with exit code {self._code}"
+        return self._code
+
+    def stop(self) -> None:
+        """Asks it to end."""
+        self._child.stop(by_force=False)
+
+    def wait(self, on_progress: Callable[[Progress], None] | None = None) -> None:
+        """Waits for its end; `on_progress` is called with every new word. Stopped, it takes the process with it.
+
+        Raises:
+            ProcessError: it failed.
+        """
+        seen: Progress | None = None
+        try:
+            while True:
+                code = self.exit_code()
+                progress = self.progress()
+                if on_progress is not None and progress is not None and progress != seen:
+                    on_progress(progress)
+                    seen = progress
+                if code is not None:
+                    break
+                time.sleep(_POLL_S)
+        except BaseException:
+            self.stop()
+            with contextlib.suppress(KeyboardInterrupt):
+                while self.exit_code() is None:
+                    time.sleep(_POLL_S)
+            raise
+        if self.error is not None:
+            raise ProcessError(f"{self.stage} failed: {self.error}", where=self.log, hint="its log tells more")
+
+
+def start_evaluation(phase: PhaseDir, *, programs: BrefinePrograms = BREFINE) -> StageProcess:
+    """Evaluates every model that has a checkpoint on the validation split.
+
+    Raises:
+        ProcessError: no model has one.
+    """
+    models = [model for model in phase.models() if phase.run(model).weights("best").exists()]
+    if not models:
+        raise ProcessError("no model has a checkpoint yet", where=phase.path, hint="train first, or resume the phase")
+    return StageProcess(phase, Stage.EVALUATE, programs.evaluate(phase, models))
+
+
+def start_integration(phase: PhaseDir, model: str, *, programs: BrefinePrograms = BREFINE) -> StageProcess:
+    """Runs the model behind the diarizer on the gate split."""
+    return StageProcess(phase, Stage.INTEGRATE, programs.integrate(phase, model))
+
+
+def evaluation_reports(phase: PhaseDir, split: str = "validation") -> dict[str, EvaluationReport]:
+    """The reports there are, in the order of the recipe."""
+    found = {model: EvaluationReport.read_if_there(phase.evaluation(model, split)) for model in phase.models()}
+    return {model: report for model, report in found.items() if report is not None}
+
+
+def integration_report(phase: PhaseDir) -> IntegrationReport:
+    """The report of the integration.
+
+    Raises:
+        ProcessError: there is none yet.
+    """
+    report = IntegrationReport.read_if_there(phase.integration)
+    if report is None:
+        raise ProcessError("nothing is integrated yet", where=phase.path, hint="run: brefine integrate")
+    return report

@@ -1,0 +1,287 @@
+"""The supervisor of a phase: a detached process that prepares, trains and evaluates, and outlives every terminal.
+
+    python -m brefine.run.supervise PHASE_DIR
+
+It is the thin shell around `transitions.advance`: it turns what happens into events, and actions into processes and files.
+Killed itself, its trainers go on; the next supervisor of the phase takes them over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from brefine.config import ModelName
+from brefine.errors import FormatError, run_main
+from brefine.identity import is_alive, own_identity
+from brefine.phasedir import Alert, PhaseDir, Progress, RunStatus, Stage, SupervisorState
+from brefine.run.alerts import AlertLog
+from brefine.run.children import Adopted, Child
+from brefine.run.control import pending_requests
+from brefine.run.documents import WatchedDocument
+from brefine.run.gpu import find_gpus
+from brefine.run.lock import PhaseLock
+from brefine.run.meter import Meter
+from brefine.run.placement import trainer_environments
+from brefine.run.programs import BREFINE, Programs
+from brefine.run.supervision import (
+    Action,
+    AdoptTrainer,
+    Asked,
+    Began,
+    Event,
+    Found,
+    Policy,
+    Sign,
+    StageEnded,
+    Standing,
+    StartStage,
+    StartTrainer,
+    State,
+    StopStage,
+    StopTrainer,
+    Tell,
+    Ticked,
+    TrainerEnded,
+)
+from brefine.run.transitions import advance
+
+_POLL_S: Final = 0.25
+_HEARTBEAT_S: Final = 3.0
+_EXIT_CODES: Final = {"finished": 0, "stopped": 0, "failed": 4, "budget": 5}
+
+
+class Supervisor:
+    """One phase's supervisor.
+
+    Args:
+        phase: the phase, whose lock `lock` is held.
+        programs: the commands of its stages.
+        poll_s: seconds between two looks at processes and files.
+    """
+
+    def __init__(self, phase: PhaseDir, *, programs: Programs = BREFINE, poll_s: float = _POLL_S) -> None:
+        config = phase.load_config()
+        models = tuple(config.models)
+        self._phase = phase
+        self._programs = programs
+        self._poll_s = poll_s
+        self._budget = config.budget
+        self._policy = Policy(
+            models,
+            max_restarts=config.supervisor.max_restarts,
+            restart_backoff_s=config.supervisor.restart_backoff_s,
+            stall_after_s=config.supervisor.stall_after_s,
+            cap_usd=config.budget.cap_usd,
+        )
+        self._environments = trainer_environments(models, threads=config.train.threads, base=os.environ, gpus=find_gpus())
+        self._statuses = {model: WatchedDocument(phase.run(model).status, RunStatus) for model in models}
+        self._alerts = AlertLog(phase.alerts)
+        self._meter = Meter(config.budget, phase.path)
+        self._state = State()
+        self._trainers: dict[ModelName, Child | Adopted] = {}
+        self._stage: Child | None = None
+        self._asked_to_stop = False
+        earlier = WatchedDocument(phase.supervisor, SupervisorState).read()
+        self._started_unix_s = time.time() if earlier is None else earlier.started_unix_s
+        self._written_s = float("-inf")
+
+    def run(self) -> int:
+        """Supervises until the phase has ended; returns the exit code that says how."""
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        for path, _ in pending_requests(self._phase):  # wishes to a supervisor that is no more
+            path.unlink(missing_ok=True)
+        self._take(self._began())
+        self._write()
+        while self._state.outcome is None:
+            time.sleep(self._poll_s)
+            for event in self._happened():
+                self._take(event)
+            if time.monotonic() - self._written_s > _HEARTBEAT_S:
+                self._write()
+        self._meter.tick(force=True)
+        self._tell_idle_burn()
+        self._write()
+        _log(f"the phase is {self._state.outcome}" + (f": {self._state.error}" if self._state.error else ""))
+        return _EXIT_CODES[self._state.outcome]
+
+    # --- what happens ---------------------------------------------------------------------------------------------------
+
+    def _began(self) -> Began:
+        found = {}
+        for model, document in self._statuses.items():
+            status = document.read()
+            alive = status is not None and is_alive(status.process)
+            found[model] = Found(alive, None if status is None else status.state, self._is_resumable(model))
+        progress = WatchedDocument(self._phase.progress(Stage.PREPARE), Progress).read()
+        return Began(time.monotonic(), progress is not None and progress.state == "finished", found)
+
+    def _happened(self) -> Iterator[Event]:
+        if self._asked_to_stop:
+            self._asked_to_stop = False
+            yield Asked(time.monotonic(), "stop")
+        for path, wish in pending_requests(self._phase):
+            if isinstance(wish, FormatError):
+                _log(f"a request cannot be read and is dropped: {wish}")
+            else:
+                _log(f"asked to {wish.action} {wish.model or 'all'}")
+                yield Asked(time.monotonic(), wish.action, wish.model)
+            path.unlink(missing_ok=True)
+        yield from self._endings()
+        signs = {model: sign for model in self._trainers if (sign := self._sign(model)) is not None}
+        free_bytes = None
+        with contextlib.suppress(OSError):
+            free_bytes = psutil.disk_usage(str(self._phase.path)).free
+        self._meter.tick()
+        yield Ticked(time.monotonic(), signs, self._meter.spent_usd(), free_bytes)
+
+    def _endings(self) -> Iterator[Event]:
+        if self._stage is not None and (how := self._stage.ended()) is not None:
+            self._stage = None
+            progress = WatchedDocument(self._phase.progress(self._state.stage), Progress).read()
+            if how.code != 0 and progress is not None and progress.error:
+                how = replace(how, text=progress.error)
+            yield StageEnded(time.monotonic(), self._state.stage, how)
+        for model, child in list(self._trainers.items()):
+            ended = child.ended()
+            if ended is None:
+                continue
+            del self._trainers[model]
+            status = self._statuses[model].read()
+            now_s, resumable = time.monotonic(), self._is_resumable(model)
+            if status is None or not child.wrote(status.process):  # it ended before its first word
+                yield TrainerEnded(now_s, model, ended, resumable=resumable)
+                continue
+            if status.error and ended.code != 0:
+                ended = replace(ended, text=status.error.splitlines()[0])
+            yield TrainerEnded(now_s, model, ended, status.state, status.step, resumable)
+
+    def _sign(self, model: ModelName) -> Sign | None:
+        status = self._statuses[model].read()
+        if status is None or not self._trainers[model].wrote(status.process):
+            return None
+        return Sign(status.heartbeat_unix_s, status.n_nonfinite, status.step, status.message)
+
+    # --- what is done about it ------------------------------------------------------------------------------------------
+
+    def _take(self, event: Event) -> None:
+        before = _standings(self._state)
+        self._state, actions = advance(self._state, event, self._policy)
+        for action in actions:
+            self._perform(action)
+        after = _standings(self._state)
+        if after != before:
+            _log(after)
+            self._write()
+
+    def _perform(self, action: Action) -> None:
+        match action:
+            case StartStage(stage, models):
+                self._start_stage(stage, models)
+            case StopStage(by_force) if self._stage is not None:
+                self._stage.stop(by_force=by_force)
+            case StartTrainer(model, resume):
+                run = self._phase.run(model)
+                command = self._programs.train(run, resume=resume)
+                self._trainers[model] = Child(command, log=run.log, environment=self._environments[model])
+            case AdoptTrainer(model):
+                status = self._statuses[model].read()
+                if status is not None:
+                    self._trainers[model] = Adopted(status.process, log=self._phase.run(model).log)
+            case StopTrainer(model, by_force) if model in self._trainers:
+                self._trainers[model].stop(by_force=by_force)
+            case Tell():
+                self._tell(action)
+
+    def _start_stage(self, stage: Stage, models: Sequence[ModelName]) -> None:
+        if stage is Stage.PREPARE:
+            command = self._programs.prepare(self._phase)
+        else:
+            learned = [model for model in models if self._phase.run(model).weights("best").exists()]
+            command = self._programs.evaluate(self._phase, learned or models)
+        self._phase.progress(stage).unlink(missing_ok=True)
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        self._stage = Child(command, log=self._phase.stage_log(stage), environment=environment)
+
+    def _tell(self, told: Tell) -> None:
+        subject = told.model or "phase"
+        alert = Alert(
+            # Tiers of the cap are told once a phase; everything else once a supervisor.
+            id=f"{told.kind}:{subject}:{told.key}" + ("" if told.kind == "budget" else f":{os.getpid()}"),
+            level=told.level,
+            kind=told.kind,
+            model=told.model,
+            step=told.step,
+            text=told.text,
+            unix_s=time.time(),
+        )
+        if self._alerts.tell(alert):
+            _log(f"{told.level}: {told.kind}: {subject}: {told.text}")
+
+    def _tell_idle_burn(self) -> None:
+        price = self._budget.price_usd_per_hour
+        if price > 0.0:
+            how = self._budget.terminate or "end it where you rented it"
+            text = f"the jobs are done and the machine still costs ${price:.2f} an hour: {how}"
+            self._tell(Tell("idle-burn", "warning", text, "done"))
+
+    def _write(self) -> None:
+        """The supervisor's own word, with its heartbeat."""
+        self._written_s = time.monotonic()
+        trainers = self._state.trainers
+        SupervisorState(
+            process=own_identity(),
+            stage=self._state.stage,
+            state=self._state.outcome or "running",
+            started_unix_s=self._started_unix_s,
+            heartbeat_unix_s=time.time(),
+            restarts={model: trainer.restarts for model, trainer in trainers.items() if trainer.restarts},
+            paused=[model for model, trainer in trainers.items() if trainer.standing is Standing.PAUSED],
+            error=self._state.error or self._meter.problem,
+        ).write(self._phase.supervisor)
+
+    def _is_resumable(self, model: ModelName) -> bool:
+        return self._phase.run(model).training_state.exists()
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        self._asked_to_stop = True
+
+
+def _standings(state: State) -> str:
+    trainers = [f"{model} {trainer.standing}" for model, trainer in state.trainers.items()]
+    return f"{state.stage}" + (f", {state.ending}" if state.ending else "") + ": " + ", ".join(trainers)
+
+
+def _log(text: str) -> None:
+    print(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), text, flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the supervisor of one phase in the foreground."""
+    parser = argparse.ArgumentParser(prog="python -m brefine.run.supervise", description=__doc__)
+    parser.add_argument("phase", type=Path, help="the phase directory")
+    parser.add_argument("--ready", type=int, metavar="FD", help="file descriptor that is told when the phase is taken")
+    options = parser.parse_args(arguments)
+    phase = PhaseDir(options.phase.resolve())
+    with PhaseLock(phase):
+        supervisor = Supervisor(phase)
+        if options.ready is not None:
+            os.write(options.ready, b"ready\n")
+            os.close(options.ready)
+        return supervisor.run()
+
+
+if __name__ == "__main__":
+    run_main(lambda: main(sys.argv[1:]))

@@ -1,0 +1,227 @@
+"""What a supervisor does next: a pure function from what it knows and what has happened to what it shall do.
+
+    state, actions = advance(state, event, policy)
+
+Nothing here starts a process, reads a clock or a file; `supervise.py` is the thin shell that does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from brefine.config import ModelName
+from brefine.phasedir import RunState, Stage
+from brefine.run.supervision import (
+    AT_REST,
+    Action,
+    AdoptTrainer,
+    Asked,
+    Began,
+    Ended,
+    Event,
+    Found,
+    Outcome,
+    Policy,
+    StageEnded,
+    Standing,
+    StartStage,
+    StartTrainer,
+    State,
+    StopStage,
+    StopTrainer,
+    Tell,
+    Ticked,
+    Trainer,
+    TrainerEnded,
+)
+from brefine.run.vigilance import watch_disk, watch_money, watch_trainer
+
+_USAGE_EXIT: Final = 2
+_RUN_FAILED_EXIT: Final = 4
+
+
+def advance(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Action, ...]]:
+    """The next state, and what to do about the event."""
+    if state.outcome is not None:
+        return state, ()
+    actions: list[Action] = []
+    match event:
+        case Began():
+            state = _begin(state, event, policy, actions)
+        case StageEnded():
+            state = _stage_ended(state, event, policy, actions)
+        case TrainerEnded():
+            state = _with(state, _after_end(state.trainers[event.model], event, policy, actions))
+        case Asked():
+            state = _asked(state, event, actions)
+        case Ticked():
+            state = _ticked(state, event, policy, actions)
+    return _move_on(state, event.now_s, actions), tuple(actions)
+
+
+def _begin(state: State, event: Began, policy: Policy, actions: list[Action]) -> State:
+    trainers: dict[ModelName, Trainer] = {}
+    for model in policy.models:
+        found = event.found.get(model, Found())
+        trainer = Trainer(model, start_at_s=event.now_s, resume=found.resumable, beat_s=event.now_s)
+        if found.alive:
+            trainer = replace(trainer, standing=Standing.RUNNING)
+            actions.append(AdoptTrainer(model))
+        elif found.state is RunState.FINISHED:
+            trainer = replace(trainer, standing=Standing.FINISHED)
+        trainers[model] = trainer
+    state = replace(state, trainers=trainers)
+    if event.prepared or any(trainer.standing is not Standing.WAITING for trainer in trainers.values()):
+        return replace(state, stage=Stage.TRAIN)
+    actions.append(StartStage(Stage.PREPARE))
+    return state
+
+
+def _stage_ended(state: State, event: StageEnded, policy: Policy, actions: list[Action]) -> State:
+    if state.ending is not None:
+        return replace(state, outcome=state.ending)
+    if event.how.code == 0 and state.stage is Stage.PREPARE:
+        trainers = {model: replace(trainer, start_at_s=event.now_s) for model, trainer in state.trainers.items()}
+        return replace(state, stage=Stage.TRAIN, trainers=trainers, stage_restarts=0)
+    if event.how.code == 0:
+        return replace(state, outcome="finished", error=_failures(state))
+    actions.append(_ending(event.how, f"the stage {state.stage} ended", f"{state.stage}:{state.stage_restarts}"))
+    was_killed = event.how.code is None or event.how.code < 0  # else it gave its own reason, and would give it again
+    if was_killed and state.stage_restarts < policy.max_restarts:
+        starts_at_s = event.now_s + policy.restart_backoff_s * 2**state.stage_restarts
+        return replace(state, stage_restarts=state.stage_restarts + 1, stage_starts_at_s=starts_at_s)
+    return replace(state, outcome="failed", error=f"{state.stage}: {event.how.text or f'exit code {event.how.code}'}")
+
+
+def _after_end(trainer: Trainer, event: TrainerEnded, policy: Policy, actions: list[Action]) -> Trainer:
+    """What becomes of a training whose process has ended."""
+    orderly = event.how.code in (0, None)
+    if event.state is RunState.FINISHED and orderly:  # perhaps before it heard that it should stop
+        return replace(trainer, standing=Standing.FINISHED)
+    if trainer.standing is Standing.STOPPING:
+        return replace(trainer, standing=trainer.then, start_at_s=event.now_s, resume=event.resumable)
+    if event.state is RunState.STOPPED and orderly:  # a signal that was not ours
+        return replace(trainer, standing=Standing.STOPPED)
+    key = f"end:{trainer.restarts}"
+    if event.state is RunState.NONFINITE:
+        text = event.how.text or "the training went non-finite and gave up"
+        actions.append(Tell("nonfinite", "error", text, key, event.model, event.step))
+        return replace(trainer, standing=Standing.FAILED)
+    actions.append(replace(_ending(event.how, "the training ended", key), model=event.model, step=event.step))
+    same_again = event.how.code in (_USAGE_EXIT, _RUN_FAILED_EXIT)
+    if same_again or trainer.restarts >= policy.max_restarts:
+        return replace(trainer, standing=Standing.FAILED)
+    start_at_s = event.now_s + policy.restart_backoff_s * 2**trainer.restarts
+    restarts = trainer.restarts + 1
+    return replace(trainer, standing=Standing.WAITING, start_at_s=start_at_s, restarts=restarts, resume=event.resumable)
+
+
+def _asked(state: State, event: Asked, actions: list[Action]) -> State:
+    if event.action == "stop" and event.model is None:
+        return _end_all(state, "stopped", event.now_s, actions)
+    if state.stage is Stage.EVALUATE or state.ending is not None:  # there is no training to act upon
+        return state
+    for model in (event.model,) if event.model is not None else tuple(state.trainers):
+        if model in state.trainers:
+            act = _resumed if event.action == "resume" else _put_to_rest
+            state = _with(state, act(state.trainers[model], event, actions))
+    return state
+
+
+def _resumed(trainer: Trainer, event: Asked, actions: list[Action]) -> Trainer:
+    if trainer.standing is Standing.STOPPING:
+        return replace(trainer, then=Standing.WAITING)
+    if trainer.standing in (Standing.PAUSED, Standing.STOPPED, Standing.FAILED):
+        return replace(trainer, standing=Standing.WAITING, start_at_s=event.now_s, restarts=0)
+    return trainer
+
+
+def _put_to_rest(trainer: Trainer, event: Asked, actions: list[Action]) -> Trainer:
+    """Stops, pauses or restarts one training; a restart is a rest that ends at once."""
+    if trainer.standing is Standing.FINISHED:
+        return trainer
+    rest = {"stop": Standing.STOPPED, "pause": Standing.PAUSED, "restart": Standing.WAITING}[event.action]
+    if trainer.standing is Standing.RUNNING:
+        actions.append(StopTrainer(trainer.model))
+        return replace(trainer, standing=Standing.STOPPING, then=rest, since_s=event.now_s, forced=False)
+    if trainer.standing is Standing.STOPPING:
+        return replace(trainer, then=rest)
+    if event.action == "restart":
+        return replace(trainer, standing=rest, start_at_s=event.now_s, restarts=0)
+    return replace(trainer, standing=rest) if trainer.standing in (Standing.WAITING, Standing.PAUSED) else trainer
+
+
+def _ticked(state: State, event: Ticked, policy: Policy, actions: list[Action]) -> State:
+    for model, trainer in state.trainers.items():
+        state = _with(state, watch_trainer(trainer, event.signs.get(model), event.now_s, policy, actions))
+    state = watch_disk(state, event.disk_free_bytes, actions)
+    if policy.cap_usd is not None:
+        state = watch_money(state, event, policy.cap_usd, actions)
+        if event.spent_usd >= policy.cap_usd:
+            state = _end_all(state, "budget", event.now_s, actions)
+    if state.stage_starts_at_s is not None and state.stage_starts_at_s <= event.now_s:
+        actions.append(StartStage(state.stage, _worth_judging(state)))
+        state = replace(state, stage_starts_at_s=None)
+    if state.stage_asked_s is not None and event.now_s - state.stage_asked_s > policy.stop_grace_s:
+        actions.append(StopStage(by_force=True))
+        state = replace(state, stage_asked_s=None)
+    return state
+
+
+def _end_all(state: State, outcome: Outcome, now_s: float, actions: list[Action]) -> State:
+    """Stops every process, checkpointing first; the phase ends with `outcome` when the last one is gone."""
+    if state.ending is not None:
+        return state
+    state = replace(state, ending=outcome)
+    if state.stage is not Stage.TRAIN:
+        if state.stage_starts_at_s is not None:  # nothing runs: the stage was waiting for its next try
+            return replace(state, outcome=outcome)
+        actions.append(StopStage())
+        state = replace(state, stage_asked_s=now_s)
+    for model, trainer in state.trainers.items():
+        state = _with(state, _put_to_rest(trainer, Asked(now_s, "stop", model), actions))
+    return state
+
+
+def _move_on(state: State, now_s: float, actions: list[Action]) -> State:
+    """Starts what is due, and leaves the training stage when every training is at rest."""
+    if state.stage is not Stage.TRAIN or state.outcome is not None:
+        return state
+    for trainer in state.trainers.values():
+        if state.ending is None and trainer.standing is Standing.WAITING and trainer.start_at_s <= now_s:
+            actions.append(StartTrainer(trainer.model, trainer.resume))
+            started = replace(trainer, standing=Standing.RUNNING, beat=None, beat_s=now_s, stalled=False, n_nonfinite=0)
+            state = _with(state, started)
+    if not all(trainer.standing in AT_REST for trainer in state.trainers.values()):
+        return state
+    if state.ending is not None:
+        return replace(state, outcome=state.ending)
+    models = _worth_judging(state)
+    if not models:
+        return replace(state, outcome="failed", error=_failures(state) or "no training finished")
+    actions.append(StartStage(Stage.EVALUATE, models))
+    return replace(state, stage=Stage.EVALUATE, stage_restarts=0)
+
+
+def _worth_judging(state: State) -> tuple[ModelName, ...]:
+    """The models to evaluate: finished, or stopped by the person with what they had learned."""
+    kept = (Standing.FINISHED, Standing.STOPPED)
+    return tuple(trainer.model for trainer in state.trainers.values() if trainer.standing in kept)
+
+
+def _failures(state: State) -> str | None:
+    failed = [trainer.model for trainer in state.trainers.values() if trainer.standing is Standing.FAILED]
+    return f"{', '.join(failed)}: the training failed" if failed else None
+
+
+def _ending(how: Ended, what: str, key: str) -> Tell:
+    if how.code is None:
+        manner = "while nobody watched"
+    else:
+        manner = f"by signal {-how.code}" if how.code < 0 else f"with exit code {how.code}"
+    return Tell(how.cause or "crashed", "error", f"{what} {manner}" + (f": {how.text}" if how.text else ""), key)
+
+
+def _with(state: State, trainer: Trainer) -> State:
+    return replace(state, trainers={**state.trainers, trainer.model: trainer})
