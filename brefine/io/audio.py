@@ -1,0 +1,127 @@
+"""Audio files as mono samples at one rate.
+
+Conventions: samples are float32 with full scale 1, channels are averaged, and other rates are resampled (soxr, high quality).
+Files are decoded block by block and resampled on the way, so that memory follows what a file really holds, whatever its
+header claims. Times are seconds from the first sample.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from brefine.errors import DataError
+
+AUDIO_SUFFIXES = (".flac", ".wav", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".sph")
+"""What is looked for in folders; lower and upper case."""
+
+MAX_DURATION_S = 24 * 3600.0
+"""Longer files are refused: at 16 kHz a day takes 5.5 GB of memory."""
+
+_BLOCK_FRAMES = 1 << 18
+_MAX_SHORTFALL = 0.01
+"""A file may hold this much less than its header says (MP3 headers estimate); more means that it is cut off."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioInfo:
+    """What the header of an audio file says."""
+
+    duration_s: float
+    sample_rate_hz: int
+    n_channels: int
+    n_samples: int
+    """In each channel."""
+
+
+def probe_audio(path: Path) -> AudioInfo:
+    """Reads the header.
+
+    Raises:
+        DataError: there is no such file, it is no audio, or its header claims no or too much audio.
+    """
+    with _opened(path) as file:
+        return _info(file, path)
+
+
+def read_audio(path: Path, *, sample_rate_hz: int = 16000) -> NDArray[np.float32]:
+    """Reads a whole file as mono samples at the given rate, shape (n_samples,).
+
+    Raises:
+        DataError: there is no such file, it is no audio, it is cut off, too long, or holds samples that are not finite.
+    """
+    with _opened(path) as file:
+        info = _info(file, path)
+        blocks = _mono_blocks(file, info, path)
+        if info.sample_rate_hz != sample_rate_hz:
+            blocks = _resampled(blocks, info.sample_rate_hz, sample_rate_hz)
+        samples = list(blocks)
+    return np.concatenate(samples) if samples else np.zeros(0, np.float32)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
+    if not path.is_file():
+        raise DataError("there is no such audio file" if not path.exists() else "this is not a file", where=path)
+    try:
+        with soundfile.SoundFile(str(path)) as file:
+            yield file
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a .raw file, whose rate nobody knows
+        raise DataError(f"this audio cannot be read: {_reason(error)}", where=path, expected="WAV, FLAC, OGG or MP3") from None
+    except OSError as error:
+        raise DataError(f"the file cannot be read: {error.strerror}", where=path) from None
+
+
+def _info(file: soundfile.SoundFile, path: Path) -> AudioInfo:
+    if not 0 < file.frames <= MAX_DURATION_S * file.samplerate:
+        raise DataError(
+            "the audio is empty" if file.frames == 0 else "the header claims an impossible length",
+            where=path,
+            expected=f"between one sample and {MAX_DURATION_S / 3600:.0f} hours",
+            got=f"{file.frames} samples at {file.samplerate} Hz",
+            hint="convert it anew, for instance with ffmpeg or sox",
+        )
+    return AudioInfo(file.frames / file.samplerate, file.samplerate, file.channels, file.frames)
+
+
+def _mono_blocks(file: soundfile.SoundFile, info: AudioInfo, path: Path) -> Iterator[NDArray[np.float32]]:
+    n_read = 0
+    while True:
+        block = file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)
+        if not len(block):
+            break
+        mono = block.mean(axis=1) if info.n_channels > 1 else block[:, 0]
+        finite = np.isfinite(mono)
+        if not finite.all():
+            first_s = (n_read + int(np.argmin(finite))) / info.sample_rate_hz
+            raise DataError("the audio holds samples that are not finite", where=path, got=f"the first at {first_s:.3f} s")
+        n_read += len(block)
+        if n_read > MAX_DURATION_S * info.sample_rate_hz:
+            raise DataError("the audio is too long", where=path, expected=f"at most {MAX_DURATION_S / 3600:.0f} hours")
+        yield mono
+    if n_read < (1.0 - _MAX_SHORTFALL) * info.n_samples:
+        raise DataError(
+            "the audio is cut off",
+            where=path,
+            expected=f"{info.duration_s:.3f} s, as its header says",
+            got=f"{n_read / info.sample_rate_hz:.3f} s",
+        )
+
+
+def _resampled(blocks: Iterator[NDArray[np.float32]], from_hz: int, to_hz: int) -> Iterator[NDArray[np.float32]]:
+    stream = soxr.ResampleStream(from_hz, to_hz, num_channels=1, dtype="float32")
+    for block in blocks:
+        yield stream.resample_chunk(block)
+    yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
+def _reason(error: Exception) -> str:
+    text = str(getattr(error, "error_string", error)).rstrip(".")
+    return text[:1].lower() + text[1:]

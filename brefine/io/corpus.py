@@ -1,0 +1,124 @@
+"""A corpus on disk: recordings with their references, hypotheses and scored regions.
+
+    <folder>/audio/<recording>.flac|wav|…           what exists; see `audio.AUDIO_SUFFIXES`
+    <folder>/reference/*.rttm                       optional; a file may hold several recordings
+    <folder>/hypothesis/*.rttm                      optional; likewise
+    <folder>/all.uem                                optional
+
+A recording is named after its audio file. An RTTM file without turns belongs to the recording that its own name says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from brefine.errors import BrefineError, DataError, FormatError
+from brefine.io.audio import AUDIO_SUFFIXES
+from brefine.io.filenames import file_stem
+from brefine.io.rttm import read_rttm
+from brefine.io.textfile import shown
+from brefine.io.uem import Regions, read_uem
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One recording of a corpus; `reference` and `hypothesis` are RTTM files in which it occurs by name."""
+
+    name: str
+    audio: Path
+    reference: Path | None
+    hypothesis: Path | None
+    regions_s: Regions | None
+    """What is scored; None = everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """The recordings of a folder, sorted by name."""
+
+    folder: Path
+    recordings: tuple[Recording, ...]
+
+
+def read_corpus(folder: Path) -> Corpus:
+    """Finds what belongs together in a corpus folder and reads its RTTM and UEM files once, to be sure that they can be used.
+
+    Raises:
+        DataError: anything is missing, broken or there twice; all problems of the folder are listed.
+    """
+    if not folder.is_dir():
+        raise DataError(
+            "there is no such corpus folder", where=folder, hint="its layout: audio/ reference/ hypothesis/ [all.uem]"
+        )
+    problems: list[str] = []
+    audio = _audio_files(folder / "audio", problems)
+    references = _rttm_files(folder / "reference", audio, problems)
+    hypotheses = _rttm_files(folder / "hypothesis", audio, problems)
+    regions = _regions(folder / "all.uem", audio, problems)
+    if problems:
+        raise DataError("the corpus has faults", where=folder, problems=problems)
+    return Corpus(
+        folder,
+        tuple(
+            Recording(name, path, references.get(name), hypotheses.get(name), regions.get(name))
+            for name, path in sorted(audio.items())
+        ),
+    )
+
+
+def _audio_files(folder: Path, problems: list[str]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    if not folder.is_dir():
+        problems.append(f"{folder}: there is no audio folder")
+        return found
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in AUDIO_SUFFIXES or not path.is_file():
+            continue
+        try:
+            name = file_stem(path.stem)
+        except FormatError as error:
+            problems.append(str(error))
+            continue
+        if name in found:
+            problems.append(f"{path}: recording {shown(name)} is also in {found[name].name}")
+        found[name] = path
+    if not found:
+        problems.append(f"{folder}: there is no audio ({', '.join(AUDIO_SUFFIXES)})")
+    return found
+
+
+def _rttm_files(folder: Path, audio: dict[str, Path], problems: list[str]) -> dict[str, Path]:
+    """Recording → the RTTM file that it is in; every recording must be in one if the folder exists."""
+    found: dict[str, Path] = {}
+    if not folder.is_dir():
+        return found
+    unread = False
+    for path in sorted(folder.glob("*.rttm")):
+        try:
+            recordings = list(read_rttm(path)) or [path.stem]
+        except BrefineError as error:
+            problems += str(error).splitlines()
+            unread = True
+            continue
+        for recording in recordings:
+            if recording in found:
+                problems.append(f"{path}: recording {shown(recording)} is also in {found[recording].name}")
+            elif recording not in audio:
+                problems.append(f"{path}: recording {shown(recording)} has no audio")
+            found[recording] = path
+    if not unread:  # else the broken files may be the missing ones
+        problems += [f"{folder}: recording {shown(name)} is missing" for name in sorted(audio.keys() - found.keys())]
+    return found
+
+
+def _regions(path: Path, audio: dict[str, Path], problems: list[str]) -> dict[str, Regions]:
+    if not path.is_file():
+        return {}
+    try:
+        regions = read_uem(path)
+    except BrefineError as error:
+        problems += str(error).splitlines()
+        return {}
+    problems += [f"{path}: recording {shown(name)} is missing" for name in sorted(audio.keys() - regions.keys())]
+    return regions

@@ -1,0 +1,122 @@
+"""Audio of any rate and channel count, and files that are not what they claim."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from brefine.errors import DataError
+from brefine.io.audio import probe_audio, read_audio
+
+
+def tone(frequency_hz: float, duration_s: float, rate_hz: int) -> NDArray[np.float64]:
+    return 0.5 * np.sin(2 * np.pi * frequency_hz * np.arange(round(duration_s * rate_hz)) / rate_hz)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac"])
+def test_samples_come_back_as_they_were_written(tmp_path: Path, suffix: str) -> None:
+    """At the file's own rate nothing is changed beyond 16-bit rounding."""
+    path = tmp_path / f"a.{suffix}"
+    soundfile.write(path, tone(440.0, 0.5, 16000), 16000)
+    samples = read_audio(path)
+    assert samples.dtype == np.float32
+    assert samples == pytest.approx(tone(440.0, 0.5, 16000), abs=1e-4)
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 11025, 22050, 44100, 48000])
+def test_other_rates_are_resampled(tmp_path: Path, rate_hz: int) -> None:
+    """A tone keeps its frequency, level, phase and length; 20 s are several blocks at 48 kHz."""
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tone(440.0, 20.0, rate_hz), rate_hz, subtype="FLOAT")
+    samples = read_audio(path)
+    assert len(samples) == pytest.approx(20 * 16000, abs=2)
+    middle = slice(1600, 20 * 16000 - 1600)
+    assert samples[middle] == pytest.approx(tone(440.0, 20.0, 16000)[middle], abs=2e-3)
+
+
+def test_channels_are_averaged(tmp_path: Path) -> None:
+    """Two opposite channels cancel, two equal ones stay."""
+    left = tone(440.0, 0.1, 16000)
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.stack([left, -left], axis=1), 16000)
+    assert np.abs(read_audio(path)).max() < 1e-4
+    soundfile.write(path, np.stack([left, left], axis=1), 16000)
+    assert read_audio(path) == pytest.approx(left, abs=1e-4)
+
+
+def test_the_header_is_told(tmp_path: Path) -> None:
+    """Duration, rate, channels and samples per channel."""
+    path = tmp_path / "a.flac"
+    soundfile.write(path, np.zeros((4000, 2)), 8000)
+    info = probe_audio(path)
+    assert (info.duration_s, info.sample_rate_hz, info.n_channels, info.n_samples) == (0.5, 8000, 2, 4000)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_samples_that_are_not_finite_are_refused(tmp_path: Path, bad: float) -> None:
+    """The message tells where the first one is."""
+    samples = tone(440.0, 1.0, 16000)
+    samples[8000] = bad
+    path = tmp_path / "a.wav"
+    soundfile.write(path, samples, 16000, subtype="FLOAT")
+    with pytest.raises(DataError, match=r"0\.500 s"):
+        read_audio(path)
+
+
+def test_a_header_that_claims_a_year_is_refused(tmp_path: Path) -> None:
+    """A FLAC header may name any number of samples; nothing is allocated for it."""
+    path = tmp_path / "a.flac"
+    soundfile.write(path, tone(440.0, 1.0, 16000), 16000)
+    content = bytearray(path.read_bytes())
+    # STREAMINFO: rate (20 bits), channels (3), bits (5), samples (36) from byte 18 on.
+    (packed,) = struct.unpack(">Q", content[18:26])
+    content[18:26] = struct.pack(">Q", (packed & ~((1 << 36) - 1)) | min(365 * 86400 * 16000, (1 << 36) - 1))
+    path.write_bytes(content)
+    for read in (probe_audio, read_audio):
+        with pytest.raises(DataError, match="impossible length"):
+            read(path)
+
+
+def test_audio_that_is_cut_off_is_refused(tmp_path: Path) -> None:
+    """Half a download is not taken for a shorter recording."""
+    path = tmp_path / "a.flac"
+    soundfile.write(path, np.random.default_rng(0).normal(0.0, 0.1, 160_000), 16000)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(DataError, match=r"cut off|cannot be read"):
+        read_audio(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"not audio at all", b"RIFF\xff\xff\xff\xffWAVEfmt "], ids=["empty", "text", "torn"])
+def test_files_that_are_no_audio_are_refused(tmp_path: Path, content: bytes) -> None:
+    """With the path and no traceback."""
+    path = tmp_path / "a.wav"
+    path.write_bytes(content)
+    for read in (probe_audio, read_audio):
+        with pytest.raises(DataError, match=r"a\.wav"):
+            read(path)
+
+
+def test_missing_files_and_folders_are_told(tmp_path: Path) -> None:
+    """Neither is audio."""
+    with pytest.raises(DataError, match="no such audio file"):
+        read_audio(tmp_path / "none.wav")
+    with pytest.raises(DataError, match="not a file"):
+        read_audio(tmp_path)
+
+
+def test_every_cut_of_a_wav_header_is_a_result_or_a_data_error(tmp_path: Path) -> None:
+    """No prefix of a file brings another exception."""
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tone(440.0, 0.01, 16000), 16000)
+    content = path.read_bytes()
+    for end in range(len(content)):
+        path.write_bytes(content[:end])
+        with contextlib.suppress(DataError):
+            assert len(read_audio(path)) <= 160
