@@ -11,16 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from brefine.config import FeatureConfig
+from brefine.config import ExampleConfig, FeatureConfig
 from brefine.core.boundaries import Boundary, Side
 from brefine.core.turns import Diarization
 from brefine.data.evidence import activity, edge_frame, speaker_evidence
+from brefine.data.examples import Examples, draw_epoch
 from brefine.data.features import normalised
 
 _N_TRACKS = 3
@@ -178,6 +180,63 @@ class Places:
             torch.from_numpy(onset).to(device),
             torch.from_numpy(moved).to(device),
         )
+
+
+class Batch(NamedTuple):
+    """Examples as a model takes them, and what it should say.
+
+    Attributes:
+        features_BTF: the input.
+        offset_frames_B: true boundary from the window's middle in frames; not-a-number = there is none.
+    """
+
+    features_BTF: Tensor
+    offset_frames_B: Tensor
+
+
+class TrainingBatches:
+    """The batches of a training, each a pure function of seed and step.
+
+    Args:
+        redraw: whether simulated errors are drawn anew; see `examples.draw_epoch`.
+    """
+
+    def __init__(
+        self, tables: Tables, examples: Examples, config: ExampleConfig, *, batch_size: int, seed: int, redraw: bool
+    ) -> None:
+        self._tables, self._examples, self._config = tables, examples, config
+        self._seed, self._redraw = seed, redraw
+        self._draw(0)
+        self.batch_size = min(batch_size, len(self._chosen))
+        self.steps_per_epoch = len(self._chosen) // self.batch_size
+
+    def at(self, step: int) -> Batch:
+        """The batch of an optimiser step."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            self._draw(epoch)
+        chosen = slice(place * self.batch_size, (place + 1) * self.batch_size)
+        return Batch(self._tables.windows(self._places, chosen), self._offset_frames[chosen])
+
+    def members(self, step: int) -> list[tuple[int, float]]:
+        """The examples of a batch for people: recording's index in the split, and hypothesised time in seconds."""
+        self.at(step)
+        first = step % self.steps_per_epoch * self.batch_size
+        rows = self._chosen[first : first + self.batch_size]
+        return list(zip(self._examples.recording[rows].tolist(), self._examples.hypothesis_s[rows].tolist(), strict=True))
+
+    def _draw(self, epoch: int) -> None:
+        self._epoch = epoch
+        self._chosen, times_s = draw_epoch(self._examples, self._config, seed=self._seed, epoch=epoch, redraw=self._redraw)
+        self._places, self._offset_frames = placed(self._tables, self._examples[self._chosen], times_s)
+
+
+def placed(tables: Tables, examples: Examples, times_s: NDArray[np.float64]) -> tuple[Places, Tensor]:
+    """Windows of the examples hypothesised at `times_s`, and the true boundary from each window's middle in frames."""
+    places = Places.of(examples.recording, examples.speaker, examples.onset, times_s, tables, hypothesis_s=examples.hypothesis_s)
+    true_s = examples.hypothesis_s + examples.offset_s
+    offset_frames = (true_s - centres_s(times_s, tables.hop_s)) / tables.hop_s
+    return places, torch.from_numpy(offset_frames.astype(np.float32)).to(tables.log_mel_NM.device)
 
 
 def _padded(rows_NC: NDArray[np.float32], n_frames: int) -> NDArray[np.float32]:

@@ -1,8 +1,8 @@
 """Which boundaries are learnt from: hypothesised boundaries with the distance to their true place, or none.
 
-An example is an index into a feature store, never a copy of audio. Hypothesised boundaries that `core.match_boundaries` pairs with the
-reference are positives, those without a partner are negatives ("there is no boundary here"). Boundaries at the edge of
-what is annotated are left out: their true place may lie outside.
+An example is an index into a feature store, never a copy of audio. Hypothesised boundaries that `core.match_boundaries` pairs
+with the reference are positives, those without a partner are negatives ("there is no boundary here"). Boundaries at the edge
+of what is annotated are left out: their true place may lie outside.
 
 What an epoch sees is a pure function of seed and epoch, so that a resumed training sees what an uninterrupted one does.
 """
@@ -122,9 +122,7 @@ def draw_epoch(
     return chosen, time_s
 
 
-def _redrawn(
-    examples: Examples, chosen: NDArray[np.int64], rate: float, rng: np.random.Generator
-) -> NDArray[np.float64]:
+def _redrawn(examples: Examples, chosen: NDArray[np.int64], rate: float, rng: np.random.Generator) -> NDArray[np.float64]:
     time_s = examples.hypothesis_s[chosen]
     wanted = examples.positive[chosen] & (rng.random(len(chosen)) < rate)
     for onset in (True, False):

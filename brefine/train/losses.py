@@ -29,8 +29,8 @@ def refiner_loss(output: ModelOutput, target_BK: Tensor, offset_frames_B: Tensor
 def side_contrast(embeddings_BTD: Tensor, offset_frames_B: Tensor) -> Tensor:
     """Supervised contrastive loss within each window: frames on one side of the true boundary attract, others repel.
 
-    Every eighth frame within `_REACH_FRAMES` of the boundary is an anchor; the frames on its side are its positives, those across are its
-    negatives. Windows without a boundary do not take part.
+    Every eighth frame within `_REACH_FRAMES` of the boundary is an anchor; the frames on its side are its positives, those
+    across are its negatives. Windows without a boundary do not take part.
 
     Args:
         embeddings_BTD: unit-length.

@@ -1,0 +1,117 @@
+"""Trainer processes: `python -m brefine.train RUN_DIR [--resume]`, and the checks `overfit` and `bench`.
+
+RUN_DIR is `<phase>/<model>`: its name is the model, `<phase>/phase.toml` the recipe. What it writes is described in `phasedir`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import torch
+
+from brefine.config import ModelName, load_config
+from brefine.errors import BrefineError, RunError, run_main
+from brefine.identity import own_identity
+from brefine.phasedir import RunDir, RunState, RunStatus, run_model
+from brefine.train.loop import train
+from brefine.train.reporter import Reporter
+from brefine.train.setup import build_training
+from brefine.train.signals import StopSignal
+
+
+def main() -> int:
+    """Dispatches on the first word: a run's folder, or the name of a check."""
+    parser = argparse.ArgumentParser(prog="python -m brefine.train", description=__doc__)
+    parser.add_argument("what", help="a run's folder, or `overfit`")
+    parser.add_argument("config", type=Path, nargs="?", help="overfit: the recipe")
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint; start where there is none")
+    parser.add_argument("--json", action="store_true", help="overfit: one JSON document on stdout")
+    options = parser.parse_args()
+    if options.what == "overfit":
+        if options.config is None:
+            parser.error("overfit needs a recipe")
+        return _overfit(options.config, as_json=options.json)
+    run = RunDir(Path(options.what).absolute())
+    return _train(run, run_model(run.path), resume=options.resume)
+
+
+def _train(run: RunDir, model: ModelName, *, resume: bool) -> int:
+    stop = StopSignal()
+    stop.listen()
+    try:
+        config = load_config(run.path.parent / "phase.toml")
+        _announce(run, model)
+        training, state = build_training(run, model, config, resume=resume)
+        with Reporter(
+            run, model, training.plan, training.device, every_s=training.settings.log_every_s, start_step=state.step
+        ) as reporter:
+            reporter.started(state, unrefined_mae_ms=training.validation.unrefined_mae_ms)
+            outcome = train(training, state, reporter, stop)
+            reporter.write(outcome, state)
+    except RunError as error:
+        _fail(run, RunState.NONFINITE, str(error))
+        raise
+    except BrefineError as error:
+        _fail(run, RunState.FAILED, str(error))
+        raise
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        _fail(run, RunState.FAILED, f"out of memory: {error}")
+        raise RunError("out of memory", where=run.path, hint="a smaller batch: --set train.batch_size=16") from error
+    except Exception as error:
+        traceback.print_exc()  # into train.log, for the person who has to find out
+        _fail(run, RunState.FAILED, f"{type(error).__name__}: {error}")
+        return RunError.exit_code
+    print(f"{model}: {outcome} at step {state.step:,}", flush=True)
+    return 0
+
+
+def _announce(run: RunDir, model: ModelName) -> None:
+    """The first word: a process is there and is loading."""
+    now_unix_s = time.time()
+    before = RunStatus.read_if_there(run.status)
+    RunStatus(
+        model=model,
+        state=RunState.STARTING,
+        process=own_identity(),
+        step=0 if before is None else before.step,
+        n_steps=0 if before is None else before.n_steps,
+        epoch=0 if before is None else before.epoch,
+        n_epochs=0 if before is None else before.n_epochs,
+        started_unix_s=now_unix_s,
+        heartbeat_unix_s=now_unix_s,
+        device="",
+        last=None if before is None else before.last,
+        best=None if before is None else before.best,
+    ).write(run.status)
+
+
+def _fail(run: RunDir, state: RunState, error: str) -> None:
+    """The last word, where there was a first."""
+    status = RunStatus.read_if_there(run.status)
+    if status is not None:
+        status.model_copy(update={"state": state, "error": error, "heartbeat_unix_s": time.time()}).write(run.status)
+
+
+def _overfit(config: Path, *, as_json: bool) -> int:
+    from brefine.train.overfit import overfit
+
+    results = overfit(load_config(config))
+    for result in results:
+        verdict = "ok" if result.passed else "FAILED"
+        print(
+            f"{result.model:12} {result.mae_ms:6.1f} ms after {result.steps} steps on {result.examples} examples "
+            f"(limit {result.limit_ms:.0f} ms, unrefined {result.unrefined_mae_ms:.0f} ms, {result.seconds:.1f} s): {verdict}",
+            file=sys.stderr if as_json else sys.stdout,
+        )
+    if as_json:
+        print(json.dumps([result.to_json() for result in results]))
+    return 0 if all(result.passed for result in results) else RunError.exit_code
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,164 @@
+"""The whole state of a training on disk: whole or absent, checked when read, never unpickled.
+
+`last.state` holds what a training needs to go on as if it had never stopped; `previous.state` is the one before, used when the
+last is torn. Each is a torch file that loads with `weights_only=True`: a digest, and the bytes of the real state. (Torch
+itself does not notice flipped bytes.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from brefine.config import ModelName, PhaseConfig, prepared_corpus_path
+from brefine.errors import CheckpointError
+from brefine.io.atomic import write_bytes_atomic
+from brefine.phasedir import RunDir, Validation
+from brefine.train.optim import WeightAverage
+
+_SCHEMA = 1
+
+
+@dataclass(slots=True)
+class TrainingState:
+    """What changes from step to step. All else is a function of the recipe, the corpus and `step`."""
+
+    model: nn.Module
+    average: WeightAverage
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    """Optimiser steps behind us, those skipped included."""
+    rate_scale: float = 1.0
+    """Factor on the learning rate; halved by each rollback."""
+    n_nonfinite: int = 0
+    loss_sum: float = 0.0
+    n_losses: int = 0
+    """Since the last scalar was written."""
+    last: Validation | None = None
+    best: Validation | None = None
+
+    def pack(self) -> dict[str, Any]:
+        return {
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "rate_scale": self.rate_scale,
+            "n_nonfinite": self.n_nonfinite,
+            "loss_sum": self.loss_sum,
+            "n_losses": self.n_losses,
+            "last": None if self.last is None else self.last.model_dump(),
+            "best": None if self.best is None else self.best.model_dump(),
+        }
+
+    def unpack(self, packed: dict[str, Any]) -> None:
+        self.unpack_weights(packed)
+        self.step, self.rate_scale, self.n_nonfinite = packed["step"], packed["rate_scale"], packed["n_nonfinite"]
+        self.loss_sum, self.n_losses = packed["loss_sum"], packed["n_losses"]
+        self.last = None if packed["last"] is None else Validation(**packed["last"])
+        self.best = None if packed["best"] is None else Validation(**packed["best"])
+
+    def unpack_weights(self, packed: dict[str, Any]) -> None:
+        """Takes weights, their average and the optimiser's moments back, and leaves the step where it is."""
+        self.model.load_state_dict(packed["model"])
+        self.average.load_state_dict(packed["average"])
+        self.optimizer.load_state_dict(packed["optimizer"])
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoints:
+    """The state files of one run.
+
+    Args:
+        fingerprint: of everything that the state depends on; a file with another one is foreign.
+    """
+
+    run: RunDir
+    fingerprint: str
+    _files: tuple[Path, Path] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_files", (self.run.training_state, self.run.training_state.with_name("previous.state")))
+
+    def save(self, state: TrainingState) -> None:
+        """Makes the last state the previous one, and this the last; killed in between, at least one of them is whole."""
+        inner = io.BytesIO()
+        torch.save(state.pack(), inner)
+        payload = inner.getvalue()
+        outer = io.BytesIO()
+        torch.save(
+            {
+                "schema": _SCHEMA,
+                "fingerprint": self.fingerprint,
+                "sha256": hashlib.sha256(payload).hexdigest(),
+                "payload": torch.frombuffer(bytearray(payload), dtype=torch.uint8),
+            },
+            outer,
+        )
+        last, previous = self._files
+        if last.exists():
+            spare = previous.with_suffix(".tmp")
+            spare.unlink(missing_ok=True)
+            os.link(last, spare)
+            spare.replace(previous)
+        write_bytes_atomic(last, outer.getvalue())
+
+    def load(self) -> tuple[dict[str, Any] | None, list[str]]:
+        """The newest whole state, packed, and a word on each file that was refused; None where there is none yet.
+
+        Raises:
+            CheckpointError: there are files, and none is whole and of this training.
+        """
+        refused: list[CheckpointError] = []
+        there = [path for path in self._files if path.exists()]
+        for path in there:
+            try:
+                return self._read(path), [str(error) for error in refused]
+            except CheckpointError as error:
+                refused.append(error)
+        if refused:
+            raise CheckpointError(
+                "no checkpoint of this run can be used",
+                where=self.run.checkpoints,
+                problems=[str(error) for error in refused],
+                hint="remove the run's folder to train from the start",
+            )
+        return None, []
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        try:
+            outer = torch.load(path, map_location="cpu", weights_only=True)
+            payload = outer["payload"].numpy().tobytes()
+            whole = hashlib.sha256(payload).hexdigest() == outer["sha256"]
+            schema, fingerprint = outer["schema"], outer["fingerprint"]
+        except Exception as error:  # torch has no exception of its own for a torn file: zip, pickle, key, type, end of file …
+            raise CheckpointError("the checkpoint is torn", where=path, got=type(error).__name__) from None
+        if not whole:
+            raise CheckpointError("the checkpoint is torn", where=path, expected="the digest of its content")
+        if schema != _SCHEMA or fingerprint != self.fingerprint:
+            raise CheckpointError(
+                "the checkpoint belongs to another training", where=path, expected=self.fingerprint, got=fingerprint
+            )
+        packed: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+        return packed
+
+
+def fingerprint_of(config: PhaseConfig, model: ModelName) -> str:
+    """A digest of what decides a training's course: model, data, seed and settings."""
+    sections = {
+        "model": model,
+        "corpus": prepared_corpus_path(config).name,
+        "seed": config.seed,
+        "features": config.features.model_dump(mode="json"),
+        "examples": config.examples.model_dump(mode="json"),
+        "train": config.train_of(model).model_dump(mode="json", exclude={"log_every_s", "threads"}),
+    }
+    return hashlib.sha256(json.dumps(sections, sort_keys=True).encode()).hexdigest()[:16]

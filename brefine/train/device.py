@@ -1,0 +1,54 @@
+"""Where a training runs: its GPU or its share of the CPU cores, and in which precision."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+
+from brefine.config import ModelName, TrainConfig
+
+_MEMORY_SHARE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device and the type in which models compute there; parameters and their sums stay in float32."""
+
+    device: torch.device
+    dtype: torch.dtype
+    name: str
+
+    def autocast(self) -> AbstractContextManager[None]:
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not torch.float32)
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """What this process holds of the GPU's memory; None on a CPU."""
+        return torch.cuda.memory_reserved(self.device) if self.device.type == "cuda" else None
+
+
+def claim_device(config: TrainConfig, model: ModelName, models: tuple[ModelName, ...]) -> Device:
+    """Chooses the device and sets this process's share of it.
+
+    Models of one phase go to GPUs in turn, each to its own when there are enough; those that share one may use equal parts of its
+    memory. On a CPU the cores are divided by the number of models.
+    """
+    torch.set_flush_denormal(True)
+    if torch.cuda.is_available():
+        n_gpus = torch.cuda.device_count()
+        index = models.index(model) % n_gpus
+        n_sharing = sum(other % n_gpus == index for other in range(len(models)))
+        torch.cuda.set_per_process_memory_fraction(_MEMORY_SHARE / n_sharing, index)
+        torch.backends.cuda.matmul.allow_tf32 = True
+        dtype = torch.float32 if config.precision == "float32" else torch.bfloat16
+        return Device(torch.device("cuda", index), dtype, f"GPU{index} {torch.cuda.get_device_name(index)}")
+    n_threads = config.threads or max(1, len(os.sched_getaffinity(0)) // len(models))
+    torch.set_num_threads(n_threads)
+    fast = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+    wanted = config.precision == "bfloat16" or (config.precision == "auto" and fast)
+    dtype = torch.bfloat16 if wanted else torch.float32
+    threads = "1 thread" if n_threads == 1 else f"{n_threads} threads"
+    return Device(torch.device("cpu"), dtype, f"CPU, {threads}, {str(dtype).removeprefix('torch.')}")

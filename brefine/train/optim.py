@@ -1,0 +1,62 @@
+"""AdamW, a learning rate and an average of the weights, the latter two pure functions of the step."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from brefine.config import TrainConfig
+
+_FINAL_FRACTION = 0.01
+"""Of the highest learning rate, at the last step."""
+
+
+def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
+    """AdamW; vectors (biases, norms, the frames' prior) do not decay.
+
+    Source: Loshchilov and Hutter 2019, "Decoupled weight decay regularization".
+    """
+    matrices = [parameter for parameter in model.parameters() if parameter.ndim >= 2]
+    vectors = [parameter for parameter in model.parameters() if parameter.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.99), fused=True)
+
+
+def learning_rate(step: int, n_steps: int, config: TrainConfig) -> float:
+    """Linear warm-up, then a cosine down to a hundredth."""
+    n_warmup = config.warmup_fraction * n_steps
+    if step < n_warmup:
+        return config.lr * (step + 1) / (n_warmup + 1)
+    progress = (step - n_warmup) / max(1.0, n_steps - n_warmup)
+    return config.lr * (_FINAL_FRACTION + (1.0 - _FINAL_FRACTION) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress))))
+
+
+def average_decay(step: int, decay: float) -> float:
+    """Decay of the averaged weights after `step` updates: young averages forget their random start faster."""
+    return min(decay, (1.0 + step) / (10.0 + step))
+
+
+class WeightAverage:
+    """An exponential moving average of a model's parameters.
+
+    Source: Polyak and Juditsky 1992; the warm-up of the decay as in TensorFlow's ExponentialMovingAverage.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self._names = [name for name, _ in model.named_parameters()]
+        self._parameters: list[Tensor] = [parameter for _, parameter in model.named_parameters()]
+        self._averages = [parameter.detach().clone() for parameter in self._parameters]
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        torch._foreach_lerp_(self._averages, self._parameters, 1.0 - average_decay(step, self.decay))
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return dict(zip(self._names, self._averages, strict=True))
+
+    @torch.no_grad()
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        torch._foreach_copy_(self._averages, [state[name] for name in self._names])

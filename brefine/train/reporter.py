@@ -1,0 +1,167 @@
+"""A trainer's word about itself: TensorBoard scalars, status.json, and lines in the log.
+
+Training scalars are written at steps that the recipe alone decides, so that a resumed run writes the series of an
+uninterrupted one. Status and heartbeat go by the clock.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from torch.utils.tensorboard import SummaryWriter
+
+from brefine.config import ModelName
+from brefine.identity import own_identity
+from brefine.phasedir import RunDir, RunState, RunStatus, Tag, Validation
+from brefine.train.checkpoint import TrainingState
+from brefine.train.device import Device
+
+_SCALARS = 500
+"""Points of a training curve: more than a screen has columns, few enough to cost nothing."""
+_FLUSH_S = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long a training is."""
+
+    n_steps: int
+    steps_per_epoch: int
+    batch_size: int
+
+    @property
+    def n_epochs(self) -> int:
+        return self.n_steps // self.steps_per_epoch
+
+    def epoch(self, step: int) -> int:
+        """Whole epochs behind `step`."""
+        return step // self.steps_per_epoch
+
+
+class Reporter:
+    """Writes what a training says of itself. As a context it closes the event file.
+
+    Args:
+        every_s: seconds between two status files.
+        start_step: events at or after it, of a run that was killed, are void.
+    """
+
+    def __init__(self, run: RunDir, model: ModelName, plan: Plan, device: Device, *, every_s: float, start_step: int = 0) -> None:
+        self._run, self._model, self._plan, self._device, self._every_s = run, model, plan, device, every_s
+        self._process = own_identity()
+        self._started_unix_s = time.time()
+        self._start_step = self._counted_step = start_step
+        self._begun_s = self._counted_s = self._written_s = time.monotonic()
+        self._examples_per_s: float | None = None
+        self._loss: float | None = None
+        self._unrefined_mae_ms: float | None = None
+        self._message: str | None = None
+        self._scalar_every = max(1, plan.n_steps // _SCALARS)
+        self._events = SummaryWriter(str(run.path), flush_secs=_FLUSH_S, purge_step=start_step or None)
+
+    def __enter__(self) -> Reporter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._events.close()
+
+    def started(self, state: TrainingState, *, unrefined_mae_ms: float | None) -> None:
+        """The training begins, or goes on, at `state.step`."""
+        self._unrefined_mae_ms = unrefined_mae_ms
+        if unrefined_mae_ms is not None:
+            self._events.add_scalar(Tag.UNREFINED_MAE_MS, unrefined_mae_ms, state.step)
+        word = f"from step {state.step:,}" if state.step else f"{self._plan.n_steps:,} steps"
+        print(f"{self._model} on {self._device.name}: {word}, batches of {self._plan.batch_size}", flush=True)
+        self.write(RunState.RUNNING, state)
+
+    def stepped(self, state: TrainingState, *, rate: float, norm: float) -> None:
+        """A step is behind us; scalars and status are written when they are due."""
+        if state.step % self._scalar_every == 0 or state.step % self._plan.steps_per_epoch == 0:
+            self._loss = state.loss_sum / state.n_losses if state.n_losses else None
+            state.loss_sum, state.n_losses = 0.0, 0
+            self._count(state.step)
+            scalars = {
+                Tag.LOSS: self._loss,
+                Tag.LEARNING_RATE: rate,
+                Tag.GRADIENT_NORM: norm,
+                Tag.EPOCH: state.step / self._plan.steps_per_epoch,
+                Tag.EXAMPLES_PER_S: self._examples_per_s,
+                Tag.DEVICE_MEMORY_BYTES: self._device.memory_bytes,
+            }
+            self._add(scalars, state.step)
+        self.alive(state)
+
+    def alive(self, state: TrainingState) -> None:
+        """A sign of life between steps."""
+        if time.monotonic() - self._written_s >= self._every_s:
+            self.write(RunState.RUNNING, state)
+
+    def validated(self, state: TrainingState, validation: Validation) -> None:
+        self._add(
+            {
+                Tag.VALIDATION_LOSS: validation.loss,
+                Tag.VALIDATION_MAE_MS: validation.mae_ms,
+                Tag.VALIDATION_MEDIAN_MS: validation.median_ms,
+                Tag.WITHIN_50MS: validation.within_50ms,
+                Tag.WITHIN_100MS: validation.within_100ms,
+                Tag.WITHIN_200MS: validation.within_200ms,
+            },
+            state.step,
+        )
+        if validation.mae_ms is not None and validation.within_100ms is not None:
+            figures = f"MAE {validation.mae_ms:.1f} ms, {100 * validation.within_100ms:.0f} % within 100 ms"
+        else:
+            figures = "nothing to validate on"
+        best = " (best so far)" if validation == state.best else ""
+        loss = "–" if self._loss is None else f"{self._loss:.3f}"
+        print(f"epoch {validation.epoch}/{self._plan.n_epochs}: loss {loss}, validation {figures}{best}", flush=True)
+        self.write(RunState.RUNNING, state)
+
+    def nonfinite(self, state: TrainingState, *, loss: float, norm: float, message: str) -> None:
+        """Shows what was caught, in the curves and in words. Infinity and not-a-number stay what they are."""
+        self._add({Tag.LOSS: loss, Tag.GRADIENT_NORM: norm}, state.step)
+        self._message = message
+        print(message, flush=True)
+        self.write(RunState.RUNNING, state)
+
+    def write(self, run_state: RunState, state: TrainingState, *, error: str | None = None) -> None:
+        """Replaces status.json."""
+        self._count(state.step)
+        self._written_s = time.monotonic()
+        done, elapsed_s = state.step - self._start_step, self._written_s - self._begun_s
+        steps_per_s = done / elapsed_s if done > 0 and elapsed_s > 0.0 else None
+        RunStatus(
+            model=self._model,
+            state=run_state,
+            process=self._process,
+            step=state.step,
+            n_steps=self._plan.n_steps,
+            epoch=self._plan.epoch(state.step),
+            n_epochs=self._plan.n_epochs,
+            started_unix_s=self._started_unix_s,
+            heartbeat_unix_s=time.time(),
+            device=self._device.name,
+            loss=self._loss,
+            examples_per_s=self._examples_per_s,
+            steps_per_s=steps_per_s,
+            eta_s=None if steps_per_s is None else (self._plan.n_steps - state.step) / steps_per_s,
+            unrefined_mae_ms=self._unrefined_mae_ms,
+            last=state.last,
+            best=state.best,
+            n_nonfinite=state.n_nonfinite,
+            message=self._message,
+            error=error,
+        ).write(self._run.status)
+
+    def _count(self, step: int) -> None:
+        """Renews the examples per second, over at least half a second."""
+        now_s = time.monotonic()
+        if step > self._counted_step and now_s - self._counted_s >= 0.5:
+            self._examples_per_s = (step - self._counted_step) * self._plan.batch_size / (now_s - self._counted_s)
+            self._counted_step, self._counted_s = step, now_s
+
+    def _add(self, scalars: dict[Tag, float | int | None], step: int) -> None:
+        for tag, value in scalars.items():
+            if value is not None:
+                self._events.add_scalar(tag, value, step)

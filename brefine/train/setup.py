@@ -1,0 +1,78 @@
+"""From a recipe and a prepared corpus to a training that can run."""
+
+from __future__ import annotations
+
+import torch
+
+from brefine.config import MODEL_NAMES, ModelName, PhaseConfig, prepared_corpus_path
+from brefine.data.batches import Tables, TrainingBatches
+from brefine.data.examples import Examples, find_examples
+from brefine.data.splits import Split
+from brefine.errors import DataError, RunError
+from brefine.models import build_model
+from brefine.models.heads import n_frames_of
+from brefine.phasedir import RunDir
+from brefine.train.checkpoint import Checkpoints, TrainingState, fingerprint_of
+from brefine.train.device import Device, claim_device
+from brefine.train.loop import Training
+from brefine.train.optim import WeightAverage, build_optimizer
+from brefine.train.reporter import Plan
+from brefine.train.validation import ValidationSet
+
+
+def build_training(run: RunDir, model: ModelName, config: PhaseConfig, *, resume: bool) -> tuple[Training, TrainingState]:
+    """Loads the corpus onto the device, builds the model, and takes up its last checkpoint.
+
+    Raises:
+        DataError: the corpus is not prepared, or has no boundary to learn from.
+        RunError: there is a checkpoint, and `resume` is false.
+        CheckpointError: no checkpoint is whole and of this training.
+    """
+    settings = config.train_of(model)
+    checkpoints = Checkpoints(run, fingerprint_of(config, model))
+    if run.training_state.exists() and not resume:
+        raise RunError(
+            "this run has a checkpoint already", where=run.training_state, hint="go on from it with --resume, or use a new folder"
+        )
+    device = claim_device(settings, model, tuple(config.models))
+    corpus = Split(prepared_corpus_path(config), "train", config.features)
+    tables, examples = tables_and_examples(corpus, config, device)
+    if not examples.positive.any():
+        raise DataError(
+            "no hypothesised boundary has a partner in the reference",
+            where=prepared_corpus_path(config),
+            hint="are the hypotheses of these recordings? `brefine headroom` shows what matches",
+        )
+    batches = TrainingBatches(
+        tables, examples, config.examples, batch_size=settings.batch_size, seed=config.seed, redraw=corpus.simulated
+    )
+    plan = Plan(settings.epochs * batches.steps_per_epoch, batches.steps_per_epoch, batches.batch_size)
+    validation = ValidationSet(
+        *tables_and_examples(Split(prepared_corpus_path(config), "validation", config.features), config, device),
+        sigma_frames=settings.label_sigma_s / config.features.hop_s,
+        device=device,
+    )
+    training = Training(
+        run, model, config, settings, plan, device, batches, validation, checkpoints, recordings=corpus.recordings
+    )
+    state = fresh_state(model, config, device)
+    packed, refused = checkpoints.load() if resume else (None, [])
+    for message in refused:
+        print(f"{message}\nusing the checkpoint before it", flush=True)
+    if packed is not None:
+        state.unpack(packed)
+    return training, state
+
+
+def tables_and_examples(split: Split, config: PhaseConfig, device: Device) -> tuple[Tables, Examples]:
+    n_frames = n_frames_of(config.examples.context_s, config.features.hop_s)
+    tables = Tables.build(split.heard(), config.features.hop_s, n_frames, device=device.device, dtype=device.dtype)
+    return tables, find_examples(split.annotated, config.examples)
+
+
+def fresh_state(model: ModelName, config: PhaseConfig, device: Device) -> TrainingState:
+    """An untrained model with its optimiser; the same for the same seed."""
+    torch.manual_seed(config.seed * len(MODEL_NAMES) + MODEL_NAMES.index(model))
+    built = build_model(model, config.features, config.examples).to(device.device).train()
+    settings = config.train_of(model)
+    return TrainingState(built, WeightAverage(built, settings.ema_decay), build_optimizer(built, settings))
