@@ -1,0 +1,108 @@
+"""Reports as plain tables: the evaluation before and after, the integration, the gate's checklist."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from brefine.phasedir import BoundaryFigures, Comparison, EvaluationReport, GateRecord, IntegrationReport
+
+_FINDINGS: Final = {"met": "[x]", "not-met": "[ ]", "unknown": "[?]"}
+
+
+def evaluation_table(reports: Mapping[str, EvaluationReport]) -> list[str]:
+    """One row a figure, one column a model, beside what the hypotheses are before refinement."""
+    if not reports:
+        return ["no model is evaluated yet"]
+    first = next(iter(reports.values()))
+    before = first.comparison.before
+    rows: list[tuple[str, ...]] = [("", "unrefined", *reports)]
+    rows += [
+        (f"MAE, W = {before.window_s:g} s", _ms(before.mae_ms), *(_mae(report.comparison) for report in reports.values())),
+        *(_row(label, before, reports, figure) for label, figure in _FIGURES),
+        ("improved / worse / unchanged", "", *(_counts(report.comparison) for report in reports.values())),
+        ("boundaries a second", "", *(f"{report.speed.boundaries_per_s:,.0f}" for report in reports.values())),
+    ]
+    n = f"{first.n_recordings} recordings, {before.n_matched:,} of {before.n_reference:,} reference boundaries matched"
+    return [*align(rows), f"{first.split} split, {first.evidence}: {n}; errors of {first.hypothesis_source}; [95 % intervals]"]
+
+
+def integration_table(report: IntegrationReport) -> list[str]:
+    """DER and MAE of the gate split before and after the chosen model."""
+    rows: list[tuple[str, ...]] = [("", "before", "after", "change", "95 % interval")]
+    for item in report.der:
+        low, high = item.interval
+        change = f"{-item.relative:+.1%}"
+        interval = f"[{-high:+.1%}, {-low:+.1%}]"
+        rows.append((f"DER, collar {item.collar_s:g} s", f"{item.before.der:.2%}", f"{item.after.der:.2%}", change, interval))
+    rows.append(("JER", f"{report.jer_before:.2%}", f"{report.jer_after:.2%}", "", ""))
+    before, after = report.comparison.before, report.comparison.after
+    low_high = report.comparison.intervals.get("mae_ms")
+    mae = f"MAE, W = {before.window_s:g} s"
+    rows.append((mae, _ms(before.mae_ms), _ms(after.mae_ms), "", "" if low_high is None else _interval(low_high)))
+    moved = f"{report.n_moved:,} of {report.n_boundaries:,} boundaries moved"
+    evidence = f"{report.model} on {report.n_recordings} recordings of the gate split, {report.evidence}; {moved}"
+    return [*align(rows), evidence]
+
+
+def gate_table(record: GateRecord) -> list[str]:
+    """The checklist: what was asked, what was found, what the person said, and the verdict."""
+    lines = []
+    for item in record.criteria:
+        lines.append(f"{_FINDINGS[item.finding]} {item.id}: {item.question} ({item.threshold})")
+        lines.append(f"    {item.finding}: {item.why} [{item.convention}]")
+        if item.answer is not None:
+            lines.append(f"    answered {item.answer}" + (f": {item.note}" if item.note else ""))
+    evidence = "no evidence yet" if record.evidence is None else f"the evidence is {record.evidence}"
+    return [*lines, f"gate 4: {record.verdict.upper()} ({evidence})", record.recommendation]
+
+
+def align(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns under one another: the first to the left, figures to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(
+            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _row(
+    label: str, before: BoundaryFigures, reports: Mapping[str, EvaluationReport], figure: Callable[[BoundaryFigures], str]
+) -> tuple[str, ...]:
+    return (label, figure(before), *(figure(report.comparison.after) for report in reports.values()))
+
+
+def _mae(comparison: Comparison) -> str:
+    interval = comparison.intervals.get("mae_ms")
+    return _ms(comparison.after.mae_ms) + ("" if interval is None else f" {_interval(interval)}")
+
+
+def _counts(comparison: Comparison) -> str:
+    return f"{comparison.improved:,} / {comparison.worsened:,} / {comparison.unchanged:,}"
+
+
+def _interval(low_high: tuple[float, float]) -> str:
+    return f"[{low_high[0]:.0f}, {low_high[1]:.0f}]"
+
+
+def _ms(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.0f} ms"
+
+
+def _rate(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.1%}"
+
+
+_FIGURES: Final[tuple[tuple[str, Callable[[BoundaryFigures], str]], ...]] = (
+    ("median", lambda figures: _ms(figures.median_ms)),
+    ("p90", lambda figures: _ms(figures.p90_ms)),
+    ("bias", lambda figures: _ms(figures.bias_ms)),
+    ("within 50 ms", lambda figures: _rate(figures.within_50ms)),
+    ("within 100 ms", lambda figures: _rate(figures.within_100ms)),
+    ("within 200 ms", lambda figures: _rate(figures.within_200ms)),
+    ("capped mean, all boundaries", lambda figures: _ms(figures.capped_mean_ms)),
+    ("recall", lambda figures: _rate(figures.recall)),
+    ("precision", lambda figures: _rate(figures.precision)),
+)

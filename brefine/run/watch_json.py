@@ -1,0 +1,117 @@
+"""A snapshot as the JSON of `brefine watch --once --json`: the keys are a contract with scripts."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from brefine.phasedir import SCHEMA, Tag
+from brefine.run.snapshot import PhaseSnapshot, RunView
+
+
+def snapshot_to_json(snapshot: PhaseSnapshot) -> dict[str, Any]:
+    """The document; numbers that are none are null, and an alert of kind `nonfinite` tells of them."""
+    budget, supervisor = snapshot.budget, snapshot.supervisor
+    return {
+        "schema": SCHEMA,
+        "phase": snapshot.name,
+        "path": str(snapshot.path),
+        "title": snapshot.title,
+        "state": snapshot.state.value,
+        "evidence": None if snapshot.foreign else "simulated" if snapshot.simulated else "real",
+        "unix_s": snapshot.unix_s,
+        "eta_s": _number(snapshot.eta_s),
+        "supervisor": {
+            "alive": supervisor.alive,
+            "pid": supervisor.pid,
+            "heartbeat_unix_s": supervisor.heartbeat_unix_s,
+            "error": supervisor.error,
+        },
+        "models": [_run_to_json(run) for run in snapshot.runs],
+        "progress": {
+            stage.value: {"state": item.state, "step": item.step, "done": item.done, "total": item.total, "error": item.error}
+            for stage, item in snapshot.progress.items()
+        },
+        "alerts": [
+            {
+                "id": alert.id,
+                "level": alert.level,
+                "kind": alert.kind,
+                "model": alert.model,
+                "step": alert.step,
+                "text": alert.text,
+                "unix_s": alert.unix_s,
+            }
+            for alert in snapshot.alerts
+        ],
+        "gpus": [
+            {
+                "index": gpu.index,
+                "name": gpu.name,
+                "utilisation": _number(gpu.utilisation),
+                "memory_used_bytes": gpu.memory_used_bytes,
+                "memory_total_bytes": gpu.memory_total_bytes,
+                "power_w": _number(gpu.power_w),
+                "temperature_c": _number(gpu.temperature_c),
+            }
+            for gpu in snapshot.gpus
+        ],
+        "gpu_note": snapshot.gpu_note,
+        "host": {
+            "cpu_utilisation": _number(snapshot.host.cpu_utilisation),
+            "n_cores": snapshot.host.n_cores,
+            "memory_used_bytes": snapshot.host.memory_used_bytes,
+            "memory_total_bytes": snapshot.host.memory_total_bytes,
+            "disk_free_bytes": snapshot.host.disk_free_bytes,
+        },
+        "budget": {
+            "price_usd_per_hour": budget.price_usd_per_hour,
+            "priced_on": budget.priced_on,
+            "spent_usd": _number(budget.spent_usd),
+            "remaining_usd": _number(budget.remaining_usd),
+            "projected_usd": _number(budget.projected_usd),
+            "cap_usd": budget.cap_usd,
+            "total_usd": budget.total_usd,
+        },
+        "problems": list(snapshot.problems),
+    }
+
+
+def _run_to_json(run: RunView) -> dict[str, Any]:
+    status = run.status
+    best = None if status is None or status.best is None else status.best.mae_ms
+    newest = [curve for curve in run.curves.values() if len(curve.steps)]
+    return {
+        "name": run.name,
+        "state": run.state.value,
+        "step": status.step if status is not None else max((int(curve.steps[-1]) for curve in newest), default=None),
+        "n_steps": None if status is None else status.n_steps,
+        "epoch": None if status is None else status.epoch,
+        "n_epochs": None if status is None else status.n_epochs,
+        "loss": _number(_last(run, Tag.LOSS, None if status is None else status.loss)),
+        "validation_mae_ms": _number(_last(run, Tag.VALIDATION_MAE_MS, _last_validation_ms(run))),
+        "best": _number(best),
+        "unrefined_mae_ms": _number(None if status is None else status.unrefined_mae_ms),
+        "steps_per_s": _number(None if status is None else status.steps_per_s),
+        "examples_per_s": _number(None if status is None else status.examples_per_s),
+        "eta_s": _number(None if status is None else status.eta_s),
+        "pid": None if status is None else status.process.pid,
+        "device": None if status is None else status.device,
+        "restarts": run.restarts,
+        "message": None if status is None else status.message,
+        "error": None if status is None else status.error,
+    }
+
+
+def _last_validation_ms(run: RunView) -> float | None:
+    return None if run.status is None or run.status.last is None else run.status.last.mae_ms
+
+
+def _last(run: RunView, tag: Tag, told: float | None) -> float | None:
+    """The newest value of a curve, or what the status tells while there is no curve."""
+    curve = run.curves.get(tag)
+    return told if curve is None or curve.last is None else curve.last
+
+
+def _number(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
