@@ -1,0 +1,142 @@
+"""The built-in diarizer: offline, without an account, on any audio; modest, so that the whole road meets a real system's errors.
+
+Silero's voice activity detector says where there is speech. Stretches of about two seconds are clustered by their cepstra,
+first cautiously, so that clusters are pure, then, after resegmentation has cleaned them, down to the number of voices that
+the Bayesian information criterion accepts. Resegmentation at 10 ms places the changes. One voice at a time: overlapped speech
+goes to the louder one, which shows as missed speech.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from brefine.config import FeatureConfig
+from brefine.core.turns import Diarization, Turn
+from brefine.data.features import log_mel
+from brefine.diarizers.diarizer import ReportProgress, silent
+from brefine.diarizers.resegmentation import resegment
+from brefine.diarizers.speakers import cluster
+from brefine.diarizers.speech import HOP_S, SAMPLE_RATE_HZ, runs, speech_frames, speech_probability
+from brefine.io.audio import read_audio
+
+_FEATURES = FeatureConfig(n_mels=40, hop_s=HOP_S)
+_CEPSTRA = slice(1, 20)
+"""Without the first, which is loudness."""
+_LOUD_QUANTILE = 0.2
+"""The quietest fifth of the speech says little of a voice and is left out of the clusters' statistics."""
+_MAX_STRETCHES = 4000
+"""Clustering compares all pairs: beyond two hours of speech the first pieces get longer instead."""
+_N_STEPS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltinDiarizer:
+    """See the module.
+
+    Attributes:
+        stretch_s: length of the pieces that are clustered first.
+        penalties: λ of the criterion in each round; the last one decides the number of speakers.
+        min_voice_s: a voice with less speech than this is given to the others.
+        min_turn_s: shorter turns are dropped.
+    """
+
+    stretch_s: float = 2.0
+    penalties: tuple[float, ...] = (1.5, 2.5)
+    min_voice_s: float = 1.0
+    min_turn_s: float = 0.1
+
+    @property
+    def name(self) -> str:
+        return "builtin"
+
+    def diarize(self, audio: Path, *, report: ReportProgress | None = None) -> Diarization:
+        samples = read_audio(audio, sample_rate_hz=SAMPLE_RATE_HZ)
+        return self.diarize_samples(samples, audio.stem, report=report)
+
+    def diarize_samples(
+        self, samples: NDArray[np.float32], recording: str, *, report: ReportProgress | None = None
+    ) -> Diarization:
+        """Diarizes mono audio of 16 kHz, shape (n_samples,)."""
+        tell = report or silent
+        tell("finding speech", 0, _N_STEPS)
+        speech = speech_frames(speech_probability(samples))
+        tell("reading the voices", 3, _N_STEPS)
+        frames = log_mel(samples, _FEATURES)
+        speech = speech[: len(frames)]
+        if not speech.any():
+            return Diarization(recording)
+        cepstra = scipy.fft.dct(frames[speech].astype(np.float64), norm="ortho", axis=1)
+        tell("telling the voices apart", 4, _N_STEPS)
+        voice = np.full(len(speech), -1)
+        stretch_s = max(self.stretch_s, speech.sum() * HOP_S / _MAX_STRETCHES)
+        voice[speech] = self._voices(cepstra, _stretches(speech, stretch_s))
+        turns = [
+            Turn(start * HOP_S, min(end * HOP_S, len(samples) / SAMPLE_RATE_HZ), f"speaker{number:02d}")
+            for number in range(voice.max() + 1)
+            for start, end in runs(voice == number)
+            if (end - start) * HOP_S >= self.min_turn_s
+        ]
+        tell("done", _N_STEPS, _N_STEPS)
+        return Diarization(recording, tuple(turns))
+
+    def _voices(self, cepstra: NDArray[np.float64], stretches: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
+        """The voice of each speech frame, numbered by who speaks most."""
+        features = cepstra[:, _CEPSTRA]
+        loud = cepstra[:, 0] >= np.quantile(cepstra[:, 0], _LOUD_QUANTILE)
+        voice = np.repeat(np.arange(len(stretches)), [end - start for start, end in stretches])
+        for penalty in self.penalties:
+            voice = _merge(features, voice, loud, penalty)
+            voice = resegment(features, voice)
+        voice = _without(voice, round(self.min_voice_s / HOP_S))
+        return _by_share(resegment(features, voice, n_passes=1))
+
+
+def _stretches(speech: NDArray[np.bool_], stretch_s: float) -> list[tuple[int, int]]:
+    """Cuts each run of speech into equal pieces of about `stretch_s`; intervals count speech frames alone."""
+    pieces: list[tuple[int, int]] = []
+    position = 0
+    for start, end in runs(speech):
+        n_pieces = max(1, round((end - start) * HOP_S / stretch_s))
+        edges = position + np.linspace(0, end - start, n_pieces + 1).round().astype(int)
+        pieces.extend(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+        position += end - start
+    return pieces
+
+
+def _merge(features: NDArray[np.float64], voice: NDArray[np.int64], loud: NDArray[np.bool_], penalty: float) -> NDArray[np.int64]:
+    """Clusters the voices by their loud frames; a voice without any keeps to itself until the next step drops it."""
+    names, members = np.unique(voice, return_inverse=True)
+    groups = [np.flatnonzero((members == index) & loud) for index in range(len(names))]
+    groups = [own if len(own) else np.flatnonzero(members == index) for index, own in enumerate(groups)]
+    ends = np.cumsum([len(own) for own in groups])
+    joined = cluster(
+        features[np.concatenate(groups)],
+        [(int(end - len(own)), int(end)) for end, own in zip(ends, groups, strict=True)],
+        penalty=penalty,
+    )
+    return joined[members]
+
+
+def _without(voice: NDArray[np.int64], min_frames: int) -> NDArray[np.int64]:
+    """Gives the frames of voices with too little speech to the voice that is nearest in time."""
+    names, counts = np.unique(voice, return_counts=True)
+    kept = names[counts >= min_frames] if counts.max() >= min_frames else names[[counts.argmax()]]
+    places = np.flatnonzero(np.isin(voice, kept))
+    after = np.searchsorted(places, np.arange(len(voice))).clip(0, len(places) - 1)
+    before = (after - 1).clip(0)
+    frames = np.arange(len(voice))
+    nearest = np.where(np.abs(places[before] - frames) <= np.abs(places[after] - frames), before, after)
+    return voice[places[nearest]]
+
+
+def _by_share(voice: NDArray[np.int64]) -> NDArray[np.int64]:
+    names, members, counts = np.unique(voice, return_inverse=True, return_counts=True)
+    rank = np.empty(len(names), np.int64)
+    rank[np.argsort(-counts, kind="stable")] = np.arange(len(names))
+    return rank[members]

@@ -1,0 +1,90 @@
+"""The built-in diarizer, on real voices where they are there."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from brefine.core.der import score_der
+from brefine.core.turns import Diarization, Turn
+from brefine.diarizers.builtin import BuiltinDiarizer
+from brefine.diarizers.speech import SAMPLE_RATE_HZ
+from brefine.io.audio import read_audio
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def conversation(voices: Path, speakers: list[int]) -> tuple[np.ndarray, Diarization]:
+    """Four seconds of each speaker in turn, with half a second of silence between."""
+    files = sorted(voices.glob("*.flac"))
+    parts, turns, start_s = [np.zeros(SAMPLE_RATE_HZ // 2, np.float32)], [], 0.5
+    for place, speaker in enumerate(speakers):
+        speech = read_audio(files[speaker])
+        first = (place // len(set(speakers))) * 4 * SAMPLE_RATE_HZ + SAMPLE_RATE_HZ // 2
+        part = speech[first : first + 4 * SAMPLE_RATE_HZ]
+        parts += [0.1 * part / np.sqrt(np.mean(part**2)), np.zeros(SAMPLE_RATE_HZ // 2, np.float32)]
+        turns.append(Turn(start_s, start_s + len(part) / SAMPLE_RATE_HZ, f"S{speaker}"))
+        start_s += len(part) / SAMPLE_RATE_HZ + 0.5
+    noise = np.random.default_rng(0).normal(0.0, 1e-3, sum(map(len, parts)))
+    return (np.concatenate(parts) + noise).astype(np.float32), Diarization("talk", tuple(turns))
+
+
+def test_two_voices_are_told_apart(shared_data: Path) -> None:
+    """Two readers who take turns become two speakers, with most of the time on the right one."""
+    samples, reference = conversation(shared_data / "voices" / "librispeech", [0, 7] * 3)
+    hypothesis = BuiltinDiarizer().diarize_samples(samples, "talk")
+    assert len(hypothesis.speakers) == 2
+    assert score_der(reference, hypothesis).der < 0.25
+
+
+def test_one_voice_stays_one(shared_data: Path) -> None:
+    """A monologue is not cut into several speakers."""
+    samples, _ = conversation(shared_data / "voices" / "librispeech", [3, 3, 3])
+    assert len(BuiltinDiarizer().diarize_samples(samples, "talk").speakers) == 1
+
+
+def test_turns_are_valid_and_the_same_each_time(shared_data: Path) -> None:
+    """On a real meeting, turns lie in the audio, no speaker overlaps himself, and a second run gives the same."""
+    audio = shared_data / "ami" / "audio" / "trn08.flac"
+    steps: list[tuple[str, int, int]] = []
+    found = BuiltinDiarizer().diarize(audio, report=lambda *step: steps.append(step))
+    assert found.recording == "trn08"
+    assert found.turns
+    assert found.end_s <= 30.0
+    assert found == found.unioned()
+    for speaker in found.speakers:
+        assert all(a.offset_s <= b.onset_s for a, b in pairwise(found.of(speaker)))
+    assert BuiltinDiarizer().diarize(audio) == found
+    assert [done for _, done, _ in steps] == sorted(done for _, done, _ in steps)
+    assert steps[-1][1] == steps[-1][2]
+
+
+@pytest.mark.parametrize("n_samples", [0, 100, 16000, 48321])
+def test_silence_of_any_length_has_no_turns(n_samples: int) -> None:
+    """No speech is a valid answer, even for no audio at all."""
+    assert BuiltinDiarizer().diarize_samples(np.zeros(n_samples, np.float32), "quiet") == Diarization("quiet")
+
+
+def test_a_stretch_shorter_than_a_voice_is_still_a_turn(shared_data: Path) -> None:
+    """Where nobody speaks for long, the voice with most speech is kept."""
+    speech = read_audio(sorted((shared_data / "voices" / "librispeech").glob("*.flac"))[5])
+    start = int(np.argmax(np.convolve(speech**2, np.ones(9600), "valid")))
+    samples = np.concatenate([np.zeros(16000, np.float32), speech[start : start + 9600], np.zeros(16000, np.float32)])
+    assert len(BuiltinDiarizer().diarize_samples(samples, "talk").speakers) == 1
+
+
+def test_audio_of_another_rate_is_read(tmp_path: Path, shared_data: Path) -> None:
+    """A stereo file of 44.1 kHz is diarized in seconds of its own time."""
+    samples, reference = conversation(shared_data / "voices" / "librispeech", [0, 7])
+    n_samples = round(len(samples) * 44100 / SAMPLE_RATE_HZ)
+    wide = np.interp(np.arange(n_samples) / 44100, np.arange(len(samples)) / SAMPLE_RATE_HZ, samples)
+    soundfile.write(tmp_path / "talk.wav", np.stack([wide, wide], axis=1), 44100)
+    assert abs(BuiltinDiarizer().diarize(tmp_path / "talk.wav").end_s - reference.end_s) < 0.5

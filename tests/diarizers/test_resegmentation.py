@@ -1,0 +1,50 @@
+"""Viterbi resegmentation."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from brefine.diarizers.resegmentation import log_density, resegment, viterbi
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.floats(0.0, 3.0))
+def test_the_path_is_the_best_of_all_paths(seed: int, price: float) -> None:
+    """On short sequences no path out of all has a higher score less the price of its changes."""
+    scores = np.random.default_rng(seed).normal(size=(6, 3))
+
+    def worth(path: tuple[int, ...] | np.ndarray) -> float:
+        changes = sum(a != b for a, b in itertools.pairwise(path))
+        return sum(scores[frame, voice] for frame, voice in enumerate(path)) - price * changes
+
+    best = max(worth(path) for path in itertools.product(range(3), repeat=6))
+    assert worth(viterbi(scores, price)) == pytest.approx(best)
+
+
+def test_a_wrong_change_of_voice_is_moved_to_the_right_place() -> None:
+    """A change that clustering put 30 frames late is found by the mixtures."""
+    rng = np.random.default_rng(0)
+    features = np.concatenate([rng.normal(0.0, 1.0, (300, 6)), rng.normal(1.5, 1.0, (300, 6))])
+    labels = np.repeat([0, 1], [330, 270])
+    changes = np.flatnonzero(np.diff(resegment(features, labels)))
+    assert len(changes) == 1
+    assert abs(changes[0] + 1 - 300) <= 3
+
+
+def test_one_voice_stays_one() -> None:
+    """With nobody to hand over to, nothing changes."""
+    labels = np.zeros(50, np.int64)
+    assert (resegment(np.random.default_rng(0).normal(size=(50, 3)), labels) == labels).all()
+
+
+def test_the_density_of_a_mixture_is_the_sum_of_its_gaussians() -> None:
+    """Two components by hand, in one dimension."""
+    x = np.array([[0.3]])
+    weights, means, variances = np.array([0.25, 0.75]), np.array([[0.0], [1.0]]), np.array([[1.0], [4.0]])
+    by_hand = 0.25 * np.exp(-0.5 * 0.09) / np.sqrt(2 * np.pi) + 0.75 * np.exp(-0.5 * 0.49 / 4) / np.sqrt(2 * np.pi * 4)
+    assert log_density(x, weights, means, variances)[0] == pytest.approx(np.log(by_hand))
