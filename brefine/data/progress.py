@@ -1,0 +1,55 @@
+"""Tells how far a stage is, in its progress file, often enough for a screen and seldom enough for a disk."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from brefine.identity import own_identity
+from brefine.phasedir import Progress, Stage
+
+_LEAST_S = 0.5
+
+
+class ProgressReporter:
+    """Writes one stage's progress file; without a path it says nothing.
+
+    As a context it writes the last word itself: finished, or failed with the error's text.
+    """
+
+    def __init__(self, path: Path | None, stage: Stage) -> None:
+        self._path, self._stage = path, stage
+        self._process = own_identity()
+        self._started_unix_s = time.time()
+        self._written_s = -_LEAST_S
+        self._last = ("", 0, 0)
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        """`done` of `total` parts of this step are ready."""
+        changed = step != self._last[0]
+        self._last = (step, done, total)
+        if changed or time.monotonic() - self._written_s >= _LEAST_S:
+            self._write("running")
+
+    def __enter__(self) -> ProgressReporter:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, _trace: object) -> None:
+        self._write("finished" if error is None else "failed", None if error is None else str(error) or type(error).__name__)
+
+    def _write(self, state: str, error: str | None = None) -> None:
+        if self._path is None:
+            return
+        step, done, total = self._last
+        Progress(
+            stage=self._stage,
+            state=state,
+            step=step,
+            done=done,
+            total=total,
+            started_unix_s=self._started_unix_s,
+            unix_s=time.time(),
+            process=self._process,
+            error=error,
+        ).write(self._path)
+        self._written_s = time.monotonic()

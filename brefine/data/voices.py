@@ -1,0 +1,124 @@
+"""Voice banks: utterances by speaker, from a folder or from the built-in synthesiser, and their division into splits."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from brefine.data.espeak import BANK_VERSION, N_VOICES
+from brefine.errors import DataError
+
+_SUFFIXES = (".flac", ".wav")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Utterance:
+    """A recording of one speaker alone."""
+
+    speaker: str
+    path: Path
+
+
+def find_utterances(folder: Path) -> tuple[Utterance, ...]:
+    """The utterances of a folder, sorted by speaker and name.
+
+    Two layouts are understood, also mixed: `SPEAKER-CHAPTER-UTTERANCE.flac` (LibriSpeech, flat) and `SPEAKER/anything.wav`.
+
+    Raises:
+        DataError: there is no such folder, or no utterance in it.
+    """
+    if not folder.is_dir():
+        raise DataError("there is no such folder of voices", where=folder, hint="corpus.simulation.voices names it")
+    found = []
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder)
+        if path.suffix.lower() in _SUFFIXES and not any(part.startswith(".") for part in inside.parts):
+            speaker = inside.parts[0] if len(inside.parts) > 1 else path.stem.split("-")[0]
+            found.append(Utterance(speaker, path))
+    if not found:
+        raise DataError("there are no utterances in this folder", where=folder, expected="*.flac or *.wav")
+    return tuple(sorted(found))
+
+
+def builtin_bank(cache: Path, *, n_voices: int = N_VOICES, on_progress: Callable[[int, int], None] | None = None) -> Path:
+    """The folder of the built-in voices under `cache`; what is missing of it is spoken first.
+
+    Args:
+        on_progress: called with the numbers of voices done and wanted, about twice a second.
+
+    Raises:
+        DataError: eSpeak NG is not installed, or a speaking process failed.
+    """
+    folder = cache / f"builtin-{BANK_VERSION}-{n_voices}"
+    if _n_spoken(folder) >= n_voices:
+        return folder
+    if find_spec("espeakng_loader") is None:
+        raise DataError(
+            "the built-in voices need the optional package espeakng-loader (GPL-3)",
+            hint='pip install "brefine[voices]", or name a folder of utterances: --set corpus.simulation.voices=DIR',
+        )
+    n_processes = max(1, min(len(os.sched_getaffinity(0)), 8))
+    share = -(-n_voices // n_processes)
+    processes = []
+    try:
+        for first in range(0, n_voices, share):
+            count = min(share, n_voices - first)
+            command = [sys.executable, "-m", "brefine.data.espeak", "--out", folder, "--first", first, "--count", count]
+            processes.append(subprocess.Popen([str(part) for part in command], stderr=subprocess.PIPE, text=True))
+        while any(process.poll() is None for process in processes):
+            if on_progress is not None:
+                on_progress(_n_spoken(folder), n_voices)
+            time.sleep(0.25)
+        messages = [process.communicate()[1].strip() for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    if _n_spoken(folder) < n_voices:
+        raise DataError("the built-in voices could not be spoken", where=folder, problems=[text for text in messages if text])
+    return folder
+
+
+def _n_spoken(folder: Path) -> int:
+    return sum(1 for _ in folder.glob("V*")) if folder.is_dir() else 0
+
+
+def split_by_speaker(
+    utterances: Sequence[Utterance], weights: Mapping[str, float], *, least: int, seed: int
+) -> dict[str, tuple[Utterance, ...]]:
+    """Divides the speakers among splits in proportion to `weights`; no speaker, hence no utterance, is in two.
+
+    Args:
+        least: speakers that every split needs.
+
+    Raises:
+        DataError: there are too few speakers.
+    """
+    by_speaker: dict[str, list[Utterance]] = defaultdict(list)
+    for utterance in utterances:
+        by_speaker[utterance.speaker].append(utterance)
+    if len(by_speaker) < least * len(weights):
+        raise DataError(
+            "there are too few voices for splits that share none",
+            expected=f"at least {least * len(weights)} speakers ({least} for each of {', '.join(weights)})",
+            got=len(by_speaker),
+        )
+    speakers = np.random.default_rng(seed).permutation(sorted(by_speaker)).tolist()
+    spare = len(speakers) - least * len(weights)
+    total = sum(weights.values())
+    bounds = np.floor(np.cumsum([0.0, *weights.values()]) / total * spare + 1e-9).astype(int) + least * np.arange(
+        len(weights) + 1
+    )
+    return {
+        split: tuple(utterance for speaker in sorted(speakers[start:end]) for utterance in by_speaker[speaker])
+        for split, start, end in zip(weights, bounds[:-1], bounds[1:], strict=True)
+    }

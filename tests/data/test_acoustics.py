@@ -1,0 +1,50 @@
+"""Rooms, noise and the telephone leave speech where it was."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from brefine.data.acoustics import NOISES, draw_noise, draw_room, reverberate, rms, telephone_band
+
+_RATE_HZ = 16000
+
+
+@pytest.mark.parametrize("kind", NOISES)
+def test_every_noise_is_continuous_and_of_unit_level(kind: str) -> None:
+    """RMS 1 over the recording, and no second of it is silent."""
+    noise = draw_noise(kind, 10 * _RATE_HZ, sample_rate_hz=_RATE_HZ, rng=np.random.default_rng(0))
+    assert rms(noise) == pytest.approx(1.0, rel=1e-3)
+    assert min(rms(second) for second in np.split(noise, 10)) > 0.05
+
+
+def test_a_room_answers_after_the_direct_sound() -> None:
+    """The strongest sample is the first: speech starts when it did, and rings on afterwards."""
+    for seed in range(10):
+        for response in draw_room(np.random.default_rng(seed), n_positions=3, sample_rate_hz=_RATE_HZ):
+            assert response[0] == 1.0
+            assert np.abs(response[1:]).max() <= 1.0
+            assert rms(response[-200:]) < 0.05
+
+
+def test_reverberation_keeps_the_onset_and_the_length() -> None:
+    """Before a click there is nothing; the click is where it was."""
+    samples = np.zeros(_RATE_HZ, dtype=np.float32)
+    samples[8000] = 1.0
+    response = draw_room(np.random.default_rng(1), n_positions=1, sample_rate_hz=_RATE_HZ)[0]
+    heard = reverberate(samples, response)
+    assert len(heard) == len(samples)
+    assert np.abs(heard[:8000]).max() < 1e-5
+    assert heard[8000] == pytest.approx(1.0, abs=1e-4)
+
+
+def test_the_telephone_keeps_its_band_and_does_not_delay() -> None:
+    """100 Hz and 6 kHz fall by 15 dB or more, 1 kHz stays; the delay is below 2 ms."""
+    times_s = np.arange(_RATE_HZ) / _RATE_HZ
+    level = {hz: rms(telephone_band(0.5 * np.sin(2 * np.pi * hz * times_s), sample_rate_hz=_RATE_HZ)) for hz in (100, 1000, 6000)}
+    assert 20 * np.log10(level[1000] / (0.5 / np.sqrt(2))) == pytest.approx(0.0, abs=1.0)
+    click = np.zeros(_RATE_HZ)
+    click[8000:8160] = np.hanning(160) * np.sin(2 * np.pi * 1000 * times_s[:160])
+    heard = telephone_band(click, sample_rate_hz=_RATE_HZ)
+    lags = np.correlate(heard[7900:8400], click[7900:8400], "full")
+    assert abs(int(np.argmax(lags)) - 499) < 0.002 * _RATE_HZ

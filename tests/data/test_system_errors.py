@@ -1,0 +1,185 @@
+"""Replayed errors are those of the system they were learned from, on recordings that were not learned from."""
+
+from __future__ import annotations
+
+import functools
+import json
+import operator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import ks_2samp
+
+from brefine.core.boundary_error import BoundaryErrors
+from brefine.core.der import DerParts, score_der
+from brefine.core.matching import match_boundaries
+from brefine.core.turns import Diarization, Turn
+from brefine.data.system_errors import (
+    SystemErrors,
+    learn_system_errors,
+    load_system_errors,
+    replay,
+    system_errors_to_json,
+)
+from brefine.errors import DataError, FormatError
+from brefine.io.rttm import read_diarizations
+
+Pairs = list[tuple[Diarization, Diarization]]
+
+
+def _reference(name: str, *, n_turns: int = 60, seed: int = 0) -> Diarization:
+    rng = np.random.default_rng(seed)
+    turns, time_s = [], 1.0
+    for index in range(n_turns):
+        duration_s = float(rng.uniform(0.8, 5.0))
+        turns.append(Turn(time_s, time_s + duration_s, "ab"[index % 2]))
+        time_s += duration_s + float(rng.uniform(0.2, 1.5))
+    return Diarization(name, tuple(turns))
+
+
+def _moved(reference: Diarization, onset_s: float, offset_s: float) -> Diarization:
+    turns = tuple(Turn(turn.onset_s + onset_s, turn.offset_s + offset_s, turn.speaker) for turn in reference.turns)
+    return Diarization(reference.recording, turns)
+
+
+def _learned(onset_s: float, offset_s: float) -> SystemErrors:
+    references = [_reference(f"r{seed}", seed=seed) for seed in range(4)]
+    return learn_system_errors([(one, _moved(one, onset_s, offset_s)) for one in references], source="a test")
+
+
+def _pairs(folder: Path) -> Pairs:
+    references = read_diarizations(folder / "reference")
+    hypotheses = read_diarizations(folder / "hypothesis" / "vbx")
+    return [(references[name], hypotheses[name]) for name in sorted(references)]
+
+
+def _figures(pairs: Pairs) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    founds, der, by_kind = [], DerParts(), {}
+    for reference, hypothesis in pairs:
+        match = match_boundaries(reference, hypothesis, window_s=1.0)
+        founds.append(BoundaryErrors.of(match))
+        der += score_der(reference, hypothesis)
+        for (place, _), error_s in zip(match.pairs, match.error_s, strict=True):
+            by_kind.setdefault(match.reference[place].kind.value, []).append(error_s)
+    found = functools.reduce(operator.add, founds).figures()
+    wanted = ("mae_ms", "median_ms", "p90_ms", "recall", "precision")
+    return {**{key: found[key] for key in wanted}, "der": der.der}, {kind: np.array(own) for kind, own in by_kind.items()}
+
+
+def test_replayed_errors_match_the_real_ones_on_recordings_that_were_not_learned_from(shared_data: Path) -> None:
+    """Each half of VoxConverse dev is replayed with the other half's errors: all figures within 10 %, KS below 0.1 by kind."""
+    pairs = _pairs(shared_data / "voxconverse" / "dev")
+    rng = np.random.default_rng(1)
+    order = rng.permutation(len(pairs)).tolist()
+    halves = [[pairs[i] for i in order[::2]], [pairs[i] for i in order[1::2]]]
+    replayed: Pairs = []
+    for learned_from, others in (halves, halves[::-1]):
+        errors = learn_system_errors(learned_from, source="half of VoxConverse dev")
+        for reference, hypothesis in others:
+            duration_s = max(reference.end_s, hypothesis.end_s)
+            replayed.append((reference, replay(errors, reference, duration_s=duration_s, rng=rng)))
+    real, real_by_kind = _figures(pairs)
+    again, again_by_kind = _figures(replayed)
+    assert again == pytest.approx(real, rel=0.10)
+    for kind in ("pause", "change", "overlap"):
+        assert ks_2samp(real_by_kind[kind], again_by_kind[kind]).statistic < 0.1, kind
+
+
+def test_the_summary_that_ships_brings_the_errors_of_vbx_to_other_conversations() -> None:
+    """VBx misses by 172 ms on VoxConverse; on an easier alternation of two speakers its errors stay heavy-tailed."""
+    errors = load_system_errors("vbx-voxconverse")
+    founds = []
+    for seed in range(20):
+        reference = _reference("r", seed=seed)
+        hypothesis = replay(errors, reference, duration_s=reference.end_s + 1.0, rng=np.random.default_rng(seed))
+        founds.append(BoundaryErrors.of(match_boundaries(reference, hypothesis, window_s=1.0)))
+    figures = functools.reduce(operator.add, founds).figures()
+    assert 80.0 < figures["mae_ms"] < 220.0
+    assert figures["mae_ms"] > 1.3 * figures["median_ms"]
+
+
+def test_a_system_that_is_always_late_is_replayed_as_late() -> None:
+    """A constant error of every onset and offset comes back, side by side, to the millisecond."""
+    reference = _reference("new", seed=99)
+    hypothesis = replay(_learned(0.06, 0.1), reference, duration_s=reference.end_s + 5.0, rng=np.random.default_rng(0))
+    error_s = [
+        (own.onset_s - true.onset_s, own.offset_s - true.offset_s)
+        for own, true in zip(hypothesis.turns, reference.turns, strict=True)
+    ]
+    np.testing.assert_allclose(np.median(error_s, axis=0), (0.06, 0.1), atol=0.002)
+
+
+def test_the_same_generator_replays_the_same_hypothesis() -> None:
+    """Equal seeds give equal turns; another seed gives others."""
+    errors, reference = load_system_errors("vbx-voxconverse"), _reference("r")
+    first, second, other = (
+        replay(errors, reference, duration_s=reference.end_s, rng=np.random.default_rng(seed)) for seed in (3, 3, 4)
+    )
+    assert first == second
+    assert first != other
+
+
+def test_a_replay_stays_within_the_recording_and_no_speaker_overlaps_himself() -> None:
+    """Hypotheses are clipped to the file and valid RTTM, whatever row was drawn."""
+    errors = load_system_errors("vbx-voxconverse")
+    for seed in range(30):
+        reference = _reference("r", n_turns=12, seed=seed)
+        hypothesis = replay(errors, reference, duration_s=reference.end_s, rng=np.random.default_rng(seed))
+        assert hypothesis.end_s <= reference.end_s
+        assert hypothesis == hypothesis.unioned()
+
+
+def test_the_time_grid_of_the_system_is_found_and_kept() -> None:
+    """Hypotheses on a grid of 20 ms, shifted by 12.5 ms, are replayed on that grid."""
+    references = [_reference(f"r{seed}", seed=seed) for seed in range(4)]
+
+    def snap(time_s: float) -> float:
+        return round((time_s - 0.0125) / 0.02) * 0.02 + 0.0125
+
+    pairs = [
+        (one, Diarization(one.recording, tuple(Turn(snap(t.onset_s), snap(t.offset_s), t.speaker) for t in one.turns)))
+        for one in references
+    ]
+    errors = learn_system_errors(pairs, source="a test")
+    assert errors.grid_s == pytest.approx((0.02, 0.0125), abs=1e-4)
+    hypothesis = replay(errors, _reference("new", seed=9), duration_s=500.0, rng=np.random.default_rng(0))
+    phases_s = np.mod([turn.onset_s - 0.0125 + 0.01 for turn in hypothesis.turns], 0.02) - 0.01
+    np.testing.assert_allclose(phases_s, 0.0, atol=1e-4)
+
+
+def test_names_of_the_reference_do_not_leak_into_the_hypothesis() -> None:
+    """Replayed speakers are numbered as they are first heard."""
+    reference = _reference("r")
+    hypothesis = replay(_learned(0.0, 0.0), reference, duration_s=reference.end_s, rng=np.random.default_rng(0))
+    assert set(hypothesis.speakers) <= {"1", "2", "3"}
+
+
+def test_a_summary_survives_its_file(tmp_path: Path) -> None:
+    """What is read back replays the same hypothesis."""
+    errors, path = _learned(0.03, -0.02), tmp_path / "mine.json"
+    path.write_text(json.dumps(system_errors_to_json(errors)))
+    reference = _reference("r")
+    first, second = (
+        replay(one, reference, duration_s=300.0, rng=np.random.default_rng(5))
+        for one in (load_system_errors(str(path)), load_system_errors(str(path)))
+    )
+    assert first == second
+    assert len(load_system_errors(str(path)).starts) == len(errors.starts)
+
+
+def test_too_few_boundaries_are_refused() -> None:
+    """One short recording does not describe a system."""
+    reference = _reference("r", n_turns=5)
+    with pytest.raises(DataError, match="too few boundaries"):
+        learn_system_errors([(reference, reference)], source="a test")
+
+
+def test_a_summary_that_is_missing_or_foreign_is_named(tmp_path: Path) -> None:
+    """An unknown name lists what there is; a foreign JSON file is called one."""
+    with pytest.raises(DataError, match="vbx-voxconverse"):
+        load_system_errors("nobody")
+    foreign = tmp_path / "foreign.json"
+    foreign.write_text('{"schema": 1, "rows": [[1, 2]]}')
+    with pytest.raises(FormatError, match="not a summary of system errors"):
+        load_system_errors(str(foreign))

@@ -1,0 +1,74 @@
+"""Scripts are drawn from what real references show."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from brefine.core.turns import Diarization, Turn
+from brefine.data.turn_taking import (
+    draw_script,
+    learn_turn_taking,
+    load_turn_taking,
+    turn_taking_from_json,
+    turn_taking_to_json,
+)
+from brefine.io.rttm import read_diarizations
+
+
+def _script(seed: int, **changed: float) -> list:
+    settings = {"n_speakers": 3, "duration_s": 600.0, "max_turn_s": 60.0, "least_pause_s": 0.3, **changed}
+    return draw_script(load_turn_taking(), rng=np.random.default_rng(seed), **settings)
+
+
+def test_the_shipped_summary_is_what_the_references_give(shared_data: Path) -> None:
+    """Learning from VoxConverse dev again gives the figures that ship."""
+    references = read_diarizations(shared_data / "voxconverse" / "dev" / "reference")
+    learned, shipped = learn_turn_taking(list(references.values())), load_turn_taking()
+    np.testing.assert_allclose(shipped.turn_ratio, learned.turn_ratio, atol=1e-3)
+    np.testing.assert_allclose(shipped.overlap_s, learned.overlap_s, atol=1e-3)
+    assert len(shipped.styles) == len(learned.styles)
+
+
+def test_scripts_take_turns_like_the_references_they_were_learned_from() -> None:
+    """Median turn, median gap at a change and share of overlapping changes come near the real ones over many scripts."""
+    turns, gaps = [], []
+    for seed in range(60):
+        script = _script(seed)
+        turns += [turn.duration_s for turn in script]
+        gaps += [after.gap_s for before, after in itertools.pairwise(script) if after.speaker != before.speaker]
+    assert 2.5 < np.median(turns) < 5.5
+    assert -0.1 < np.median(gaps) < 0.3
+    assert 0.3 < np.mean(np.array(gaps) < 0.0) < 0.5
+
+
+def test_a_speakers_own_pauses_follow_the_pause_rule() -> None:
+    """No silence between two turns of one speaker is shorter than the rule bridges."""
+    for seed in range(20):
+        script = _script(seed, least_pause_s=0.7)
+        same = [after.gap_s for before, after in itertools.pairwise(script) if after.speaker == before.speaker]
+        assert min(same, default=1.0) >= 0.7
+
+
+def test_one_speaker_alone_never_changes() -> None:
+    """A monologue has pauses and no overlap."""
+    script = _script(0, n_speakers=1)
+    assert {turn.speaker for turn in script} == {0}
+    assert all(turn.gap_s > 0 for turn in script)
+
+
+def test_the_summary_survives_its_file() -> None:
+    """JSON and back keeps every number to a millisecond."""
+    shipped = load_turn_taking()
+    again = turn_taking_from_json(turn_taking_to_json(shipped, source="a test"))
+    np.testing.assert_allclose(again.pause_ratio, shipped.pause_ratio, atol=1e-3)
+    assert again.styles == shipped.styles
+
+
+def test_references_without_transitions_teach_nothing() -> None:
+    """One turn a recording is refused as a caller's bug."""
+    with pytest.raises(ValueError, match="transitions"):
+        learn_turn_taking([Diarization("a", (Turn(0.0, 1.0, "x"),))])
