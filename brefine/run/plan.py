@@ -1,0 +1,154 @@
+"""What a launch would do, how long it would take and what it would cost, before anything is started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from brefine.config import ModelName, PhaseConfig, prepared_corpus_path, with_absolute_paths
+from brefine.errors import BrefineError
+from brefine.phasedir import PhaseDir, Progress, RunStatus, Stage, list_phases
+from brefine.run.gpu import GpuProbe
+from brefine.run.plain import duration
+
+_EXAMPLES_PER_S_A_CORE: Final[dict[ModelName, float]] = {"transformer": 77.0, "mlp": 1200.0, "contrastive": 159.0}
+"""Rough rates of training, for machines on which no phase has run yet; measured on one shared core."""
+_EXAMPLES_PER_S_A_GPU: Final = 5000.0
+"""Rough, for a data-centre GPU, where the launching of kernels is the limit and not the arithmetic."""
+_BOUNDARIES_A_MINUTE: Final = 24.0
+"""Matched boundaries of a minute of conversation; turns of 3 s at the median, two fifths without a partner."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStage:
+    """One station: seconds of wall time, None where nothing is known, and what the figure rests on."""
+
+    name: str
+    seconds: float | None
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A launch on paper."""
+
+    models: tuple[ModelName, ...]
+    corpus: Path
+    corpus_is_ready: bool
+    devices: str
+    stages: tuple[PlannedStage, ...]
+    price_usd_per_hour: float
+    cap_usd: float | None
+
+    @property
+    def seconds(self) -> float | None:
+        """Wall time of all stations; None where one of them is unknown."""
+        known = [stage.seconds for stage in self.stages if stage.seconds is not None]
+        return sum(known) if len(known) == len(self.stages) else None
+
+    @property
+    def cost_usd(self) -> float | None:
+        return None if self.seconds is None else self.price_usd_per_hour * self.seconds / 3600.0
+
+
+def plan_phase(config: PhaseConfig, *, gpus: GpuProbe, n_cores: int) -> Plan:
+    """Plans a phase; rates come from the newest phase on record that trained the same models, else from a rough table."""
+    corpus = prepared_corpus_path(with_absolute_paths(config))
+    ready = (corpus / "corpus.json").is_file()
+    n_gpus = len(gpus.read())
+    past = list(reversed(list_phases(Path(config.runs))))
+    training = [_training(config, model, past, n_gpus, n_cores) for model in config.models]
+    longest = max(training, key=lambda stage: stage.seconds or 0.0)
+    stages = (
+        PlannedStage("prepare", 0.0, "the corpus is prepared") if ready else _from_the_past(Stage.PREPARE, past),
+        PlannedStage("train", longest.seconds, f"{longest.name} takes longest; {longest.basis}"),
+        _from_the_past(Stage.EVALUATE, past),
+        _from_the_past(Stage.INTEGRATE, past),
+    )
+    devices = f"{n_gpus} GPU{'s' if n_gpus != 1 else ''}" if n_gpus else f"no GPU, {n_cores} CPU cores"
+    budget = config.budget
+    return Plan(tuple(config.models), corpus, ready, devices, stages, budget.price_usd_per_hour, budget.cap_usd)
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """The plan for people."""
+    lines = [
+        f"models: {', '.join(plan.models)}, trained at once on {plan.devices}",
+        f"corpus: {plan.corpus} ({'prepared' if plan.corpus_is_ready else 'to be prepared'})",
+    ]
+    for stage in plan.stages:
+        took = "unknown" if stage.seconds is None else f"about {duration(stage.seconds)}"
+        lines.append(f"{stage.name}: {took} ({stage.basis})")
+    if plan.price_usd_per_hour == 0.0:
+        lines.append("cost: nothing, the machine has no price ([budget] price_usd_per_hour)")
+    elif plan.cost_usd is None:
+        lines.append(f"cost: ${plan.price_usd_per_hour:.2f} an hour; how long is unknown")
+    else:
+        lines.append(f"cost: about ${plan.cost_usd:.2f} at ${plan.price_usd_per_hour:.2f} an hour")
+    if plan.cap_usd is not None:
+        over = plan.cost_usd is not None and plan.cost_usd > plan.cap_usd
+        lines.append(f"cap: ${plan.cap_usd:.2f}" + (", which this plan would not keep" if over else ""))
+    return lines
+
+
+def plan_to_json(plan: Plan) -> dict[str, object]:
+    """The plan for scripts."""
+    return {
+        "models": list(plan.models),
+        "corpus": str(plan.corpus),
+        "corpus_is_ready": plan.corpus_is_ready,
+        "devices": plan.devices,
+        "stages": [{"name": stage.name, "seconds": stage.seconds, "basis": stage.basis} for stage in plan.stages],
+        "seconds": plan.seconds,
+        "price_usd_per_hour": plan.price_usd_per_hour,
+        "cost_usd": plan.cost_usd,
+        "cap_usd": plan.cap_usd,
+    }
+
+
+def _training(config: PhaseConfig, model: ModelName, past: Iterable[PhaseDir], n_gpus: int, n_cores: int) -> PlannedStage:
+    n_examples = _examples_an_epoch(config)
+    if n_examples is None:
+        return PlannedStage(model, None, "the number of examples is known when the corpus is prepared")
+    total = n_examples * config.train_of(model).epochs
+    for phase in past:
+        status = _status(phase, model)
+        if status is not None and status.examples_per_s and status.device.startswith("cuda") == (n_gpus > 0):
+            return PlannedStage(
+                model, total / status.examples_per_s, f"{status.examples_per_s:,.0f} examples/s in {phase.path.name}"
+            )
+    if n_gpus:
+        rate = _EXAMPLES_PER_S_A_GPU * min(1.0, n_gpus / len(config.models))
+    else:
+        rate = _EXAMPLES_PER_S_A_CORE[model] * n_cores / len(config.models)
+    return PlannedStage(model, total / rate, f"roughly {rate:,.0f} examples/s")
+
+
+def _examples_an_epoch(config: PhaseConfig) -> float | None:
+    if config.examples.n_train is not None:
+        return float(config.examples.n_train)
+    if config.corpus.kind != "simulated":
+        return None
+    simulation = config.corpus.simulation
+    matched = simulation.n_train * simulation.duration_s / 60.0 * _BOUNDARIES_A_MINUTE
+    return matched * (1.0 + config.examples.negatives_per_positive)
+
+
+def _from_the_past(stage: Stage, past: Iterable[PhaseDir]) -> PlannedStage:
+    for phase in past:
+        try:
+            progress = Progress.read_if_there(phase.progress(stage))
+        except BrefineError:
+            continue
+        if progress is not None and progress.state == "finished":
+            return PlannedStage(stage, progress.unix_s - progress.started_unix_s, f"as in {phase.path.name}")
+    return PlannedStage(stage, None, "no phase has done it here yet")
+
+
+def _status(phase: PhaseDir, model: ModelName) -> RunStatus | None:
+    try:
+        return RunStatus.read_if_there(phase.run(model).status)
+    except BrefineError:
+        return None
