@@ -1,0 +1,60 @@
+"""Reference and hypothesis of the same recordings, from two RTTM files or two folders of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from brefine.core.turns import Diarization
+from brefine.errors import DataError
+from brefine.io.rttm import read_diarizations
+from brefine.io.uem import read_uem
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One recording to score. `regions_s` is None where no UEM says what is scored: then everything is."""
+
+    recording: str
+    reference: Diarization
+    hypothesis: Diarization
+    regions_s: tuple[tuple[float, float], ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """All recordings to score, by name, and the names of those that only the hypothesis has."""
+
+    pairs: tuple[Pair, ...]
+    unreferenced: tuple[str, ...]
+
+
+def read_pairs(reference: Path, hypothesis: Path, uem: Path | None = None) -> Pairs:
+    """Reads the pairs; two single-recording files are a pair even when their recording names differ.
+
+    Raises:
+        FormatError: an RTTM or the UEM has faults.
+        DataError: a reference recording has no hypothesis, or none at all is there; a recording is missing in the UEM.
+    """
+    references, hypotheses = read_diarizations(reference), read_diarizations(hypothesis)
+    regions = None if uem is None else read_uem(uem)
+    if not references:
+        raise DataError("there are no turns", where=reference, expected="SPEAKER lines")
+    if len(references) == len(hypotheses) == 1 and reference.is_file() and hypothesis.is_file():
+        (name,) = references
+        (only,) = hypotheses.values()
+        hypotheses = {name: Diarization(name, only.turns)}
+    problems = [f"{name}: no hypothesis in {hypothesis}" for name in sorted(references.keys() - hypotheses.keys())]
+    if regions is not None:
+        problems += [f"{name}: no regions in {uem}" for name in sorted(references.keys() - regions.keys())]
+    if problems:
+        raise DataError(
+            "recordings cannot be scored",
+            where=reference,
+            problems=problems,
+            hint="a recording in which the diarizer heard nobody needs an empty RTTM file of its name",
+        )
+    pairs = tuple(
+        Pair(name, references[name], hypotheses[name], None if regions is None else regions[name]) for name in sorted(references)
+    )
+    return Pairs(pairs, tuple(sorted(hypotheses.keys() - references.keys())))
