@@ -1,0 +1,325 @@
+"""Gate 4: pass, fail or unknown, and why.
+
+What was measured is judged against thresholds; people's answers are kept beside the findings and never change them. The gate
+passes only if every measured criterion is met on real evidence and a person says that the project goes on. It is open while
+anything is unknown, and always open on simulated evidence. It fails if a criterion is not met, or if a person says no.
+
+A criterion is unknown, whatever its figures say, where they prove nothing: recordings that were trained on, by the refiner or by
+the diarizer; too few recordings; a matching other than the one in the threshold; a recall that is hidden or too low to stand for
+the boundaries.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from brefine.core.bootstrap import Interval
+
+_N_NAMED = 3
+"""Recordings named in a reason before it says how many more."""
+
+
+class CriterionId(StrEnum):
+    """The lines of the checklist."""
+
+    MAE = "mae"
+    DER = "der"
+    DER_TARGET = "der-target"
+    GO_ON = "go-on"
+
+
+class Outcome(StrEnum):
+    """What a criterion's figures say."""
+
+    MET = "met"
+    NOT_MET = "not-met"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """What must hold; see the recipe's `[gate]`."""
+
+    mae_ms: float = 100.0
+    window_s: float = 1.0
+    der_relative: float = 0.10
+    der_collar_s: float = 0.0
+    der_target: float = 0.03
+    min_recordings: int = 20
+    min_recall: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A figure before and after refinement, with the interval of what is judged: the figure after, or the relative change."""
+
+    before: float | None
+    after: float | None
+    interval: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was measured on the gate split."""
+
+    simulated: bool
+    recordings: tuple[str, ...]
+    trained_on: frozenset[str]
+    """Every recording that training or validation has seen."""
+    diarizer_trained_on: frozenset[str]
+    mae_ms: Measured
+    """On the pairs matched before refinement."""
+    recall: float | None
+    """Share of the reference boundaries that these pairs are."""
+    window_s: float
+    """The matching cap of `mae_ms` and `recall`."""
+    der: Measured
+    """Rates as fractions; the interval is that of the relative improvement, 1 − after/before."""
+    collar_s: float
+    oracle_der: float | None = None
+    """DER after perfect movement of the matched boundaries, where the headroom was computed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A person's yes or no to one criterion."""
+
+    yes: bool
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One line of the checklist, as it is asked."""
+
+    id: CriterionId
+    question: str
+    threshold: str
+    convention: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found about one criterion, and what a person answered."""
+
+    criterion: Criterion
+    outcome: Outcome
+    why: str
+    value: float | None = None
+    interval: Interval | None = None
+    n_recordings: int | None = None
+    answer: Answer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`verdict` is pass, fail or open; the recommendation is one of ship, iterate, stop, with its reason."""
+
+    verdict: str
+    findings: tuple[Finding, ...]
+    recommendation: str
+
+
+_NO_ANSWERS: Mapping[CriterionId, Answer] = {}
+
+
+def criteria(thresholds: Thresholds) -> tuple[Criterion, ...]:
+    """The checklist."""
+    collar = f"collar {thresholds.der_collar_s:g} s on each side, overlap scored"
+    return (
+        Criterion(
+            CriterionId.MAE,
+            f"Is the boundary error below {thresholds.mae_ms:g} ms?",
+            f"MAE < {thresholds.mae_ms:g} ms",
+            f"pairs matched before refinement, W = {thresholds.window_s:g} s, recall ≥ {thresholds.min_recall:.0%}",
+        ),
+        Criterion(
+            CriterionId.DER,
+            f"Is the DER more than {thresholds.der_relative:.0%} better?",
+            f"relative improvement > {thresholds.der_relative:.0%}, interval above 0",
+            f"{collar}; 95 % paired bootstrap over recordings",
+        ),
+        Criterion(
+            CriterionId.DER_TARGET,
+            f"Is the DER below {thresholds.der_target:.0%}?",
+            f"DER < {thresholds.der_target:.1%}",
+            collar,
+        ),
+        Criterion(CriterionId.GO_ON, "Does the project go on with this refiner?", "a person's yes", "a decision, not a figure"),
+    )
+
+
+def judge(evidence: Evidence | None, thresholds: Thresholds, answers: Mapping[CriterionId, Answer] = _NO_ANSWERS) -> Verdict:
+    """Judges what was measured; None = nothing was."""
+    findings = tuple(_find(criterion, evidence, thresholds, answers.get(criterion.id)) for criterion in criteria(thresholds))
+    outcomes = [finding.outcome for finding in findings]
+    refused = any(answer is not None and not answer.yes for answer in answers.values())
+    simulated = evidence is not None and evidence.simulated
+    if refused or (Outcome.NOT_MET in outcomes and not simulated):
+        verdict = "fail"
+    elif Outcome.UNKNOWN in outcomes or simulated:
+        verdict = "open"
+    else:
+        verdict = "pass"
+    return Verdict(verdict, findings, _recommendation(verdict, findings, evidence, thresholds))
+
+
+# --- one criterion -----------------------------------------------------------------------------------------------------
+
+
+def _find(criterion: Criterion, evidence: Evidence | None, thresholds: Thresholds, answer: Answer | None) -> Finding:
+    if criterion.id is CriterionId.GO_ON:
+        if answer is None:
+            return Finding(criterion, Outcome.UNKNOWN, "nobody has answered yet")
+        said = "a person said yes" if answer.yes else "a person said no"
+        return Finding(criterion, Outcome.MET if answer.yes else Outcome.NOT_MET, said, answer=answer)
+    if evidence is None:
+        return Finding(criterion, Outcome.UNKNOWN, "nothing has been measured on the gate split yet", answer=answer)
+    outcome, why, value, interval = _MEASURES[criterion.id](evidence, thresholds)
+    doubt = _doubt(evidence, thresholds)
+    if doubt is not None and outcome is not Outcome.UNKNOWN:
+        outcome, why = Outcome.UNKNOWN, f"{doubt}; measured: {why}"
+    elif evidence.simulated:
+        why += " (simulated recordings)"
+    return Finding(criterion, outcome, why, value, interval, len(evidence.recordings), answer)
+
+
+_Measure = tuple[Outcome, str, float | None, Interval | None]
+
+
+def _measure_mae(evidence: Evidence, thresholds: Thresholds) -> _Measure:
+    mae, recall = evidence.mae_ms, evidence.recall
+    value = _finite(mae.after)
+    if value is None:
+        return Outcome.UNKNOWN, "there is no boundary error: nothing was matched", None, None
+    before = _finite(mae.before)
+    figure = f"{value:.0f} ms{'' if before is None else f', {before:.0f} ms before'}{_range_ms(mae.interval)}"
+    if not math.isclose(evidence.window_s, thresholds.window_s):
+        why = f"{figure}, but matched within {evidence.window_s:g} s instead of {thresholds.window_s:g} s"
+        return Outcome.UNKNOWN, why, value, mae.interval
+    if recall is None or not math.isfinite(recall):
+        return Outcome.UNKNOWN, f"{figure}, but the recall of the matching is not told", value, mae.interval
+    if recall < thresholds.min_recall:
+        why = f"{figure}, but only {recall:.0%} of the reference boundaries were matched"
+        return Outcome.UNKNOWN, why, value, mae.interval
+    outcome = Outcome.MET if value < thresholds.mae_ms else Outcome.NOT_MET
+    return outcome, f"{figure}, on {recall:.0%} of the reference boundaries", value, mae.interval
+
+
+def _measure_der(evidence: Evidence, thresholds: Thresholds) -> _Measure:
+    before, after, interval = _finite(evidence.der.before), _finite(evidence.der.after), evidence.der.interval
+    if before is None or after is None or before <= 0.0:
+        return Outcome.UNKNOWN, "there is no DER before and after to compare", None, None
+    relative = 1.0 - after / before
+    figure = f"{before:.2%} → {after:.2%}, {relative:+.1%}"
+    if not math.isclose(evidence.collar_s, thresholds.der_collar_s):
+        return Outcome.UNKNOWN, f"{figure}, but at collar {evidence.collar_s:g} s", relative, interval
+    if interval is None:
+        return Outcome.UNKNOWN, f"{figure}, but without an interval it may be chance", relative, None
+    figure += f" [{interval.low:+.1%}, {interval.high:+.1%}]"
+    if relative <= thresholds.der_relative:
+        return Outcome.NOT_MET, figure, relative, interval
+    if not interval.low > 0.0:
+        return Outcome.NOT_MET, f"{figure}: the interval is not above 0, so it may be chance", relative, interval
+    return Outcome.MET, figure, relative, interval
+
+
+def _measure_target(evidence: Evidence, thresholds: Thresholds) -> _Measure:
+    after = _finite(evidence.der.after)
+    if after is None:
+        return Outcome.UNKNOWN, "there is no DER after refinement", None, None
+    if not math.isclose(evidence.collar_s, thresholds.der_collar_s):
+        return Outcome.UNKNOWN, f"{after:.2%}, but at collar {evidence.collar_s:g} s", after, None
+    return Outcome.MET if after < thresholds.der_target else Outcome.NOT_MET, f"{after:.2%}", after, None
+
+
+_MEASURES = {
+    CriterionId.MAE: _measure_mae,
+    CriterionId.DER: _measure_der,
+    CriterionId.DER_TARGET: _measure_target,
+}
+
+
+def _doubt(evidence: Evidence, thresholds: Thresholds) -> str | None:
+    """Why figures from these recordings prove nothing, or None."""
+    recordings = frozenset(evidence.recordings)
+    for seen, by in ((evidence.trained_on, "the refiner"), (evidence.diarizer_trained_on, "the diarizer")):
+        if recordings & seen:
+            return f"{by} was trained on {_named(recordings & seen)}"
+    if len(recordings) < thresholds.min_recordings:
+        return f"{len(recordings)} recordings are fewer than the {thresholds.min_recordings} demanded"
+    return None
+
+
+# --- what to do next ---------------------------------------------------------------------------------------------------
+
+
+def _recommendation(verdict: str, findings: tuple[Finding, ...], evidence: Evidence | None, thresholds: Thresholds) -> str:
+    found = {finding.criterion.id: finding for finding in findings}
+    go_on = found[CriterionId.GO_ON].answer
+    measured = [finding for finding in findings if finding.criterion.id is not CriterionId.GO_ON]
+    not_met = [finding for finding in measured if finding.outcome is Outcome.NOT_MET]
+    unknown = [finding for finding in measured if finding.outcome is Outcome.UNKNOWN]
+    denied = [finding for finding in measured if finding.answer is not None and not finding.answer.yes]
+    if verdict == "pass":
+        advice = "ship: every criterion is met on recordings that nobody trained on, and a person has agreed"
+    elif go_on is not None and not go_on.yes:
+        advice = f"stop: a person decided against going on{_noted(go_on)}"
+    elif evidence is None:
+        advice = "iterate on the evidence: run the chosen model behind the diarizer on the gate split"
+    elif not_met:
+        advice = _after_failure(found, evidence, thresholds)
+    elif denied:
+        names = ", ".join(finding.criterion.id for finding in denied)
+        advice = f"iterate on what the person doubts ({names}): the figures are met, but the answer is no"
+    elif unknown:
+        advice = f"iterate on the evidence: {unknown[0].why.split('; measured')[0]}"
+    elif evidence.simulated:
+        advice = "iterate on the evidence: the figures are met on simulated recordings, which prove nothing about real ones"
+    else:
+        advice = "ship: every measured criterion is met; a person has to agree (go-on)"
+    return advice
+
+
+def _after_failure(found: Mapping[CriterionId, Finding], evidence: Evidence, thresholds: Thresholds) -> str:
+    mae, der = found[CriterionId.MAE].outcome, found[CriterionId.DER].outcome
+    before, after, oracle = _finite(evidence.der.before), _finite(evidence.der.after), _finite(evidence.oracle_der)
+    where = " on simulated recordings" if evidence.simulated else ""
+    even_perfect = "" if oracle is None else f"even perfect movement of the matched boundaries gives {oracle:.2%}{where}"
+    if before is not None and after is not None and after > before:
+        advice = f"iterate on the guard: refinement makes the DER worse{where}, so move fewer boundaries and move them less"
+    elif mae is Outcome.NOT_MET:
+        advice = f"iterate on the model: boundaries are still too far off{where}; nothing else is worth changing before"
+    elif der is Outcome.NOT_MET and oracle is not None and before and 1.0 - oracle / before <= thresholds.der_relative:
+        advice = f"stop moving boundaries: {even_perfect}; what is left are missed, false and confused turns"
+    elif der is Outcome.NOT_MET:
+        advice = f"iterate on integration: boundaries are near enough{where}, but the DER does not follow"
+    elif oracle is not None and oracle >= thresholds.der_target:
+        advice = f"iterate on activity around boundaries (add, drop, merge turns): {even_perfect}"
+    else:
+        advice = f"iterate on the model: the DER is better{where}, but not yet below {thresholds.der_target:.1%}"
+    return advice
+
+
+# --- words -------------------------------------------------------------------------------------------------------------
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _range_ms(interval: Interval | None) -> str:
+    return "" if interval is None else f" [{interval.low:.0f}, {interval.high:.0f}]"
+
+
+def _noted(answer: Answer) -> str:
+    return f" ({answer.note})" if answer.note else ""
+
+
+def _named(recordings: Collection[str]) -> str:
+    names = sorted(recordings)
+    more = len(names) - _N_NAMED
+    return f"{len(names)} of these recordings: {', '.join(names[:_N_NAMED])}{f' and {more} more' if more > 0 else ''}"

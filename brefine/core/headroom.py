@@ -1,0 +1,266 @@
+"""What refinement could win at most, from reference and hypothesis alone, before anything is trained or rented.
+
+Every matched boundary is moved a part of the way to its reference partner (25, 50, 75, 100 %) and the result is scored. No
+refiner that only moves boundaries within the window W can win more than perfect movement does. What it leaves are turns that the
+hypothesis misses or invents; what adding and dropping those would win is measured too, on top of perfect movement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brefine.core.bootstrap import Interval, paired_bootstrap
+from brefine.core.boundaries import Shift, apply_shifts
+from brefine.core.boundary_error import BoundaryErrors
+from brefine.core.der import DerParts, Regions, score_der
+from brefine.core.gate import CriterionId, Thresholds
+from brefine.core.matching import WINDOW_S, BoundaryMatch, map_speakers, match_boundaries
+from brefine.core.turns import Diarization, Turn
+
+REDUCTIONS = (0.25, 0.5, 0.75, 1.0)
+COLLARS_S = (0.0, 0.25)
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What is done to the hypothesis: matched boundaries move by `reduction`, missed turns are added, false ones dropped."""
+
+    reduction: float = 0.0
+    add: bool = False
+    drop: bool = False
+
+    @property
+    def name(self) -> str:
+        parts = [name for name, done in (("move", self.reduction > 0), ("add", self.add), ("drop", self.drop)) if done]
+        return "+".join(parts) or "nothing"
+
+
+NOTHING = Remedy()
+PERFECT = Remedy(1.0)
+_MOVES = (NOTHING, *(Remedy(reduction) for reduction in REDUCTIONS))
+_OPERATIONS = (PERFECT, Remedy(1.0, add=True), Remedy(1.0, drop=True), Remedy(1.0, add=True, drop=True))
+_REMEDIES = (*_MOVES, *_OPERATIONS[1:])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RecordingHeadroom:
+    """One recording: its boundary errors, and its scores after each remedy at each collar."""
+
+    errors: BoundaryErrors
+    scores: dict[tuple[Remedy, float], DerParts]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Headroom:
+    """The headroom of a corpus.
+
+    Raises:
+        ValueError: there are no recordings.
+    """
+
+    recordings: tuple[RecordingHeadroom, ...]
+
+    def __post_init__(self) -> None:
+        if not self.recordings:
+            raise ValueError("headroom needs recordings")
+
+    def parts(self, remedy: Remedy, collar_s: float) -> DerParts:
+        """The corpus's score after a remedy."""
+        return sum((recording.scores[remedy, collar_s] for recording in self.recordings), DerParts())
+
+    def relative(self, remedy: Remedy, collar_s: float) -> float:
+        """Relative improvement of the DER, 1 − after/before; 0 where nothing was wrong."""
+        before = self.parts(NOTHING, collar_s).der
+        return 1.0 - self.parts(remedy, collar_s).der / before if before > 0.0 else 0.0
+
+    def interval(self, remedy: Remedy, collar_s: float) -> Interval | None:
+        """Of that improvement, 95 %; None where nothing was wrong."""
+        sides = [[recording.scores[which, collar_s].error_s for which in (NOTHING, remedy)] for recording in self.recordings]
+        if not self.parts(NOTHING, collar_s).error_s > 0.0:
+            return None
+        return paired_bootstrap(np.array(sides), _relative)
+
+    def boundary(self) -> dict[str, Any]:
+        """The boundary figures before refinement."""
+        return BoundaryErrors.joined(recording.errors for recording in self.recordings).figures()
+
+    def figures(self, thresholds: Thresholds) -> dict[str, Any]:
+        """What `brefine headroom --json` prints; rates as fractions, `relative` positive = better."""
+        interval = self.interval(PERFECT, 0.0)
+        return {
+            "recordings": len(self.recordings),
+            "der": self.parts(NOTHING, 0.0).der,
+            "oracle_der": self.parts(PERFECT, 0.0).der,
+            "relative": self.relative(PERFECT, 0.0),
+            "interval": None if interval is None else [interval.low, interval.high],
+            "at": [
+                {"reduction": remedy.reduction, "collar_s": collar_s, **self._scored(remedy, collar_s)}
+                for collar_s in COLLARS_S
+                for remedy in _MOVES
+            ],
+            "parts": [{"collar_s": collar_s, **self._split(collar_s)} for collar_s in COLLARS_S],
+            "operations": [
+                {"operation": remedy.name, "collar_s": collar_s, **self._scored(remedy, collar_s)}
+                for collar_s in COLLARS_S
+                for remedy in _OPERATIONS
+            ],
+            "boundary": self.boundary(),
+            "criteria": [
+                {"id": str(reach.id), "reachable": reach.reachable, "why": reach.why} for reach in reachable(self, thresholds)
+            ],
+        }
+
+    def _scored(self, remedy: Remedy, collar_s: float) -> dict[str, float]:
+        return {"der": self.parts(remedy, collar_s).der, "relative": self.relative(remedy, collar_s)}
+
+    def _split(self, collar_s: float) -> dict[str, float]:
+        """The DER as a sum: what perfect movement takes away, and what it leaves."""
+        before, left = self.parts(NOTHING, collar_s), self.parts(PERFECT, collar_s)
+        speech_s = before.reference_speech_s or 1.0
+        return {
+            "boundary": before.der - left.der,
+            "missed": left.missed_s / speech_s,
+            "false_alarm": left.false_alarm_s / speech_s,
+            "confusion": left.confusion_s / speech_s,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Whether a criterion of the gate could be met by a refiner that moves boundaries, and why (not)."""
+
+    id: CriterionId
+    reachable: bool
+    why: str
+
+
+def measure_headroom(
+    reference: Diarization, hypothesis: Diarization, *, regions_s: Regions | None = None, window_s: float = WINDOW_S
+) -> RecordingHeadroom:
+    """Applies every remedy to one recording and scores it."""
+    match = match_boundaries(reference, hypothesis, window_s=window_s)
+    speaker_map = map_speakers(reference, hypothesis)
+    scores: dict[tuple[Remedy, float], DerParts] = {}
+    for remedy in _REMEDIES:
+        refined = _remedied(reference, hypothesis, match, speaker_map, remedy)
+        for collar_s in COLLARS_S:
+            scores[remedy, collar_s] = score_der(reference, refined, regions_s=regions_s, collar_s=collar_s)
+    return RecordingHeadroom(BoundaryErrors.of(match), scores)
+
+
+def oracle_refine(
+    reference: Diarization, hypothesis: Diarization, *, reduction: float = 1.0, window_s: float = WINDOW_S
+) -> Diarization:
+    """Moves every matched boundary of the hypothesis by this share of the way to its reference partner."""
+    return _moved(reference, hypothesis, match_boundaries(reference, hypothesis, window_s=window_s), reduction)
+
+
+def reachable(headroom: Headroom, thresholds: Thresholds) -> tuple[Reach, ...]:
+    """For each criterion of the gate, whether perfect movement meets it, and how much of it is needed."""
+    n_recordings = len(headroom.recordings)
+    few = (
+        f"; the gate demands {thresholds.min_recordings} recordings, these are {n_recordings}"
+        if n_recordings < thresholds.min_recordings
+        else ""
+    )
+    found = [_reach_mae(headroom, thresholds), _reach_der(headroom, thresholds), _reach_target(headroom, thresholds)]
+    measured = [Reach(reach.id, reach.reachable and not few, reach.why + few) for reach in found]
+    return (*measured, Reach(CriterionId.GO_ON, True, "a person decides"))
+
+
+def _reach_mae(headroom: Headroom, thresholds: Thresholds) -> Reach:
+    figures = headroom.boundary()
+    mae_ms, recall = figures["mae_ms"], figures["recall"] or 0.0
+    where = f"at W = {figures['window_s']:g} s, {recall:.0%} of the reference boundaries matched"
+    if mae_ms is None or recall < thresholds.min_recall:
+        return Reach(
+            CriterionId.MAE, False, f"too few boundaries have a partner ({where}); {thresholds.min_recall:.0%} is demanded"
+        )
+    if mae_ms < thresholds.mae_ms:
+        return Reach(CriterionId.MAE, True, f"met already without refinement: {mae_ms:.0f} ms {where}")
+    needed = 1.0 - thresholds.mae_ms / mae_ms
+    return Reach(CriterionId.MAE, True, f"{mae_ms:.0f} ms {where}: errors must shrink by {needed:.0%}")
+
+
+def _reach_der(headroom: Headroom, thresholds: Thresholds) -> Reach:
+    collar_s = _nearest_collar_s(thresholds)
+    at = f"at collar {collar_s:g} s"
+    most, interval = headroom.relative(PERFECT, collar_s), headroom.interval(PERFECT, collar_s)
+    if most <= thresholds.der_relative:
+        why = f"even perfect movement improves the DER by only {most:.1%} {at}, {thresholds.der_relative:.0%} is demanded"
+        return Reach(CriterionId.DER, False, why)
+    if interval is None or not interval.low > 0.0:
+        return Reach(CriterionId.DER, False, f"perfect movement improves the DER by {most:.1%} {at}, but that may be chance")
+    gains = [headroom.relative(remedy, collar_s) for remedy in _MOVES]
+    needed = float(np.interp(thresholds.der_relative, gains, [remedy.reduction for remedy in _MOVES]))
+    why = f"perfect movement improves the DER by {most:.1%} {at}; errors must shrink by about {needed:.0%}"
+    return Reach(CriterionId.DER, True, why)
+
+
+def _reach_target(headroom: Headroom, thresholds: Thresholds) -> Reach:
+    collar_s = _nearest_collar_s(thresholds)
+    der, least = headroom.parts(NOTHING, collar_s).der, headroom.parts(PERFECT, collar_s).der
+    figure = f"{der:.2%} now, {least:.2%} after perfect movement, at collar {collar_s:g} s"
+    if least < thresholds.der_target:
+        return Reach(CriterionId.DER_TARGET, True, figure)
+    both = headroom.parts(_OPERATIONS[-1], collar_s).der
+    why = f"{figure}; adding missed and dropping false turns as well would give {both:.2%}"
+    return Reach(CriterionId.DER_TARGET, False, why)
+
+
+def _nearest_collar_s(thresholds: Thresholds) -> float:
+    return min(COLLARS_S, key=lambda collar_s: abs(collar_s - thresholds.der_collar_s))
+
+
+def _relative(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(1.0 - sums[:, 1] / sums[:, 0])
+
+
+# --- remedies ----------------------------------------------------------------------------------------------------------
+
+
+def _remedied(
+    reference: Diarization, hypothesis: Diarization, match: BoundaryMatch, speaker_map: dict[str, str], remedy: Remedy
+) -> Diarization:
+    refined = _moved(reference, hypothesis, match, remedy.reduction) if remedy.reduction > 0.0 else hypothesis
+    theirs_of = {ours: theirs for theirs, ours in speaker_map.items()}
+    missed = _alone(reference, refined, theirs_of) if remedy.add else ()
+    false = set(_alone(refined, reference, speaker_map)) if remedy.drop else set()
+    kept = [turn for turn in refined.turns if turn not in false]
+    # Somebody whom the hypothesis does not know gets a name that it cannot have: RTTM names hold no blanks.
+    added = [Turn(turn.onset_s, turn.offset_s, theirs_of.get(turn.speaker, f"added {turn.speaker}")) for turn in missed]
+    return Diarization(hypothesis.recording, (*kept, *added))
+
+
+def _moved(reference: Diarization, hypothesis: Diarization, match: BoundaryMatch, reduction: float) -> Diarization:
+    shifts = [
+        Shift(match.hypothesis[there].turn_index, match.hypothesis[there].side, -reduction * float(error_s), 1.0)
+        for (_, there), error_s in zip(match.pairs, match.error_s, strict=True)
+    ]
+    return apply_shifts(hypothesis, shifts, duration_s=max(reference.end_s, hypothesis.end_s))
+
+
+def _alone(spoken: Diarization, other: Diarization, partner_of: dict[str, str]) -> tuple[Turn, ...]:
+    """Turns during which the speaker's partner on the other side says nothing at all, or who have no partner."""
+    onsets_s: dict[str, NDArray[np.float64]] = {}
+    offsets_s: dict[str, NDArray[np.float64]] = {}
+    for speaker in other.speakers:
+        turns: Sequence[Turn] = other.of(speaker)
+        onsets_s[speaker] = np.array([turn.onset_s for turn in turns])
+        offsets_s[speaker] = np.sort([turn.offset_s for turn in turns])
+    alone: list[Turn] = []
+    for turn in spoken.turns:
+        partner = partner_of.get(turn.speaker)
+        if partner is None or partner not in onsets_s:
+            alone.append(turn)
+            continue
+        started = np.searchsorted(onsets_s[partner], turn.offset_s, side="left")
+        ended = np.searchsorted(offsets_s[partner], turn.onset_s, side="right")
+        if started == ended:
+            alone.append(turn)
+    return tuple(alone)
