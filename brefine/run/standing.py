@@ -63,10 +63,13 @@ def phase_state(
         stages = {Stage.PREPARE: PhaseState.PREPARING, Stage.TRAIN: PhaseState.TRAINING, Stage.EVALUATE: PhaseState.EVALUATING}
         return stages.get(supervisor.stage, PhaseState.INTEGRATING)
     integrating = progress.get(Stage.INTEGRATE)
+    # What was found about a model that is no longer the selected one decides nothing.
+    integrated = integration is not None and (selection is None or selection.model == integration.model)
+    judged = gate is not None and gate.verdict != "open" and (selection is None or selection.model == gate.winner)
     proofs = (
         (PhaseState.INTEGRATING, integrating is not None and integrating.state == "running" and alive(integrating.process)),
-        (PhaseState.DECIDED, gate is not None and gate.verdict != "open"),
-        (PhaseState.TO_DECIDE, integration is not None),
+        (PhaseState.DECIDED, judged),
+        (PhaseState.TO_DECIDE, integrated),
         (PhaseState.TO_INTEGRATE, selection is not None),
         (PhaseState.TO_SELECT, evaluated),
     )

@@ -160,7 +160,7 @@ def _ticked(state: State, event: Ticked, policy: Policy, actions: list[Action]) 
         state = watch_money(state, event, policy.cap_usd, actions)
         if event.spent_usd >= policy.cap_usd:
             state = _end_all(state, "budget", event.now_s, actions)
-    if state.stage_starts_at_s is not None and state.stage_starts_at_s <= event.now_s:
+    if state.ending is None and state.stage_starts_at_s is not None and state.stage_starts_at_s <= event.now_s:
         actions.append(StartStage(state.stage, _worth_judging(state)))
         state = replace(state, stage_starts_at_s=None)
     if state.stage_asked_s is not None and event.now_s - state.stage_asked_s > policy.stop_grace_s:

@@ -1,0 +1,94 @@
+"""The choice of the model: what the rule recommends, what the person takes, and the record of both."""
+
+from __future__ import annotations
+
+import time
+from typing import Literal
+
+from brefine.config import ModelName
+from brefine.core.bootstrap import Interval
+from brefine.core.selection import Candidate, Ranking, select
+from brefine.errors import ConfigError, ProcessError
+from brefine.phasedir import Decision, EvaluationReport, PhaseDir, SelectionRecord
+from brefine.run.stages import evaluation_reports
+
+
+def recommend(phase: PhaseDir) -> Ranking:
+    """Ranks the evaluated models by the rule of `core.selection`.
+
+    Raises:
+        ProcessError: no model is evaluated, or none has a figure to be ranked by.
+    """
+    return _rank(phase, evaluation_reports(phase))
+
+
+def choose(
+    phase: PhaseDir, model: str | None = None, *, why: str | None = None, by: Literal["person", "rule"] = "person"
+) -> SelectionRecord:
+    """Writes down which model goes on; None takes the recommended one.
+
+    Raises:
+        ConfigError: the model is not evaluated, or it is not the recommended one and `why` is missing.
+        ProcessError: no model is evaluated.
+    """
+    reports = evaluation_reports(phase)
+    ranking = _rank(phase, reports)
+    recommended = _named(ranking.recommended, reports, phase)
+    chosen = recommended if model is None else _named(model, reports, phase)
+    reason = why.strip() if why else None
+    if chosen != recommended and not reason:
+        raise ConfigError(
+            f"{recommended} is recommended, not {chosen}",
+            where=phase.path.name,
+            expected="one line of why, since later readers will ask",
+            hint=ranking.reason,
+        )
+    record = SelectionRecord(
+        model=chosen,
+        recommended=recommended,
+        reason=ranking.reason,
+        override_reason=reason if chosen != recommended else None,
+        chosen_by=by,
+        unix_s=time.time(),
+    )
+    record.write(phase.selection)
+    phase.record_decision(
+        Decision(
+            unix_s=record.unix_s,
+            question="Which model goes on?",
+            evidence=f"recommended: {ranking.reason}; capped means: {_means(ranking)}",
+            answer=chosen,
+            note=reason if by == "person" else "by the rule, nobody was asked",
+        )
+    )
+    return record
+
+
+def _rank(phase: PhaseDir, reports: dict[str, EvaluationReport]) -> Ranking:
+    try:
+        return select([_candidate(report) for report in reports.values()])
+    except ValueError as error:
+        raise ProcessError(f"no model can be recommended: {error}", where=phase.path, hint="run: brefine evaluate") from None
+
+
+def _candidate(report: EvaluationReport) -> Candidate:
+    interval = report.comparison.intervals.get("capped_mean_ms")
+    return Candidate(
+        model=report.model,
+        capped_mean_ms=report.comparison.after.capped_mean_ms,
+        interval_ms=None if interval is None else Interval(*interval),
+        boundaries_per_s=report.speed.boundaries_per_s,
+        unrefined_ms=report.comparison.before.capped_mean_ms,
+    )
+
+
+def _named(model: str, reports: dict[str, EvaluationReport], phase: PhaseDir) -> ModelName:
+    report = reports.get(model)
+    if report is None:
+        raise ConfigError("this model is not evaluated", where=phase.path.name, expected=" or ".join(reports), got=model)
+    return report.model
+
+
+def _means(ranking: Ranking) -> str:
+    known = [(item.model, item.capped_mean_ms) for item in ranking.candidates]
+    return ", ".join(f"{model} {'n/a' if mean_ms is None else f'{mean_ms:.0f} ms'}" for model, mean_ms in known)

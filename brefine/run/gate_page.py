@@ -1,0 +1,78 @@
+"""`gate4.md`: the decision record of gate 4, readable years later without brefine."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from brefine.phasedir import GateCriterion, GateRecord, IntegrationReport, Manifest, PhaseDir, SelectionRecord
+from brefine.run.tables import integration_table
+
+_BOXES: Final = {"met": "☑", "not-met": "☒", "unknown": "☐"}
+
+
+def gate_page(
+    phase: PhaseDir,
+    record: GateRecord,
+    manifest: Manifest | None,
+    selection: SelectionRecord | None,
+    report: IntegrationReport | None,
+) -> str:
+    """The page as Markdown."""
+    when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(record.unix_s))
+    evidence = {"simulated": "simulated: it can never pass this gate", "real": "real recordings", None: "none yet"}
+    lines = [
+        f"# Gate 4: {record.verdict}",
+        "",
+        f"- Phase: `{phase.path.name}`",
+        f"- Judged: {when}",
+        f"- Model: {record.winner or 'none is selected'}",
+        f"- Evidence: {evidence[record.evidence]}",
+        f"- Recommendation: {_plain(record.recommendation)}",
+        "",
+        "## Criteria",
+        "",
+        "| | criterion | threshold | finding | answer | note |",
+        "|---|---|---|---|---|---|",
+        *(_row(criterion) for criterion in record.criteria),
+        "",
+        *(f"- `{criterion.id}`: {_plain(criterion.convention)}" for criterion in record.criteria),
+        "",
+        "## Evidence",
+        "",
+    ]
+    if report is None:
+        lines.append("Nothing has been measured on the gate split yet.")
+    else:
+        lines += ["```", *integration_table(report), "```", "", f"Hypotheses: {_plain(report.hypothesis_source)}."]
+    if selection is not None:
+        lines += ["", "## Selection", "", f"{_plain(selection.reason)}."]
+        if selection.override_reason is not None:
+            lines += ["", f"The person took {selection.model} instead: {_plain(selection.override_reason)}"]
+    if manifest is not None:
+        lines += ["", "## Provenance", "", *_provenance(manifest)]
+    return "\n".join(lines) + "\n"
+
+
+def _row(criterion: GateCriterion) -> str:
+    cells = (
+        _BOXES[criterion.finding],
+        f"`{criterion.id}` {_plain(criterion.question)}",
+        _plain(criterion.threshold),
+        f"{criterion.finding}: {_plain(criterion.why)}",
+        criterion.answer or "",
+        _plain(criterion.note or ""),
+    )
+    return "| " + " | ".join(cells) + " |"
+
+
+def _provenance(manifest: Manifest) -> list[str]:
+    commit = manifest.git_commit or "an installed package"
+    dirty = " with uncommitted changes" if manifest.git_dirty else ""
+    versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
+    return [f"- Code: {commit}{dirty}", f"- Seed: {manifest.seed}", f"- Corpus: `{manifest.corpus}`", f"- Versions: {versions}"]
+
+
+def _plain(text: str) -> str:
+    """Text from people and files as one cell of a table: no line breaks, no bars, no markup of its own."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;").replace("`", "'")

@@ -1,0 +1,83 @@
+"""The headroom on one screen: what movement can win, what it leaves, and which criteria of the gate are within reach."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from brefine.run.tables import align
+
+_BAR_CELLS: Final = 40
+
+
+def headroom_lines(figures: Mapping[str, Any]) -> list[str]:
+    """Renders `Headroom.figures`."""
+    return [*_head(figures), "", *_movement(figures), "", *_bars(figures), "", *_rest(figures), "", *_criteria(figures)]
+
+
+def _head(figures: Mapping[str, Any]) -> Iterator[str]:
+    boundary, interval = figures["boundary"], figures["interval"]
+    certainty = "" if interval is None else f" [{_pct(interval[0], 1)}, {_pct(interval[1], 1)}]"
+    yield (
+        f"{figures['recordings']} recordings: DER {_pct(figures['der'])} at collar 0; "
+        f"perfect movement of the matched boundaries gives {_pct(figures['oracle_der'])}, {_pct(figures['relative'], 1)} better{certainty}"
+    )
+    if boundary["mae_ms"] is not None:
+        yield (
+            f"boundaries matched within W = {boundary['window_s']:g} s: recall {_pct(boundary['recall'], 1)}, precision "
+            f"{_pct(boundary['precision'], 1)}, MAE {boundary['mae_ms']:.0f} ms, median {boundary['median_ms']:.0f} ms"
+        )
+
+
+def _movement(figures: Mapping[str, Any]) -> list[str]:
+    collars = sorted({item["collar_s"] for item in figures["at"]})
+    at = {(item["reduction"], item["collar_s"]): item for item in figures["at"]}
+    header = ["errors reduced by", *(f"DER, collar ±{collar:g} s" for collar in collars)]
+    rows = [tuple(header)]
+    for reduction in sorted({item["reduction"] for item in figures["at"]}):
+        name = "nothing" if reduction == 0 else "perfectly" if reduction == 1 else f"{reduction:.0%}"
+        rows.append((name, *(_change(at[reduction, collar]) for collar in collars)))
+    return align(rows)
+
+
+def _bars(figures: Mapping[str, Any]) -> Iterator[str]:
+    """What the DER at collar 0 consists of, to scale."""
+    (split,) = (item for item in figures["parts"] if item["collar_s"] == 0.0)
+    total = figures["der"] or 1.0
+    yield "the DER at collar 0 consists of"
+    for name, key in (
+        ("boundaries", "boundary"),
+        ("missed", "missed"),
+        ("false alarm", "false_alarm"),
+        ("confusion", "confusion"),
+    ):
+        cells = round(_BAR_CELLS * max(0.0, split[key]) / total)
+        yield f"  {name:<12}{_pct(split[key]):>8}  {'█' * cells}"
+
+
+def _rest(figures: Mapping[str, Any]) -> list[str]:
+    words = {
+        "move": "moving boundaries",
+        "move+add": "moving, and adding the missed turns",
+        "move+drop": "moving, and dropping the false turns",
+        "move+add+drop": "all three",
+    }
+    collars = sorted({item["collar_s"] for item in figures["operations"]})
+    at = {(item["operation"], item["collar_s"]): item for item in figures["operations"]}
+    rows = [("done perfectly", *(f"DER, collar ±{collar:g} s" for collar in collars))]
+    rows += [(words[name], *(_change(at[name, collar]) for collar in collars)) for name in words]
+    return align(rows)
+
+
+def _criteria(figures: Mapping[str, Any]) -> Iterator[str]:
+    yield "gate 4, for a refiner that moves boundaries"
+    for item in figures["criteria"]:
+        yield f"  {'within reach ' if item['reachable'] else 'OUT OF REACH '} {item['id']}: {item['why']}"
+
+
+def _change(item: Mapping[str, Any]) -> str:
+    return f"{_pct(item['der'])} ({-100 * item['relative']:+.1f} %)"
+
+
+def _pct(rate: float, digits: int = 2) -> str:
+    return f"{100 * rate:.{digits}f} %"
