@@ -1,9 +1,10 @@
 """Simulated conversations with exact boundaries.
 
 A script of turns (`turn_taking`) is filled with phrases of real or synthetic voices. **The true boundary is where the energy of
-the placed speech starts and stops**: frames of 10 ms, every 2.5 ms, within 35 dB of the utterance's loud parts, measured on the
-dry voice, before room and noise; reverberation after the last word is not speech. **The pause rule**: silences of one speaker
-shorter than the conversation's `bridge_pause_s` do not end his turn, longer ones do, also those within an utterance.
+the placed speech starts and stops**: the first and last sample within 35 dB of the utterance's loud parts, found in frames of
+10 ms, every 2.5 ms, on the dry voice, before room and noise; reverberation after the last word is not speech. **The pause
+rule**: silences of one speaker shorter than the conversation's `bridge_pause_s` do not end his turn, longer ones do, also those
+within an utterance.
 
 Nothing but the speech itself may tell where it starts: phrases are faded in and out over random margins, so that an utterance's
 own noise floor has no edge, and the background goes on through the whole recording, always above that floor.
@@ -29,10 +30,12 @@ from brefine.data.voices import Utterance
 from brefine.io.audio import read_audio
 
 SAMPLE_RATE_HZ = 16000
-_HOP = 40  # samples: 2.5 ms, the resolution of the boundaries
+_HOP = 40  # samples: 2.5 ms
 _FRAME = 160  # samples: 10 ms
 _CUT_GAP_S = 0.04
 """Silences within an utterance at which a phrase may start or stop; shorter ones belong to a sound, such as a plosive."""
+_SILENCE_DB = -75.0
+"""Against full scale; nothing below is called speech, in whatever company."""
 _ROOM_TONE_DB = -45.0
 """Loudest background of a conversation without noise, against the speech: no recording is digitally silent."""
 
@@ -68,13 +71,15 @@ def find_speech(samples: Samples) -> tuple[NDArray[np.int64], float]:
     starts = np.arange(n_frames) * _HOP
     level_db = 10.0 * np.log10((energy[starts + _FRAME] - energy[starts]) / _FRAME + 1e-12)
     loud_db, floor_db = np.quantile(level_db, 0.95), np.quantile(level_db, 0.02)
-    threshold_db = min(max(loud_db - 35.0, floor_db + 8.0), loud_db - 20.0)
+    threshold_db = max(min(max(loud_db - 35.0, floor_db + 8.0), loud_db - 20.0), _SILENCE_DB)
     active = np.concatenate([[False], level_db > threshold_db, [False]])
     edges = np.flatnonzero(active[1:] != active[:-1]).reshape(-1, 2)
-    # A frame's energy stands at its centre: speech starts half a frame after the start of the first active frame.
-    regions = edges * _HOP + np.array([_FRAME // 2 - _HOP // 2, _FRAME // 2 - _HOP // 2])
+    loud = np.square(samples) > 10.0 ** (threshold_db / 10.0)
     merged: list[list[int]] = []
-    for start, end in regions.tolist():
+    for first, last in (edges - np.array([0, 1])).tolist():
+        # Within the first and last active frame, single samples tell to the tenth of a millisecond.
+        start = first * _HOP + int(loud[first * _HOP : first * _HOP + _FRAME].argmax())
+        end = last * _HOP + _FRAME - int(loud[last * _HOP : last * _HOP + _FRAME][::-1].argmax())
         if merged and start - merged[-1][1] < _CUT_GAP_S * SAMPLE_RATE_HZ:
             merged[-1][1] = end
         else:
@@ -239,7 +244,7 @@ def _record(
     if rng.random() < simulation.telephone_probability:
         mixed = telephone_band(mixed, sample_rate_hz=SAMPLE_RATE_HZ)
     peak = float(np.abs(mixed).max())
-    return (mixed * (float(rng.uniform(0.3, 0.9)) / max(peak, 1e-9))).astype(np.float32)
+    return np.asarray(mixed * (float(rng.uniform(0.3, 0.9)) / max(peak, 1e-9)), np.float32)
 
 
 def _babble(others: Sequence[Sequence[Path]], n_samples: int, rng: np.random.Generator) -> Samples:

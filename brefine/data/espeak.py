@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import multiprocessing
 import shutil
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -31,12 +32,12 @@ BANK_VERSION = 1
 """Part of the cache's name: raise it when anything below changes what is spoken."""
 
 _ACCENTS = ("en-us", "en", "en-029", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-us-nyc", "de", "nl", "sv", "es", "it")
-# Variants with an echo are left out: it would blur where the speech of a turn ends.
+# Variants with an echo are left out: it would blur where the speech of a turn ends, and it starts from uninitialised memory.
 _VARIANTS = (
-    "m1", "f1", "m3", "Annie", "m4", "Andrea", "m5", "belinda", "m6", "steph", "m7", "linda", "m8", "anika", "max", "aunty",
-    "Alex", "steph2", "Denis", "grandma", "Michael", "shelby", "adam", "steph3", "benjamin", "f2", "boris", "f3", "david", "f4",
-    "edward", "f5", "ian", "Alicia", "john", "klatt2", "marcelo", "klatt3", "mike2", "norbert", "paul", "pedro", "quincy", "rob",
-    "robert", "sandro", "travis", "zac",
+    "m1", "f1", "m3", "Annie", "m4", "Andrea", "m5", "belinda", "m6", "steph", "m7", "Gene", "m8", "anika", "max", "aunty",
+    "Alex", "steph2", "Denis", "grandma", "Michael", "shelby", "adam", "steph3", "benjamin", "Jacky", "boris", "Mario", "david",
+    "antonio", "edward", "Nguyen", "ian", "caleb", "john", "klatt2", "marcelo", "klatt3", "mike2", "norbert", "paul", "pedro",
+    "quincy", "rob", "robert", "ed", "travis", "zac",
 )  # fmt: skip
 _N_SENTENCES = 9
 _INTERJECTIONS = (
@@ -181,29 +182,48 @@ def _tilt(samples: NDArray[np.float32], tilt_db: float) -> NDArray[np.float32]:
     return np.asarray(low + gain * (samples - low), np.float32)
 
 
-def speak(folder: Path, numbers: range) -> None:
-    """Writes the voices with these numbers that are not there yet."""
+def speak(folder: Path, n_voices: int, *, n_processes: int) -> None:
+    """Writes the voices that are not there yet.
+
+    eSpeak's sound depends on what it said before. So every voice is spoken by a fresh fork of a synthesiser that has said
+    nothing, and the bank is the same whatever the number of processes and wherever an earlier attempt stopped.
+    """
     synthesiser = Synthesiser()
-    for number in numbers:
-        voice = builtin_voice(number)
-        done = folder / voice.name
-        if done.is_dir():
-            continue
-        half_made = folder / f".{voice.name}.tmp"
-        shutil.rmtree(half_made, ignore_errors=True)
-        half_made.mkdir(parents=True)
-        for index, text in enumerate(texts_of(voice)):
-            soundfile.write(half_made / f"{index:02d}.flac", synthesiser.say(voice, text), SAMPLE_RATE_HZ, subtype="PCM_16")
-        half_made.rename(done)
+    missing = [number for number in range(n_voices) if not (folder / builtin_voice(number).name).is_dir()]
+    with multiprocessing.get_context("fork").Pool(n_processes, _adopt, (synthesiser, folder), maxtasksperchild=1) as pool:
+        for _ in pool.imap_unordered(_speak_voice, missing, chunksize=1):
+            pass
+
+
+class _Fork:
+    """What a forked process speaks with."""
+
+    synthesiser: Synthesiser
+    folder: Path
+
+
+def _adopt(synthesiser: Synthesiser, folder: Path) -> None:
+    _Fork.synthesiser, _Fork.folder = synthesiser, folder
+
+
+def _speak_voice(number: int) -> None:
+    voice = builtin_voice(number)
+    half_made = _Fork.folder / f".{voice.name}.tmp"
+    shutil.rmtree(half_made, ignore_errors=True)
+    half_made.mkdir(parents=True)
+    for index, text in enumerate(texts_of(voice)):
+        samples = _Fork.synthesiser.say(voice, text)
+        soundfile.write(half_made / f"{index:02d}.flac", samples, SAMPLE_RATE_HZ, subtype="PCM_16")
+    half_made.rename(_Fork.folder / voice.name)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m brefine.data.espeak", description="Speak built-in voices.")
     parser.add_argument("--out", type=Path, required=True, help="folder of the voice bank")
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--count", type=int, default=N_VOICES)
+    parser.add_argument("--count", type=int, default=N_VOICES, help="number of voices")
+    parser.add_argument("--processes", type=int, default=1)
     arguments = parser.parse_args()
-    speak(arguments.out, range(arguments.first, arguments.first + arguments.count))
+    speak(arguments.out, arguments.count, n_processes=arguments.processes)
 
 
 if __name__ == "__main__":

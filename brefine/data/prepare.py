@@ -10,7 +10,7 @@ import fcntl
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,6 +29,8 @@ from brefine.io.atomic import write_json_atomic, write_text_atomic
 from brefine.io.rttm import read_rttm, write_rttm
 from brefine.phasedir import SPLITS, CorpusManifest, CorpusRecording
 
+Voices = dict[str, tuple[Utterance, ...]]
+"""Split → its utterances."""
 OnProgress = Callable[[str, int, int], None]
 """Called with what is being done, the parts done and the parts in all."""
 
@@ -117,10 +119,7 @@ def _simulate_corpus(folder: Path, config: PhaseConfig, workers: int, on_progres
             (folder / split / part).mkdir(parents=True, exist_ok=True)
     tasks = [(split, index) for split in SPLITS for index in range(counts[split])]
     recordings: dict[tuple[str, int], CorpusRecording] = {}
-    # Spawned, not forked: the caller may hold threads that a fork would break.
-    context = multiprocessing.get_context("spawn")
-    arguments = (folder, simulation, voices, load_turn_taking(), errors, config.seed)
-    with ProcessPoolExecutor(min(workers, len(tasks)), context, _start_worker, arguments) as pool:
+    with _pool(min(workers, len(tasks)), folder, simulation, voices, errors, config.seed) as pool:
         pending = {pool.submit(_make_conversation, *task): task for task in tasks}
         for done, future in enumerate(as_completed(pending), start=1):
             recordings[pending[future]] = future.result()
@@ -137,12 +136,20 @@ def _simulate_corpus(folder: Path, config: PhaseConfig, workers: int, on_progres
     )
 
 
+def _pool(workers: int, folder: Path, simulation: SimulationConfig, voices: Voices, errors: SystemErrors, seed: int) -> Executor:
+    arguments = (folder, simulation, voices, load_turn_taking(), errors, seed)
+    if workers == 1:  # a thread is enough, and starts at once
+        return ThreadPoolExecutor(1, initializer=_start_worker, initargs=arguments)
+    # Spawned, not forked: the caller may hold threads that a fork would break.
+    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker, arguments)
+
+
 class _Worker:
     """What every conversation of one worker process needs; set once when the process starts."""
 
     folder: Path
     simulation: SimulationConfig
-    voices: dict[str, tuple[Utterance, ...]]
+    voices: Voices
     statistics: TurnTaking
     errors: SystemErrors
     seed: int
@@ -151,7 +158,7 @@ class _Worker:
 def _start_worker(
     folder: Path,
     simulation: SimulationConfig,
-    voices: dict[str, tuple[Utterance, ...]],
+    voices: Voices,
     statistics: TurnTaking,
     errors: SystemErrors,
     seed: int,

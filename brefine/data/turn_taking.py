@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from brefine.core.turns import Diarization
 
 N_QUANTILES: Final = 51
+MIN_CHANGE_RATE: Final = 0.5
+"""Styles below this are near-monologues: they cost audio and teach few changes."""
 MIN_TRANSITIONS: Final = 8
 """Recordings with fewer transitions between turns have no style worth drawing."""
 
@@ -111,7 +113,7 @@ def draw_script(
         max_turn_s: longer turns are cut to it, so that a short conversation still has several.
         least_pause_s: the pause rule; a speaker's own shorter silences would not separate turns.
     """
-    lively = [style for style in statistics.styles if style.change_rate >= 0.25]
+    lively = [style for style in statistics.styles if style.change_rate >= MIN_CHANGE_RATE]
     style = lively[rng.integers(len(lively))]
     talkativeness = rng.dirichlet(np.full(n_speakers, 3.0))
     speaker = int(rng.integers(n_speakers))

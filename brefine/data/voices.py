@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -66,25 +67,22 @@ def builtin_bank(cache: Path, *, n_voices: int = N_VOICES, on_progress: Callable
             "the built-in voices need the optional package espeakng-loader (GPL-3)",
             hint='pip install "brefine[voices]", or name a folder of utterances: --set corpus.simulation.voices=DIR',
         )
-    n_processes = max(1, min(len(os.sched_getaffinity(0)), 8))
-    share = -(-n_voices // n_processes)
-    processes = []
+    n_processes = max(1, min(len(os.sched_getaffinity(0)), 16))
+    command = [sys.executable, "-m", "brefine.data.espeak", "--out", str(folder)]
+    command += ["--count", str(n_voices), "--processes", str(n_processes)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
-        for first in range(0, n_voices, share):
-            count = min(share, n_voices - first)
-            command = [sys.executable, "-m", "brefine.data.espeak", "--out", folder, "--first", first, "--count", count]
-            processes.append(subprocess.Popen([str(part) for part in command], stderr=subprocess.PIPE, text=True))
-        while any(process.poll() is None for process in processes):
+        while process.poll() is None:
             if on_progress is not None:
                 on_progress(_n_spoken(folder), n_voices)
             time.sleep(0.25)
-        messages = [process.communicate()[1].strip() for process in processes]
+        message = process.communicate()[1].strip()
     finally:
-        for process in processes:
-            process.kill()
-            process.wait()
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
     if _n_spoken(folder) < n_voices:
-        raise DataError("the built-in voices could not be spoken", where=folder, problems=[text for text in messages if text])
+        raise DataError("the built-in voices could not be spoken", where=folder, problems=message.splitlines()[-5:])
     return folder
 
 
