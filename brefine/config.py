@@ -308,6 +308,23 @@ def prepared_corpus_path(config: PhaseConfig) -> Path:
     return (Path(config.corpus.root) / "prepared" / f"{config.corpus.kind}-{key}").absolute()
 
 
+def with_models(config: PhaseConfig, names: str | None) -> PhaseConfig:
+    """The recipe with only some of its models, named `mlp,contrastive`; None = all of them.
+
+    Raises:
+        ConfigError: a name is not a model of the recipe.
+    """
+    if names is None:
+        return config
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    unknown = [name for name in wanted if name not in config.models]
+    if unknown or not wanted:
+        raise ConfigError(
+            "these are not models of the recipe", where="--models", expected=",".join(config.models), got=",".join(unknown) or "none"
+        )
+    return config.model_copy(update={"models": {name: own for name, own in config.models.items() if name in wanted}})
+
+
 def with_absolute_paths(config: PhaseConfig) -> PhaseConfig:
     """The same recipe for processes that may be started from any folder: paths no longer depend on the current one."""
     corpus = config.corpus

@@ -40,7 +40,7 @@ class _LazyGroup(TyperGroup):
 
     def __init__(self, **attrs: Any) -> None:
         super().__init__(**attrs)
-        self.commands.update(dict.fromkeys(COMMANDS))  # only the names, for "Did you mean"
+        self.commands.update(dict.fromkeys(COMMANDS, typer.core.TyperCommand("")))  # only the names, for "Did you mean"
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)

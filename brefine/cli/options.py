@@ -18,5 +18,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one key of the recipe (repeatable).")]
 Config = Annotated[Path, typer.Option("--config", metavar="FILE", help="The recipe.")]
 NoInput = Annotated[bool, typer.Option("--no-input", help="Ask nothing.")]
+Plain = Annotated[bool, typer.Option("--plain", help="Lines of text instead of the dashboard.")]
 
 RUNS = Path("runs")

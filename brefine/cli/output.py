@@ -18,6 +18,11 @@ def print_lines(lines: Iterable[str]) -> None:
         print(line, flush=True)
 
 
+def on_terminal() -> bool:
+    """Whether a person sits at a terminal: the dashboard needs one on both ends."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
 def tell(message: str) -> None:
     """A message for the person, never part of the result."""
     print(message, file=sys.stderr, flush=True)

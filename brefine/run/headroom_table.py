@@ -20,7 +20,8 @@ def _head(figures: Mapping[str, Any]) -> Iterator[str]:
     certainty = "" if interval is None else f" [{_pct(interval[0], 1)}, {_pct(interval[1], 1)}]"
     yield (
         f"{figures['recordings']} recordings: DER {_pct(figures['der'])} at collar 0; "
-        f"perfect movement of the matched boundaries gives {_pct(figures['oracle_der'])}, {_pct(figures['relative'], 1)} better{certainty}"
+        f"perfect movement of the matched boundaries gives {_pct(figures['oracle_der'])}, "
+        f"{_pct(figures['relative'], 1)} better{certainty}"
     )
     if boundary["mae_ms"] is not None:
         yield (
@@ -35,7 +36,7 @@ def _movement(figures: Mapping[str, Any]) -> list[str]:
     header = ["errors reduced by", *(f"DER, collar ±{collar:g} s" for collar in collars)]
     rows = [tuple(header)]
     for reduction in sorted({item["reduction"] for item in figures["at"]}):
-        name = "nothing" if reduction == 0 else "perfectly" if reduction == 1 else f"{reduction:.0%}"
+        name = "nothing" if reduction == 0 else "perfectly" if reduction == 1 else f"{100 * reduction:.0f} %"
         rows.append((name, *(_change(at[reduction, collar]) for collar in collars)))
     return align(rows)
 
@@ -76,7 +77,8 @@ def _criteria(figures: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _change(item: Mapping[str, Any]) -> str:
-    return f"{_pct(item['der'])} ({-100 * item['relative']:+.1f} %)"
+    relative = f" ({-100 * item['relative']:+.1f} %)" if item["relative"] else ""
+    return f"{_pct(item['der'])}{relative}"
 
 
 def _pct(rate: float, digits: int = 2) -> str:

@@ -1,0 +1,52 @@
+"""`brefine gate4`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from brefine.cli.options import RUNS, Json, NoInput, Phase, Plain, Runs
+from brefine.cli.output import on_terminal, print_json, print_lines
+from brefine.core.gate import Answer
+from brefine.errors import ConfigError
+from brefine.phasedir import find_phase
+from brefine.run.gate_report import judge_phase, write_gate
+from brefine.run.tables import gate_table
+
+_EXIT_NOT_PASSED = 3
+
+
+def gate4(
+    phase: Phase = None,
+    answer: Annotated[list[str] | None, typer.Option(metavar="ID=yes|no", help="Answer a criterion (repeatable).")] = None,
+    note: Annotated[str | None, typer.Option(metavar="TEXT", help="A note beside the answers.")] = None,
+    no_input: NoInput = False,
+    plain: Plain = False,
+    json: Json = False,
+    runs: Runs = RUNS,
+) -> None:
+    """Example: brefine gate4 --answer go-on=no --note "iterate on overlap first"
+
+    The checklist: question, evidence, threshold, finding, your answer. Without a terminal it judges what can be judged and
+    leaves the rest open. Exits with 3 unless the gate is passed.
+    """
+    found = find_phase(phase, runs)
+    answers = {name: Answer(yes, note) for name, yes in map(_parse, answer or [])}
+    if not answers and not (no_input or plain or json) and on_terminal():
+        from brefine.tui.open import open_dashboard
+
+        open_dashboard(found.path, place="gate")
+        record = judge_phase(found)
+    else:
+        record = write_gate(found, answers)
+        print_json(record.to_json()) if json else print_lines([*gate_table(record), f"the record: {found.gate_page}"])
+    if record.verdict != "pass":
+        raise typer.Exit(_EXIT_NOT_PASSED)
+
+
+def _parse(answer: str) -> tuple[str, bool]:
+    name, _, word = answer.partition("=")
+    if word not in ("yes", "no"):
+        raise ConfigError("an answer must be yes or no", where=f"--answer {answer}", expected="ID=yes or ID=no", got=answer)
+    return name, word == "yes"

@@ -1,0 +1,42 @@
+"""`brefine headroom`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from brefine.cli.options import Json
+from brefine.cli.output import print_json, print_lines, tell
+
+
+def headroom(
+    reference: Annotated[Path, typer.Option("--reference", metavar="PATH", help="RTTM file or folder of them: the truth.")],
+    hypothesis: Annotated[Path, typer.Option("--hypothesis", metavar="PATH", help="RTTM file or folder of them.")],
+    uem: Annotated[Path | None, typer.Option(metavar="FILE", help="What is scored; everything if left out.")] = None,
+    window_s: Annotated[float, typer.Option(min=0.001, help="Cap W of the boundary matching: the furthest a move can go.")] = 1.0,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Recipe with the gate's thresholds.")] = None,
+    json: Json = False,
+) -> None:
+    """Example: brefine headroom --reference ref/ --hypothesis hyp/
+
+    What could refinement win at most on this pair, and can the gate be met at all? Ask before a GPU is rented.
+    """
+    from brefine.config import GateConfig, load_config
+    from brefine.core.headroom import Headroom, measure_headroom
+    from brefine.io.pairs import read_pairs
+    from brefine.run.gate_report import thresholds_of
+    from brefine.run.headroom_table import headroom_lines
+
+    found = read_pairs(reference, hypothesis, uem)
+    if found.unreferenced:
+        tell(f"left out, since there is no reference: {', '.join(found.unreferenced)}")
+    gate = GateConfig() if config is None else load_config(config).gate
+    measured = Headroom(
+        tuple(
+            measure_headroom(pair.reference, pair.hypothesis, regions_s=pair.regions_s, window_s=window_s) for pair in found.pairs
+        )
+    )
+    figures = measured.figures(thresholds_of(gate))
+    print_json(figures) if json else print_lines(headroom_lines(figures))

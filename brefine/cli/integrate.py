@@ -1,0 +1,38 @@
+"""`brefine integrate`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from brefine.cli.options import RUNS, Json, PhaseOption, Runs
+from brefine.cli.output import print_json, print_lines, tell
+from brefine.errors import BrefineError
+from brefine.phasedir import PhaseDir, SelectionRecord, find_phase
+from brefine.run.plain import progress_line
+from brefine.run.stages import integration_report, start_integration
+from brefine.run.tables import integration_table
+
+
+def integrate(
+    phase: PhaseOption = None,
+    model: Annotated[str | None, typer.Option(help="The selected one if left out.")] = None,
+    json: Json = False,
+    runs: Runs = RUNS,
+) -> None:
+    """Example: brefine integrate
+
+    Runs the chosen model behind the diarizer on the gate split and measures DER and JER before and after.
+    """
+    found = find_phase(phase, runs)
+    start_integration(found, model or _selected(found)).wait(lambda progress: tell(progress_line(progress)))
+    report = integration_report(found)
+    print_json(report.to_json()) if json else print_lines(integration_table(report))
+
+
+def _selected(phase: PhaseDir) -> str:
+    selection = SelectionRecord.read_if_there(phase.selection)
+    if selection is None:
+        raise BrefineError("no model is selected yet", where=phase.path, hint="run: brefine select")
+    return selection.model

@@ -1,0 +1,53 @@
+"""`brefine launch-phase3`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from brefine.cli.options import NoInput, Plain, Set
+from brefine.cli.output import on_terminal, print_json, print_lines, tell
+from brefine.config import load_config, with_models
+from brefine.run.gpu import find_gpus
+from brefine.run.launch import create_phase, start_supervisor
+from brefine.run.plan import plan_lines, plan_phase, plan_to_json
+
+
+def launch_phase3(
+    config: Annotated[Path, typer.Option("--config", metavar="FILE", help="The recipe.")] = Path("configs/phase3.toml"),
+    models: Annotated[str | None, typer.Option(metavar="A,B", help="Some of the recipe's models.")] = None,
+    overrides: Set = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Return at once; `brefine watch` attaches.")] = False,
+    plain: Plain = False,
+    no_input: NoInput = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print plan, time and cost; start nothing.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="With --dry-run: the plan as JSON.")] = False,
+) -> None:
+    """Example: brefine launch-phase3 --config configs/demo.toml
+
+    Prepares what is missing, trains the models at once under a supervisor of their own, and shows them in the dashboard; then
+    evaluation, selection, integration and gate 4. Without a terminal, or with --plain, it prints lines and decides by rule.
+    Closing the dashboard does not stop the training.
+    """
+    recipe = with_models(load_config(config, overrides or ()), models)
+    if dry_run:
+        plan = plan_phase(recipe, gpus=find_gpus(), n_cores=os.cpu_count() or 1)
+        print_json(plan_to_json(plan)) if json else print_lines(plan_lines(plan))
+        return
+    phase = create_phase(recipe, argv=sys.argv)
+    start_supervisor(phase)
+    tell(f"phase {phase.path}")
+    if detach:
+        tell(f"it runs on its own; look in with: brefine watch {phase.path.name}")
+    elif on_terminal() and not plain and not no_input:
+        from brefine.tui.open import open_dashboard
+
+        open_dashboard(phase.path)
+    else:
+        from brefine.run.road import go_the_road
+
+        raise typer.Exit(go_the_road(phase, write=lambda line: print(line, flush=True)))

@@ -1,0 +1,74 @@
+"""The whole road without a person: follow the supervisor, take the recommended model, integrate it, judge the gate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from brefine.phasedir import GateRecord, PhaseDir, SupervisorState
+from brefine.run.decide import choose
+from brefine.run.gate_report import write_gate
+from brefine.run.plain import PlainLines, follow
+from brefine.run.snapshot import PhaseSnapshot, ShownState
+from brefine.run.stages import evaluation_reports, integration_report, start_integration
+from brefine.run.store import PhaseStore
+from brefine.run.tables import evaluation_table, gate_table, integration_table
+
+_RUN_FAILED: Final = 4
+_BUDGET: Final = 5
+_INTERRUPTED: Final = 130
+
+
+def go_the_road(phase: PhaseDir, write: Callable[[str], None]) -> int:
+    """Follows a supervised phase in plain lines and goes on by rule to the gate's verdict; returns the exit code.
+
+    Nobody is asked: the gate's questions to a person stay open. Interrupted, the supervisor and its trainings go on.
+    """
+    store, lines = PhaseStore(phase.path), PlainLines()
+    try:
+        snapshot = follow(store.snapshot, write, lines=lines)
+        code = _after_supervision(snapshot, SupervisorState.read_if_there(phase.supervisor), write)
+        if code is not None:
+            return code
+        _decide(phase, store, lines, write)
+    except KeyboardInterrupt:
+        write(f"Training goes on. `brefine watch {phase.path.name}` brings you back; `brefine stop` ends it.")
+        return _INTERRUPTED
+    broken = [run.name for run in snapshot.runs if run.state in (ShownState.FAILED, ShownState.NONFINITE)]
+    return _RUN_FAILED if broken else 0
+
+
+def _after_supervision(snapshot: PhaseSnapshot, supervisor: SupervisorState | None, write: Callable[[str], None]) -> int | None:
+    """The exit code where the road ends here; None where it goes on to the decision."""
+    if supervisor is None or supervisor.state == "running":
+        write("The supervisor is gone without a word. `brefine resume` starts a new one.")
+        return 1
+    if supervisor.state == "finished":
+        return None
+    if supervisor.state == "budget":
+        write("Stopped at the cap of the budget; every training is checkpointed.")
+        return _BUDGET
+    if supervisor.state == "stopped":
+        write("Stopped; every training is checkpointed. `brefine resume` goes on.")
+        return _INTERRUPTED
+    write(f"Failed: {supervisor.error}")
+    return _RUN_FAILED if any(run.status is not None for run in snapshot.runs) else 1
+
+
+def _decide(phase: PhaseDir, store: PhaseStore, lines: PlainLines, write: Callable[[str], None]) -> GateRecord:
+    for line in evaluation_table(evaluation_reports(phase)):
+        write(line)
+    selection = choose(phase, by="rule")
+    write(f"selected: {selection.model} ({selection.reason})")
+    process = start_integration(phase, selection.model)
+    try:
+        follow(store.snapshot, write, lines=lines, until=lambda _: process.exit_code() is not None)
+    finally:
+        process.wait()
+    for line in integration_table(integration_report(phase)):
+        write(line)
+    record = write_gate(phase)
+    for line in gate_table(record):
+        write(line)
+    write(f"written: {phase.gate}, {phase.gate_page}")
+    return record
