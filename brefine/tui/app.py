@@ -1,0 +1,270 @@
+"""Mission control: five places in one frame, fed by snapshots, able to ask for actions; training never depends on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any, ClassVar
+
+from textual import events, work
+from textual.app import App, ComposeResult, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import ContentSwitcher, Static
+
+from brefine.errors import BrefineError
+from brefine.run.snapshot import PhaseSnapshot, PhaseState
+from brefine.tui.actions import Actions
+from brefine.tui.poller import Poller, SnapshotArrived, SnapshotFailed, SnapshotSource
+from brefine.tui.screens.evaluate import EvaluatePlace
+from brefine.tui.screens.gate import GatePlace
+from brefine.tui.screens.integrate import IntegratePlace
+from brefine.tui.screens.place import Place, Wanted
+from brefine.tui.screens.reading import ReadingScreen
+from brefine.tui.screens.select import SelectPlace
+from brefine.tui.screens.watch import WatchPlace
+from brefine.tui.theme import DEFAULT_VARIABLES, THEMES
+from brefine.tui.widgets.alerts import alert_lines, newest_first
+from brefine.tui.widgets.header import PLACES, PhaseHeader, place_of
+from brefine.tui.widgets.keys import KeyHints
+from brefine.tui.widgets.panel import line
+
+CLOSING_WORDS = "Training goes on. `brefine watch` brings you back."
+
+_WIDTHS = (120, 160, 200)
+_HEIGHTS = (34, 44, 56)
+"""Breakpoints, in cells; dashboard.tcss says what they change."""
+
+_LEADS = {
+    PhaseState.EVALUATING: "The trainings have ended; the models are evaluated now.",
+    PhaseState.TO_SELECT: "The models are evaluated: choose the one that goes on.",
+    PhaseState.TO_INTEGRATE: "A model is selected: run it behind the diarizer.",
+    PhaseState.INTEGRATING: "The selected model runs behind the diarizer.",
+    PhaseState.TO_DECIDE: "The evidence is complete: gate 4 waits for your answers.",
+    PhaseState.DECIDED: "Gate 4 is decided.",
+}
+
+
+def closing_words(snapshot: PhaseSnapshot | None) -> str:
+    """What the terminal says when the dashboard has closed."""
+    if snapshot is None or snapshot.state in (PhaseState.PREPARING, PhaseState.TRAINING):
+        return CLOSING_WORDS
+    if snapshot.state in (PhaseState.DECIDED, PhaseState.STOPPED, PhaseState.FAILED):
+        return f"The phase is {snapshot.state}. `brefine watch {snapshot.path.name}` shows it again."
+    return f"The phase is at: {snapshot.state}. `brefine watch {snapshot.path.name}` brings you back."
+
+
+class DashboardApp(App[None]):
+    """The dashboard of one phase, running or finished, or of any folder of event files.
+
+    Args:
+        source: gives snapshots; called in a thread of its own.
+        actions: what the person can do.
+        poll_s: seconds between two snapshots.
+        read_only: look, but change nothing.
+        place: where to begin; None = where the phase stands.
+    """
+
+    CSS_PATH = "dashboard.tcss"
+    TITLE = "brefine"
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(str(number), f"place('{place}')", title, show=False)
+            for number, (place, title) in enumerate(PLACES.items(), 1)
+        ),
+        Binding("g", "go_on", "go on", show=False),
+        Binding("question_mark", "help", "help", key_display="?"),
+        Binding("slash", "find", "find"),
+        Binding("l", "log", "log"),
+        Binding("a", "alerts", "alerts"),
+        Binding("q,ctrl+c", "close", "close", key_display="q"),
+    ]
+
+    def __init__(
+        self,
+        source: SnapshotSource,
+        actions: Actions,
+        *,
+        poll_s: float = 0.5,
+        read_only: bool = False,
+        place: str | None = None,
+    ) -> None:
+        super().__init__()
+        self._actions = actions
+        self._poller = Poller(source, self, poll_s)
+        self._read_only = read_only
+        self._first_place = place
+        self._unreadable = False
+        self.snapshot: PhaseSnapshot | None = None
+
+    def compose(self) -> ComposeResult:
+        yield PhaseHeader()
+        yield Static(id="lead")
+        with ContentSwitcher(initial="watch", id="places"):
+            yield WatchPlace(self._actions, read_only=self._read_only)
+            yield EvaluatePlace(self._actions, read_only=self._read_only)
+            yield SelectPlace(self._actions, read_only=self._read_only)
+            yield IntegratePlace(self._actions, read_only=self._read_only)
+            yield GatePlace(self._actions, read_only=self._read_only)
+        yield KeyHints()
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return dict(DEFAULT_VARIABLES)
+
+    def on_mount(self) -> None:
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = THEMES[0].name
+        self.query_one(PhaseHeader).read_only = self._read_only
+        self.query_one(WatchPlace).focus()
+        self._poll()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Each width and height that is reached has a class of its own, so that rules for wide screens build on narrower ones."""
+        reached = {f"-w{width}": event.size.width >= width for width in _WIDTHS}
+        reached |= {f"-h{height}": event.size.height >= height for height in _HEIGHTS}
+        for screen in self.screen_stack:
+            screen.update_classes(reached)
+
+    def on_unmount(self) -> None:
+        self._poller.close()
+
+    @property
+    def place(self) -> str:
+        """The place that is shown."""
+        return self.query_one(ContentSwitcher).current or "watch"
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        for place, title in PLACES.items():
+            yield SystemCommand(f"Go to {title}", f"the place {title}", partial(self.action_place, place))
+        yield SystemCommand("Alerts", "everything that was reported, with its time", self.action_alerts)
+        yield SystemCommand("Log", "what the chosen run has written", self.action_log)
+        for theme in THEMES:
+            yield SystemCommand(f"Theme {theme.name}", "change the colours", partial(setattr, self, "theme", theme.name))
+        yield SystemCommand("Close", "leave the dashboard; training goes on", self.action_close)
+
+    # --- snapshots ---------------------------------------------------------------------------------------------------
+
+    @work(thread=True, exclusive=True, group="poll")
+    def _poll(self) -> None:
+        self._poller.run()
+
+    def on_snapshot_arrived(self, message: SnapshotArrived) -> None:
+        if not self.query(PhaseHeader):  # the screen is already being taken down
+            return
+        before, self.snapshot = self.snapshot, message.snapshot
+        if before is None:
+            self._enter(self._first_place or place_of(message.snapshot.state))
+        elif before.state is not message.snapshot.state or self._unreadable:
+            self._lead(message.snapshot)
+        self._unreadable = False
+        self._show()
+        self._poller.shown()
+
+    def on_snapshot_failed(self, message: SnapshotFailed) -> None:
+        self._unreadable = True
+        self._say(line((f" ✗ the phase cannot be read at present: {message.error}", "$error")))
+        self._poller.shown()
+
+    def _show(self) -> None:
+        if self.snapshot is None:
+            return
+        header = self.query_one(PhaseHeader)
+        header.place = self.place
+        header.show(self.snapshot)
+        self.query_one(f"#{self.place}", Place).show(self.snapshot)
+        if isinstance(self.screen, ReadingScreen):
+            self.screen.refresh_lines()
+
+    def _lead(self, snapshot: PhaseSnapshot) -> None:
+        """Announces that the phase has moved on; the person goes there with one key, and is never moved."""
+        words = _LEADS.get(snapshot.state)
+        if words is None or place_of(snapshot.state) == self.place:
+            self._say(None)
+            return
+        number = list(PLACES).index(place_of(snapshot.state)) + 1
+        self._say(line((f" {words}  ", "bold"), ("g", "bold $primary"), f" leads to {number} {PLACES[place_of(snapshot.state)]}"))
+
+    def _say(self, words: Content | None) -> None:
+        lead = self.query_one("#lead", Static)
+        lead.display = words is not None
+        lead.update(words or "")
+
+    # --- going about -------------------------------------------------------------------------------------------------
+
+    def action_place(self, place: str) -> None:
+        self._enter(place)
+        self._show()
+
+    def action_go_on(self) -> None:
+        if self.snapshot is not None:
+            self.action_place(place_of(self.snapshot.state))
+
+    def on_phase_header_place_chosen(self, message: PhaseHeader.PlaceChosen) -> None:
+        self.action_place(message.place)
+
+    def on_phase_header_alerts_chosen(self) -> None:
+        self.action_alerts()
+
+    def action_close(self) -> None:
+        self._poller.close()
+        self.exit(message=closing_words(self.snapshot))
+
+    def action_help(self) -> None:
+        place = self.query_one(f"#{self.place}", Place)
+        lines: list[Content] = []
+        for title, node in ((PLACES[self.place], place), ("everywhere", self)):
+            lines.append(line((title, "$quiet")))
+            for binding in type(node).BINDINGS:
+                if not isinstance(binding, Binding) or not binding.description:
+                    continue
+                if node.check_action(binding.action.partition("(")[0], ()):
+                    keys = binding.key_display or " ".join(map(self.get_key_display, binding.make_bindings([binding])))
+                    lines.append(line((f"  {keys:<12}", "bold $primary"), binding.description))
+        lines += [line(""), line(("States    ", "$quiet"), "● running  ✓ finished  ▲ attention  ■ stopped  ✗ failed")]
+        lines += [line(("Curves    ", "$quiet"), "each run has its dash, its colour and its letter; ✕ marks NaN and Inf")]
+        self.push_screen(ReadingScreen("keys that matter here", lambda: lines))
+
+    def action_alerts(self) -> None:
+        self.push_screen(ReadingScreen("alerts, newest first", self._alert_lines))
+
+    def action_log(self) -> None:
+        run = self.query_one(WatchPlace).chosen_run
+        self.push_screen(ReadingScreen(f"log {run.name}" if run is not None else "log", self._log_lines, from_end=True))
+
+    def action_find(self) -> None:
+        run = self.query_one(WatchPlace).chosen_run
+        self.push_screen(ReadingScreen(f"log {run.name}" if run is not None else "log", self._log_lines, searching=True))
+
+    def _enter(self, place: str) -> None:
+        self.query_one(ContentSwitcher).current = place
+        self.query_one(f"#{place}", Place).focus()
+        if self.snapshot is None or place == place_of(self.snapshot.state):
+            self._say(None)
+
+    def _alert_lines(self) -> list[Content]:
+        alerts = newest_first(self.snapshot) if self.snapshot is not None else []
+        return [told for alert in alerts for told in alert_lines(alert, self.size.width - 12)]
+
+    def _log_lines(self) -> list[str]:
+        run = self.query_one(WatchPlace).chosen_run
+        return list(run.log_tail) if run is not None else []
+
+    # --- acting ------------------------------------------------------------------------------------------------------
+
+    def on_wanted(self, message: Wanted) -> None:
+        self._act(message)
+
+    @work(thread=True)
+    def _act(self, wanted: Wanted) -> None:
+        try:
+            result = wanted.call()
+        except BrefineError as error:
+            self.call_from_thread(self.notify, str(error), severity="error", timeout=15, markup=False)
+            return
+        if wanted.done is not None:
+            self.call_from_thread(wanted.done, result)
+        if isinstance(result, str):
+            self.call_from_thread(self.notify, result, markup=False)

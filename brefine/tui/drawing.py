@@ -1,0 +1,371 @@
+"""Curves as braille text: a pure function from arrays to rows of characters with roles, so that tests read charts as text.
+
+A terminal cell holds 2 × 4 braille dots. Every dot column shows the least and the greatest value of its points, so that a
+single peak among 100,000 points stays visible and the cost does not grow with the curve. Not-a-number and infinity are
+marked with ✕ where they happened.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brefine.core.series import downsample_minmax
+
+DASHES = (
+    (True,),
+    (True, True, True, True, True, False, False, False),
+    (True, True, False, False),
+    (True, True, True, True, True, False, True, False),
+    (True, False, False, False, False, False),
+    (True, True, True, False, True, False, True, False),
+)
+"""Which dot columns of a curve are drawn, repeated along it; a curve is known by its dash where there is no colour."""
+
+_BRAILLE = 0x2800
+_DOT_BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
+_NOTHING = -1
+
+NONFINITE = "✕"
+ROLES = ("axis", "level", "nonfinite", "cursor", "text")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trace:
+    """One curve.
+
+    Attributes:
+        label: a letter or two, drawn at the curve's end.
+        look: its dash and colour.
+        x: shape (n,), rising.
+        y: shape (n,), may hold not-a-number and infinity.
+    """
+
+    label: str
+    look: int
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A horizontal line at a value that matters."""
+
+    value: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plot:
+    """What is to be drawn."""
+
+    traces: Sequence[Trace]
+    levels: Sequence[Level] = ()
+    x_range: tuple[float, float] | None = None
+    """None = all there is."""
+    y_range: tuple[float, float] | None = None
+    """None = what is visible, and the levels."""
+    log_y: bool = False
+    """Ignored where a visible value is not positive."""
+    cursor_x: float | None = None
+    x_label: str = ""
+    x_ticks: Sequence[tuple[float, str]] | None = None
+    """None = round numbers."""
+    format_x: Callable[[float], str] = field(default=lambda value: f"{value:,.0f}")
+    format_y: Callable[[float], str] | None = field(default=lambda value: f"{value:g}")
+    """Of the newest values, shown beside the labels; None = labels alone."""
+    format_tick: Callable[[float], str] = field(default=lambda value: f"{value:.6g}")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Neighbouring characters of one row that look the same."""
+
+    text: str
+    role: str
+    """`trace-N` with N the trace's look, or one of `ROLES`."""
+    under_cursor: bool = False
+
+
+Row = list[Run]
+
+
+def draw(plot: Plot, *, width: int, height: int) -> list[Row]:
+    """Draws a plot into `height` rows of `width` cells: the values' axis left, labels of the curves right, `x` below.
+
+    Rows are empty where the place is too small for any drawing.
+    """
+    visible = [_visible(trace, _x_range(plot)) for trace in plot.traces]
+    labels = _labels(plot, visible)
+    right = max((len(label) for _, label, _ in labels), default=0)
+    right = right + 1 if right and width >= 44 else 0
+    left = 6
+    columns, rows = width - left - 1 - right, height - 1
+    if columns < 4 or rows < 2:
+        return [[Run(" " * width, "text")] for _ in range(height)]
+    scale = _Scale.of(plot, visible, rows)
+    x_low, x_high = _x_range(plot)
+    cells = _Cells.blank(rows, columns)
+    for level in plot.levels:
+        if scale.shows(level.value):
+            cells.put_row(scale.row(level.value), "┄", "level")
+    for trace in visible:
+        cells.put_curve(trace, scale, x_low, x_high)
+    for trace in visible:
+        cells.put_nonfinite(trace, scale, x_low, x_high)
+    if plot.cursor_x is not None and x_low <= plot.cursor_x <= x_high:
+        cells.put_cursor(round((plot.cursor_x - x_low) / (x_high - x_low) * (columns - 1)))
+    ticks = scale.ticks(plot.format_tick)
+    ends = _spread(labels, scale, rows)
+    drawn: list[Row] = []
+    for row in range(rows):
+        tick = ticks.get(row)
+        axis = [Run(f"{tick:>{left}}┤" if tick is not None else " " * left + "│", "axis")]
+        label, role = ends.get(row, ("", "text"))
+        drawn.append([*axis, *cells.runs(row), *([Run(f" {label}".ljust(right), role)] if right else [])])
+    drawn.append([Run(_x_axis(plot, x_low, x_high, left, columns, right), "axis")])
+    return drawn
+
+
+def text_of(rows: Sequence[Row]) -> str:
+    """The characters alone."""
+    return "\n".join("".join(run.text for run in row) for row in rows)
+
+
+def nice_ticks(low: float, high: float, most: int) -> list[float]:
+    """At most `most` round numbers (1, 2, 5 × a power of ten) within `[low, high]`."""
+    if not high > low or most < 1:
+        return [low]
+    magnitude = 10.0 ** (math.floor(math.log10((high - low) / most)) - 1)
+    for step in (factor * magnitude * 10**power for power in range(4) for factor in (1, 2, 5)):
+        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+        if last - first < most:
+            break
+    return [index * step for index in range(first, last + 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """Values to rows, linear or logarithmic."""
+
+    low: float
+    high: float
+    log: bool
+    rows: int
+
+    @classmethod
+    def of(cls, plot: Plot, visible: Sequence[Trace], rows: int) -> _Scale:
+        finite = [trace.y[np.isfinite(trace.y)] for trace in visible]
+        values = np.concatenate([*finite, [level.value for level in plot.levels]]) if finite or plot.levels else np.zeros(0)
+        if plot.y_range is not None:
+            low, high = plot.y_range
+        elif len(values):
+            low, high = float(values.min()), float(values.max())
+        else:
+            low, high = 0.0, 1.0
+        log = plot.log_y and low > 0.0
+        if plot.y_range is None:
+            if log:
+                margin = 0.04 * math.log(high / low) or 0.1
+                low, high = low * math.exp(-margin), high * math.exp(margin)
+            else:
+                margin = 0.04 * (high - low) or 0.1 * abs(high) or 1.0
+                low, high = low - margin, high + margin
+        return cls(low, high, log, rows)
+
+    def share(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """0 at the bottom, 1 at the top."""
+        if self.log:
+            return np.log(np.maximum(values, 1e-300) / self.low) / math.log(self.high / self.low)
+        return (values - self.low) / (self.high - self.low)
+
+    def dots(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Dot rows counted from the top, clipped into the place."""
+        last = 4 * self.rows - 1
+        return np.clip(np.rint((1.0 - self.share(values)) * last), 0, last).astype(np.int64)
+
+    def row(self, value: float) -> int:
+        return int(self.dots(np.array([value]))[0]) // 4
+
+    def shows(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+    def ticks(self, format_y: Callable[[float], str]) -> dict[int, str]:
+        """Row → label, at least two rows apart."""
+        most = max(2, self.rows // 3)
+        wanted = nice_ticks(self.low, self.high, most)
+        if self.log:
+            exponents = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+            decades = [factor * 10.0**exponent for exponent in exponents for factor in (1, 2, 5)]
+            decades = [value for value in decades if self.shows(value)]
+            wanted = decades if len(decades) >= 2 else wanted
+        ticks: dict[int, str] = {}
+        for value in wanted:
+            row = self.row(value)
+            if all(abs(row - other) >= 2 for other in ticks):
+                ticks[row] = format_y(value)
+        return ticks
+
+
+@dataclass(slots=True)
+class _Cells:
+    """A grid of dots and characters that is drawn into."""
+
+    dots: NDArray[np.bool_]
+    """Shape (4 · rows, 2 · columns)."""
+    owner: NDArray[np.int64]
+    """Shape (rows, columns): the look of the curve drawn last through a cell."""
+    text: list[list[tuple[str, str]]]
+    cursor: int | None = None
+
+    @classmethod
+    def blank(cls, rows: int, columns: int) -> _Cells:
+        return cls(
+            dots=np.zeros((4 * rows, 2 * columns), dtype=np.bool_),
+            owner=np.full((rows, columns), _NOTHING, dtype=np.int64),
+            text=[[("", "text")] * columns for _ in range(rows)],
+        )
+
+    def put_row(self, row: int, character: str, role: str) -> None:
+        self.text[row] = [(character, role)] * len(self.text[row])
+
+    def put_cursor(self, column: int) -> None:
+        self.cursor = column
+
+    def put_curve(self, trace: Trace, scale: _Scale, x_low: float, x_high: float) -> None:
+        buckets = downsample_minmax(trace.x, trace.y, self.dots.shape[1], x_range=(x_low, x_high))
+        filled = np.flatnonzero(~np.isnan(buckets.low))
+        if not len(filled):
+            return
+        columns = np.arange(filled[0], filled[-1] + 1)
+        # Between filled columns a straight line; dot rows count from the top, so the greatest value has the least row.
+        high = np.rint(np.interp(columns, filled, scale.dots(buckets.high[filled]))).astype(np.int64)
+        low = np.rint(np.interp(columns, filled, scale.dots(buckets.low[filled]))).astype(np.int64)
+        empty = np.isnan(buckets.low[columns])
+        high[empty] = low[empty] = (high[empty] + low[empty]) // 2
+        # Steep steps are joined half-way, so that the line has no holes.
+        down, up = high[1:] - low[:-1], high[:-1] - low[1:]
+        low[:-1] = np.where(down > 1, low[:-1] + down // 2, low[:-1])
+        high[1:] = np.where(down > 1, low[:-1] + 1, high[1:])
+        high[:-1] = np.where(up > 1, high[:-1] - up // 2, high[:-1])
+        low[1:] = np.where(up > 1, high[:-1] - 1, low[1:])
+        dash = DASHES[trace.look % len(DASHES)]
+        drawn = np.array(dash)[columns % len(dash)]
+        rows = np.arange(self.dots.shape[0])[:, None]
+        mask = np.zeros_like(self.dots)
+        mask[:, columns] = (rows >= high) & (rows <= low) & drawn
+        self.dots |= mask
+        hit = mask.reshape(self.owner.shape[0], 4, self.owner.shape[1], 2).any(axis=(1, 3))
+        self.owner[hit] = trace.look
+
+    def put_nonfinite(self, trace: Trace, scale: _Scale, x_low: float, x_high: float) -> None:
+        columns = self.owner.shape[1]
+        finite = np.isfinite(trace.y)
+        before = np.maximum.accumulate(np.where(finite, np.arange(len(finite)), _NOTHING))
+        marked = set()
+        for index in np.flatnonzero(~finite).tolist():
+            column = round((float(trace.x[index]) - x_low) / (x_high - x_low) * (columns - 1))
+            value = float(trace.y[index])
+            if (column, value > 0) in marked:
+                continue
+            marked.add((column, value > 0))
+            if math.isnan(value):
+                row = scale.row(float(trace.y[before[index]])) if before[index] != _NOTHING else 0
+            else:
+                row = 0 if value > 0 else self.owner.shape[0] - 1
+            self._put_word(row, column, NONFINITE)
+            word = " NaN" if math.isnan(value) else " Inf" if value > 0 else " -Inf"
+            if self._is_free(row, column + 1, len(word)):
+                self._put_word(row, column + 1, word)
+
+    def _is_free(self, row: int, column: int, n: int) -> bool:
+        fits = column + n <= self.owner.shape[1]
+        return bool(fits and all(role != "nonfinite" for _, role in self.text[row][column : column + n])) and not bool(
+            (self.owner[row, column : column + n] != _NOTHING).any()
+        )
+
+    def _put_word(self, row: int, column: int, word: str) -> None:
+        for offset, character in enumerate(word):
+            self.text[row][column + offset] = (character, "nonfinite")
+            self.owner[row, column + offset] = _NOTHING
+
+    def runs(self, row: int) -> Row:
+        blocks = self.dots[4 * row : 4 * row + 4].reshape(4, -1, 2)
+        codes = np.einsum("rcd,rd->c", blocks, _DOT_BITS)
+        runs: Row = []
+        for column, (code, owner) in enumerate(zip(codes.tolist(), self.owner[row].tolist(), strict=True)):
+            character, role = self.text[row][column]
+            here = column == self.cursor
+            if owner != _NOTHING:
+                character, role = chr(_BRAILLE + code), f"trace-{owner}"
+            elif here and role != "nonfinite":
+                character, role = "│", "cursor"
+            elif not character:
+                character = " "
+            if runs and runs[-1].role == role and runs[-1].under_cursor == here:
+                runs[-1] = Run(runs[-1].text + character, role, here)
+            else:
+                runs.append(Run(character, role, here))
+        return runs
+
+
+def _x_range(plot: Plot) -> tuple[float, float]:
+    if plot.x_range is not None:
+        low, high = plot.x_range
+    else:
+        ends = [(float(trace.x[0]), float(trace.x[-1])) for trace in plot.traces if len(trace.x)]
+        low, high = (min(first for first, _ in ends), max(last for _, last in ends)) if ends else (0.0, 1.0)
+    return (low, high) if high > low else (low, low + 1.0)
+
+
+def _visible(trace: Trace, x_range: tuple[float, float]) -> Trace:
+    start, stop = np.searchsorted(trace.x, x_range[0], side="left"), np.searchsorted(trace.x, x_range[1], side="right")
+    return Trace(trace.label, trace.look, trace.x[start:stop], trace.y[start:stop])
+
+
+def _labels(plot: Plot, visible: Sequence[Trace]) -> list[tuple[float, str, str]]:
+    """Value, text and role of everything that is named at the right end; curves first, since they matter more."""
+    labels = []
+    for trace in visible:
+        finite = trace.y[np.isfinite(trace.y)]
+        if trace.label and len(finite):
+            newest = float(finite[-1])
+            label = trace.label if plot.format_y is None else f"{trace.label} {plot.format_y(newest)}"
+            labels.append((newest, label, f"trace-{trace.look}"))
+    return labels + [(level.value, level.label, "level") for level in plot.levels if level.label]
+
+
+def _spread(labels: Sequence[tuple[float, str, str]], scale: _Scale, rows: int) -> dict[int, tuple[str, str]]:
+    """Row → label: each as near to its value as the others leave room, those of levels giving way."""
+    taken: dict[int, tuple[str, str]] = {}
+    for value, label, role in labels:
+        if not scale.shows(value):
+            continue
+        wanted = scale.row(value)
+        free = [row for row in range(rows) if row not in taken]
+        if free:
+            taken[min(free, key=lambda row: (abs(row - wanted), row))] = (label, role)
+    return taken
+
+
+def _x_axis(plot: Plot, x_low: float, x_high: float, left: int, columns: int, right: int) -> str:
+    line = ["─"] * columns
+    ticks = plot.x_ticks
+    if ticks is None:
+        ticks = [(value, plot.format_x(value)) for value in nice_ticks(x_low, x_high, max(2, columns // 12))]
+    end = columns - (0 if right > len(plot.x_label) else len(plot.x_label) + 1)
+    last = -2
+    for value, label in ticks:
+        start = round((value - x_low) / (x_high - x_low) * (columns - 1)) - len(label) // 2
+        start = max(start, 0)
+        if start > last + 1 and start + len(label) <= end:
+            line[start : start + len(label)] = label
+            last = start + len(label)
+    if right > len(plot.x_label):
+        return " " * left + "└" + "".join(line) + f" {plot.x_label}".ljust(right)
+    line[end:] = f" {plot.x_label}"
+    return " " * left + "└" + "".join(line) + " " * right

@@ -1,0 +1,56 @@
+"""Small windows that ask one thing: yes or no, or one line of text."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from brefine.tui.widgets.panel import line
+
+
+class Confirm(ModalScreen[bool]):
+    """Asks once before something is destroyed."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "dismiss(True)", "yes"),
+        Binding("n,escape", "dismiss(False)", "no"),
+    ]
+
+    def __init__(self, question: str, consequence: str) -> None:
+        super().__init__()
+        self._question = question
+        self._consequence = consequence
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="window"):
+            yield Static(line((self._question, "bold $warning")))
+            yield Static(line(self._consequence))
+            yield Static(line(("y", "bold $primary"), " yes    ", ("n", "bold $primary"), " no"), classes="keys")
+
+
+class AskLine(ModalScreen[str | None]):
+    """Asks for one line; escape gives None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "leave it", priority=True)]
+
+    def __init__(self, question: str, hint: str, *, required: bool) -> None:
+        super().__init__()
+        self._question = question
+        self._hint = hint
+        self._required = required
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="window"):
+            yield Static(line((self._question, "bold $primary")))
+            yield Input(placeholder=self._hint)
+            yield Static(line(("enter", "bold $primary"), " take it    ", ("esc", "bold $primary"), " leave it"), classes="keys")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        text = event.value.strip()
+        if text or not self._required:
+            self.dismiss(text)

@@ -1,0 +1,91 @@
+"""Evaluate: every model on the validation split, before against after."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import numpy as np
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical
+
+from brefine.phasedir import Stage
+from brefine.run.snapshot import PhaseSnapshot
+from brefine.tui.actions import Actions
+from brefine.tui.drawing import Plot, Trace
+from brefine.tui.screens.place import Place, Wanted
+from brefine.tui.widgets.chart import Chart, Waiting
+from brefine.tui.widgets.comparison import ComparisonTable, KindTable, reports_in_order, waiting_for_evaluation
+from brefine.tui.widgets.progress import ProgressPanel
+
+_UNREFINED_LOOK = 4
+_TICKS_MS = (5, 10, 20, 50, 100, 200, 500, 1000)
+
+
+class EvaluatePlace(Place):
+    """The comparison table, the errors' distribution, and the kinds of boundaries."""
+
+    CHANGING = frozenset({"evaluate"})
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("i", "intervals", "intervals"),
+        Binding("e", "evaluate", "evaluate again"),
+    ]
+
+    def __init__(self, actions: Actions, *, read_only: bool) -> None:
+        super().__init__(id="evaluate", read_only=read_only)
+        self._actions = actions
+
+    def compose(self) -> ComposeResult:
+        yield ProgressPanel((Stage.EVALUATE,), id="evaluate-progress")
+        with Container(id="evaluate-body"):
+            with Vertical(id="evaluate-tables"):
+                yield ComparisonTable()
+                yield KindTable()
+            yield Chart(id="cdf")
+
+    def show(self, snapshot: PhaseSnapshot) -> None:
+        self.snapshot = snapshot
+        self.query_one(ProgressPanel).show(snapshot)
+        self.query_one(ComparisonTable).show(snapshot)
+        self.query_one(KindTable).show(snapshot)
+        plot = plot_cdf(snapshot)
+        self.query_one(Chart).show(
+            plot if plot is not None else Waiting(waiting_for_evaluation(snapshot)), "boundaries (%) whose error is smaller"
+        )
+
+    def action_intervals(self) -> None:
+        table = self.query_one(ComparisonTable)
+        table.with_intervals = not table.with_intervals
+        table.redraw()
+
+    def action_evaluate(self) -> None:
+        self.post_message(Wanted(self._actions.evaluate))
+
+
+def plot_cdf(snapshot: PhaseSnapshot) -> Plot | None:
+    """The cumulative distribution of the absolute error before and after, over a logarithmic error axis."""
+    reports = reports_in_order(snapshot)
+    if not reports:
+        return None
+    names = [run.name for run in snapshot.runs]
+    before_ms = next(iter(reports.values())).before_abs_error_quantiles_ms
+    traces = [_cdf("unrefined", _UNREFINED_LOOK, before_ms)]
+    for index, (model, report) in enumerate(reports.items()):
+        look = names.index(model) if model in names else index
+        traces.append(_cdf(model, look, report.after_abs_error_quantiles_ms))
+    low, high = math.log10(_TICKS_MS[0]), math.log10(_TICKS_MS[-1])
+    return Plot(
+        traces=traces,
+        x_range=(low, high),
+        y_range=(0.0, 1.0),
+        x_ticks=[(math.log10(ms), str(ms)) for ms in _TICKS_MS],
+        x_label="ms",
+        format_y=None,
+        format_tick=lambda share: f"{100 * share:.0f}",
+    )
+
+
+def _cdf(label: str, look: int, quantiles_ms: list[float]) -> Trace:
+    errors_ms = np.maximum(np.asarray(quantiles_ms, dtype=np.float64), 0.1)
+    return Trace(label, look, np.log10(errors_ms), np.linspace(0.0, 1.0, len(errors_ms)))

@@ -1,0 +1,172 @@
+"""Gate 4: the checklist, the person's answers, the verdict."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+
+from brefine.phasedir import GateCriterion, GateRecord, PhaseDir
+from brefine.run.snapshot import PhaseSnapshot
+from brefine.tui.actions import Actions, Answer
+from brefine.tui.format import format_count, harmless
+from brefine.tui.screens.asking import AskLine
+from brefine.tui.screens.place import Place, Wanted
+from brefine.tui.theme import FINDING_LOOKS, Look
+from brefine.tui.widgets.panel import Panel, line, stack, wrapped
+
+_VERDICT_LOOKS = {"pass": Look("✓", "$success"), "fail": Look("✗", "$error"), "open": Look("▲", "$warning")}
+_ROOMY = 30
+"""Screen height from which the questions stand apart."""
+_UNITS = {"mae": (1.0, "ms", 0), "der": (100.0, "%", 1), "der-target": (100.0, "%", 2)}
+
+
+class Checklist(Panel):
+    """The paper checklist on a screen."""
+
+    grows = True
+    BORDER_TITLE = "gate 4: does the project go on?"
+
+    def __init__(self) -> None:
+        super().__init__(id="checklist", classes="panel")
+        self.record: GateRecord | None = None
+        self.written = False
+        self.chosen = 0
+
+    def text(self, snapshot: PhaseSnapshot, width: int, height: int) -> Content:
+        if self.record is None:
+            return line((f" {_waiting(snapshot)}", "$quiet"))
+        lines: list[Content] = []
+        gap = [line("")] if self.screen.size.height >= _ROOMY else []
+        for index, criterion in enumerate(self.record.criteria):
+            lines += [*_criterion(criterion, width, chosen=index == self.chosen), *gap]
+        return stack([*lines, *_verdict(self.record, snapshot, width, written=self.written)])
+
+
+class GatePlace(Place):
+    """`y` and `n` answer the marked question; the record is written anew with every answer."""
+
+    CHANGING = frozenset({"answer", "note"})
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "choose(-1)", "question", key_display="↑↓"),
+        Binding("down", "choose(1)", show=False),
+        Binding("y", "answer('yes')", "yes"),
+        Binding("n", "answer('no')", "no"),
+        Binding("o", "note", "answer with a note"),
+    ]
+
+    def __init__(self, actions: Actions, *, read_only: bool) -> None:
+        super().__init__(id="gate", read_only=read_only)
+        self._actions = actions
+        self._judged_at: float | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Checklist()
+
+    def show(self, snapshot: PhaseSnapshot) -> None:
+        self.snapshot = snapshot
+        checklist = self.query_one(Checklist)
+        if snapshot.gate is not None:
+            checklist.record, checklist.written = snapshot.gate, True
+        elif snapshot.integration is not None and self._judged_at != snapshot.integration.unix_s:
+            self._judged_at = snapshot.integration.unix_s
+            self.post_message(Wanted(self._actions.judge, self._judged))
+        checklist.show(snapshot)
+
+    def action_choose(self, step: int) -> None:
+        checklist = self.query_one(Checklist)
+        if checklist.record is not None:
+            checklist.chosen = (checklist.chosen + step) % len(checklist.record.criteria)
+            checklist.redraw()
+
+    def action_answer(self, answer: Answer) -> None:
+        self._answer(answer, None)
+
+    def action_note(self) -> None:
+        checklist = self.query_one(Checklist)
+        if checklist.record is None:
+            return
+        answer = checklist.record.criteria[checklist.chosen].answer
+
+        def take(text: str | None) -> None:
+            if text is None:
+                return
+            word, _, rest = text.partition(" ")
+            if word.lower() in ("y", "yes", "n", "no"):
+                self._answer("yes" if word.lower()[0] == "y" else "no", rest.strip() or None)
+            elif answer is not None:
+                self._answer(answer, text)
+            else:
+                self.app.notify("begin with yes or no", severity="warning")
+
+        self.app.push_screen(AskLine("Your answer and a note", "yes because …", required=True), take)
+
+    def _answer(self, answer: Answer, note: str | None) -> None:
+        checklist = self.query_one(Checklist)
+        if checklist.record is not None:
+            criterion = checklist.record.criteria[checklist.chosen].id
+            self.post_message(Wanted(lambda: self._actions.answer(criterion, answer, note), self._answered))
+
+    def _judged(self, record: GateRecord) -> None:
+        checklist = self.query_one(Checklist)
+        if not checklist.written:
+            checklist.record = record
+            checklist.redraw()
+
+    def _answered(self, record: GateRecord) -> None:
+        checklist = self.query_one(Checklist)
+        checklist.record, checklist.written = record, True
+        unanswered = [index for index, criterion in enumerate(record.criteria) if criterion.answer is None]
+        checklist.chosen = next((index for index in unanswered if index > checklist.chosen), checklist.chosen)
+        checklist.redraw()
+
+
+def _criterion(criterion: GateCriterion, width: int, *, chosen: bool) -> list[Content]:
+    look = FINDING_LOOKS[criterion.finding]
+    answer = {"yes": ("yes", "bold $success"), "no": ("no", "bold $error"), None: ("y/n", "$warning")}[criterion.answer]
+    head = line(
+        ("› " if chosen else "  ", "bold $primary"),
+        (f"{look.glyph} ", look.style),
+        (criterion.question, "bold"),
+    )
+    words = f"answer: {answer[0]}"
+    gap = max(2, width - head.cell_length - len(words) - 1)
+    first = line(head, " " * gap, ("answer: ", "$quiet"), answer)
+    evidence = [_value(criterion), f"threshold {criterion.threshold}", criterion.convention]
+    lines = [first, *wrapped(" · ".join(part for part in evidence if part), width, "", indent="    ")]
+    lines += wrapped(f"{criterion.finding.replace('-', ' ')}: {criterion.why}", width, look.style, indent="    ")
+    if criterion.note:
+        lines += wrapped(f"note: {harmless(criterion.note)}", width, "$quiet", indent="    ")
+    return lines
+
+
+def _value(criterion: GateCriterion) -> str:
+    if criterion.value is None:
+        return ""
+    scale, unit, digits = _UNITS.get(criterion.id, (1.0, "", 2))
+    text = f"{scale * criterion.value:.{digits}f} {unit}".strip()
+    if criterion.interval is not None:
+        text += f" [{scale * criterion.interval[0]:.{digits}f}–{scale * criterion.interval[1]:.{digits}f}]"
+    if criterion.n_recordings is not None:
+        text += f" on {format_count(criterion.n_recordings)} recordings"
+    return text
+
+
+def _verdict(record: GateRecord, snapshot: PhaseSnapshot, width: int, *, written: bool) -> list[Content]:
+    look = _VERDICT_LOOKS[record.verdict]
+    evidence = f"   {record.evidence} evidence" if record.evidence else ""
+    winner = f"   {record.winner}" if record.winner else ""
+    where = f"written to {PhaseDir(snapshot.path).gate}" if written else "not written yet: your first answer writes it"
+    return [
+        line((f" {look.glyph} verdict: {record.verdict}", f"bold {look.style}"), evidence, winner),
+        *wrapped(record.recommendation, width, ""),
+        line((f" {where}", "$quiet")),
+    ]
+
+
+def _waiting(snapshot: PhaseSnapshot) -> str:
+    if snapshot.integration is None:
+        return "waits for the integration (place 4): without DER before and after there is nothing to decide"
+    return "judging the evidence …"

@@ -1,0 +1,46 @@
+"""A place of the dashboard: it follows the snapshot, has its own keys, and asks the app to act."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from textual.containers import VerticalScroll
+from textual.message import Message
+
+from brefine.run.snapshot import PhaseSnapshot
+
+
+class Wanted(Message):
+    """An action that the person asked for; the app carries it out in a thread and tells how it ended."""
+
+    def __init__(self, call: Callable[[], Any], done: Callable[[Any], None] | None = None) -> None:
+        """Args:
+        call: does it; what it returns is told to the person where it is text.
+        done: called in the app's thread with what `call` returned.
+        """
+        self.call = call
+        self.done = done
+        super().__init__()
+
+
+class Place(VerticalScroll):
+    """One of the five places."""
+
+    can_focus = True
+
+    def __init__(self, *, id: str, read_only: bool) -> None:  # noqa: A002 – Textual's name
+        super().__init__(id=id)
+        self.read_only = read_only
+        self.snapshot: PhaseSnapshot | None = None
+
+    def show(self, snapshot: PhaseSnapshot) -> None:
+        """Follows a new snapshot."""
+        raise NotImplementedError
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys that change something do not exist where one may only look."""
+        return not (self.read_only and action in self.CHANGING)
+
+    CHANGING: frozenset[str] = frozenset()
+    """Actions that change the phase."""

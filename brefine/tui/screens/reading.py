@@ -1,0 +1,119 @@
+"""Windows to read in: all alerts, a run's log with search, and the keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from brefine.tui.format import harmless
+from brefine.tui.widgets.panel import line, stack
+
+
+class ReadingScreen(ModalScreen[None]):
+    """Lines that can be searched; follows new lines while it stands at the end.
+
+    Args:
+        title: of the window.
+        lines: gives the lines as they are now; asked again at every snapshot.
+        searching: whether the search is open from the start.
+        from_end: whether the newest lines stand last, so that reading begins there.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,l,a,question_mark", "close_reading", "back", key_display="esc"),
+        Binding("slash", "search", "find"),
+        Binding("n", "found(1)", "next"),
+        Binding("N", "found(-1)", "previous"),
+    ]
+
+    def __init__(
+        self, title: str, lines: Callable[[], Sequence[Content | str]], *, searching: bool = False, from_end: bool = False
+    ) -> None:
+        super().__init__()
+        self._title = title
+        self._lines = lines
+        self._searching = searching
+        self._from_end = from_end or searching
+        self._needle = ""
+        self._at: int | None = None
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(classes="reading", id="reading"):
+            yield Static(id="text")
+        yield Input(placeholder="find", id="needle")
+
+    def on_mount(self) -> None:
+        self.query_one("#reading").border_title = self._title.replace("[", r"\[")
+        self.query_one("#reading").border_subtitle = "esc back   / find   n next   N previous"
+        self.query_one(Input).display = self._searching
+        self.query_one(Input if self._searching else "#reading").focus()
+        self.refresh_lines()
+        if self._from_end:
+            self.query_one("#reading", VerticalScroll).scroll_end(animate=False)
+
+    def refresh_lines(self) -> None:
+        """Shows the lines as they are now."""
+        reading = self.query_one("#reading", VerticalScroll)
+        at_end = reading.scroll_offset.y >= reading.max_scroll_y
+        shown = []
+        for index, text in enumerate(self._lines()):
+            content = text if isinstance(text, Content) else line(harmless(text))
+            for start in _places(content.plain, self._needle):
+                content = content.stylize("bold reverse" if index == self._at else "reverse", start, start + len(self._needle))
+            shown.append(content)
+        self.query_one("#text", Static).update(stack(shown) if shown else line(("nothing yet", "$quiet")))
+        if at_end and self._from_end and self._at is None:
+            reading.scroll_end(animate=False)
+
+    def action_close_reading(self) -> None:
+        self.dismiss(None)
+
+    def action_search(self) -> None:
+        self.query_one(Input).display = True
+        self.query_one(Input).focus()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        self._needle = event.value
+        self._at = None
+        self.query_one("#reading").focus()
+        self.action_found(-1)
+
+    def action_found(self, step: int) -> None:
+        """Goes to the next or previous line that holds what is searched; the search begins at the newest line."""
+        plain = [text.plain if isinstance(text, Content) else harmless(text) for text in self._lines()]
+        found = [index for index, text in enumerate(plain) if any(True for _ in _places(text, self._needle))]
+        reading = self.query_one("#reading", VerticalScroll)
+        if not found:
+            reading.border_subtitle = f"“{self._needle}” is not here   esc back   / find" if self._needle else "/ find"
+            self.refresh_lines()
+            return
+        if self._at is None:
+            self._at = found[-1] if step < 0 else found[0]
+        else:
+            later = [index for index in found if (index - self._at) * step > 0]
+            nearest = (min if step > 0 else max)(later) if later else (found[0] if step > 0 else found[-1])
+            self._at = nearest
+        reading.border_subtitle = (
+            f"{found.index(self._at) + 1} of {len(found)} lines with “{self._needle}”   n next   N previous   esc back"
+        )
+        self.refresh_lines()
+        reading.scroll_to(y=max(0, self._at - reading.size.height // 2), animate=False)
+
+
+def _places(text: str, needle: str) -> list[int]:
+    """Where the needle stands in the text, whatever the case."""
+    if not needle:
+        return []
+    text, needle = text.lower(), needle.lower()
+    places, start = [], text.find(needle)
+    while start >= 0:
+        places.append(start)
+        start = text.find(needle, start + len(needle))
+    return places

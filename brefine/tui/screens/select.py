@@ -1,0 +1,137 @@
+"""Select: the recommendation with its reason, and the person's choice."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+
+from brefine.run.snapshot import PhaseSnapshot
+from brefine.tui.actions import Actions, Recommendation
+from brefine.tui.format import format_interval, format_ms, format_rate
+from brefine.tui.screens.asking import AskLine
+from brefine.tui.screens.place import Place, Wanted
+from brefine.tui.widgets.comparison import convention, model_style, reports_in_order, waiting_for_evaluation
+from brefine.tui.widgets.panel import Panel, line, stack, wrapped
+
+
+class Choice(Panel):
+    """The sentence and the candidates."""
+
+    grows = True
+    BORDER_TITLE = "which model goes on?"
+
+    def __init__(self) -> None:
+        super().__init__(id="choice", classes="panel")
+        self.recommendation: Recommendation | None = None
+        self.trouble: str | None = None
+        self.chosen = 0
+
+    def text(self, snapshot: PhaseSnapshot, width: int, height: int) -> Content:
+        reports = reports_in_order(snapshot)
+        if not reports:
+            return line((f" {waiting_for_evaluation(snapshot)}", "$quiet"))
+        lines = [line(""), *self._sentences(snapshot, width), line("")]
+        lines.append(line((f"   {'':12}{'MAE':>8}  {'interval':<9}{'median':>8}{'@50':>6}{'@100':>6}{'harm':>9}", "$quiet")))
+        for index, (model, report) in enumerate(reports.items()):
+            after, comparison = report.comparison.after, report.comparison
+            harm = "–" if comparison.good_harm_ms is None else f"{comparison.good_harm_ms:+.1f} ms"
+            marks = []
+            if self.recommendation is not None and model == self.recommendation.model:
+                marks.append("recommended")
+            if snapshot.selection is not None and model == snapshot.selection.model:
+                marks.append("✓ selected")
+            lines.append(
+                line(
+                    (" › " if index == self.chosen else "   ", "bold $primary"),
+                    (
+                        f"{model:<12}",
+                        f"bold {model_style(snapshot, model)}" if index == self.chosen else model_style(snapshot, model),
+                    ),
+                    f"{format_ms(after.mae_ms, 8)}  {format_interval(comparison.intervals.get('mae_ms')):<9}"
+                    f"{format_ms(after.median_ms, 8)}{format_rate(after.within_50ms)}{format_rate(after.within_100ms)}{harm:>9}",
+                    (f"  {', '.join(marks)}", "$success"),
+                )
+            )
+        return stack([*lines, line(""), *convention(next(iter(reports.values())), width)])
+
+    def _sentences(self, snapshot: PhaseSnapshot, width: int) -> list[Content]:
+        selection = snapshot.selection
+        if selection is not None:
+            who = "You chose" if selection.chosen_by == "person" else "The rule chose"
+            told = [line((f" ✓ {who} {selection.model}.", "bold $success"))]
+            if selection.override_reason:
+                told.append(line(f"   Why not {selection.recommended}: {selection.override_reason}"))
+            return [*told, *wrapped(f"The rule's reason: {selection.reason}", width, "$quiet")]
+        if self.trouble is not None:
+            return wrapped(self.trouble, width, "$error")
+        if self.recommendation is None:
+            return [line((" comparing the models …", "$quiet"))]
+        told = [line((f" Recommended: {self.recommendation.model}. ", "bold $success"))]
+        told += wrapped(self.recommendation.reason, width, "")
+        for model, why in self.recommendation.others:
+            told += wrapped(f"{model}: {why}", width, "$quiet")
+        return told
+
+
+class SelectPlace(Place):
+    """Enter takes the marked model; one that was not recommended asks for one line of why."""
+
+    CHANGING = frozenset({"select"})
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "choose(-1)", "model", key_display="↑↓"),
+        Binding("down", "choose(1)", show=False),
+        Binding("enter", "select", "select this model"),
+    ]
+
+    def __init__(self, actions: Actions, *, read_only: bool) -> None:
+        super().__init__(id="select", read_only=read_only)
+        self._actions = actions
+        self._asked_for: frozenset[str] = frozenset()
+
+    def compose(self) -> ComposeResult:
+        yield Choice()
+
+    def show(self, snapshot: PhaseSnapshot) -> None:
+        self.snapshot = snapshot
+        reports = reports_in_order(snapshot)
+        if reports and snapshot.selection is None and self._asked_for != frozenset(reports):
+            self._asked_for = frozenset(reports)
+            self.post_message(Wanted(self._actions.recommend, self._recommended))
+        self.query_one(Choice).show(snapshot)
+
+    def action_choose(self, step: int) -> None:
+        choice = self.query_one(Choice)
+        if self.snapshot is not None and self.snapshot.evaluations:
+            choice.chosen = (choice.chosen + step) % len(self.snapshot.evaluations)
+            choice.redraw()
+
+    def action_select(self) -> None:
+        choice = self.query_one(Choice)
+        if self.snapshot is None or not self.snapshot.evaluations:
+            return
+        model = list(reports_in_order(self.snapshot))[choice.chosen]
+        recommended = choice.recommendation.model if choice.recommendation is not None else None
+        if recommended is None and self.snapshot.selection is not None:
+            recommended = self.snapshot.selection.recommended
+        if model == recommended:
+            self.post_message(Wanted(lambda: self._actions.select(model, None)))
+            return
+
+        def take(why: str | None) -> None:
+            if why:
+                self.post_message(Wanted(lambda: self._actions.select(model, why)))
+
+        self.app.push_screen(
+            AskLine(f"Why {model} and not {recommended}?", "one line, kept with the decision", required=True), take
+        )
+
+    def _recommended(self, recommendation: Recommendation) -> None:
+        choice = self.query_one(Choice)
+        choice.recommendation = recommendation
+        if self.snapshot is not None:
+            models = list(reports_in_order(self.snapshot))
+            choice.chosen = models.index(recommendation.model) if recommendation.model in models else 0
+        choice.redraw()

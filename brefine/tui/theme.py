@@ -1,0 +1,152 @@
+"""Colours and glyphs: state and identity are always told by a glyph or a dash as well as by a colour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from textual.theme import Theme
+
+from brefine.run.snapshot import PhaseState, ShownState
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How one state is shown."""
+
+    glyph: str
+    style: str
+    """A Textual style; colours come from the theme's variables."""
+
+
+RUN_LOOKS: Final = {
+    ShownState.PENDING: Look("○", "$quiet"),
+    ShownState.STARTING: Look("○", "$accent"),
+    ShownState.RUNNING: Look("●", "$success"),
+    ShownState.PAUSED: Look("■", "$warning"),
+    ShownState.STOPPED: Look("■", "$quiet"),
+    ShownState.FINISHED: Look("✓", "$success"),
+    ShownState.FAILED: Look("✗", "$error"),
+    ShownState.NONFINITE: Look("✗", "$error"),
+    ShownState.STALLED: Look("▲", "$warning"),
+    ShownState.LOST: Look("▲", "$error"),
+}
+
+PHASE_LOOKS: Final = {
+    PhaseState.PREPARING: Look("●", "$accent"),
+    PhaseState.TRAINING: Look("●", "$success"),
+    PhaseState.EVALUATING: Look("●", "$accent"),
+    PhaseState.TO_SELECT: Look("▲", "$warning"),
+    PhaseState.TO_INTEGRATE: Look("▲", "$warning"),
+    PhaseState.INTEGRATING: Look("●", "$accent"),
+    PhaseState.TO_DECIDE: Look("▲", "$warning"),
+    PhaseState.DECIDED: Look("✓", "$success"),
+    PhaseState.STOPPED: Look("■", "$quiet"),
+    PhaseState.FAILED: Look("✗", "$error"),
+}
+
+ALERT_LOOKS: Final = {
+    "info": Look("·", "$quiet"),
+    "warning": Look("▲", "$warning"),
+    "error": Look("✗", "$error"),
+}
+
+FINDING_LOOKS: Final = {
+    "met": Look("☑", "$success"),
+    "not-met": Look("☒", "$error"),
+    "unknown": Look("☐", "$warning"),
+}
+
+N_CURVE_LOOKS: Final = 6
+DASH_SAMPLES: Final = ("━━━", "╍╍ ", "┅┅┅", "━╍━", "━ ━", "╍┅╍")
+"""One dash pattern for each curve, as `drawing.DASHES` draws it."""
+
+
+def curve_style(index: int) -> str:
+    """The colour of the `index`-th run, as a style."""
+    return f"$curve-{index % N_CURVE_LOOKS + 1}"
+
+
+def dash_sample(index: int) -> str:
+    """Three cells that look like the `index`-th run's curve."""
+    return DASH_SAMPLES[index % N_CURVE_LOOKS]
+
+
+DEFAULT_VARIABLES: Final = {
+    "curve-1": "#6cb6ff",
+    "curve-2": "#f2a65a",
+    "curve-3": "#c297ff",
+    "curve-4": "#5fd7c0",
+    "curve-5": "#ff8fa3",
+    "curve-6": "#d5d36b",
+    "rule": "#344050",
+    "level": "#8492a6",
+    "quiet": "#8e9bad",
+}
+
+THEMES: Final = (
+    Theme(
+        name="brefine",
+        primary="#6cb6ff",
+        secondary="#8ea1b8",
+        accent="#7fd1e8",
+        success="#63d08a",
+        warning="#f0c05a",
+        error="#ff6b6b",
+        foreground="#d6dee8",
+        background="#0d1219",
+        surface="#111821",
+        panel="#1a2430",
+        dark=True,
+        variables=DEFAULT_VARIABLES,
+    ),
+    Theme(
+        # Okabe and Ito's palette: told apart with every common kind of colour vision.
+        name="brefine-colour-blind",
+        primary="#56b4e9",
+        secondary="#9aa7b5",
+        accent="#56b4e9",
+        success="#56b4e9",
+        warning="#f0e442",
+        error="#e8743b",
+        foreground="#e3e6ea",
+        background="#101215",
+        surface="#15181c",
+        panel="#22262c",
+        dark=True,
+        variables={
+            **DEFAULT_VARIABLES,
+            "curve-1": "#56b4e9",
+            "curve-2": "#e69f00",
+            "curve-3": "#f0e442",
+            "curve-4": "#009e73",
+            "curve-5": "#cc79a7",
+            "curve-6": "#e3e6ea",
+        },
+    ),
+    Theme(
+        name="brefine-light",
+        primary="#1f6fb2",
+        secondary="#5a6a7d",
+        accent="#0b7285",
+        success="#1b7f4b",
+        warning="#9a6700",
+        error="#c0362c",
+        foreground="#1d2733",
+        background="#fbfaf7",
+        surface="#f4f2ed",
+        panel="#e6e3dc",
+        dark=False,
+        variables={
+            "curve-1": "#1f6fb2",
+            "curve-2": "#b85c00",
+            "curve-3": "#7a3fb8",
+            "curve-4": "#0f7d6c",
+            "curve-5": "#b3365c",
+            "curve-6": "#6b6a12",
+            "rule": "#c9c4b8",
+            "level": "#6b7786",
+            "quiet": "#66727f",
+        },
+    ),
+)

@@ -1,0 +1,87 @@
+"""Money: price with its date, spent, projected at the ETA, left, and how much of the cap that is."""
+
+from __future__ import annotations
+
+from textual.content import Content
+
+from brefine.run.snapshot import BudgetView, PhaseSnapshot
+from brefine.tui.format import UNKNOWN, bar, format_duration, format_usd
+from brefine.tui.widgets.panel import Panel, line, stack
+
+_TIERS = (0.5, 0.75, 0.9, 1.0)
+
+
+class BudgetPanel(Panel):
+    """One line, or three where there is room."""
+
+    BORDER_TITLE = "budget"
+
+    def __init__(self) -> None:
+        super().__init__(id="budget", classes="panel")
+
+    def text(self, snapshot: PhaseSnapshot, width: int, height: int) -> Content:
+        budget = snapshot.budget
+        if height < 2:
+            return _one_line(budget, width)
+        return stack(_lines(budget, width)[:height])
+
+
+def share_of_limit(budget: BudgetView) -> tuple[float | None, str]:
+    """How much of what may be spent is spent, and of what: the phase's cap, or all that was left before it."""
+    if budget.cap_usd is not None:
+        return budget.spent_usd / budget.cap_usd, "of the cap"
+    before_usd = budget.remaining_usd + budget.spent_usd
+    return (budget.spent_usd / before_usd if before_usd > 0 else None), "of what was left"
+
+
+def _one_line(budget: BudgetView, width: int) -> Content:
+    share, of = share_of_limit(budget)
+    head = line((f" {_price(budget)}", "bold"))
+    figures = f"  spent {budget.spent_usd:.2f}  projected {_usd(budget.projected_usd)}  left {budget.remaining_usd:,.2f}"
+    text = f" {_percent(share)} {of}"
+    room = width - head.cell_length - len(figures) - len(text) - 3
+    drawn = (bar(share, min(12, room)), _style(share)) if room >= 2 else ""
+    return line(head, figures, "  ", drawn, text)
+
+
+def _lines(budget: BudgetView, width: int) -> list[Content]:
+    share, of = share_of_limit(budget)
+    limit = f"{_percent(share)} {of}"
+    if budget.cap_usd is not None:
+        limit += f" {format_usd(budget.cap_usd)}"
+    figures = line(
+        (f" {_price(budget)}", "bold"), "   spent ", (format_usd(budget.spent_usd), "bold"),
+        f"   projected {format_usd(budget.projected_usd)}   left {format_usd(budget.remaining_usd)}",
+    )  # fmt: skip
+    length = max(8, min(40, width - len(limit) - 4))
+    return [figures, line(" ", (bar(share, length), _style(share)), f" {limit}"), line((f" {_outlook(budget)}", "$quiet"))]
+
+
+def _outlook(budget: BudgetView) -> str:
+    if budget.price_usd_per_hour <= 0:
+        return "this machine costs nothing"
+    left_s = 3600 * budget.remaining_usd / budget.price_usd_per_hour
+    words = f"{format_usd(budget.total_usd)} lasts {format_duration(left_s, 0)} more"
+    if budget.cap_usd is not None:
+        cap_s = 3600 * max(0.0, budget.cap_usd - budget.spent_usd) / budget.price_usd_per_hour
+        words = f"the cap is reached in {format_duration(cap_s, 0)}; {words}"
+    return words
+
+
+def _price(budget: BudgetView) -> str:
+    dated = f" ({budget.priced_on})" if budget.priced_on else ""
+    return f"${budget.price_usd_per_hour:.2f}/h{dated}"
+
+
+def _usd(usd: float | None) -> str:
+    return UNKNOWN if usd is None else f"{usd:.2f}"
+
+
+def _percent(share: float | None) -> str:
+    return UNKNOWN if share is None else f"{100 * share:.0f} %"
+
+
+def _style(share: float | None) -> str:
+    if share is None or share < _TIERS[0]:
+        return "$success"
+    return "$accent" if share < _TIERS[1] else "$warning" if share < _TIERS[2] else "$error"

@@ -1,0 +1,86 @@
+"""A chart of several runs in one place, drawn in braille, with a cursor that reads values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from brefine.tui.drawing import Plot, Row, draw
+from brefine.tui.theme import N_CURVE_LOOKS
+
+_LEFT = 7
+"""Cells of the values' axis, as `drawing.draw` makes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Why there is nothing to draw yet, in the person's words."""
+
+    reason: str
+
+
+class Chart(Widget):
+    """Draws a `Plot`; says what it waits for where there is none."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "chart--axis",
+        "chart--level",
+        "chart--nonfinite",
+        "chart--cursor",
+        "chart--text",
+        *(f"chart--trace-{look}" for look in range(N_CURVE_LOOKS)),
+    }
+
+    class Pointed(Message):
+        """The mouse was clicked at a place along the x axis (0–1 of its length)."""
+
+        def __init__(self, share: float) -> None:
+            self.share = share
+            super().__init__()
+
+    def __init__(self, *, id: str | None = None, classes: str = "panel") -> None:  # noqa: A002 – Textual's name
+        super().__init__(id=id, classes=classes)
+        self._shown: Plot | Waiting = Waiting("")
+        self._rows: list[Row] | None = None
+
+    def show(self, plot: Plot | Waiting, title: str) -> None:
+        """Draws another plot under another title."""
+        self._shown = plot
+        self._rows = None
+        self.border_title = title.replace("[", r"\[")
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        width, height = self.content_size
+        if isinstance(self._shown, Waiting):
+            text = self._shown.reason.center(width) if y == height // 2 else " " * width
+            return Strip([Segment(text[:width], self._style("text"))], width)
+        if self._rows is None or len(self._rows) != height:
+            self._rows = draw(self._shown, width=width, height=height)
+        if y >= len(self._rows):
+            return Strip.blank(width, self.rich_style)
+        segments = [
+            Segment(run.text, self._style(run.role) + (self._style("cursor") if run.under_cursor else Style()))
+            for run in self._rows[y]
+        ]
+        return Strip(segments).adjust_cell_length(width, self.rich_style)
+
+    def on_resize(self, _: events.Resize) -> None:
+        self._rows = None
+        self.refresh()
+
+    def on_click(self, event: events.Click) -> None:
+        offset = event.get_content_offset(self)
+        if offset is not None and offset.x >= _LEFT and isinstance(self._shown, Plot) and self._rows:
+            columns = sum(len(run.text) for run in self._rows[0][1:-1]) or 1
+            self.post_message(self.Pointed(min(1.0, (offset.x - _LEFT) / max(1, columns - 1))))
+
+    def _style(self, role: str) -> Style:
+        return self.get_component_rich_style(f"chart--{role}", partial=role == "cursor")

@@ -1,0 +1,207 @@
+"""Before against after: the figures of all models side by side, by figure and by kind of boundary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from textual.content import Content
+
+from brefine.phasedir import BoundaryFigures, Comparison, EvaluationReport
+from brefine.run.snapshot import PhaseSnapshot
+from brefine.tui.format import UNKNOWN, format_count, format_interval, format_ms, format_rate
+from brefine.tui.theme import curve_style
+from brefine.tui.widgets.panel import Panel, line, stack
+
+KINDS = ("pause", "change", "overlap", "edge")
+_LABEL_WIDTH = 17
+
+Better = Literal["less", "more"]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One row of the table."""
+
+    title: str
+    key: str
+    """Of `BoundaryFigures`, and of the interval."""
+    better: Better
+    format: Callable[[float | None], str]
+    scale: float
+    """To the unit that is shown, for the interval."""
+
+
+FIGURES = (
+    Figure("MAE", "mae_ms", "less", format_ms, 1.0),
+    Figure("median", "median_ms", "less", format_ms, 1.0),
+    Figure("90 % within", "p90_ms", "less", format_ms, 1.0),
+    Figure("@50 ms", "within_50ms", "more", format_rate, 100.0),
+    Figure("@100 ms", "within_100ms", "more", format_rate, 100.0),
+    Figure("@200 ms", "within_200ms", "more", format_rate, 100.0),
+    Figure("bias", "bias_ms", "less", format_ms, 1.0),
+    Figure("capped mean", "capped_mean_ms", "less", format_ms, 1.0),
+)
+
+
+class ComparisonTable(Panel):
+    """One column a model, the best figure of each row marked."""
+
+    grows = True
+    BORDER_TITLE = "before and after"
+
+    def __init__(self) -> None:
+        super().__init__(id="comparison", classes="panel")
+        self.with_intervals = False
+
+    def text(self, snapshot: PhaseSnapshot, width: int, height: int) -> Content:
+        reports = reports_in_order(snapshot)
+        if not reports:
+            return line((f" {waiting_for_evaluation(snapshot)}", "$quiet"))
+        first = next(iter(reports.values()))
+        column = max(14, min(18, (width - _LABEL_WIDTH) // (len(reports) + 1)))
+        head: list[str | Content | tuple[str, str]] = [" " * _LABEL_WIDTH, ("unrefined".rjust(column), "$quiet")]
+        head += [(model.rjust(column - 1) + " ", f"bold {model_style(snapshot, model)}") for model in reports]
+        lines = [line(*head)]
+        for figure in FIGURES:
+            lines.append(self._row(figure, first.comparison.before, reports, column))
+        lines.append(_counts("improved", reports, column, lambda comparison: comparison.improved))
+        lines.append(_counts("worsened", reports, column, lambda comparison: comparison.worsened))
+        lines.append(_counts("unchanged", reports, column, lambda comparison: comparison.unchanged))
+        lines.append(
+            _cells(
+                "harm to good",
+                UNKNOWN,
+                [_signed_ms(report.comparison.good_harm_ms) for report in reports.values()],
+                column,
+            )
+        )
+        lines.append(
+            _cells(
+                "a boundary takes",
+                UNKNOWN,
+                [f"{1000 / report.speed.boundaries_per_s:.1f} ms" for report in reports.values()],
+                column,
+            )
+        )
+        return stack([*lines, *convention(first, width)])
+
+    def _row(self, figure: Figure, before: BoundaryFigures, reports: Mapping[str, EvaluationReport], column: int) -> Content:
+        values = [getattr(report.comparison.after, figure.key) for report in reports.values()]
+        best = _best(figure, values)
+        parts: list[str | Content | tuple[str, str]] = [
+            (f" {figure.title:<{_LABEL_WIDTH - 1}}", "$quiet"),
+            figure.format(getattr(before, figure.key)).strip().rjust(column),
+        ]
+        for index, (value, report) in enumerate(zip(values, reports.values(), strict=True)):
+            text = figure.format(value).strip()
+            interval = report.comparison.intervals.get(figure.key)
+            if self.with_intervals and interval is not None:
+                text = f"{text} {format_interval(interval, figure.scale)}"
+            mark = "◂" if index == best else " "
+            parts += [(text.rjust(column - 1), "bold" if index == best else ""), (mark, "$success")]
+        return line(*parts)
+
+
+class KindTable(Panel):
+    """MAE by kind of boundary, before and after."""
+
+    grows = True
+    BORDER_TITLE = "MAE by kind of boundary"
+
+    def __init__(self) -> None:
+        super().__init__(id="kinds", classes="panel")
+
+    def text(self, snapshot: PhaseSnapshot, width: int, height: int) -> Content:
+        reports = reports_in_order(snapshot)
+        if not reports:
+            return line((f" {waiting_for_evaluation(snapshot)}", "$quiet"))
+        before = next(iter(reports.values())).comparison.before.by_kind
+        column = max(12, min(15, (width - 18) // (len(reports) + 1)))
+        head: list[str | Content | tuple[str, str]] = [
+            (f" {'kind':<9}{'matched':>8}", "$quiet"),
+            ("unrefined".rjust(column), "$quiet"),
+        ]
+        head += [(model.rjust(column), f"bold {model_style(snapshot, model)}") for model in reports]
+        lines = [line(*head)]
+        for kind in KINDS:
+            if kind not in before:
+                continue
+            cells = [report.comparison.after.by_kind.get(kind) for report in reports.values()]
+            figures = "".join(format_ms(cell.mae_ms if cell is not None else None, column) for cell in cells)
+            lines.append(
+                line(
+                    (f" {kind:<9}", "$quiet"),
+                    format_count(before[kind].n_matched, 8),
+                    format_ms(before[kind].mae_ms, column),
+                    figures,
+                )
+            )
+        return stack(lines)
+
+
+def reports_in_order(snapshot: PhaseSnapshot) -> dict[str, EvaluationReport]:
+    """The reports in the order of the runs, so that a model keeps its column and its colour."""
+    names = [run.name for run in snapshot.runs]
+    order = [name for name in names if name in snapshot.evaluations]
+    return {name: snapshot.evaluations[name] for name in [*order, *(name for name in snapshot.evaluations if name not in names)]}
+
+
+def model_style(snapshot: PhaseSnapshot, model: str) -> str:
+    """The colour of a model's curve."""
+    names = [run.name for run in snapshot.runs]
+    return curve_style(names.index(model)) if model in names else ""
+
+
+def waiting_for_evaluation(snapshot: PhaseSnapshot) -> str:
+    """Why there is no report yet."""
+    if any(run.status is not None for run in snapshot.runs):
+        return "the evaluation follows when the trainings have ended"
+    return "waits for trained models" if snapshot.runs else "no training here"
+
+
+def convention(report: EvaluationReport, width: int) -> list[Content]:
+    """What the figures mean: a figure without these words is worth nothing."""
+    before = report.comparison.before
+    recall = UNKNOWN if before.recall is None else f"{100 * before.recall:.1f} %"
+    parts = [
+        f"matched within {before.window_s:g} s: {format_count(before.n_matched)} boundaries",
+        f"recall {recall} of {format_count(before.n_reference)}",
+        f"{report.split} split, {report.n_recordings} recordings",
+        f"{report.evidence} evidence" + (f", {report.hypothesis_source}" if report.hypothesis_source else ""),
+        "intervals: 95 %, bootstrap over recordings",
+    ]
+    lines, current = [], ""
+    for part in parts:
+        joined = f"{current} · {part}" if current else f" {part}"
+        if len(joined) > width and current:
+            lines.append(current)
+            joined = f" {part}"
+        current = joined
+    return [line((text, "$quiet")) for text in [*lines, current]]
+
+
+def _best(figure: Figure, values: Sequence[float | None]) -> int | None:
+    known = [
+        (abs(value) if figure.better == "less" else -value, index) for index, value in enumerate(values) if value is not None
+    ]
+    return min(known)[1] if len({value for value, _ in known}) > 1 else None
+
+
+def _counts(title: str, reports: Mapping[str, EvaluationReport], column: int, count: Callable[[Comparison], int]) -> Content:
+    cells = []
+    for report in reports.values():
+        n = count(report.comparison)
+        total = report.comparison.improved + report.comparison.worsened + report.comparison.unchanged
+        cells.append(f"{n:,} {f'{100 * n / total:.0f} %' if total else '':>5}")
+    return _cells(title, UNKNOWN, cells, column)
+
+
+def _cells(title: str, before: str, cells: Sequence[str], column: int) -> Content:
+    text = "".join(cell.rjust(column - 1) + " " for cell in cells)
+    return line((f" {title:<{_LABEL_WIDTH - 1}}", "$quiet"), before.rjust(column), text)
+
+
+def _signed_ms(value_ms: float | None) -> str:
+    return UNKNOWN if value_ms is None else f"{value_ms:+.1f} ms"

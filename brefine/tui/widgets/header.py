@@ -1,0 +1,153 @@
+"""The two lines on top of every place: what phase this is, how it goes, what it costs; and where one can go."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from textual import events
+from textual.content import Content
+from textual.message import Message
+
+from brefine.run.snapshot import PhaseSnapshot, PhaseState, RunView, ShownState
+from brefine.tui.format import UNKNOWN, clip, format_date, format_duration, format_usd
+from brefine.tui.theme import PHASE_LOOKS
+from brefine.tui.widgets.panel import Panel, line, stack
+
+PLACES = {
+    "watch": "Watch",
+    "evaluate": "Evaluate",
+    "select": "Select",
+    "integrate": "Integrate",
+    "gate": "Gate 4",
+}
+"""Id → title, in the order of the road; the number keys follow this order."""
+
+_STATE_PLACES = {
+    PhaseState.EVALUATING: "evaluate",
+    PhaseState.TO_SELECT: "select",
+    PhaseState.TO_INTEGRATE: "integrate",
+    PhaseState.INTEGRATING: "integrate",
+    PhaseState.TO_DECIDE: "gate",
+    PhaseState.DECIDED: "gate",
+}
+
+_STAMP = re.compile(r"^\d{4}-?\d{2}-?\d{2}[0-9T:._-]*Z?-")
+_TROUBLED = {ShownState.FAILED, ShownState.NONFINITE, ShownState.STALLED, ShownState.LOST}
+
+
+def place_of(state: PhaseState) -> str:
+    """The place where a phase in this state is dealt with."""
+    return _STATE_PLACES.get(state, "watch")
+
+
+def short_name(snapshot: PhaseSnapshot) -> str:
+    """The phase's name without the time at its front; the time stands beside it, in the person's own time zone."""
+    return snapshot.name if snapshot.foreign else _STAMP.sub("", snapshot.name) or snapshot.name
+
+
+def troubled_runs(snapshot: PhaseSnapshot) -> list[RunView]:
+    """The runs that need the person."""
+    return [run for run in snapshot.runs if run.state in _TROUBLED]
+
+
+class PhaseHeader(Panel):
+    """The phase line and the tabs."""
+
+    class PlaceChosen(Message):
+        """A tab was clicked."""
+
+        def __init__(self, place: str) -> None:
+            self.place = place
+            super().__init__()
+
+    class AlertsChosen(Message):
+        """The count of alerts was clicked."""
+
+    def __init__(self) -> None:
+        super().__init__(id="header")
+        self.place = "watch"
+        self.read_only = False
+        self._spans: list[tuple[int, int, str]] = []
+
+    def text(self, snapshot: PhaseSnapshot, width: int, height: int) -> Content:
+        return stack([self._phase_line(snapshot, width), self._tabs(snapshot, width)])
+
+    def on_click(self, event: events.Click) -> None:
+        if event.y != 1:
+            return
+        for start, end, place in self._spans:
+            if start <= event.x < end:
+                self.post_message(self.AlertsChosen() if place == "alerts" else self.PlaceChosen(place))
+
+    def _phase_line(self, snapshot: PhaseSnapshot, width: int) -> Content:
+        look = PHASE_LOOKS[snapshot.state]
+        parts: list[tuple[str, str]] = [(f"{look.glyph} {snapshot.state}", f"bold {look.style}")]
+        if self.read_only:
+            parts.append(("read only", "$warning"))
+        if snapshot.eta_s is not None:
+            parts.append((f"ETA {format_duration(snapshot.eta_s, 0)}", ""))
+        parts.append((_money(snapshot), ""))
+        right = "   ".join(text for text, _ in parts)
+        room = width - len(right) - 4
+        started = format_date(snapshot.started_unix_s)
+        name, title = short_name(snapshot), snapshot.title
+        left: list[tuple[str, str]] = [(f" {clip(name, max(8, room))}", "bold $primary")]
+        used = len(left[0][0])
+        # The title says what the evidence is worth, so it goes last when the line is short.
+        if used + 3 + len(title) <= room:
+            left.append((f"   {title}", ""))
+            used += 3 + len(title)
+        for when in (started, started[5:]) if started != UNKNOWN else ():
+            if used + 1 + len(when) <= room:
+                left.insert(1, (f" {when}", "$quiet"))
+                used += 1 + len(when)
+                break
+        gap = " " * max(2, width - used - len(right) - 1)
+        spaced: list[str | Content | tuple[str, str]] = []
+        for index, part in enumerate(parts):
+            spaced += ["   ", part] if index else [part]
+        return line(*left, gap, *spaced)
+
+    def _tabs(self, snapshot: PhaseSnapshot, width: int) -> Content:
+        here = place_of(snapshot.state)
+        parts: list[str | Content | tuple[str, str]] = []
+        self._spans = []
+        column = 0
+        for text, style, place in self._tab_parts(here):
+            self._spans.append((column, column + len(text), place))
+            parts.append((text, style))
+            column += len(text)
+        text, style = _attention(snapshot)
+        if text:
+            gap = max(1, width - column - len(text) - 1)
+            self._spans.append((column + gap, column + gap + len(text), "alerts"))
+            parts += [" " * gap, (text, style)]
+        return line(*parts)
+
+    def _tab_parts(self, here: str) -> Iterator[tuple[str, str, str]]:
+        for number, (place, title) in enumerate(PLACES.items(), start=1):
+            mark = "●" if place == here and place != self.place else " "
+            style = "bold $background on $primary" if place == self.place else "$warning" if mark == "●" else "$quiet"
+            yield f" {number} {title}{mark}", style, place
+
+
+def _money(snapshot: PhaseSnapshot) -> str:
+    budget = snapshot.budget
+    if snapshot.foreign:
+        return "read only"
+    if budget.price_usd_per_hour == 0 and budget.spent_usd == 0:
+        return "$0/h"
+    if budget.cap_usd is not None:
+        return f"{format_usd(budget.spent_usd)} of ${budget.cap_usd:,.0f}"
+    return f"{format_usd(budget.spent_usd)} spent"
+
+
+def _attention(snapshot: PhaseSnapshot) -> tuple[str, str]:
+    n_errors = sum(alert.level == "error" for alert in snapshot.alerts) + len(snapshot.problems)
+    n_warnings = sum(alert.level == "warning" for alert in snapshot.alerts)
+    n = n_errors + n_warnings
+    if n == 0:
+        return "", ""
+    glyph, style = ("✗", "$error") if n_errors else ("▲", "$warning")
+    return f"{n} alert{'s' if n > 1 else ''} {glyph}", f"bold {style}"

@@ -1,0 +1,27 @@
+"""The last lines that the chosen training wrote."""
+
+from __future__ import annotations
+
+from textual.content import Content
+
+from brefine.run.snapshot import PhaseSnapshot
+from brefine.tui.format import clip, harmless
+from brefine.tui.widgets.panel import Panel, line, stack
+
+
+class LogPanel(Panel):
+    """The tail of one run's log, newest line last."""
+
+    def __init__(self) -> None:
+        super().__init__(id="log", classes="panel")
+        self.chosen = 0
+
+    def text(self, snapshot: PhaseSnapshot, width: int, height: int) -> Content:
+        if not snapshot.runs:
+            self.border_title = "log"
+            return line((" waits for the first training", "$quiet"))
+        run = snapshot.runs[min(self.chosen, len(snapshot.runs) - 1)]
+        self.border_title = f"log {run.name}".replace("[", r"\[")
+        if not run.log_tail:
+            return line((" nothing written yet", "$quiet"))
+        return stack([line(f" {clip(harmless(text), width - 1)}") for text in run.log_tail[-height:]])

@@ -1,0 +1,69 @@
+"""A titled piece of text that follows the snapshot and is redrawn only when it changes."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.content import Content
+from textual.widget import Widget
+
+from brefine.run.snapshot import PhaseSnapshot
+
+
+class Panel(Widget):
+    """Text computed from a snapshot and the panel's own width."""
+
+    grows = False
+    """Whether the panel is as high as its text; otherwise the layout decides."""
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 – Textual's name
+        super().__init__(id=id, classes=classes)
+        self.snapshot: PhaseSnapshot | None = None
+        self._content = Content("")
+
+    def text(self, snapshot: PhaseSnapshot, width: int, height: int) -> Content:
+        """What the panel says in `width` × `height` cells."""
+        raise NotImplementedError
+
+    def show(self, snapshot: PhaseSnapshot) -> None:
+        """Follows a new snapshot."""
+        self.snapshot = snapshot
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Computes the text again, for instance after a key changed what is shown."""
+        if self.snapshot is None or self.size.width == 0:
+            return
+        content = self.text(self.snapshot, self.content_size.width, self.content_size.height)
+        if content.is_same(self._content):
+            return
+        self._content = content
+        if self.grows:
+            self.styles.height = max(1, content.plain.count("\n") + 1) + self.gutter.height
+        self.refresh()
+
+    def render(self) -> Content:
+        return self._content
+
+    def on_resize(self, _: events.Resize) -> None:
+        self.redraw()
+
+
+def stack(lines: list[Content]) -> Content:
+    """Lines below each other."""
+    return Content("\n").join(lines)
+
+
+def line(*parts: str | Content | tuple[str, str]) -> Content:
+    """One line of styled parts; control characters never reach the terminal."""
+    return Content.assemble(*parts, strip_control_codes=True)
+
+
+def wrapped(text: str, width: int, style: str, indent: str = " ") -> list[Content]:
+    """A sentence over as many lines as it needs."""
+    lines, current = [], indent
+    for word in text.split():
+        if len(current) + len(word) + 1 > width and current.strip():
+            lines.append(current)
+            current = indent
+        current += word if current == indent else f" {word}"
+    return [line((text, style)) for text in [*lines, current]]

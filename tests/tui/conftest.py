@@ -1,0 +1,78 @@
+"""A dashboard on a screen in memory, read as text."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from brefine.run.snapshot import PhaseSnapshot
+from brefine.tui.app import DashboardApp
+from tests.tui.memory_phases import MemorySource, RecordedActions
+
+_PATIENCE_S = 10.0
+
+
+@dataclass
+class Desk:
+    """An app at work, with everything a test needs to look at it."""
+
+    app: DashboardApp
+    pilot: Pilot[None]
+    source: MemorySource
+    actions: RecordedActions
+
+    @property
+    def text(self) -> str:
+        """The whole screen, a line a row, without trailing blanks."""
+        strips = self.app.screen._compositor.render_strips()
+        return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+
+    def row(self, beginning: str) -> str:
+        """The first row that holds these words."""
+        return next(row for row in self.text.splitlines() if beginning in row)
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+        await self.pilot.pause()
+
+    async def until(self, true: Callable[[], Any]) -> None:
+        """Waits until something holds."""
+        limit_s = time.monotonic() + _PATIENCE_S
+        while not true():
+            assert time.monotonic() < limit_s, f"never came true; the screen says:\n{self.text}"
+            await self.pilot.pause(0.01)
+
+    async def tell(self, snapshot: PhaseSnapshot) -> None:
+        """Gives the app a new snapshot and waits until it is shown."""
+        self.source.tell(snapshot)
+        await self.until(lambda: self.app.snapshot is snapshot)
+        await self.pilot.pause()
+
+
+OpenDesk = Callable[..., contextlib.AbstractAsyncContextManager[Desk]]
+
+
+@pytest.fixture
+def open_desk(monkeypatch: pytest.MonkeyPatch) -> OpenDesk:
+    """Opens the dashboard on a snapshot at a size; local time is UTC."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+    @contextlib.asynccontextmanager
+    async def open_(snapshot: PhaseSnapshot, size: tuple[int, int] = (80, 24), **options: Any) -> AsyncIterator[Desk]:
+        source, actions = MemorySource(snapshot), RecordedActions()
+        app = DashboardApp(source, actions, poll_s=0.2, **options)
+        async with app.run_test(size=size, notifications=True) as pilot:
+            desk = Desk(app, pilot, source, actions)
+            await desk.until(lambda: app.snapshot is not None)
+            await pilot.pause()
+            yield desk
+
+    return open_

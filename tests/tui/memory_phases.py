@@ -1,0 +1,456 @@
+"""Phases in memory: whole snapshots of every state, the same on every machine and at every time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from brefine.config import MODEL_NAMES, ModelName
+from brefine.errors import BrefineError
+from brefine.identity import ProcessIdentity
+from brefine.phasedir import (
+    Alert,
+    BoundaryFigures,
+    CalibrationBin,
+    Comparison,
+    DerComparison,
+    DerFigures,
+    EvaluationReport,
+    GateCriterion,
+    GateRecord,
+    IntegrationReport,
+    Progress,
+    RecordingChange,
+    RunState,
+    RunStatus,
+    SelectionRecord,
+    Speed,
+    Stage,
+    Tag,
+    Validation,
+)
+from brefine.run.snapshot import (
+    BudgetView,
+    Curve,
+    GpuView,
+    HostView,
+    PhaseSnapshot,
+    PhaseState,
+    RunView,
+    ShownState,
+    SupervisorView,
+)
+from brefine.tui.actions import Answer, ControlAction, Recommendation
+
+START_UNIX_S = 1_795_356_120.0
+_GIB = 1 << 30
+_PROCESS = ProcessIdentity(pid=4242, started_unix_s=START_UNIX_S, boot_id="boot", host="gpu-1")
+_FINAL_MS: Mapping[str, float] = {"transformer": 71.0, "mlp": 95.0, "contrastive": 88.0}
+_STEPS_AN_EPOCH = 400
+
+
+def curve(tag: str, values: Sequence[float], *, every_steps: int = _STEPS_AN_EPOCH) -> Curve:
+    """A curve with one value every `every_steps` steps and four seconds."""
+    n = len(values)
+    steps = np.arange(1, n + 1, dtype=np.int64) * every_steps
+    return Curve(tag, steps, np.asarray(values, dtype=np.float64), START_UNIX_S + 4.0 * np.arange(1, n + 1))
+
+
+def run(
+    model: ModelName,
+    *,
+    state: ShownState = ShownState.RUNNING,
+    n_epochs_done: int = 31,
+    nan_at: int | None = None,
+    message: str | None = None,
+    error: str | None = None,
+    log_tail: Sequence[str] = (),
+) -> RunView:
+    """A training after some epochs; its curves fall from 172 ms to the model's own figure."""
+    epochs = np.arange(1, n_epochs_done + 1)
+    mae_ms = _FINAL_MS[model] + (172.0 - _FINAL_MS[model]) * np.exp(-(epochs - 1) / 8.0)
+    n_losses = 10 * n_epochs_done
+    wobble = 0.08 * np.sin(np.arange(n_losses) * (1.7 + 0.1 * len(model)))
+    loss = 1.2 + 3.0 * np.exp(-np.arange(n_losses) / 60.0) + wobble
+    if nan_at is not None:
+        loss[10 * nan_at] = np.nan
+        mae_ms[nan_at] = np.nan
+    within = 0.9 - mae_ms / 700.0
+    last = Validation(
+        step=n_epochs_done * _STEPS_AN_EPOCH,
+        epoch=n_epochs_done,
+        loss=1.4,
+        mae_ms=float(mae_ms[-1]),
+        median_ms=30.0,
+        within_50ms=0.6,
+        within_100ms=float(within[-1]),
+        within_200ms=0.92,
+    )
+    status = RunStatus(
+        model=model,
+        state=RunState.RUNNING if state in (ShownState.STALLED, ShownState.LOST) else RunState(state.value),
+        process=_PROCESS,
+        step=n_epochs_done * _STEPS_AN_EPOCH,
+        n_steps=50 * _STEPS_AN_EPOCH,
+        epoch=n_epochs_done,
+        n_epochs=50,
+        started_unix_s=START_UNIX_S,
+        heartbeat_unix_s=START_UNIX_S + 600,
+        device="cuda:0",
+        loss=float(loss[-1]) if np.isfinite(loss[-1]) else None,
+        examples_per_s={"transformer": 3100.0, "mlp": 18_900.0, "contrastive": 4_200.0}[model],
+        steps_per_s=20.0,
+        eta_s=(50 - n_epochs_done) * 120.0,
+        unrefined_mae_ms=172.0,
+        last=last,
+        best=last,
+        n_nonfinite=0 if nan_at is None else 1,
+        message=message,
+        error=error,
+    )
+    curves = {
+        Tag.LOSS: curve(Tag.LOSS, loss, every_steps=_STEPS_AN_EPOCH // 10),
+        Tag.VALIDATION_MAE_MS: curve(Tag.VALIDATION_MAE_MS, mae_ms),
+        Tag.WITHIN_100MS: curve(Tag.WITHIN_100MS, within),
+        Tag.VALIDATION_LOSS: curve(Tag.VALIDATION_LOSS, 1.3 + 2.0 * np.exp(-epochs / 9.0)),
+        Tag.GRADIENT_NORM: curve(Tag.GRADIENT_NORM, 0.5 + np.abs(wobble), every_steps=_STEPS_AN_EPOCH // 10),
+    }
+    return RunView(model, state, status, curves, tuple(log_tail))
+
+
+def training_runs() -> tuple[RunView, ...]:
+    """Three runs: one well, one well ahead, one that was rolled back after a NaN."""
+    return (
+        run(
+            "transformer", log_tail=[f"epoch {epoch:2d}  loss 1.{epoch:02d}  MAE {172 - 3 * epoch} ms" for epoch in range(1, 32)]
+        ),
+        run("mlp", n_epochs_done=44),
+        run("contrastive", n_epochs_done=27, nan_at=18, message="rolled back to step 7,200 (non-finite gradient)"),
+    )
+
+
+def nan_alert() -> Alert:
+    return Alert(
+        id="nonfinite-contrastive-7600",
+        level="error",
+        kind="nonfinite",
+        model="contrastive",
+        step=7600,
+        text="non-finite gradient; rolled back to step 7,200",
+        unix_s=START_UNIX_S + 300,
+    )
+
+
+def stall_alert() -> Alert:
+    return Alert(
+        id="slow-mlp",
+        level="warning",
+        kind="slow",
+        model="mlp",
+        step=None,
+        text="a step takes three times as long as an hour ago; is another program on the GPU?",
+        unix_s=START_UNIX_S + 420,
+    )
+
+
+def progress(stage: Stage, step: str, done: int, total: int, *, state: str = "running", error: str | None = None) -> Progress:
+    return Progress(
+        stage=stage,
+        state=state,
+        step=step,
+        done=done,
+        total=total,
+        started_unix_s=START_UNIX_S,
+        unix_s=START_UNIX_S + 60,
+        process=_PROCESS,
+        error=error,
+    )
+
+
+def figures(mae_ms: float, *, n: int = 1204, scale: float = 1.0) -> BoundaryFigures:
+    within_100ms = max(0.0, 0.95 - mae_ms / 400.0)
+    return BoundaryFigures(
+        window_s=1.0,
+        n_reference=round(n / 0.62),
+        n_hypothesis=round(n / 0.87),
+        n_matched=n,
+        recall=0.622,
+        precision=0.877,
+        mae_ms=mae_ms * scale,
+        median_ms=0.45 * mae_ms,
+        p90_ms=2.4 * mae_ms,
+        bias_ms=-4.0,
+        within_50ms=max(0.0, within_100ms - 0.16),
+        within_100ms=within_100ms,
+        within_200ms=min(1.0, within_100ms + 0.12),
+        capped_mean_ms=430.0 + 0.3 * mae_ms,
+    )
+
+
+def figures_by_kind(mae_ms: float) -> BoundaryFigures:
+    kinds = {"pause": 0.8, "change": 0.9, "overlap": 1.6, "edge": 0.7}
+    counts = {"pause": 410, "change": 402, "overlap": 344, "edge": 48}
+    parts = {kind: figures(mae_ms * factor, n=counts[kind]) for kind, factor in kinds.items()}
+    return figures(mae_ms).model_copy(update={"by_kind": parts})
+
+
+def evaluation(model: ModelName) -> EvaluationReport:
+    mae_ms = _FINAL_MS[model]
+    shares = np.linspace(0.0, 1.0, 101)
+    before_ms, after_ms = 1000.0 * shares**4, 1000.0 * shares ** (4 * 172.0 / mae_ms / 1.6)
+    return EvaluationReport(
+        model=model,
+        split="validation",
+        evidence="simulated",
+        hypothesis_source="replayed vbx-voxconverse",
+        checkpoint_step=12_000,
+        n_recordings=24,
+        recordings=[f"validation-{index:03d}" for index in range(24)],
+        comparison=Comparison(
+            before=figures_by_kind(172.0),
+            after=figures_by_kind(mae_ms),
+            intervals={
+                "mae_ms": (mae_ms - 4.0, mae_ms + 5.0),
+                "median_ms": (0.4 * mae_ms, 0.5 * mae_ms),
+                "within_100ms": (0.74, 0.80),
+                "mae_change_ms": (mae_ms - 176.0, mae_ms - 168.0),
+            },
+            improved=812,
+            worsened=263,
+            unchanged=129,
+            good_harm_ms=6.4,
+        ),
+        before_abs_error_quantiles_ms=before_ms.tolist(),
+        after_abs_error_quantiles_ms=after_ms.tolist(),
+        calibration=[CalibrationBin(confidence=0.5, n=100, within_100ms=0.6)],
+        expected_calibration_error=0.05,
+        speed=Speed(device="cpu", boundaries_per_s=310.0, seconds_per_audio_hour=21.0),
+        unix_s=START_UNIX_S + 900,
+    )
+
+
+def selection(model: ModelName = "transformer", why: str | None = None) -> SelectionRecord:
+    return SelectionRecord(
+        model=model,
+        recommended="transformer",
+        reason="lowest MAE, and the interval against contrastive leaves out zero",
+        override_reason=why,
+        chosen_by="person",
+        unix_s=START_UNIX_S + 1000,
+    )
+
+
+def integration() -> IntegrationReport:
+    def der(collar_s: float, before: float, after: float, interval: tuple[float, float]) -> DerComparison:
+        parts = [
+            DerFigures(collar_s=collar_s, der=value, missed_s=10.0, false_alarm_s=8.0, confusion_s=4.0, reference_speech_s=1200.0)
+            for value in (before, after)
+        ]
+        return DerComparison(collar_s=collar_s, before=parts[0], after=parts[1], relative=1 - after / before, interval=interval)
+
+    recordings = [
+        RecordingChange(recording=f"gate-{index:03d}", der_before=0.05 + 0.003 * index, der_after=0.043 + 0.0031 * index)
+        for index in range(24)
+    ]
+    return IntegrationReport(
+        model="transformer",
+        split="gate",
+        evidence="simulated",
+        hypothesis_source="replayed vbx-voxconverse",
+        n_recordings=24,
+        recordings=recordings,
+        trained_on=[],
+        comparison=Comparison(
+            before=figures(169.0),
+            after=figures(73.0),
+            intervals={"mae_ms": (69.0, 78.0)},
+            improved=800,
+            worsened=250,
+            unchanged=120,
+            good_harm_ms=5.0,
+        ),
+        der=[der(0.0, 0.0686, 0.0601, (0.092, 0.151)), der(0.25, 0.0344, 0.0331, (-0.004, 0.07))],
+        jer_before=0.121,
+        jer_after=0.113,
+        n_boundaries=1377,
+        n_moved=1190,
+        unix_s=START_UNIX_S + 1300,
+    )
+
+
+def gate(answers: Mapping[str, Answer] | None = None) -> GateRecord:
+    def criterion(id_: str, question: str, threshold: str, **rest: object) -> GateCriterion:
+        defaults = {"value": None, "interval": None, "n_recordings": 24, "convention": "", "finding": "unknown", "why": ""}
+        return GateCriterion(
+            id=id_,
+            question=question,
+            threshold=threshold,
+            answer=(answers or {}).get(id_),
+            **{**defaults, **rest},  # type: ignore[arg-type]
+        )
+
+    return GateRecord(
+        verdict="open",
+        evidence="simulated",
+        winner="transformer",
+        criteria=[
+            criterion(
+                "mae",
+                "Is the boundary MAE below 100 ms?",
+                "< 100 ms",
+                value=73.0,
+                interval=(69.0, 78.0),
+                convention="matched within 1 s, recall 62.2 %, simulated",
+                finding="met",
+                why="73 ms, and the whole interval lies below",
+            ),
+            criterion(
+                "der",
+                "Does the DER improve by more than 10 %?",
+                "> 10 %",
+                value=0.124,
+                interval=(0.092, 0.151),
+                convention="collar 0, gate split",
+                finding="met",
+                why="12.4 %, interval above 0",
+            ),
+            criterion(
+                "der-target",
+                "Is the DER below 3 %?",
+                "< 3 %",
+                value=0.0601,
+                convention="collar 0",
+                finding="not-met",
+                why="6.01 % is twice the threshold",
+            ),
+            criterion("go-on", "Does the project go on?", "your word", why="only you can say"),
+        ],
+        recommendation="The evidence is simulated: measure on real recordings before the project goes on.",
+        unix_s=START_UNIX_S + 1400,
+    )
+
+
+GPU = GpuView(
+    index=0,
+    name="NVIDIA H200",
+    utilisation=0.87,
+    memory_used_bytes=int(12.1 * _GIB),
+    memory_total_bytes=139 * _GIB,
+    power_w=412.0,
+    temperature_c=61.0,
+)
+
+
+def phase(state: PhaseState = PhaseState.TRAINING, **changes: object) -> PhaseSnapshot:
+    """A phase in a state, with everything that belongs to the states before it."""
+    order = list(PhaseState)
+    reached = order.index(state)
+    runs = training_runs()
+    if reached > order.index(PhaseState.TRAINING):
+        runs = tuple(run(model, state=ShownState.FINISHED, n_epochs_done=50) for model in MODEL_NAMES)
+    evaluated = reached >= order.index(PhaseState.TO_SELECT)
+    snapshot = PhaseSnapshot(
+        unix_s=START_UNIX_S + 600,
+        path=Path("/runs/20261122-140200-phase3"),
+        name="20261122-140200-phase3",
+        title="VoxConverse dev→test",
+        simulated=False,
+        state=state,
+        started_unix_s=START_UNIX_S,
+        eta_s=2460.0 if state is PhaseState.TRAINING else None,
+        supervisor=SupervisorView(alive=True, pid=4200, heartbeat_unix_s=START_UNIX_S + 599, error=None),
+        runs=() if state is PhaseState.PREPARING else runs,
+        progress={Stage.PREPARE: progress(Stage.PREPARE, "simulating conversations", 74, 120)}
+        if state is PhaseState.PREPARING
+        else {},
+        alerts=() if state is PhaseState.PREPARING else (nan_alert(), stall_alert()),
+        gpus=(GPU,),
+        gpu_note=None,
+        host=HostView(
+            cpu_utilisation=0.31, n_cores=16, memory_used_bytes=9 * _GIB, memory_total_bytes=128 * _GIB, disk_free_bytes=52 * _GIB
+        ),
+        budget=BudgetView(
+            price_usd_per_hour=2.49,
+            priced_on="2026-11-01",
+            spent_usd=0.83,
+            remaining_usd=998.45,
+            projected_usd=2.55,
+            cap_usd=10.0,
+            total_usd=999.28,
+        ),
+        gate_mae_ms=100.0,
+        evaluations={model: evaluation(model) for model in MODEL_NAMES} if evaluated else {},
+        selection=selection() if reached >= order.index(PhaseState.TO_INTEGRATE) and evaluated else None,
+        integration=integration() if reached >= order.index(PhaseState.TO_DECIDE) and evaluated else None,
+        gate=gate() if state is PhaseState.DECIDED else None,
+    )
+    return replace(snapshot, **changes)  # type: ignore[arg-type]
+
+
+class MemorySource:
+    """Gives the snapshot it was last told."""
+
+    def __init__(self, snapshot: PhaseSnapshot) -> None:
+        self._snapshot = snapshot
+        self._error: BrefineError | None = None
+        self._lock = threading.Lock()
+
+    def tell(self, snapshot: PhaseSnapshot) -> None:
+        with self._lock:
+            self._snapshot, self._error = snapshot, None
+
+    def fail(self, error: BrefineError) -> None:
+        with self._lock:
+            self._error = error
+
+    def snapshot(self) -> PhaseSnapshot:
+        with self._lock:
+            if self._error is not None:
+                raise self._error
+            return self._snapshot
+
+
+@dataclass
+class RecordedActions:
+    """Remembers what it was asked for."""
+
+    asked: list[tuple[object, ...]] = field(default_factory=list)
+    error: BrefineError | None = None
+    answers: dict[str, Answer] = field(default_factory=dict)
+
+    def control(self, action: ControlAction, model: str | None) -> str:
+        return self._remember(f"{model or 'all'}: {action} asked for", "control", action, model)
+
+    def evaluate(self) -> str:
+        return self._remember("the evaluation runs", "evaluate")
+
+    def recommend(self) -> Recommendation:
+        return Recommendation(
+            "transformer",
+            "It has the lowest MAE (71 ms) and the interval of its difference to contrastive leaves out zero.",
+            [("contrastive", "17 ms behind"), ("mlp", "24 ms behind, but six times as fast")],
+        )
+
+    def select(self, model: str, why: str | None) -> str:
+        return self._remember(f"{model} selected", "select", model, why)
+
+    def integrate(self) -> str:
+        return self._remember("the integration runs", "integrate")
+
+    def judge(self) -> GateRecord:
+        return gate()
+
+    def answer(self, criterion: str, answer: Answer, note: str | None) -> GateRecord:
+        self._remember("", "answer", criterion, answer, note)
+        self.answers[criterion] = answer
+        return gate(self.answers)
+
+    def _remember(self, words: str, *asked: object) -> str:
+        self.asked.append(asked)
+        if self.error is not None:
+            raise self.error
+        return words

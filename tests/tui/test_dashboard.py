@@ -1,0 +1,429 @@
+"""The dashboard as a person sees it: text on a screen, keys, and what they lead to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from brefine.errors import FormatError, ProcessError
+from brefine.phasedir import Stage
+from brefine.run.snapshot import GpuView, PhaseState, ShownState
+from brefine.tui.app import CLOSING_WORDS, closing_words
+from tests.tui.conftest import OpenDesk
+from tests.tui.memory_phases import gate, integration, phase, progress, run, selection
+
+SIZES = [(80, 24), (120, 40), (160, 45), (200, 60)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_two_seconds_answer_the_four_questions(open_desk: OpenDesk, size: tuple[int, int]) -> None:
+    """Is it fine, who leads, when is it done, what has it cost: all four on the first screen, at every size."""
+    async with open_desk(phase(), size) as desk:
+        head = desk.text.splitlines()[0]
+        for words in ("phase3", "VoxConverse dev→test", "● training", "ETA 41:00", "$0.83 of $10"):
+            assert words in head
+        assert "2 alerts ✗" in desk.text.splitlines()[1]
+        assert all(len(row) <= size[0] for row in desk.text.splitlines())
+        for figure in ("running", "31/50", "1.141", "73 ms", "80 %", "3.1k", "38:00"):
+            assert figure in desk.row("● transformer")
+        assert "validation MAE (ms)" in desk.text
+        assert "target 100" in desk.text
+        assert "unrefined 172" in desk.text
+
+
+async def test_the_smallest_screen_has_machine_and_money(open_desk: OpenDesk) -> None:
+    """At 80 × 24 GPU, CPU, memory, price with date, spent, projected and left are all there."""
+    async with open_desk(phase()) as desk:
+        assert "GPU0 H200" in desk.row("GPU0")
+        assert "87 %   12.1/139 GiB   412 W" in desk.row("GPU0")
+        assert "CPU  31 %   RAM 9/128 GiB" in desk.row("GPU0")
+        assert "$2.49/h (2026-11-01)  spent 0.83  projected 2.55  left 998.45" in desk.row("$2.49/h")
+        assert "8 % of the cap" in desk.row("$2.49/h")
+        assert desk.text.splitlines()[23].rstrip().endswith("q close")
+
+
+async def test_a_troubled_run_says_so_where_its_figures_would_be(open_desk: OpenDesk) -> None:
+    """The rollback after a NaN stands in the run's own row, its epochs and ETA stay."""
+    async with open_desk(phase()) as desk:
+        row = desk.row("contrastive")
+        assert "rolled back to step 7,200 (non-finite gradien…" in row
+        assert row.rstrip().endswith("27/50   46:00")
+        assert "✕" in desk.text
+
+
+async def test_wide_screens_show_alerts_log_and_more_charts(open_desk: OpenDesk) -> None:
+    """From 160 × 45 the loss stands beside the MAE, alerts and log to the right, money with its outlook."""
+    async with open_desk(phase(), (160, 45)) as desk:
+        titles = desk.row("validation MAE (ms)")
+        assert "training loss  smooth .6" in titles
+        assert "alerts" in titles
+        assert "contrastive step 7,600: nonfinite" in desk.text
+        assert "epoch 31  loss 1.31" in desk.text
+        assert "the cap is reached in 3:40:58; $999.28 lasts 16 d 16 h more" in desk.text
+        assert "disk 52 GiB free" in desk.text
+
+
+async def test_without_a_gpu_the_panel_is_honest(open_desk: OpenDesk) -> None:
+    """The reason stands where the figures would be, with CPU and memory beside it."""
+    async with open_desk(phase(gpus=(), gpu_note="no GPU: no NVIDIA driver")) as desk:
+        row = desk.row("no GPU")
+        assert "no GPU: no NVIDIA driver" in row
+        assert "CPU  31 %" in row
+
+
+async def test_a_silent_driver_is_not_zero(open_desk: OpenDesk) -> None:
+    """A MIG slice without figures reads n/a."""
+    silent = GpuView(0, "NVIDIA H200 MIG 1g.18gb", None, None, None, None, None)
+    async with open_desk(phase(gpus=(silent,))) as desk:
+        assert "n/a   n/a" in desk.row("GPU0")
+        assert "0 %" not in desk.row("GPU0").replace("100 %", "").split("CPU", maxsplit=1)[0]
+
+
+async def test_preparing_is_visible(open_desk: OpenDesk) -> None:
+    """Before the trainings, the corpus' progress stands there, and the chart says what it waits for."""
+    async with open_desk(phase(PhaseState.PREPARING)) as desk:
+        row = desk.row("preparing  simulating conversations")
+        assert "74/120" in row
+        assert "00:37 left" in row
+        assert "the corpus is being prepared" in desk.text
+
+
+async def test_a_failed_stage_says_why(open_desk: OpenDesk) -> None:
+    """A stage that failed keeps its line, with the reason in words."""
+    failed = progress(Stage.PREPARE, "making voices", 1, 9, state="failed", error="the disk is full")
+    async with open_desk(phase(PhaseState.FAILED, progress={Stage.PREPARE: failed})) as desk:
+        assert "✗ preparing failed: the disk is full" in desk.text
+
+
+async def test_number_keys_lead_to_the_five_places(open_desk: OpenDesk) -> None:
+    """Each place opens by its number, and says what it waits for when there is nothing yet."""
+    async with open_desk(phase()) as desk:
+        for key, words in {
+            "2": "the evaluation follows when the trainings have ended",
+            "3": "the evaluation follows when the trainings have ended",
+            "4": "waits for the selection of a model (place 3)",
+            "5": "waits for the integration (place 4)",
+            "1": "● transformer",
+        }.items():
+            await desk.press(key)
+            assert words in desk.text
+
+
+async def test_tabs_can_be_clicked(open_desk: OpenDesk) -> None:
+    """The mouse opens a place, too."""
+    async with open_desk(phase()) as desk:
+        await desk.pilot.click("#header", offset=(14, 1))
+        await desk.pilot.pause()
+        assert desk.app.place == "evaluate"
+
+
+async def test_the_cursor_reads_values(open_desk: OpenDesk) -> None:
+    """The first press of an arrow reads the newest values, more go back in time; escape takes the cursor away."""
+    async with open_desk(phase()) as desk:
+        await desk.press("left")
+        assert "at step 17,600:  T 73  M 95  C 91" in desk.text
+        await desk.press("shift+left")
+        assert "at step 14,1" in desk.text
+        await desk.press("escape")
+        assert "at step" not in desk.text
+
+
+async def test_charts_zoom_smooth_and_change_their_axes(open_desk: OpenDesk) -> None:
+    """Each key changes what the title says, and the way back is there."""
+    async with open_desk(phase()) as desk:
+        await desk.press("plus")
+        assert "validation MAE (ms)  zoomed" in desk.text
+        await desk.press("0", "y")
+        assert "validation MAE (ms)  log y" in desk.text
+        await desk.press("t")
+        assert " epoch" in desk.row("└")
+        await desk.press("t")
+        assert " min:s" in desk.row("└")
+        await desk.press("c")
+        assert "training loss  smooth .6  log y" in desk.text
+        await desk.press("s", "s", "y")
+        assert "─training loss───" in desk.text
+
+
+async def test_runs_are_paused_resumed_and_stopped(open_desk: OpenDesk) -> None:
+    """Pausing acts at once, what ends a run asks first, and a no changes nothing."""
+    async with open_desk(phase()) as desk:
+        await desk.press("down", "p")
+        await desk.until(lambda: desk.actions.asked == [("control", "pause", "mlp")])
+        await desk.press("x")
+        assert "Stop mlp?" in desk.text
+        await desk.press("n")
+        await desk.press("r")
+        assert "Restart mlp?" in desk.text
+        await desk.press("y")
+        await desk.until(lambda: desk.actions.asked[1:] == [("control", "restart", "mlp")])
+        paused = replace(desk.app.snapshot, runs=(run("transformer"), run("mlp", state=ShownState.PAUSED)))  # type: ignore[type-var]
+        await desk.tell(paused)
+        await desk.press("p")
+        await desk.until(lambda: desk.actions.asked[-1] == ("control", "resume", "mlp"))
+
+
+async def test_a_refused_action_is_told_in_words(open_desk: OpenDesk) -> None:
+    """What cannot be done says why, and the dashboard goes on."""
+    async with open_desk(phase()) as desk:
+        desk.actions.error = ProcessError("the supervisor is gone", hint="brefine resume")
+        await desk.press("p")
+        await desk.until(lambda: "the supervisor is gone" in desk.text)
+
+
+async def test_read_only_has_no_keys_that_change_anything(open_desk: OpenDesk) -> None:
+    """Under --read-only nothing can be paused, stopped or answered, and the head says so."""
+    async with open_desk(phase(), read_only=True) as desk:
+        await desk.press("p", "x", "X", "5", "y", "3", "enter", "4", "enter")
+        assert desk.actions.asked == []
+        assert "read only" in desk.text.splitlines()[0]
+        await desk.press("1", "question_mark")
+        assert "stop the run" not in desk.text
+
+
+async def test_help_comes_from_the_bindings(open_desk: OpenDesk) -> None:
+    """Help names the keys of the place and those of everywhere, and what the glyphs mean."""
+    async with open_desk(phase(), (120, 40)) as desk:
+        await desk.press("question_mark")
+        for words in ("stop the run", "log y", "shift+←→", "close", "✗ failed"):
+            assert words in desk.text
+        await desk.press("escape")
+        assert "stop the run" not in desk.text
+
+
+async def test_every_alert_can_be_read(open_desk: OpenDesk) -> None:
+    """The list has time, run, step, kind and text, newest first."""
+    async with open_desk(phase()) as desk:
+        await desk.press("a")
+        text = desk.text
+        assert "14:07:00 ✗ contrastive step 7,600: nonfinite" in text
+        assert text.index("mlp: slow") < text.index("nonfinite")
+
+
+async def test_logs_can_be_searched(open_desk: OpenDesk) -> None:
+    """The search finds the newest line first, then goes on with n."""
+    async with open_desk(phase()) as desk:
+        await desk.press("slash", *"MAE 1", "enter")
+        assert "lines with “MAE 1”" in desk.text
+        first = desk.row("lines with")
+        await desk.press("N")
+        assert desk.row("lines with") != first
+
+
+async def test_escape_sequences_in_a_log_are_harmless(open_desk: OpenDesk) -> None:
+    """A line that would recolour the screen or ring the bell is shown with its control characters made visible."""
+    evil = run("transformer", log_tail=["\x1b[2J\x1b[31mgone\x07", "[bold]markup[/]"])
+    async with open_desk(phase(runs=(evil,)), (160, 45)) as desk:
+        assert "␛[2J␛[31mgone␇" in desk.text
+        assert "[bold]markup[/]" in desk.text
+        assert "\x1b" not in desk.text
+
+
+async def test_the_end_of_training_is_announced_not_forced(open_desk: OpenDesk) -> None:
+    """When the trainings end a line leads on; the person stays until a key takes him there."""
+    async with open_desk(phase()) as desk:
+        await desk.tell(phase(PhaseState.EVALUATING))
+        assert desk.app.place == "watch"
+        assert "The trainings have ended; the models are evaluated now.  g leads to 2 Evaluate" in desk.text
+        await desk.press("g")
+        assert desk.app.place == "evaluate"
+        assert "The trainings have ended" not in desk.text
+
+
+async def test_a_finished_phase_opens_where_it_stands(open_desk: OpenDesk) -> None:
+    """Opened again after training, the dashboard begins at the next decision; a place can also be asked for."""
+    async with open_desk(phase(PhaseState.TO_SELECT)) as desk:
+        assert desk.app.place == "select"
+    async with open_desk(phase(), place="gate") as desk:
+        assert desk.app.place == "gate"
+
+
+@pytest.mark.parametrize("size", SIZES[:3])
+async def test_the_comparison_shows_every_figure_with_its_convention(open_desk: OpenDesk, size: tuple[int, int]) -> None:
+    """Unrefined and three models side by side; matching cap, recall, split and evidence stand below."""
+    async with open_desk(phase(PhaseState.TO_SELECT), size, place="evaluate") as desk:
+        assert (
+            desk.row("unrefined").split()[-4:] == ["unrefined", "transformer", "mlp", "contrastive"] or "contrastive" in desk.text
+        )
+        assert desk.row(" MAE ").split("│")[0 if size[0] < 160 else 1].split()[:8] == [
+            "MAE",
+            "172",
+            "ms",
+            "71",
+            "ms◂",
+            "95",
+            "ms",
+            "88",
+        ]
+        for words in ("@50 ms", "@100 ms", "@200 ms", "capped mean", "improved", "worsened", "unchanged", "harm to good"):
+            assert words in desk.text
+        assert "matched within 1 s: 1,204 boundaries · recall 62.2 % of 1,942" in desk.text
+        assert "simulated evidence, replayed vbx-voxconverse" in desk.text
+        await desk.press("i")
+        assert "67–76" in desk.row(" MAE ")
+
+
+async def test_errors_are_drawn_before_and_after_and_by_kind(open_desk: OpenDesk) -> None:
+    """The cumulative curves have their names, the kinds of boundaries their rows."""
+    async with open_desk(phase(PhaseState.TO_SELECT), (160, 45), place="evaluate") as desk:
+        assert "boundaries (%) whose error is smaller" in desk.text
+        for kind in ("pause", "change", "overlap", "edge"):
+            assert "ms" in desk.row(f" {kind} ")
+
+
+async def test_the_recommended_model_is_one_key_away(open_desk: OpenDesk) -> None:
+    """The sentence has its reason; enter takes the recommendation without further questions."""
+    async with open_desk(phase(PhaseState.TO_SELECT)) as desk:
+        await desk.until(lambda: "Recommended: transformer." in desk.text)
+        assert "the interval of its difference to contrastive" in desk.text
+        await desk.press("enter")
+        await desk.until(lambda: desk.actions.asked == [("select", "transformer", None)])
+        await desk.tell(phase(PhaseState.TO_INTEGRATE))
+        assert "✓ You chose transformer." in desk.text
+        assert "g leads to 4 Integrate" in desk.text
+
+
+async def test_another_choice_asks_for_one_line_of_why(open_desk: OpenDesk) -> None:
+    """An empty line is no reason; a given one is kept with the choice."""
+    async with open_desk(phase(PhaseState.TO_SELECT)) as desk:
+        await desk.until(lambda: "Recommended" in desk.text)
+        await desk.press("down", "enter")
+        assert "Why mlp and not transformer?" in desk.text
+        await desk.press("enter")
+        assert desk.actions.asked == []
+        await desk.press(*"six times faster", "enter")
+        await desk.until(lambda: desk.actions.asked == [("select", "mlp", "six times faster")])
+        await desk.tell(phase(PhaseState.TO_INTEGRATE, selection=selection("mlp", "six times faster")))
+        assert "Why not transformer: six times faster" in desk.text
+
+
+async def test_integration_runs_shows_progress_and_its_outcome(open_desk: OpenDesk) -> None:
+    """Enter starts it, the bar follows, then every recording has its DER before and after."""
+    async with open_desk(phase(PhaseState.TO_INTEGRATE)) as desk:
+        assert "transformer is selected: enter runs it behind the diarizer on the gate split" in desk.text
+        await desk.press("enter")
+        await desk.until(lambda: desk.actions.asked == [("integrate",)])
+        working = {Stage.INTEGRATE: progress(Stage.INTEGRATE, "gate-011", 11, 24)}
+        await desk.tell(phase(PhaseState.INTEGRATING, progress=working, integration=None))
+        assert "integrating  gate-011" in desk.text
+        assert "11/24" in desk.text
+        await desk.tell(phase(PhaseState.TO_DECIDE))
+        assert "6.86 %  →   6.01 %     -12.4 %   -15.1 to -9.2 %" in desk.row("DER ±0 s")
+        assert "5.00 % →   4.30 %    -0.70" in desk.row("✓ gate-000")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_gate_is_a_checklist(open_desk: OpenDesk, size: tuple[int, int]) -> None:
+    """Question, evidence with interval and convention, threshold, finding, answer; verdict and recommendation below."""
+    async with open_desk(phase(PhaseState.TO_DECIDE), size) as desk:
+        await desk.until(lambda: "☑ Is the boundary MAE below 100 ms?" in desk.text)
+        assert "73 ms [69–78] on 24 recordings · threshold < 100 ms" in desk.text
+        assert "☒ Is the DER below 3 %?" in desk.text
+        assert "☐ Does the project go on?" in desk.text
+        assert "▲ verdict: open   simulated evidence   transformer" in desk.text
+        assert "not written yet: your first answer writes it" in desk.text
+
+
+async def test_answers_are_recorded_one_by_one(open_desk: OpenDesk) -> None:
+    """Each y or n is written at once, the next open question is marked, a note can come with the answer."""
+    async with open_desk(phase(PhaseState.TO_DECIDE)) as desk:
+        await desk.until(lambda: "☑" in desk.text)
+        await desk.press("y")
+        await desk.until(lambda: desk.row("boundary MAE").rstrip().endswith("answer: yes"))
+        assert desk.row("›").startswith("› ☑ Does the DER improve")
+        await desk.press("n")
+        await desk.until(lambda: desk.row("DER improve").rstrip().endswith("answer: no"))
+        await desk.press("o", *"no too far away", "enter")
+        await desk.until(lambda: desk.actions.asked[-1] == ("answer", "der-target", "no", "too far away"))
+        assert desk.actions.asked[:2] == [("answer", "mae", "yes", None), ("answer", "der", "no", None)]
+        assert "written to /runs/20261122-140200-phase3/gate4.json" in desk.text
+
+
+async def test_a_decided_phase_shows_its_record(open_desk: OpenDesk) -> None:
+    """The record of the file is shown, with its answers."""
+    async with open_desk(phase(PhaseState.DECIDED, gate=gate({"mae": "yes", "go-on": "no"}))) as desk:
+        assert desk.row("go on?").rstrip().endswith("answer: no") or "answer: no" in desk.text
+        assert "written to" in desk.text
+        assert desk.actions.asked == []
+
+
+async def test_foreign_event_files_are_shown_without_a_status(open_desk: OpenDesk) -> None:
+    """Runs that brefine did not write have curves and best values, and dashes for what nobody told."""
+    foreign = replace(run("mlp"), name="lr-3e-4/seed-1", status=None, state=ShownState.STOPPED)
+    snapshot = phase(PhaseState.STOPPED, foreign=True, runs=(foreign,), name="tensorboard-logs", title="event files", alerts=())
+    async with open_desk(replace(snapshot, path=Path("/logs")), read_only=True) as desk:
+        assert "tensorboard-logs" in desk.text.splitlines()[0]
+        assert "lr-3e-4/see…" in desk.text
+        assert "97 ms" in desk.row("lr-3e-4")
+        assert "⠉" in desk.text or "⠒" in desk.text
+
+
+async def test_a_phase_that_cannot_be_read_keeps_the_last_figures(open_desk: OpenDesk) -> None:
+    """The trouble is told in words, the figures stay, and the next good tick goes on."""
+    async with open_desk(phase()) as desk:
+        desk.source.fail(FormatError("the file has another schema", where="status.json"))
+        await desk.until(lambda: "✗ the phase cannot be read at present: status.json: the file has another schema" in desk.text)
+        assert "● transformer" in desk.text
+        await desk.tell(phase())
+        await desk.until(lambda: "cannot be read" not in desk.text)
+
+
+async def test_unreadable_files_are_told_among_the_alerts(open_desk: OpenDesk) -> None:
+    """A broken document of the phase is counted in the head and named in the list."""
+    async with open_desk(phase(problems=("gate4.json: this is not JSON",), alerts=()), (160, 45)) as desk:
+        assert "1 alert ✗" in desk.text.splitlines()[1]
+        assert "✗ gate4.json: this is not JSON" in desk.text
+
+
+async def test_closing_promises_that_training_goes_on(open_desk: OpenDesk) -> None:
+    """`q` ends the app with exit code 0 and the promise."""
+    async with open_desk(phase()) as desk:
+        await desk.pilot.press("q")
+    assert desk.app.return_code == 0
+    assert closing_words(desk.app.snapshot) == CLOSING_WORDS == "Training goes on. `brefine watch` brings you back."
+
+
+def test_closing_words_follow_the_state() -> None:
+    """After training nothing is promised that is not so."""
+    assert closing_words(None) == CLOSING_WORDS
+    assert closing_words(phase(PhaseState.TO_SELECT)).startswith("The phase is at: to select.")
+    assert closing_words(phase(PhaseState.DECIDED)).startswith("The phase is decided.")
+
+
+async def test_without_colour_everything_is_still_said(open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With NO_COLOR no cell has a colour, and states keep their glyphs."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with open_desk(phase()) as desk:
+        assert desk.app.no_color
+        assert "● transformer" in desk.text
+        assert "✗" in desk.text
+
+
+@pytest.mark.parametrize("theme", ["brefine", "brefine-colour-blind", "brefine-light", "nord"])
+async def test_themes_change_colours_alone(open_desk: OpenDesk, theme: str) -> None:
+    """Every theme, of brefine or of Textual, shows the same text."""
+    async with open_desk(phase(), (160, 45)) as desk:
+        before = desk.text
+        desk.app.theme = theme
+        await desk.pilot.pause()
+        assert desk.text == before
+
+
+async def test_the_screen_may_change_its_size_at_any_time(open_desk: OpenDesk) -> None:
+    """From large to tiny and back nothing breaks, and the layout follows."""
+    async with open_desk(phase(), (200, 60)) as desk:
+        for size in ((80, 24), (40, 10), (20, 5), (160, 45)):
+            await desk.pilot.resize_terminal(*size)
+            await desk.pilot.pause()
+            assert len(desk.text.splitlines()) == size[1]
+        assert "training loss" in desk.text
+
+
+async def test_integration_without_report_keeps_place_five_waiting(open_desk: OpenDesk) -> None:
+    """There is nothing to decide before DER was measured; afterwards the checklist appears by itself."""
+    async with open_desk(phase(PhaseState.TO_INTEGRATE), place="gate") as desk:
+        assert "waits for the integration" in desk.text
+        await desk.tell(phase(PhaseState.TO_DECIDE, integration=integration()))
+        await desk.until(lambda: "☑ Is the boundary MAE" in desk.text)
