@@ -103,21 +103,33 @@ def score_der(
     Raises:
         ValueError: the collar is negative, or a region ends before it starts.
     """
-    if not collar_s >= 0.0:
-        raise ValueError(f"a collar cannot be negative, got {collar_s}")
+    return score_der_at((collar_s,), reference, hypothesis, regions_s=regions_s, skip_overlap=skip_overlap)[0]
+
+
+def score_der_at(
+    collars_s: Sequence[float],
+    reference: Diarization,
+    hypothesis: Diarization,
+    *,
+    regions_s: Regions | None = None,
+    skip_overlap: bool = False,
+) -> tuple[DerParts, ...]:
+    """Scores one recording at several collars, which share one speaker map; see `score_der`."""
+    if not all(collar_s >= 0.0 for collar_s in collars_s):
+        raise ValueError(f"a collar cannot be negative, got {collars_s}")
     spoken = Speech.of(reference), Speech.of(hypothesis)
-    speaker_map = assign_speakers(overlap_matrix_s(*_as_scored(spoken, regions_s)))
-    ours, theirs = _as_scored(spoken, regions_s, _unscored_s(spoken[0], collar_s, skip_overlap))
-    overlap_s = overlap_matrix_s(ours, theirs)
-    correct_s = sum(overlap_s[row, column] for row, column in speaker_map)
-    lengths_s, n_ref, n_hyp = _speaker_counts(ours, theirs)
-    return DerParts(
-        reference_speech_s=ours.total_s,
-        missed_s=float(lengths_s @ np.maximum(n_ref - n_hyp, 0)),
-        false_alarm_s=float(lengths_s @ np.maximum(n_hyp - n_ref, 0)),
-        # A sum of rounded terms may leave −1e-12 where nothing was confused.
-        confusion_s=max(0.0, float(lengths_s @ np.minimum(n_ref, n_hyp) - correct_s)),
-    )
+    in_regions = _as_scored(spoken, regions_s)
+    overlap_s = overlap_matrix_s(*in_regions)
+    speaker_map = assign_speakers(overlap_s)
+    scores: list[DerParts] = []
+    for collar_s in collars_s:
+        unscored_s = _unscored_s(spoken[0], collar_s, skip_overlap)
+        if len(unscored_s):
+            ours, theirs = _as_scored(spoken, regions_s, unscored_s)
+            scores.append(_score(ours, theirs, overlap_matrix_s(ours, theirs), speaker_map))
+        else:
+            scores.append(_score(*in_regions, overlap_s, speaker_map))
+    return tuple(scores)
 
 
 def score_jer(reference: Diarization, hypothesis: Diarization, *, regions_s: Regions | None = None) -> JerParts:
@@ -133,6 +145,18 @@ def score_jer(reference: Diarization, hypothesis: Diarization, *, regions_s: Reg
     n_speakers = int(np.count_nonzero(ours.by_speaker_s()))
     matched = sum(jaccard[row, column] for row, column in assign_speakers(jaccard))
     return JerParts(n_speakers, float(max(0.0, n_speakers - matched)))
+
+
+def _score(reference: Speech, hypothesis: Speech, overlap_s: NDArray[np.float64], speaker_map: list[tuple[int, int]]) -> DerParts:
+    lengths_s, n_ref, n_hyp = _speaker_counts(reference, hypothesis)
+    correct_s = sum(overlap_s[row, column] for row, column in speaker_map)
+    return DerParts(
+        reference_speech_s=reference.total_s,
+        missed_s=float(lengths_s @ np.maximum(n_ref - n_hyp, 0)),
+        false_alarm_s=float(lengths_s @ np.maximum(n_hyp - n_ref, 0)),
+        # A sum of rounded terms may leave −1e-12 where nothing was confused.
+        confusion_s=max(0.0, float(lengths_s @ np.minimum(n_ref, n_hyp) - correct_s)),
+    )
 
 
 def _speaker_counts(reference: Speech, hypothesis: Speech) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:

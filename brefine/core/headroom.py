@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from brefine.core.bootstrap import Interval, paired_bootstrap
 from brefine.core.boundaries import Shift, apply_shifts
 from brefine.core.boundary_error import BoundaryErrors
-from brefine.core.der import DerParts, Regions, score_der
+from brefine.core.der import DerParts, Regions, score_der_at
 from brefine.core.gate import CriterionId, Thresholds
 from brefine.core.matching import WINDOW_S, BoundaryMatch, map_speakers, match_boundaries
 from brefine.core.turns import Diarization, Turn
@@ -145,11 +145,12 @@ def measure_headroom(
     """Applies every remedy to one recording and scores it."""
     match = match_boundaries(reference, hypothesis, window_s=window_s)
     speaker_map = map_speakers(reference, hypothesis)
+    moved = {reduction: _moved(reference, hypothesis, match, reduction) for reduction in REDUCTIONS} | {0.0: hypothesis}
     scores: dict[tuple[Remedy, float], DerParts] = {}
     for remedy in _REMEDIES:
-        refined = _remedied(reference, hypothesis, match, speaker_map, remedy)
-        for collar_s in COLLARS_S:
-            scores[remedy, collar_s] = score_der(reference, refined, regions_s=regions_s, collar_s=collar_s)
+        refined = _added_and_dropped(reference, moved[remedy.reduction], speaker_map, remedy)
+        for collar_s, parts in zip(COLLARS_S, score_der_at(COLLARS_S, reference, refined, regions_s=regions_s), strict=True):
+            scores[remedy, collar_s] = parts
     return RecordingHeadroom(BoundaryErrors.of(match), scores)
 
 
@@ -196,7 +197,7 @@ def _reach_der(headroom: Headroom, thresholds: Thresholds) -> Reach:
         return Reach(CriterionId.DER, False, why)
     if interval is None or not interval.low > 0.0:
         return Reach(CriterionId.DER, False, f"perfect movement improves the DER by {most:.1%} {at}, but that may be chance")
-    gains = [headroom.relative(remedy, collar_s) for remedy in _MOVES]
+    gains = np.maximum.accumulate([headroom.relative(remedy, collar_s) for remedy in _MOVES])
     needed = float(np.interp(thresholds.der_relative, gains, [remedy.reduction for remedy in _MOVES]))
     why = f"perfect movement improves the DER by {most:.1%} {at}; errors must shrink by about {needed:.0%}"
     return Reach(CriterionId.DER, True, why)
@@ -224,25 +225,26 @@ def _relative(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 # --- remedies ----------------------------------------------------------------------------------------------------------
 
 
-def _remedied(
-    reference: Diarization, hypothesis: Diarization, match: BoundaryMatch, speaker_map: dict[str, str], remedy: Remedy
-) -> Diarization:
-    refined = _moved(reference, hypothesis, match, remedy.reduction) if remedy.reduction > 0.0 else hypothesis
-    theirs_of = {ours: theirs for theirs, ours in speaker_map.items()}
-    missed = _alone(reference, refined, theirs_of) if remedy.add else ()
-    false = set(_alone(refined, reference, speaker_map)) if remedy.drop else set()
-    kept = [turn for turn in refined.turns if turn not in false]
-    # Somebody whom the hypothesis does not know gets a name that it cannot have: RTTM names hold no blanks.
-    added = [Turn(turn.onset_s, turn.offset_s, theirs_of.get(turn.speaker, f"added {turn.speaker}")) for turn in missed]
-    return Diarization(hypothesis.recording, (*kept, *added))
-
-
 def _moved(reference: Diarization, hypothesis: Diarization, match: BoundaryMatch, reduction: float) -> Diarization:
     shifts = [
         Shift(match.hypothesis[there].turn_index, match.hypothesis[there].side, -reduction * float(error_s), 1.0)
         for (_, there), error_s in zip(match.pairs, match.error_s, strict=True)
     ]
     return apply_shifts(hypothesis, shifts, duration_s=max(reference.end_s, hypothesis.end_s))
+
+
+def _added_and_dropped(
+    reference: Diarization, hypothesis: Diarization, speaker_map: dict[str, str], remedy: Remedy
+) -> Diarization:
+    if not (remedy.add or remedy.drop):
+        return hypothesis
+    theirs_of = {ours: theirs for theirs, ours in speaker_map.items()}
+    missed = _alone(reference, hypothesis, theirs_of) if remedy.add else ()
+    false = set(_alone(hypothesis, reference, speaker_map)) if remedy.drop else set()
+    kept = [turn for turn in hypothesis.turns if turn not in false]
+    # Somebody whom the hypothesis does not know gets a name that nobody in it can have: RTTM names hold no blanks.
+    added = [Turn(turn.onset_s, turn.offset_s, theirs_of.get(turn.speaker, f"added {turn.speaker}")) for turn in missed]
+    return Diarization(hypothesis.recording, (*kept, *added))
 
 
 def _alone(spoken: Diarization, other: Diarization, partner_of: dict[str, str]) -> tuple[Turn, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,24 +59,21 @@ def overlap_matrix_s(reference: Speech, hypothesis: Speech) -> NDArray[np.float6
     segments is made, so that long recordings with many speakers stay cheap.
     """
     matrix_s = np.zeros((len(reference.speakers), len(hypothesis.speakers)))
-    for column in range(len(hypothesis.speakers)):
-        own = hypothesis.speaker == column
-        shared_s = _speech_before_s(hypothesis.onset_s[own], hypothesis.offset_s[own], reference.offset_s) - _speech_before_s(
-            hypothesis.onset_s[own], hypothesis.offset_s[own], reference.onset_s
-        )
+    n_stretches = len(reference.onset_s)
+    ends_s = np.concatenate([reference.onset_s, reference.offset_s])
+    by_speaker = np.argsort(hypothesis.speaker, kind="stable")
+    borders = np.searchsorted(hypothesis.speaker[by_speaker], np.arange(len(hypothesis.speakers) + 1))
+    for column, (start, stop) in enumerate(pairwise(borders)):
+        own = by_speaker[start:stop]
+        if not len(own):
+            continue
+        knots_s, heard_s = np.empty(2 * len(own)), np.zeros(2 * len(own))
+        knots_s[0::2], knots_s[1::2] = hypothesis.onset_s[own], hypothesis.offset_s[own]
+        heard_s[1::2] = np.cumsum(knots_s[1::2] - knots_s[0::2])
+        heard_s[2::2] = heard_s[1:-1:2]
+        before_s = np.interp(ends_s, knots_s, heard_s)
+        shared_s = before_s[n_stretches:] - before_s[:n_stretches]
         matrix_s[:, column] = np.bincount(reference.speaker, weights=shared_s, minlength=len(reference.speakers))
     # Differences of running sums leave about 1e-12 s where nothing is shared: less than any clock tells.
     matrix_s[matrix_s < 1e-9] = 0.0
     return matrix_s
-
-
-def _speech_before_s(
-    onset_s: NDArray[np.float64], offset_s: NDArray[np.float64], times_s: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Speech of one speaker's disjoint, sorted stretches before each time."""
-    if not len(onset_s):
-        return np.zeros_like(times_s)
-    knots_s = np.stack([onset_s, offset_s], axis=1).ravel()
-    heard_s = np.concatenate([[0.0], np.cumsum(offset_s - onset_s)])
-    before_s: NDArray[np.float64] = np.interp(times_s, knots_s, np.stack([heard_s[:-1], heard_s[1:]], axis=1).ravel())
-    return before_s

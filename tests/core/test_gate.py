@@ -1,0 +1,204 @@
+"""Gate 4: what passes, what fails, what stays open, and all the ways in which it cannot be fooled."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brefine.core.bootstrap import Interval
+from brefine.core.gate import Answer, CriterionId, Evidence, Finding, Measured, Outcome, Thresholds, Verdict, judge
+
+THRESHOLDS = Thresholds()
+GOOD = Evidence(
+    simulated=False,
+    recordings=tuple(f"test{i:02}" for i in range(30)),
+    trained_on=frozenset({"dev00", "dev01"}),
+    diarizer_trained_on=frozenset(),
+    mae_ms=Measured(172.0, 85.0, Interval(80.0, 91.0)),
+    recall=0.62,
+    window_s=1.0,
+    der=Measured(0.034, 0.028, Interval(0.12, 0.24)),
+    collar_s=0.0,
+    oracle_der=0.02,
+)
+YES = {CriterionId.GO_ON: Answer(yes=True)}
+
+
+def found(verdict: Verdict, criterion: CriterionId) -> Finding:
+    return next(finding for finding in verdict.findings if finding.criterion.id is criterion)
+
+
+def test_everything_met_on_real_evidence_and_a_yes_pass() -> None:
+    """The one way through."""
+    verdict = judge(GOOD, THRESHOLDS, YES)
+    assert verdict.verdict == "pass"
+    assert verdict.recommendation.startswith("ship")
+    assert [finding.criterion.id for finding in verdict.findings] == list(CriterionId)
+    assert found(verdict, CriterionId.DER).value == pytest.approx(1 - 0.028 / 0.034)
+
+
+def test_without_an_answer_the_gate_stays_open() -> None:
+    """Figures do not decide that a project goes on."""
+    verdict = judge(GOOD, THRESHOLDS)
+    assert verdict.verdict == "open"
+    assert "a person has to agree" in verdict.recommendation
+
+
+def test_a_no_fails_whatever_the_figures() -> None:
+    """The person's note is in the recommendation."""
+    verdict = judge(GOOD, THRESHOLDS, {CriterionId.GO_ON: Answer(yes=False, note="no customer needs it")})
+    assert verdict.verdict == "fail"
+    assert verdict.recommendation == "stop: a person decided against going on (no customer needs it)"
+
+
+def test_nothing_measured_is_open() -> None:
+    """A gate may be opened before there is evidence."""
+    verdict = judge(None, THRESHOLDS)
+    assert verdict.verdict == "open"
+    assert {finding.outcome for finding in verdict.findings} == {Outcome.UNKNOWN}
+    assert verdict.recommendation.startswith("iterate on the evidence")
+
+
+def test_answers_never_change_findings() -> None:
+    """A yes to a criterion that is not met is kept, and the gate fails all the same."""
+    bad = replace(GOOD, mae_ms=Measured(172.0, 120.0, Interval(110.0, 130.0)))
+    answers = YES | {CriterionId.MAE: Answer(yes=True, note="close enough")}
+    verdict = judge(bad, THRESHOLDS, answers)
+    assert verdict.verdict == "fail"
+    assert found(verdict, CriterionId.MAE).outcome is Outcome.NOT_MET
+    assert found(verdict, CriterionId.MAE).answer == Answer(yes=True, note="close enough")
+
+
+def test_a_no_to_a_met_criterion_fails() -> None:
+    """Whoever doubts the figures can say so."""
+    verdict = judge(GOOD, THRESHOLDS, YES | {CriterionId.DER: Answer(yes=False)})
+    assert verdict.verdict == "fail"
+    assert "doubts (der)" in verdict.recommendation
+
+
+REFUSED: dict[str, tuple[dict[str, Any], CriterionId, str]] = {
+    "trained on by the refiner": ({"trained_on": frozenset({"test03", "x"})}, CriterionId.MAE, "the refiner was trained on 1 of"),
+    "trained on by the diarizer": ({"diarizer_trained_on": frozenset({"test04"})}, CriterionId.DER, "the diarizer was trained"),
+    "too few recordings": ({"recordings": ("a", "b")}, CriterionId.DER_TARGET, "2 recordings are fewer than the 20"),
+    "the same few recordings many times": ({"recordings": ("a", "b") * 20}, CriterionId.DER, "2 recordings are fewer"),
+    "recall hidden": ({"recall": None}, CriterionId.MAE, "recall of the matching is not told"),
+    "recall not a number": ({"recall": float("nan")}, CriterionId.MAE, "recall of the matching is not told"),
+    "recall low": ({"recall": 0.1}, CriterionId.MAE, "only 10% of the reference boundaries"),
+    "another window": ({"window_s": 0.25}, CriterionId.MAE, "matched within 0.25 s instead of 1 s"),
+    "another collar": ({"collar_s": 0.25}, CriterionId.DER, "at collar 0.25 s"),
+    "another collar for the target": ({"collar_s": 0.25}, CriterionId.DER_TARGET, "at collar 0.25 s"),
+    "no interval": ({"der": Measured(0.034, 0.028, None)}, CriterionId.DER, "may be chance"),
+    "nothing matched": ({"mae_ms": Measured(None, None, None)}, CriterionId.MAE, "nothing was matched"),
+    "not a number": ({"mae_ms": Measured(172.0, float("nan"), None)}, CriterionId.MAE, "nothing was matched"),
+    "no DER": ({"der": Measured(0.0, 0.0, None)}, CriterionId.DER, "no DER before and after"),
+    "DER not a number": ({"der": Measured(0.03, float("nan"), None)}, CriterionId.DER_TARGET, "no DER after"),
+}
+
+
+@pytest.mark.parametrize(("change", "criterion", "why"), REFUSED.values(), ids=REFUSED.keys())
+def test_evidence_that_proves_nothing_leaves_the_gate_open(change: dict[str, Any], criterion: CriterionId, why: str) -> None:
+    """The criterion is unknown with the reason, and no answer opens the gate."""
+    verdict = judge(replace(GOOD, **change), THRESHOLDS, YES)
+    assert verdict.verdict == "open"
+    assert found(verdict, criterion).outcome is Outcome.UNKNOWN
+    assert why in found(verdict, criterion).why
+
+
+def test_an_improvement_that_may_be_chance_is_none() -> None:
+    """18 % with an interval down to −2 % is not met."""
+    verdict = judge(replace(GOOD, der=Measured(0.034, 0.028, Interval(-0.02, 0.3))), THRESHOLDS, YES)
+    assert verdict.verdict == "fail"
+    assert "not above 0" in found(verdict, CriterionId.DER).why
+
+
+@pytest.mark.parametrize("mae_ms", [100.0, 100.4, 250.0])
+def test_the_threshold_itself_is_not_below_it(mae_ms: float) -> None:
+    """`< 100 ms` means less than 100 ms, not what rounds to it."""
+    verdict = judge(replace(GOOD, mae_ms=Measured(172.0, mae_ms, None)), THRESHOLDS, YES)
+    assert found(verdict, CriterionId.MAE).outcome is Outcome.NOT_MET
+
+
+def test_trained_on_recordings_are_named() -> None:
+    """The first three, and how many more."""
+    verdict = judge(replace(GOOD, trained_on=frozenset(GOOD.recordings)), THRESHOLDS, YES)
+    assert "30 of these recordings: test00, test01, test02 and 27 more" in found(verdict, CriterionId.MAE).why
+    assert "test00" in verdict.recommendation
+
+
+ADVICE: dict[str, tuple[dict[str, Any], str]] = {
+    "harm": ({"der": Measured(0.034, 0.036, Interval(-0.1, -0.02))}, "iterate on the guard"),
+    "boundaries still off": ({"mae_ms": Measured(172.0, 150.0, None)}, "iterate on the model"),
+    "no headroom": ({"der": Measured(0.034, 0.033, Interval(0.01, 0.05)), "oracle_der": 0.032}, "stop moving boundaries"),
+    "headroom left": ({"der": Measured(0.034, 0.033, Interval(0.01, 0.05))}, "iterate on integration"),
+    "target out of reach": ({"der": Measured(0.069, 0.055, Interval(0.1, 0.3)), "oracle_der": 0.049}, "iterate on activity"),
+    "target within reach": ({"der": Measured(0.069, 0.055, Interval(0.1, 0.3))}, "not yet below 3.0%"),
+}
+
+
+@pytest.mark.parametrize(("change", "advice"), ADVICE.values(), ids=ADVICE.keys())
+def test_a_failure_says_what_to_work_on(change: dict[str, Any], advice: str) -> None:
+    """Guard, model, integration, activity, or nothing at all."""
+    verdict = judge(replace(GOOD, **change), THRESHOLDS, YES)
+    assert verdict.verdict == "fail"
+    assert advice in verdict.recommendation
+
+
+def test_every_line_names_its_convention() -> None:
+    """Cap and recall for the error, collar and overlap for the DER."""
+    conventions = {finding.criterion.id: finding.criterion.convention for finding in judge(None, THRESHOLDS).findings}
+    assert "W = 1 s" in conventions[CriterionId.MAE]
+    assert "recall" in conventions[CriterionId.MAE]
+    assert "collar 0 s on each side, overlap scored" in conventions[CriterionId.DER]
+    assert "collar" in conventions[CriterionId.DER_TARGET]
+
+
+_FIGURES = st.none() | st.floats() | st.floats(0.0, 0.1)
+_INTERVALS = st.none() | st.builds(Interval, st.floats(), st.floats())
+_ANSWERS = st.just(YES) | st.dictionaries(
+    st.sampled_from(CriterionId), st.builds(Answer, st.booleans(), st.none() | st.text(max_size=5))
+)
+# Good evidence with any of its parts replaced by anything.
+_EVIDENCE = st.fixed_dictionaries(
+    {},
+    optional={
+        "simulated": st.booleans(),
+        "recordings": st.lists(st.sampled_from(GOOD.recordings), max_size=40).map(tuple),
+        "trained_on": st.frozensets(st.sampled_from(("test00", "dev00")), max_size=2),
+        "diarizer_trained_on": st.frozensets(st.sampled_from(("test01", "dev00")), max_size=2),
+        "mae_ms": st.builds(Measured, _FIGURES, _FIGURES, _INTERVALS),
+        "recall": _FIGURES,
+        "window_s": st.sampled_from([0.25, 1.0]),
+        "der": st.builds(Measured, _FIGURES, _FIGURES, _INTERVALS),
+        "collar_s": st.sampled_from([0.0, 0.25]),
+        "oracle_der": _FIGURES,
+    },
+).map(lambda change: replace(GOOD, **change))
+
+
+@given(_EVIDENCE, _ANSWERS)
+def test_only_real_sufficient_unseen_evidence_ever_passes(evidence: Evidence, answers: dict[CriterionId, Answer]) -> None:
+    """Whatever the figures and answers are, infinite and not-a-number included."""
+    verdict = judge(evidence, THRESHOLDS, answers)
+    assert verdict.recommendation.split()[0] in {"ship:", "iterate", "stop:", "stop"}
+    if verdict.verdict == "pass":
+        assert not evidence.simulated
+        assert not set(evidence.recordings) & (evidence.trained_on | evidence.diarizer_trained_on)
+        assert len(set(evidence.recordings)) >= THRESHOLDS.min_recordings
+        assert evidence.recall is not None and evidence.recall >= THRESHOLDS.min_recall
+        assert evidence.mae_ms.after is not None and evidence.mae_ms.after < THRESHOLDS.mae_ms
+        assert evidence.der.interval is not None and evidence.der.interval.low > 0.0
+        assert answers[CriterionId.GO_ON].yes
+
+
+@given(_ANSWERS.filter(lambda answers: all(answer.yes for answer in answers.values())))
+def test_simulated_evidence_is_always_open(answers: dict[CriterionId, Answer]) -> None:
+    """Good or bad, it proves nothing about real recordings; only a person's no ends it."""
+    for evidence in (GOOD, replace(GOOD, mae_ms=Measured(200.0, 300.0, None))):
+        verdict = judge(replace(evidence, simulated=True), THRESHOLDS, answers)
+        assert verdict.verdict == "open"
+        assert "simulated" in found(verdict, CriterionId.MAE).why
+        assert "simulated" in verdict.recommendation

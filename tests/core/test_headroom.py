@@ -1,0 +1,142 @@
+"""Headroom: hand-made cases, the published arithmetic of the gate, and what can be reached at all."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+
+from brefine.core.der import DerParts, score_der
+from brefine.core.gate import CriterionId, Thresholds
+from brefine.core.headroom import NOTHING, PERFECT, Headroom, Reach, Remedy, measure_headroom, oracle_refine, reachable
+from brefine.core.turns import Diarization, Turn
+from tests.core.conftest import Pair
+from tests.core.strategies import diarizations
+
+
+def diarization(*turns: tuple[float, float, str]) -> Diarization:
+    return Diarization("a", tuple(Turn(*turn) for turn in turns))
+
+
+REFERENCE = diarization((0.0, 10.0, "A"), (12.0, 20.0, "B"), (30.0, 32.0, "A"))
+HYPOTHESIS = diarization((0.4, 10.0, "x"), (12.0, 20.8, "y"), (40.0, 41.0, "y"))
+
+
+def test_each_remedy_mends_what_it_says() -> None:
+    """0.4 s missed and 0.8 s false at boundaries, a missed turn of 2 s, a false turn of 1 s, of 20 s of speech."""
+    headroom = Headroom((measure_headroom(REFERENCE, HYPOTHESIS),))
+    left_s = {
+        NOTHING: 0.4 + 0.8 + 2.0 + 1.0,
+        Remedy(0.5): 0.2 + 0.4 + 2.0 + 1.0,
+        PERFECT: 2.0 + 1.0,
+        Remedy(1.0, add=True): 1.0,
+        Remedy(1.0, drop=True): 2.0,
+        Remedy(1.0, add=True, drop=True): 0.0,
+    }
+    for remedy, error_s in left_s.items():
+        assert headroom.parts(remedy, 0.0).error_s == pytest.approx(error_s, abs=1e-9), remedy
+    assert headroom.relative(PERFECT, 0.0) == pytest.approx(1 - 3.0 / 4.2)
+
+
+def test_the_parts_of_the_der_add_up() -> None:
+    """Boundary part + missed + false alarm + confusion = DER."""
+    figures = Headroom((measure_headroom(REFERENCE, HYPOTHESIS),)).figures(Thresholds())
+    for parts, der in zip(figures["parts"], (at for at in figures["at"] if at["reduction"] == 0.0), strict=True):
+        assert sum(parts[name] for name in ("boundary", "missed", "false_alarm", "confusion")) == pytest.approx(der["der"])
+
+
+def test_somebody_whom_the_hypothesis_does_not_know_is_added() -> None:
+    """A speaker without a partner is a missed turn, under a name that collides with nobody's."""
+    reference = diarization((0.0, 5.0, "A"), (6.0, 9.0, "B"))
+    headroom = Headroom((measure_headroom(reference, diarization((0.0, 5.0, "B"))),))
+    assert headroom.parts(Remedy(1.0, add=True), 0.0).error_s == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_perfect_hypothesis_has_no_headroom() -> None:
+    """No error, no improvement, no interval; nothing divides by zero."""
+    headroom = Headroom((measure_headroom(REFERENCE, REFERENCE),))
+    figures = headroom.figures(Thresholds())
+    assert (figures["der"], figures["oracle_der"], figures["relative"], figures["interval"]) == (0.0, 0.0, 0.0, None)
+
+
+def test_silence_on_either_side_is_scored() -> None:
+    """Empty diarizations are recordings too."""
+    for pair in ((diarization(), diarization()), (REFERENCE, diarization()), (diarization(), HYPOTHESIS)):
+        json.dumps(Headroom((measure_headroom(*pair),)).figures(Thresholds()), allow_nan=False)
+
+
+@given(diarizations(), diarizations())
+def test_adding_and_dropping_only_help(reference: Diarization, hypothesis: Diarization) -> None:
+    """No missed turn that is added and no false turn that is dropped makes the DER worse."""
+    headroom = Headroom((measure_headroom(reference, hypothesis),))
+    least = headroom.parts(Remedy(1.0, add=True, drop=True), 0.0).error_s
+    for remedy in (Remedy(1.0, add=True), Remedy(1.0, drop=True)):
+        assert headroom.parts(remedy, 0.0).error_s <= headroom.parts(PERFECT, 0.0).error_s + 1e-6
+        assert least <= headroom.parts(remedy, 0.0).error_s + 1e-6
+
+
+def found(reaches: tuple[Reach, ...], criterion: CriterionId) -> Reach:
+    return next(reach for reach in reaches if reach.id is criterion)
+
+
+def test_too_few_recordings_reach_nothing() -> None:
+    """The gate would not pass on them however good they were."""
+    reaches = reachable(Headroom((measure_headroom(REFERENCE, HYPOTHESIS),)), Thresholds())
+    assert not found(reaches, CriterionId.DER).reachable
+    assert "demands 20 recordings, these are 1" in found(reaches, CriterionId.DER).why
+    assert found(reaches, CriterionId.GO_ON).reachable
+
+
+def test_without_matches_the_mae_criterion_is_out_of_reach() -> None:
+    """A recall below what the gate demands stays there, since moving adds no turns."""
+    reaches = reachable(Headroom((measure_headroom(REFERENCE, diarization()),)), Thresholds(min_recordings=1))
+    assert not found(reaches, CriterionId.MAE).reachable
+
+
+def test_no_recordings_are_refused() -> None:
+    """There is no headroom of nothing."""
+    with pytest.raises(ValueError, match="recordings"):
+        Headroom(())
+
+
+@pytest.fixture(scope="module")
+def vbx_headroom(vbx_pairs: list[Pair]) -> Headroom:
+    return Headroom(tuple(measure_headroom(*pair) for pair in vbx_pairs))
+
+
+@pytest.mark.parametrize(
+    ("reduction", "collar_s", "gain_pct"),
+    [
+        (0.25, 0.0, 6.3),
+        (0.5, 0.0, 13.1),
+        (0.75, 0.0, 20.4),
+        (1.0, 0.0, 28.4),
+        (0.25, 0.25, 5.0),
+        (0.5, 0.25, 9.1),
+        (0.75, 0.25, 10.8),
+        (1.0, 0.25, 10.8),
+    ],
+)
+def test_the_arithmetic_of_the_gate_is_reproduced(
+    vbx_headroom: Headroom, reduction: float, collar_s: float, gain_pct: float
+) -> None:
+    """VBx on VoxConverse dev, W = 1 s: every figure of the published table."""
+    assert round(100 * vbx_headroom.relative(Remedy(reduction), collar_s), 1) == gain_pct
+
+
+def test_the_oracle_der_is_reproduced(vbx_headroom: Headroom, vbx_pairs: list[Pair]) -> None:
+    """4.91 %, by the table and by refining with the oracle directly."""
+    assert round(100 * vbx_headroom.parts(PERFECT, 0.0).der, 2) == 4.91
+    direct = sum((score_der(pair[0], oracle_refine(*pair)) for pair in vbx_pairs), DerParts())
+    assert direct.der == pytest.approx(vbx_headroom.parts(PERFECT, 0.0).der)
+
+
+def test_what_vbx_can_reach(vbx_headroom: Headroom) -> None:
+    """100 ms and 10 % at collar 0 are within reach, 3 % and 10 % with margin at ±0.25 s are not."""
+    reaches = reachable(vbx_headroom, Thresholds())
+    assert [reach.reachable for reach in reaches] == [True, True, False, True]
+    assert "4.91%" in found(reaches, CriterionId.DER_TARGET).why
+    assert "shrink by 42%" in found(reaches, CriterionId.MAE).why
+    with_collar = reachable(vbx_headroom, Thresholds(der_collar_s=0.25, der_relative=0.11))
+    assert not found(with_collar, CriterionId.DER).reachable

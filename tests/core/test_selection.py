@@ -1,0 +1,59 @@
+"""Selection: the rule, and its reason in words."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brefine.core.bootstrap import Interval
+from brefine.core.selection import Candidate, select
+
+TRANSFORMER = Candidate("transformer", 300.0, Interval(290.0, 312.0), 271.0, unrefined_ms=420.0)
+MLP = Candidate("mlp", 310.0, Interval(299.0, 322.0), 13169.0, unrefined_ms=420.0)
+CONTRASTIVE = Candidate("contrastive", 330.0, Interval(318.0, 341.0), 451.0, unrefined_ms=420.0)
+
+
+def test_within_the_best_interval_the_faster_model_is_taken() -> None:
+    """310 ms lies within [290, 312] of the best, and is fifty times faster."""
+    ranking = select([CONTRASTIVE, MLP, TRANSFORMER])
+    assert ranking.recommended == "mlp"
+    assert [candidate.model for candidate in ranking.candidates] == ["transformer", "mlp", "contrastive"]
+    assert "within transformer's interval (300 ms [290, 312])" in ranking.reason
+
+
+def test_outside_the_interval_the_better_model_is_taken() -> None:
+    """However slow it is."""
+    ranking = select([TRANSFORMER, CONTRASTIVE])
+    assert ranking.recommended == "transformer"
+    assert "contrastive with 330 ms, lies outside its interval" in ranking.reason
+
+
+def test_the_best_may_also_be_the_fastest() -> None:
+    """Then the reason says both."""
+    fast = Candidate("transformer", 300.0, Interval(290.0, 320.0), 99999.0)
+    assert select([fast, MLP]).recommended == "transformer"
+    assert "fastest of the 2 models" in select([fast, MLP]).reason
+
+
+def test_models_without_figures_come_last_and_are_never_taken() -> None:
+    """A model whose evaluation failed is listed, not chosen, however fast."""
+    broken = Candidate("mlp", None, None, 99999.0)
+    ranking = select([broken, TRANSFORMER])
+    assert ranking.recommended == "transformer"
+    assert ranking.candidates[-1] is broken
+    assert "only model with figures" in ranking.reason
+    with pytest.raises(ValueError, match="no candidate"):
+        select([broken])
+
+
+def test_a_winner_that_improves_nothing_is_called_so() -> None:
+    """The best of the bad is not praised."""
+    useless = Candidate("mlp", 430.0, None, 10.0, unrefined_ms=420.0)
+    assert "no better than moving nothing (420 ms)" in select([useless]).reason
+
+
+@given(st.permutations([TRANSFORMER, MLP, CONTRASTIVE]))
+def test_order_does_not_matter(candidates: list[Candidate]) -> None:
+    """The same candidates give the same ranking."""
+    assert select(candidates) == select([TRANSFORMER, MLP, CONTRASTIVE])
