@@ -123,7 +123,7 @@ class Tables:
         rows = stride * np.array(n_speakers, np.int64)
         return cls(
             torch.cat(frames).to(device),
-            (torch.cat(tracks) if tracks else torch.zeros(0, _N_TRACKS, dtype=dtype)).to(device),
+            (torch.cat(tracks) if tracks else torch.zeros(n_frames, _N_TRACKS, dtype=dtype)).to(device),
             np.cumsum(stride) - stride + n_frames,
             np.cumsum(rows) - rows + n_frames,
             stride,

@@ -1,0 +1,101 @@
+"""What a model sees around a hypothesised boundary."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from brefine.config import ExampleConfig, FeatureConfig
+from brefine.core.boundaries import boundaries_of
+from brefine.core.turns import Diarization, Turn
+from brefine.data.batches import Tables, TrainingBatches, centres_s, inputs_for, n_channels_of, placed
+from brefine.data.examples import Annotated, find_examples
+from brefine.data.features import normalised
+
+HOP_S, CONTEXT_S, N_MELS = 0.01, 0.5, 80
+OWN, OTHERS, EVIDENCE, SIDE = range(N_MELS, N_MELS + 4)
+HYPOTHESIS = Diarization("r", (Turn(1.003, 3.0, "a"), Turn(2.8, 4.0, "b"), Turn(4.5, 6.0, "a")))
+
+
+@pytest.fixture
+def frames() -> np.ndarray:
+    return np.random.default_rng(0).normal(-5.0, 2.0, (700, N_MELS)).astype(np.float32)
+
+
+def test_a_window_holds_the_frames_around_its_boundary(frames: np.ndarray) -> None:
+    """T frames, normalised over the recording, half of them before the frame edge nearest to the boundary."""
+    boundaries = boundaries_of(HYPOTHESIS)
+    features_BTF = inputs_for(frames, HYPOTHESIS, boundaries, context_s=CONTEXT_S, hop_s=HOP_S)
+    assert features_BTF.shape == (6, 100, n_channels_of(FeatureConfig()))
+    index = next(i for i, boundary in enumerate(boundaries) if boundary.time_s == 1.003)
+    np.testing.assert_allclose(features_BTF[index, :, :N_MELS], normalised(frames)[50:150], atol=1e-5)
+    assert centres_s(np.array([1.003]), HOP_S)[0] == pytest.approx(1.0)
+
+
+def test_own_activity_changes_exactly_in_the_middle_of_the_window(frames: np.ndarray) -> None:
+    """An onset: silent before, speaking after; an offset the other way round; the side flag says which."""
+    boundaries = boundaries_of(HYPOTHESIS)
+    features_BTF = inputs_for(frames, HYPOTHESIS, boundaries, context_s=CONTEXT_S, hop_s=HOP_S)
+    for boundary, features_TF in zip(boundaries, features_BTF, strict=True):
+        before, after = features_TF[49, OWN].item(), features_TF[50, OWN].item()
+        assert (before, after) == ((0.0, 1.0) if boundary.side == "onset" else (1.0, 0.0))
+        assert features_TF[0, SIDE].item() == (1.0 if boundary.side == "onset" else -1.0)
+
+
+def test_others_activity_shows_who_else_speaks(frames: np.ndarray) -> None:
+    """At the offset of a at 3.0 s, b has been speaking since 2.8 s."""
+    boundaries = boundaries_of(HYPOTHESIS)
+    index = next(i for i, boundary in enumerate(boundaries) if boundary.time_s == 3.0)
+    others_T = inputs_for(frames, HYPOTHESIS, boundaries, context_s=CONTEXT_S, hop_s=HOP_S)[index, :, OTHERS]
+    assert np.flatnonzero(others_T.numpy()).tolist() == list(range(30, 100))
+
+
+def test_windows_reach_over_the_ends_of_a_recording(frames: np.ndarray) -> None:
+    """What lies outside is zero, never another recording."""
+    short = Diarization("r", (Turn(0.1, 6.9, "a"),))
+    tables = Tables.build([(frames, short), (frames + 50.0, short)], HOP_S, 100)
+    examples = find_examples([Annotated(short, short, [(0.0, 7.0)])] * 2, ExampleConfig(context_s=CONTEXT_S))
+    places, _ = placed(tables, examples, examples.hypothesis_s)
+    windows_BTF = tables.windows(places, slice(None))
+    assert not windows_BTF[0, :40, :SIDE].any()
+    assert not windows_BTF[1, 60:, :SIDE].any()
+
+
+def test_a_moved_boundary_looks_as_if_the_hypothesis_had_it_there(frames: np.ndarray) -> None:
+    """Redrawing an error gives, in all channels but the speaker evidence, the input that such a hypothesis would have given."""
+    config = ExampleConfig(context_s=CONTEXT_S)
+    for row, moved_s in ((0, 1.333), (0, 0.75), (1, 2.6), (1, 3.21)):
+        examples = find_examples([Annotated(HYPOTHESIS, HYPOTHESIS, [(0.0, 7.0)])], config)
+        tables = Tables.build([(frames, HYPOTHESIS)], HOP_S, 100)
+        place = int(np.flatnonzero(examples.hypothesis_s == (1.003, 3.0)[row])[0])
+        drawn = examples[np.array([place])]
+        places, offset_B = placed(tables, drawn, np.array([moved_s]))
+        seen_TF = tables.windows(places, slice(None))[0]
+        turns = [Turn(moved_s, 3.0, "a") if row == 0 else Turn(1.003, moved_s, "a"), *HYPOTHESIS.turns[1:]]
+        there = Diarization("r", tuple(turns))
+        boundary = next(b for b in boundaries_of(there) if b.time_s == moved_s)
+        wanted_TF = inputs_for(frames, there, [boundary], context_s=CONTEXT_S, hop_s=HOP_S)[0]
+        for channel in (*range(N_MELS), OWN, OTHERS, SIDE):
+            assert torch.equal(seen_TF[:, channel], wanted_TF[:, channel]), (row, moved_s, channel)
+        true_s = (1.003, 3.0)[row]
+        assert offset_B.item() == pytest.approx((true_s - centres_s(np.array([moved_s]), HOP_S)[0]) / HOP_S, abs=1e-3)
+
+
+def test_batches_are_functions_of_the_step(frames: np.ndarray) -> None:
+    """In whatever order steps are asked for, each gives the same batch; an epoch is cut into whole batches."""
+    tables = Tables.build([(frames, HYPOTHESIS)], HOP_S, 100)
+    config = ExampleConfig(context_s=CONTEXT_S, negatives_per_positive=0.0)
+    examples = find_examples([Annotated(HYPOTHESIS, HYPOTHESIS, [(0.0, 7.0)])], config)
+    batches = TrainingBatches(tables, examples, config, batch_size=2, seed=0, redraw=True)
+    assert batches.steps_per_epoch == 3
+    forwards = [batches.at(step) for step in range(6)]
+    for step in reversed(range(6)):
+        assert torch.equal(batches.at(step).features_BTF, forwards[step].features_BTF)
+        assert len(batches.members(step)) == 2
+
+
+def test_a_recording_without_speech_has_no_windows(frames: np.ndarray) -> None:
+    """A hypothesis that heard nobody gives an empty input, not an error."""
+    empty = inputs_for(frames, Diarization("r"), [], context_s=CONTEXT_S, hop_s=HOP_S)
+    assert empty.shape == (0, 100, n_channels_of(FeatureConfig()))

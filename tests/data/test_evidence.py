@@ -1,0 +1,51 @@
+"""Who speaks in each frame, and how much a frame sounds like him."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from brefine.core.turns import Diarization, Turn
+from brefine.data.evidence import activity, edge_frame, speaker_evidence
+
+HOP_S = 0.01
+
+
+@pytest.mark.parametrize(("time_s", "frame"), [(0.0, 0), (0.004, 0), (0.005, 0), (0.006, 1), (1.0, 100), (0.995, 99)])
+def test_a_turn_is_active_in_the_frames_whose_middle_it_covers(time_s: float, frame: int) -> None:
+    """The edge is the nearest one, also where floating point falls just short of it."""
+    assert int(edge_frame(time_s, HOP_S)) == frame
+
+
+def test_activity_is_the_union_of_a_speakers_turns() -> None:
+    """Touching and overlapping turns of one speaker leave no hole."""
+    turns = (Turn(0.1, 0.3, "a"), Turn(0.25, 0.4, "a"), Turn(0.2, 0.5, "b"))
+    active = activity(Diarization("r", turns), 60, HOP_S)
+    assert np.flatnonzero(active[0]).tolist() == list(range(10, 40))
+    assert np.flatnonzero(active[1]).tolist() == list(range(20, 50))
+
+
+def _two_voices() -> tuple[np.ndarray, np.ndarray]:
+    """2 s each of voice a, voice b, silence and voice a again, told apart by their spectra alone."""
+    rng = np.random.default_rng(0)
+    shapes = {who: rng.normal(0.0, 1.0, 80) for who in "ab"} | {" ": np.full(80, -6.0)}
+    frames = np.concatenate([shapes[who] + rng.normal(0.0, 0.5, (200, 80)) for who in "ab a"])
+    truth = np.repeat([1, 0, 0, 1], 200)
+    return frames.astype(np.float32), truth
+
+
+def test_frames_sound_like_the_speaker_whose_solo_speech_they_resemble() -> None:
+    """Evidence is positive in the speaker's own speech, negative in another's and in silence, also where the hypothesis errs."""
+    frames, truth = _two_voices()
+    hypothesis = Diarization("r", (Turn(0.0, 2.2, "a"), Turn(2.2, 4.1, "b"), Turn(6.4, 8.0, "a")))
+    evidence = speaker_evidence(frames, activity(hypothesis, 800, HOP_S), HOP_S)
+    assert (evidence[0][truth == 1] > 0).mean() > 0.97
+    assert (evidence[0][truth == 0] < 0).mean() > 0.97
+    assert np.abs(evidence).max() <= 1.0
+
+
+def test_a_speaker_with_too_little_solo_speech_has_no_evidence() -> None:
+    """Zeros say `not known`; a Gaussian on a word would say something wrong."""
+    frames, _ = _two_voices()
+    hypothesis = Diarization("r", (Turn(0.0, 2.0, "a"), Turn(2.0, 2.2, "b")))
+    assert not speaker_evidence(frames, activity(hypothesis, 800, HOP_S), HOP_S)[1].any()

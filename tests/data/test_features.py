@@ -1,0 +1,130 @@
+"""Log-mel frames and their store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from brefine.config import FeatureConfig
+from brefine.data.features import build_store, log_mel, n_frames_of, normalised, open_store
+from brefine.errors import DataError
+from brefine.io.atomic import read_json
+
+FEATURES = FeatureConfig()
+
+
+def test_a_tone_is_loudest_in_the_band_that_holds_it() -> None:
+    """Doubling a tone's frequency moves the loudest band up; silence lies far below."""
+    time_s = np.arange(16000) / 16000
+    bands = [
+        int(log_mel(np.sin(2 * np.pi * hz * time_s).astype(np.float32), FEATURES).mean(axis=0).argmax())
+        for hz in (500, 1000, 4000)
+    ]
+    assert bands == sorted(set(bands))
+    assert log_mel(np.zeros(16000, np.float32), FEATURES).max() < -15.0
+
+
+@pytest.mark.parametrize("click_s", [0.105, 0.5, 0.895])
+def test_a_click_is_loudest_in_the_frame_whose_middle_it_is(click_s: float) -> None:
+    """Frames look equally far to both sides: no time offset creeps in."""
+    samples = np.zeros(16000, np.float32)
+    samples[round(click_s * 16000)] = 1.0
+    loudness = log_mel(samples, FEATURES).mean(axis=1)
+    centre = np.average(np.arange(len(loudness)) + 0.5, weights=np.exp(loudness - loudness.max()) > 0.5)
+    assert centre == pytest.approx(click_s * 100, abs=0.5)
+
+
+def test_every_band_hears_something() -> None:
+    """No mel filter is empty, also where there are more bands than spectral lines below."""
+    noise = np.random.default_rng(0).normal(0.0, 0.1, 16000).astype(np.float32)
+    for n_mels in (40, 80, 128):
+        assert log_mel(noise, FeatureConfig(n_mels=n_mels)).mean(axis=0).min() > -12.0
+
+
+def test_frames_do_not_depend_on_how_the_audio_is_cut_into_blocks() -> None:
+    """A recording longer than a block has the frames of its pieces."""
+    samples = np.random.default_rng(1).normal(0.0, 0.1, 16000 * 50).astype(np.float32)
+    whole, piece = log_mel(samples, FEATURES), log_mel(samples[16000 * 40 :], FEATURES)
+    assert len(whole) == n_frames_of(len(samples), FEATURES) == 5000
+    np.testing.assert_allclose(whole[4010:], piece[10:], atol=1e-4)
+
+
+def test_normalisation_removes_level_and_channel() -> None:
+    """A louder, filtered copy of a recording looks the same."""
+    frames = np.random.default_rng(2).normal(-5.0, 2.0, (300, 80)).astype(np.float32)
+    coloured = frames + 3.0 + np.linspace(-2.0, 2.0, 80, dtype=np.float32)
+    np.testing.assert_allclose(normalised(frames), normalised(coloured), atol=1e-4)
+
+
+@pytest.fixture
+def audio(tmp_path: Path) -> dict[str, Path]:
+    rng = np.random.default_rng(4)
+    paths = {}
+    for name, seconds, rate_hz in (("one", 1.0, 16000), ("two", 1.5, 8000)):
+        paths[name] = tmp_path / f"{name}.wav"
+        soundfile.write(paths[name], rng.normal(0.0, 0.1, round(seconds * rate_hz)), rate_hz)
+    return paths
+
+
+def test_a_store_gives_each_recording_its_own_frames(tmp_path: Path, audio: dict[str, Path]) -> None:
+    """What is read back is what was computed, to float16's precision, whatever the sample rate."""
+    build_store(tmp_path / "store", audio, FEATURES)
+    store = open_store(tmp_path / "store", FEATURES)
+    samples, _ = soundfile.read(audio["one"], dtype="float32")
+    np.testing.assert_allclose(store["one"], log_mel(samples, FEATURES), atol=0.01)
+    assert store["two"].shape == (150, 80)
+
+
+def test_several_processes_write_the_same_store(tmp_path: Path, audio: dict[str, Path]) -> None:
+    """The number of workers changes nothing but the time."""
+    build_store(tmp_path / "alone", audio, FEATURES)
+    seen: list[tuple[int, int]] = []
+    build_store(tmp_path / "shared", audio, FEATURES, n_processes=2, on_progress=lambda done, total: seen.append((done, total)))
+    alone, shared = open_store(tmp_path / "alone", FEATURES), open_store(tmp_path / "shared", FEATURES)
+    assert alone.frames_NF.tobytes() == shared.frames_NF.tobytes()
+    assert seen == [(1, 2), (2, 2)]
+
+
+def test_a_store_is_made_anew_only_when_content_or_parameters_change(tmp_path: Path, audio: dict[str, Path]) -> None:
+    """The same audio under another time stamp is the same store; other samples are another one, and the old one goes."""
+    build_store(tmp_path / "store", audio, FEATURES)
+    before = read_json(tmp_path / "store" / "log_mel.json")["key"]
+    data = next((tmp_path / "store").glob("*.f16"))
+    written_ns = data.stat().st_mtime_ns
+    audio["one"].touch()
+    build_store(tmp_path / "store", audio, FEATURES)
+    assert data.stat().st_mtime_ns == written_ns
+    soundfile.write(audio["one"], np.zeros(16000), 16000)
+    build_store(tmp_path / "store", audio, FEATURES)
+    assert read_json(tmp_path / "store" / "log_mel.json")["key"] != before
+    assert not data.exists()
+
+
+def test_a_killed_writer_leaves_the_old_store_whole(tmp_path: Path, audio: dict[str, Path]) -> None:
+    """Audio that breaks half-way through a rebuild costs nothing that was there."""
+    build_store(tmp_path / "store", audio, FEATURES)
+    old = open_store(tmp_path / "store", FEATURES)["one"].copy()
+
+    def killed(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_store(tmp_path / "store", audio | {"three": audio["one"]}, FEATURES, on_progress=killed)
+    np.testing.assert_array_equal(open_store(tmp_path / "store", FEATURES)["one"], old)
+
+
+def test_a_store_that_is_missing_torn_or_of_other_parameters_is_refused(tmp_path: Path, audio: dict[str, Path]) -> None:
+    """Each refusal says what to do."""
+    with pytest.raises(DataError, match="no feature store") as missing:
+        open_store(tmp_path / "store", FEATURES)
+    assert "brefine prepare" in str(missing.value)
+    build_store(tmp_path / "store", audio, FEATURES)
+    with pytest.raises(DataError, match="other parameters"):
+        open_store(tmp_path / "store", FeatureConfig(n_mels=40))
+    data = next((tmp_path / "store").glob("*.f16"))
+    data.write_bytes(data.read_bytes()[:-2])
+    with pytest.raises(DataError, match="torn"):
+        open_store(tmp_path / "store", FEATURES)
