@@ -41,7 +41,7 @@ def judge_phase(phase: PhaseDir, answers: Mapping[str, Answer] | None = None) ->
     report = _current_integration(phase, selection)
     evidence = None if report is None else _evidence(report, config)
     given = {**_earlier_answers(phase), **{_criterion(name): answer for name, answer in (answers or {}).items()}}
-    verdict = judge(evidence, _thresholds(config.gate), given)
+    verdict = judge(evidence, thresholds_of(config.gate), given)
     winner = report.model if report is not None else None if selection is None else selection.model
     return GateRecord(
         verdict=verdict.verdict,
@@ -104,7 +104,8 @@ def _evidence(report: IntegrationReport, config: PhaseConfig) -> Evidence:
     )
 
 
-def _thresholds(gate: GateConfig) -> Thresholds:
+def thresholds_of(gate: GateConfig) -> Thresholds:
+    """The recipe's `[gate]` as the values that `core.gate` judges with."""
     return Thresholds(
         mae_ms=gate.mae_ms,
         window_s=gate.window_s,

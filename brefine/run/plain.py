@@ -89,13 +89,18 @@ def follow(
     *,
     every_s: float = 1.0,
     until: Callable[[PhaseSnapshot], bool] | None = None,
+    lines: PlainLines | None = None,
 ) -> PhaseSnapshot:
-    """Writes lines until the phase waits for the person (or `until` says so); returns the last snapshot."""
-    lines = PlainLines()
+    """Writes lines until the phase waits for the person (or `until` says so); returns the last snapshot.
+
+    Args:
+        lines: what has been told before, where the following goes on.
+    """
+    told = lines if lines is not None else PlainLines()
     ended = until or (lambda snapshot: snapshot.state not in WORKING)
     while True:
         snapshot = read()
-        for line in lines.of(snapshot):
+        for line in told.of(snapshot):
             write(line)
         if ended(snapshot):
             return snapshot

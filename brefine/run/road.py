@@ -63,8 +63,10 @@ def _decide(phase: PhaseDir, store: PhaseStore, lines: PlainLines, write: Callab
     process = start_integration(phase, selection.model)
     try:
         follow(store.snapshot, write, lines=lines, until=lambda _: process.exit_code() is not None)
-    finally:
-        process.wait()
+    except BaseException:
+        process.stop()
+        raise
+    process.wait()
     for line in integration_table(integration_report(phase)):
         write(line)
     record = write_gate(phase)

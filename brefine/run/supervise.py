@@ -58,6 +58,7 @@ from brefine.run.transitions import advance
 
 _POLL_S: Final = 0.25
 _HEARTBEAT_S: Final = 3.0
+_STOP_GRACE_S: Final = 60.0
 _EXIT_CODES: Final = {"finished": 0, "stopped": 0, "failed": 4, "budget": 5}
 
 
@@ -68,9 +69,12 @@ class Supervisor:
         phase: the phase, whose lock `lock` is held.
         programs: the commands of its stages.
         poll_s: seconds between two looks at processes and files.
+        stop_grace_s: what a process that was asked to end is given before it is ended by force.
     """
 
-    def __init__(self, phase: PhaseDir, *, programs: Programs = BREFINE, poll_s: float = _POLL_S) -> None:
+    def __init__(
+        self, phase: PhaseDir, *, programs: Programs = BREFINE, poll_s: float = _POLL_S, stop_grace_s: float = _STOP_GRACE_S
+    ) -> None:
         config = phase.load_config()
         models = tuple(config.models)
         self._phase = phase
@@ -82,6 +86,7 @@ class Supervisor:
             max_restarts=config.supervisor.max_restarts,
             restart_backoff_s=config.supervisor.restart_backoff_s,
             stall_after_s=config.supervisor.stall_after_s,
+            stop_grace_s=stop_grace_s,
             cap_usd=config.budget.cap_usd,
         )
         self._environments = trainer_environments(models, threads=config.train.threads, base=os.environ, gpus=find_gpus())
@@ -96,13 +101,17 @@ class Supervisor:
         self._started_unix_s = time.time() if earlier is None else earlier.started_unix_s
         self._written_s = float("-inf")
 
+    def take_over(self) -> None:
+        """Says that this process has the phase; wishes to an earlier supervisor are void."""
+        for path, _ in pending_requests(self._phase):
+            path.unlink(missing_ok=True)
+        self._write()
+
     def run(self) -> int:
         """Supervises until the phase has ended; returns the exit code that says how."""
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        for path, _ in pending_requests(self._phase):  # wishes to a supervisor that is no more
-            path.unlink(missing_ok=True)
         self._take(self._began())
         self._write()
         while self._state.outcome is None:
@@ -277,6 +286,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     phase = PhaseDir(options.phase.resolve())
     with PhaseLock(phase):
         supervisor = Supervisor(phase)
+        supervisor.take_over()
         if options.ready is not None:
             os.write(options.ready, b"ready\n")
             os.close(options.ready)

@@ -1,0 +1,317 @@
+"""The supervisor with real processes that really crash, hang, are killed and taken over."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from brefine.errors import ProcessError
+from brefine.identity import is_alive
+from brefine.phasedir import Alert, PhaseDir, RunState, RunStatus, SupervisorState
+from brefine.run import lock as lock_module
+from brefine.run.control import request
+from brefine.run.lock import PhaseLock, is_supervised
+from brefine.run.snapshot import PhaseState, ShownState
+from brefine.run.store import PhaseStore
+from brefine.run.supervise import Supervisor
+from tests.run.toy_programs import RECIPE, ToyPrograms, make_toy_phase
+
+pytestmark = pytest.mark.end_to_end
+
+_REPOSITORY = Path(__file__).parents[2]
+_DEADLINE_S = 20.0
+_SCRIPT = """
+import sys
+from pathlib import Path
+from brefine.phasedir import PhaseDir
+from brefine.run.lock import PhaseLock
+from brefine.run.supervise import Supervisor
+from tests.run.toy_programs import ToyPrograms
+phase = PhaseDir(Path(sys.argv[1]))
+with PhaseLock(phase):
+    supervisor = Supervisor(phase, programs=ToyPrograms(), poll_s=0.02, stop_grace_s=float(sys.argv[2]))
+    supervisor.take_over()
+    sys.exit(supervisor.run())
+"""
+
+
+@pytest.fixture(autouse=True)
+def own_state_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ledger of the person who runs the tests stays as it is."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Processes of this test; whatever of theirs still runs afterwards is ended."""
+    processes: list[subprocess.Popen[bytes]] = []
+    yield processes
+    for process in processes:
+        process.kill()
+        process.wait()
+    for path in tmp_path.rglob("status.json"):
+        status = RunStatus.read(path)
+        if is_alive(status.process):
+            os.kill(status.process.pid, signal.SIGKILL)
+
+
+def start(phase: PhaseDir, started: list[subprocess.Popen[bytes]], *, stop_grace_s: float = 60.0) -> subprocess.Popen[bytes]:
+    """A supervisor of the toy programs in a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(_REPOSITORY)}
+    with phase.supervisor_log.open("ab") as log:
+        command = [sys.executable, "-c", _SCRIPT, str(phase.path), str(stop_grace_s)]
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
+    started.append(process)
+    return process
+
+
+def wait_until(holds: Callable[[], object]) -> None:
+    """Waits for something to become true; a test that waits in vain fails."""
+    deadline_s = time.monotonic() + _DEADLINE_S
+    while not holds():
+        assert time.monotonic() < deadline_s, "waited in vain"
+        time.sleep(0.02)
+
+
+def status(phase: PhaseDir, model: str) -> RunStatus | None:
+    return RunStatus.read_if_there(phase.run(model).status)
+
+
+def step(phase: PhaseDir, model: str) -> int:
+    found = status(phase, model)
+    return 0 if found is None else found.step
+
+
+def alerts(phase: PhaseDir) -> list[Alert]:
+    lines = phase.alerts.read_text().splitlines() if phase.alerts.exists() else []
+    return [Alert.model_validate_json(line) for line in lines if line]
+
+
+def run_here(phase: PhaseDir) -> int:
+    """A supervisor in this process, its signal handlers put back afterwards."""
+    earlier = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)}
+    try:
+        return Supervisor(phase, programs=ToyPrograms(), poll_s=0.02).run()
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+
+
+def test_a_phase_is_prepared_trained_and_evaluated(tmp_path: Path) -> None:
+    """The stages follow one another, and the state says so at the end."""
+    phase = make_toy_phase(tmp_path)
+    assert run_here(phase) == 0
+    assert (phase.path / "evaluate.models").read_text() == "transformer mlp"
+    final = SupervisorState.read(phase.supervisor)
+    assert (final.state, final.error, final.restarts) == ("finished", None, {})
+    assert alerts(phase) == []
+
+
+def test_a_crash_is_restarted_from_the_checkpoint_and_told(tmp_path: Path) -> None:
+    """A trainer that crashes once finishes after all; its last words are in the alert."""
+    phase = make_toy_phase(tmp_path, mlp={"steps": 5, "crash_at": 3, "once": True})
+    assert run_here(phase) == 0
+    (alert,) = alerts(phase)
+    assert (alert.kind, alert.model, alert.level) == ("crashed", "mlp", "error")
+    assert "toy: crashed as told" in alert.text
+    assert SupervisorState.read(phase.supervisor).restarts == {"mlp": 1}
+
+
+def test_out_of_memory_is_called_by_its_name(tmp_path: Path) -> None:
+    """The words of the crash decide its kind."""
+    phase = make_toy_phase(tmp_path, mlp={"oom_at": 2, "once": True})
+    run_here(phase)
+    assert [alert.kind for alert in alerts(phase)] == ["out-of-memory"]
+
+
+def test_a_non_finite_training_is_given_up_and_the_others_go_on(tmp_path: Path) -> None:
+    """One model is lost, the phase is not."""
+    phase = make_toy_phase(tmp_path, mlp={"nonfinite_at": 2})
+    assert run_here(phase) == 0
+    assert [(alert.kind, alert.text) for alert in alerts(phase) if alert.level == "error"] == [("nonfinite", "the loss is nan")]
+    assert (phase.path / "evaluate.models").read_text() == "transformer"
+    assert SupervisorState.read(phase.supervisor).error == "mlp: the training failed"
+
+
+def test_a_failed_preparation_ends_the_phase_with_its_words(tmp_path: Path) -> None:
+    """What the stage wrote into its progress is what the person reads."""
+    phase = make_toy_phase(tmp_path, prepare={"fail": "audio is missing for 3 recordings"})
+    assert run_here(phase) == 4
+    final = SupervisorState.read(phase.supervisor)
+    assert (final.state, final.error) == ("failed", "prepare: audio is missing for 3 recordings")
+
+
+def test_a_hanging_trainer_is_told_ended_and_started_again(tmp_path: Path) -> None:
+    """A process that lives but does nothing costs as much as one that works."""
+    recipe = RECIPE.replace("stall_after_s = 30.0", "stall_after_s = 2.0")
+    phase = make_toy_phase(tmp_path, recipe=recipe, mlp={"hang_at": 2, "once": True}, transformer={"step_s": 0.01})
+    assert run_here(phase) == 0
+    stalled = [alert for alert in alerts(phase) if alert.kind == "stalled" and alert.model == "mlp"]
+    assert [alert.level for alert in stalled][-2:] == ["warning", "error"]
+    assert SupervisorState.read(phase.supervisor).restarts == {"mlp": 1}
+
+
+def test_killed_trainers_are_started_again(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+    """SIGKILL from outside: the training goes on from its checkpoint and finishes."""
+    phase = make_toy_phase(tmp_path, mlp={"steps": 60}, transformer={"steps": 3})
+    supervisor = start(phase, started)
+    wait_until(lambda: step(phase, "mlp") > 3)
+    os.kill(status(phase, "mlp").process.pid, signal.SIGKILL)
+    assert supervisor.wait(_DEADLINE_S) == 0
+    assert status(phase, "mlp").state is RunState.FINISHED
+    assert [alert.kind for alert in alerts(phase)] == ["crashed"]
+
+
+def test_a_killed_supervisor_is_followed_by_one_that_takes_over(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+    """Training goes on without its supervisor; the next one adopts the very same processes and finishes the phase."""
+    phase = make_toy_phase(tmp_path, mlp={"steps": 100}, transformer={"steps": 100})
+    first = start(phase, started)
+    wait_until(lambda: step(phase, "mlp") > 3 and step(phase, "transformer") > 3)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    before = {model: status(phase, model).process for model in ("mlp", "transformer")}
+    store = PhaseStore(phase.path)
+    assert all(is_alive(process) for process in before.values())
+    snapshot = store.snapshot()
+    assert snapshot.state is PhaseState.TRAINING
+    assert not snapshot.supervisor.alive and "brefine resume" in str(snapshot.supervisor.error)
+    assert start(phase, started).wait(_DEADLINE_S) == 0
+    assert {model: status(phase, model).process for model in before} == before
+    assert all(status(phase, model).state is RunState.FINISHED for model in before)
+    assert alerts(phase) == []
+
+
+def test_a_second_supervisor_is_refused(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+    """One phase, one supervisor; the refusal names the process that has it."""
+    phase = make_toy_phase(tmp_path, mlp={"steps": 1000}, transformer={"steps": 1000})
+    first = start(phase, started)
+    wait_until(lambda: is_supervised(phase))
+    with pytest.raises(ProcessError, match=f"supervised already.*process {first.pid}"), PhaseLock(phase):
+        pass
+    second = start(phase, started)
+    assert second.wait(_DEADLINE_S) == 1
+    assert first.poll() is None
+
+
+def test_hangup_does_nothing_and_sigterm_checkpoints_everything(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+    """The terminal may close; SIGTERM to the supervisor ends every training in order, resumable."""
+    phase = make_toy_phase(tmp_path, mlp={"steps": 1000}, transformer={"steps": 1000})
+    supervisor = start(phase, started)
+    wait_until(lambda: step(phase, "mlp") > 2 and step(phase, "transformer") > 2)
+    supervisor.send_signal(signal.SIGHUP)
+    now = step(phase, "mlp")
+    wait_until(lambda: step(phase, "mlp") > now + 2)
+    supervisor.send_signal(signal.SIGTERM)
+    assert supervisor.wait(_DEADLINE_S) == 0
+    assert SupervisorState.read(phase.supervisor).state == "stopped"
+    for model in ("mlp", "transformer"):
+        found = status(phase, model)
+        assert found.state is RunState.STOPPED and phase.run(model).training_state.read_text() == str(found.step)
+    assert PhaseStore(phase.path).snapshot().state is PhaseState.STOPPED
+
+
+def test_pause_resume_and_restart_by_request(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+    """Requests are files, consumed once, and act on the model they name."""
+    phase = make_toy_phase(tmp_path, mlp={"steps": 150}, transformer={"steps": 3})
+    supervisor = start(phase, started)
+    store = PhaseStore(phase.path)
+
+    def shown() -> ShownState:
+        return {run.name: run.state for run in store.snapshot().runs}["mlp"]
+
+    wait_until(lambda: step(phase, "mlp") > 2)
+    request(phase, "pause", "mlp")
+    wait_until(lambda: shown() is ShownState.PAUSED)
+    paused_at, process = step(phase, "mlp"), status(phase, "mlp").process
+    assert not is_alive(process) and supervisor.poll() is None
+    request(phase, "resume", "mlp")
+    wait_until(lambda: step(phase, "mlp") > paused_at and shown() is ShownState.RUNNING)
+    resumed = status(phase, "mlp").process
+    request(phase, "restart", "mlp")
+    wait_until(lambda: status(phase, "mlp").process != resumed and step(phase, "mlp") > paused_at)
+    (phase.control / "1-nonsense.json").write_text("{")
+    assert supervisor.wait(_DEADLINE_S) == 0
+    assert list(phase.control.iterdir()) == []
+
+
+def test_a_deaf_trainer_is_ended_by_force(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+    """Whoever ignores the request is killed when the grace is over; wishes to an earlier supervisor are void."""
+    phase = make_toy_phase(tmp_path, mlp={"steps": 10_000, "deaf": True}, transformer={"steps": 2})
+    request(phase, "stop")
+    supervisor = start(phase, started, stop_grace_s=0.3)
+    wait_until(lambda: step(phase, "mlp") > 2)
+    assert list(phase.control.iterdir()) == []
+    request(phase, "stop", "mlp")
+    assert supervisor.wait(_DEADLINE_S) == 0
+    assert not is_alive(status(phase, "mlp").process)
+    assert (phase.path / "evaluate.models").read_text() == "transformer mlp"
+
+
+def test_the_cap_of_the_budget_checkpoints_and_stops(tmp_path: Path) -> None:
+    """A phase that has spent its cap ends with exit code 5, resumable, its tiers and the idle machine told."""
+    money = '[budget]\nprice_usd_per_hour = 36000.0\ncap_usd = 12.0\nterminate = "lambda terminate"\n'
+    phase = make_toy_phase(tmp_path, recipe=RECIPE + money, mlp={"steps": 1000}, transformer={"steps": 1000})
+    assert run_here(phase) == 5
+    assert SupervisorState.read(phase.supervisor).state == "budget"
+    told = [alert for alert in alerts(phase) if alert.kind == "budget"]
+    assert told[-1].level == "error" and "100% of the cap" in told[-1].text
+    assert "lambda terminate" in next(alert.text for alert in alerts(phase) if alert.kind == "idle-burn")
+    assert status(phase, "mlp").state is RunState.STOPPED
+    spent_usd = PhaseStore(phase.path).snapshot().budget.spent_usd
+    assert spent_usd >= 12.0
+    assert PhaseStore(phase.path).snapshot().budget.remaining_usd == pytest.approx(999.28 - spent_usd)
+
+
+def test_a_rebooted_machine_is_noticed(tmp_path: Path) -> None:
+    """A status of another boot names no process of this one, even if the pid is taken: LOST, and resumable."""
+    phase = make_toy_phase(tmp_path, mlp={"steps": 4}, transformer={"steps": 4})
+    run_here(phase)
+    found = status(phase, "mlp")
+    own = psutil.Process()
+    old = found.process.model_copy(update={"pid": own.pid, "started_unix_s": own.create_time(), "boot_id": "another boot"})
+    found.model_copy(update={"state": RunState.RUNNING, "process": old}).write(phase.run("mlp").status)
+    state = SupervisorState.read(phase.supervisor)
+    state.model_copy(update={"state": "running", "process": old, "heartbeat_unix_s": time.time() - 3600.0}).write(
+        phase.supervisor
+    )
+    snapshot = PhaseStore(phase.path).snapshot()
+    assert not snapshot.supervisor.alive
+    assert {run.name: run.state for run in snapshot.runs}["mlp"] is ShownState.LOST
+    assert [alert.kind for alert in snapshot.alerts] == ["lost"]
+    assert run_here(phase) == 0
+    assert status(phase, "mlp").state is RunState.FINISHED
+
+
+def test_a_supervisor_on_another_machine_keeps_the_phase(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a shared disk the kernel's lock may not reach; a fresh heartbeat of another boot does."""
+    phase = make_toy_phase(tmp_path)
+    Supervisor(phase, programs=ToyPrograms()).take_over()
+    monkeypatch.setattr(lock_module, "boot_id", lambda: "this machine")
+    with pytest.raises(ProcessError, match="supervised already"), PhaseLock(phase):
+        pass
+
+
+def test_a_copied_phase_directory_is_a_phase_of_its_own(tmp_path: Path) -> None:
+    """A copy of a finished phase is watched without error, and its old processes are not taken for living ones."""
+    phase = make_toy_phase(tmp_path)
+    run_here(phase)
+    copy = PhaseDir(tmp_path / "copy")
+    subprocess.run(["cp", "-r", str(phase.path), str(copy.path)], check=True)
+    for path in copy.path.rglob("*.json"):
+        with contextlib.suppress(KeyError, TypeError):
+            tree = json.loads(path.read_text())
+            tree["process"] |= {"boot_id": "elsewhere", "host": "elsewhere"}
+            path.write_text(json.dumps(tree))
+    snapshot = PhaseStore(copy.path).snapshot()
+    assert [run.state for run in snapshot.runs] == [ShownState.FINISHED] * 2
+    assert snapshot.problems == ()
