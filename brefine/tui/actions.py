@@ -1,43 +1,40 @@
-"""What the person can do from the dashboard, as an interface: the screens know no process and no file."""
+"""What the person can do from the dashboard: the interface that screens know, and its way into a phase directory."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
-from brefine.phasedir import GateRecord
+from brefine.config import MODEL_NAMES, ModelName
+from brefine.core.gate import Answer
+from brefine.core.selection import Ranking
+from brefine.errors import ProcessError
+from brefine.phasedir import GateRecord, PhaseDir, SelectionRecord
+from brefine.run.control import Wish, request
+from brefine.run.decide import choose, recommend
+from brefine.run.gate_report import judge_phase, write_gate
+from brefine.run.launch import resume_phase
+from brefine.run.lock import is_supervised
+from brefine.run.stages import StageProcess, start_evaluation, start_integration
 
-ControlAction = Literal["stop", "pause", "resume", "restart"]
-Answer = Literal["yes", "no"]
-
-
-@dataclass(frozen=True, slots=True)
-class Recommendation:
-    """Which model the rule would take, and why."""
-
-    model: str
-    reason: str
-    others: Sequence[tuple[str, str]] = ()
-    """The other models, best first, each with why it stands behind."""
+_DONE = {"stop": "is checkpointed and stopped", "pause": "is paused", "resume": "goes on", "restart": "is restarted"}
 
 
 class Actions(Protocol):
     """Each is called in a thread of its own and returns what was done, in the person's words.
 
-    Every method raises BrefineError when it cannot be done.
+    Every method raises BrefineError where it cannot be done.
     """
 
-    def control(self, action: ControlAction, model: str | None) -> str:
-        """Asks the supervisor to stop, pause, resume or restart one training, or all of them."""
+    def control(self, wish: Wish, model: str | None) -> str:
+        """Asks the supervisor to stop, pause, resume or restart one training, or, for None, all of them."""
         ...
 
     def evaluate(self) -> str:
         """Starts the evaluation of all trained models."""
         ...
 
-    def recommend(self) -> Recommendation:
-        """Says which model the rule would take."""
+    def recommend(self) -> Ranking:
+        """Says which model the rule would take, and why."""
         ...
 
     def select(self, model: str, why: str | None) -> str:
@@ -52,6 +49,63 @@ class Actions(Protocol):
         """Judges what can be judged, without writing anything."""
         ...
 
-    def answer(self, criterion: str, answer: Answer, note: str | None) -> GateRecord:
+    def answer(self, criterion: str, answer: Answer) -> GateRecord:
         """Records the person's answer to one criterion and writes the gate's record anew."""
         ...
+
+
+class PhaseActions:
+    """Acts on a phase directory. What it starts goes on when the dashboard is closed."""
+
+    def __init__(self, phase: PhaseDir) -> None:
+        self._phase = phase
+        self._started: list[StageProcess] = []
+
+    def control(self, wish: Wish, model: str | None) -> str:
+        named = _model(model)
+        if is_supervised(self._phase):
+            request(self._phase, wish, named)
+            return f"{model or 'every training'} {_DONE[wish]} in a moment"
+        if wish == "resume":
+            return f"{', '.join(resume_phase(self._phase)) or 'the phase'} goes on"
+        raise ProcessError(
+            "nobody supervises this phase",
+            where=self._phase.path.name,
+            hint=f"brefine resume {self._phase.path.name} (or brefine stop)",
+        )
+
+    def evaluate(self) -> str:
+        self._start(start_evaluation(self._phase))
+        return "the evaluation runs"
+
+    def recommend(self) -> Ranking:
+        return recommend(self._phase)
+
+    def select(self, model: str, why: str | None) -> str:
+        record = choose(self._phase, model, why=why)
+        return f"{record.model} is selected"
+
+    def integrate(self) -> str:
+        selection = SelectionRecord.read_if_there(self._phase.selection)
+        if selection is None:
+            raise ProcessError("no model is selected", where=self._phase.path.name, hint="choose one in place 3")
+        self._start(start_integration(self._phase, selection.model))
+        return f"{selection.model} runs behind the diarizer"
+
+    def judge(self) -> GateRecord:
+        return judge_phase(self._phase)
+
+    def answer(self, criterion: str, answer: Answer) -> GateRecord:
+        return write_gate(self._phase, {criterion: answer})
+
+    def _start(self, process: StageProcess) -> None:
+        self._started = [*(earlier for earlier in self._started if earlier.exit_code() is None), process]
+
+
+def _model(name: str | None) -> ModelName | None:
+    for known in MODEL_NAMES:
+        if name == known:
+            return known
+    if name is None:
+        return None
+    raise ProcessError("there is no such training", got=name)

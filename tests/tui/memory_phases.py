@@ -6,10 +6,13 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from brefine.config import MODEL_NAMES, ModelName
+from brefine.core.gate import Answer
+from brefine.core.selection import Candidate, Ranking, select
 from brefine.errors import BrefineError
 from brefine.identity import ProcessIdentity
 from brefine.phasedir import (
@@ -33,6 +36,7 @@ from brefine.phasedir import (
     Tag,
     Validation,
 )
+from brefine.run.control import Wish
 from brefine.run.snapshot import (
     BudgetView,
     Curve,
@@ -44,7 +48,6 @@ from brefine.run.snapshot import (
     ShownState,
     SupervisorView,
 )
-from brefine.tui.actions import Answer, ControlAction, Recommendation
 
 START_UNIX_S = 1_795_356_120.0
 _GIB = 1 << 30
@@ -282,7 +285,7 @@ def integration() -> IntegrationReport:
     )
 
 
-def gate(answers: Mapping[str, Answer] | None = None) -> GateRecord:
+def gate(answers: Mapping[str, Literal["yes", "no"]] | None = None) -> GateRecord:
     def criterion(id_: str, question: str, threshold: str, **rest: object) -> GateCriterion:
         defaults = {"value": None, "interval": None, "n_recordings": 24, "convention": "", "finding": "unknown", "why": ""}
         return GateCriterion(
@@ -420,20 +423,16 @@ class RecordedActions:
 
     asked: list[tuple[object, ...]] = field(default_factory=list)
     error: BrefineError | None = None
-    answers: dict[str, Answer] = field(default_factory=dict)
+    answers: dict[str, Literal["yes", "no"]] = field(default_factory=dict)
 
-    def control(self, action: ControlAction, model: str | None) -> str:
-        return self._remember(f"{model or 'all'}: {action} asked for", "control", action, model)
+    def control(self, wish: Wish, model: str | None) -> str:
+        return self._remember(f"{model or 'all'}: {wish} asked for", "control", wish, model)
 
     def evaluate(self) -> str:
         return self._remember("the evaluation runs", "evaluate")
 
-    def recommend(self) -> Recommendation:
-        return Recommendation(
-            "transformer",
-            "It has the lowest MAE (71 ms) and the interval of its difference to contrastive leaves out zero.",
-            [("contrastive", "17 ms behind"), ("mlp", "24 ms behind, but six times as fast")],
-        )
+    def recommend(self) -> Ranking:
+        return select([Candidate(model, 380.0 + _FINAL_MS[model], None, 300.0, 482.0) for model in MODEL_NAMES])
 
     def select(self, model: str, why: str | None) -> str:
         return self._remember(f"{model} selected", "select", model, why)
@@ -444,9 +443,9 @@ class RecordedActions:
     def judge(self) -> GateRecord:
         return gate()
 
-    def answer(self, criterion: str, answer: Answer, note: str | None) -> GateRecord:
-        self._remember("", "answer", criterion, answer, note)
-        self.answers[criterion] = answer
+    def answer(self, criterion: str, answer: Answer) -> GateRecord:
+        self._remember("", "answer", criterion, answer)
+        self.answers[criterion] = "yes" if answer.yes else "no"
         return gate(self.answers)
 
     def _remember(self, words: str, *asked: object) -> str:

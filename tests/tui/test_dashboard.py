@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from brefine.core.gate import Answer
 from brefine.errors import FormatError, ProcessError
 from brefine.phasedir import Stage
 from brefine.run.snapshot import GpuView, PhaseState, ShownState
@@ -277,7 +278,7 @@ async def test_the_recommended_model_is_one_key_away(open_desk: OpenDesk) -> Non
     """The sentence has its reason; enter takes the recommendation without further questions."""
     async with open_desk(phase(PhaseState.TO_SELECT)) as desk:
         await desk.until(lambda: "Recommended: transformer." in desk.text)
-        assert "the interval of its difference to contrastive" in desk.text
+        assert "transformer has the least capped mean" in desk.text
         await desk.press("enter")
         await desk.until(lambda: desk.actions.asked == [("select", "transformer", None)])
         await desk.tell(phase(PhaseState.TO_INTEGRATE))
@@ -336,8 +337,8 @@ async def test_answers_are_recorded_one_by_one(open_desk: OpenDesk) -> None:
         await desk.press("n")
         await desk.until(lambda: desk.row("DER improve").rstrip().endswith("answer: no"))
         await desk.press("o", *"no too far away", "enter")
-        await desk.until(lambda: desk.actions.asked[-1] == ("answer", "der-target", "no", "too far away"))
-        assert desk.actions.asked[:2] == [("answer", "mae", "yes", None), ("answer", "der", "no", None)]
+        await desk.until(lambda: desk.actions.asked[-1] == ("answer", "der-target", Answer(False, "too far away")))
+        assert desk.actions.asked[:2] == [("answer", "mae", Answer(True)), ("answer", "der", Answer(False))]
         assert "written to /runs/20261122-140200-phase3/gate4.json" in desk.text
 
 

@@ -8,9 +8,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
+from brefine.core.gate import Answer
 from brefine.phasedir import GateCriterion, GateRecord, PhaseDir
 from brefine.run.snapshot import PhaseSnapshot
-from brefine.tui.actions import Actions, Answer
+from brefine.tui.actions import Actions
 from brefine.tui.format import format_count, harmless
 from brefine.tui.screens.asking import AskLine
 from brefine.tui.screens.place import Place, Wanted
@@ -68,10 +69,12 @@ class GatePlace(Place):
     def show(self, snapshot: PhaseSnapshot) -> None:
         self.snapshot = snapshot
         checklist = self.query_one(Checklist)
-        if snapshot.gate is not None:
+        report = snapshot.integration
+        if snapshot.gate is not None and (report is None or snapshot.gate.winner == report.model):
             checklist.record, checklist.written = snapshot.gate, True
-        elif snapshot.integration is not None and self._judged_at != snapshot.integration.unix_s:
-            self._judged_at = snapshot.integration.unix_s
+        elif report is not None and self._judged_at != report.unix_s:
+            self._judged_at = report.unix_s
+            checklist.written = False
             self.post_message(Wanted(self._actions.judge, self._judged))
         checklist.show(snapshot)
 
@@ -81,8 +84,8 @@ class GatePlace(Place):
             checklist.chosen = (checklist.chosen + step) % len(checklist.record.criteria)
             checklist.redraw()
 
-    def action_answer(self, answer: Answer) -> None:
-        self._answer(answer, None)
+    def action_answer(self, word: str) -> None:
+        self._answer(Answer(word == "yes"))
 
     def action_note(self) -> None:
         checklist = self.query_one(Checklist)
@@ -95,19 +98,19 @@ class GatePlace(Place):
                 return
             word, _, rest = text.partition(" ")
             if word.lower() in ("y", "yes", "n", "no"):
-                self._answer("yes" if word.lower()[0] == "y" else "no", rest.strip() or None)
+                self._answer(Answer(word.lower()[0] == "y", rest.strip() or None))
             elif answer is not None:
-                self._answer(answer, text)
+                self._answer(Answer(answer == "yes", text))
             else:
                 self.app.notify("begin with yes or no", severity="warning")
 
         self.app.push_screen(AskLine("Your answer and a note", "yes because …", required=True), take)
 
-    def _answer(self, answer: Answer, note: str | None) -> None:
+    def _answer(self, answer: Answer) -> None:
         checklist = self.query_one(Checklist)
         if checklist.record is not None:
             criterion = checklist.record.criteria[checklist.chosen].id
-            self.post_message(Wanted(lambda: self._actions.answer(criterion, answer, note), self._answered))
+            self.post_message(Wanted(lambda: self._actions.answer(criterion, answer), self._answered))
 
     def _judged(self, record: GateRecord) -> None:
         checklist = self.query_one(Checklist)

@@ -8,8 +8,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
+from brefine.core.selection import Ranking
 from brefine.run.snapshot import PhaseSnapshot
-from brefine.tui.actions import Actions, Recommendation
+from brefine.tui.actions import Actions
 from brefine.tui.format import format_interval, format_ms, format_rate
 from brefine.tui.screens.asking import AskLine
 from brefine.tui.screens.place import Place, Wanted
@@ -25,8 +26,7 @@ class Choice(Panel):
 
     def __init__(self) -> None:
         super().__init__(id="choice", classes="panel")
-        self.recommendation: Recommendation | None = None
-        self.trouble: str | None = None
+        self.ranking: Ranking | None = None
         self.chosen = 0
 
     def text(self, snapshot: PhaseSnapshot, width: int, height: int) -> Content:
@@ -39,7 +39,7 @@ class Choice(Panel):
             after, comparison = report.comparison.after, report.comparison
             harm = "–" if comparison.good_harm_ms is None else f"{comparison.good_harm_ms:+.1f} ms"
             marks = []
-            if self.recommendation is not None and model == self.recommendation.model:
+            if self.ranking is not None and model == self.ranking.recommended:
                 marks.append("recommended")
             if snapshot.selection is not None and model == snapshot.selection.model:
                 marks.append("✓ selected")
@@ -65,15 +65,12 @@ class Choice(Panel):
             if selection.override_reason:
                 told.append(line(f"   Why not {selection.recommended}: {selection.override_reason}"))
             return [*told, *wrapped(f"The rule's reason: {selection.reason}", width, "$quiet")]
-        if self.trouble is not None:
-            return wrapped(self.trouble, width, "$error")
-        if self.recommendation is None:
+        if self.ranking is None:
             return [line((" comparing the models …", "$quiet"))]
-        told = [line((f" Recommended: {self.recommendation.model}. ", "bold $success"))]
-        told += wrapped(self.recommendation.reason, width, "")
-        for model, why in self.recommendation.others:
-            told += wrapped(f"{model}: {why}", width, "$quiet")
-        return told
+        return [
+            line((f" Recommended: {self.ranking.recommended}.", "bold $success")),
+            *wrapped(f"{self.ranking.reason}.", width, ""),
+        ]
 
 
 class SelectPlace(Place):
@@ -113,7 +110,7 @@ class SelectPlace(Place):
         if self.snapshot is None or not self.snapshot.evaluations:
             return
         model = list(reports_in_order(self.snapshot))[choice.chosen]
-        recommended = choice.recommendation.model if choice.recommendation is not None else None
+        recommended = choice.ranking.recommended if choice.ranking is not None else None
         if recommended is None and self.snapshot.selection is not None:
             recommended = self.snapshot.selection.recommended
         if model == recommended:
@@ -128,10 +125,10 @@ class SelectPlace(Place):
             AskLine(f"Why {model} and not {recommended}?", "one line, kept with the decision", required=True), take
         )
 
-    def _recommended(self, recommendation: Recommendation) -> None:
+    def _recommended(self, ranking: Ranking) -> None:
         choice = self.query_one(Choice)
-        choice.recommendation = recommendation
+        choice.ranking = ranking
         if self.snapshot is not None:
             models = list(reports_in_order(self.snapshot))
-            choice.chosen = models.index(recommendation.model) if recommendation.model in models else 0
+            choice.chosen = models.index(ranking.recommended) if ranking.recommended in models else 0
         choice.redraw()

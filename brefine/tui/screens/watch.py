@@ -10,8 +10,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical
 
 from brefine.phasedir import Stage
+from brefine.run.control import Wish
 from brefine.run.snapshot import PhaseSnapshot, PhaseState, RunView, ShownState
-from brefine.tui.actions import Actions, ControlAction
+from brefine.tui.actions import Actions
 from brefine.tui.curves import METRICS, View, extent_of, plot_metric, title_of
 from brefine.tui.screens.asking import Confirm
 from brefine.tui.screens.place import Place, Wanted
@@ -34,7 +35,7 @@ _CONSEQUENCES = {
 class WatchPlace(Place):
     """Where a person looks for two seconds, or for an hour."""
 
-    CHANGING = frozenset({"pause", "stop_run", "restart_run", "stop_all"})
+    CHANGING = frozenset({"pause", "stop_run", "restart_run", "stop_all", "resume_all"})
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "other_chart", "chart"),
         Binding("s", "smooth", "smooth"),
@@ -54,6 +55,7 @@ class WatchPlace(Place):
         Binding("x", "stop_run", "stop the run", show=False),
         Binding("r", "restart_run", "restart the run", show=False),
         Binding("X", "stop_all", "stop all runs", show=False),
+        Binding("R", "resume_all", "resume the phase", show=False),
     ]
 
     def __init__(self, actions: Actions, *, read_only: bool) -> None:
@@ -131,8 +133,8 @@ class WatchPlace(Place):
     def action_pause(self) -> None:
         run = self.chosen_run
         if run is not None:
-            action: ControlAction = "resume" if run.state is ShownState.PAUSED else "pause"
-            self.post_message(Wanted(lambda: self._actions.control(action, run.name)))
+            wish: Wish = "resume" if run.state is ShownState.PAUSED else "pause"
+            self.post_message(Wanted(lambda: self._actions.control(wish, run.name)))
 
     def action_stop_run(self) -> None:
         self._ask("stop")
@@ -147,6 +149,9 @@ class WatchPlace(Place):
 
         self.app.push_screen(Confirm("Stop all trainings of this phase?", _CONSEQUENCES["stop"]), stop)
 
+    def action_resume_all(self) -> None:
+        self.post_message(Wanted(lambda: self._actions.control("resume", None)))
+
     def on_run_table_run_chosen(self, message: RunTable.RunChosen) -> None:
         self._chosen = message.index
         if self.snapshot is not None:
@@ -156,7 +161,7 @@ class WatchPlace(Place):
         low, high = self._view.range_in(self._extent())
         self._look(self._view.pointed(low + message.share * (high - low), self._extent()))
 
-    def _ask(self, action: ControlAction) -> None:
+    def _ask(self, wish: Wish) -> None:
         run = self.chosen_run
         if run is None:
             return
@@ -164,9 +169,9 @@ class WatchPlace(Place):
 
         def act(sure: bool | None) -> None:
             if sure:
-                self.post_message(Wanted(lambda: self._actions.control(action, name)))
+                self.post_message(Wanted(lambda: self._actions.control(wish, name)))
 
-        self.app.push_screen(Confirm(f"{action.capitalize()} {name}?", _CONSEQUENCES[action]), act)
+        self.app.push_screen(Confirm(f"{wish.capitalize()} {name}?", _CONSEQUENCES[wish]), act)
 
     def _look(self, view: View) -> None:
         self._view = view
