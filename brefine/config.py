@@ -53,14 +53,22 @@ class SimulationConfig(Section):
     """Share of conversations with background noise."""
     babble_probability: Probability = 0.2
     """Share of noisy conversations whose noise is other people's speech (voices of the same split)."""
+    music_probability: Probability = 0.1
+    """Share of noisy conversations without babble whose noise is music."""
     room_probability: Probability = 0.5
     """Share of conversations with a room response."""
     telephone_probability: Probability = 0.1
     """Share of conversations limited to the telephone band."""
+    codec_probability: Probability = 0.1
+    """Share of conversations that went through a lossy codec."""
     level_spread_db: Annotated[float, Field(ge=0.0)] = 6.0
     """Standard deviation of the loudness between speakers."""
     bridge_pause_s: tuple[float, float] = (0.2, 0.8)
     """Range of the pause rule: shorter pauses within one speaker's speech do not end his turn; drawn per conversation."""
+    onset_margin_s: tuple[float, float] = (0.0, 0.0)
+    """Range of what the labels leave before the first sound of a turn; drawn per conversation. See `brefine.data conventions`."""
+    offset_margin_s: tuple[float, float] = (0.0, 0.0)
+    """Range of what the labels leave after the last sound of a turn; drawn per conversation."""
 
 
 class CorpusConfig(Section):

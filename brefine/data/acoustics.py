@@ -1,8 +1,12 @@
-"""What lies between a mouth and a recording: rooms, background noise and the telephone band, all made from random numbers."""
+"""What lies between a mouth and a recording: rooms, noise, music, the telephone band, codecs; all made from random numbers."""
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
+import soundfile
+import soxr
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfftfreq
 from scipy.signal import butter, oaconvolve, sosfilt
@@ -10,6 +14,7 @@ from scipy.signal import butter, oaconvolve, sosfilt
 Samples = NDArray[np.float32]
 
 SPEED_OF_SOUND_M_S = 343.0
+CODECS = ("opus", "vorbis", "mp3", "gsm")
 NOISES = ("white", "pink", "brown", "hum", "fan", "hall", "bursts")
 
 
@@ -119,6 +124,37 @@ def _bursts(rng: np.random.Generator, n_samples: int, sample_rate_hz: int) -> Sa
     return noise
 
 
+def draw_music(n_samples: int, *, sample_rate_hz: int, rng: np.random.Generator) -> Samples:
+    """A band plays chords over a bass and a beat, in a random key and tempo; RMS 1."""
+    beat_s, root_hz = 60.0 / float(rng.uniform(70.0, 150.0)), float(rng.uniform(55.0, 110.0))
+    music = np.zeros(n_samples)
+    steps = np.array([0, 2, 4, 5, 7, 9, 11])  # a major scale; chords on its steps are major, minor and diminished alike
+    degree = 0
+    for beat, start in enumerate(np.arange(0.0, n_samples / sample_rate_hz, beat_s)):
+        if beat % 4 == 0:
+            degree = int(rng.integers(7))
+        chord = [steps[(degree + third) % 7] + 12 * ((degree + third) // 7) for third in (0, 2, 4)]
+        notes = [(chord[0] - 12 * (beat % 2), 1.0)] + [(note + 24, 0.4) for note in chord if rng.random() < 0.8]
+        for semitones, loudness in notes:
+            tone = _note(root_hz * 2.0 ** (semitones / 12.0), 2.0 * beat_s, sample_rate_hz, rng)
+            _add(music, round(start * sample_rate_hz), loudness * tone)
+        hit = rng.standard_normal(int(0.08 * sample_rate_hz)) * np.exp(-np.arange(int(0.08 * sample_rate_hz)) / 200.0)
+        _add(music, round(start * sample_rate_hz), (0.8 if beat % 2 else 0.3) * hit)
+    return np.asarray(music / max(rms(music), 1e-12), np.float32)
+
+
+def _note(pitch_hz: float, duration_s: float, sample_rate_hz: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    times_s = np.arange(int(duration_s * sample_rate_hz)) / sample_rate_hz
+    harmonics = np.arange(1, 6)[pitch_hz * np.arange(1, 6) < sample_rate_hz / 2]
+    tones = np.sin(2.0 * np.pi * pitch_hz * harmonics[:, None] * times_s) / harmonics[:, None] ** rng.uniform(0.8, 2.0)
+    return np.asarray(tones.sum(axis=0) * np.minimum(times_s / 0.01, 1.0) * np.exp(-3.0 * times_s / duration_s))
+
+
+def _add(music: NDArray[np.float64], start: int, piece: NDArray[np.float64]) -> None:
+    end = min(len(music), start + len(piece))
+    music[start:end] += piece[: end - start]
+
+
 def telephone_band(samples: Samples, *, sample_rate_hz: int) -> Samples:
     """The samples as through a telephone: 300–3,400 Hz, with the 8-bit steps of µ-law.
 
@@ -131,3 +167,29 @@ def telephone_band(samples: Samples, *, sample_rate_hz: int) -> Samples:
     compressed = np.sign(band) * np.log1p(mu * np.abs(band) / peak) / np.log1p(mu)
     steps = np.round(compressed * 127.0) / 127.0
     return np.asarray(np.sign(steps) * np.expm1(np.abs(steps) * np.log1p(mu)) / mu * peak, np.float32)
+
+
+def through_codec(samples: Samples, kind: str, *, sample_rate_hz: int) -> Samples:
+    """The samples after coding at a low rate and decoding, one of `CODECS`; what a codec delays is taken back by its decoder."""
+    peak = max(float(np.abs(samples).max()), 1e-9)
+    levelled = samples * (0.7 / peak)
+    if kind == "gsm":
+        narrow = _coded(soxr.resample(levelled, sample_rate_hz, 8000), 8000, "WAV", "GSM610", None)
+        decoded = soxr.resample(narrow, 8000, sample_rate_hz)
+    else:
+        container, coding, compression = {
+            "opus": ("OGG", "OPUS", 0.9),
+            "vorbis": ("OGG", "VORBIS", 1.0),
+            "mp3": ("MP3", "MPEG_LAYER_III", 0.99),
+        }[kind]
+        decoded = _coded(levelled, sample_rate_hz, container, coding, compression)
+    padded = np.zeros(len(samples), np.float32)
+    padded[: len(decoded)] = decoded[: len(samples)]
+    return np.asarray(padded * (peak / 0.7), np.float32)
+
+
+def _coded(samples: Samples, rate_hz: int, container: str, coding: str, compression: float | None) -> Samples:
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate_hz, format=container, subtype=coding, compression_level=compression)
+    file.seek(0)
+    return np.asarray(soundfile.read(file, dtype="float32")[0], np.float32)

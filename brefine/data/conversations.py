@@ -4,7 +4,7 @@ A script of turns (`turn_taking`) is filled with phrases of real or synthetic vo
 the placed speech starts and stops**: the first and last sample within 35 dB of the utterance's loud parts, found in frames of
 10 ms, every 2.5 ms, on the dry voice, before room and noise; reverberation after the last word is not speech. **The pause
 rule**: silences of one speaker shorter than the conversation's `bridge_pause_s` do not end his turn, longer ones do, also those
-within an utterance.
+within an utterance. Annotators leave margins: `onset_margin_s` and `offset_margin_s` widen the labels by a convention's habit.
 
 Nothing but the speech itself may tell where it starts: phrases are faded in and out over random margins, so that an utterance's
 own noise floor has no edge, and the background goes on through the whole recording, always above that floor.
@@ -24,7 +24,18 @@ from numpy.typing import NDArray
 
 from brefine.config import SimulationConfig
 from brefine.core.turns import Diarization, Turn
-from brefine.data.acoustics import NOISES, Samples, draw_noise, draw_room, reverberate, rms, telephone_band
+from brefine.data.acoustics import (
+    CODECS,
+    NOISES,
+    Samples,
+    draw_music,
+    draw_noise,
+    draw_room,
+    reverberate,
+    rms,
+    telephone_band,
+    through_codec,
+)
 from brefine.data.turn_taking import PlannedTurn, TurnTaking, draw_script
 from brefine.data.voices import Utterance
 from brefine.io.audio import read_audio
@@ -120,6 +131,7 @@ def simulate(
     everyone = rng.permutation(sorted(by_speaker)).tolist()
     speakers, others = everyone[:n_speakers], everyone[n_speakers:]
     bridge_s = float(rng.uniform(*simulation.bridge_pause_s))
+    margins_s = (float(rng.uniform(*simulation.onset_margin_s)), float(rng.uniform(*simulation.offset_margin_s)))
     script = draw_script(
         statistics,
         n_speakers=n_speakers,
@@ -148,7 +160,7 @@ def simulate(
         cursor = max(cursor, own[-1][1] if own else start)
     return Conversation(
         samples=_record(tracks, speech, [by_speaker[name] for name in others], floor_db, simulation, rng),
-        reference=_reference(recording, speakers, speech, bridge_s),
+        reference=_reference(recording, speakers, speech, bridge_s, margins_s, simulation.duration_s),
     )
 
 
@@ -238,11 +250,15 @@ def _record(
         snr_db = float(rng.uniform(*simulation.snr_db))
         if others and rng.random() < simulation.babble_probability:
             noise = _babble(others, len(mixed), rng)
+        elif rng.random() < simulation.music_probability:
+            noise = draw_music(len(mixed), sample_rate_hz=SAMPLE_RATE_HZ, rng=rng)
         else:
             noise = draw_noise(str(rng.choice(NOISES)), len(mixed), sample_rate_hz=SAMPLE_RATE_HZ, rng=rng)
         mixed += noise * np.float32(level * 10.0 ** (-snr_db / 20.0))
     if rng.random() < simulation.telephone_probability:
         mixed = telephone_band(mixed, sample_rate_hz=SAMPLE_RATE_HZ)
+    if rng.random() < simulation.codec_probability:
+        mixed = through_codec(mixed, str(rng.choice(CODECS)), sample_rate_hz=SAMPLE_RATE_HZ)
     peak = float(np.abs(mixed).max())
     return np.asarray(mixed * (float(rng.uniform(0.3, 0.9)) / max(peak, 1e-9)), np.float32)
 
@@ -267,8 +283,14 @@ def _babble(others: Sequence[Sequence[Path]], n_samples: int, rng: np.random.Gen
 
 
 def _reference(
-    recording: str, speakers: Sequence[str], speech: Sequence[Sequence[tuple[int, int]]], bridge_s: float
+    recording: str,
+    speakers: Sequence[str],
+    speech: Sequence[Sequence[tuple[int, int]]],
+    bridge_s: float,
+    margins_s: tuple[float, float],
+    duration_s: float,
 ) -> Diarization:
+    """The labels: regions joined by the pause rule, then widened by the margins of an annotator's convention."""
     turns = []
     for speaker, own in zip(speakers, speech, strict=True):
         merged: list[list[int]] = []
@@ -277,8 +299,11 @@ def _reference(
                 merged[-1][1] = end
             else:
                 merged.append([start, end])
-        turns += [Turn(start / SAMPLE_RATE_HZ, end / SAMPLE_RATE_HZ, speaker) for start, end in merged]
-    return Diarization(recording, tuple(turns))
+        turns += [
+            Turn(max(0.0, start / SAMPLE_RATE_HZ - margins_s[0]), end / SAMPLE_RATE_HZ + margins_s[1], speaker)
+            for start, end in merged
+        ]
+    return Diarization(recording, tuple(turns)).clipped(0.0, duration_s).unioned()
 
 
 def write_audio(path: Path, samples: Samples) -> None:

@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from brefine.data.acoustics import NOISES, draw_noise, draw_room, reverberate, rms, telephone_band
+from brefine.data.acoustics import (
+    CODECS,
+    NOISES,
+    draw_music,
+    draw_noise,
+    draw_room,
+    reverberate,
+    rms,
+    telephone_band,
+    through_codec,
+)
 
 _RATE_HZ = 16000
 
@@ -48,3 +58,23 @@ def test_the_telephone_keeps_its_band_and_does_not_delay() -> None:
     heard = telephone_band(click, sample_rate_hz=_RATE_HZ)
     lags = np.correlate(heard[7900:8400], click[7900:8400], "full")
     assert abs(int(np.argmax(lags)) - 499) < 0.002 * _RATE_HZ
+
+
+@pytest.mark.parametrize("kind", CODECS)
+def test_a_codec_changes_speech_without_moving_it(kind: str) -> None:
+    """Decoded noise bursts correlate best with the original at no lag, at the same length, but are not the same samples."""
+    rng = np.random.default_rng(0)
+    samples = draw_noise("brown", 2 * _RATE_HZ, sample_rate_hz=_RATE_HZ, rng=rng) * np.repeat([0.0, 0.1, 0.0, 0.1], _RATE_HZ // 2)
+    decoded = through_codec(samples.astype(np.float32), kind, sample_rate_hz=_RATE_HZ)
+    assert decoded.shape == samples.shape
+    spectrum = np.fft.rfft(decoded, 4 * _RATE_HZ) * np.conj(np.fft.rfft(samples, 4 * _RATE_HZ))
+    lag = int(np.argmax(np.fft.irfft(spectrum)))
+    assert min(lag, 4 * _RATE_HZ - lag) < 0.001 * _RATE_HZ
+    assert np.abs(decoded - samples).max() > 1e-4
+
+
+def test_music_is_of_unit_level_and_goes_on() -> None:
+    """RMS 1, and no second of it is silent."""
+    music = draw_music(10 * _RATE_HZ, sample_rate_hz=_RATE_HZ, rng=np.random.default_rng(0))
+    assert rms(music) == pytest.approx(1.0, rel=1e-3)
+    assert min(rms(second) for second in np.split(music, 10)) > 0.1

@@ -14,7 +14,7 @@ from brefine.data.conversations import SAMPLE_RATE_HZ, Conversation, find_speech
 from brefine.data.turn_taking import load_turn_taking
 from brefine.data.voices import find_utterances
 
-_DRY = {"noise_probability": 0.0, "room_probability": 0.0, "telephone_probability": 0.0, "babble_probability": 0.0}
+_DRY = {f"{kind}_probability": 0.0 for kind in ("noise", "babble", "music", "room", "telephone", "codec")}
 
 
 def _simulate(bank: Path, seed: int = 0, **changed: object) -> Conversation:
@@ -63,6 +63,16 @@ def test_the_pause_rule_holds(tone_bank: Path) -> None:
             assert all(after.onset_s - before.offset_s >= 0.3 - 1e-6 for before, after in itertools.pairwise(own))
 
 
+def test_labels_are_widened_by_the_margins_of_a_convention(tone_bank: Path) -> None:
+    """Onsets come 80 ms earlier and offsets 150 ms later than the sound; the sound itself does not change."""
+    exact = _simulate(tone_bank, 4, bridge_pause_s=(0.5, 0.5))
+    wide = _simulate(tone_bank, 4, bridge_pause_s=(0.5, 0.5), onset_margin_s=(0.08, 0.08), offset_margin_s=(0.15, 0.15))
+    np.testing.assert_array_equal(exact.samples, wide.samples)
+    for true, label in zip(exact.reference.turns, wide.reference.turns, strict=True):
+        assert label.onset_s == pytest.approx(max(0.0, true.onset_s - 0.08), abs=1e-6)
+        assert label.offset_s == pytest.approx(min(30.0, true.offset_s + 0.15), abs=1e-6)
+
+
 def test_no_recording_is_digitally_silent_anywhere(tone_bank: Path) -> None:
     """Even without noise the background goes on through every pause, at much the same level."""
     for seed in range(5):
@@ -87,10 +97,10 @@ def test_the_same_seed_makes_the_same_samples(tone_bank: Path) -> None:
     assert other.reference != first.reference
 
 
-@pytest.mark.parametrize("kind", ["noise", "room", "telephone", "babble"])
+@pytest.mark.parametrize("kind", ["noise", "babble", "music", "room", "telephone", "codec"])
 def test_every_augmentation_changes_the_sound_and_not_the_truth(tone_bank: Path, kind: str) -> None:
     """The reference is drawn before the microphone: it does not depend on what the microphone hears."""
-    sure = {"noise_probability": 1.0} if kind == "babble" else {}
+    sure = {"noise_probability": 1.0} if kind in ("babble", "music") else {}
     plain = _simulate(tone_bank, 5, **_DRY)
     changed = _simulate(tone_bank, 5, **{**_DRY, **sure, f"{kind}_probability": 1.0})
     assert changed.reference == plain.reference
