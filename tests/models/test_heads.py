@@ -1,0 +1,79 @@
+"""From logits to shifts."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from brefine.models.heads import decode, n_frames_of, target_distribution
+
+HOP_S, T = 0.01, 200
+
+
+def logits_for(*offsets_frames: float, sigma_frames: float = 2.0) -> torch.Tensor:
+    return torch.log(target_distribution(torch.tensor(offsets_frames), T, sigma_frames) + 1e-9)
+
+
+def test_windows_are_even_so_that_the_boundary_lies_between_two_frames() -> None:
+    """1.28 s on each side at 10 ms are 256 frames."""
+    assert n_frames_of(1.28, 0.01) == 256
+    assert n_frames_of(2.0, 0.01) == 400
+
+
+@pytest.mark.parametrize("offset_frames", [0.0, 0.3, -0.5, 12.25, -80.9])
+def test_a_target_decodes_to_the_offset_it_was_made_for(offset_frames: float) -> None:
+    """Sub-frame offsets survive: to 1 ms."""
+    decoded = decode(logits_for(offset_frames), HOP_S)
+    assert decoded.shift_s.item() == pytest.approx(offset_frames * HOP_S, abs=1e-3)
+    assert decoded.spread_s.item() == pytest.approx(0.02, abs=2e-3)
+    assert decoded.confidence.item() > 0.99
+
+
+def test_targets_are_distributions_and_no_boundary_is_certain() -> None:
+    """Rows sum to one; not-a-number puts everything into the last bin."""
+    target = target_distribution(torch.tensor([3.0, float("nan")]), T, 2.0)
+    torch.testing.assert_close(target.sum(dim=1), torch.ones(2))
+    assert target[1, -1] == 1.0
+    assert target[0, -1] == 0.0
+
+
+def test_the_median_minds_the_bulk_not_the_peak() -> None:
+    """A narrow peak of 40 % far out does not pull the estimate away from 60 % at the hypothesis."""
+    probabilities = torch.full((1, T + 1), 1e-9)
+    probabilities[0, T // 2 - 10 : T // 2 + 10] = 0.6 / 20
+    probabilities[0, T - 5] = 0.4
+    assert abs(decode(torch.log(probabilities), HOP_S).shift_s.item()) < 0.1
+
+
+def test_an_even_posterior_moves_nothing_and_is_not_confident() -> None:
+    """A model that knows nothing leaves the boundary where it is."""
+    decoded = decode(torch.zeros(1, T + 1), HOP_S)
+    assert decoded.shift_s.item() == pytest.approx(0.0, abs=1e-4)
+    assert decoded.confidence.item() == pytest.approx(20 / (T + 1), abs=0.01)
+
+
+def test_a_prior_holds_back_far_jumps_more_than_near_ones() -> None:
+    """The Laplace prior moves an unsure far peak home, and a sure near one hardly."""
+    unsure = torch.zeros(1, T + 1)
+    unsure[0, T - 20] = 4.0
+    free, held = (abs(decode(unsure, HOP_S, prior_scale_s=scale_s).shift_s.item()) for scale_s in (None, 0.1))
+    assert held < free
+    sure = decode(logits_for(5.0), HOP_S, prior_scale_s=0.5).shift_s.item()
+    assert sure == pytest.approx(0.05, abs=5e-3)
+
+
+def test_a_bias_is_added_to_each_shift() -> None:
+    """One number for all, or one a boundary."""
+    logits = logits_for(0.0, 0.0)
+    assert decode(logits, HOP_S, bias_s=0.03).shift_s.tolist() == pytest.approx([0.03, 0.03], abs=1e-3)
+    each = decode(logits, HOP_S, bias_s=torch.tensor([0.01, -0.02])).shift_s
+    assert each.tolist() == pytest.approx([0.01, -0.02], abs=1e-3)
+
+
+def test_where_no_boundary_is_likely_there_is_no_confidence() -> None:
+    """`none` and `confidence` share one certainty."""
+    logits = logits_for(0.0)
+    logits[0, -1] = 20.0
+    decoded = decode(logits, HOP_S)
+    assert decoded.none.item() > 0.99
+    assert decoded.confidence.item() < 0.01

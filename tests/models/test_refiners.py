@@ -1,0 +1,78 @@
+"""The three architectures: their size, their output, and what makes each what it is called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from brefine.config import MODEL_NAMES, ExampleConfig, FeatureConfig, ModelName, load_config
+from brefine.data.batches import n_channels_of
+from brefine.models import build_model, contrastive, count_parameters, mlp, transformer
+
+FEATURES = FeatureConfig()
+WANTED = {"transformer": transformer.N_PARAMETERS, "mlp": mlp.N_PARAMETERS, "contrastive": contrastive.N_PARAMETERS}
+RECIPES = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_each_model_has_the_parameters_it_is_known_for(recipe: Path) -> None:
+    """1.4 M, 822 K and 361 K, within 3 %, in every recipe that ships."""
+    config = load_config(recipe)
+    for name in MODEL_NAMES:
+        found = count_parameters(build_model(name, config.features, config.examples))
+        assert abs(found / WANTED[name] - 1.0) < 0.03, (name, found)
+
+
+@pytest.mark.parametrize("context_s", [0.5, 0.77, 4.0])
+@pytest.mark.parametrize("name", MODEL_NAMES)
+def test_any_window_gives_one_logit_a_frame_and_one_for_none(name: ModelName, context_s: float) -> None:
+    """Also windows that no stride divides; the size stays what it is."""
+    model = build_model(name, FEATURES, ExampleConfig(context_s=context_s))
+    n_frames = 2 * round(context_s / 0.01)
+    output = model(torch.randn(2, n_frames, n_channels_of(FEATURES)))
+    assert output.logits_BK.shape == (2, n_frames + 1)
+    assert abs(count_parameters(model) / WANTED[name] - 1.0) < 0.03
+
+
+@pytest.mark.parametrize("name", MODEL_NAMES)
+def test_every_parameter_takes_part_in_learning(name: ModelName) -> None:
+    """None is dead weight that only fills the count."""
+    torch.manual_seed(0)
+    model = build_model(name, FEATURES, ExampleConfig(context_s=0.64))
+    output = model(torch.randn(4, 128, n_channels_of(FEATURES)))
+    (output.logits_BK * torch.randn_like(output.logits_BK)).sum().backward()
+    idle = [key for key, parameter in model.named_parameters() if parameter.grad is None or not parameter.grad.abs().sum() > 0]
+    assert idle == []
+
+
+@pytest.mark.parametrize("name", MODEL_NAMES)
+def test_examples_of_a_batch_do_not_see_each_other(name: ModelName) -> None:
+    """The same window gives the same logits whatever it is batched with."""
+    torch.manual_seed(0)
+    model = build_model(name, FEATURES, ExampleConfig(context_s=0.64)).eval()
+    features = torch.randn(3, 128, n_channels_of(FEATURES))
+    with torch.inference_mode():
+        torch.testing.assert_close(model(features).logits_BK[1:2], model(features[1:2]).logits_BK, atol=1e-4, rtol=1e-4)
+
+
+def test_only_the_contrastive_model_has_embeddings_and_they_have_unit_length() -> None:
+    """Dissimilarity is 1 − cosine."""
+    for name in MODEL_NAMES:
+        output = build_model(name, FEATURES, ExampleConfig(context_s=0.64))(torch.randn(2, 128, n_channels_of(FEATURES)))
+        if name == "contrastive":
+            torch.testing.assert_close(output.embeddings_BTD.norm(dim=2), torch.ones(2, 128), atol=1e-3, rtol=0)
+        else:
+            assert output.embeddings_BTD is None
+
+
+def test_the_contrastive_logits_are_the_dissimilarity_of_left_and_right() -> None:
+    """Embeddings that change once put the highest logit at the change; embeddings that never change say nothing."""
+    model = contrastive.ContrastiveRefiner(n_channels_of(FEATURES), 128)
+    embeddings = torch.zeros(1, 128, contrastive._EMBEDDING)
+    embeddings[:, :40, 0] = 1.0
+    embeddings[:, 40:, 1] = 1.0
+    profile = model._dissimilarity(embeddings).sum(dim=1)
+    assert profile.argmax().item() in (39, 40)
+    assert model._dissimilarity(torch.ones(1, 128, contrastive._EMBEDDING)).abs().max() < 1e-5
