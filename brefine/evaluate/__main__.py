@@ -1,0 +1,136 @@
+"""Judgement as processes: `python -m brefine.evaluate evaluate|integrate PHASE_DIR`, and `refine AUDIO RTTM -o OUT`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import get_args
+
+from pydantic import ValidationError
+
+from brefine.config import MODEL_NAMES, RefineConfig
+from brefine.data.progress import ProgressReporter
+from brefine.errors import BrefineError, ConfigError, run_main
+from brefine.evaluate.evaluation import evaluate_refiner, load_checkpoint, write_evaluation
+from brefine.evaluate.integration import integrate
+from brefine.evaluate.recordings import GivenSplit, SplitName
+from brefine.evaluate.refine import Refined, format_report, load_weights, plan_refinement, refine_task
+from brefine.evaluate.wording import format_evaluations, format_integration
+from brefine.io.atomic import write_text_atomic
+from brefine.phasedir import EvaluationReport, PhaseDir, SelectionRecord, Stage
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m brefine.evaluate", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+
+    one = commands.add_parser("evaluate", help="boundary figures and speed of checkpoints on a split")
+    one.add_argument("phase", type=Path)
+    one.add_argument("--model", action="append", choices=MODEL_NAMES, help="repeatable; all of the phase if left out")
+    one.add_argument("--split", choices=get_args(SplitName), default="validation")
+    one.add_argument("--checkpoint", default="best", help="best, last, or a .safetensors file")
+    one.set_defaults(run=_evaluate)
+
+    two = commands.add_parser("integrate", help="the chosen model behind the diarizer on the gate split")
+    two.add_argument("phase", type=Path)
+    two.add_argument("--model", choices=MODEL_NAMES, help="the one that was selected if left out")
+    two.add_argument("--checkpoint", default="best", help="best, last, or a .safetensors file")
+    two.set_defaults(run=_integrate)
+
+    three = commands.add_parser("refine", help="refine the turns of any RTTM")
+    three.add_argument("audio", type=Path)
+    three.add_argument("rttm", type=Path)
+    three.add_argument("-o", "--out", type=Path, required=True)
+    three.add_argument("--weights", type=Path)
+    three.add_argument("--min-confidence", type=float)
+    three.add_argument("--max-shift-s", type=float)
+    three.add_argument("--report", type=Path, help="CSV with one row a boundary")
+    three.set_defaults(run=_refine)
+
+    for command in (one, two):
+        command.add_argument("--progress", type=Path, help="file to tell the progress in")
+    for command in (one, two, three):
+        command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+        command.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    options = parser.parse_args()
+    options.run(options)
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    phase = PhaseDir(options.phase)
+    with ProgressReporter(options.progress, Stage.EVALUATE) as tell:
+        tell("loading the recordings", 0, 1)
+        config = phase.load_config()
+        models = options.model or list(config.models)
+        split = GivenSplit(config, options.split)
+        total = len(models) * len(split.recordings)
+        reports: list[EvaluationReport] = []
+        for place, model in enumerate(models):
+            refiner = load_checkpoint(phase, model, options.checkpoint, options.device)
+            before = place * len(split.recordings)
+            report, rows = evaluate_refiner(
+                refiner,
+                split,
+                config,
+                report=lambda done: tell(f"evaluating {model}", before + done, total),  # noqa: B023
+            )
+            write_evaluation(phase, report, rows)
+            reports.append(report)
+    if options.json:
+        print(json.dumps({"evaluations": [report.to_json() for report in reports]}, indent=1, allow_nan=False))
+    else:
+        print(format_evaluations(reports))
+
+
+def _integrate(options: argparse.Namespace) -> None:
+    phase = PhaseDir(options.phase)
+    with ProgressReporter(options.progress, Stage.INTEGRATE) as tell:
+        tell("loading the recordings", 0, 1)
+        config = phase.load_config()
+        selected = SelectionRecord.read_if_there(phase.selection)
+        model = options.model or (None if selected is None else selected.model)
+        if model is None:
+            raise BrefineError(
+                "no model is chosen yet", where=phase.path, hint="choose one (`brefine select`), or name it: --model NAME"
+            )
+        split = GivenSplit(config, "gate")
+        refiner = load_checkpoint(phase, model, options.checkpoint, options.device)
+        total = len(split.recordings)
+        report = integrate(refiner, split, config, phase, report=lambda done: tell(f"refining with {model}", done, total))
+        report.write(phase.integration)
+    print(json.dumps(report.to_json(), indent=1, allow_nan=False) if options.json else format_integration(report))
+
+
+def _refine(options: argparse.Namespace) -> None:
+    given = {"min_confidence": options.min_confidence, "max_shift_s": options.max_shift_s}
+    try:
+        config = RefineConfig(**{key: value for key, value in given.items() if value is not None})
+    except ValidationError as error:
+        faults = [f"--{str(item['loc'][0]).replace('_', '-')}: {item['msg']}" for item in error.errors()]
+        raise ConfigError("options are out of range", problems=faults) from None
+    tasks = plan_refinement(options.audio, options.rttm, options.out)
+    refiner = load_weights(options.weights, options.device)
+    done: list[Refined] = []
+    for task in tasks:
+        for refined in refine_task(refiner, task, config):
+            done.append(refined)
+            print(_told(refined), file=sys.stderr)
+    if options.report is not None:
+        write_text_atomic(options.report, format_report(done))
+    if options.json:
+        print(json.dumps({"recordings": [refined.summary() for refined in done]}, indent=1, allow_nan=False))
+
+
+def _told(refined: Refined) -> str:
+    summary = refined.summary()
+    return (
+        f"{summary['recording']}: {summary['moved']} of {summary['boundaries']} boundaries moved, "
+        f"by {summary['mean_abs_shift_ms']:.0f} ms on average ({summary['seconds']:.1f} s)"
+    )
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,111 @@
+"""`brefine evaluate`: one checkpoint on one split, boundary by boundary, before and after."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from brefine.config import ModelName, PhaseConfig
+from brefine.core.boundaries import boundaries_of
+from brefine.core.boundary_error import BoundaryErrors
+from brefine.errors import CheckpointError
+from brefine.evaluate.device import pick_device
+from brefine.evaluate.moves import refine_recording
+from brefine.evaluate.recordings import GivenSplit
+from brefine.evaluate.score import ScoredRecording, abs_error_quantiles_ms, calibrate, compare
+from brefine.evaluate.speed import Stopwatch, speed_of
+from brefine.io.atomic import write_text_atomic
+from brefine.models.weights import Refiner, load_refiner
+from brefine.phasedir import BoundaryRow, EvaluationReport, PhaseDir
+
+
+def load_checkpoint(phase: PhaseDir, model: ModelName, checkpoint: str, device: str) -> Refiner:
+    """The weights of a phase's model: `best`, `last`, or a file.
+
+    Raises:
+        CheckpointError: there are none, or they are of another architecture.
+    """
+    run = phase.run(model)
+    path = {"best": run.weights("best"), "last": run.weights("last")}.get(checkpoint, Path(checkpoint))
+    refiner = load_refiner(path, pick_device(device))
+    if refiner.card.model != model:
+        raise CheckpointError("these weights are of another model", where=path, expected=model, got=refiner.card.model)
+    return refiner
+
+
+def evaluate_refiner(
+    refiner: Refiner, split: GivenSplit, config: PhaseConfig, *, report: Callable[[int], None] = lambda done: None
+) -> tuple[EvaluationReport, list[BoundaryRow]]:
+    """Refines a split with `config.refine` and scores it at the cap W of the gate.
+
+    Args:
+        report: called with the number of recordings done.
+
+    Returns:
+        The report, and every matched boundary.
+    """
+    watch = Stopwatch()
+    scored: list[ScoredRecording] = []
+    warm_up(refiner, split)
+    for done, recording in enumerate(split.recordings):
+        report(done)
+        frames = split.frames(recording, refiner)
+        with watch:
+            refinement = refine_recording(
+                refiner, frames, recording.hypothesis, duration_s=recording.duration_s, config=config.refine
+            )
+        scored.append(
+            ScoredRecording.of(recording.reference, refinement, regions_s=recording.regions_s, window_s=config.gate.window_s)
+        )
+    report(len(scored))
+    bins, expected_error = calibrate([outcome for one in scored for outcome in one.outcomes()])
+    return EvaluationReport(
+        model=refiner.card.model,
+        split=split.name,
+        evidence=split.manifest.evidence,
+        hypothesis_source=split.manifest.hypothesis_source,
+        checkpoint_step=0 if refiner.card.validation is None else refiner.card.validation.step,
+        n_recordings=len(scored),
+        recordings=[one.recording for one in scored],
+        comparison=compare(scored),
+        before_abs_error_quantiles_ms=abs_error_quantiles_ms(BoundaryErrors.joined(one.before for one in scored)),
+        after_abs_error_quantiles_ms=abs_error_quantiles_ms(BoundaryErrors.joined(one.after for one in scored)),
+        calibration=bins,
+        expected_calibration_error=expected_error,
+        speed=speed_of(
+            refiner,
+            refining_s=watch.seconds,
+            n_boundaries=sum(len(one.refinement.moves) for one in scored),
+            audio_s=sum(recording.duration_s for recording in split.recordings),
+            sample=min(split.recordings, key=lambda recording: recording.duration_s).audio,
+        ),
+        unix_s=time.time(),
+    ), [row for one in scored for row in one.rows()]
+
+
+def write_evaluation(phase: PhaseDir, report: EvaluationReport, rows: Sequence[BoundaryRow]) -> None:
+    """Writes the boundaries first: where the report is, its boundaries are."""
+    write_text_atomic(phase.boundaries(report.model, report.split), format_rows(rows))
+    report.write(phase.evaluation(report.model, report.split))
+
+
+def format_rows(rows: Sequence[BoundaryRow]) -> str:
+    """CSV with the columns of `BoundaryRow`, times in seconds to the microsecond."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(BoundaryRow.model_fields)
+    for row in rows:
+        values = row.model_dump().values()
+        writer.writerow([f"{value:.6f}" if isinstance(value, float) else value for value in values])
+    return buffer.getvalue()
+
+
+def warm_up(refiner: Refiner, split: GivenSplit) -> None:
+    """Refines a few boundaries untimed: the first call of a model pays for memory and kernels."""
+    recording = split.recordings[0]
+    boundaries = boundaries_of(recording.hypothesis)[:16]
+    if boundaries:
+        refiner.shifts(split.frames(recording, refiner), recording.hypothesis, boundaries)

@@ -1,0 +1,172 @@
+"""`brefine integrate`: the chosen model behind the diarizer on the gate split, and what that does to DER and JER.
+
+Each recording's refined RTTM is written as soon as it is ready, with its moves beside it, so that an interrupted integration
+goes on where it was. What the key of a recording's moves covers (weights, decoding, hypothesis) decides whether they still hold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import operator
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+
+import numpy as np
+
+from brefine.config import PhaseConfig, RefineConfig
+from brefine.core.bootstrap import paired_bootstrap
+from brefine.core.boundaries import Shift, Side
+from brefine.core.der import DerParts, JerParts, score_der, score_jer
+from brefine.core.turns import Diarization
+from brefine.errors import FormatError
+from brefine.evaluate.moves import decide_moves, proposals_for
+from brefine.evaluate.recordings import GivenRecording, GivenSplit
+from brefine.evaluate.score import ScoredRecording, compare
+from brefine.io.atomic import read_json, write_json_atomic
+from brefine.io.rttm import format_rttm, write_rttm
+from brefine.models.weights import Refiner
+from brefine.phasedir import DerComparison, DerFigures, IntegrationReport, PhaseDir, RecordingChange
+
+COLLARS_S = (0.0, 0.25)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IntegratedRecording:
+    """One recording's errors before and after; collar → parts."""
+
+    scored: ScoredRecording
+    der_before: dict[float, DerParts]
+    der_after: dict[float, DerParts]
+    jer_before: JerParts
+    jer_after: JerParts
+
+
+def integrate(
+    refiner: Refiner,
+    split: GivenSplit,
+    config: PhaseConfig,
+    phase: PhaseDir,
+    *,
+    report: Callable[[int], None] = lambda done: None,
+) -> IntegrationReport:
+    """Refines the split into `integration/<recording>.rttm` and scores it; recordings that are done are not done again."""
+    found: list[IntegratedRecording] = []
+    for done, recording in enumerate(split.recordings):
+        report(done)
+        found.append(_integrate_recording(refiner, split, recording, config, phase))
+    report(len(found))
+    return IntegrationReport(
+        model=refiner.card.model,
+        split="gate",
+        evidence=split.manifest.evidence,
+        hypothesis_source=split.manifest.hypothesis_source,
+        n_recordings=len(found),
+        recordings=[
+            RecordingChange(recording=one.scored.recording, der_before=one.der_before[0.0].der, der_after=one.der_after[0.0].der)
+            for one in found
+        ],
+        trained_on=split.seen,
+        comparison=compare([one.scored for one in found]),
+        der=[_compare_der(found, collar_s) for collar_s in COLLARS_S],
+        jer_before=_sum_jer(one.jer_before for one in found),
+        jer_after=_sum_jer(one.jer_after for one in found),
+        n_boundaries=sum(len(one.scored.refinement.moves) for one in found),
+        n_moved=sum(one.scored.refinement.n_moved for one in found),
+        unix_s=time.time(),
+    )
+
+
+def _integrate_recording(
+    refiner: Refiner, split: GivenSplit, given: GivenRecording, config: PhaseConfig, phase: PhaseDir
+) -> IntegratedRecording:
+    hypothesis = given.hypothesis.clipped(0.0, given.duration_s)
+    key = _key(refiner, config.refine, format_rttm(hypothesis), given.duration_s)
+    kept = phase.refined / f"{given.name}.json"
+    proposals = _read_proposals(kept, key)
+    if proposals is None:
+        proposals = proposals_for(
+            refiner,
+            split.frames(given, refiner),
+            hypothesis,
+            duration_s=given.duration_s,
+            prior_scale_s=config.refine.prior_scale_s,
+        )
+        _write_proposals(kept, key, proposals)
+    refinement = decide_moves(hypothesis, proposals, duration_s=given.duration_s, config=config.refine)
+    refined = refinement.refined
+    write_rttm(phase.refined / f"{given.name}.rttm", refined)
+    regions_s = given.regions_s
+
+    def der(diarization: Diarization) -> dict[float, DerParts]:
+        return {c: score_der(given.reference, diarization, regions_s=regions_s, collar_s=c) for c in COLLARS_S}
+
+    return IntegratedRecording(
+        ScoredRecording.of(given.reference, refinement, regions_s=regions_s, window_s=config.gate.window_s),
+        der(given.hypothesis),
+        der(refined),
+        score_jer(given.reference, given.hypothesis, regions_s=regions_s),
+        score_jer(given.reference, refined, regions_s=regions_s),
+    )
+
+
+def _key(refiner: Refiner, refine: RefineConfig, hypothesis_rttm: str, duration_s: float) -> str:
+    content = [refiner.card.weights_sha256, refiner.card.prior, refine.prior_scale_s, duration_s, hypothesis_rttm]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _write_proposals(path: Path, key: str, proposals: Sequence[Shift]) -> None:
+    rows = [[shift.turn_index, shift.side.value, shift.shift_s, shift.confidence] for shift in proposals]
+    write_json_atomic(path, {"schema": 1, "key": key, "proposals": rows})
+
+
+def _read_proposals(path: Path, key: str) -> list[Shift] | None:
+    """What an earlier integration proposed for the same question; None where there is none, or it cannot be used."""
+    try:
+        tree = read_json(path)
+        if tree["key"] != key:
+            return None
+        return [Shift(index, Side(side), shift_s, confidence) for index, side, shift_s, confidence in tree["proposals"]]
+    except (FileNotFoundError, FormatError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _compare_der(found: Sequence[IntegratedRecording], collar_s: float) -> DerComparison:
+    before = _sum_der(one.der_before[collar_s] for one in found)
+    after = _sum_der(one.der_after[collar_s] for one in found)
+    errors_s = np.array([[one.der_before[collar_s].error_s, one.der_after[collar_s].error_s] for one in found])
+    if before.error_s > 0.0:
+        # before and after have the same denominator, the reference speech: it cancels
+        interval = paired_bootstrap(errors_s, lambda sums: 1.0 - sums[:, 1] / sums[:, 0])
+        relative, bounds = 1.0 - after.error_s / before.error_s, (interval.low, interval.high)
+    else:
+        relative, bounds = 0.0, (0.0, 0.0)
+    return DerComparison(
+        collar_s=collar_s,
+        before=_der_figures(before, collar_s),
+        after=_der_figures(after, collar_s),
+        relative=relative,
+        interval=bounds,
+    )
+
+
+def _sum_der(parts: Iterable[DerParts]) -> DerParts:
+    return reduce(operator.add, parts, DerParts())
+
+
+def _sum_jer(parts: Iterable[JerParts]) -> float:
+    return reduce(operator.add, parts, JerParts()).jer
+
+
+def _der_figures(parts: DerParts, collar_s: float) -> DerFigures:
+    return DerFigures(
+        collar_s=collar_s,
+        der=parts.der,
+        missed_s=parts.missed_s,
+        false_alarm_s=parts.false_alarm_s,
+        confusion_s=parts.confusion_s,
+        reference_speech_s=parts.reference_speech_s,
+    )

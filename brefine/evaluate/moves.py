@@ -1,0 +1,209 @@
+"""Which boundaries move, how far, and why: from a refiner's proposals to turns that are still valid.
+
+In this order: ends within the speaker's own speech and ends made by the cut of the recording stay; proposals without
+confidence stay; both sides of a change that touch move together; no move is longer than the limit; and no turn inverts,
+meets its speaker's next turn or leaves the audio (`core.boundaries.moved_ends_s`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brefine.config import RefineConfig
+from brefine.core.boundaries import Boundary, BoundaryKind, Shift, Side, boundaries_of, ends_of_speech, moved_ends_s
+from brefine.core.turns import Diarization, Turn
+from brefine.models.weights import Refiner
+
+TOUCHING_S = 0.02
+"""An offset and another speaker's onset at most this far apart are the two sides of one change."""
+APART_S = 0.1
+"""Confident proposals for the two sides of a change that differ by more than this open a gap or an overlap instead."""
+CONFIDENT = 0.5
+_STILL_S = 0.0005
+_BOUNDARIES_AT_ONCE = 4096
+"""Windows of so many boundaries take about half a gigabyte."""
+
+
+class Reason(StrEnum):
+    """Why a boundary is where it is now."""
+
+    MOVED = "moved"
+    WITH_PARTNER = "moved with the other side of the change"
+    LIMITED = "moved as far as the limit"
+    GAVE_WAY = "gave way to a neighbouring turn or the end of the audio"
+    UNMOVED = "already in its place"
+    UNSURE = "not confident enough"
+    OWN_SPEECH = "the same speaker goes on"
+    CUT = "made by the cut of the recording"
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What happened to one boundary."""
+
+    boundary: Boundary
+    refined_s: float
+    proposed_s: float | None
+    """Where the model alone would have put it; None where it was not asked."""
+    confidence: float
+    reason: Reason
+
+    @property
+    def shift_s(self) -> float:
+        return self.refined_s - self.boundary.time_s
+
+    @property
+    def moved(self) -> bool:
+        return abs(self.shift_s) >= _STILL_S
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Refinement:
+    """One recording, refined.
+
+    Attributes:
+        hypothesis: what was refined, clipped to the audio.
+        ends_s: onset and offset of each turn of `hypothesis` now, shape (n_turns, 2), seconds.
+        moves: one for each boundary, in the order of `boundaries_of(hypothesis)`.
+    """
+
+    hypothesis: Diarization
+    ends_s: NDArray[np.float64]
+    moves: tuple[Move, ...]
+
+    @property
+    def refined(self) -> Diarization:
+        turns = [
+            Turn(float(onset_s), float(offset_s), turn.speaker)
+            for turn, (onset_s, offset_s) in zip(self.hypothesis.turns, self.ends_s, strict=True)
+        ]
+        return Diarization(self.hypothesis.recording, tuple(turns))
+
+    @property
+    def n_moved(self) -> int:
+        return sum(move.moved for move in self.moves)
+
+    def move_of(self, boundary: Boundary) -> Move:
+        """What happened to a boundary of `hypothesis`."""
+        return self.moves[2 * boundary.turn_index + (boundary.side is Side.OFFSET)]
+
+
+def refine_recording(
+    refiner: Refiner,
+    log_mel_NM: NDArray[np.floating],
+    hypothesis: Diarization,
+    *,
+    duration_s: float,
+    config: RefineConfig,
+) -> Refinement:
+    """Refines one recording.
+
+    Args:
+        log_mel_NM: its frames by `data.features.log_mel` with `refiner.features`.
+        duration_s: length of the audio; what the hypothesis says beyond it is dropped.
+    """
+    hypothesis = hypothesis.clipped(0.0, duration_s)
+    proposals = proposals_for(refiner, log_mel_NM, hypothesis, duration_s=duration_s, prior_scale_s=config.prior_scale_s)
+    return decide_moves(hypothesis, proposals, duration_s=duration_s, config=config)
+
+
+def proposals_for(
+    refiner: Refiner,
+    log_mel_NM: NDArray[np.floating],
+    hypothesis: Diarization,
+    *,
+    duration_s: float,
+    prior_scale_s: float | None = None,
+) -> list[Shift]:
+    """What the model proposes for every boundary of a clipped hypothesis that may move at all."""
+    ends = ends_of_speech(hypothesis, extent_s=(0.0, duration_s))
+    movable = [boundary for boundary in ends if boundary.kind is not BoundaryKind.EDGE]
+    proposals: list[Shift] = []
+    for start in range(0, len(movable), _BOUNDARIES_AT_ONCE):
+        chosen = movable[start : start + _BOUNDARIES_AT_ONCE]
+        proposals.extend(refiner.shifts(log_mel_NM, hypothesis, chosen, prior_scale_s=prior_scale_s))
+    return proposals
+
+
+def decide_moves(hypothesis: Diarization, proposals: Sequence[Shift], *, duration_s: float, config: RefineConfig) -> Refinement:
+    """Turns proposals into moves; see the module for the order of the rules.
+
+    Args:
+        hypothesis: lies within [0, `duration_s`].
+        proposals: at most one a boundary; a boundary without one stays.
+    """
+    boundaries = boundaries_of(hypothesis, extent_s=(0.0, duration_s))
+    scored = {(boundary.turn_index, boundary.side) for boundary in ends_of_speech(hypothesis)}
+    proposed = {(shift.turn_index, shift.side): shift for shift in proposals}
+    wishes = {
+        (shift.turn_index, shift.side): (shift, Reason.MOVED) for shift in proposals if shift.confidence >= config.min_confidence
+    }
+    _pair_changes(boundaries, wishes, proposed)
+    for key, (shift, _) in wishes.items():
+        if abs(shift.shift_s) > config.max_shift_s:
+            limited = replace(shift, shift_s=float(np.copysign(config.max_shift_s, shift.shift_s)))
+            wishes[key] = (limited, Reason.LIMITED)
+    ends_s = moved_ends_s(hypothesis, [shift for shift, _ in wishes.values()], duration_s=duration_s)
+    moves = []
+    for boundary, refined_s in zip(boundaries, ends_s.ravel().tolist(), strict=True):
+        key = (boundary.turn_index, boundary.side)
+        wish = wishes.get(key)
+        if wish is not None:
+            reason = _outcome(refined_s - boundary.time_s, *wish)
+        elif boundary.kind is BoundaryKind.EDGE:
+            reason = Reason.CUT
+        elif key not in scored:
+            reason = Reason.OWN_SPEECH
+        else:
+            reason = Reason.UNSURE
+        asked = proposed.get(key)
+        proposed_s, confidence = (None, 0.0) if asked is None else (boundary.time_s + asked.shift_s, asked.confidence)
+        moves.append(Move(boundary, refined_s, proposed_s, confidence, reason))
+    return Refinement(hypothesis, ends_s, tuple(moves))
+
+
+_Key = tuple[int, Side]
+
+
+def _pair_changes(boundaries: Sequence[Boundary], wishes: dict[_Key, tuple[Shift, Reason]], proposed: dict[_Key, Shift]) -> None:
+    """Gives both sides of each change that touches one shift, the mean of their proposals weighted by confidence.
+
+    They stay apart only where both proposals are confident and far from each other. A side that was not confident enough
+    alone goes with its partner.
+    """
+    onsets = sorted((b for b in boundaries if b.side is Side.ONSET), key=lambda b: b.time_s)
+    onset_s = np.array([boundary.time_s for boundary in onsets])
+    taken: set[_Key] = set()
+    for offset in boundaries:
+        if offset.side is not Side.OFFSET:
+            continue
+        first, last = np.searchsorted(onset_s, [offset.time_s - TOUCHING_S, offset.time_s + TOUCHING_S + 1e-9])
+        near = [b for b in onsets[first:last] if b.speaker != offset.speaker and (b.turn_index, b.side) not in taken]
+        if not near:
+            continue
+        onset = min(near, key=lambda b: abs(b.time_s - offset.time_s))
+        keys = (offset.turn_index, Side.OFFSET), (onset.turn_index, Side.ONSET)
+        if not all(key in proposed for key in keys) or not any(key in wishes for key in keys):
+            continue  # one of them may not move at all, or neither is sure
+        taken.add(keys[1])
+        sure = [wishes[key][0] for key in keys if key in wishes]
+        shifts_s = [shift.shift_s for shift in sure]
+        if len(sure) == 2 and min(s.confidence for s in sure) >= CONFIDENT and abs(shifts_s[0] - shifts_s[1]) > APART_S:
+            continue
+        weights = [shift.confidence + 1e-6 for shift in sure]
+        joint_s = float(np.average(shifts_s, weights=weights))
+        for key in keys:
+            wishes[key] = (Shift(key[0], key[1], joint_s, proposed[key].confidence), Reason.WITH_PARTNER)
+
+
+def _outcome(moved_s: float, shift: Shift, reason: Reason) -> Reason:
+    if abs(moved_s - shift.shift_s) >= _STILL_S:
+        return Reason.GAVE_WAY
+    if abs(moved_s) < _STILL_S:
+        return Reason.UNMOVED
+    return reason

@@ -1,0 +1,68 @@
+"""The recordings of a prepared corpus as evaluation needs them: turns, frames, regions, and where they come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brefine.config import PhaseConfig, prepared_corpus_path
+from brefine.core.turns import Diarization
+from brefine.data.features import log_mel
+from brefine.data.splits import Split
+from brefine.io.audio import read_audio
+from brefine.models.weights import Refiner
+from brefine.phasedir import CorpusManifest
+
+SplitName = Literal["validation", "gate"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GivenRecording:
+    """One recording before refinement."""
+
+    name: str
+    audio: Path
+    reference: Diarization
+    hypothesis: Diarization
+    duration_s: float
+    regions_s: tuple[tuple[float, float], ...]
+
+
+class GivenSplit:
+    """One split of a phase's prepared corpus.
+
+    Raises:
+        DataError: the corpus is not prepared, or the split is empty.
+    """
+
+    def __init__(self, config: PhaseConfig, name: SplitName) -> None:
+        self.folder = prepared_corpus_path(config)
+        self.name = name
+        self._split = Split(self.folder, name, config.features)
+        self.manifest = CorpusManifest.read(self.folder / "corpus.json")
+        self.recordings = tuple(
+            GivenRecording(
+                listed.name,
+                self.folder / listed.audio,
+                annotated.reference,
+                annotated.hypothesis,
+                listed.duration_s,
+                tuple((start_s, end_s) for start_s, end_s in annotated.regions_s),
+            )
+            for listed, annotated in zip(self.manifest.splits[name], self._split.annotated, strict=True)
+        )
+
+    @property
+    def seen(self) -> list[str]:
+        """Every recording that training or validation has seen."""
+        return sorted({one.name for part in ("train", "validation") for one in self.manifest.splits.get(part, [])})
+
+    def frames(self, recording: GivenRecording, refiner: Refiner) -> NDArray[np.floating]:
+        """The recording's log-mel frames as the refiner wants them: from the store where it has the same analysis."""
+        if refiner.features == self._split.store.config:
+            return self._split.store[recording.name]
+        return log_mel(read_audio(recording.audio, sample_rate_hz=refiner.features.sample_rate_hz), refiner.features)

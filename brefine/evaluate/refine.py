@@ -1,0 +1,221 @@
+"""`brefine refine`: audio and turns in, turns with better ends out, and a report of what moved and why."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brefine.config import FeatureConfig, RefineConfig
+from brefine.core.turns import Diarization
+from brefine.data.features import log_mel
+from brefine.errors import BrefineError, CheckpointError, DataError, FormatError
+from brefine.evaluate.device import pick_device
+from brefine.evaluate.moves import Refinement, refine_recording
+from brefine.evaluate.rewriting import rewrite_rttm
+from brefine.io.atomic import write_text_atomic
+from brefine.io.audio import AUDIO_SUFFIXES, read_audio
+from brefine.io.rttm import parse_rttm
+from brefine.io.textfile import read_lines_text
+from brefine.models.weights import Refiner, load_refiner
+
+REPORT_COLUMNS = (
+    "recording", "speaker", "side", "hypothesis_s", "refined_s", "shift_ms", "confidence", "moved", "reason",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One RTTM file to refine.
+
+    Attributes:
+        text: the file's content.
+        hypotheses: what of it is refined.
+        audio: recording → its audio.
+    """
+
+    rttm: Path
+    out: Path
+    text: str
+    hypotheses: tuple[Diarization, ...]
+    audio: dict[str, Path]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Refined:
+    """One recording, refined, and what it took."""
+
+    refinement: Refinement
+    audio_s: float
+    seconds: float
+
+    def summary(self) -> dict[str, Any]:
+        """The recording's entry of `brefine refine --json`."""
+        shifts_s = [abs(move.shift_s) for move in self.refinement.moves if move.moved]
+        return {
+            "recording": self.refinement.hypothesis.recording,
+            "boundaries": len(self.refinement.moves),
+            "moved": len(shifts_s),
+            "mean_abs_shift_ms": round(1000.0 * float(np.mean(shifts_s)), 3) if shifts_s else 0.0,
+            "audio_s": round(self.audio_s, 3),
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def load_weights(weights: Path | None, device: str = "auto") -> Refiner:
+    """The refiner of a weights file, or the one that ships with brefine.
+
+    Raises:
+        CheckpointError: there are no such weights, or none ship with this build.
+    """
+    return load_refiner(weights if weights is not None else shipped_weights(), pick_device(device))
+
+
+def shipped_weights() -> Path:
+    """The weights file in the package; the first by name if there are several.
+
+    Raises:
+        CheckpointError: this build has none.
+    """
+    folder = Path(__file__).parents[1] / "weights"
+    found = sorted(folder.glob("*.safetensors"))
+    if not found:
+        raise CheckpointError(
+            "this build of brefine ships without weights",
+            where=folder,
+            hint="train some (`brefine launch-phase3 --config configs/demo.toml`), then name them: "
+            "--weights runs/PHASE/MODEL/checkpoints/best.safetensors",
+        )
+    return found[0]
+
+
+def plan_refinement(audio: Path, rttm: Path, out: Path) -> list[Task]:
+    """Finds the audio of every recording before anything is computed or written.
+
+    `audio` and `rttm` are files, or folders whose files have equal stems; an RTTM file of several recordings goes with a folder
+    of audio files named after them. `out` is a folder where `rttm` is one, else a file.
+
+    Raises:
+        DataError: audio or RTTM is missing; everything that is missing is listed.
+        FormatError: an RTTM file has broken lines.
+        BrefineError: `out` would replace what is read, or something that is no RTTM.
+    """
+    for path, what in ((audio, "audio"), (rttm, "RTTM")):
+        if not path.exists():
+            raise DataError(f"there is no such {what}", where=path)
+    if rttm.is_dir():
+        if not audio.is_dir():
+            raise DataError("a folder of RTTMs needs a folder of audio files", where=audio, expected="a folder", got="a file")
+        files = sorted(rttm.glob("*.rttm"))
+        if not files:
+            raise DataError("there is no RTTM file in this folder", where=rttm, expected="*.rttm")
+        outs = [out / file.name for file in files]
+    else:
+        files, outs = [rttm], [out / rttm.name if out.is_dir() else out]
+    _refuse_replacing([audio, rttm, *files], outs)
+    tasks, problems = [], []
+    for file, target in zip(files, outs, strict=True):
+        text = read_lines_text(file)
+        found = parse_rttm(text, where=file)
+        if audio.is_dir():
+            # in a folder of RTTMs the file's stem names the recording where the RTTM holds one
+            names = {name: file.stem if rttm.is_dir() and len(found) == 1 else name for name in found}
+            paths = {name: _audio_named(audio, stem) for name, stem in names.items()}
+        else:
+            paths = {name: audio for name in found if len(found) == 1 or name == audio.stem}
+            if found and not paths:
+                held = ", ".join(sorted(found)[:5])
+                problems.append(f"{file}: it holds {len(found)} recordings ({held}), none of them named {audio.stem}")
+        problems += [f"{file}: no audio for {name} in {audio}" for name, path in paths.items() if path is None]
+        there = {name: path for name, path in paths.items() if path is not None}
+        tasks.append(Task(file, target, text, tuple(found[name] for name in there), there))
+    if problems:
+        raise DataError(
+            "recordings have no audio",
+            where=audio,
+            problems=problems,
+            hint=f"audio files are named after the recording: talk1.wav for talk1 ({', '.join(AUDIO_SUFFIXES)})",
+        )
+    return tasks
+
+
+def refine_task(refiner: Refiner, task: Task, config: RefineConfig) -> Iterator[Refined]:
+    """Refines the recordings of one RTTM file one after the other, and writes the file when all are done."""
+    text = task.text
+    for hypothesis in task.hypotheses:
+        started = time.perf_counter()
+        log_mel_NM, duration_s = frames_of(task.audio[hypothesis.recording], refiner.features)
+        refinement = refine_recording(refiner, log_mel_NM, hypothesis, duration_s=duration_s, config=config)
+        text = rewrite_rttm(text, refinement, duration_s=duration_s)
+        yield Refined(refinement, duration_s, time.perf_counter() - started)
+    if task.out.exists():
+        print(f"replaced {task.out}", file=sys.stderr)
+    write_text_atomic(task.out, text)
+
+
+def format_report(refined: Sequence[Refined]) -> str:
+    """The "moved by" report: CSV, one row a boundary."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(REPORT_COLUMNS)
+    for one in refined:
+        for move in one.refinement.moves:
+            writer.writerow(
+                (
+                    one.refinement.hypothesis.recording,
+                    move.boundary.speaker,
+                    move.boundary.side.value,
+                    f"{move.boundary.time_s:.6f}",
+                    f"{move.refined_s:.6f}",
+                    f"{1000.0 * move.shift_s:.3f}",
+                    f"{move.confidence:.4f}",
+                    "yes" if move.moved else "no",
+                    move.reason.value,
+                )
+            )
+    return buffer.getvalue()
+
+
+def frames_of(audio: Path, features: FeatureConfig) -> tuple[NDArray[np.float32], float]:
+    """Log-mel frames of an audio file, shape (n_frames, n_mels), and its length in seconds."""
+    samples = read_audio(audio, sample_rate_hz=features.sample_rate_hz)
+    if not len(samples):
+        raise DataError("the audio is empty", where=audio)
+    return log_mel(samples, features), len(samples) / features.sample_rate_hz
+
+
+def _audio_named(folder: Path, stem: str) -> Path | None:
+    for suffix in AUDIO_SUFFIXES:
+        for path in (folder / f"{stem}{suffix}", folder / f"{stem}{suffix.upper()}"):
+            if path.is_file():
+                return path
+    return None
+
+
+def _refuse_replacing(read: Sequence[Path], written: Sequence[Path]) -> None:
+    """Refuses outputs that would destroy an input or a file that is no RTTM; refined RTTMs may be made anew."""
+    inputs = {path.resolve() for path in read}
+    for path in written:
+        if path.resolve() in inputs:
+            raise BrefineError("the output would replace the input", where=path, hint="give another -o")
+        if path.is_dir():
+            raise BrefineError("the output is a folder", where=path, expected="a file", hint="give a file as -o")
+        if path.exists() and path.stat().st_size > 0 and not _is_rttm(path):
+            raise BrefineError(
+                "the output exists and is no RTTM; it is left alone", where=path, hint="give another -o, or remove it first"
+            )
+
+
+def _is_rttm(path: Path) -> bool:
+    try:
+        return bool(parse_rttm(read_lines_text(path), where=path))
+    except FormatError:
+        return False

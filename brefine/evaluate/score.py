@@ -1,0 +1,185 @@
+"""Before against after, on the pairs that were matched before refinement, with intervals over recordings.
+
+Conventions: one-to-one matching within W (see `core.matching`), errors in milliseconds, kinds of the reference, 95 % intervals
+from a paired bootstrap over recordings (`core.bootstrap`). Where a UEM limits what is scored, boundaries outside do not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from brefine.core.bootstrap import Interval, bootstrap_quantile, paired_bootstrap
+from brefine.core.boundary_error import ACCURACIES_MS, BoundaryErrors, ErrorChange
+from brefine.core.matching import BoundaryMatch, match_boundaries
+from brefine.core.turns import Diarization
+from brefine.evaluate.moves import Refinement
+from brefine.models.heads import TOLERANCE_S
+from brefine.phasedir import BoundaryFigures, BoundaryRow, CalibrationBin, Comparison
+
+N_BINS = 10
+_ROUNDING_S = 1e-9
+
+Regions = Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredRecording:
+    """One recording's boundaries before and after refinement."""
+
+    recording: str
+    match: BoundaryMatch
+    refinement: Refinement
+    before: BoundaryErrors
+    after: BoundaryErrors
+
+    @classmethod
+    def of(cls, reference: Diarization, refinement: Refinement, *, regions_s: Regions, window_s: float) -> ScoredRecording:
+        """Matches the hypothesis with the reference, and scores the same pairs where refinement put them."""
+        extent_s = (min(start_s for start_s, _ in regions_s), max(end_s for _, end_s in regions_s))
+        whole = match_boundaries(reference, refinement.hypothesis, window_s=window_s, extent_s=extent_s)
+        match = within_regions(whole, regions_s)
+        return cls(
+            reference.recording,
+            match,
+            refinement,
+            BoundaryErrors.of(match),
+            BoundaryErrors.of(match, moved_ends_s=refinement.ends_s),
+        )
+
+    def rows(self) -> list[BoundaryRow]:
+        """The matched boundaries, for `<split>.boundaries.csv`."""
+        found = []
+        for here, there in self.match.pairs:
+            reference, hypothesis = self.match.reference[here], self.match.hypothesis[there]
+            move = self.refinement.move_of(hypothesis)
+            row = BoundaryRow(
+                recording=self.recording,
+                speaker=hypothesis.speaker,
+                side=hypothesis.side.value,
+                kind=reference.kind.value,
+                reference_s=reference.time_s,
+                hypothesis_s=hypothesis.time_s,
+                refined_s=move.refined_s,
+                confidence=move.confidence,
+            )
+            found.append(row)
+        return found
+
+    def outcomes(self) -> list[tuple[float, bool]]:
+        """Confidence and truth of each proposal: is there a boundary within 100 ms of where the model puts it?"""
+        partner_s = {there: self.match.reference[here].time_s for here, there in self.match.pairs}
+        found = []
+        for place, boundary in enumerate(self.match.hypothesis):
+            move = self.refinement.move_of(boundary)
+            if move.proposed_s is not None:
+                true_s = partner_s.get(place, np.inf)
+                found.append((move.confidence, bool(abs(move.proposed_s - true_s) <= TOLERANCE_S + _ROUNDING_S)))
+        return found
+
+
+def within_regions(match: BoundaryMatch, regions_s: Regions) -> BoundaryMatch:
+    """The part of a match that lies in the scored regions: pairs by their reference boundary, others by themselves."""
+
+    def inside(time_s: float) -> bool:
+        return any(start_s <= time_s <= end_s for start_s, end_s in regions_s)
+
+    partner = {there: here for here, there in match.pairs}
+    ours = [place for place, boundary in enumerate(match.reference) if inside(boundary.time_s)]
+    theirs = [
+        place
+        for place, boundary in enumerate(match.hypothesis)
+        if inside(match.reference[partner[place]].time_s if place in partner else boundary.time_s)
+    ]
+    new_here = {place: index for index, place in enumerate(ours)}
+    new_there = {place: index for index, place in enumerate(theirs)}
+    return BoundaryMatch(
+        tuple(match.reference[place] for place in ours),
+        tuple(match.hypothesis[place] for place in theirs),
+        tuple((new_here[here], new_there[there]) for here, there in match.pairs if here in new_here),
+        match.window_s,
+    )
+
+
+def compare(scored: Sequence[ScoredRecording]) -> Comparison:
+    """The figures of all recordings before and after, what changed, and how sure that is."""
+    before = BoundaryErrors.joined(one.before for one in scored)
+    after = BoundaryErrors.joined(one.after for one in scored)
+    change = ErrorChange.between(before, after)
+    return Comparison(
+        before=BoundaryFigures.model_validate(before.figures()),
+        after=BoundaryFigures.model_validate(after.figures()),
+        intervals={name: (interval.low, interval.high) for name, interval in _intervals(scored).items()},
+        improved=change.improved,
+        worsened=change.worsened,
+        unchanged=change.unchanged,
+        good_harm_ms=change.good_harm_ms,
+    )
+
+
+def abs_error_quantiles_ms(errors: BoundaryErrors) -> list[float]:
+    """101 quantiles, 0 to 100 %, of the absolute error of matched boundaries; empty where nothing matched."""
+    if not len(errors.abs_error_s):
+        return []
+    return [float(value) for value in 1000.0 * np.quantile(errors.abs_error_s, np.linspace(0.0, 1.0, 101))]
+
+
+def calibrate(outcomes: Sequence[tuple[float, bool]]) -> tuple[list[CalibrationBin], float | None]:
+    """The reliability diagram in ten bins of equal width, and the expected calibration error.
+
+    Source: Naeini et al., "Obtaining well calibrated probabilities using Bayesian binning", AAAI 2015 (ECE).
+
+    Args:
+        outcomes: confidence in 0–1, and whether the proposal was right.
+    """
+    if not outcomes:
+        return [], None
+    confidence = np.array([value for value, _ in outcomes])
+    right = np.array([truth for _, truth in outcomes], np.float64)
+    place = np.minimum((confidence * N_BINS).astype(int), N_BINS - 1)
+    bins = [
+        CalibrationBin(
+            confidence=float(confidence[place == index].mean()),
+            n=int((place == index).sum()),
+            within_100ms=float(right[place == index].mean()),
+        )
+        for index in range(N_BINS)
+        if (place == index).any()
+    ]
+    return bins, sum(one.n * abs(one.within_100ms - one.confidence) for one in bins) / len(outcomes)
+
+
+def _intervals(scored: Sequence[ScoredRecording]) -> dict[str, Interval]:
+    if not any(len(one.before.abs_error_s) for one in scored):
+        return {}
+    before = [one.before.abs_error_s for one in scored]
+    after = [one.after.abs_error_s for one in scored]
+    n_matched = [float(len(own)) for own in after]
+    found = {
+        "mae_ms": _ratio([1000.0 * own.sum() for own in after], n_matched),
+        "mae_before_ms": _ratio([1000.0 * own.sum() for own in before], n_matched),
+        "mae_change_ms": _ratio([1000.0 * (a.sum() - b.sum()) for a, b in zip(after, before, strict=True)], n_matched),
+        "capped_mean_ms": _ratio(
+            [1000.0 * one.after.capped_s.sum() for one in scored], [len(one.after.capped_s) for one in scored]
+        ),
+        "median_ms": _milliseconds(bootstrap_quantile(after, 0.5)),
+        "p90_ms": _milliseconds(bootstrap_quantile(after, 0.9)),
+    }
+    for limit_ms in ACCURACIES_MS:
+        within = [float((own <= limit_ms / 1000 + _ROUNDING_S).sum()) for own in after]
+        found[f"within_{limit_ms}ms"] = _ratio(within, n_matched)
+    good = [own <= 0.05 + _ROUNDING_S for own in before]
+    if any(own.any() for own in good):
+        harm = [1000.0 * (a - b)[own].sum() for a, b, own in zip(after, before, good, strict=True)]
+        found["good_harm_ms"] = _ratio(harm, [float(own.sum()) for own in good])
+    return found
+
+
+def _ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Interval:
+    return paired_bootstrap(np.column_stack([numerators, denominators]), lambda sums: sums[:, 0] / sums[:, 1])
+
+
+def _milliseconds(interval: Interval) -> Interval:
+    return Interval(1000.0 * interval.low, 1000.0 * interval.high)

@@ -1,0 +1,43 @@
+"""How fast a refiner is: boundaries a second, and seconds an hour of audio, on the device it runs on."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from brefine.evaluate.device import device_name
+from brefine.evaluate.refine import frames_of
+from brefine.models.weights import Refiner
+from brefine.phasedir import Speed
+
+
+class Stopwatch:
+    """Adds up the time of what runs inside it: `with stopwatch: …`."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._started_s = 0.0
+
+    def __enter__(self) -> Stopwatch:
+        self._started_s = time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds += time.perf_counter() - self._started_s
+
+
+def speed_of(refiner: Refiner, *, refining_s: float, n_boundaries: int, audio_s: float, sample: Path) -> Speed:
+    """Figures from a refinement that was timed on stored frames; reading and analysing audio is timed on a sample and added.
+
+    Args:
+        refining_s: what refining `n_boundaries` in `audio_s` of audio took.
+        sample: one of the audio files.
+    """
+    started_s = time.perf_counter()
+    _, sample_s = frames_of(sample, refiner.features)
+    analysis_per_s = (time.perf_counter() - started_s) / sample_s
+    return Speed(
+        device=device_name(refiner.device),
+        boundaries_per_s=n_boundaries / refining_s if refining_s > 0.0 else 0.0,
+        seconds_per_audio_hour=3600.0 * (analysis_per_s + refining_s / audio_s) if audio_s > 0.0 else 0.0,
+    )

@@ -1,0 +1,78 @@
+"""Reports as plain text for a terminal; every figure with its convention."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from brefine.phasedir import Comparison, DerComparison, EvaluationReport, IntegrationReport
+
+
+def format_evaluations(reports: Sequence[EvaluationReport]) -> str:
+    """One paragraph a model."""
+    return "\n\n".join(_format_evaluation(report) for report in reports)
+
+
+def format_integration(report: IntegrationReport) -> str:
+    worse = sum(one.der_after > one.der_before for one in report.recordings)
+    lines = [
+        f"{report.model} behind {report.hypothesis_source}: {report.n_recordings} {report.evidence} recordings",
+        *(_der_line(one) for one in report.der),
+        f"  JER {_percent(report.jer_before)} → {_percent(report.jer_after)}",
+        *_comparison_lines(report.comparison),
+        f"  {report.n_moved} of {report.n_boundaries} boundaries moved; {worse} recordings have a higher DER than before",
+    ]
+    return "\n".join(lines)
+
+
+def _format_evaluation(report: EvaluationReport) -> str:
+    calibration = "–" if report.expected_calibration_error is None else f"{report.expected_calibration_error:.3f}"
+    lines = [
+        f"{report.model}, {report.split} split: {report.n_recordings} {report.evidence} recordings, "
+        f"hypotheses: {report.hypothesis_source}",
+        *_comparison_lines(report.comparison),
+        f"  expected calibration error {calibration}; {report.speed.boundaries_per_s:.0f} boundaries a second, "
+        f"{report.speed.seconds_per_audio_hour:.1f} s an hour of audio on {report.speed.device}",
+    ]
+    return "\n".join(lines)
+
+
+def _comparison_lines(comparison: Comparison) -> list[str]:
+    before, after = comparison.before, comparison.after
+    harm = "–" if comparison.good_harm_ms is None else f"{comparison.good_harm_ms:+.1f} ms"
+    return [
+        f"  boundaries matched within {before.window_s:g} s: {before.n_matched} of {before.n_reference} "
+        f"(recall {_percent(before.recall)}, precision {_percent(before.precision)})",
+        f"  MAE {_ms(before.mae_ms)} → {_ms(after.mae_ms)}{_interval(comparison, 'mae_ms')}, "
+        f"median {_ms(before.median_ms)} → {_ms(after.median_ms)}, p90 {_ms(before.p90_ms)} → {_ms(after.p90_ms)}",
+        f"  within 50 / 100 / 200 ms: {_shares(before)} → {_shares(after)}; "
+        f"capped mean over all {_ms(before.capped_mean_ms)} → {_ms(after.capped_mean_ms)}",
+        f"  improved {comparison.improved}, worsened {comparison.worsened}, unchanged {comparison.unchanged}; "
+        f"boundaries that were within 50 ms changed by {harm}",
+    ]
+
+
+def _der_line(one: DerComparison) -> str:
+    low, high = one.interval
+    return (
+        f"  DER at collar {one.collar_s:g} s: {_percent(one.before.der, 2)} → {_percent(one.after.der, 2)} "
+        f"(relative improvement {_percent(one.relative)}, 95 % {_percent(low)} to {_percent(high)})"
+    )
+
+
+def _interval(comparison: Comparison, name: str) -> str:
+    if name not in comparison.intervals:
+        return ""
+    low, high = comparison.intervals[name]
+    return f" (95 % {low:.0f}–{high:.0f})"
+
+
+def _shares(figures: object) -> str:
+    return " / ".join(_percent(getattr(figures, f"within_{limit}ms"), 0) for limit in (50, 100, 200))
+
+
+def _ms(value_ms: float | None) -> str:
+    return "–" if value_ms is None else f"{value_ms:.0f} ms"
+
+
+def _percent(rate: float | None, digits: int = 1) -> str:
+    return "–" if rate is None else f"{100 * rate:.{digits}f} %"

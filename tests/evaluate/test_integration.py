@@ -1,0 +1,85 @@
+"""The chosen model behind the diarizer on the gate split."""
+
+from __future__ import annotations
+
+import pytest
+
+from brefine.core.der import score_der
+from brefine.evaluate import integration
+from brefine.evaluate.evaluation import load_checkpoint
+from brefine.evaluate.integration import integrate
+from brefine.evaluate.recordings import GivenSplit
+from brefine.io.rttm import read_rttm
+from brefine.phasedir import IntegrationReport, PhaseDir
+from tests.evaluate.conftest import save_untrained
+
+
+def integrated(phase: PhaseDir) -> IntegrationReport:
+    config = phase.load_config()
+    return integrate(load_checkpoint(phase, "mlp", "best", "cpu"), GivenSplit(config, "gate"), config, phase)
+
+
+def test_der_is_that_of_the_written_files(phase: PhaseDir) -> None:
+    """Scoring the refined RTTMs again gives the report's DER, recording by recording and in sum."""
+    report = integrated(phase)
+    split = GivenSplit(phase.load_config(), "gate")
+    error_s = speech_s = 0.0
+    for given, change in zip(split.recordings, report.recordings, strict=True):
+        refined = read_rttm(phase.refined / f"{given.name}.rttm")[given.name]
+        parts = score_der(given.reference, refined, regions_s=given.regions_s)
+        assert parts.der == pytest.approx(change.der_after, abs=1e-6)
+        assert score_der(given.reference, given.hypothesis).der == pytest.approx(change.der_before, abs=1e-6)
+        error_s, speech_s = error_s + parts.error_s, speech_s + parts.reference_speech_s
+    assert report.der[0].after.der == pytest.approx(error_s / speech_s, abs=1e-6)
+    assert report.der[0].relative == pytest.approx(1.0 - report.der[0].after.der / report.der[0].before.der)
+    assert [one.collar_s for one in report.der] == [0.0, 0.25]
+
+
+def test_what_training_has_seen_is_told(phase: PhaseDir) -> None:
+    """The gate has to know every recording of training and validation."""
+    report = integrated(phase)
+    assert report.trained_on == ["rec0", "rec1", "rec2", "rec3"]
+    assert [one.recording for one in report.recordings] == ["rec4", "rec5"]
+
+
+def test_an_interrupted_integration_goes_on(phase: PhaseDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recordings that are done are not refined again, and the report is that of an uninterrupted run."""
+    whole = integrated(phase)
+    (phase.refined / "rec5.json").unlink()
+    asked: list[str] = []
+    propose = integration.proposals_for
+
+    def counted(refiner, frames, hypothesis, **options):
+        asked.append(hypothesis.recording)
+        return propose(refiner, frames, hypothesis, **options)
+
+    monkeypatch.setattr(integration, "proposals_for", counted)
+    again = integrated(phase)
+    assert asked == ["rec5"]
+    assert again.model_dump(exclude={"unix_s"}) == whole.model_dump(exclude={"unix_s"})
+
+
+@pytest.mark.parametrize("damage", ["torn", "other weights"])
+def test_kept_proposals_count_only_for_the_same_question(phase: PhaseDir, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
+    """Torn files and those of other weights are made anew."""
+    integrated(phase)
+    if damage == "torn":
+        (phase.refined / "rec4.json").write_text('{"schema": 1, "key"')
+        (phase.refined / "rec5.json").write_text("[]")
+    else:
+        save_untrained(phase.run("mlp").weights("best"), "mlp", seed=1)
+    asked: list[str] = []
+    monkeypatch.setattr(integration, "proposals_for", lambda r, f, hypothesis, **_: asked.append(hypothesis.recording) or [])
+    integrated(phase)
+    assert asked == ["rec4", "rec5"]
+
+
+def test_a_model_that_moves_nothing_changes_nothing(phase: PhaseDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without proposals DER, JER and boundaries stay, with an interval of nothing."""
+    monkeypatch.setattr(integration, "proposals_for", lambda *_, **__: [])
+    report = integrated(phase)
+    assert report.n_moved == 0
+    assert report.jer_before == report.jer_after
+    for one in report.der:
+        assert one.relative == pytest.approx(0.0, abs=1e-12)
+        assert one.interval == (pytest.approx(0.0, abs=1e-12), pytest.approx(0.0, abs=1e-12))

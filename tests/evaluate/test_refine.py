@@ -1,0 +1,153 @@
+"""`brefine refine`: files and folders in, better turns and a report out."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from brefine.config import RefineConfig
+from brefine.errors import BrefineError, CheckpointError, DataError
+from brefine.evaluate.refine import (
+    REPORT_COLUMNS,
+    Refined,
+    format_report,
+    load_weights,
+    plan_refinement,
+    refine_task,
+    shipped_weights,
+)
+from brefine.io.rttm import read_rttm, write_rttm
+from tests.evaluate.conftest import RATE_HZ, bursts, save_untrained
+
+
+@pytest.fixture
+def talks(tmp_path: Path) -> Path:
+    """A folder with audio/, rttm/ and untrained weights."""
+    for seed in (0, 1):
+        samples, _, hypothesis = bursts(seed)
+        (tmp_path / "audio").mkdir(exist_ok=True)
+        soundfile.write(tmp_path / "audio" / f"rec{seed}.wav", samples, RATE_HZ)
+        write_rttm(tmp_path / "rttm" / f"rec{seed}.rttm", hypothesis)
+    save_untrained(tmp_path / "mlp.safetensors", "mlp")
+    return tmp_path
+
+
+def refine(talks: Path, audio: Path, rttm: Path, out: Path, **options: float) -> list[Refined]:
+    refiner = load_weights(talks / "mlp.safetensors", "cpu")
+    return [one for task in plan_refinement(audio, rttm, out) for one in refine_task(refiner, task, RefineConfig(**options))]
+
+
+def test_a_file_is_refined(talks: Path) -> None:
+    """Turns keep their number and speakers; the report has a row a boundary that says where it is in the file."""
+    (one,) = refine(talks, talks / "audio" / "rec0.wav", talks / "rttm" / "rec0.rttm", talks / "out.rttm")
+    before, after = read_rttm(talks / "rttm" / "rec0.rttm")["rec0"], read_rttm(talks / "out.rttm")["rec0"]
+    assert len(after.turns) == len(before.turns)
+    assert after.speakers == before.speakers
+    rows = list(csv.DictReader(format_report([one]).splitlines()))
+    assert tuple(rows[0]) == REPORT_COLUMNS
+    assert len(rows) == 2 * len(before.turns)
+    written = sorted([turn.onset_s for turn in after.turns] + [turn.offset_s for turn in after.turns])
+    assert sorted(float(row["refined_s"]) for row in rows) == pytest.approx(written, abs=2e-6)
+    assert sum(row["moved"] == "yes" for row in rows) == one.summary()["moved"] > 0
+
+
+def test_folders_go_by_equal_stems(talks: Path) -> None:
+    """Each RTTM of a folder gets the audio of its name and lands under its own name."""
+    done = refine(talks, talks / "audio", talks / "rttm", talks / "new" / "out")
+    assert [one.refinement.hypothesis.recording for one in done] == ["rec0", "rec1"]
+    assert sorted(path.name for path in (talks / "new" / "out").iterdir()) == ["rec0.rttm", "rec1.rttm"]
+
+
+def test_one_rttm_of_several_recordings_goes_with_a_folder_of_audio(talks: Path) -> None:
+    """All recordings of the file are refined and stay in one file."""
+    both = "".join((talks / "rttm" / f"rec{seed}.rttm").read_text() for seed in (0, 1))
+    (talks / "both.rttm").write_text(both)
+    refine(talks, talks / "audio", talks / "both.rttm", talks / "out.rttm")
+    assert sorted(read_rttm(talks / "out.rttm")) == ["rec0", "rec1"]
+
+
+def test_with_full_confidence_asked_for_nothing_moves(talks: Path) -> None:
+    """A gate that nothing passes leaves the file as it was, to the letter."""
+    (one,) = refine(talks, talks / "audio" / "rec0.wav", talks / "rttm" / "rec0.rttm", talks / "out.rttm", min_confidence=1.0)
+    assert one.summary()["moved"] == 0
+    assert (talks / "out.rttm").read_text() == (talks / "rttm" / "rec0.rttm").read_text()
+
+
+def test_moves_stay_within_the_limit(talks: Path) -> None:
+    """No boundary moves further than --max-shift-s."""
+    (one,) = refine(talks, talks / "audio" / "rec0.wav", talks / "rttm" / "rec0.rttm", talks / "out.rttm", max_shift_s=0.03)
+    assert 0 < max(abs(move.shift_s) for move in one.refinement.moves) <= 0.03 + 1e-9
+
+
+def test_all_missing_audio_is_named_before_anything_is_written(talks: Path) -> None:
+    """One message lists every recording without audio."""
+    (talks / "audio" / "rec0.wav").rename(talks / "audio" / "other0.wav")
+    (talks / "audio" / "rec1.wav").rename(talks / "audio" / "other1.wav")
+    with pytest.raises(DataError) as caught:
+        refine(talks, talks / "audio", talks / "rttm", talks / "out")
+    assert "no audio for rec0" in str(caught.value)
+    assert "no audio for rec1" in str(caught.value)
+    assert not (talks / "out").exists()
+
+
+def test_an_rttm_without_the_audios_recording_is_refused(talks: Path) -> None:
+    """Of a file of several recordings, only the one named like the audio can be meant."""
+    both = "".join((talks / "rttm" / f"rec{seed}.rttm").read_text() for seed in (0, 1))
+    (talks / "both.rttm").write_text(both)
+    (talks / "audio" / "rec0.wav").rename(talks / "talk.wav")
+    with pytest.raises(DataError, match="none of them named talk"):
+        plan_refinement(talks / "talk.wav", talks / "both.rttm", talks / "out.rttm")
+
+
+@pytest.mark.parametrize("out", ["rttm/rec0.rttm", "audio/rec0.wav", "notes.txt"])
+def test_nothing_but_an_rttm_is_replaced(talks: Path, out: str) -> None:
+    """Inputs and files of other kinds are left alone."""
+    (talks / "notes.txt").write_text("do not lose me")
+    before = (talks / out).read_bytes()
+    with pytest.raises(BrefineError, match="-o"):
+        plan_refinement(talks / "audio" / "rec0.wav", talks / "rttm" / "rec0.rttm", talks / out)
+    assert (talks / out).read_bytes() == before
+
+
+def test_an_rttm_without_turns_stays_one(talks: Path) -> None:
+    """A recording in which nobody speaks is refined to the same."""
+    (talks / "rttm" / "rec0.rttm").write_text("")
+    assert refine(talks, talks / "audio" / "rec0.wav", talks / "rttm" / "rec0.rttm", talks / "out.rttm") == []
+    assert (talks / "out.rttm").read_text() == ""
+
+
+def test_without_weights_the_way_to_some_is_told() -> None:
+    """A build that ships none says how to train or name them."""
+    try:
+        assert shipped_weights().suffix == ".safetensors"
+    except CheckpointError as error:
+        assert "--weights" in str(error)
+        assert "launch-phase3" in str(error)
+
+
+@pytest.mark.end_to_end
+def test_the_process_prints_json_alone_on_stdout(talks: Path) -> None:
+    """One document on stdout, messages on stderr, the report where it was asked for."""
+    command = [sys.executable, "-m", "brefine.evaluate", "refine", "audio/rec0.wav", "rttm/rec0.rttm", "-o", "out.rttm"]
+    options = ["--weights", "mlp.safetensors", "--report", "report.csv", "--json"]
+    ran = subprocess.run([*command, *options], cwd=talks, capture_output=True, text=True, check=True)
+    (entry,) = json.loads(ran.stdout)["recordings"]
+    assert set(entry) >= {"recording", "boundaries", "moved", "mean_abs_shift_ms", "audio_s", "seconds"}
+    assert (talks / "report.csv").read_text().startswith("recording,speaker,side")
+    assert "boundaries moved" in ran.stderr
+
+
+@pytest.mark.end_to_end
+def test_a_wrong_option_is_told_without_a_traceback(talks: Path) -> None:
+    """A confidence above 1 is a usage error with exit code 2."""
+    command = [sys.executable, "-m", "brefine.evaluate", "refine", "audio/rec0.wav", "rttm/rec0.rttm", "-o", "out.rttm"]
+    ran = subprocess.run([*command, "--min-confidence", "3"], cwd=talks, capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    assert "--min-confidence" in ran.stderr
+    assert "Traceback" not in ran.stderr

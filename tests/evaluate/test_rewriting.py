@@ -1,0 +1,60 @@
+"""RTTM text with moved turns and all else as it was."""
+
+from __future__ import annotations
+
+from brefine.config import RefineConfig
+from brefine.core.boundaries import Shift, Side
+from brefine.evaluate.moves import decide_moves
+from brefine.evaluate.rewriting import rewrite_rttm
+from brefine.io.rttm import parse_rttm
+
+TEXT = """;; made by somebody
+SPKR-INFO talk 1 <NA> <NA> <NA> adult_male A <NA> <NA>
+SPEAKER  other 1 1.000 2.000 <NA> <NA> A <NA> <NA>
+SPEAKER\ttalk 2 5.00 3.00 <NA> <NA> B 0.93 <NA>
+SPEAKER talk 1 1.25 2.5 <NA> <NA> A <NA> <NA>
+SPEAKER talk 1 19.0 4.0 <NA> <NA> A <NA> <NA>
+SPEAKER talk 1 25.0 1.0 <NA> <NA> A <NA> <NA>
+"""
+
+
+def rewritten(*shifts: Shift, duration_s: float = 20.0) -> list[str]:
+    hypothesis = parse_rttm(TEXT)["talk"].clipped(0.0, duration_s)
+    refinement = decide_moves(hypothesis, shifts, duration_s=duration_s, config=RefineConfig())
+    return rewrite_rttm(TEXT, refinement, duration_s=duration_s).splitlines()
+
+
+def test_only_the_times_of_moved_turns_change() -> None:
+    """Comments, other lines, other recordings, order, blanks, channels and further fields stay to the letter."""
+    lines = rewritten(Shift(1, Side.ONSET, -0.5, 0.9))
+    before = TEXT.splitlines()
+    assert lines[:3] == before[:3]
+    assert lines[3] == "SPEAKER\ttalk 2 4.500000 3.500000 <NA> <NA> B 0.93 <NA>"
+    assert lines[4] == before[4]
+
+
+def test_turns_are_cut_at_the_end_of_the_audio() -> None:
+    """A turn across the end is shortened, one after it is dropped."""
+    lines = rewritten()
+    assert lines[-1] == "SPEAKER talk 1 19.000000 1.000000 <NA> <NA> A <NA> <NA>"
+    assert len(lines) == len(TEXT.splitlines()) - 1
+
+
+def test_the_text_says_what_the_refinement_says() -> None:
+    """Reading the file back gives the refined turns, to a microsecond."""
+    hypothesis = parse_rttm(TEXT)["talk"].clipped(0.0, 20.0)
+    shifts = [Shift(0, Side.OFFSET, 1 / 3, 0.9), Shift(1, Side.OFFSET, -1 / 7, 0.9)]
+    refinement = decide_moves(hypothesis, shifts, duration_s=20.0, config=RefineConfig())
+    found = parse_rttm(rewrite_rttm(TEXT, refinement, duration_s=20.0))["talk"]
+    for ours, theirs in zip(refinement.refined.turns, found.turns, strict=True):
+        assert abs(ours.onset_s - theirs.onset_s) <= 1e-6
+        assert abs(ours.offset_s - theirs.offset_s) <= 1e-6
+        assert ours.speaker == theirs.speaker
+
+
+def test_the_same_turn_twice_is_kept_twice() -> None:
+    """Two equal lines are two turns; neither is lost nor moved."""
+    text = "SPEAKER talk 1 1.0 2.0 <NA> <NA> A <NA> <NA>\n" * 2
+    hypothesis = parse_rttm(text)["talk"]
+    refinement = decide_moves(hypothesis, [], duration_s=20.0, config=RefineConfig())
+    assert rewrite_rttm(text, refinement, duration_s=20.0) == text
