@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import reduce
-from operator import add
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,7 +38,7 @@ def score(
         )
         for pair in found.pairs
     }
-    total = reduce(add, cards.values())
+    total = Scorecard.joined(cards.values())
     if json:
         single = {"per_recording": {name: card.figures() for name, card in cards.items()}} if per_recording else {}
         print_json(total.figures() | single)

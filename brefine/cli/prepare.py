@@ -1,0 +1,52 @@
+"""`brefine prepare`."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from brefine.cli.options import Json, Set
+from brefine.config import format_config, load_config, parse_config, with_absolute_paths
+from brefine.run.stages import run_worker
+
+_KINDS = ("simulated", "voxconverse")
+_DIARIZERS = ("diarizen", "pyannote", "builtin")
+
+
+def prepare(
+    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="simulated, voxconverse, or a folder of one's own.")],
+    config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Recipe with the settings.")] = None,
+    gate: Annotated[Path | None, typer.Option(metavar="DIR", help="With a folder: the corpus folder behind the gate.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to; default: named after the settings.")] = None,
+    audio_from: Annotated[Path | None, typer.Option(metavar="DIR", help="VoxConverse: audio that is there already.")] = None,
+    hypothesis_from: Annotated[
+        str | None, typer.Option(metavar="SOURCE", help="replayed, folder (beside the audio), diarizen, pyannote, builtin.")
+    ] = None,
+    overrides: Set = None,
+    json: Json = False,
+) -> None:
+    """Example: brefine prepare simulated --config configs/demo.toml
+
+    Gets a corpus ready: audio, references and hypotheses in three splits that share no speaker and no recording, and its
+    features; ends with a summary. What is there already is reused. A folder has audio/ reference/ hypothesis/ and maybe all.uem.
+    """
+    given = [f"corpus.kind={corpus}"] if corpus in _KINDS else ["corpus.kind=folder", f"corpus.train={_quoted(corpus)}"]
+    given += [f"corpus.gate={_quoted(gate)}"] if gate is not None else []
+    if hypothesis_from is not None:
+        given.append(f"hypothesis.source={hypothesis_from}")
+        given += [f"diarizer.name={hypothesis_from}"] if hypothesis_from in _DIARIZERS else []
+    given += overrides or []
+    plain = "schema = 1\n[corpus]\n[models.mlp]\n"
+    recipe = parse_config(plain, where="brefine prepare", overrides=given) if config is None else load_config(config, given)
+    with tempfile.NamedTemporaryFile("w", suffix=".toml", encoding="utf-8") as file:
+        file.write(format_config(with_absolute_paths(recipe)))
+        file.flush()
+        options = [*(["--out", out] if out else []), *(["--audio-from", audio_from] if audio_from else [])]
+        raise typer.Exit(run_worker("brefine.data", "prepare", file.name, *options, *(["--json"] if json else [])))
+
+
+def _quoted(path: object) -> str:
+    return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
