@@ -85,9 +85,9 @@ def train(training: Training, state: TrainingState, reporter: Reporter, stop: St
 
         if state.step % plan.steps_per_epoch == 0:
             validate(training, state, reporter)
-            training.checkpoints.save(state)
+            save(training, state, reporter)
         if stop.requested and state.step < plan.n_steps:
-            training.checkpoints.save(state)
+            save(training, state, reporter)
             return RunState.STOPPED
     return RunState.FINISHED
 
@@ -108,6 +108,12 @@ def validate(training: Training, state: TrainingState, reporter: Reporter) -> No
         _save_weights(training, state, "best", prior)
     _save_weights(training, state, "last", prior)
     reporter.validated(state, state.last)
+
+
+def save(training: Training, state: TrainingState, reporter: Reporter) -> None:
+    """Makes this step the one from which a killed training goes on."""
+    reporter.flush()
+    training.checkpoints.save(state)
 
 
 def _save_weights(training: Training, state: TrainingState, name: Literal["last", "best"], prior: dict[str, float]) -> None:

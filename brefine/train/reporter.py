@@ -44,7 +44,7 @@ class Reporter:
 
     Args:
         every_s: seconds between two status files.
-        start_step: events at or after it, of a run that was killed, are void.
+        start_step: events after it, of a process that was killed, are void.
     """
 
     def __init__(self, run: RunDir, model: ModelName, plan: Plan, device: Device, *, every_s: float, start_step: int = 0) -> None:
@@ -58,7 +58,8 @@ class Reporter:
         self._unrefined_mae_ms: float | None = None
         self._message: str | None = None
         self._scalar_every = max(1, plan.n_steps // _SCALARS)
-        self._events = SummaryWriter(str(run.path), flush_secs=_FLUSH_S, purge_step=start_step or None)
+        purge_step = start_step + 1 if start_step else 0
+        self._events = SummaryWriter(str(run.path), flush_secs=_FLUSH_S, purge_step=purge_step)
 
     def __enter__(self) -> Reporter:
         return self
@@ -69,7 +70,7 @@ class Reporter:
     def started(self, state: TrainingState, *, unrefined_mae_ms: float | None) -> None:
         """The training begins, or goes on, at `state.step`."""
         self._unrefined_mae_ms = unrefined_mae_ms
-        if unrefined_mae_ms is not None:
+        if unrefined_mae_ms is not None and state.step == 0:
             self._events.add_scalar(Tag.UNREFINED_MAE_MS, unrefined_mae_ms, state.step)
         word = f"from step {state.step:,}" if state.step else f"{self._plan.n_steps:,} steps"
         print(f"{self._model} on {self._device.name}: {word}, batches of {self._plan.batch_size}", flush=True)
@@ -117,6 +118,10 @@ class Reporter:
         loss = "–" if self._loss is None else f"{self._loss:.3f}"
         print(f"epoch {validation.epoch}/{self._plan.n_epochs}: loss {loss}, validation {figures}{best}", flush=True)
         self.write(RunState.RUNNING, state)
+
+    def flush(self) -> None:
+        """Waits until the curves are with the operating system, so that no checkpoint is ahead of them."""
+        self._events.flush()
 
     def nonfinite(self, state: TrainingState, *, loss: float, norm: float, message: str) -> None:
         """Shows what was caught, in the curves and in words. Infinity and not-a-number stay what they are."""

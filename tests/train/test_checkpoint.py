@@ -1,0 +1,101 @@
+"""States on disk: whole or absent, and only of their own training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from brefine.errors import CheckpointError
+from brefine.phasedir import RunDir, Validation
+from brefine.train.checkpoint import Checkpoints, TrainingState
+from brefine.train.optim import WeightAverage
+
+
+def small_state(step: int = 0, seed: int = 0) -> TrainingState:
+    torch.manual_seed(seed)
+    model = nn.Linear(3, 2)
+    state = TrainingState(model, WeightAverage(model, 0.9), torch.optim.AdamW(model.parameters()), step=step)
+    model(torch.ones(1, 3)).sum().backward()
+    state.optimizer.step()
+    state.average.update(step)
+    return state
+
+
+def validation(mae_ms: float) -> Validation:
+    return Validation(
+        step=7, epoch=1, loss=1.0, mae_ms=mae_ms, median_ms=1.0, within_50ms=0.5, within_100ms=0.6, within_200ms=0.7
+    )
+
+
+@pytest.fixture
+def checkpoints(tmp_path: Path) -> Checkpoints:
+    return Checkpoints(RunDir(tmp_path / "mlp"), "abc")
+
+
+def test_a_state_comes_back_bit_for_bit(checkpoints: Checkpoints) -> None:
+    """Weights, average, moments, counters and figures."""
+    state = small_state(step=7)
+    state.best, state.loss_sum, state.n_losses, state.rate_scale = validation(80.1), 1.5, 3, 0.25
+    checkpoints.save(state)
+    other = small_state(seed=1)
+    packed, refused = checkpoints.load()
+    assert packed is not None
+    other.unpack(packed)
+    assert refused == []
+    assert (other.step, other.best, other.loss_sum, other.n_losses, other.rate_scale) == (7, state.best, 1.5, 3, 0.25)
+    for mine, theirs in zip(state.model.parameters(), other.model.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+    assert torch.equal(other.average.state_dict()["weight"], state.average.state_dict()["weight"])
+    moments = [each.optimizer.state_dict()["state"][0]["exp_avg"] for each in (state, other)]
+    assert torch.equal(*moments)
+
+
+def test_a_run_without_checkpoint_starts_afresh(checkpoints: Checkpoints) -> None:
+    """Nothing there is no error: the first epoch may have been killed."""
+    assert checkpoints.load() == (None, [])
+
+
+def test_a_torn_state_is_refused_and_the_previous_one_used(checkpoints: Checkpoints) -> None:
+    """At whatever byte the file ends, and whatever bit of its content is flipped."""
+    checkpoints.save(small_state(step=1))
+    checkpoints.save(small_state(step=2))
+    path = checkpoints.run.training_state
+    whole = path.read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(flipped) // 2] ^= 1
+    for content in [whole[:length] for length in range(0, len(whole), len(whole) // 16)] + [bytes(flipped)]:
+        path.write_bytes(content)
+        packed, refused = checkpoints.load()
+        assert packed is not None
+        assert packed["step"] == 1
+        assert "torn" in refused[0]
+
+
+def test_a_state_of_another_training_is_refused(checkpoints: Checkpoints) -> None:
+    """Another seed, corpus or setting would go on to something that neither recipe describes."""
+    checkpoints.save(small_state())
+    with pytest.raises(CheckpointError, match="another training"):
+        Checkpoints(checkpoints.run, "other").load()
+
+
+def test_states_are_never_unpickled(checkpoints: Checkpoints) -> None:
+    """They load with `weights_only=True`, and a pickle in their place is refused."""
+    checkpoints.save(small_state())
+    torch.load(checkpoints.run.training_state, weights_only=True)
+    torch.save({"payload": Path("x")}, checkpoints.run.training_state)
+    with pytest.raises(CheckpointError, match="torn"):
+        checkpoints.load()
+
+
+def test_a_rollback_takes_the_weights_and_leaves_the_step(checkpoints: Checkpoints) -> None:
+    """The curves stay functions of the step."""
+    checkpoints.save(small_state(step=3))
+    packed, _ = checkpoints.load()
+    later = small_state(step=9, seed=2)
+    assert packed is not None
+    later.unpack_weights(packed)
+    assert later.step == 9
+    assert torch.equal(later.model.state_dict()["weight"], packed["model"]["weight"])

@@ -1,0 +1,182 @@
+"""Trainings in this process: what they write, how they stop, resume, and survive numbers that are none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from brefine.config import PhaseConfig
+from brefine.data.batches import Batch
+from brefine.errors import CheckpointError, RunError
+from brefine.models.weights import load_refiner, read_weights
+from brefine.phasedir import CheckpointCard, RunDir, RunState, RunStatus, Tag
+from brefine.train.checkpoint import TrainingState
+from brefine.train.loop import Batches, Training, train
+from brefine.train.reporter import Reporter
+from brefine.train.setup import build_training
+from brefine.train.signals import StopSignal
+
+MakeRun = Callable[..., tuple[RunDir, PhaseConfig]]
+
+
+class StopAt(StopSignal):
+    """Asks for a stop as soon as it has been looked at so many times."""
+
+    def __init__(self, looks: int) -> None:
+        self._looks_left = looks
+
+    @property
+    def requested(self) -> bool:
+        self._looks_left -= 1
+        return self._looks_left < 0
+
+
+class Poisoned:
+    """Real batches, but one step's input is not a number, or so large that its gradient explodes."""
+
+    def __init__(self, batches: Batches, steps: set[int], factor: float = math.nan) -> None:
+        self._batches, self._steps, self._factor = batches, steps, factor
+
+    def at(self, step: int) -> Batch:
+        batch = self._batches.at(step)
+        return batch._replace(features_BTF=batch.features_BTF * self._factor) if step in self._steps else batch
+
+    def members(self, step: int) -> list[tuple[int, float]]:
+        return self._batches.members(step)
+
+
+def go(
+    run: RunDir,
+    config: PhaseConfig,
+    *,
+    resume: bool = False,
+    stop: StopSignal | None = None,
+    poison: Callable[[Batches], Batches] = lambda batches: batches,
+) -> tuple[RunState, TrainingState, Training]:
+    training, state = build_training(run, "mlp", config, resume=resume)
+    training = replace(training, batches=poison(training.batches))
+    with Reporter(run, "mlp", training.plan, training.device, every_s=60.0, start_step=state.step) as reporter:
+        reporter.started(state, unrefined_mae_ms=training.validation.unrefined_mae_ms)
+        outcome = train(training, state, reporter, stop or StopSignal())
+        reporter.write(outcome, state)
+    return outcome, state, training
+
+
+def scalars(run: RunDir, tag: Tag) -> list[tuple[int, float]]:
+    events = EventAccumulator(str(run.path), size_guidance={"scalars": 0})
+    events.Reload()
+    return [(event.step, event.value) for event in events.Scalars(tag)]
+
+
+def test_a_training_learns_and_leaves_curves_status_and_weights(make_run: MakeRun) -> None:
+    """After two epochs on noises the boundaries lie nearer than the hypothesis had them, and every file says so."""
+    run, config = make_run(train={"epochs": 4})
+    outcome, _, training = go(run, config)
+    status = RunStatus.read(run.status)
+    assert outcome is status.state is RunState.FINISHED
+    assert status.best is not None
+    assert status.best.mae_ms < 0.8 * status.unrefined_mae_ms
+    assert (status.step, status.epoch, status.eta_s) == (training.plan.n_steps, 4, 0.0)
+    assert len(scalars(run, Tag.LOSS)) == training.plan.n_steps
+    maes = scalars(run, Tag.VALIDATION_MAE_MS)
+    assert [step for step, _ in maes] == [training.plan.steps_per_epoch * epoch for epoch in (1, 2, 3, 4)]
+    assert min(value for _, value in maes) == pytest.approx(status.best.mae_ms, rel=1e-5)
+    assert scalars(run, Tag.UNREFINED_MAE_MS)[0][1] == pytest.approx(status.unrefined_mae_ms, rel=1e-5)
+    assert CheckpointCard.read(run.card("best")).validation == status.best
+    assert load_refiner(run.weights("best")).card.model == "mlp"
+    assert {f"{side}_bias_s" for side in ("onset", "offset")} >= set(CheckpointCard.read(run.card("best")).prior) - {"scale_s"}
+
+
+@pytest.mark.parametrize("looks", [0, 3, 10, 11, 15])
+def test_a_stopped_training_resumes_bit_for_bit(make_run: MakeRun, looks: int) -> None:
+    """Weights, validation figures and curves equal those of a training that was never stopped, wherever the stop fell."""
+    whole, config = make_run("whole")
+    _, uninterrupted, _ = go(whole, config)
+    run, config = make_run("parts")
+    outcome, state, _ = go(run, config, stop=StopAt(looks))
+    assert outcome is RunState.STOPPED
+    assert state.step == looks + 1
+    assert RunStatus.read(run.status).state is RunState.STOPPED
+    outcome, state, _ = go(run, config, resume=True)
+    assert outcome is RunState.FINISHED
+    assert state.best == uninterrupted.best
+    for name in ("best", "last"):
+        mine, theirs = read_weights(run.weights(name)), read_weights(whole.weights(name))
+        assert mine[1] == theirs[1]
+        assert all(torch.equal(mine[0][key], theirs[0][key]) for key in theirs[0])
+    for tag in (Tag.LOSS, Tag.LEARNING_RATE, Tag.GRADIENT_NORM, Tag.VALIDATION_MAE_MS, Tag.VALIDATION_LOSS):
+        assert scalars(run, tag) == scalars(whole, tag)
+
+
+def test_a_run_that_has_a_checkpoint_is_not_started_over(make_run: MakeRun) -> None:
+    """Without --resume nothing is overwritten."""
+    run, config = make_run()
+    go(run, config, stop=StopAt(2))
+    with pytest.raises(RunError, match="has a checkpoint already"):
+        build_training(run, "mlp", config, resume=False)
+
+
+def test_another_recipe_does_not_resume_this_run(make_run: MakeRun) -> None:
+    """A changed learning rate makes it another training."""
+    run, config = make_run()
+    go(run, config, stop=StopAt(2))
+    changed = config.model_copy(update={"train": config.train.model_copy(update={"lr": 0.5})})
+    with pytest.raises(CheckpointError, match="another training"):
+        build_training(run, "mlp", changed, resume=True)
+
+
+def test_a_skipped_batch_leaves_the_weights_alone_and_shows_in_the_curve(make_run: MakeRun) -> None:
+    """Not-a-number reaches the event file and the message names recordings, but neither weights nor moments."""
+    run, config = make_run(train={"nonfinite": "skip"})
+    outcome, state, _ = go(run, config, poison=lambda batches: Poisoned(batches, {4}))
+    assert outcome is RunState.FINISHED
+    assert state.n_nonfinite == 1
+    assert all(torch.isfinite(parameter).all() for parameter in state.model.parameters())
+    assert [step for step, value in scalars(run, Tag.LOSS) if math.isnan(value)] == [4]
+    status = RunStatus.read(run.status)
+    assert status.message is not None
+    assert "skipped step 4" in status.message
+    assert "train-" in status.message
+    assert "non-finite loss" in status.message
+
+
+def test_a_rollback_returns_to_the_last_checkpoint_with_half_the_rate(make_run: MakeRun) -> None:
+    """The weights after the step are those of the checkpoint; later steps learn at half the rate."""
+    run, config = make_run(train={"nonfinite": "rollback"})
+    _, _, training = go(*make_run("clean"))
+    bad = training.plan.steps_per_epoch + 2
+    outcome, state, _ = go(run, config, poison=lambda batches: Poisoned(batches, {bad}))
+    assert outcome is RunState.FINISHED
+    assert state.rate_scale == 0.5
+    assert f"rolled back to step {training.plan.steps_per_epoch}" in (RunStatus.read(run.status).message or "")
+    rates = dict(scalars(run, Tag.LEARNING_RATE))
+    clean = dict(scalars(RunDir(run.path.parents[1] / "clean" / "mlp"), Tag.LEARNING_RATE))
+    assert rates[bad] == pytest.approx(clean[bad])
+    assert rates[bad + 2] == pytest.approx(0.5 * clean[bad + 2])
+
+
+def test_an_exploding_gradient_is_treated_as_a_non_finite_one(make_run: MakeRun) -> None:
+    """A gradient a thousand times the clipping norm would turn the optimiser's moments for hundreds of steps."""
+    run, config = make_run(train={"nonfinite": "skip", "clip_norm": 1e-6})
+    with pytest.raises(RunError, match="exploding gradient"):
+        go(run, config)
+
+
+def test_the_policy_stop_ends_at_the_first_broken_step(make_run: MakeRun) -> None:
+    """The error names the step."""
+    run, config = make_run(train={"nonfinite": "stop"})
+    with pytest.raises(RunError, match="non-finite loss at step 3"):
+        go(run, config, poison=lambda batches: Poisoned(batches, {3}))
+
+
+def test_too_many_broken_steps_end_the_training(make_run: MakeRun) -> None:
+    """A corpus that is broken throughout is not skipped to the end."""
+    run, config = make_run(train={"nonfinite": "skip", "max_nonfinite": 2})
+    with pytest.raises(RunError, match="non-finite"):
+        go(run, config, poison=lambda batches: Poisoned(batches, set(range(20))))
+    assert RunStatus.read(run.status).n_nonfinite == 3

@@ -1,0 +1,57 @@
+"""What is minimised."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional
+
+from brefine.models.heads import ModelOutput, target_distribution
+from brefine.train.losses import refiner_loss, side_contrast
+
+T = 128
+
+
+def two_sided(change: int) -> torch.Tensor:
+    """Embeddings that turn by a right angle at one frame."""
+    embeddings = torch.zeros(1, T, 4)
+    embeddings[:, :change, 0] = 1.0
+    embeddings[:, change:, 1] = 1.0
+    return embeddings
+
+
+def test_the_contrast_is_least_when_the_embeddings_change_at_the_true_boundary() -> None:
+    """A change 40 frames off costs more, no change at all costs more still than the right one."""
+    true = torch.tensor([0.0])
+    right, wrong = side_contrast(two_sided(64), true), side_contrast(two_sided(24), true)
+    flat = side_contrast(functional.normalize(torch.ones(1, T, 4), dim=2), true)
+    assert right < wrong
+    assert right < flat
+
+
+def test_windows_without_a_boundary_have_no_sides() -> None:
+    """They add nothing, and a batch of them alone is no division by zero."""
+    none = torch.tensor([float("nan")])
+    assert side_contrast(two_sided(64), none).item() == 0.0
+    both = side_contrast(two_sided(64).repeat(2, 1, 1), torch.tensor([0.0, float("nan")]))
+    torch.testing.assert_close(both, side_contrast(two_sided(64), torch.tensor([0.0])))
+
+
+def test_the_contrast_has_finite_gradients() -> None:
+    """Also where a boundary lies so near the edge that one side is empty."""
+    embeddings = functional.normalize(torch.randn(2, T, 8), dim=2).requires_grad_()
+    side_contrast(embeddings, torch.tensor([-63.9, float("nan")])).backward()
+    assert embeddings.grad is not None
+    assert torch.isfinite(embeddings.grad).all()
+
+
+def test_cross_entropy_is_least_where_the_logits_are_the_target() -> None:
+    """Then it is the target's own entropy; even logits cost the logarithm of the number of bins."""
+    offset = torch.tensor([5.0, float("nan")])
+    target = target_distribution(offset, T, 2.0)
+    exact = refiner_loss(ModelOutput(torch.log(target + 1e-12)), target, offset).item()
+    entropy = -(target * torch.log(target + 1e-12)).sum(dim=1).mean().item()
+    assert exact == pytest.approx(entropy, abs=1e-3)
+    assert refiner_loss(ModelOutput(torch.zeros(2, T + 1)), target, offset).item() == pytest.approx(math.log(T + 1), abs=1e-4)

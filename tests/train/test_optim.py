@@ -1,0 +1,49 @@
+"""Schedules as functions of the step."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from brefine.config import TrainConfig
+from brefine.train.optim import WeightAverage, average_decay, build_optimizer, learning_rate
+
+SETTINGS = TrainConfig(lr=1e-3, warmup_fraction=0.1)
+
+
+def test_the_learning_rate_rises_then_falls_to_a_hundredth() -> None:
+    """Highest right after the warm-up, never zero, never above the configured rate."""
+    rates = [learning_rate(step, 100, SETTINGS) for step in range(100)]
+    assert rates.index(max(rates)) == 10
+    assert max(rates) == pytest.approx(1e-3)
+    assert rates[:10] == sorted(rates[:10])
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert learning_rate(100, 100, SETTINGS) == pytest.approx(1e-5)
+    assert learning_rate(0, 100, TrainConfig(lr=1.0, warmup_fraction=0.0)) == pytest.approx(1.0)
+
+
+def test_young_averages_forget_faster() -> None:
+    """The decay grows from a tenth to the configured one."""
+    assert average_decay(0, 0.999) == pytest.approx(0.1)
+    assert average_decay(100_000, 0.999) == 0.999
+    assert average_decay(5, 0.0) == 0.0
+
+
+def test_the_average_follows_the_weights() -> None:
+    """avg ← d·avg + (1 − d)·weight; without decay it is the weight itself."""
+    model = nn.Linear(2, 1)
+    start = model.weight.detach().clone()
+    average, none = WeightAverage(model, 0.5), WeightAverage(model, 0.0)
+    with torch.no_grad():
+        model.weight += 1.0
+    average.update(1000)
+    none.update(1000)
+    torch.testing.assert_close(average.state_dict()["weight"], start + 0.5)
+    torch.testing.assert_close(none.state_dict()["weight"], start + 1.0)
+
+
+def test_only_matrices_decay() -> None:
+    """Biases, norms and the frames' prior are no complexity to be punished."""
+    groups = build_optimizer(nn.Sequential(nn.Linear(2, 3), nn.LayerNorm(3)), SETTINGS).param_groups
+    assert [(group["weight_decay"], len(group["params"])) for group in groups] == [(0.01, 1), (0.0, 3)]
