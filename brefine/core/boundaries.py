@@ -5,6 +5,7 @@ Boundaries are numbered: turn i of a diarization has its onset at 2·i and its o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -160,17 +161,20 @@ def moved_ends_s(
 
 
 def _shifts_of(diarization: Diarization, shifts: Sequence[Shift]) -> NDArray[np.float64]:
-    table_s = np.full((len(diarization.turns), 2), np.nan)
+    found: dict[tuple[int, int], float] = {}
     for shift in shifts:
-        column = 0 if shift.side is Side.ONSET else 1
-        if not 0 <= shift.turn_index < len(table_s):
-            raise ValueError(f"there is no turn {shift.turn_index} in a diarization of {len(table_s)} turns")
-        if not np.isfinite(shift.shift_s):
+        place = (shift.turn_index, 0 if shift.side is Side.ONSET else 1)
+        if not 0 <= shift.turn_index < len(diarization.turns):
+            raise ValueError(f"there is no turn {shift.turn_index} in a diarization of {len(diarization.turns)} turns")
+        if not math.isfinite(shift.shift_s):
             raise ValueError(f"the shift of the {shift.side} of turn {shift.turn_index} is {shift.shift_s}")
-        if not np.isnan(table_s[shift.turn_index, column]):
+        if place in found:
             raise ValueError(f"the {shift.side} of turn {shift.turn_index} has two shifts")
-        table_s[shift.turn_index, column] = shift.shift_s
-    return np.where(np.isnan(table_s), 0.0, table_s)
+        found[place] = shift.shift_s
+    table_s = np.zeros((len(diarization.turns), 2))
+    if found:
+        table_s[tuple(np.array(list(found)).T)] = list(found.values())
+    return table_s
 
 
 def _by_speaker(diarization: Diarization) -> dict[str, list[int]]:

@@ -30,10 +30,7 @@ from numpy.typing import NDArray
 
 from brefine.core.matching import assign_speakers
 from brefine.core.speech import Speech, overlap_matrix_s
-from brefine.core.turns import Diarization
-
-Regions = Sequence[tuple[float, float]]
-"""Scored stretches (start_s, end_s) of a recording."""
+from brefine.core.turns import Diarization, Regions
 
 _NOTHING_S = np.empty((0, 2))
 

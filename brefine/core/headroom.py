@@ -7,7 +7,7 @@ hypothesis misses or invents; what adding and dropping those would win is measur
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from brefine.core.bootstrap import Interval, paired_bootstrap
 from brefine.core.boundaries import Shift, apply_shifts
 from brefine.core.boundary_error import BoundaryErrors
-from brefine.core.der import DerParts, Regions, score_der_at
+from brefine.core.der import DerParts, score_der_at
 from brefine.core.gate import CriterionId, Thresholds
 from brefine.core.matching import WINDOW_S, BoundaryMatch, map_speakers, match_boundaries
-from brefine.core.turns import Diarization, Turn
+from brefine.core.turns import Diarization, Regions, Turn
 
 REDUCTIONS = (0.25, 0.5, 0.75, 1.0)
 COLLARS_S = (0.0, 0.25)
@@ -143,7 +143,7 @@ def measure_headroom(
     reference: Diarization, hypothesis: Diarization, *, regions_s: Regions | None = None, window_s: float = WINDOW_S
 ) -> RecordingHeadroom:
     """Applies every remedy to one recording and scores it."""
-    match = match_boundaries(reference, hypothesis, window_s=window_s)
+    match = match_boundaries(reference, hypothesis, window_s=window_s, regions_s=regions_s)
     speaker_map = map_speakers(reference, hypothesis)
     moved = {reduction: _moved(reference, hypothesis, match, reduction) for reduction in REDUCTIONS} | {0.0: hypothesis}
     scores: dict[tuple[Remedy, float], DerParts] = {}
@@ -249,20 +249,15 @@ def _added_and_dropped(
 
 def _alone(spoken: Diarization, other: Diarization, partner_of: dict[str, str]) -> tuple[Turn, ...]:
     """Turns during which the speaker's partner on the other side says nothing at all, or who have no partner."""
-    onsets_s: dict[str, NDArray[np.float64]] = {}
-    offsets_s: dict[str, NDArray[np.float64]] = {}
-    for speaker in other.speakers:
-        turns: Sequence[Turn] = other.of(speaker)
-        onsets_s[speaker] = np.array([turn.onset_s for turn in turns])
-        offsets_s[speaker] = np.sort([turn.offset_s for turn in turns])
+    ends_s: dict[str | None, tuple[list[float], list[float]]] = {}
+    for turn in other.turns:
+        onsets_s, offsets_s = ends_s.setdefault(turn.speaker, ([], []))
+        onsets_s.append(turn.onset_s)
+        insort(offsets_s, turn.offset_s)  # in order already, but for nested turns
     alone: list[Turn] = []
     for turn in spoken.turns:
-        partner = partner_of.get(turn.speaker)
-        if partner is None or partner not in onsets_s:
-            alone.append(turn)
-            continue
-        started = np.searchsorted(onsets_s[partner], turn.offset_s, side="left")
-        ended = np.searchsorted(offsets_s[partner], turn.onset_s, side="right")
-        if started == ended:
+        onsets_s, offsets_s = ends_s.get(partner_of.get(turn.speaker), ([], []))
+        n_started, n_ended = bisect_left(onsets_s, turn.offset_s), bisect_right(offsets_s, turn.onset_s)
+        if n_started == n_ended:
             alone.append(turn)
     return tuple(alone)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from brefine.core.boundaries import Boundary, Side, ends_of_speech
 from brefine.core.speech import Speech, overlap_matrix_s
-from brefine.core.turns import Diarization
+from brefine.core.turns import Diarization, Regions
 
 WINDOW_S = 1.0
 """The cap W unless said otherwise."""
@@ -51,18 +51,24 @@ def match_boundaries(
     *,
     window_s: float = WINDOW_S,
     extent_s: tuple[float, float] | None = None,
+    regions_s: Regions | None = None,
 ) -> BoundaryMatch:
     """Matches the boundaries of one recording; see the module for the conventions.
 
     Args:
         window_s: the cap W in seconds, above 0.
-        extent_s: start and end of the recording, for the kind of boundaries at its edges; see `boundaries_of`.
+        extent_s: start and end of the recording, for the kind of boundaries at its edges; see `boundaries_of`. None = from
+            the first region to the last, if there are regions.
+        regions_s: what is scored. The whole recording is matched, since a cut through a turn is no boundary; kept are the
+            reference boundaries inside, with their partners, and the lonely hypothesised ones inside. None = everything.
 
     Raises:
         ValueError: `window_s` is not above 0.
     """
     if not window_s > 0.0:
         raise ValueError(f"the matching window must be above 0 s, got {window_s}")
+    if extent_s is None and regions_s:
+        extent_s = min(start_s for start_s, _ in regions_s), max(end_s for _, end_s in regions_s)
     ours, theirs = ends_of_speech(reference, extent_s=extent_s), ends_of_speech(hypothesis, extent_s=extent_s)
     speaker_map = map_speakers(reference, hypothesis)
     places: dict[tuple[str, Side], list[int]] = {}
@@ -77,7 +83,8 @@ def match_boundaries(
         here = places[key]  # both in order of time: ends of speech of one speaker cannot be nested
         matched = match_times([ours[place].time_s for place in here], [theirs[place].time_s for place in there], window_s)
         pairs += [(here[i], there[j]) for i, j in matched]
-    return BoundaryMatch(ours, theirs, tuple(sorted(pairs)), window_s)
+    match = BoundaryMatch(ours, theirs, tuple(sorted(pairs)), window_s)
+    return match if regions_s is None else _within(match, regions_s)
 
 
 def match_times(reference_s: Sequence[float], hypothesis_s: Sequence[float], window_s: float) -> list[tuple[int, int]]:
@@ -126,6 +133,29 @@ def assign_speakers(overlap_s: NDArray[np.float64]) -> list[tuple[int, int]]:
 
     rows, columns = linear_sum_assignment(overlap_s, maximize=True)
     return [(int(row), int(column)) for row, column in zip(rows, columns, strict=True) if overlap_s[row, column] > 0.0]
+
+
+def _within(match: BoundaryMatch, regions_s: Regions) -> BoundaryMatch:
+    """What is scored of a match: reference boundaries inside, their partners wherever they are, and lonely ones inside."""
+    ours = _inside([boundary.time_s for boundary in match.reference], regions_s)
+    theirs = _inside([boundary.time_s for boundary in match.hypothesis], regions_s)
+    for here, there in match.pairs:
+        theirs[there] = ours[here]
+    new_here, new_there = np.cumsum(ours) - 1, np.cumsum(theirs) - 1
+    return BoundaryMatch(
+        tuple(boundary for boundary, kept in zip(match.reference, ours, strict=True) if kept),
+        tuple(boundary for boundary, kept in zip(match.hypothesis, theirs, strict=True) if kept),
+        tuple((int(new_here[here]), int(new_there[there])) for here, there in match.pairs if ours[here]),
+        match.window_s,
+    )
+
+
+def _inside(times_s: Sequence[float], regions_s: Regions) -> NDArray[np.bool_]:
+    times = np.array(times_s, dtype=np.float64)
+    inside = np.zeros(len(times), dtype=np.bool_)
+    for start_s, end_s in regions_s:
+        inside |= (times >= start_s) & (times <= end_s)
+    return inside
 
 
 @dataclass(frozen=True, slots=True)

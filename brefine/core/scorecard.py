@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from brefine.core.boundary_error import BoundaryErrors
-from brefine.core.der import DerParts, JerParts, Regions, score_der, score_jer
+from brefine.core.der import DerParts, JerParts, score_der, score_jer
 from brefine.core.matching import WINDOW_S, match_boundaries
-from brefine.core.turns import Diarization
+from brefine.core.turns import Diarization, Regions
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scorecard:
     """The scores of some recordings; `a + b` scores them together.
 
-    Boundaries are matched over the whole recording, also where UEM regions limit what DER and JER score: a cut through a turn
-    is no boundary.
+    UEM regions limit all of them alike; see `match_boundaries` for what that means for boundaries.
     """
 
     n_recordings: int
@@ -41,19 +41,30 @@ class Scorecard:
             collar_s,
             score_der(reference, hypothesis, regions_s=regions_s, collar_s=collar_s),
             score_jer(reference, hypothesis, regions_s=regions_s),
-            BoundaryErrors.of(match_boundaries(reference, hypothesis, window_s=window_s)),
+            BoundaryErrors.of(match_boundaries(reference, hypothesis, window_s=window_s, regions_s=regions_s)),
+        )
+
+    @classmethod
+    def joined(cls, cards: Iterable[Scorecard]) -> Scorecard:
+        """The scores of many recordings at once.
+
+        Raises:
+            ValueError: there is none, or they were scored at different collars.
+        """
+        found = list(cards)
+        collars_s = {card.collar_s for card in found}
+        if len(collars_s) != 1:
+            raise ValueError(f"scores can be joined if they share one collar, got {sorted(collars_s)}")
+        return cls(
+            sum(card.n_recordings for card in found),
+            collars_s.pop(),
+            sum((card.der for card in found), DerParts()),
+            sum((card.jer for card in found), JerParts()),
+            BoundaryErrors.joined(card.boundary for card in found),
         )
 
     def __add__(self, other: Scorecard) -> Scorecard:
-        if self.collar_s != other.collar_s:
-            raise ValueError(f"scores at collars {self.collar_s} and {other.collar_s} cannot be added")
-        return Scorecard(
-            self.n_recordings + other.n_recordings,
-            self.collar_s,
-            self.der + other.der,
-            self.jer + other.jer,
-            self.boundary + other.boundary,
-        )
+        return Scorecard.joined([self, other])
 
     def figures(self) -> dict[str, Any]:
         """The document of `brefine score --json`: rates in 0–1, times in seconds, boundary errors in milliseconds."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+
+Regions = Sequence[tuple[float, float]]
+"""Stretches (start_s, end_s) of a recording, as in a UEM; where it means what is scored, None means everything."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

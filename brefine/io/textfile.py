@@ -69,10 +69,19 @@ def read_lines_text(path: Path, *, limit_bytes: int = MAX_FILE_BYTES) -> str:
 def numbered_fields(text: str, *, comment: str = ";;") -> Iterator[tuple[int, list[str]]]:
     """Yields the number and the blank- or tab-separated fields of every line that is not empty and no comment."""
     # str.splitlines and str.split() would also break at form feeds, U+2028 and non-breaking spaces.
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(_lines(text), start=1):
         fields = [part for part in line.rstrip("\r").replace("\t", " ").split(" ") if part]
         if fields and not fields[0].startswith(comment):
             yield number, fields
+
+
+def _lines(text: str) -> Iterator[str]:
+    """One line at a time: a list of all of them would take three times the memory of the text."""
+    start = 0
+    while (end := text.find("\n", start)) >= 0:
+        yield text[start:end]
+        start = end + 1
+    yield text[start:]
 
 
 def parse_seconds(text: str) -> float:

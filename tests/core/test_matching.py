@@ -117,6 +117,20 @@ def test_names_of_speakers_do_not_matter(reference: Diarization, hypothesis: Dia
     assert sorted(before.error_s) == sorted(after.error_s)
 
 
+def test_only_boundaries_in_the_regions_count() -> None:
+    """A pair counts where its reference boundary lies; a cut through a turn is no boundary, but makes edges of what is there."""
+    reference = diarization((0.5, 4.0, "A"), (9.9, 12.0, "A"), (15.0, 16.0, "A"))
+    hypothesis = diarization((0.5, 4.2, "x"), (10.1, 12.0, "x"), (5.0, 6.0, "x"), (20.0, 21.0, "x"))
+    match = match_boundaries(reference, hypothesis, regions_s=[(0.0, 4.1), (5.5, 10.0)])
+    assert [boundary.time_s for boundary in match.reference] == [0.5, 4.0, 9.9]
+    assert [boundary.time_s for boundary in match.hypothesis] == [0.5, 4.2, 6.0, 10.1]
+    assert match.pairs == ((0, 0), (1, 1), (2, 3))
+    assert match.error_s == pytest.approx([0.0, 0.2, 0.2])
+    cut = match_boundaries(reference, hypothesis, regions_s=[(0.5, 12.0)])
+    assert [boundary.kind for boundary in cut.reference] == ["edge", "pause", "pause", "edge"]
+    assert match_boundaries(reference, hypothesis, regions_s=[]).reference == ()
+
+
 def test_a_window_of_zero_is_refused() -> None:
     """There would be nothing to match."""
     with pytest.raises(ValueError, match="above 0"):
