@@ -12,7 +12,7 @@ from brefine.core.series import smooth
 from brefine.phasedir import Tag
 from brefine.run.snapshot import Curve, PhaseSnapshot, RunView
 from brefine.tui.drawing import Level, Plot, Trace
-from brefine.tui.format import format_duration, format_scalar
+from brefine.tui.format import format_duration, format_scalar, harmless
 from brefine.tui.theme import N_CURVE_LOOKS
 
 SMOOTHINGS = (0.0, 0.6, 0.9)
@@ -49,6 +49,16 @@ METRICS = (
     Metric(Tag.LEARNING_RATE, "learning rate", lambda rate: f"{rate:.1e}"),
     Metric(Tag.EXAMPLES_PER_S, "examples a second", lambda per_s: format_scalar(per_s, 0)),
 )
+
+
+def metrics_of(snapshot: PhaseSnapshot) -> tuple[Metric, ...]:
+    """What can be drawn: the scalars of a training, or, of a foreign folder, whatever its event files hold."""
+    if not snapshot.foreign:
+        return METRICS
+    tags = {tag for run in snapshot.runs for tag in run.curves}
+    known = [metric for metric in METRICS if metric.tag in tags]
+    others = sorted(tags - {metric.tag for metric in known})
+    return (*known, *(Metric(tag, harmless(tag), lambda value: format_scalar(value, 0)) for tag in others)) or METRICS
 
 
 @dataclass(frozen=True, slots=True)

@@ -356,7 +356,7 @@ def _x_axis(plot: Plot, x_low: float, x_high: float, left: int, columns: int, ri
     line = ["─"] * columns
     ticks = plot.x_ticks
     if ticks is None:
-        ticks = [(value, plot.format_x(value)) for value in nice_ticks(x_low, x_high, max(2, columns // 12))]
+        ticks = [(value, plot.format_x(value)) for value in nice_ticks(x_low, x_high, max(3, columns // 10))]
     end = columns - (0 if right > len(plot.x_label) else len(plot.x_label) + 1)
     last = -2
     for value, label in ticks:

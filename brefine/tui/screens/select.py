@@ -9,9 +9,10 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from brefine.core.selection import Ranking
+from brefine.phasedir import EvaluationReport
 from brefine.run.snapshot import PhaseSnapshot
 from brefine.tui.actions import Actions
-from brefine.tui.format import format_interval, format_ms, format_rate
+from brefine.tui.format import UNKNOWN, format_interval, format_ms, format_rate, format_speed
 from brefine.tui.screens.asking import AskLine
 from brefine.tui.screens.place import Place, Wanted
 from brefine.tui.widgets.comparison import convention, model_style, reports_in_order, waiting_for_evaluation
@@ -34,28 +35,25 @@ class Choice(Panel):
         if not reports:
             return line((f" {waiting_for_evaluation(snapshot)}", "$quiet"))
         lines = [line(""), *self._sentences(snapshot, width), line("")]
-        lines.append(line((f"   {'':12}{'MAE':>8}  {'interval':<9}{'median':>8}{'@50':>6}{'@100':>6}{'harm':>9}", "$quiet")))
+        head = f"   {'':12}{'capped':>8}  {'interval':<10}{'MAE':>8}{'@100':>6}{'harm':>9}{'bound./s':>9}"
+        lines.append(line((head, "$quiet")))
         for index, (model, report) in enumerate(reports.items()):
-            after, comparison = report.comparison.after, report.comparison
-            harm = "–" if comparison.good_harm_ms is None else f"{comparison.good_harm_ms:+.1f} ms"
-            marks = []
-            if self.ranking is not None and model == self.ranking.recommended:
-                marks.append("recommended")
-            if snapshot.selection is not None and model == snapshot.selection.model:
-                marks.append("✓ selected")
-            lines.append(
-                line(
-                    (" › " if index == self.chosen else "   ", "bold $primary"),
-                    (
-                        f"{model:<12}",
-                        f"bold {model_style(snapshot, model)}" if index == self.chosen else model_style(snapshot, model),
-                    ),
-                    f"{format_ms(after.mae_ms, 8)}  {format_interval(comparison.intervals.get('mae_ms')):<9}"
-                    f"{format_ms(after.median_ms, 8)}{format_rate(after.within_50ms)}{format_rate(after.within_100ms)}{harm:>9}",
-                    (f"  {', '.join(marks)}", "$success"),
-                )
-            )
+            lines.append(self._candidate(snapshot, model, report, chosen=index == self.chosen))
         return stack([*lines, line(""), *convention(next(iter(reports.values())), width)])
+
+    def _candidate(self, snapshot: PhaseSnapshot, model: str, report: EvaluationReport, *, chosen: bool) -> Content:
+        after, comparison = report.comparison.after, report.comparison
+        harm = UNKNOWN if comparison.good_harm_ms is None else f"{comparison.good_harm_ms:+.1f} ms"
+        marks = ["recommended"] if self.ranking is not None and model == self.ranking.recommended else []
+        marks += ["✓ selected"] if snapshot.selection is not None and model == snapshot.selection.model else []
+        return line(
+            (" › " if chosen else "   ", "bold $primary"),
+            (f"{model:<12}", f"bold {model_style(snapshot, model)}" if chosen else model_style(snapshot, model)),
+            f"{format_ms(after.capped_mean_ms, 8)}  {format_interval(comparison.intervals.get('capped_mean_ms')):<10}"
+            f"{format_ms(after.mae_ms, 8)}{format_rate(after.within_100ms)}{harm:>9}",
+            format_speed(report.speed.boundaries_per_s, 9),
+            (f"  {', '.join(marks)}", "$success"),
+        )
 
     def _sentences(self, snapshot: PhaseSnapshot, width: int) -> list[Content]:
         selection = snapshot.selection

@@ -13,7 +13,7 @@ from brefine.phasedir import Stage
 from brefine.run.control import Wish
 from brefine.run.snapshot import PhaseSnapshot, PhaseState, RunView, ShownState
 from brefine.tui.actions import Actions
-from brefine.tui.curves import METRICS, View, extent_of, plot_metric, title_of
+from brefine.tui.curves import View, extent_of, metrics_of, plot_metric, title_of
 from brefine.tui.screens.asking import Confirm
 from brefine.tui.screens.place import Place, Wanted
 from brefine.tui.widgets.alerts import AlertsPanel
@@ -101,7 +101,7 @@ class WatchPlace(Place):
         return self.snapshot.runs[self._chosen] if self.snapshot is not None and self.snapshot.runs else None
 
     def action_other_chart(self) -> None:
-        self._first_metric = (self._first_metric + 1) % len(METRICS)
+        self._first_metric += 1
         self._draw()
 
     def action_smooth(self) -> None:
@@ -180,15 +180,17 @@ class WatchPlace(Place):
     def _extent(self) -> tuple[float, float]:
         if self.snapshot is None:
             return 0.0, 1.0
-        return extent_of(METRICS[self._first_metric], self.snapshot, self._view)
+        metrics = metrics_of(self.snapshot)
+        return extent_of(metrics[self._first_metric % len(metrics)], self.snapshot, self._view)
 
     def _draw(self) -> None:
         if self.snapshot is None:
             return
+        metrics = metrics_of(self.snapshot)
         for index, chart in enumerate(self.query(Chart)):
             if not chart.display:
                 continue
-            metric = METRICS[(self._first_metric + index) % len(METRICS)]
+            metric = metrics[(self._first_metric + index) % len(metrics)]
             plot = plot_metric(metric, self.snapshot, self._view, chosen=self._chosen)
             waits = metric.waits_for if self.snapshot.state is not PhaseState.PREPARING else "the corpus is being prepared"
             chart.show(plot if plot is not None else Waiting(waits), title_of(metric, self.snapshot, self._view))
