@@ -115,7 +115,7 @@ def _training(config: PhaseConfig, model: ModelName, past: Iterable[PhaseDir], n
     total = n_examples * config.train_of(model).epochs
     for phase in past:
         status = _status(phase, model)
-        if status is not None and status.examples_per_s and status.device.startswith("cuda") == (n_gpus > 0):
+        if status is not None and status.examples_per_s and status.device.startswith("CPU") == (n_gpus == 0):
             return PlannedStage(
                 model, total / status.examples_per_s, f"{status.examples_per_s:,.0f} examples/s in {phase.path.name}"
             )

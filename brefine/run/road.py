@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from brefine.phasedir import GateRecord, PhaseDir, SupervisorState
+from brefine.phasedir import GateRecord, PhaseDir, Stage, SupervisorState
 from brefine.run.decide import choose
 from brefine.run.gate_report import write_gate
-from brefine.run.plain import PlainLines, follow
+from brefine.run.plain import PlainLines, duration, follow
 from brefine.run.snapshot import PhaseSnapshot, ShownState
 from brefine.run.stages import evaluation_reports, integration_report, start_integration
 from brefine.run.store import PhaseStore
@@ -56,10 +56,9 @@ def _after_supervision(snapshot: PhaseSnapshot, supervisor: SupervisorState | No
 
 
 def _decide(phase: PhaseDir, store: PhaseStore, lines: PlainLines, write: Callable[[str], None]) -> GateRecord:
-    for line in evaluation_table(evaluation_reports(phase)):
-        write(line)
     selection = choose(phase, by="rule")
-    write(f"selected: {selection.model} ({selection.reason})")
+    for line in ("", *evaluation_table(evaluation_reports(phase)), f"selected: {selection.model}; {selection.reason}", ""):
+        write(line)
     process = start_integration(phase, selection.model)
     try:
         follow(store.snapshot, write, lines=lines, until=lambda _: process.exit_code() is not None)
@@ -67,10 +66,22 @@ def _decide(phase: PhaseDir, store: PhaseStore, lines: PlainLines, write: Callab
         process.stop()
         raise
     process.wait()
-    for line in integration_table(integration_report(phase)):
+    for line in ("", *integration_table(integration_report(phase))):
         write(line)
     record = write_gate(phase)
-    for line in gate_table(record):
+    for line in ("", *gate_table(record)):
         write(line)
+    write(_times(store.snapshot()))
     write(f"written: {phase.gate}, {phase.gate_page}")
     return record
+
+
+def _times(snapshot: PhaseSnapshot) -> str:
+    """What each station took; training is what lies between preparation and evaluation."""
+    progress = snapshot.progress
+    took = {stage: item.unix_s - item.started_unix_s for stage, item in progress.items()}
+    if Stage.PREPARE in progress and Stage.EVALUATE in progress:
+        took[Stage.TRAIN] = progress[Stage.EVALUATE].started_unix_s - progress[Stage.PREPARE].unix_s
+    shown = [f"{stage} {duration(took[stage])}" for stage in Stage if stage in took]
+    total = "" if snapshot.started_unix_s is None else f"; {duration(snapshot.unix_s - snapshot.started_unix_s)} in all"
+    return "times: " + ", ".join(shown) + total

@@ -45,12 +45,6 @@ with PhaseLock(phase):
 """
 
 
-@pytest.fixture(autouse=True)
-def own_state_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The ledger of the person who runs the tests stays as it is."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-
-
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
     """Processes of this test; whatever of theirs still runs afterwards is ended."""

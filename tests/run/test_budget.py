@@ -1,0 +1,136 @@
+"""The ledger: machines counted once, crashes survived, corrections kept."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brefine.config import BudgetConfig
+from brefine.run import budget as budget_module
+from brefine.run.budget import Account, Ledger, Session, ledger_path, view_budget
+
+HOUR_S = 3600.0
+
+
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path / "state" / "ledger.jsonl")
+
+
+def test_a_session_costs_its_time_up_to_its_last_line(tmp_path: Path) -> None:
+    """Price times wall time; what a crash leaves unsaid is at most the time since the last line."""
+    book = ledger(tmp_path)
+    session = book.open_session(tmp_path / "a", 2.0, 0.0)
+    book.tick(session, HOUR_S / 2)
+    book.tick(session, HOUR_S)
+    assert book.read().spent_usd() == pytest.approx(2.0)
+
+
+def test_a_machine_is_counted_once_however_many_phases_share_it(tmp_path: Path) -> None:
+    """Two phases side by side on one machine: each has cost an hour of it, together they have cost one and a half."""
+    book = ledger(tmp_path)
+    for name, start_s in (("a", 0.0), ("b", HOUR_S / 2)):
+        session = book.open_session(tmp_path / name, 2.0, start_s)
+        book.tick(session, start_s + HOUR_S)
+    account = book.read()
+    assert account.spent_usd() == pytest.approx(3.0)
+    assert account.spent_by_usd(str((tmp_path / "a").resolve())) == pytest.approx(2.0)
+    assert account.phases() == (str((tmp_path / "a").resolve()), str((tmp_path / "b").resolve()))
+
+
+def test_two_machines_are_two_bills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same hour on two machines costs both."""
+    book = ledger(tmp_path)
+    for machine in ("one", "two"):
+        monkeypatch.setattr(budget_module, "boot_id", lambda machine=machine: machine)
+        book.tick(book.open_session(tmp_path / "a", 2.0, 0.0), HOUR_S)
+    assert book.read().spent_usd() == pytest.approx(4.0)
+
+
+def test_a_ledger_torn_at_any_byte_keeps_all_that_was_confirmed(tmp_path: Path) -> None:
+    """A crash in mid write loses that line alone; the next line is read again."""
+    book = ledger(tmp_path)
+    session = book.open_session(tmp_path / "a", 2.0, 0.0)
+    book.tick(session, HOUR_S)
+    whole = book.path.read_bytes()
+    book.tick(session, 2 * HOUR_S)
+    longer = book.path.read_bytes()
+    for cut in range(len(whole), len(longer)):
+        book.path.write_bytes(longer[:cut])
+        assert Ledger(book.path).read().spent_usd() == pytest.approx(2.0)
+        Ledger(book.path).tick(session, 3 * HOUR_S)
+        assert Ledger(book.path).read().spent_usd() == pytest.approx(6.0)
+
+
+def test_reading_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    """One reader that reads after every line sees what a new reader sees, also when the file was replaced."""
+    book, reader = ledger(tmp_path), ledger(tmp_path)
+    assert reader.read() == Account()
+    session = book.open_session(tmp_path / "a", 1.0, 0.0)
+    for hours in (1, 2):
+        book.tick(session, hours * HOUR_S)
+        assert reader.read() == Ledger(book.path).read()
+    book.path.write_text("")
+    assert reader.read() == Account()
+
+
+def test_corrections_add_up(tmp_path: Path) -> None:
+    """Spending beside the sessions is added, and can be taken back; nothing is rewritten."""
+    book = ledger(tmp_path)
+    book.correct(5.0, "the machine ran on over night", 0.0)
+    book.correct(-1.5, "refunded", 1.0)
+    assert book.read().spent_usd() == pytest.approx(3.5)
+    assert len(book.path.read_text().splitlines()) == 2
+
+
+def test_many_writers_at_once_lose_no_line(tmp_path: Path) -> None:
+    """Supervisors of several phases append to one ledger."""
+
+    def work(name: str) -> None:
+        own = ledger(tmp_path)
+        session = own.open_session(tmp_path / name, 1.0, 0.0)
+        for second in range(20):
+            own.tick(session, float(second))
+
+    threads = [threading.Thread(target=work, args=(str(number),)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    account = ledger(tmp_path).read()
+    assert (len(account.sessions), account.n_torn) == (4, 0)
+    assert {session.until_unix_s for session in account.sessions} == {19.0}
+
+
+@given(st.lists(st.tuples(st.floats(0, 1e5), st.floats(0, 1e5)), max_size=8))
+def test_shared_time_is_never_billed_twice(spans: list[tuple[float, float]]) -> None:
+    """All phases on one machine cost at most the sum of the phases, and at least the longest of them."""
+    sessions = tuple(
+        Session(str(index), "machine", str(index), 3.6, start_s, start_s + length_s)
+        for index, (start_s, length_s) in enumerate(spans)
+    )
+    account = Account(sessions)
+    each = [account.spent_by_usd(phase) for phase in account.phases()]
+    assert max(each, default=0.0) - 1e-6 <= account.spent_usd() <= sum(each) + 1e-6
+
+
+def test_the_view_projects_to_the_eta(tmp_path: Path) -> None:
+    """What is left counts all phases; what is projected is this phase's, at the end of its trainings."""
+    book = ledger(tmp_path)
+    for name in ("a", "b"):
+        book.correct(0.0, "", 0.0)
+        start_s = 0.0 if name == "a" else 10 * HOUR_S
+        book.tick(book.open_session(tmp_path / name, 2.0, start_s), start_s + HOUR_S)
+    config = BudgetConfig(total_usd=100.0, price_usd_per_hour=2.0, cap_usd=10.0)
+    view = view_budget(config, book.read(), tmp_path / "b", HOUR_S / 2)
+    assert (view.spent_usd, view.remaining_usd, view.projected_usd) == pytest.approx((2.0, 96.0, 3.0))
+    assert view_budget(config, book.read(), tmp_path / "b", None).projected_usd is None
+
+
+def test_the_ledger_lies_in_the_state_directory_unless_the_recipe_says_otherwise(tmp_path: Path) -> None:
+    """XDG_STATE_HOME is honoured, `[budget] ledger` goes before it."""
+    assert ledger_path(BudgetConfig()) == tmp_path / "state" / "brefine" / "ledger.jsonl"
+    assert ledger_path(BudgetConfig(ledger="/elsewhere/l.jsonl")) == Path("/elsewhere/l.jsonl")

@@ -1,0 +1,187 @@
+"""Snapshots of phase directories and of foreign folders."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from brefine.errors import BrefineError
+from brefine.identity import own_identity
+from brefine.phasedir import Alert, PhaseDir, Progress, RunState, Stage, SupervisorState
+from brefine.run.alerts import AlertLog
+from brefine.run.snapshot import PhaseState, ShownState
+from brefine.run.store import FolderStore, PhaseStore, open_store
+from tests.run.records import evaluation, integration, status
+from tests.run.tail.event_writing import ramp, scalar, version, write_events
+from tests.run.toy_programs import make_toy_phase
+
+
+@pytest.fixture
+def phase(tmp_path: Path) -> PhaseDir:
+    return make_toy_phase(tmp_path)
+
+
+def supervised(phase: PhaseDir, stage: Stage, state: str = "running") -> None:
+    """The test's own process plays the supervisor: it is alive."""
+    SupervisorState(process=own_identity(), stage=stage, state=state, started_unix_s=1.0, heartbeat_unix_s=time.time()).write(
+        phase.supervisor
+    )
+
+
+def test_a_new_phase_is_preparing_and_its_runs_are_pending(phase: PhaseDir) -> None:
+    """Before the first word of any process everything is there, and empty."""
+    snapshot = PhaseStore(phase.path).snapshot()
+    assert snapshot.state is PhaseState.PREPARING
+    assert [(run.name, run.state) for run in snapshot.runs] == [("transformer", ShownState.PENDING), ("mlp", ShownState.PENDING)]
+    assert snapshot.simulated and snapshot.title == "simulated conversations"
+
+
+@pytest.mark.parametrize(
+    ("stage", "expected"),
+    [
+        (Stage.PREPARE, PhaseState.PREPARING),
+        (Stage.TRAIN, PhaseState.TRAINING),
+        (Stage.EVALUATE, PhaseState.EVALUATING),
+    ],
+)
+def test_a_living_supervisors_stage_is_the_phases_state(phase: PhaseDir, stage: Stage, expected: PhaseState) -> None:
+    """Whatever older files say, what goes on now is what is shown."""
+    supervised(phase, stage)
+    evaluation("mlp", 90.0).write(phase.evaluation("mlp", "validation"))
+    assert PhaseStore(phase.path).snapshot().state is expected
+
+
+def test_the_road_after_training_is_proved_by_its_files(phase: PhaseDir) -> None:
+    """Evaluated, selected, integrated, decided: each file moves the phase on; choosing another model moves it back."""
+    from brefine.run.decide import choose
+    from brefine.run.gate_report import Answer, write_gate
+
+    supervised(phase, Stage.EVALUATE, "finished")
+    store = PhaseStore(phase.path)
+    assert store.snapshot().state is PhaseState.STOPPED
+    for model in ("transformer", "mlp"):
+        evaluation(model, 90.0 if model == "mlp" else 120.0).write(phase.evaluation(model, "validation"))
+    assert store.snapshot().state is PhaseState.TO_SELECT
+    choose(phase)
+    assert store.snapshot().state is PhaseState.TO_INTEGRATE
+    integration("mlp").write(phase.integration)
+    assert store.snapshot().state is PhaseState.TO_DECIDE
+    write_gate(phase, {"go-on": Answer(True)})
+    assert store.snapshot().state is PhaseState.DECIDED
+    choose(phase, "transformer", why="its errors are rarer in overlap")
+    assert store.snapshot().state is PhaseState.TO_INTEGRATE
+
+
+def test_integrating_is_a_living_process(phase: PhaseDir) -> None:
+    """A progress file of a process that is gone does not keep the phase integrating for ever."""
+    supervised(phase, Stage.EVALUATE, "finished")
+    choice = PhaseStore(phase.path)
+    for process, expected in (
+        (own_identity(), PhaseState.INTEGRATING),
+        (own_identity().model_copy(update={"boot_id": "before"}), PhaseState.STOPPED),
+    ):
+        Progress(
+            stage=Stage.INTEGRATE, state="running", step="", done=0, total=1, started_unix_s=1.0, unix_s=1.0, process=process
+        ).write(phase.progress(Stage.INTEGRATE))
+        assert choice.snapshot().state is expected
+
+
+@pytest.mark.parametrize(
+    ("told", "age_s", "alive", "expected"),
+    [
+        (RunState.RUNNING, 0.0, True, ShownState.RUNNING),
+        (RunState.RUNNING, 60.0, True, ShownState.STALLED),
+        (RunState.RUNNING, 0.0, False, ShownState.LOST),
+        (RunState.FINISHED, 9000.0, False, ShownState.FINISHED),
+        (RunState.STOPPED, 9000.0, False, ShownState.STOPPED),
+        (RunState.NONFINITE, 9000.0, False, ShownState.NONFINITE),
+    ],
+)
+def test_stalled_and_lost_are_found_out_by_the_reader(
+    phase: PhaseDir, told: RunState, age_s: float, alive: bool, expected: ShownState
+) -> None:
+    """A trainer that runs must live and have spoken lately; one that has ended need not."""
+    process = own_identity() if alive else own_identity().model_copy(update={"start_ticks": 1})
+    status("mlp", told, unix_s=time.time() - age_s, process=process).write(phase.run("mlp").status)
+    snapshot = PhaseStore(phase.path).snapshot()
+    assert snapshot.runs[1].state is expected
+    kinds = [alert.kind for alert in snapshot.alerts]
+    assert kinds == ([expected.value] if expected in (ShownState.STALLED, ShownState.LOST) else [])
+
+
+def test_a_living_supervisor_answers_for_processes_that_are_gone(phase: PhaseDir) -> None:
+    """Between a crash and the restart nobody cries LOST."""
+    supervised(phase, Stage.TRAIN)
+    gone = own_identity().model_copy(update={"start_ticks": 1})
+    status("mlp", unix_s=time.time(), process=gone).write(phase.run("mlp").status)
+    assert PhaseStore(phase.path).snapshot().runs[1].state is ShownState.STARTING
+
+
+def test_damage_and_numbers_that_are_none_become_alerts(phase: PhaseDir) -> None:
+    """Nobody has to look into event files to learn that they are damaged or hold NaN."""
+    records = [version(), *ramp(range(3)), scalar(3, float("nan")), b"\x07" * 50, *ramp([4])]
+    write_events(phase.run("mlp").path / "events.out.tfevents.1", records)
+    snapshot = PhaseStore(phase.path).snapshot(drain=True)
+    assert sorted((alert.kind, alert.model, alert.step) for alert in snapshot.alerts) == [
+        ("corrupt-events", "mlp", None),
+        ("nonfinite", "mlp", 3),
+    ]
+    assert snapshot.runs[1].curves["train/loss"].steps.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_what_the_supervisor_told_is_not_told_again(phase: PhaseDir) -> None:
+    """One cause, one alert."""
+    told = Alert(id="x", level="warning", kind="nonfinite", model="mlp", step=3, text="rolled back", unix_s=1.0)
+    assert AlertLog(phase.alerts).tell(told) and not AlertLog(phase.alerts).tell(told)
+    write_events(phase.run("mlp").path / "events.out.tfevents.1", [version(), scalar(3, float("nan"))])
+    assert PhaseStore(phase.path).snapshot(drain=True).alerts == (told,)
+
+
+def test_an_unreadable_file_is_a_problem_and_the_last_good_word_stays(phase: PhaseDir) -> None:
+    """A torn or foreign status neither crashes the reader nor empties the screen."""
+    status("mlp", unix_s=time.time()).write(phase.run("mlp").status)
+    store = PhaseStore(phase.path)
+    before = store.snapshot().runs[1].status
+    for content in ("{", json.dumps({"schema": 99}), json.dumps({"schema": 1, "model": "mlp"}), "[]"):
+        phase.run("mlp").status.write_text(content)
+        snapshot = store.snapshot()
+        assert snapshot.runs[1].status == before
+        assert len(snapshot.problems) == 1 and "status.json" in snapshot.problems[0]
+    status("mlp", unix_s=time.time(), step=11).write(phase.run("mlp").status)
+    snapshot = store.snapshot()
+    assert snapshot.problems == () and snapshot.runs[1].status is not None and snapshot.runs[1].status.step == 11
+
+
+def test_the_eta_is_the_longest_and_projects_the_money(tmp_path: Path) -> None:
+    """The phase trains until its last training ends."""
+    recipe = 'schema = 1\n[corpus]\nkind = "simulated"\n[models.mlp]\n[models.transformer]\n[budget]\nprice_usd_per_hour = 36.0\n'
+    phase = make_toy_phase(tmp_path, recipe=recipe)
+    status("mlp", unix_s=time.time(), eta_s=50.0).write(phase.run("mlp").status)
+    status("transformer", unix_s=time.time(), eta_s=100.0).write(phase.run("transformer").status)
+    snapshot = PhaseStore(phase.path).snapshot()
+    assert snapshot.eta_s == 100.0
+    assert snapshot.budget.projected_usd == pytest.approx(1.0)
+
+
+def test_a_foreign_folder_is_watched_by_its_event_files(tmp_path: Path) -> None:
+    """Each folder with event files is a run; new ones are found, and nothing but curves and alerts is claimed."""
+    write_events(tmp_path / "logs" / "a" / "events.out.tfevents.1", [version(), *ramp(range(5), "acc"), scalar(5, float("inf"))])
+    write_events(tmp_path / "logs" / "b" / "events.out.tfevents.1", [version(), *ramp(range(3))])
+    store = open_store(tmp_path / "logs")
+    assert isinstance(store, FolderStore)
+    snapshot = store.snapshot(drain=True)
+    assert snapshot.foreign and [run.name for run in snapshot.runs] == ["a", "b"]
+    assert snapshot.runs[0].curves["acc"].steps.tolist() == [0, 1, 2, 3, 4]
+    assert [(alert.kind, alert.model) for alert in snapshot.alerts] == [("nonfinite", "a")]
+    assert snapshot.runs[0].status is None and snapshot.state is PhaseState.TRAINING
+
+
+def test_what_is_neither_is_refused_in_words(tmp_path: Path) -> None:
+    """An empty folder and a missing one are told apart."""
+    with pytest.raises(BrefineError, match="there is nothing to watch"):
+        open_store(tmp_path)
+    with pytest.raises(BrefineError, match="there is no such folder"):
+        open_store(tmp_path / "missing")
