@@ -99,7 +99,9 @@ class HypothesisConfig(Section):
     """Whose errors the refiners learn to correct."""
 
     source: Literal["replayed", "folder", "builtin", "diarizen", "pyannote"] = "replayed"
-    """`replayed`: measured errors of a real diarizer drawn anew; `folder`: RTTMs beside the audio; else run that diarizer."""
+    """`replayed`: measured errors of a real diarizer drawn anew; `folder`: RTTMs that are there; else run that diarizer."""
+    folder: str | None = None
+    """source = "folder": where the RTTMs of all recordings lie; none = in each corpus folder's `hypothesis/`."""
     errors: str = "vbx-voxconverse"
     """source = "replayed": a summary that ships with brefine, or the path of one made by `brefine errors`."""
 
@@ -328,7 +330,10 @@ def with_models(config: PhaseConfig, names: str | None) -> PhaseConfig:
     unknown = [name for name in wanted if name not in config.models]
     if unknown or not wanted:
         raise ConfigError(
-            "these are not models of the recipe", where="--models", expected=",".join(config.models), got=",".join(unknown) or "none"
+            "these are not models of the recipe",
+            where="--models",
+            expected=",".join(config.models),
+            got=",".join(unknown) or "none",
         )
     return config.model_copy(update={"models": {name: own for name, own in config.models.items() if name in wanted}})
 

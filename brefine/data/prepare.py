@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +18,7 @@ import numpy as np
 
 from brefine.config import PhaseConfig, SimulationConfig, prepared_corpus_path
 from brefine.data.conversations import simulate, write_audio
-from brefine.data.corpora import folder_manifest
+from brefine.data.corpora import OnProgress, manifest_of_folders
 from brefine.data.features import build_store
 from brefine.data.summary import summarise
 from brefine.data.system_errors import SystemErrors, load_system_errors, replay
@@ -31,8 +31,6 @@ from brefine.phasedir import SPLITS, CorpusManifest, CorpusRecording
 
 Voices = dict[str, tuple[Utterance, ...]]
 """Split → its utterances."""
-OnProgress = Callable[[str, int, int], None]
-"""Called with what is being done, the parts done and the parts in all."""
 
 
 def prepare(
@@ -57,12 +55,12 @@ def prepare(
     folder = prepared_corpus_path(config) if out is None else out.absolute()
     workers = n_processes or len(os.sched_getaffinity(0))
     with _locked(folder, on_progress):
-        manifest = CorpusManifest.read_if_there(folder / "corpus.json")
+        manifest, notes = CorpusManifest.read_if_there(folder / "corpus.json"), tuple[str, ...]()
         if manifest is None:
             if config.corpus.kind == "simulated":
                 manifest = _simulate_corpus(folder, config, workers, on_progress)
             else:
-                manifest = folder_manifest(folder, config, audio_from=audio_from, on_progress=on_progress)
+                manifest, notes = manifest_of_folders(folder, config, audio_from=audio_from, on_progress=on_progress)
         audio = {recording.name: folder / recording.audio for split in SPLITS for recording in manifest.splits[split]}
         build_store(
             folder / "features",
@@ -72,7 +70,7 @@ def prepare(
             on_progress=lambda done, total: on_progress("computing features", done, total),
         )
         if not (folder / "summary.json").exists():
-            write_json_atomic(folder / "summary.json", summarise(folder, manifest))
+            write_json_atomic(folder / "summary.json", summarise(folder, manifest, notes=notes))
         manifest.write(folder / "corpus.json")
     return folder
 

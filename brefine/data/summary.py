@@ -18,10 +18,13 @@ from brefine.phasedir import SPLITS, CorpusManifest, CorpusRecording
 WINDOWS_S = (0.25, 0.5, 1.0, 2.0)
 
 
-def summarise(folder: Path, manifest: CorpusManifest) -> dict[str, Any]:
+def summarise(folder: Path, manifest: CorpusManifest, *, notes: Sequence[str] = ()) -> dict[str, Any]:
     """Counts, hours, kinds of boundaries and the hypotheses' errors, split by split.
 
     Boundary errors are given at W = 1 s, their MAE and recall also at the other `WINDOWS_S`; DER at collar 0 and ±0.25 s.
+
+    Args:
+        notes: what was noticed about audio and labels, for the person.
     """
     return {
         "schema": 1,
@@ -29,6 +32,7 @@ def summarise(folder: Path, manifest: CorpusManifest) -> dict[str, Any]:
         "evidence": manifest.evidence,
         "hypothesis_source": manifest.hypothesis_source,
         "splits": {split: _summarise_split(folder, manifest.splits[split]) for split in SPLITS},
+        "notes": list(notes),
         "disk_bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
     }
 
@@ -102,6 +106,8 @@ def format_summary(summary: dict[str, Any]) -> str:
             f"{_number(found['median_ms'], 0):>8}{_number(found['p90_ms'], 0):>7}{_number(found['bias_ms'], 0):>7}"
             f"{_number(found['within_100ms'], 2):>9}   {ders}"
         )
+    if summary["notes"]:
+        lines += ["", f"To know ({len(summary['notes'])}):", *(f"  {note}" for note in summary["notes"])]
     lines += ["", f"{summary['disk_bytes'] / 1e6:,.0f} MB on disk"]
     return "\n".join(lines)
 

@@ -1,0 +1,138 @@
+"""Looks a whole corpus over before anything is made of it, and tells everything that is wrong with it in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brefine.core.turns import Diarization
+from brefine.errors import BrefineError
+from brefine.io.audio import AUDIO_SUFFIXES, probe_audio, read_audio
+from brefine.io.corpus import Recording, read_corpus
+from brefine.io.rttm import read_rttm
+
+END_TOLERANCE_S = 0.5
+"""Turns may run this far past the audio (labels are rounded, diarizers overrun); they are clipped."""
+SILENCE_DB = -75.0
+"""Against full scale; what stays below is silent."""
+
+_HOP = 160  # samples at 16 kHz: 10 ms
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """One recording with what was read of it; `reference` and `hypothesis` are clipped to the audio."""
+
+    recording: Recording
+    reference: Diarization
+    hypothesis: Diarization | None
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What a corpus folder holds, what forbids its use, and what its user should know."""
+
+    recordings: tuple[Audited, ...]
+    problems: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def audit_corpus(
+    folder: Path, *, needs_hypothesis: bool, on_progress: Callable[[int, int], None] = lambda done, total: None
+) -> Audit:
+    """Reads all labels and decodes all audio of a corpus folder.
+
+    Problems: files without partner, broken labels, unreadable or silent audio, samples that are not finite, references without
+    speech, turns past the end, speakers who are silent where the reference has them speak. Notes: audio below 16 kHz, clipped
+    hypotheses, hypotheses without a turn.
+    """
+    problems: list[str] = []
+    try:
+        found: Sequence[Recording] = read_corpus(folder).recordings
+    except BrefineError as error:
+        problems += error.problems or [str(error)]
+        found = _whatever_is_there(folder)
+    notes: list[str] = []
+    audited: list[Audited] = []
+    with ThreadPoolExecutor(4) as pool:  # decoding leaves the interpreter free
+        results = pool.map(lambda one: _audit_recording(one, needs_hypothesis=needs_hypothesis), found)
+        for done, (good, own_problems, own_notes) in enumerate(results, start=1):
+            problems += own_problems
+            notes += own_notes
+            audited += [good] if good is not None else []
+            on_progress(done, len(found))
+    return Audit(tuple(audited), tuple(dict.fromkeys(problems)), tuple(notes))
+
+
+def _whatever_is_there(folder: Path) -> list[Recording]:
+    """The audio of a folder whose labels have faults, each with the labels of its own name, so that it is looked over as well."""
+    found = []
+    for audio in sorted((folder / "audio").glob("*")):
+        if audio.suffix.lower() in AUDIO_SUFFIXES:
+            labels = [folder / part / f"{audio.stem}.rttm" for part in ("reference", "hypothesis")]
+            reference, hypothesis = (path if path.is_file() else None for path in labels)
+            found.append(Recording(audio.stem, audio, reference, hypothesis, None))
+    return found
+
+
+def _audit_recording(recording: Recording, *, needs_hypothesis: bool) -> tuple[Audited | None, list[str], list[str]]:
+    name, problems, notes = recording.name, list[str](), list[str]()
+    if recording.reference is None:
+        problems.append(f"{name}: no reference")
+    if needs_hypothesis and recording.hypothesis is None:
+        problems.append(f"{name}: no hypothesis")
+    reference, hypothesis = _labels(recording.reference, name), _labels(recording.hypothesis, name)
+    if reference is not None and not reference.turns:
+        problems.append(f"{name}: the reference has no speech")
+    try:
+        info = probe_audio(recording.audio)
+        level_db = _levels_db(recording.audio)
+    except BrefineError as error:
+        return None, [*problems, f"{name}: {error.what}" + (f" ({error.got})" if error.got else "")], notes
+    if info.sample_rate_hz < 16000:
+        notes.append(f"{name}: audio of {info.sample_rate_hz} Hz has nothing above {info.sample_rate_hz // 2} Hz")
+    if level_db.max(initial=-200.0) < SILENCE_DB:
+        problems.append(f"{name}: the audio is silent")
+    elif reference is not None:
+        problems += [f"{name}: speaker {speaker} is silent" for speaker in _silent_speakers(reference, level_db)]
+    if reference is not None and reference.end_s > info.duration_s + END_TOLERANCE_S:
+        problems.append(f"{name}: the reference ends at {reference.end_s:.2f} s, the audio at {info.duration_s:.2f} s")
+    if hypothesis is not None:
+        if hypothesis.end_s > info.duration_s + END_TOLERANCE_S:
+            notes.append(f"{name}: the hypothesis ran {hypothesis.end_s - info.duration_s:.2f} s past the audio and is clipped")
+        if not hypothesis.turns:
+            notes.append(f"{name}: the hypothesis has no turn")
+        hypothesis = hypothesis.clipped(0.0, info.duration_s)
+    if problems or reference is None:
+        return None, problems, notes
+    return Audited(recording, reference.clipped(0.0, info.duration_s), hypothesis, info.duration_s), problems, notes
+
+
+def _labels(path: Path | None, name: str) -> Diarization | None:
+    if path is None:
+        return None
+    try:
+        return read_rttm(path).get(name, Diarization(name))
+    except BrefineError:
+        return None  # its faults are told with the folder's
+
+
+def _levels_db(audio: Path) -> NDArray[np.float64]:
+    """Level of every 10 ms, in dB of full scale."""
+    samples = read_audio(audio)
+    blocks = np.square(samples[: len(samples) // _HOP * _HOP], dtype=np.float64).reshape(-1, _HOP)
+    return np.asarray(10.0 * np.log10(blocks.mean(axis=1) + 1e-20), np.float64)
+
+
+def _silent_speakers(reference: Diarization, level_db: NDArray[np.float64]) -> Iterable[str]:
+    for speaker in reference.speakers:
+        spans = [(round(turn.onset_s * 100), round(turn.offset_s * 100)) for turn in reference.of(speaker)]
+        heard = [level_db[start : max(end, start + 1)] for start, end in spans if start < len(level_db)]
+        if heard and np.concatenate(heard).max() < SILENCE_DB:
+            yield speaker

@@ -1,0 +1,154 @@
+"""VoxConverse v0.3: fetched, checked and laid out as two corpora, `dev` to train on and `test` to gate on.
+
+448 recordings (216 dev, 20 h; 232 test, 44 h), CC BY 4.0. Audio comes from the Visual Geometry Group's site, labels from the
+`joonson/voxconverse` repository. Dev labels lie on a 40 ms grid, test labels on 10 ms.
+
+Source: Chung et al., "Spot the conversation: speaker diarisation in the wild" (Interspeech 2020).
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from brefine.data.download import ask, download, require_space
+from brefine.errors import DataError
+from brefine.io.atomic import write_bytes_atomic
+
+SPLIT_NAMES = ("dev", "test")
+_VGG = "https://www.robots.ox.ac.uk/~vgg/data/voxconverse/data"
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the archives are."""
+
+    labels: str = "https://github.com/joonson/voxconverse/archive/refs/heads/master.zip"
+    """A zip with `*/dev/*.rttm` and `*/test/*.rttm`."""
+    audio: Mapping[str, str] | None = None
+    """Split → a zip with its `*.wav`; None = the VGG site's."""
+
+    def audio_of(self, split: str) -> str:
+        return (self.audio or {name: f"{_VGG}/voxconverse_{name}_wav.zip" for name in SPLIT_NAMES})[split]
+
+
+def lay_out_voxconverse(
+    root: Path,
+    *,
+    audio_from: Path | None = None,
+    sources: Sources = Sources(),
+    on_progress: Callable[[str, int, int], None] = lambda step, done, total: None,
+    timeout_s: float = 30.0,
+    pause_s: float = 1.0,
+) -> tuple[Path, Path]:
+    """Makes `root`/dev and `root`/test, each with `audio/` and `reference/`, and returns both.
+
+    What is missing is downloaded, after a look at the disk; what is there is kept. Every file of an archive is checked against
+    its CRC-32 when it is unpacked, and an archive is deleted when all of it is.
+
+    Args:
+        audio_from: a folder, of any depth, with WAV or FLAC files named after the recordings: linked to, nothing is downloaded
+            but labels, and those only if `dev/*.rttm` and `test/*.rttm` are not in it.
+
+    Raises:
+        DataError: a download fails, the disk is too small, or recordings are missing; they are listed one by one.
+    """
+    _take_labels(root, audio_from, sources, on_progress, timeout_s, pause_s)
+    if audio_from is not None:
+        _link_audio(root, audio_from)
+    else:
+        wanting = [split for split in SPLIT_NAMES if _missing(root, split)]
+        remotes = {split: ask(sources.audio_of(split), timeout_s=timeout_s, pause_s=pause_s) for split in wanting}
+        archives = {split: root / f"{split}.zip" for split in wanting}
+        fetched_bytes = sum(path.stat().st_size for path in root.glob("*.zip*"))
+        # An archive and what comes out of it lie on the disk together for a while.
+        require_space(root, 2 * sum(remote.size_bytes or 0 for remote in remotes.values()) - fetched_bytes)
+        for split in wanting:
+            if not archives[split].exists():
+                download(
+                    remotes[split],
+                    archives[split],
+                    on_progress=lambda done, total, split=split: on_progress(
+                        f"downloading VoxConverse {split} (MB)", done >> 20, (total or done) >> 20
+                    ),
+                    timeout_s=timeout_s,
+                    pause_s=pause_s,
+                )
+            _unpack(archives[split], root / split / "audio", ".wav", "", on_progress)
+            archives[split].unlink()
+    missing = [f"{name}: no audio ({split})" for split in SPLIT_NAMES for name in _missing(root, split)]
+    if missing:
+        raise DataError(
+            f"{len(missing)} recordings of VoxConverse are missing",
+            where=audio_from or root,
+            problems=missing,
+            hint="complete the audio; or make a folder corpus of the recordings you have (brefine prepare DIR --gate DIR)",
+        )
+    return root / "dev", root / "test"
+
+
+def _take_labels(
+    root: Path,
+    audio_from: Path | None,
+    sources: Sources,
+    on_progress: Callable[[str, int, int], None],
+    timeout_s: float,
+    pause_s: float,
+) -> None:
+    for split in SPLIT_NAMES:
+        if audio_from is not None and not _has_labels(root, split):
+            for path in sorted(audio_from.rglob(f"{split}/**/*.rttm")):
+                write_bytes_atomic(root / split / "reference" / path.name, path.read_bytes())
+    if all(_has_labels(root, split) for split in SPLIT_NAMES):
+        return
+    archive = root / "labels.zip"
+    if not archive.exists():
+        remote = ask(sources.labels, timeout_s=timeout_s, pause_s=pause_s)
+        require_space(root, remote.size_bytes or 0)
+        on_progress("downloading VoxConverse labels", 0, 1)
+        download(remote, archive, timeout_s=timeout_s, pause_s=pause_s)
+    for split in SPLIT_NAMES:
+        _unpack(archive, root / split / "reference", ".rttm", f"/{split}/", on_progress)
+    archive.unlink()
+
+
+def _has_labels(root: Path, split: str) -> bool:
+    return any((root / split / "reference").glob("*.rttm"))
+
+
+def _link_audio(root: Path, audio_from: Path) -> None:
+    audio = {path.stem: path for path in sorted(audio_from.rglob("*")) if path.suffix.lower() in (".wav", ".flac")}
+    for split in SPLIT_NAMES:
+        folder = root / split / "audio"
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in _missing(root, split):
+            if name in audio:
+                link = folder / f"{name}{audio[name].suffix}"
+                link.unlink(missing_ok=True)  # a link to audio that has moved
+                link.symlink_to(audio[name].absolute())
+
+
+def _missing(root: Path, split: str) -> list[str]:
+    there = {path.stem for path in (root / split / "audio").glob("*") if path.exists()}
+    return sorted({path.stem for path in (root / split / "reference").glob("*.rttm")} - there)
+
+
+def _unpack(archive: Path, folder: Path, suffix: str, within: str, on_progress: Callable[[str, int, int], None]) -> None:
+    """Takes the files with a suffix out of a zip, flat, each whole or absent; a torn archive is deleted, to be fetched anew."""
+    try:
+        with zipfile.ZipFile(archive) as file:
+            members = [one for one in file.infolist() if one.filename.lower().endswith(suffix) and within in f"/{one.filename}"]
+            for done, member in enumerate(members, start=1):
+                path = folder / Path(member.filename).name
+                if path.name.startswith("."):
+                    continue
+                if not path.exists() or path.stat().st_size != member.file_size:
+                    write_bytes_atomic(path, file.read(member))  # read() checks the CRC-32
+                on_progress(f"unpacking {archive.name}", done, len(members))
+    except zipfile.BadZipFile as error:
+        archive.unlink()
+        raise DataError(
+            f"the archive is broken: {error}", where=archive, hint="it was deleted; the next call fetches it again"
+        ) from None

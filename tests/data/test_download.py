@@ -1,0 +1,177 @@
+"""Downloads survive a server that drops, truncates, stalls and fails; a file takes its name only when it is whole."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from brefine.data.download import ask, download, require_space
+from brefine.errors import DataError
+
+_CONTENT = bytes(range(256)) * 4000  # 1 MB
+
+
+class ScriptedServer(ThreadingHTTPServer):
+    """Serves `files`; each GET consumes the next word of `script` (then `whole`)."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.files: dict[str, bytes] = {"/file.zip": _CONTENT}
+        self.script: list[str] = []
+        self.ranges: list[str | None] = []
+        self.etag = '"one"'
+        self.released = threading.Event()
+
+    def url(self, path: str = "/file.zip") -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}{path}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: ScriptedServer
+
+    def do_HEAD(self) -> None:
+        content = self.server.files.get(self.path)
+        self.send_response(200 if content is not None else 404)
+        self.send_header("Content-Length", str(len(content or b"")))
+        self.send_header("ETag", self.server.etag)
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        act = self.server.script.pop(0) if self.server.script else "whole"
+        wanted = self.headers.get("Range")
+        self.server.ranges.append(wanted)
+        content = self.server.files.get(self.path)
+        if content is None or act.isdigit():
+            self.send_error(int(act) if act.isdigit() else 404)
+            return
+        start = 0
+        if wanted and act != "no-ranges" and self.headers.get("If-Range") == self.server.etag:
+            start = int(wanted.removeprefix("bytes=").rstrip("-"))
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        else:
+            self.send_response(200)
+        self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        rest = content[start:]
+        if act in ("drop", "stall"):
+            rest = rest[: len(rest) // 2]
+        elif act == "nothing":
+            rest = b""
+        self.wfile.write(rest)
+        self.wfile.flush()
+        if act == "stall":
+            self.server.released.wait(10.0)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with ScriptedServer() as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+        thread.start()
+        yield running
+        running.released.set()
+        running.shutdown()
+        thread.join()
+
+
+def _download(server: ScriptedServer, path: Path) -> None:
+    download(ask(server.url(), pause_s=0.0), path, timeout_s=0.3, pause_s=0.0)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        [],
+        ["drop"],
+        ["drop", "drop", "drop"],
+        ["stall"],
+        ["503", "drop", "500"],
+        ["drop", "no-ranges"],
+        ["nothing", "drop", "429"],
+    ],
+    ids=lambda script: "-".join(script) or "whole",
+)
+def test_the_file_arrives_whole_whatever_happens_on_the_way(server: ScriptedServer, tmp_path: Path, script: list[str]) -> None:
+    """Dropped, stalled, refused and unranged connections end in the same bytes, without leftovers."""
+    server.script = list(script)
+    _download(server, tmp_path / "file.zip")
+    assert (tmp_path / "file.zip").read_bytes() == _CONTENT
+    assert [path.name for path in tmp_path.iterdir()] == ["file.zip"]
+
+
+def test_a_dropped_download_is_continued_not_repeated(server: ScriptedServer, tmp_path: Path) -> None:
+    """The second connection asks for the second half only."""
+    server.script = ["drop"]
+    _download(server, tmp_path / "file.zip")
+    assert server.ranges == [None, f"bytes={len(_CONTENT) // 2}-"]
+
+
+def test_a_killed_download_goes_on_in_the_next_process(server: ScriptedServer, tmp_path: Path) -> None:
+    """What lies in .part is kept when the server's file is still the same, and dropped when it has changed."""
+    server.script = ["drop", *["404"] * 1]
+    with pytest.raises(DataError, match="no such file"):
+        _download(server, tmp_path / "file.zip")
+    assert (tmp_path / "file.zip.part").stat().st_size == len(_CONTENT) // 2
+    _download(server, tmp_path / "file.zip")
+    assert server.ranges[-1] == f"bytes={len(_CONTENT) // 2}-"
+
+    (tmp_path / "file.zip").unlink()
+    server.script = ["drop", "404"]
+    with pytest.raises(DataError):
+        _download(server, tmp_path / "file.zip")
+    server.etag, server.files["/file.zip"] = '"two"', _CONTENT[::-1]
+    _download(server, tmp_path / "file.zip")
+    assert server.ranges[-1] is None
+    assert (tmp_path / "file.zip").read_bytes() == _CONTENT[::-1]
+
+
+def test_a_server_that_never_delivers_is_given_up(server: ScriptedServer, tmp_path: Path) -> None:
+    """Attempts that bring nothing new end in a message; no file takes the name."""
+    server.script = ["nothing"] * 50
+    with pytest.raises(DataError, match="stays incomplete"):
+        _download(server, tmp_path / "file.zip")
+    server.script = ["503"] * 50
+    with pytest.raises(DataError, match="keeps failing"):
+        _download(server, tmp_path / "file.zip")
+    assert not (tmp_path / "file.zip").exists()
+
+
+def test_a_missing_file_and_a_missing_server_are_told_apart(server: ScriptedServer) -> None:
+    """404 is final at once; a closed port is tried several times, then named."""
+    with pytest.raises(DataError, match="no such file"):
+        ask(server.url("/other.zip"), pause_s=0.0)
+    with pytest.raises(DataError, match="cannot be reached"):
+        ask("http://127.0.0.1:9/file.zip", pause_s=0.0)
+
+
+def test_the_disk_is_checked_before_anything_is_fetched(tmp_path: Path) -> None:
+    """More than there is room for is refused with both figures; what fits passes."""
+    require_space(tmp_path, 1000)
+    with pytest.raises(DataError, match="too little room"):
+        require_space(tmp_path, shutil.disk_usage(tmp_path).free)
+
+
+def test_progress_counts_all_bytes(server: ScriptedServer, tmp_path: Path) -> None:
+    """Across a resumed connection the count never falls and ends at the size."""
+    server.script = ["drop"]
+    seen: list[int] = []
+    download(
+        ask(server.url()),
+        tmp_path / "file.zip",
+        on_progress=lambda done, total: seen.append(done),
+        timeout_s=1.0,
+        pause_s=0.0,
+    )
+    assert seen == sorted(seen)
+    assert seen[-1] == len(_CONTENT)
