@@ -1,13 +1,18 @@
-"""What all tests share: where the real data lies, when it is there."""
+"""What all tests share: where the real data lies, when it is there, and how properties are tried."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 _REPOSITORY = Path(__file__).parents[1]
+
+# A machine may be busy: nothing here passes or fails by the clock.
+hypothesis.settings.register_profile("brefine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("brefine")
 
 
 @pytest.fixture(scope="session")
