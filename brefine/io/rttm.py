@@ -3,7 +3,7 @@
     SPEAKER <recording> <channel> <onset_s> <duration_s> <NA> <NA> <speaker> <NA> <NA>
 
 Conventions: times in seconds from the start of the recording. Fields are separated by blanks or tabs; `;;` starts a comment;
-lines of other types (LEXEME, SPKR-INFO, …) are ignored; a byte-order mark and Windows line ends are accepted; the channel is
+lines of the format's other types (LEXEME, SPKR-INFO, …) are ignored; a byte-order mark and Windows line ends are accepted; the channel is
 ignored. All faults of a file are reported at once, with line numbers.
 
 Source: NIST, "RT-09 Meeting Recognition Evaluation Plan", appendix A.
@@ -23,6 +23,9 @@ from brefine.io.textfile import MAX_TIME_S, Problems, numbered_fields, parse_sec
 
 LINE_FORMAT = "SPEAKER recording channel onset_s duration_s <NA> <NA> speaker <NA> <NA>"
 
+_OTHER_TYPES = frozenset(
+    "SEGMENT NOSCORE NO_RT_METADATA LEXEME NON-LEX NON-SPEECH FILLER EDIT IP SU CB A/P SPKR-INFO".split()  # noqa: SIM905
+)
 _N_FIELDS_MIN = 8  # some tools leave out the last one or two
 _DECIMALS = 6  # written: microseconds
 _SUM_DECIMALS = 9  # onset + duration is rounded to this: 0.1 + 0.2 must touch a turn that starts at 0.3
@@ -77,7 +80,7 @@ def parse_rttm(text: str, *, where: object = "RTTM") -> dict[str, Diarization]:
     names: dict[str, str] = {}  # one string object a name, however many lines hold it
     for number, fields in numbered_fields(text):
         if fields[0] != "SPEAKER":
-            if not fields[0].isprintable():
+            if fields[0] not in _OTHER_TYPES:
                 problems.add(number, f"the line starts with {shown(fields[0])}")
             continue
         fault = _fault(fields, names)

@@ -1,7 +1,8 @@
-"""Prints the architectures and their parameter counts as JSON: `python -m brefine.models`."""
+"""Prints the architectures and their parameter counts: `python -m brefine.models [--json]`."""
 
 from __future__ import annotations
 
+import argparse
 import json
 
 from brefine.config import MODEL_NAMES, ExampleConfig, FeatureConfig
@@ -10,12 +11,16 @@ from brefine.models import build_model, count_parameters
 
 
 def main() -> None:
-    """One object a model, counted on the default recipe."""
+    """One line, or one JSON object, a model, counted on the default recipe."""
+    parser = argparse.ArgumentParser(prog="python -m brefine.models", description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    as_json = parser.parse_args().json
     counts = [
         {"name": name, "parameters": count_parameters(build_model(name, FeatureConfig(), ExampleConfig()))}
         for name in MODEL_NAMES
     ]
-    print(json.dumps(counts))
+    lines = [f"{one['name']:<12}{one['parameters']:>10,} parameters" for one in counts]
+    print(json.dumps(counts) if as_json else "\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -52,6 +52,7 @@ def test_variants_of_the_format_are_read(text: str, tmp_path: Path) -> None:
         ("SPEAKER a 1 0.5", "4 fields"),
         ("SPEAKER \x1b[2J 1 0.5 1 <NA> <NA> s <NA> <NA>", "cannot be printed"),
         ("SPEAKER a 1 0.5 1 <NA> <NA> s\x07 <NA> <NA>", "cannot be printed"),
+        ("SPEAKR a 1 0.5 1 <NA> <NA> s <NA> <NA>", "starts with"),
         ("\x1b[31mSPEAKER a 1 0.5 1 <NA> <NA> s <NA> <NA>", "starts with"),
     ],
 )

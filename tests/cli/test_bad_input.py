@@ -1,0 +1,66 @@
+"""Bad input is told in one message, with the right exit code, without a traceback, and no result is written or replaced."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_RECIPES = Path(__file__).parents[2] / "configs"
+
+BAD = [
+    ("launch-phase3 --config missing.toml", 2, "there is no such recipe"),
+    ("launch-phase3 --config torn.toml", 2, "this is not TOML"),
+    ("launch-phase3 --config wrong.toml", 2, "train.epochz: there is no such key"),
+    ("launch-phase3 --config wrong.toml", 2, "train.lr: input should be greater than 0 (got -1)"),
+    ("launch-phase3 --config good.toml --models gru", 2, "these are not models of the recipe"),
+    ("launch-phase3 --config good.toml --set train.lr", 2, "an override must read key=value"),
+    ("prepare nowhere --gate nowhere", 1, "nowhere"),
+    ("score --reference broken.rttm --hypothesis broken.rttm", 1, "line 2: the duration 'x' is not a number of seconds"),
+    ("score --reference broken.rttm --hypothesis broken.rttm", 1, "line 3: the line starts with"),
+    ("headroom --reference nowhere --hypothesis broken.rttm", 1, "nowhere"),
+    ("watch folder", 1, "there is nothing to watch"),
+    ("watch nowhere", 1, "there is no such phase"),
+    ("gate4 folder", 1, "this is not a phase directory"),
+    ("gate4 --answer go-on=perhaps", 1, "there is no phase yet"),
+    ("resume folder", 1, "this is not a phase directory"),
+    ("refine missing.wav broken.rttm -o out.rttm", 1, "there is no such audio"),
+    ("refine noise.wav broken.rttm -o out.rttm", 1, "broken lines"),
+    ("refine noise.wav good.rttm -o good.rttm", 1, "would replace the input"),
+    ("refine noise.wav good.rttm -o good.toml", 1, "it is left alone"),
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with some good and some bad files."""
+    demo = (_RECIPES / "demo.toml").read_text()
+    line = "SPEAKER a 1 0.0 1.0 <NA> <NA> s <NA> <NA>\n"
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "good.toml").write_text(demo)
+    (tmp_path / "torn.toml").write_text(demo[: demo.index("[train]") + 4])
+    (tmp_path / "wrong.toml").write_text(demo.replace("epochs = 6", "epochz = 6").replace("lr = 2e-3", "lr = -1"))
+    (tmp_path / "good.rttm").write_text(line)
+    (tmp_path / "broken.rttm").write_text(line + line.replace("1.0", "x") + "GARBAGE\n")
+    (tmp_path / "noise.wav").write_bytes(b"RIFF of nothing")
+    return tmp_path
+
+
+@pytest.mark.parametrize(("words", "code", "told"), BAD)
+def test_bad_input_ends_with_a_message_and_changes_nothing(folder: Path, words: str, code: int, told: str) -> None:
+    """One message on stderr, nothing on stdout, every file as it was and none more."""
+    before = _content(folder)
+    ended = subprocess.run(
+        [sys.executable, "-m", "brefine", *words.split()], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (code, ""), ended.stderr
+    assert told in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert _content(folder) == before
+
+
+def _content(folder: Path) -> dict[Path, bytes]:
+    """All files but the lock of a corpus that was to be prepared."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
