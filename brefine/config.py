@@ -21,6 +21,8 @@ from brefine.errors import ConfigError
 ModelName = Literal["transformer", "mlp", "contrastive"]
 MODEL_NAMES: tuple[ModelName, ...] = ("transformer", "mlp", "contrastive")
 
+DiarizerName = Literal["builtin", "diarizen", "pyannote"]
+
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
@@ -109,7 +111,7 @@ class HypothesisConfig(Section):
 class DiarizerConfig(Section):
     """The diarizer in front of the refiner."""
 
-    name: Literal["builtin", "diarizen", "pyannote"] = "builtin"
+    name: DiarizerName = "builtin"
     python: str | None = None
     """Interpreter of the environment in which DiariZen is installed."""
     model: str | None = None

@@ -27,6 +27,11 @@ def file_stem(recording: str) -> str:
     return recording
 
 
+def recording_named(stem: str) -> str:
+    """The recording's id for an audio file of one's own, `My talk.mp3` → `My_talk`: RTTM fields hold no white space."""
+    return "_".join("".join(character if character.isprintable() else "_" for character in stem).split()) or "recording"
+
+
 def name_problem(name: str) -> str | None:
     """Why a recording or a speaker cannot be called this in an RTTM, or None. Also guards terminals from escape codes."""
     if not name:

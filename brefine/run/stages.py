@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from brefine.errors import ProcessError
 from brefine.phasedir import EvaluationReport, IntegrationReport, PhaseDir, Progress, Stage
@@ -21,14 +21,15 @@ from brefine.run.programs import BREFINE, BrefinePrograms
 _POLL_S: Final = 0.2
 
 
-def run_worker(module: str, *arguments: object) -> int:
+def run_worker(module: str, *arguments: object, stdout: IO[str] | None = None) -> int:
     """Runs `python -m module arguments` in the foreground, its output passed through; returns its exit code.
 
-    None among the arguments is left out. A SIGTERM is handed on; Ctrl-C reaches the worker by itself, since it is in the
-    same process group, and this process waits for it to end in its own way.
+    What it prints goes to the file `stdout`, where one is given; None among the arguments is left out. A SIGTERM is handed on;
+    Ctrl-C reaches the worker by itself, since it is in the same process group, and this process waits for it to end in its own
+    way.
     """
     command = [sys.executable, "-m", module, *(str(argument) for argument in arguments if argument is not None)]
-    process = subprocess.Popen(command)
+    process = subprocess.Popen(command, stdout=stdout)
     earlier = signal.signal(signal.SIGTERM, lambda number, _: process.send_signal(number))
     try:
         while True:

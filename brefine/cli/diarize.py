@@ -1,0 +1,71 @@
+"""`brefine diarize`."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import tempfile
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+import typer
+
+from brefine.cli.options import Json
+from brefine.cli.output import print_json
+from brefine.config import DiarizerName
+from brefine.run.stages import run_worker
+
+
+def diarize(
+    audio: Annotated[Path, typer.Argument(metavar="AUDIO", help="Audio file, or a folder of them.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="PATH", help="RTTM file or folder to write.")],
+    diarizer: Annotated[DiarizerName, typer.Option(help="Which one.")] = "builtin",
+    diarizer_python: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="DiariZen: the interpreter of its environment.")
+    ] = None,
+    diarizer_model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Hub id or local folder of the diarizer's weights.")
+    ] = None,
+    no_refine: Annotated[bool, typer.Option("--no-refine", help="The diarizer alone.")] = False,
+    weights: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", exists=True, dir_okay=False, help="The refiner's weights; those that ship if left out."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Example: brefine diarize talk.wav -o talk.rttm
+
+    Says who spoke when: a diarizer, then the refiner on its turns. The built-in diarizer needs no account and no network.
+    """
+    with tempfile.TemporaryDirectory() as scratch, (Path(scratch) / "stdout").open("w+", encoding="utf-8") as told:
+        # For a folder the refiner wants a folder; for a file it names its output after what it was given.
+        unrefined = Path(scratch) / "turns" if audio.is_dir() else Path(scratch) / f"{audio.stem}.rttm"
+        options = ["--python", diarizer_python] if diarizer_python is not None else []
+        options += ["--model", diarizer_model] if diarizer_model is not None else []
+        answer = out if no_refine else unrefined
+        _run(told, "brefine.diarizers", audio, "-o", answer, "--diarizer", diarizer, "--json", *options)
+        document = _taken(told)
+        refined = {}
+        if not no_refine:
+            options = ["--weights", weights] if weights is not None else []
+            _run(told, "brefine.evaluate", "refine", audio, unrefined, "-o", out, "--json", *options)
+            refined = {one.pop("recording"): one for one in _taken(told)["recordings"]}
+    if json:
+        for one in document["recordings"]:
+            one["rttm"] = str(out / Path(one["rttm"]).name if out.is_dir() else out)
+            one["refined"] = refined.get(one["recording"])
+        print_json(document)
+
+
+def _run(told: IO[str], module: str, *arguments: object) -> None:
+    code = run_worker(module, *arguments, stdout=told)
+    if code != 0:
+        raise typer.Exit(code)
+
+
+def _taken(told: IO[str]) -> Any:
+    """The JSON document that a worker has printed into the file, which is empty again afterwards."""
+    told.seek(0)
+    document = jsonlib.load(told)
+    told.seek(0)
+    told.truncate()
+    return document

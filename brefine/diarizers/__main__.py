@@ -1,0 +1,121 @@
+"""Diarization as a process: `python -m brefine.diarizers AUDIO -o OUT`, for one file, a folder, or a list of jobs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from brefine.config import DiarizerConfig, DiarizerName
+from brefine.core.turns import Diarization
+from brefine.diarizers.choice import build_diarizer
+from brefine.diarizers.diarizer import Diarizer
+from brefine.errors import DataError, run_main
+from brefine.io.audio import AUDIO_SUFFIXES, probe_audio
+from brefine.io.filenames import recording_named
+from brefine.io.rttm import write_rttm
+
+Job = tuple[Path, Path]
+"""An audio file and the RTTM to write."""
+
+_QUIET_S = 5.0
+"""A recording that takes longer than this tells what it is at."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m brefine.diarizers", description=__doc__)
+    parser.add_argument("audio", type=Path, nargs="?", help="audio file, or a folder of them")
+    parser.add_argument("-o", "--out", type=Path, help="RTTM file to write; a folder for a folder")
+    parser.add_argument("--jobs", type=Path, help="instead of both: a JSON list of [audio, RTTM to write]")
+    parser.add_argument("--diarizer", choices=get_args(DiarizerName), default="builtin")
+    parser.add_argument("--python", help="interpreter of the environment in which DiariZen is installed")
+    parser.add_argument("--model", help="hub id or local folder of the diarizer's weights")
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    options = parser.parse_args()
+    if options.jobs is not None:
+        jobs = [(Path(audio), Path(out)) for audio, out in json.loads(options.jobs.read_text(encoding="utf-8"))]
+    elif options.audio is None or options.out is None:
+        parser.error("AUDIO and -o OUT are needed, or --jobs")
+    else:
+        jobs = plan_jobs(options.audio, options.out)
+    diarizer = build_diarizer(DiarizerConfig(name=options.diarizer, python=options.python, model=options.model))
+    told = [diarize_file(diarizer, audio, out) for audio, out in jobs]
+    if options.json:
+        print(json.dumps({"diarizer": diarizer.name, "recordings": told}, indent=1, allow_nan=False))
+
+
+def plan_jobs(audio: Path, out: Path) -> list[Job]:
+    """What to diarize and where to write it, before anything is computed.
+
+    A folder's files become `out`/STEM.rttm; for one file, `out` is a file, or a folder that is there.
+
+    Raises:
+        DataError: there is no audio, two files would share an RTTM, or an RTTM would replace something else; all are listed.
+    """
+    if not audio.exists():
+        raise DataError("there is no such audio", where=audio)
+    if audio.is_dir():
+        files = sorted(path for path in audio.iterdir() if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+        if not files:
+            raise DataError("there is no audio in this folder", where=audio, expected=", ".join(AUDIO_SUFFIXES))
+        jobs = [(path, out / f"{path.stem}.rttm") for path in files]
+    else:
+        jobs = [(audio, out / f"{audio.stem}.rttm" if out.is_dir() else out)]
+    problems = list(_conflicts(jobs))
+    if audio.is_dir() and out.is_file():
+        problems.append(f"{out}: a folder of audio needs a folder to write to")
+    if problems:
+        raise DataError("the answers cannot be written there", where=out, problems=problems, hint="give another -o")
+    return jobs
+
+
+def _conflicts(jobs: Sequence[Job]) -> Iterable[str]:
+    taken: dict[Path, Path] = {}
+    for audio, out in jobs:
+        if out in taken:
+            yield f"{audio.name} and {taken[out].name} would both become {out.name}"
+        taken[out] = audio
+        if out.exists() and (out.is_dir() or out.suffix.lower() != ".rttm"):
+            yield f"{out} is there and is no RTTM; it is left alone"
+
+
+def diarize_file(diarizer: Diarizer, audio: Path, out: Path) -> dict[str, Any]:
+    """Diarizes one file, writes its RTTM, tells it on stderr, and returns its entry of the JSON document.
+
+    Raises:
+        BrefineError: the audio cannot be used, or the diarizer failed.
+    """
+    name = recording_named(audio.stem)
+    started_s = told_s = time.perf_counter()
+
+    def report(step: str, done: int, total: int) -> None:
+        nonlocal told_s
+        if time.perf_counter() - told_s >= _QUIET_S:
+            told_s = time.perf_counter()
+            print(f"{name}: {step} ({done}/{total})", file=sys.stderr, flush=True)
+
+    audio_s = probe_audio(audio).duration_s
+    found = Diarization(name, diarizer.diarize(audio, report=report).turns)
+    write_rttm(out, found)
+    seconds = time.perf_counter() - started_s
+    print(
+        f"{name}: {len(found.turns)} turns of {len(found.speakers)} speakers in {audio_s:.1f} s of audio ({seconds:.1f} s)",
+        file=sys.stderr,
+        flush=True,
+    )
+    return {
+        "recording": name,
+        "rttm": str(out),
+        "speakers": len(found.speakers),
+        "turns": len(found.turns),
+        "audio_s": round(audio_s, 3),
+        "seconds": round(seconds, 3),
+    }
+
+
+if __name__ == "__main__":
+    run_main(main)

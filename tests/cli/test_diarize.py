@@ -1,0 +1,51 @@
+"""`brefine diarize`: the built-in diarizer and a refiner, as the processes that they are."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from brefine.config import ExampleConfig, FeatureConfig
+from brefine.io.rttm import read_rttm
+from brefine.models import build_model
+from brefine.models.weights import save_weights
+
+
+def _diarize(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "brefine", "diarize", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.end_to_end
+def test_the_refiner_follows_the_diarizer(tmp_path: Path, shared_data: Path) -> None:
+    """A folder is diarized and refined; stdout is one JSON document that tells both, and every RTTM is there."""
+    features, examples = FeatureConfig(n_mels=20), ExampleConfig(context_s=0.64)
+    torch.manual_seed(0)
+    save_weights(tmp_path / "w.safetensors", "mlp", build_model("mlp", features, examples).state_dict(), features, examples)
+    audio = tmp_path / "talks"
+    audio.mkdir()
+    samples, rate_hz = soundfile.read(shared_data / "ami" / "audio" / "trn08.flac")
+    soundfile.write(audio / "talk.wav", samples[: 10 * rate_hz], rate_hz)
+    soundfile.write(audio / "quiet.wav", np.zeros(rate_hz), rate_hz)
+    ended = _diarize(audio, "-o", tmp_path / "out", "--weights", tmp_path / "w.safetensors", "--json")
+    assert ended.returncode == 0, ended.stderr
+    told = {one["recording"]: one for one in json.loads(ended.stdout)["recordings"]}
+    assert told["talk"]["refined"]["boundaries"] == 2 * told["talk"]["turns"] > 0
+    assert told["talk"]["rttm"] == str(tmp_path / "out" / "talk.rttm")
+    assert read_rttm(tmp_path / "out" / "talk.rttm")["talk"].turns
+    assert read_rttm(tmp_path / "out" / "quiet.rttm") == {}
+
+
+def test_missing_audio_ends_with_a_message(tmp_path: Path) -> None:
+    """The worker's words and exit code reach the user; stdout stays empty."""
+    ended = _diarize(tmp_path / "none.wav", "-o", tmp_path / "out.rttm", "--json")
+    assert ended.returncode == 1
+    assert "there is no such audio" in ended.stderr
+    assert ended.stdout == ""

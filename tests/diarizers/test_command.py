@@ -1,0 +1,81 @@
+"""`python -m brefine.diarizers`: which file becomes which RTTM, and what is told."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from brefine.core.turns import Diarization, Turn
+from brefine.diarizers import __main__ as command
+from brefine.diarizers.diarizer import ReportProgress
+from brefine.errors import DataError
+from brefine.io.rttm import read_rttm
+
+
+class _HalfTalk:
+    """A diarizer that hears one speaker in the first second of everything."""
+
+    name = "builtin"
+
+    def diarize(self, audio: Path, *, report: ReportProgress | None = None) -> Diarization:
+        return Diarization(audio.stem, (Turn(0.0, 1.0, "A"),))
+
+
+@pytest.fixture
+def talks(tmp_path: Path) -> Path:
+    folder = tmp_path / "talks"
+    folder.mkdir()
+    for name in ("a.wav", "My talk.FLAC"):
+        soundfile.write(folder / name, np.zeros(32000), 16000, format=name.split(".")[1].upper())
+    return folder
+
+
+def _run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
+    monkeypatch.setattr(command, "build_diarizer", lambda _: _HalfTalk())
+    monkeypatch.setattr(sys, "argv", ["diarizers", *map(str, arguments)])
+    command.main()
+
+
+def test_a_folder_becomes_a_folder_of_rttms(
+    talks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each file gets an RTTM of its stem, whose recording has a name that RTTM can hold; stdout is one JSON document."""
+    _run(monkeypatch, talks, "-o", tmp_path / "out", "--json")
+    assert list(read_rttm(tmp_path / "out" / "My talk.rttm")) == ["My_talk"]
+    assert list(read_rttm(tmp_path / "out" / "a.rttm")) == ["a"]
+    told = capsys.readouterr()
+    assert [one["recording"] for one in json.loads(told.out)["recordings"]] == ["My_talk", "a"]
+    assert "a: 1 turns of 1 speakers in 2.0 s" in told.err
+
+
+def test_a_list_of_jobs_says_what_goes_where(talks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --jobs every audio file is written to the RTTM beside it in the list."""
+    jobs = tmp_path / "jobs.json"
+    jobs.write_text(json.dumps([[str(talks / "a.wav"), str(tmp_path / "there.rttm")]]))
+    _run(monkeypatch, "--jobs", jobs)
+    assert (tmp_path / "there.rttm").is_file()
+
+
+def test_what_cannot_be_written_is_told_before_anything_is_diarized(talks: Path, tmp_path: Path) -> None:
+    """Two files of one stem, and an output that is no RTTM, are refused together; the audio itself is never replaced."""
+    soundfile.write(talks / "a.flac", np.zeros(16000), 16000)
+    out = tmp_path / "out"
+    (out / "My talk.rttm").mkdir(parents=True)
+    with pytest.raises(DataError) as refused:
+        command.plan_jobs(talks, out)
+    assert len(refused.value.problems) == 2
+    with pytest.raises(DataError, match="is no RTTM"):
+        command.plan_jobs(talks / "a.wav", talks / "a.wav")
+
+
+@pytest.mark.parametrize("missing", ["nowhere", "talks/nothing"])
+def test_audio_that_is_not_there_is_a_fault(talks: Path, tmp_path: Path, missing: str) -> None:
+    """Neither a missing path nor a folder without audio is an empty success."""
+    (talks / "nothing").mkdir()
+    with pytest.raises(DataError, match="there is no"):
+        command.plan_jobs(tmp_path / missing, tmp_path / "out")
