@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-
-from torch.utils.tensorboard import SummaryWriter
+from typing import Any
 
 from brefine.config import ModelName
 from brefine.identity import own_identity
 from brefine.phasedir import RunDir, RunState, RunStatus, Tag, Validation
 from brefine.train.checkpoint import TrainingState
 from brefine.train.device import Device
+from brefine.train.events import EventWriter
 
 _SCALARS = 500
 """Points of a training curve: more than a screen has columns, few enough to cost nothing."""
-_FLUSH_S = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +57,19 @@ class Reporter:
         self._unrefined_mae_ms: float | None = None
         self._message: str | None = None
         self._scalar_every = max(1, plan.n_steps // _SCALARS)
-        purge_step = start_step + 1 if start_step else 0
-        self._events = SummaryWriter(str(run.path), flush_secs=_FLUSH_S, purge_step=purge_step)
+        self._events = EventWriter(run.path, start_step=start_step)
 
     def __enter__(self) -> Reporter:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._events.close()
+    def __exit__(self, *error: Any) -> None:
+        self._events.__exit__(*error)
 
     def started(self, state: TrainingState, *, unrefined_mae_ms: float | None) -> None:
         """The training begins, or goes on, at `state.step`."""
         self._unrefined_mae_ms = unrefined_mae_ms
         if unrefined_mae_ms is not None and state.step == 0:
-            self._events.add_scalar(Tag.UNREFINED_MAE_MS, unrefined_mae_ms, state.step)
+            self._events.scalars({Tag.UNREFINED_MAE_MS: unrefined_mae_ms}, state.step)
         word = f"from step {state.step:,}" if state.step else f"{self._plan.n_steps:,} steps"
         print(f"{self._model} on {self._device.name}: {word}, batches of {self._plan.batch_size}", flush=True)
         self.write(RunState.RUNNING, state)
@@ -82,7 +80,7 @@ class Reporter:
             self._loss = state.loss_sum / state.n_losses if state.n_losses else None
             state.loss_sum, state.n_losses = 0.0, 0
             self._count(state.step)
-            scalars = {
+            scalars: dict[str, float | None] = {
                 Tag.LOSS: self._loss,
                 Tag.LEARNING_RATE: rate,
                 Tag.GRADIENT_NORM: norm,
@@ -90,7 +88,7 @@ class Reporter:
                 Tag.EXAMPLES_PER_S: self._examples_per_s,
                 Tag.DEVICE_MEMORY_BYTES: self._device.memory_bytes,
             }
-            self._add(scalars, state.step)
+            self._events.scalars(scalars, state.step)
         self.alive(state)
 
     def alive(self, state: TrainingState) -> None:
@@ -99,7 +97,7 @@ class Reporter:
             self.write(RunState.RUNNING, state)
 
     def validated(self, state: TrainingState, validation: Validation) -> None:
-        self._add(
+        self._events.scalars(
             {
                 Tag.VALIDATION_LOSS: validation.loss,
                 Tag.VALIDATION_MAE_MS: validation.mae_ms,
@@ -125,7 +123,7 @@ class Reporter:
 
     def nonfinite(self, state: TrainingState, *, loss: float, norm: float, message: str) -> None:
         """Shows what was caught, in the curves and in words. Infinity and not-a-number stay what they are."""
-        self._add({Tag.LOSS: loss, Tag.GRADIENT_NORM: norm}, state.step)
+        self._events.scalars({Tag.LOSS: loss, Tag.GRADIENT_NORM: norm}, state.step)
         self._message = message
         print(message, flush=True)
         self.write(RunState.RUNNING, state)
@@ -165,8 +163,3 @@ class Reporter:
         if step > self._counted_step and now_s - self._counted_s >= 0.5:
             self._examples_per_s = (step - self._counted_step) * self._plan.batch_size / (now_s - self._counted_s)
             self._counted_step, self._counted_s = step, now_s
-
-    def _add(self, scalars: dict[Tag, float | int | None], step: int) -> None:
-        for tag, value in scalars.items():
-            if value is not None:
-                self._events.add_scalar(tag, value, step)
