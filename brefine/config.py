@@ -216,6 +216,21 @@ class BudgetConfig(Section):
     """The command that ends the rented machine, shown when the jobs are done."""
 
 
+class AlertsConfig(Section):
+    """Where alerts go besides the phase directory and the screens; the supervisor sends them, each once."""
+
+    bell: bool = True
+    """Ring the bell of every terminal that watches the phase."""
+    command: str | None = None
+    """A program and its arguments, run for each message: JSON on standard input, BREFINE_ALERT_TITLE and _TEXT beside it."""
+    apprise: str | None = None
+    """Path of an Apprise configuration file (needs `pip install brefine[apprise]`). Its URLs hold passwords: they stay there."""
+    least_level: Literal["info", "warning", "error"] = "warning"
+    """Alerts below this are shown, not sent."""
+    per_hour: Count = 20
+    """Messages an hour at most; what is beyond that is gathered into one message when the hour allows it."""
+
+
 class GateConfig(Section):
     """Gate 4: what must hold before the project goes on."""
 
@@ -262,6 +277,7 @@ class PhaseConfig(Section):
     refine: RefineConfig = RefineConfig()
     supervisor: SupervisorConfig = SupervisorConfig()
     budget: BudgetConfig = BudgetConfig()
+    alerts: AlertsConfig = AlertsConfig()
     gate: GateConfig = GateConfig()
     executor: ExecutorConfig = ExecutorConfig()
 
@@ -347,9 +363,12 @@ def with_absolute_paths(config: PhaseConfig) -> PhaseConfig:
     if corpus.simulation.voices != "builtin":
         voices = str(Path(corpus.simulation.voices).absolute())
         folders |= {"simulation": corpus.simulation.model_copy(update={"voices": voices})}  # type: ignore[dict-item]
+    apprise = config.alerts.apprise
+    told = {} if apprise is None else {"apprise": str(Path(apprise).expanduser().absolute())}
     return config.model_copy(
         update={
             "corpus": corpus.model_copy(update=folders),
+            "alerts": config.alerts.model_copy(update=told),
             "runs": str(Path(config.runs).absolute()),
         }
     )

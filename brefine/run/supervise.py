@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -30,15 +31,19 @@ from brefine.run.children import Adopted, Child
 from brefine.run.control import pending_requests
 from brefine.run.documents import WatchedDocument
 from brefine.run.gpu import find_gpus
+from brefine.run.inspection import EventInspector
 from brefine.run.lock import PhaseLock
 from brefine.run.meter import Meter
+from brefine.run.notify import Notifier
 from brefine.run.placement import trainer_environments
 from brefine.run.programs import BREFINE, Programs
 from brefine.run.supervision import (
+    NOT_STARTED,
     Action,
     AdoptTrainer,
     Asked,
     Began,
+    Ended,
     Event,
     Found,
     Policy,
@@ -92,10 +97,14 @@ class Supervisor:
         self._environments = trainer_environments(models, threads=config.train.threads, base=os.environ, gpus=find_gpus())
         self._statuses = {model: WatchedDocument(phase.run(model).status, RunStatus) for model in models}
         self._alerts = AlertLog(phase.alerts)
+        self._notifier = Notifier(config.alerts, phase.path.name, log=_log)
+        self._inspector = EventInspector(phase, models)
+        self._unwritten: set[str] = set()
         self._meter = Meter(config.budget, phase.path)
         self._state = State()
         self._trainers: dict[ModelName, Child | Adopted] = {}
         self._stage: Child | None = None
+        self._unstarted: list[tuple[Action, OSError]] = []
         self._asked_to_stop = False
         earlier = WatchedDocument(phase.supervisor, SupervisorState).read()
         self._started_unix_s = time.time() if earlier is None else earlier.started_unix_s
@@ -118,11 +127,15 @@ class Supervisor:
             time.sleep(self._poll_s)
             for event in self._happened():
                 self._take(event)
+            self._report(self._inspector.look())
+            self._notifier.tick()
             if time.monotonic() - self._written_s > _HEARTBEAT_S:
                 self._write()
         self._meter.tick(force=True)
+        self._report(self._inspector.look(now=True))
         self._tell_idle_burn()
         self._write()
+        self._notifier.close()
         _log(f"the phase is {self._state.outcome}" + (f": {self._state.error}" if self._state.error else ""))
         return _EXIT_CODES[self._state.outcome]
 
@@ -157,6 +170,15 @@ class Supervisor:
         yield Ticked(time.monotonic(), signs, self._meter.spent_usd(), free_bytes)
 
     def _endings(self) -> Iterator[Event]:
+        unstarted, self._unstarted = self._unstarted, []
+        for action, error in unstarted:
+            failed = Ended(
+                NOT_STARTED, "disk-full" if error.errno == errno.ENOSPC else None, f"it cannot be started: {error.strerror}"
+            )
+            if isinstance(action, StartTrainer):
+                yield TrainerEnded(time.monotonic(), action.model, failed, resumable=self._is_resumable(action.model))
+            elif isinstance(action, StartStage):
+                yield StageEnded(time.monotonic(), action.stage, failed)
         if self._stage is not None and (how := self._stage.ended()) is not None:
             self._stage = None
             progress = WatchedDocument(self._phase.progress(self._state.stage), Progress).read()
@@ -181,7 +203,16 @@ class Supervisor:
         status = self._statuses[model].read()
         if status is None or not self._trainers[model].wrote(status.process):
             return None
-        return Sign(status.heartbeat_unix_s, status.n_nonfinite, status.step, status.message)
+        return Sign(
+            status.heartbeat_unix_s,
+            status.n_nonfinite,
+            status.step,
+            status.message,
+            loss=status.loss,
+            mae_ms=None if status.last is None else status.last.mae_ms,
+            best_mae_ms=None if status.best is None else status.best.mae_ms,
+            examples_per_s=status.examples_per_s,
+        )
 
     # --- what is done about it ------------------------------------------------------------------------------------------
 
@@ -189,7 +220,10 @@ class Supervisor:
         before = _standings(self._state)
         self._state, actions = advance(self._state, event, self._policy)
         for action in actions:
-            self._perform(action)
+            try:
+                self._perform(action)
+            except OSError as error:  # it could not be started, for instance because its log cannot be written
+                self._unstarted.append((action, error))
         after = _standings(self._state)
         if after != before:
             _log(after)
@@ -236,8 +270,21 @@ class Supervisor:
             text=told.text,
             unix_s=time.time(),
         )
-        if self._alerts.tell(alert):
-            _log(f"{told.level}: {told.kind}: {subject}: {told.text}")
+        self._report([alert])
+
+    def _report(self, alerts: Sequence[Alert]) -> None:
+        """Writes down and sends what was not told before; a full disk keeps nobody from being told."""
+        for alert in alerts:
+            try:
+                new = self._alerts.tell(alert)
+            except OSError as error:
+                new = alert.id not in self._unwritten
+                self._unwritten.add(alert.id)
+                if new:
+                    _log(f"{self._phase.alerts}: cannot be written: {error.strerror}")
+            if new:
+                _log(f"{alert.level}: {alert.kind}: {alert.model or 'phase'}: {alert.text}")
+                self._notifier.add(alert)
 
     def _tell_idle_burn(self) -> None:
         price = self._budget.price_usd_per_hour
@@ -247,10 +294,16 @@ class Supervisor:
             self._tell(Tell("idle-burn", "warning", text, "done"))
 
     def _write(self) -> None:
-        """The supervisor's own word, with its heartbeat."""
+        """The supervisor's own word, with its heartbeat. On a full disk the old word stays, and the phase goes on."""
         self._written_s = time.monotonic()
+        try:
+            self._word().write(self._phase.supervisor)
+        except OSError as error:
+            _log(f"{self._phase.supervisor}: cannot be written: {error.strerror}")
+
+    def _word(self) -> SupervisorState:
         trainers = self._state.trainers
-        SupervisorState(
+        return SupervisorState(
             process=own_identity(),
             stage=self._state.stage,
             state=self._state.outcome or "running",
@@ -259,7 +312,7 @@ class Supervisor:
             restarts={model: trainer.restarts for model, trainer in trainers.items() if trainer.restarts},
             paused=[model for model, trainer in trainers.items() if trainer.standing is Standing.PAUSED],
             error=self._state.error or self._meter.problem,
-        ).write(self._phase.supervisor)
+        )
 
     def _is_resumable(self, model: ModelName) -> bool:
         return self._phase.run(model).training_state.exists()
@@ -274,7 +327,8 @@ def _standings(state: State) -> str:
 
 
 def _log(text: str) -> None:
-    print(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), text, flush=True)
+    with contextlib.suppress(OSError):  # a full disk ends no supervisor
+        print(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), text, flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,7 +13,9 @@ from typing import Literal
 from brefine.config import ModelName
 from brefine.phasedir import RunState, Stage
 
-AlertKind = Literal["nonfinite", "stalled", "crashed", "lost", "out-of-memory", "disk-full", "budget", "idle-burn"]
+AlertKind = Literal[
+    "nonfinite", "stalled", "crashed", "lost", "out-of-memory", "diverging", "slow", "disk-full", "budget", "idle-burn"
+]
 AlertLevel = Literal["info", "warning", "error"]
 Outcome = Literal["finished", "failed", "stopped", "budget"]
 
@@ -30,6 +32,8 @@ class Standing(StrEnum):
     FAILED = "failed"
 
 
+NOT_STARTED = -1000
+"""The exit code of a process that could not be started: no signal has this number."""
 AT_REST = (Standing.FINISHED, Standing.STOPPED, Standing.FAILED)
 
 
@@ -59,6 +63,11 @@ class Trainer:
         beat_s: when that mark was seen to change.
         stalled: whether its silence was told.
         n_nonfinite: non-finite steps that were told.
+        least_loss: the least training loss it has shown.
+        diverging: whether it is told to run away from what it had learned.
+        fastest_per_s: the most examples a second it has shown.
+        slow_since_s: since when it is far below that; None while it is not.
+        slow: whether its slowness was told.
     """
 
     model: ModelName
@@ -73,6 +82,11 @@ class Trainer:
     beat_s: float = 0.0
     stalled: bool = False
     n_nonfinite: int = 0
+    least_loss: float | None = None
+    diverging: bool = False
+    fastest_per_s: float = 0.0
+    slow_since_s: float | None = None
+    slow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +173,17 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """What a trainer's status says: a mark that changes while it lives, and its non-finite steps."""
+    """What a trainer's status says: a mark that changes while it lives, its non-finite steps, and how it learns."""
 
     beat: float
     n_nonfinite: int = 0
     step: int | None = None
     message: str | None = None
+    loss: float | None = None
+    mae_ms: float | None = None
+    """Of the newest validation."""
+    best_mae_ms: float | None = None
+    examples_per_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from brefine.config import ModelName
 from brefine.phasedir import RunState, Stage
 from brefine.run.supervision import (
     AT_REST,
+    NOT_STARTED,
     Action,
     AdoptTrainer,
     Asked,
@@ -70,6 +71,10 @@ def _begin(state: State, event: Began, policy: Policy, actions: list[Action]) ->
             actions.append(AdoptTrainer(model))
         elif found.state is RunState.FINISHED:
             trainer = replace(trainer, standing=Standing.FINISHED)
+        elif found.state in (RunState.STARTING, RunState.RUNNING):  # the machine rebooted, or all was killed together
+            how = "goes on from its checkpoint" if found.resumable else "starts anew"
+            text = f"its process is gone without a word; it {how}"
+            actions.append(Tell("lost", "error", text, f"begin:{event.now_s:.0f}", model))
         trainers[model] = trainer
     state = replace(state, trainers=trainers)
     if event.prepared or any(trainer.standing is not Standing.WAITING for trainer in trainers.values()):
@@ -191,8 +196,7 @@ def _move_on(state: State, now_s: float, actions: list[Action]) -> State:
     for trainer in state.trainers.values():
         if state.ending is None and trainer.standing is Standing.WAITING and trainer.start_at_s <= now_s:
             actions.append(StartTrainer(trainer.model, trainer.resume))
-            started = replace(trainer, standing=Standing.RUNNING, beat=None, beat_s=now_s, stalled=False, n_nonfinite=0)
-            state = _with(state, started)
+            state = _with(state, _afresh(trainer, now_s))
     if not all(trainer.standing in AT_REST for trainer in state.trainers.values()):
         return state
     if state.ending is not None:
@@ -202,6 +206,18 @@ def _move_on(state: State, now_s: float, actions: list[Action]) -> State:
         return replace(state, outcome="failed", error=_failures(state) or "no training finished")
     actions.append(StartStage(Stage.EVALUATE, models))
     return replace(state, stage=Stage.EVALUATE, stage_restarts=0)
+
+
+def _afresh(trainer: Trainer, now_s: float) -> Trainer:
+    """A trainer whose process has just been started; only its history of restarts is kept."""
+    return Trainer(
+        trainer.model,
+        Standing.RUNNING,
+        resume=trainer.resume,
+        restarts=trainer.restarts,
+        beat_s=now_s,
+        start_at_s=trainer.start_at_s,
+    )
 
 
 def _worth_judging(state: State) -> tuple[ModelName, ...]:
@@ -216,11 +232,11 @@ def _failures(state: State) -> str | None:
 
 
 def _ending(how: Ended, what: str, key: str) -> Tell:
-    if how.code is None:
-        manner = "while nobody watched"
-    else:
-        manner = f"by signal {-how.code}" if how.code < 0 else f"with exit code {how.code}"
-    return Tell(how.cause or "crashed", "error", f"{what} {manner}" + (f": {how.text}" if how.text else ""), key)
+    said = f": {how.text}" if how.text else ""
+    if how.code is None:  # adopted: nobody can know its exit code
+        return Tell(how.cause or "lost", "error", f"{what} without a word to its supervisor{said}", key)
+    manner = "at once" if how.code == NOT_STARTED else f"by signal {-how.code}" if how.code < 0 else f"with exit code {how.code}"
+    return Tell(how.cause or "crashed", "error", f"{what} {manner}{said}", key)
 
 
 def _with(state: State, trainer: Trainer) -> State:

@@ -1,4 +1,4 @@
-"""What a supervisor watches for while time passes: silence, numbers that are none, a full disk, money."""
+"""What a supervisor watches for while time passes: silence, numbers that are none, divergence, slowness, a full disk, money."""
 
 from __future__ import annotations
 
@@ -9,6 +9,14 @@ from brefine.run.supervision import Action, AlertLevel, Policy, Sign, Standing, 
 
 _HANGS_AFTER = 2.0
 """A trainer silent for this many times `stall_after_s` is ended and started again: a hung GPU costs as much as a busy one."""
+_DIVERGES_BY = 1.5
+"""A validation MAE this many times the best one means that the training runs away from what it had learned …"""
+_LOSS_RISES_BY = 3.0
+"""… and so does a training loss this many times the least one."""
+_SLOW_BELOW = 1 / 3
+"""A trainer that does less than this share of what it did at its fastest is slow …"""
+_SLOW_AFTER_S = 60.0
+"""… when it lasts this long: validations and checkpoints take their time too."""
 _LOW_DISK_BYTES = 1 << 30
 _FULL_DISK_BYTES = 64 << 20
 
@@ -26,6 +34,9 @@ def watch_trainer(trainer: Trainer, sign: Sign | None, now_s: float, policy: Pol
         text = sign.message or "a loss or gradient was not finite"
         actions.append(Tell("nonfinite", "warning", text, f"{trainer.restarts}:{sign.n_nonfinite}", trainer.model, sign.step))
         trainer = replace(trainer, n_nonfinite=sign.n_nonfinite)
+    if sign is not None:
+        trainer = _watch_learning(trainer, sign, actions)
+        trainer = _watch_speed(trainer, sign, now_s, actions)
     return _watch_silence(trainer, None if sign is None else sign.step, now_s - trainer.beat_s, now_s, policy, actions)
 
 
@@ -50,6 +61,38 @@ def watch_money(state: State, event: Ticked, cap_usd: float, actions: list[Actio
     text = f"${event.spent_usd:.2f} of ${cap_usd:.2f} are spent ({tier:.0%} of the cap)"
     actions.append(Tell("budget", level, text, f"{tier:.2f}"))
     return replace(state, told_tiers=reached)
+
+
+def _watch_learning(trainer: Trainer, sign: Sign, actions: list[Action]) -> Trainer:
+    """Tells once when validation or loss runs away, and again only after it had come back."""
+    least = trainer.least_loss
+    if sign.loss is not None and sign.loss > 0.0:
+        least = sign.loss if least is None else min(least, sign.loss)
+    words = []
+    if sign.mae_ms is not None and sign.best_mae_ms is not None and sign.mae_ms > _DIVERGES_BY * sign.best_mae_ms:
+        words.append(f"validation MAE {sign.mae_ms:.0f} ms, best was {sign.best_mae_ms:.0f} ms")
+    if sign.loss is not None and least is not None and sign.loss > _LOSS_RISES_BY * least:
+        words.append(f"loss {sign.loss:.3g}, least was {least:.3g}")
+    if words and not trainer.diverging:
+        key = f"{trainer.restarts}:{sign.step}"
+        actions.append(Tell("diverging", "warning", "the training diverges: " + "; ".join(words), key, trainer.model, sign.step))
+    return replace(trainer, least_loss=least, diverging=bool(words))
+
+
+def _watch_speed(trainer: Trainer, sign: Sign, now_s: float, actions: list[Action]) -> Trainer:
+    """Tells once when a training has become much slower for a while, and again only after it had recovered."""
+    speed = sign.examples_per_s
+    if speed is None:
+        return trainer
+    fastest = max(trainer.fastest_per_s, speed)
+    if speed >= _SLOW_BELOW * fastest:
+        return replace(trainer, fastest_per_s=fastest, slow_since_s=None, slow=False)
+    since_s = now_s if trainer.slow_since_s is None else trainer.slow_since_s
+    slow = now_s - since_s > _SLOW_AFTER_S
+    if slow and not trainer.slow:
+        text = f"{speed:,.0f} examples a second for {now_s - since_s:.0f} s, {fastest:,.0f} at its fastest"
+        actions.append(Tell("slow", "warning", text, f"{trainer.restarts}:{sign.step}", trainer.model, sign.step))
+    return replace(trainer, fastest_per_s=fastest, slow_since_s=since_s, slow=slow or trainer.slow)
 
 
 def _watch_silence(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from brefine.config import ModelName
 from brefine.phasedir import RunState, Stage
 from brefine.run.supervision import (
+    NOT_STARTED,
     Action,
     AdoptTrainer,
     Asked,
@@ -319,17 +320,66 @@ def test_a_new_supervisor_takes_over_what_runs_and_resumes_the_rest() -> None:
         "mlp": Found(alive=False, state=RunState.FINISHED, resumable=True),
         "contrastive": Found(alive=False, state=RunState.RUNNING, resumable=True),
     }
-    assert history.after(Began(0.0, found=found)) == [AdoptTrainer("transformer"), StartTrainer("contrastive", True)]
+    actions = [action for action in history.after(Began(0.0, found=found)) if not isinstance(action, Tell)]
+    assert actions == [AdoptTrainer("transformer"), StartTrainer("contrastive", True)]
     history.after(TrainerEnded(1.0, "transformer", Ended(None), RunState.FINISHED))
     assert finish(history, "contrastive") == [StartStage(Stage.EVALUATE, ("transformer", "mlp", "contrastive"))]
 
 
 def test_an_adopted_trainer_that_vanishes_is_started_again() -> None:
-    """Nobody knows its exit code; its last word was not an end, so it crashed."""
+    """Nobody knows its exit code; its last word was not an end, so it is lost, and told so."""
     history = History()
     history.after(Began(0.0, found={"mlp": Found(alive=True, state=RunState.RUNNING, resumable=True)}))
     history.after(TrainerEnded(1.0, "mlp", Ended(None), RunState.RUNNING, 5, True))
     assert history.after(Ticked(6.0)) == [StartTrainer("mlp", True)]
+    assert [tell.model for tell in history.told("lost")] == ["mlp"]
+
+
+def test_trainings_that_died_with_the_machine_are_told_as_lost_and_go_on() -> None:
+    """After a reboot a status still says running while no process does; a training that had ended is not lost."""
+    history = History()
+    found = {"mlp": Found(state=RunState.RUNNING, resumable=True), "transformer": Found(state=RunState.STOPPED, resumable=True)}
+    actions = history.after(Began(0.0, prepared=True, found=found))
+    assert [(tell.model, tell.level) for tell in history.told("lost")] == [("mlp", "error")]
+    assert StartTrainer("mlp", True) in actions and StartTrainer("transformer", True) in actions
+
+
+def test_a_training_that_runs_away_from_its_best_is_told_once() -> None:
+    """Half as much error again as the best validation is divergence; it is told anew only after it had come back."""
+    history = training()
+    for second, mae_ms in enumerate([170.0, 80.0, 119.0, 121.0, 150.0, 90.0, 130.0]):
+        best_ms = min(170.0, 80.0) if second else 170.0
+        history.after(Ticked(float(second), {"mlp": Sign(second, step=second, mae_ms=mae_ms, best_mae_ms=best_ms)}))
+    assert [(tell.step, tell.level) for tell in history.told("diverging")] == [(3, "warning"), (6, "warning")]
+    assert "validation MAE 121 ms, best was 80 ms" in history.told("diverging")[0].text
+
+
+def test_a_loss_that_rises_threefold_diverges() -> None:
+    """Between validations the training loss tells."""
+    history = training()
+    for second, loss in enumerate([9.0, 3.0, 1.0, 2.9, 3.1]):
+        history.after(Ticked(float(second), {"mlp": Sign(second, step=second, loss=loss)}))
+    assert [tell.step for tell in history.told("diverging")] == [4]
+
+
+def test_a_training_that_became_slow_is_told_after_a_while() -> None:
+    """A third of its own best speed for a minute; a short validation in between is no slowness."""
+    history = training()
+    speeds = [(0.0, 900.0), (10.0, 200.0), (60.0, 800.0), (70.0, 200.0), (120.0, 250.0), (131.0, 250.0), (200.0, 250.0)]
+    for now_s, speed in speeds:
+        history.after(Ticked(now_s, {"mlp": Sign(now_s, step=int(now_s), examples_per_s=speed)}))
+    assert [tell.step for tell in history.told("slow")] == [131]
+    assert "250 examples a second for 61 s, 900 at its fastest" in history.told("slow")[0].text
+
+
+def test_a_process_that_cannot_be_started_counts_as_a_crash() -> None:
+    """A disk without room for its log: told by its name, tried again with growing waits, then given up."""
+    history = training()
+    for now_s in (0.0, 5.0, 15.0):
+        history.after(Ticked(now_s))
+        history.after(TrainerEnded(now_s, "mlp", Ended(NOT_STARTED, "disk-full", "it cannot be started"), None, None, True))
+    assert history.standing("mlp") is Standing.FAILED
+    assert [tell.text for tell in history.told("disk-full")] == ["the training ended at once: it cannot be started"] * 3
 
 
 def test_somebody_elses_signal_stops_one_training() -> None:

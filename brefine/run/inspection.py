@@ -1,0 +1,42 @@
+"""The supervisor's own look at what the trainings write: damage in event files, validations that are no numbers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from brefine.config import ModelName
+from brefine.phasedir import Alert, PhaseDir
+from brefine.run.alerts import alert_of_fault, alerts_of_curves
+from brefine.run.tail.run import RunTail
+
+_EVERY_S: Final = 5.0
+_LIMIT_S: Final = 0.1
+
+
+class EventInspector:
+    """Follows the event files of all models, so that their faults are told although nobody looks.
+
+    Non-finite losses and gradients are told by the trainers themselves, with what was done about them; here only the
+    validation curves are looked at.
+    """
+
+    def __init__(self, phase: PhaseDir, models: Sequence[ModelName], *, every_s: float = _EVERY_S) -> None:
+        self._tails = {model: RunTail(phase.run(model).path) for model in models}
+        self._every_s = every_s
+        self._looked_s = float("-inf")
+
+    def look(self, *, now: bool = False) -> list[Alert]:
+        """Everything that is wrong so far, every few seconds; nothing in between. `AlertLog` tells each only once."""
+        if not now and time.monotonic() - self._looked_s < self._every_s:
+            return []
+        self._looked_s = time.monotonic()
+        alerts: list[Alert] = []
+        for model, tail in self._tails.items():
+            while tail.poll(limit_s=_LIMIT_S) and now:
+                pass
+            alerts += [alert_of_fault(model, fault, time.time()) for fault in tail.faults]
+            validation = [curve for tag, curve in tail.curves().items() if tag.startswith("validation/")]
+            alerts += alerts_of_curves(model, validation)
+        return alerts

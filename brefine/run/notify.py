@@ -1,0 +1,160 @@
+"""Sends alerts out of the house: to a command, and through Apprise to any service. Never more than a person can read.
+
+Each message is handed to a process of its own, so that a network that hangs cannot hold up the supervisor.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import IO, Final
+
+from brefine.config import AlertsConfig
+from brefine.phasedir import Alert
+
+_LEVELS: Final = ("info", "warning", "error")
+_HOUR_S: Final = 3600.0
+_PATIENCE_S: Final = 30.0
+"""A delivery that takes longer is given up."""
+_SHOWN: Final = 8
+"""Alerts that a gathered message spells out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a person gets: one alert, or several gathered."""
+
+    title: str
+    text: str
+    alerts: tuple[Alert, ...]
+
+
+@dataclass(slots=True)
+class _Delivery:
+    process: subprocess.Popen[bytes]
+    name: str
+    words: IO[bytes]
+    since_s: float
+
+
+class Notifier:
+    """Sends the alerts of one phase.
+
+    Args:
+        phase: its name, for the title.
+        log: is told what could not be delivered.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self, config: AlertsConfig, phase: str, *, log: Callable[[str], object], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._config = config
+        self._phase = phase
+        self._log = log
+        self._clock = clock
+        self._waiting: list[Alert] = []
+        self._sent_s: deque[float] = deque(maxlen=config.per_hour)
+        self._deliveries: list[_Delivery] = []
+
+    def add(self, alert: Alert) -> None:
+        """Takes an alert; it leaves with the next `tick` that the rate allows."""
+        wanted = self._config.command is not None or self._config.apprise is not None
+        if wanted and _LEVELS.index(alert.level) >= _LEVELS.index(self._config.least_level):
+            self._waiting.append(alert)
+
+    def tick(self) -> None:
+        """Sends what waits, as one message, and collects deliveries that have ended."""
+        self._collect()
+        now_s = self._clock()
+        full = len(self._sent_s) == self._config.per_hour and now_s - self._sent_s[0] < _HOUR_S
+        if self._waiting and not full:
+            self._send(now_s)
+
+    def close(self, *, patience_s: float = _PATIENCE_S) -> None:
+        """Sends what waits, whatever the rate, since nobody will later, and waits for it to arrive."""
+        if self._waiting:
+            self._send(self._clock())
+        until_s = time.monotonic() + patience_s
+        while self._deliveries and time.monotonic() < until_s:
+            self._collect()
+            time.sleep(0.05)
+        for delivery in self._deliveries:
+            self._give_up(delivery)
+
+    def _send(self, now_s: float) -> None:
+        self._sent_s.append(now_s)
+        message = compose(self._phase, self._waiting)
+        self._waiting = []
+        document = {"title": message.title, "text": message.text, "alerts": [alert.to_json() for alert in message.alerts]}
+        if self._config.command is not None:
+            self._start("the alert command", self._config.command, message, document)
+        if self._config.apprise is not None:
+            command = shlex.join([sys.executable, "-m", "brefine.run.apprise_message", self._config.apprise])
+            self._start("apprise", command, message, document)
+
+    def _start(self, name: str, command: str, message: Message, document: object) -> None:
+        environment = {**os.environ, "BREFINE_ALERT_TITLE": message.title, "BREFINE_ALERT_TEXT": message.text}
+        words = tempfile.TemporaryFile()  # noqa: SIM115 – lives as long as the process
+        try:
+            with tempfile.TemporaryFile() as given:  # a file, not a pipe: whoever does not read it blocks nobody
+                given.write(json.dumps(document, allow_nan=False).encode())
+                given.seek(0)
+                process = subprocess.Popen(
+                    shlex.split(command),
+                    stdin=given,
+                    stdout=words,
+                    stderr=subprocess.STDOUT,
+                    env=environment,
+                    start_new_session=True,
+                )
+        except (OSError, ValueError) as error:
+            words.close()
+            self._log(f"{name} cannot be started: {error}")
+            return
+        self._deliveries.append(_Delivery(process, name, words, time.monotonic()))
+
+    def _collect(self) -> None:
+        for delivery in list(self._deliveries):
+            code = delivery.process.poll()
+            if code is None:
+                if time.monotonic() - delivery.since_s > _PATIENCE_S:
+                    self._deliveries.remove(delivery)
+                    self._give_up(delivery)
+                continue
+            self._deliveries.remove(delivery)
+            if code != 0:
+                self._log(f"{delivery.name} ended with exit code {code}: {_last_words(delivery.words)}")
+            delivery.words.close()
+
+    def _give_up(self, delivery: _Delivery) -> None:
+        delivery.process.kill()
+        delivery.process.wait()
+        delivery.words.close()
+        self._log(f"{delivery.name} did not end in time and was given up")
+
+
+def compose(phase: str, alerts: Sequence[Alert]) -> Message:
+    """One message for a person: an alert as it is, several as a list with the worst in the title."""
+    worst = max(alerts, key=lambda alert: _LEVELS.index(alert.level))
+    lines = [f"{alert.model or 'phase'}: {alert.text}" for alert in alerts]
+    if len(alerts) == 1:
+        return Message(f"brefine {phase}: {worst.kind}", lines[0], tuple(alerts))
+    more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+    return Message(
+        f"brefine {phase}: {worst.kind} and {len(alerts) - 1} more", "\n".join([*lines[:_SHOWN], *more]), tuple(alerts)
+    )
+
+
+def _last_words(words: IO[bytes]) -> str:
+    words.seek(0)
+    said = words.read()[-2000:].decode("utf-8", errors="replace").split("\n")
+    return next((line.strip() for line in reversed(said) if line.strip()), "no word")

@@ -1,0 +1,164 @@
+"""Alerts on their way to a person: once each, never a flood, and never in the supervisor's way."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from brefine.config import AlertsConfig
+from brefine.phasedir import Alert
+from brefine.run.notify import Notifier, compose
+
+_KEEP = (
+    "import json, os, sys; message = [os.environ['BREFINE_ALERT_TITLE'], json.load(sys.stdin)]; "
+    "open(sys.argv[1], 'a').write(json.dumps(message) + chr(10))"
+)
+
+
+def alert(number: int = 0, *, level: str = "error", kind: str = "crashed", text: str = "the training ended") -> Alert:
+    return Alert(id=f"{kind}:{number}", level=level, kind=kind, model="mlp", step=number, text=text, unix_s=1000.0 + number)
+
+
+def keeping(tmp_path: Path, **options: object) -> AlertsConfig:
+    """Alerts go to a command that keeps every message in a file."""
+    return AlertsConfig(command=f'{sys.executable} -c "{_KEEP}" {tmp_path / "kept"}', **options)
+
+
+def kept(tmp_path: Path) -> list[tuple[str, dict[str, object]]]:
+    path = tmp_path / "kept"
+    return [tuple(json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def test_a_command_gets_title_and_document(tmp_path: Path) -> None:
+    """The title for people, JSON for programs; nothing passes through a shell."""
+    notifier = Notifier(keeping(tmp_path), "demo", log=pytest.fail)
+    notifier.add(alert(text="$(touch /nowhere); `id` \u2013 it's over"))
+    notifier.tick()
+    notifier.close()
+    ((title, document),) = kept(tmp_path)
+    assert title == "brefine demo: crashed"
+    assert document["text"] == "mlp: $(touch /nowhere); `id` \u2013 it's over"
+    assert [item["kind"] for item in document["alerts"]] == ["crashed"]
+
+
+def test_what_comes_together_leaves_together(tmp_path: Path) -> None:
+    """Three alerts of one moment are one message whose title names the worst."""
+    notifier = Notifier(keeping(tmp_path), "demo", log=pytest.fail)
+    for item in (alert(1, level="warning", kind="slow"), alert(2, kind="disk-full"), alert(3, level="warning", kind="slow")):
+        notifier.add(item)
+    notifier.tick()
+    notifier.close()
+    assert [title for title, _ in kept(tmp_path)] == ["brefine demo: disk-full and 2 more"]
+
+
+def test_lesser_alerts_are_shown_not_sent(tmp_path: Path) -> None:
+    """Half of the budget is news for the screen, not for a telephone at night."""
+    notifier = Notifier(keeping(tmp_path), "demo", log=pytest.fail)
+    notifier.add(alert(level="info", kind="budget"))
+    notifier.tick()
+    notifier.close()
+    assert kept(tmp_path) == []
+
+
+def test_the_rate_is_limited_and_nothing_is_lost(tmp_path: Path) -> None:
+    """Two messages an hour: what comes after that is gathered until the hour is over."""
+    now_s = [0.0]
+    notifier = Notifier(keeping(tmp_path, per_hour=2), "demo", log=pytest.fail, clock=lambda: now_s[0])
+    for number in range(6):
+        notifier.add(alert(number))
+        notifier.tick()
+        now_s[0] += 60.0
+    assert len(notifier._deliveries) + len(kept(tmp_path)) >= 2
+    now_s[0] = 3601.0
+    notifier.tick()
+    notifier.close()
+    counts = sorted(len(document["alerts"]) for _, document in kept(tmp_path))
+    assert counts == [1, 1, 4]
+
+
+def test_an_end_sends_what_waits(tmp_path: Path) -> None:
+    """Nobody will send it later."""
+    notifier = Notifier(keeping(tmp_path, per_hour=1), "demo", log=pytest.fail)
+    for number in range(3):
+        notifier.add(alert(number))
+        notifier.tick()
+    notifier.close()
+    assert sum(len(document["alerts"]) for _, document in kept(tmp_path)) == 3
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("no-such-program-anywhere", "cannot be started"),
+        (f"{sys.executable} -c 'raise SystemExit(\"no network\")'", "exit code 1: no network"),
+        ("'unbalanced", "cannot be started"),
+    ],
+)
+def test_a_failing_command_is_logged_and_hurts_nobody(command: str, words: str) -> None:
+    """The supervisor goes on, and its log says why nobody was told."""
+    said: list[str] = []
+    notifier = Notifier(AlertsConfig(command=command), "demo", log=said.append)
+    notifier.add(alert())
+    notifier.tick()
+    notifier.close()
+    assert len(said) == 1 and words in said[0]
+
+
+def test_a_hanging_command_is_given_up() -> None:
+    """A network that does not answer keeps no supervisor from ending."""
+    said: list[str] = []
+    notifier = Notifier(AlertsConfig(command=f"{sys.executable} -c 'import signal; signal.pause()'"), "demo", log=said.append)
+    notifier.add(alert())
+    notifier.tick()
+    (process,) = [delivery.process for delivery in notifier._deliveries]
+    notifier.close(patience_s=0.1)
+    assert process.poll() is not None
+    assert "given up" in said[0]
+
+
+def test_long_lists_are_cut() -> None:
+    """A message stays readable on a telephone."""
+    message = compose("demo", [alert(number) for number in range(30)])
+    assert message.text.splitlines()[-1] == "and 22 more"
+    assert len(message.alerts) == 30
+
+
+def test_apprise_reaches_a_service_that_only_its_file_names(tmp_path: Path) -> None:
+    """A service on this machine gets title and text; its address stands in the configuration file alone."""
+    pytest.importorskip("apprise")
+    got: list[dict[str, str]] = []
+
+    class Service(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Service)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        config = tmp_path / "apprise.conf"
+        config.write_text(f"json://127.0.0.1:{server.server_port}/secret-token\n")
+        notifier = Notifier(AlertsConfig(apprise=str(config)), "demo", log=pytest.fail)
+        notifier.add(alert())
+        notifier.tick()
+        argv = notifier._deliveries[0].process.args
+        notifier.close()
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert [(document["title"], document["message"]) for document in got] == [
+        ("brefine demo: crashed", "mlp: the training ended")
+    ]
+    assert "secret-token" not in " ".join(map(os.fsdecode, argv))
