@@ -1,0 +1,129 @@
+"""The dashboard in a browser: nobody comes in without the token, and whoever is in may only look."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("textual_serve")
+
+import aiohttp
+import pytest_asyncio
+from aiohttp.test_utils import TestServer
+
+from brefine.tui.serve import WatchServer, write_token
+from tests.run.tail.event_writing import ramp, version, write_events
+from tests.tui.browser import find_chromium, open_page
+
+TOKEN = "a-token-for-tests"
+_REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of event files: enough to watch."""
+    write_events(tmp_path / "logs" / "lr-3e-4" / "events.out.tfevents.1", [version(), *ramp(range(40))])
+    return tmp_path / "logs"
+
+
+@pytest_asyncio.fixture
+async def address(folder: Path) -> AsyncIterator[str]:
+    """A server of that folder on loopback."""
+    app = await WatchServer(folder, port=1, token=TOKEN)._make_app()
+    async with TestServer(app, host="127.0.0.1") as server:
+        yield f"http://127.0.0.1:{server.port}"
+
+
+async def status(address: str, path: str = "/", **options: object) -> int:
+    async with aiohttp.ClientSession() as session, session.get(address + path, allow_redirects=False, **options) as answer:
+        return answer.status
+
+
+@pytest.mark.parametrize("path", ["/", "/?token=wrong", "/ws", "/static/js/textual.js", "/download/1", "/?token="])
+async def test_nothing_is_shown_without_the_token(address: str, path: str) -> None:
+    """Pages, socket, files: all ask for the token first."""
+    assert await status(address, path) == 401
+
+
+async def test_the_token_opens_once_and_leaves_the_address(address: str) -> None:
+    """The address with the token is left at once for one without; the cookie is out of reach of scripts and other sites."""
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+        async with session.get(f"{address}/?token={TOKEN}", allow_redirects=False) as answer:
+            assert (answer.status, answer.headers["Location"]) == (303, "/")
+            assert "HttpOnly" in answer.headers["Set-Cookie"] and "SameSite=Strict" in answer.headers["Set-Cookie"]
+        async with session.get(address) as answer:
+            assert answer.status == 200
+            assert TOKEN not in await answer.text()
+            assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+
+
+async def test_the_token_can_be_typed(address: str) -> None:
+    """Who has only the file's content enters it in a form; a wrong one is refused."""
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+        async with session.post(f"{address}/enter", data={"token": f" {TOKEN}\n"}) as answer:
+            assert answer.status == 200 and "textual" in await answer.text()
+        async with session.post(f"{address}/enter", data={"token": "wrong"}) as answer:
+            assert answer.status == 403
+
+
+async def test_other_names_and_other_pages_are_refused(address: str) -> None:
+    """A page elsewhere can neither rename itself to this machine nor open the socket of somebody who is logged in."""
+    cookie = {"Cookie": f"brefine-1={TOKEN}"}
+    assert await status(address, headers=cookie) == 200
+    assert await status(address, headers={**cookie, "Host": "evil.example:80"}) == 421
+    assert await status(address, "/ws", headers={**cookie, "Origin": "http://evil.example"}) == 403
+
+
+def test_the_token_file_is_the_owners_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where an older file with other rights lay in its place."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    file = write_token("first", 8000)
+    file.chmod(0o644)
+    assert write_token("second", 8000) == file
+    assert (stat.S_IMODE(file.stat().st_mode), file.read_text()) == (0o600, "second\n")
+
+
+@pytest.mark.end_to_end
+async def test_a_browser_shows_the_dashboard(folder: Path, tmp_path: Path) -> None:
+    """`watch --serve` in a real process and a real browser: curves on the screen, no token in any argument or word."""
+    chromium = find_chromium()
+    if chromium is None:
+        pytest.skip("there is no Chromium on this machine")
+    environment = {**os.environ, "PYTHONPATH": str(_REPOSITORY), "XDG_STATE_HOME": str(tmp_path / "state")}
+    said = tmp_path / "said"
+    with said.open("wb") as words:
+        command = [sys.executable, "-m", "brefine", "watch", str(folder), "--serve"]
+        server = subprocess.Popen(command, stdout=words, stderr=words, env=environment)
+    try:
+        deadline_s = time.monotonic() + 60.0
+        while not (files := list((tmp_path / "state" / "brefine").glob("serve-*.token"))) or "served at" not in said.read_text():
+            assert server.poll() is None and time.monotonic() < deadline_s, said.read_text()
+            time.sleep(0.05)
+        token, port = files[0].read_text().strip(), files[0].stem.removeprefix("serve-")
+        while True:
+            try:
+                if await status(f"http://127.0.0.1:{port}") == 401:
+                    break
+            except aiohttp.ClientConnectionError:
+                assert time.monotonic() < deadline_s
+                time.sleep(0.05)
+        async with open_page(chromium, tmp_path / "profile", f"http://127.0.0.1:{port}/?token={token}") as page:
+            await page.until("document.body && document.body.classList.contains('-first-byte')")
+            picture = await page.picture()
+            assert await page.value("location.search") == ""
+            assert await page.value("document.cookie") == ""
+        assert picture.startswith(b"\x89PNG") and len(picture) > 10_000
+        assert token not in said.read_text()
+        assert token not in Path(f"/proc/{server.pid}/cmdline").read_text()
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait(30.0)
+    assert list((tmp_path / "state" / "brefine").glob("serve-*.token")) == []
