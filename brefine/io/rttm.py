@@ -3,8 +3,8 @@
     SPEAKER <recording> <channel> <onset_s> <duration_s> <NA> <NA> <speaker> <NA> <NA>
 
 Conventions: times in seconds from the start of the recording. Fields are separated by blanks or tabs; `;;` starts a comment;
-lines of the format's other types (LEXEME, SPKR-INFO, …) are ignored; a byte-order mark and Windows line ends are accepted; the channel is
-ignored. All faults of a file are reported at once, with line numbers.
+lines of the format's other types (LEXEME, SPKR-INFO, …) are ignored; a byte-order mark and Windows line ends are accepted; the
+channel is ignored. All faults of a file are reported at once, with line numbers.
 
 Source: NIST, "RT-09 Meeting Recognition Evaluation Plan", appendix A.
 """
