@@ -5,7 +5,7 @@
       control/<nanoseconds>-<action>[-<model>].json            requests, consumed atomically by the supervisor
       progress/<stage>.json  logs/<stage>.log                  prepare, evaluate, integrate
       <model>/status.json  events.out.tfevents.*  train.log  checkpoints/{last,best}.{safetensors,json}  last.state
-      evaluation/<model>/<split>.json  <split>.boundaries.csv
+      evaluation/<model>/<split>.json  <split>.boundaries.csv  <split>.posteriors.npz
       selection.json  integration.json  integration/<recording>.rttm  gate4.json  gate4.md  report.html
 
 One writer a file. All but events and logs are replaced atomically. Every JSON document carries `"schema"`. A reader ignores
@@ -556,6 +556,10 @@ class PhaseDir:
 
     def boundaries(self, model: ModelName, split: str) -> Path:
         return self.path / "evaluation" / model / f"{split}.boundaries.csv"
+
+    def posteriors(self, model: ModelName, split: str) -> Path:
+        """Where the model puts each boundary, as `evaluate.posterior` writes it on demand."""
+        return self.path / "evaluation" / model / f"{split}.posteriors.npz"
 
     @property
     def selection(self) -> Path:

@@ -66,6 +66,31 @@ def read_audio(path: Path, *, sample_rate_hz: int = 16000) -> NDArray[np.float32
     return np.concatenate(samples) if samples else np.zeros(0, np.float32)
 
 
+def read_excerpt(path: Path, *, start_s: float, duration_s: float, sample_rate_hz: int = 16000) -> NDArray[np.float32]:
+    """Reads a part of a file as mono samples, without reading what lies before it.
+
+    Returns:
+        shape (round(duration_s · sample_rate_hz),); silence where the excerpt leaves the file.
+
+    Raises:
+        DataError: as `read_audio`.
+    """
+    excerpt = np.zeros(round(duration_s * sample_rate_hz), np.float32)
+    with _opened(path) as file:
+        info = _info(file, path)
+        first, last = (round(at_s * info.sample_rate_hz) for at_s in (max(0.0, start_s), start_s + duration_s))
+        first = min(first, info.n_samples)
+        file.seek(first)
+        block = file.read(max(0, last - first), dtype="float32", always_2d=True)
+    samples = np.nan_to_num(block.mean(axis=1), posinf=0.0, neginf=0.0).astype(np.float32)
+    if info.sample_rate_hz != sample_rate_hz and len(samples):
+        samples = soxr.resample(samples, info.sample_rate_hz, sample_rate_hz)
+    offset = max(0, round(-start_s * sample_rate_hz))
+    n = min(len(samples), len(excerpt) - offset)
+    excerpt[offset : offset + n] = samples[:n]
+    return excerpt
+
+
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
     if not path.is_file():

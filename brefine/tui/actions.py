@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from brefine.config import MODEL_NAMES, ModelName
 from brefine.core.gate import Answer
 from brefine.core.selection import Ranking
 from brefine.errors import ProcessError
-from brefine.phasedir import GateRecord, PhaseDir, SelectionRecord
+from brefine.phasedir import BoundaryRow, GateRecord, PhaseDir, SelectionRecord
+from brefine.run.boundary_book import BoundaryBook, Excerpt
 from brefine.run.control import Wish, request
 from brefine.run.decide import choose, recommend
 from brefine.run.gate_report import judge_phase, write_gate
@@ -51,6 +53,26 @@ class Actions(Protocol):
 
     def answer(self, criterion: str, answer: Answer) -> GateRecord:
         """Records the person's answer to one criterion and writes the gate's record anew."""
+        ...
+
+    def book(self) -> Book:
+        """The boundaries to look at one by one."""
+        ...
+
+
+class Book(Protocol):
+    """The matched boundaries of the validation split; `run.boundary_book.BoundaryBook`, or memory in tests."""
+
+    def rows(self, model: ModelName) -> Sequence[BoundaryRow]:
+        """Every matched boundary, before and after the model."""
+        ...
+
+    def excerpt(self, model: ModelName, row: BoundaryRow, *, n_columns: int, n_bands: int) -> Excerpt:
+        """What surrounds one of them."""
+        ...
+
+    def compute_posteriors(self, model: ModelName) -> str:
+        """Runs the model once more, to see what else it thought possible."""
         ...
 
 
@@ -97,6 +119,9 @@ class PhaseActions:
 
     def answer(self, criterion: str, answer: Answer) -> GateRecord:
         return write_gate(self._phase, {criterion: answer})
+
+    def book(self) -> Book:
+        return BoundaryBook(self._phase)
 
     def _start(self, process: StageProcess) -> None:
         self._started = [*(earlier for earlier in self._started if earlier.exit_code() is None), process]

@@ -17,6 +17,7 @@ from brefine.errors import BrefineError
 from brefine.run.snapshot import PhaseSnapshot, PhaseState
 from brefine.tui.actions import Actions
 from brefine.tui.poller import Poller, SnapshotArrived, SnapshotFailed, SnapshotSource
+from brefine.tui.screens.boundaries import BoundaryScreen
 from brefine.tui.screens.evaluate import EvaluatePlace
 from brefine.tui.screens.gate import GatePlace
 from brefine.tui.screens.integrate import IntegratePlace
@@ -213,9 +214,11 @@ class DashboardApp(App[None]):
         self.exit(message=closing_words(self.snapshot))
 
     def action_help(self) -> None:
-        place = self.query_one(f"#{self.place}", Place)
+        here: tuple[str, Screen[Any] | Place] = (PLACES[self.place], self.query_one(f"#{self.place}", Place))
+        if isinstance(self.screen, BoundaryScreen):
+            here = ("boundary viewer", self.screen)
         lines: list[Content] = []
-        for title, node in ((PLACES[self.place], place), ("everywhere", self)):
+        for title, node in (here, ("everywhere", self)):
             lines.append(line((title, "$quiet")))
             for binding in type(node).BINDINGS:
                 if not isinstance(binding, Binding) or not binding.description:

@@ -12,7 +12,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from brefine.errors import DataError
-from brefine.io.audio import probe_audio, read_audio
+from brefine.io.audio import probe_audio, read_audio, read_excerpt
 
 
 def tone(frequency_hz: float, duration_s: float, rate_hz: int) -> NDArray[np.float64]:
@@ -120,3 +120,17 @@ def test_every_cut_of_a_wav_header_is_a_result_or_a_data_error(tmp_path: Path) -
         path.write_bytes(content[:end])
         with contextlib.suppress(DataError):
             assert len(read_audio(path)) <= 160
+
+
+@pytest.mark.parametrize("rate_hz", [16000, 44100])
+def test_an_excerpt_equals_that_part_of_the_file(tmp_path: Path, rate_hz: int) -> None:
+    """Also at another rate; what lies before the start or behind the end is silence."""
+    times_s = np.arange(3 * rate_hz) / rate_hz
+    soundfile.write(tmp_path / "a.wav", 0.3 * np.sin(2 * np.pi * 200.0 * times_s), rate_hz, subtype="FLOAT")
+    whole = read_audio(tmp_path / "a.wav")
+    middle = read_excerpt(tmp_path / "a.wav", start_s=1.0, duration_s=1.0)
+    assert np.abs(middle[800:-800] - whole[16800:31200]).max() < 1e-3
+    early = read_excerpt(tmp_path / "a.wav", start_s=-0.5, duration_s=1.0)
+    assert len(early) == 16000 and not early[:8000].any() and early[8800:15200].any()
+    late = read_excerpt(tmp_path / "a.wav", start_s=2.5, duration_s=1.0)
+    assert late[800:7200].any() and not late[8000:].any()

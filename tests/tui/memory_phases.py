@@ -13,11 +13,13 @@ import numpy as np
 from brefine.config import MODEL_NAMES, ModelName
 from brefine.core.gate import Answer
 from brefine.core.selection import Candidate, Ranking, select
-from brefine.errors import BrefineError
+from brefine.core.turns import Turn
+from brefine.errors import BrefineError, DataError
 from brefine.identity import ProcessIdentity
 from brefine.phasedir import (
     Alert,
     BoundaryFigures,
+    BoundaryRow,
     CalibrationBin,
     Comparison,
     DerComparison,
@@ -36,6 +38,7 @@ from brefine.phasedir import (
     Tag,
     Validation,
 )
+from brefine.run.boundary_book import Excerpt
 from brefine.run.control import Wish
 from brefine.run.snapshot import (
     BudgetView,
@@ -418,6 +421,47 @@ class MemorySource:
 
 
 @dataclass
+class MemoryBook:
+    """Four boundaries, each worse than the one before it; the third is one of a pause."""
+
+    asked: list[tuple[object, ...]] = field(default_factory=list)
+
+    def rows(self, model: ModelName) -> tuple[BoundaryRow, ...]:
+        if model == "contrastive":
+            raise DataError("the contrastive has no table of boundaries", where="contrastive.csv")
+        return tuple(
+            BoundaryRow(
+                recording=f"rec-{index}",
+                speaker="1",
+                side="onset",
+                kind="pause" if index == 2 else "change",
+                reference_s=10.0 + index,
+                hypothesis_s=10.5 + index,
+                refined_s=10.1 + 1.1 * index,
+                confidence=0.9,
+            )
+            for index in range(4)
+        )
+
+    def excerpt(self, model: ModelName, row: BoundaryRow, *, n_columns: int, n_bands: int) -> Excerpt:
+        start_s = row.reference_s - 2.0
+        levels = np.linspace(0.0, 1.0, n_bands)[:, None] * np.ones(n_columns)
+        posterior = (
+            np.exp(-0.5 * ((np.arange(n_columns) - n_columns / 2) / 2.0) ** 2) if ("posteriors", model) in self.asked else None
+        )
+        turns = {
+            "reference": (Turn(row.reference_s, start_s + 4.0, "anna"), Turn(start_s, row.reference_s, "ben")),
+            "hypothesis": (Turn(row.hypothesis_s, start_s + 4.0, "anna"),),
+            "refined": (Turn(row.refined_s, start_s + 4.0, "anna"),),
+        }
+        return Excerpt(start_s, start_s + 4.0, levels, turns, "anna", posterior, Path("/audio/a talk.flac"))
+
+    def compute_posteriors(self, model: ModelName) -> str:
+        self.asked.append(("posteriors", model))
+        return f"the posteriors of the {model} are there"
+
+
+@dataclass
 class RecordedActions:
     """Remembers what it was asked for."""
 
@@ -447,6 +491,9 @@ class RecordedActions:
         self._remember("", "answer", criterion, answer)
         self.answers[criterion] = "yes" if answer.yes else "no"
         return gate(self.answers)
+
+    def book(self) -> MemoryBook:
+        return MemoryBook(self.asked)
 
     def _remember(self, words: str, *asked: object) -> str:
         self.asked.append(asked)

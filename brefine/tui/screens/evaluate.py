@@ -14,6 +14,7 @@ from brefine.phasedir import Stage
 from brefine.run.snapshot import PhaseSnapshot
 from brefine.tui.actions import Actions
 from brefine.tui.drawing import Plot, Trace
+from brefine.tui.screens.boundaries import BoundaryScreen
 from brefine.tui.screens.place import Place, Wanted
 from brefine.tui.widgets.chart import Chart, Waiting
 from brefine.tui.widgets.comparison import ComparisonTable, KindTable, reports_in_order, waiting_for_evaluation
@@ -28,6 +29,7 @@ class EvaluatePlace(Place):
 
     CHANGING = frozenset({"evaluate"})
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "boundaries", "boundaries"),
         Binding("i", "intervals", "intervals"),
         Binding("e", "evaluate", "evaluate again"),
     ]
@@ -53,6 +55,16 @@ class EvaluatePlace(Place):
         self.query_one(Chart).show(
             plot if plot is not None else Waiting(waiting_for_evaluation(snapshot)), "boundaries (%) whose error is smaller"
         )
+
+    def action_boundaries(self) -> None:
+        """Opens the boundary viewer on the models that were evaluated, the selected or first one before the others."""
+        models = list(reports_in_order(self.snapshot)) if self.snapshot is not None else []
+        if self.snapshot is None or not models:
+            self.app.notify("there is no boundary to look at before the evaluation", severity="warning")
+            return
+        selected = self.snapshot.selection.model if self.snapshot.selection is not None else models[0]
+        models.sort(key=lambda model: model != selected)
+        self.app.push_screen(BoundaryScreen(self._actions.book(), models, read_only=self.read_only))
 
     def action_intervals(self) -> None:
         table = self.query_one(ComparisonTable)

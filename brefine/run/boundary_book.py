@@ -1,0 +1,192 @@
+"""The matched boundaries of a phase's validation split, with the audio and the turns around each: what the viewer shows."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from brefine.config import ModelName
+from brefine.core.matching import map_speakers
+from brefine.core.turns import Diarization, Turn
+from brefine.errors import DataError, FormatError, ProcessError
+from brefine.io.audio import read_excerpt
+from brefine.io.rttm import read_rttm
+from brefine.phasedir import BoundaryRow, CorpusManifest, CorpusRecording, Manifest, PhaseDir
+from brefine.run.spectrogram import log_spectrogram
+
+SPLIT: Final = "validation"
+WIDTH_S: Final = 4.0
+"""Seconds of audio around a boundary."""
+_SAMPLE_RATE_HZ: Final = 16000
+_SAME_TIME_S: Final = 2e-6
+"""The table of boundaries is written to the microsecond."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Excerpt:
+    """What surrounds one boundary.
+
+    Attributes:
+        start_s: of the excerpt, in the recording; it may lie before its start.
+        end_s: its end.
+        levels: shape (n_bands, n_columns), 0 (soft) to 1 (loud), lowest band first.
+        turns: source (reference, hypothesis, refined) → its turns here, under the reference's names of speakers.
+        speaker: whose boundary it is, under the same name.
+        posterior: shape (n_columns,), 0–1 of its peak; None where it was not computed.
+        audio: the recording's file.
+    """
+
+    start_s: float
+    end_s: float
+    levels: NDArray[np.float64]
+    turns: dict[str, tuple[Turn, ...]]
+    speaker: str
+    posterior: NDArray[np.float64] | None
+    audio: Path
+
+
+class BoundaryBook:
+    """Reads what evaluation has written; nothing here needs torch."""
+
+    def __init__(self, phase: PhaseDir) -> None:
+        self._phase = phase
+        self._recordings: dict[str, CorpusRecording] | None = None
+        self._corpus = Path()
+        self._turns = lru_cache(maxsize=8)(self._read_turns)
+        self._rows: dict[ModelName, tuple[BoundaryRow, ...]] = {}
+
+    def rows(self, model: ModelName) -> tuple[BoundaryRow, ...]:
+        """Every matched boundary, before and after the model.
+
+        Raises:
+            DataError: the model was not evaluated.
+            FormatError: the table is broken.
+        """
+        path = self._phase.boundaries(model, SPLIT)
+        try:
+            with path.open(encoding="utf-8", newline="") as file:
+                rows = tuple(BoundaryRow.model_validate(row) for row in csv.DictReader(file))
+        except FileNotFoundError:
+            raise DataError(f"the {model} has no table of boundaries", where=path, hint="evaluate it first") from None
+        except (ValidationError, UnicodeDecodeError, csv.Error) as error:
+            raise FormatError("the table of boundaries is broken", where=path, got=str(error).splitlines()[0]) from None
+        self._rows[model] = rows
+        return rows
+
+    def excerpt(self, model: ModelName, row: BoundaryRow, *, n_columns: int, n_bands: int) -> Excerpt:
+        """The four seconds around a boundary, the reference's end in the middle.
+
+        Raises:
+            DataError: the prepared corpus or its audio is gone.
+        """
+        recording = self._recording(row.recording)
+        start_s = row.reference_s - WIDTH_S / 2
+        audio = self._corpus / recording.audio
+        samples = read_excerpt(audio, start_s=start_s, duration_s=WIDTH_S, sample_rate_hz=_SAMPLE_RATE_HZ)
+        reference, hypothesis, names = self._turns(row.recording)
+        refined = _refined(hypothesis, [item for item in self._rows.get(model, ()) if item.recording == row.recording])
+        sources = {"reference": reference, "hypothesis": _renamed(hypothesis, names), "refined": _renamed(refined, names)}
+        return Excerpt(
+            start_s=start_s,
+            end_s=start_s + WIDTH_S,
+            levels=log_spectrogram(samples, _SAMPLE_RATE_HZ, n_columns=n_columns, n_bands=n_bands),
+            turns={name: turns.clipped(max(0.0, start_s), start_s + WIDTH_S).turns for name, turns in sources.items()},
+            speaker=names.get(row.speaker, row.speaker),
+            posterior=self._posterior(model, row, start_s, n_columns),
+            audio=audio,
+        )
+
+    def compute_posteriors(self, model: ModelName) -> str:
+        """Runs the model over the split in a process of its own and keeps its posteriors; takes seconds to minutes.
+
+        Raises:
+            ProcessError: it failed.
+        """
+        command = [sys.executable, "-m", "brefine.evaluate.posterior", str(self._phase.path), model]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            words = [line for line in done.stderr.splitlines() if line.strip()]
+            raise ProcessError(f"the posteriors of the {model} cannot be computed", got=words[-1] if words else None)
+        return f"the posteriors of the {model} are there"
+
+    def _recording(self, name: str) -> CorpusRecording:
+        if self._recordings is None:
+            self._corpus = Path(Manifest.read(self._phase.manifest).corpus)
+            try:
+                corpus = CorpusManifest.read(self._corpus / "corpus.json")
+            except FileNotFoundError:
+                raise DataError(
+                    "the prepared corpus is gone", where=self._corpus, hint="brefine prepare makes it again"
+                ) from None
+            self._recordings = {recording.name: recording for recording in corpus.splits.get(SPLIT, [])}
+        if name not in self._recordings:
+            raise DataError("the prepared corpus has no such recording", where=self._corpus, got=name)
+        return self._recordings[name]
+
+    def _read_turns(self, name: str) -> tuple[Diarization, Diarization, dict[str, str]]:
+        recording = self._recording(name)
+        both = []
+        for path in (recording.reference, recording.hypothesis):
+            try:
+                both.append(read_rttm(self._corpus / path).get(name, Diarization(name)))
+            except FileNotFoundError:
+                raise DataError("the turns of this recording are gone", where=self._corpus / path) from None
+        return both[0], both[1], map_speakers(both[0], both[1])
+
+    def _posterior(self, model: ModelName, row: BoundaryRow, start_s: float, n_columns: int) -> NDArray[np.float64] | None:
+        path = self._phase.posteriors(model, SPLIT)
+        try:
+            stamp = path.stat().st_mtime_ns
+        except OSError:
+            return None
+        try:
+            kept = _load_posteriors(path, stamp)
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # torn or foreign: it can be computed again
+            return None
+        here = (kept["recording"] == row.recording) & (kept["speaker"] == row.speaker) & (kept["side"] == row.side)
+        found = np.flatnonzero(here & (np.abs(kept["hypothesis_s"] - row.hypothesis_s) < _SAME_TIME_S))
+        if not len(found):
+            return None
+        probability = kept["probability"][found[0]].astype(np.float64)
+        times_s = kept["start_s"][found[0]] + float(kept["hop_s"]) * np.arange(len(probability))
+        edges_s = start_s + WIDTH_S * np.arange(n_columns + 1) / n_columns
+        columns = np.searchsorted(edges_s, times_s, side="right") - 1
+        inside = (columns >= 0) & (columns < n_columns)
+        drawn = np.zeros(n_columns)
+        np.maximum.at(drawn, columns[inside], probability[inside])
+        return drawn / max(float(probability.max()), 1e-9)
+
+
+@lru_cache(maxsize=4)
+def _load_posteriors(path: Path, stamp: int) -> dict[str, NDArray[Any]]:
+    """The arrays of one file; `stamp` makes a rewritten file another one."""
+    with np.load(path, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def _refined(hypothesis: Diarization, rows: Sequence[BoundaryRow]) -> Diarization:
+    """The hypothesis with its matched ends moved; ends without a partner in the reference stay, since no table tells of them."""
+    moved = {(row.speaker, row.side, round(row.hypothesis_s, 4)): row.refined_s for row in rows}
+    turns = []
+    for turn in hypothesis.turns:
+        onset_s = moved.get((turn.speaker, "onset", round(turn.onset_s, 4)), turn.onset_s)
+        offset_s = moved.get((turn.speaker, "offset", round(turn.offset_s, 4)), turn.offset_s)
+        if offset_s > max(0.0, onset_s):
+            turns.append(Turn(max(0.0, onset_s), offset_s, turn.speaker))
+    return Diarization(hypothesis.recording, tuple(turns))
+
+
+def _renamed(diarization: Diarization, names: dict[str, str]) -> Diarization:
+    turns = [Turn(turn.onset_s, turn.offset_s, names.get(turn.speaker, turn.speaker)) for turn in diarization.turns]
+    return Diarization(diarization.recording, tuple(turns))

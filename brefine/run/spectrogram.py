@@ -1,0 +1,42 @@
+"""A spectrogram for eyes: log energies on a mel-like scale, as many columns and bands as a terminal has room for."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+_WINDOW_S: Final = 0.025
+_LOWEST_HZ: Final = 60.0
+_RANGE_DB: Final = 60.0
+"""What lies further below the loudest place is drawn as silence."""
+
+
+def log_spectrogram(samples: NDArray[np.float32], sample_rate_hz: int, *, n_columns: int, n_bands: int) -> NDArray[np.float64]:
+    """Shape (n_bands, n_columns), lowest band first: 0 = soft, 1 = the loudest place of the excerpt.
+
+    Source: mel(f) = 2595 · log10(1 + f / 700), O'Shaughnessy 1987.
+    """
+    window = round(_WINDOW_S * sample_rate_hz)
+    centres = (np.arange(n_columns) + 0.5) * len(samples) / n_columns
+    padded = np.pad(samples.astype(np.float64), window)
+    starts = np.rint(centres + window / 2).astype(np.int64)
+    frames = padded[starts[:, None] + np.arange(window)] * np.hanning(window)
+    n_fft = 1 << (2 * window - 1).bit_length()  # finer than the lowest bands, so that none is empty
+    power = np.abs(np.fft.rfft(frames, n_fft)) ** 2
+    edges_hz = _hz(np.linspace(_mel(_LOWEST_HZ), _mel(sample_rate_hz / 2), n_bands + 1))
+    bins = np.clip(np.rint(edges_hz * n_fft / sample_rate_hz).astype(np.int64), 0, power.shape[1] - 1)
+    bands = np.stack([power[:, low : max(high, low + 1)].mean(axis=1) for low, high in pairwise(bins.tolist())])
+    level_db = 10.0 * np.log10(bands + 1e-12)
+    peak_db = float(level_db.max())
+    return np.clip((level_db - peak_db) / _RANGE_DB + 1.0, 0.0, 1.0) if peak_db > -100.0 else np.zeros_like(level_db)
+
+
+def _mel(frequency_hz: float) -> float:
+    return float(2595.0 * np.log10(1.0 + frequency_hz / 700.0))
+
+
+def _hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(700.0 * (10.0 ** (mel / 2595.0) - 1.0), dtype=np.float64)

@@ -1,0 +1,184 @@
+"""The boundary viewer: one matched boundary after another, heard by the eye."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Static
+
+from brefine.config import MODEL_NAMES, ModelName
+from brefine.errors import BrefineError
+from brefine.phasedir import BoundaryRow
+from brefine.run.boundary_book import Excerpt
+from brefine.tui.actions import Book
+from brefine.tui.format import clip, harmless
+from brefine.tui.screens.place import Wanted
+from brefine.tui.widgets.comparison import KINDS
+from brefine.tui.widgets.excerpt import LINES, ExcerptView
+from brefine.tui.widgets.keys import KeyHints
+from brefine.tui.widgets.panel import line, stack
+
+
+class BoundaryScreen(Screen[None]):
+    """Looks at boundaries one by one.
+
+    Args:
+        book: gives them.
+        models: those that were evaluated, the one to begin with first.
+        read_only: nothing is computed.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n,right,down", "go(1)", "next", key_display="n"),
+        Binding("p,left,up", "go(-1)", "previous", key_display="p"),
+        Binding("w", "worst", "worst first"),
+        Binding("k", "kind", "kind"),
+        Binding("m", "model", "model"),
+        Binding("c", "compute", "posterior"),
+        Binding("space", "play", "play", key_display="space"),
+        Binding("escape,q,enter", "leave", "back", key_display="esc"),
+    ]
+
+    def __init__(self, book: Book, models: Sequence[str], *, read_only: bool) -> None:
+        super().__init__()
+        self._book = book
+        self._models: list[ModelName] = [name for wanted in models for name in MODEL_NAMES if name == wanted]
+        self._read_only = read_only
+        self._all: dict[ModelName, tuple[BoundaryRow, ...]] = {}
+        self._at = 0
+        self._worst_first = False
+        self._kind: str | None = None
+        self._excerpt: Excerpt | None = None
+        self._asked = 0
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="boundary-head")
+        yield ExcerptView()
+        yield Static(id="boundary-foot")
+        yield KeyHints()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return not (self._read_only and action == "compute") and not (action == "model" and len(self._models) < 2)
+
+    def action_go(self, step: int) -> None:
+        rows = self._rows()
+        if rows:
+            self._at = (self._at + step) % len(rows)
+            self._look()
+
+    def action_worst(self) -> None:
+        self._worst_first, self._at = not self._worst_first, 0
+        self._look()
+
+    def action_kind(self) -> None:
+        there = [None, *(kind for kind in KINDS if any(row.kind == kind for row in self._all.get(self._models[0], ())))]
+        self._kind, self._at = there[(there.index(self._kind) + 1) % len(there)], 0
+        self._look()
+
+    def action_model(self) -> None:
+        """The same boundary as another model has moved it, where that one has matched it too."""
+        row = self._row()
+        self._models.append(self._models.pop(0))
+        rows = self._rows()
+        same = [index for index, other in enumerate(rows) if row is not None and _is_same(other, row)]
+        self._at = same[0] if same else 0
+        self._look()
+
+    def action_compute(self) -> None:
+        model = self._models[0]
+        self.app.notify(f"the {model} runs over the validation split once more", markup=False)
+        self.post_message(Wanted(lambda: self._book.compute_posteriors(model), lambda _: self._look()))
+
+    def action_play(self) -> None:
+        row = self._row()
+        if row is not None and self._excerpt is not None:
+            command = play_command(self._excerpt)
+            self.app.copy_to_clipboard(command)
+            self.query_one("#boundary-foot", Static).update(line((" play it: ", "bold $primary"), harmless(command)))
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+    def on_excerpt_view_resized(self) -> None:
+        self._look()
+
+    def _rows(self) -> tuple[BoundaryRow, ...]:
+        model = self._models[0]
+        if model not in self._all:
+            try:
+                self._all[model] = tuple(self._book.rows(model))
+            except BrefineError as error:
+                self._all[model] = ()
+                self.query_one(ExcerptView).say(harmless(str(error).splitlines()[0]))
+        rows = [row for row in self._all[model] if self._kind in (None, row.kind)]
+        if self._worst_first:
+            rows.sort(key=lambda row: -abs(row.refined_s - row.reference_s))
+        return tuple(rows)
+
+    def _row(self) -> BoundaryRow | None:
+        rows = self._rows()
+        return rows[min(self._at, len(rows) - 1)] if rows else None
+
+    def _look(self) -> None:
+        """Asks for the excerpt of the boundary; an answer that comes after a newer question is dropped."""
+        row, rows, model = self._row(), self._rows(), self._models[0]
+        self.query_one("#boundary-head", Static).update(self._head(row, len(rows)))
+        if row is None:
+            if self._all[model]:
+                self.query_one(ExcerptView).say("no boundary of this kind")
+            return
+        self._asked += 1
+        number, view = self._asked, self.query_one(ExcerptView)
+        n_columns, n_bands = view.wanted
+
+        def take(excerpt: Excerpt) -> None:
+            if number == self._asked and self.is_mounted:
+                self._excerpt = excerpt
+                view.show(excerpt, row)
+                self.query_one("#boundary-foot", Static).update(_legend(row))
+
+        self.post_message(Wanted(lambda: self._book.excerpt(model, row, n_columns=n_columns, n_bands=n_bands), take))
+
+    def _head(self, row: BoundaryRow | None, n: int) -> Content:
+        model = self._models[0]
+        order = "worst first" if self._worst_first else "in order"
+        where = f" boundary {min(self._at, n - 1) + 1:,} of {n:,}" if n else " no boundary"
+        first = line((where, "bold"), f"   {order}   kind: {self._kind or 'all'}   model: ", (model, "bold $primary"))
+        if row is None:
+            return stack([first, line("")])
+        text = f" {clip(harmless(row.recording), 40)}   speaker {clip(harmless(row.speaker), 20)}   {row.side} ({row.kind})"
+        return stack([first, line((text, "$quiet"), f"   confidence {row.confidence:.2f}")])
+
+
+def play_command(excerpt: Excerpt) -> str:
+    """A command that plays the excerpt, with a player that this machine has, if any."""
+    start_s, path = max(0.0, excerpt.start_s), Path(excerpt.audio)
+    length_s = excerpt.end_s - start_s
+    if shutil.which("ffplay") is None and shutil.which("play") is not None:
+        return shlex.join(["play", str(path), "trim", f"{start_s:.2f}", f"{length_s:.2f}"])
+    if shutil.which("ffplay") is None and shutil.which("mpv") is not None:
+        return shlex.join(["mpv", f"--start={start_s:.2f}", f"--length={length_s:.2f}", str(path)])
+    return shlex.join(["ffplay", "-autoexit", "-nodisp", "-ss", f"{start_s:.2f}", "-t", f"{length_s:.2f}", str(path)])
+
+
+def _legend(row: BoundaryRow) -> Content:
+    before_ms, after_ms = (1000 * (at_s - row.reference_s) for at_s in (row.hypothesis_s, row.refined_s))
+    change = abs(after_ms) - abs(before_ms)
+    judged = ("better", "$success") if change < -1 else ("worse", "$error") if change > 1 else ("unchanged", "$quiet")
+    return line(
+        (f" {LINES['reference']} ", "bold $success"), f"reference {row.reference_s:.3f} s   ",
+        (f"{LINES['hypothesis']} ", "bold $warning"), f"hypothesis {before_ms:+.0f} ms   ",
+        (f"{LINES['refined']} ", "bold $primary"), f"refined {after_ms:+.0f} ms   ", judged,
+    )  # fmt: skip
+
+
+def _is_same(one: BoundaryRow, other: BoundaryRow) -> bool:
+    return (one.recording, one.side, one.reference_s) == (other.recording, other.side, other.reference_s)
