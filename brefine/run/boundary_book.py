@@ -171,7 +171,7 @@ class BoundaryBook:
 @lru_cache(maxsize=4)
 def _load_posteriors(path: Path, stamp: int) -> dict[str, NDArray[Any]]:
     """The arrays of one file; `stamp` makes a rewritten file another one."""
-    with np.load(path, allow_pickle=False) as archive:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
 
 
