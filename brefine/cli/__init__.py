@@ -31,6 +31,7 @@ COMMANDS = {
     "budget": "What was spent, on what.",
     "models": "The architectures and their parameter counts.",
     "doctor": "Check this environment.",
+    "bench": "Measure this machine.",
 }
 """Command → what it does. `name` lives in the module `brefine.cli.name`, in the function of that name, with - as _."""
 
