@@ -5,7 +5,10 @@ python -m brefine.tui.open PATH        read-only, for a visitor's browser
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
+import time
 from pathlib import Path
 
 from brefine.errors import run_main
@@ -30,5 +33,17 @@ def open_dashboard(path: Path, *, read_only: bool = False, place: str | None = N
     app.run()
 
 
+def _open_for_visitor() -> None:
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    open_dashboard(Path(sys.argv[1]), read_only=True)
+
+
+def _end_with(server_pid: int) -> None:
+    """Ends this process when its server is gone; Textual's web driver would draw into the broken pipe for ever."""
+    while os.getppid() == server_pid:
+        time.sleep(0.5)
+    os._exit(0)
+
+
 if __name__ == "__main__":
-    run_main(lambda: open_dashboard(Path(sys.argv[1]), read_only=True))
+    run_main(_open_for_visitor)

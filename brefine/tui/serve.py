@@ -50,7 +50,8 @@ class WatchServer(Server):
 
     def __init__(self, path: Path, *, port: int, token: str) -> None:
         command = [sys.executable, "-m", "brefine.tui.open", str(path)]
-        super().__init__(shlex.join(command), host=HOST, port=port, title="brefine")
+        # textual-serve starts a shell; `exec` makes the dashboard this process's own child, so that it sees it end.
+        super().__init__(f"exec {shlex.join(command)}", host=HOST, port=port, title="brefine")
         self._token = token
         self._cookie_name = f"brefine-{port}"  # cookies do not tell ports apart
         self._n_visitors = 0
