@@ -203,6 +203,10 @@ class CorpusRecording(Part):
     """What is scored; the whole recording where no UEM says otherwise."""
     speakers: list[str]
     """Who speaks: names of voices where brefine made the audio, else the reference's names, unique only within it."""
+    simulated: bool = False
+    """brefine made the audio."""
+    replayed: bool = False
+    """The hypothesis is measured errors drawn anew, which know nothing of the audio."""
 
 
 class CorpusManifest(Document):

@@ -2,6 +2,7 @@
 
 python -m brefine.data prepare configs/demo.toml
 python -m brefine.data errors --reference DIR --hypothesis DIR -o FILE
+python -m brefine.data errors --reference DIR --hypothesis DIR --check
 python -m brefine.data turn-taking --reference DIR -o FILE
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from brefine.config import load_config
@@ -36,7 +38,9 @@ def main() -> None:
     errors.add_argument("--reference", type=Path, required=True, help="folder of RTTMs")
     errors.add_argument("--hypothesis", type=Path, required=True, help="folder of RTTMs with the same recordings")
     errors.add_argument("--source", help="a word on where they come from; default: the hypothesis folder's name")
-    errors.add_argument("-o", "--out", type=Path, required=True)
+    errors.add_argument("-o", "--out", type=Path, help="summary to write: hypothesis.errors of a recipe")
+    errors.add_argument("--check", action="store_true", help="learn from halves, replay on the others, and compare")
+    errors.add_argument("--json", action="store_true", help="print the check as JSON")
     errors.set_defaults(run=_learn_errors)
 
     turns = commands.add_parser("turn-taking", help="measure turn lengths, pauses and overlaps of references")
@@ -46,6 +50,8 @@ def main() -> None:
     turns.set_defaults(run=_learn_turn_taking)
 
     arguments = parser.parse_args()
+    if arguments.run is _learn_errors and arguments.out is None and not arguments.check:
+        errors.error("-o FILE, --check, or both")
     arguments.run(arguments)
 
 
@@ -72,6 +78,7 @@ def _prepare(arguments: argparse.Namespace) -> None:
 
 
 def _learn_errors(arguments: argparse.Namespace) -> None:
+    from brefine.data.replay_check import check_replay, format_check
     from brefine.data.system_errors import learn_system_errors, system_errors_to_json
     from brefine.io.atomic import write_text_atomic
     from brefine.io.rttm import read_diarizations
@@ -82,9 +89,14 @@ def _learn_errors(arguments: argparse.Namespace) -> None:
         problems = [f"{name}: no {'hypothesis' if name in references else 'reference'}" for name in missing]
         raise DataError("recordings lack a partner", problems=problems, hint="both folders must hold the same recordings")
     pairs = [(references[name], hypotheses[name]) for name in sorted(references)]
+    if arguments.check:
+        check = check_replay(pairs)
+        print(json.dumps(check, indent=1) if arguments.json else format_check(check))
+    if arguments.out is None:
+        return
     learned = learn_system_errors(pairs, source=arguments.source or arguments.hypothesis.name)
     write_text_atomic(arguments.out, json.dumps(system_errors_to_json(learned), separators=(",", ":"), ensure_ascii=False) + "\n")
-    print(f"{arguments.out}: {len(learned.starts)} boundaries of {len(pairs)} recordings")
+    print(f"{arguments.out}: {len(learned.starts)} boundaries of {len(pairs)} recordings", file=sys.stderr)
 
 
 def _learn_turn_taking(arguments: argparse.Namespace) -> None:

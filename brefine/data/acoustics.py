@@ -140,7 +140,7 @@ def draw_music(n_samples: int, *, sample_rate_hz: int, rng: np.random.Generator)
             _add(music, round(start * sample_rate_hz), loudness * tone)
         hit = rng.standard_normal(int(0.08 * sample_rate_hz)) * np.exp(-np.arange(int(0.08 * sample_rate_hz)) / 200.0)
         _add(music, round(start * sample_rate_hz), (0.8 if beat % 2 else 0.3) * hit)
-    return np.asarray(music / max(rms(music), 1e-12), np.float32)
+    return np.asarray(music / max(rms(music.astype(np.float32)), 1e-12), np.float32)
 
 
 def _note(pitch_hz: float, duration_s: float, sample_rate_hz: int, rng: np.random.Generator) -> NDArray[np.float64]:

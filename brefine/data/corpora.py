@@ -10,10 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from brefine.config import PhaseConfig
+from brefine.core.boundaries import ends_of_speech
 from brefine.core.turns import Diarization
-from brefine.data.audit import Audited, audit_corpus
-from brefine.data.hypotheses import diarize_all
-from brefine.data.system_errors import load_system_errors, replay
+from brefine.data.audit import Audit, Audited, audit_corpus
+from brefine.data.hypotheses import diarize_all, diarizer_of
+from brefine.data.simulated import Studio, make_until
+from brefine.data.system_errors import learn_system_errors, load_system_errors, replay
+from brefine.data.turn_taking import load_turn_taking
+from brefine.data.voices import builtin_bank, find_utterances
 from brefine.data.voxconverse import lay_out_voxconverse
 from brefine.errors import DataError
 from brefine.io.rttm import read_diarizations, write_rttm
@@ -27,11 +31,12 @@ _LOCAL_NAME = re.compile(r"(?i)(spk|speaker|spkr|s)?[_-]?\d+|[a-z]|[a-z]?spk[_-]
 
 
 def manifest_of_folders(
-    folder: Path, config: PhaseConfig, *, audio_from: Path | None, on_progress: OnProgress
+    folder: Path, config: PhaseConfig, *, audio_from: Path | None, n_processes: int, on_progress: OnProgress
 ) -> tuple[CorpusManifest, tuple[str, ...]]:
     """Writes references and hypotheses of the recipe's corpora below `folder`; audio stays where it is.
 
-    Both are clipped to the audio. Evidence is real where the hypotheses are a real diarizer's own output.
+    Both are clipped to the audio. Evidence is real where the hypotheses are a real diarizer's own output. To the training split,
+    and to no other, `corpus.synthetic_per_real` adds simulated conversations.
 
     Returns:
         The manifest, and what the user should know about the audio and the labels.
@@ -47,30 +52,83 @@ def manifest_of_folders(
         train_folder, gate_folder = Path(config.corpus.train or ""), Path(config.corpus.gate or "")
         title = f"{train_folder.name}→{gate_folder.name}"
     needs_hypothesis = config.hypothesis.source == "folder" and config.hypothesis.folder is None
-    audits = [
-        audit_corpus(
-            path,
-            needs_hypothesis=needs_hypothesis,
-            on_progress=lambda done, total, name=path.name: on_progress(f"looking over {name}", done, total),
-        )
-        for path in (train_folder, gate_folder)
-    ]
+    audits = [_look_over(path, needs_hypothesis, on_progress) for path in (train_folder, gate_folder)]
     known, gate = (list(audit.recordings) for audit in audits)
     problems = [problem for audit in audits for problem in audit.problems] + _common(known, gate)
     if problems:
         raise DataError("the corpora have faults", where=f"{train_folder}, {gate_folder}", problems=problems)
     train, validation = divide(known, config.corpus.validation_fraction, seed=config.seed)
     splits = {"train": train, "validation": validation, "gate": gate}
-    hypotheses, said = _hypotheses(splits, config, on_progress)
+    hypotheses, said = _hypotheses(splits, config, n_processes, on_progress)
+    replayed = config.hypothesis.source == "replayed"
+    written = {split: [_write(folder, split, one, hypotheses, replayed=replayed) for one in own] for split, own in splits.items()}
+    notes = [note for audit in audits for note in audit.notes]
+    if config.corpus.synthetic_per_real > 0.0:
+        added, note = _simulate_more(folder, config, splits, hypotheses, n_processes, on_progress)
+        written["train"] += added
+        notes.append(note)
     return (
-        CorpusManifest(
-            title=title,
-            evidence="simulated" if config.hypothesis.source == "replayed" else "real",
-            hypothesis_source=said,
-            splits={split: [_write(folder, split, one, hypotheses) for one in own] for split, own in splits.items()},
-        ),
-        tuple(note for audit in audits for note in audit.notes),
+        CorpusManifest(title=title, evidence="simulated" if replayed else "real", hypothesis_source=said, splits=written),
+        tuple(notes),
     )
+
+
+def voice_bank(config: PhaseConfig, on_progress: OnProgress) -> Path:
+    """The folder of utterances that the recipe's conversations are made of; the built-in voices are spoken if need be."""
+    if config.corpus.simulation.voices != "builtin":
+        return Path(config.corpus.simulation.voices)
+    return builtin_bank(
+        Path(config.corpus.root).absolute() / "voices",
+        on_progress=lambda done, total: on_progress("speaking synthetic voices", done, total),
+    )
+
+
+def _look_over(folder: Path, needs_hypothesis: bool, on_progress: OnProgress) -> Audit:
+    return audit_corpus(
+        folder,
+        needs_hypothesis=needs_hypothesis,
+        on_progress=lambda done, total: on_progress(f"looking over {folder.name}", done, total),
+    )
+
+
+def _simulate_more(
+    folder: Path,
+    config: PhaseConfig,
+    splits: Mapping[str, Sequence[Audited]],
+    hypotheses: Mapping[str, Diarization],
+    n_processes: int,
+    on_progress: OnProgress,
+) -> tuple[list[CorpusRecording], str]:
+    """Simulated conversations for the training split, and a note on them.
+
+    Their errors are learned from the training recordings alone, so that nothing of validation or gate is in them; where those
+    are too few, they are those of `hypothesis.errors`. Voices whose names occur in validation or gate are left out.
+    """
+    train = splits["train"]
+    if config.hypothesis.source == "replayed":
+        errors = load_system_errors(config.hypothesis.errors)
+    else:
+        pairs = [(one.reference, hypotheses[one.recording.name].clipped(0.0, one.duration_s)) for one in train]
+        try:
+            errors = learn_system_errors(pairs, source=f"{config.hypothesis.source} on the training recordings", seed=config.seed)
+        except DataError:
+            errors = load_system_errors(config.hypothesis.errors)
+    judged = {name for split in ("validation", "gate") for one in splits[split] for name in one.reference.speakers}
+    bank = find_utterances(voice_bank(config, on_progress))
+    voices = tuple(utterance for utterance in bank if utterance.speaker not in judged)
+    if not voices:
+        raise DataError("every voice of the bank speaks in validation or gate", where=config.corpus.simulation.voices)
+    n_real = sum(len(ends_of_speech(one.reference, extent_s=(0.0, one.duration_s))) for one in train)
+    studio = Studio(folder, config.corpus.simulation, {"train": voices}, load_turn_taking(), errors, config.seed)
+    made = make_until(
+        studio,
+        round(config.corpus.synthetic_per_real * n_real),
+        split="train",
+        key=len(splits),
+        n_processes=n_processes,
+        on_progress=lambda done, total: on_progress("simulating boundaries", done, total),
+    )
+    return made, f"train: {len(made)} of its recordings are simulated (simulated-*), their errors replayed: {errors.source}"
 
 
 def divide(known: Sequence[Audited], validation_fraction: float, *, seed: int) -> tuple[list[Audited], list[Audited]]:
@@ -135,7 +193,7 @@ def _speaker_groups(known: Sequence[Audited]) -> list[list[int]]:
 
 
 def _hypotheses(
-    splits: Mapping[str, Sequence[Audited]], config: PhaseConfig, on_progress: OnProgress
+    splits: Mapping[str, Sequence[Audited]], config: PhaseConfig, n_processes: int, on_progress: OnProgress
 ) -> tuple[dict[str, Diarization], str]:
     """Recording → hypothesis, and a word on where they come from."""
     everything = [one for own in splits.values() for one in own]
@@ -157,10 +215,11 @@ def _hypotheses(
             raise DataError("hypotheses are missing", where=place, problems=missing)
         return found, f"RTTMs from {place.name}"
     audio = {one.recording.name: one.recording.audio for one in everything}
-    return diarize_all(audio, config.diarizer, cache=Path(config.corpus.root) / "hypotheses", on_progress=on_progress), source
+    cache = Path(config.corpus.root) / "hypotheses"
+    return diarize_all(audio, diarizer_of(config), cache=cache, n_processes=n_processes, on_progress=on_progress), source
 
 
-def _write(folder: Path, split: str, one: Audited, hypotheses: Mapping[str, Diarization]) -> CorpusRecording:
+def _write(folder: Path, split: str, one: Audited, hypotheses: Mapping[str, Diarization], *, replayed: bool) -> CorpusRecording:
     name = one.recording.name
     reference, hypothesis = (folder / split / part / f"{name}.rttm" for part in ("reference", "hypothesis"))
     write_rttm(reference, one.reference)
@@ -173,4 +232,5 @@ def _write(folder: Path, split: str, one: Audited, hypotheses: Mapping[str, Diar
         duration_s=one.duration_s,
         regions_s=list(one.recording.regions_s or [(0.0, one.duration_s)]),
         speakers=list(one.reference.speakers),
+        replayed=replayed,
     )

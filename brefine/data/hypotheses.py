@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Callable, Mapping
+from importlib import metadata
 from pathlib import Path
 
-from brefine.config import DiarizerConfig
+from brefine.config import DiarizerConfig, PhaseConfig
 from brefine.core.turns import Diarization
-from brefine.errors import DataError, ProcessError
+from brefine.errors import ConfigError, DataError, ProcessError
 from brefine.io.rttm import read_rttm
+
+_POLL_S = 0.5
+
+
+def diarizer_of(config: PhaseConfig) -> DiarizerConfig:
+    """The diarizer that makes the recipe's hypotheses: `hypothesis.source` names it, [diarizer] says where it is.
+
+    Raises:
+        ConfigError: [diarizer] describes another one.
+    """
+    source = config.hypothesis.source
+    if config.diarizer.name != source and (config.diarizer.model or config.diarizer.python):
+        raise ConfigError(
+            "hypotheses come from one diarizer, [diarizer] describes another",
+            where="hypothesis.source",
+            expected=repr(config.diarizer.name),
+            got=repr(source),
+        )
+    return DiarizerConfig.model_validate({**config.diarizer.model_dump(), "name": source})
 
 
 def diarize_all(
@@ -19,6 +43,7 @@ def diarize_all(
     diarizer: DiarizerConfig,
     *,
     cache: Path,
+    n_processes: int = 1,
     on_progress: Callable[[str, int, int], None] = lambda step, done, total: None,
 ) -> dict[str, Diarization]:
     """Recording → what the diarizer says.
@@ -26,39 +51,66 @@ def diarize_all(
     Answers are kept in `cache` under the diarizer's name and model and the digest of the audio's content, so that neither a
     second corpus, nor another recipe, nor a renamed file runs it again; a stopped run goes on where it was.
 
+    Args:
+        n_processes: processes of the built-in diarizer; the others, which may want a whole GPU, run in one.
+
     Raises:
         ProcessError: the diarizer cannot be run; its own words are passed on.
     """
-    folder = cache / "-".join([diarizer.name, *([_digest_of_text(diarizer.model)] if diarizer.model else [])])
+    # A model's answers last; those of the built-in diarizer last as long as its code.
+    version = _digest_of_text(diarizer.model) if diarizer.model else metadata.version("brefine")
+    folder = (cache / f"{diarizer.name}-{version}").absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    found = {}
-    for done, (name, path) in enumerate(audio.items()):
-        on_progress(f"diarizing with {diarizer.name}", done, len(audio))
-        answer = folder / f"{_digest_of_file(path)}.rttm"
-        if not answer.is_file():
-            _diarize(path, answer, diarizer)
-        turns = [turn for one in read_rttm(answer).values() for turn in one.turns]
-        found[name] = Diarization(name, tuple(turns))
-    on_progress(f"diarizing with {diarizer.name}", len(audio), len(audio))
-    return found
+    answers = {name: folder / f"{_digest_of_file(path)}.rttm" for name, path in audio.items()}
+    missing = {answers[name]: path.absolute() for name, path in audio.items() if not answers[name].is_file()}
+    step = f"diarizing with {diarizer.name}"
+    if missing:
+        n_workers = min(n_processes, len(missing)) if diarizer.name == "builtin" else 1
+        _run(missing, diarizer, n_workers, folder, lambda left: on_progress(step, len(audio) - left, len(audio)))
+    on_progress(step, len(audio), len(audio))
+    return {
+        name: Diarization(name, tuple(turn for one in read_rttm(answers[name]).values() for turn in one.turns)) for name in audio
+    }
 
 
-def _diarize(audio: Path, answer: Path, diarizer: DiarizerConfig) -> None:
-    half_made = answer.with_name(f".{answer.name}.tmp")
-    command = [sys.executable, "-m", "brefine.diarizers", str(audio), "--diarizer", diarizer.name, "-o", str(half_made)]
-    command += ["--python", diarizer.python] if diarizer.python else []
-    command += ["--model", diarizer.model] if diarizer.model else []
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    if ended.returncode != 0 or not half_made.is_file():
-        half_made.unlink(missing_ok=True)
+def _run(
+    missing: Mapping[Path, Path], diarizer: DiarizerConfig, n_workers: int, folder: Path, on_left: Callable[[int], None]
+) -> None:
+    """Divides the recordings among processes, each of which loads the diarizer once, and waits for their answers."""
+    options = ["--diarizer", diarizer.name]
+    options += ["--python", diarizer.python] if diarizer.python else []
+    options += ["--model", diarizer.model] if diarizer.model else []
+    environment = os.environ | ({"OMP_NUM_THREADS": "1"} if n_workers > 1 else {})
+    jobs = [[str(audio), str(answer)] for answer, audio in missing.items()]
+    workers: list[subprocess.Popen[bytes]] = []
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".jobs-") as scratch:
+        logs = [Path(scratch) / f"{number}.log" for number in range(n_workers)]
+        try:
+            for number, log in enumerate(logs):
+                share = Path(scratch) / f"{number}.json"
+                share.write_text(json.dumps(jobs[number::n_workers]), encoding="utf-8")
+                command = [sys.executable, "-m", "brefine.diarizers", "--jobs", str(share), *options]
+                with log.open("wb") as file:
+                    workers.append(subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment))
+            while any(worker.poll() is None for worker in workers):
+                on_left(sum(not answer.is_file() for answer in missing))
+                time.sleep(_POLL_S)
+        finally:
+            for worker in workers:
+                if worker.poll() is None:
+                    worker.terminate()
+                    worker.wait()
+        words = [log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-8:] for log in logs]
+    unanswered = [audio for answer, audio in missing.items() if not answer.is_file()]
+    if unanswered:
+        failed = next((place for place, worker in enumerate(workers) if worker.returncode != 0), 0)
         raise ProcessError(
-            f"the diarizer {diarizer.name} gave no answer",
-            where=audio,
-            got=f"exit code {ended.returncode}",
-            problems=ended.stderr.strip().splitlines()[-8:],
+            f"the diarizer {diarizer.name} gave no answer for {len(unanswered)} of {len(missing)} recordings",
+            where=unanswered[0],
+            got=f"exit code {workers[failed].returncode}",
+            problems=words[failed],
             hint="`brefine doctor` checks the diarizers; `--hypothesis-from replayed` needs none",
         )
-    half_made.replace(answer)
 
 
 def _digest_of_file(path: Path) -> str:

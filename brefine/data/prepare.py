@@ -7,30 +7,24 @@ reused. Everything is made in the folder that `config.prepared_corpus_path` name
 from __future__ import annotations
 
 import fcntl
-import multiprocessing
 import os
 from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-
-from brefine.config import PhaseConfig, SimulationConfig, prepared_corpus_path
-from brefine.data.conversations import simulate, write_audio
-from brefine.data.corpora import OnProgress, manifest_of_folders
+from brefine.config import PhaseConfig, prepared_corpus_path
+from brefine.data.corpora import OnProgress, manifest_of_folders, voice_bank
 from brefine.data.features import build_store
+from brefine.data.hypotheses import diarize_all, diarizer_of
+from brefine.data.simulated import Studio, Take, make_conversations
 from brefine.data.summary import summarise
-from brefine.data.system_errors import SystemErrors, load_system_errors, replay
-from brefine.data.turn_taking import TurnTaking, load_turn_taking
-from brefine.data.voices import Utterance, builtin_bank, find_utterances, split_by_speaker
-from brefine.errors import ConfigError, DataError
+from brefine.data.system_errors import load_system_errors
+from brefine.data.turn_taking import load_turn_taking
+from brefine.data.voices import find_utterances, split_by_speaker
+from brefine.errors import ConfigError
 from brefine.io.atomic import write_json_atomic, write_text_atomic
-from brefine.io.rttm import read_rttm, write_rttm
+from brefine.io.rttm import write_rttm
 from brefine.phasedir import SPLITS, CorpusManifest, CorpusRecording
-
-Voices = dict[str, tuple[Utterance, ...]]
-"""Split → its utterances."""
 
 
 def prepare(
@@ -60,7 +54,9 @@ def prepare(
             if config.corpus.kind == "simulated":
                 manifest = _simulate_corpus(folder, config, workers, on_progress)
             else:
-                manifest, notes = manifest_of_folders(folder, config, audio_from=audio_from, on_progress=on_progress)
+                manifest, notes = manifest_of_folders(
+                    folder, config, audio_from=audio_from, n_processes=workers, on_progress=on_progress
+                )
         audio = {recording.name: folder / recording.audio for split in SPLITS for recording in manifest.splits[split]}
         build_store(
             folder / "features",
@@ -88,110 +84,45 @@ def _locked(folder: Path, on_progress: OnProgress) -> Iterator[None]:
         yield
 
 
-# --- simulated ---------------------------------------------------------------------------------------------------------
-
-
 def _simulate_corpus(folder: Path, config: PhaseConfig, workers: int, on_progress: OnProgress) -> CorpusManifest:
-    simulation = config.corpus.simulation
-    if config.hypothesis.source != "replayed":
+    simulation, source = config.corpus.simulation, config.hypothesis.source
+    if source == "folder":
         raise ConfigError(
-            "simulated conversations take their hypotheses from measured errors",
+            "simulated conversations take their hypotheses from measured errors or from a diarizer",
             where="hypothesis.source",
-            expected='"replayed"',
-            got=repr(config.hypothesis.source),
+            expected='"replayed", "builtin", "diarizen" or "pyannote"',
+            got=repr(source),
         )
-    errors = load_system_errors(config.hypothesis.errors)
+    errors = load_system_errors(config.hypothesis.errors) if source == "replayed" else None
     counts = {"train": simulation.n_train, "validation": simulation.n_validation, "gate": simulation.n_gate}
-    if simulation.voices == "builtin":
-        bank = builtin_bank(
-            Path(config.corpus.root).absolute() / "voices",
-            on_progress=lambda done, total: on_progress("speaking synthetic voices", done, total),
-        )
-    else:
-        bank = Path(simulation.voices)
     # The square root gives the small splits voices enough to be told apart by.
     weights = {split: counts[split] ** 0.5 for split in SPLITS}
-    voices = split_by_speaker(find_utterances(bank), weights, least=simulation.n_speakers[1], seed=config.seed)
-    for split in SPLITS:
-        for part in ("audio", "reference", "hypothesis"):
-            (folder / split / part).mkdir(parents=True, exist_ok=True)
-    tasks = [(split, index) for split in SPLITS for index in range(counts[split])]
-    recordings: dict[tuple[str, int], CorpusRecording] = {}
-    with _pool(min(workers, len(tasks)), folder, simulation, voices, errors, config.seed) as pool:
-        pending = {pool.submit(_make_conversation, *task): task for task in tasks}
-        for done, future in enumerate(as_completed(pending), start=1):
-            recordings[pending[future]] = future.result()
-            on_progress("simulating conversations", done, len(tasks))
-    splits = {split: [recordings[split, index] for index in range(counts[split])] for split in SPLITS}
+    bank = find_utterances(voice_bank(config, on_progress))
+    voices = split_by_speaker(bank, weights, least=simulation.n_speakers[1], seed=config.seed)
+    takes = [
+        Take(split, f"{split}-{index:05d}", (SPLITS.index(split), index)) for split in SPLITS for index in range(counts[split])
+    ]
+    made = make_conversations(
+        Studio(folder, simulation, voices, load_turn_taking(), errors, config.seed),
+        takes,
+        n_processes=workers,
+        on_progress=lambda done, total: on_progress("simulating conversations", done, total),
+    )
+    splits: dict[str, list[CorpusRecording]] = {split: [] for split in SPLITS}
+    for take, recording in zip(takes, made, strict=True):
+        splits[take.split].append(recording)
     for split in SPLITS:
         lines = [f"{one.name} 1 0.000 {one.duration_s:.3f}\n" for one in splits[split]]
         write_text_atomic(folder / split / "all.uem", "".join(lines))
+    if errors is None:
+        audio = {one.name: folder / one.audio for one in made}
+        cache = Path(config.corpus.root) / "hypotheses"
+        heard = diarize_all(audio, diarizer_of(config), cache=cache, n_processes=workers, on_progress=on_progress)
+        for one in made:
+            write_rttm(folder / one.hypothesis, heard[one.name].clipped(0.0, one.duration_s))
     return CorpusManifest(
         title="simulated conversations",
         evidence="simulated",
-        hypothesis_source=f"replayed errors: {errors.source}",
+        hypothesis_source=source if errors is None else f"replayed errors: {errors.source}",
         splits=splits,
-    )
-
-
-def _pool(workers: int, folder: Path, simulation: SimulationConfig, voices: Voices, errors: SystemErrors, seed: int) -> Executor:
-    arguments = (folder, simulation, voices, load_turn_taking(), errors, seed)
-    if workers == 1:  # a thread is enough, and starts at once
-        return ThreadPoolExecutor(1, initializer=_start_worker, initargs=arguments)
-    # Spawned, not forked: the caller may hold threads that a fork would break.
-    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker, arguments)
-
-
-class _Worker:
-    """What every conversation of one worker process needs; set once when the process starts."""
-
-    folder: Path
-    simulation: SimulationConfig
-    voices: Voices
-    statistics: TurnTaking
-    errors: SystemErrors
-    seed: int
-
-
-def _start_worker(
-    folder: Path,
-    simulation: SimulationConfig,
-    voices: Voices,
-    statistics: TurnTaking,
-    errors: SystemErrors,
-    seed: int,
-) -> None:
-    _Worker.folder, _Worker.simulation, _Worker.voices = folder, simulation, voices
-    _Worker.statistics, _Worker.errors, _Worker.seed = statistics, errors, seed
-
-
-def _make_conversation(split: str, index: int) -> CorpusRecording:
-    """Writes one conversation unless it is there; its generator depends on seed, split and index alone."""
-    name = f"{split}-{index:05d}"
-    home = _Worker.folder / split
-    audio, reference_path = home / "audio" / f"{name}.flac", home / "reference" / f"{name}.rttm"
-    hypothesis_path = home / "hypothesis" / f"{name}.rttm"
-    duration_s = _Worker.simulation.duration_s
-    if hypothesis_path.exists():  # written last of the three
-        reference = read_rttm(reference_path)[name]
-    else:
-        sound, mistakes = np.random.default_rng([_Worker.seed, SPLITS.index(split), index]).spawn(2)
-        made = simulate(name, _Worker.voices[split], _Worker.simulation, _Worker.statistics, rng=sound)
-        reference = made.reference
-        if not reference.turns:
-            raise DataError("a simulated conversation came out without speech", where=name, hint="are the voices silent?")
-        write_audio(audio, made.samples)
-        write_rttm(reference_path, reference)
-        hypothesis = replay(_Worker.errors, reference, duration_s=duration_s, rng=mistakes)
-        while not hypothesis.turns:  # a system that heard nothing leaves nothing to refine
-            hypothesis = replay(_Worker.errors, reference, duration_s=duration_s, rng=mistakes)
-        write_rttm(hypothesis_path, hypothesis)
-    return CorpusRecording(
-        name=name,
-        audio=str(audio.relative_to(_Worker.folder)),
-        reference=str(reference_path.relative_to(_Worker.folder)),
-        hypothesis=str(hypothesis_path.relative_to(_Worker.folder)),
-        duration_s=duration_s,
-        regions_s=[(0.0, duration_s)],
-        speakers=list(reference.speakers),
     )

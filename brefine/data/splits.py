@@ -30,7 +30,8 @@ class Split:
             raise DataError(
                 f"the corpus has no {name} split", where=folder, hint="prepare it: brefine prepare CORPUS --config RECIPE"
             )
-        self.simulated = manifest.evidence == "simulated"
+        # drawn without regard to the audio: other draws would have been as likely
+        self.replayed = all(recording.replayed for recording in manifest.splits[name])
         self.recordings = tuple(recording.name for recording in manifest.splits[name])
         self.store: FeatureStore = open_store(folder / "features", features)
         missing = [recording for recording in self.recordings if recording not in self.store.spans]

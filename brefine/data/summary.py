@@ -10,6 +10,7 @@ from typing import Any
 from brefine.core.boundaries import ends_of_speech
 from brefine.core.boundary_error import BoundaryErrors
 from brefine.core.der import DerParts, score_der
+from brefine.core.headroom import oracle_refine
 from brefine.core.matching import match_boundaries
 from brefine.core.turns import Diarization
 from brefine.io.rttm import read_rttm
@@ -21,7 +22,8 @@ WINDOWS_S = (0.25, 0.5, 1.0, 2.0)
 def summarise(folder: Path, manifest: CorpusManifest, *, notes: Sequence[str] = ()) -> dict[str, Any]:
     """Counts, hours, kinds of boundaries and the hypotheses' errors, split by split.
 
-    Boundary errors are given at W = 1 s, their MAE and recall also at the other `WINDOWS_S`; DER at collar 0 and ±0.25 s.
+    Boundary errors are given at W = 1 s, their MAE and recall also at the other `WINDOWS_S`; DER at collar 0 and ±0.25 s, also
+    after perfect movement of the boundaries matched at W = 1 s: the headroom.
 
     Args:
         notes: what was noticed about audio and labels, for the person.
@@ -50,6 +52,7 @@ def _summarise_split(folder: Path, recordings: Sequence[CorpusRecording]) -> dic
     n_turns, speech_s = 0, 0.0
     errors: dict[float, BoundaryErrors] = {}
     ders: dict[float, DerParts] = {}
+    oracle_ders: dict[float, DerParts] = {}
     for recording in recordings:
         reference, hypothesis = read_pair(folder, recording)
         extent_s = (0.0, recording.duration_s)
@@ -62,12 +65,15 @@ def _summarise_split(folder: Path, recordings: Sequence[CorpusRecording]) -> dic
         for window_s in WINDOWS_S:
             found = BoundaryErrors.of(match_boundaries(reference, hypothesis, window_s=window_s, extent_s=extent_s))
             errors[window_s] = errors[window_s] + found if window_s in errors else found
-        for collar_s in (0.0, 0.25):
-            parts = score_der(reference, hypothesis, regions_s=recording.regions_s, collar_s=collar_s)
-            ders[collar_s] = ders[collar_s] + parts if collar_s in ders else parts
+        oracle = oracle_refine(reference, hypothesis)
+        for turns_of, totals in ((hypothesis, ders), (oracle, oracle_ders)):
+            for collar_s in (0.0, 0.25):
+                parts = score_der(reference, turns_of, regions_s=recording.regions_s, collar_s=collar_s)
+                totals[collar_s] = totals.get(collar_s, DerParts()) + parts
     figures = {window_s: found.figures() for window_s, found in errors.items()}
     return {
         "recordings": len(recordings),
+        "simulated": sum(recording.simulated for recording in recordings),
         "hours": round(sum(recording.duration_s for recording in recordings) / 3600.0, 3),
         "speech_hours": round(speech_s / 3600.0, 3),
         "speakers": len({speaker for recording in recordings for speaker in recording.speakers}),
@@ -79,7 +85,9 @@ def _summarise_split(folder: Path, recordings: Sequence[CorpusRecording]) -> dic
         "at_windows": [
             {"window_s": window_s, "mae_ms": one["mae_ms"], "recall": one["recall"]} for window_s, one in figures.items()
         ],
-        "der": [{"collar_s": collar_s, "der": parts.der} for collar_s, parts in ders.items()],
+        "der": [
+            {"collar_s": collar_s, "der": parts.der, "oracle_der": oracle_ders[collar_s].der} for collar_s, parts in ders.items()
+        ],
     }
 
 
@@ -91,20 +99,21 @@ def format_summary(summary: dict[str, Any]) -> str:
         kinds = ", ".join(f"{kind} {count}" for kind, count in one["by_kind"].items())
         lines.append(
             f"{split:<12}{one['recordings']:>11}{one['hours']:>8.2f}{one['speakers']:>10}{one['turns']:>8}"
-            f"{one['boundaries']:>12}   {kinds}"
+            f"{one['boundaries']:>12}   {kinds}" + (f" ({one['simulated']} recordings simulated)" if one["simulated"] else "")
         )
     lines += ["", "Errors of the hypotheses (matched one-to-one within W = 1 s; DER at collar 0 / ±0.25 s)"]
     columns = f"{'recall':>11}{'precision':>11}{'MAE ms':>9}{'median':>8}{'p90':>7}{'bias':>7}{'<100 ms':>9}"
-    lines.append(f"{'split':<12}{columns}   DER %")
+    lines.append(f"{'split':<12}{columns}   DER %           headroom: DER % after perfect movement")
     for split, one in summary["splits"].items():
         found = one["boundary"]
         if found is None:
             continue
         ders = " / ".join(f"{100 * part['der']:.2f}" for part in one["der"])
+        oracle = " / ".join(f"{100 * part['oracle_der']:.2f}" for part in one["der"])
         lines.append(
             f"{split:<12}{_number(found['recall'], 3):>11}{_number(found['precision'], 3):>11}{_number(found['mae_ms'], 0):>9}"
             f"{_number(found['median_ms'], 0):>8}{_number(found['p90_ms'], 0):>7}{_number(found['bias_ms'], 0):>7}"
-            f"{_number(found['within_100ms'], 2):>9}   {ders}"
+            f"{_number(found['within_100ms'], 2):>9}   {ders:<16}{oracle}"
         )
     if summary["notes"]:
         lines += ["", f"To know ({len(summary['notes'])}):", *(f"  {note}" for note in summary["notes"])]

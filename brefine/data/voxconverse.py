@@ -70,9 +70,7 @@ def lay_out_voxconverse(
                 download(
                     remotes[split],
                     archives[split],
-                    on_progress=lambda done, total, split=split: on_progress(
-                        f"downloading VoxConverse {split} (MB)", done >> 20, (total or done) >> 20
-                    ),
+                    on_progress=_in_megabytes(f"downloading VoxConverse {split} (MB)", on_progress),
                     timeout_s=timeout_s,
                     pause_s=pause_s,
                 )
@@ -87,6 +85,10 @@ def lay_out_voxconverse(
             hint="complete the audio; or make a folder corpus of the recordings you have (brefine prepare DIR --gate DIR)",
         )
     return root / "dev", root / "test"
+
+
+def _in_megabytes(step: str, on_progress: Callable[[str, int, int], None]) -> Callable[[int, int | None], None]:
+    return lambda done_bytes, total_bytes: on_progress(step, done_bytes >> 20, (total_bytes or done_bytes) >> 20)
 
 
 def _take_labels(

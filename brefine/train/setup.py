@@ -44,7 +44,7 @@ def build_training(run: RunDir, model: ModelName, config: PhaseConfig, *, resume
             hint="are the hypotheses of these recordings? `brefine headroom` shows what matches",
         )
     batches = TrainingBatches(
-        tables, examples, config.examples, batch_size=settings.batch_size, seed=config.seed, redraw=corpus.simulated
+        tables, examples, config.examples, batch_size=settings.batch_size, seed=config.seed, redraw=corpus.replayed
     )
     plan = Plan(settings.epochs * batches.steps_per_epoch, batches.steps_per_epoch, batches.batch_size)
     validation = ValidationSet(

@@ -72,6 +72,7 @@ def test_a_prepared_corpus_has_every_part_in_the_corpus_layout(prepared: tuple[P
 def test_no_voice_or_recording_is_in_two_splits(prepared: tuple[PhaseConfig, Path]) -> None:
     """Speakers and names of train, validation and gate are disjoint."""
     manifest = CorpusManifest.read(prepared[1] / "corpus.json")
+    assert all(one.simulated and one.replayed for split in SPLITS for one in manifest.splits[split])
     for what in (lambda one: one.speakers, lambda one: [one.name]):
         sets = [{item for one in manifest.splits[split] for item in what(one)} for split in SPLITS]
         assert sum(map(len, sets)) == len(set().union(*sets))

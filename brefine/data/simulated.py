@@ -1,0 +1,176 @@
+"""Simulated conversations as files of a corpus: made in parallel, restartable, the same bytes on any number of processes.
+
+Their hypotheses are measured errors, replayed, where those are given; else a diarizer hears the audio afterwards.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from brefine.config import SimulationConfig
+from brefine.core.boundaries import ends_of_speech
+from brefine.data.conversations import simulate, write_audio
+from brefine.data.system_errors import SystemErrors, replay
+from brefine.data.turn_taking import TurnTaking
+from brefine.data.voices import Utterance
+from brefine.errors import DataError
+from brefine.io.rttm import read_rttm, write_rttm
+from brefine.phasedir import CorpusRecording
+
+_AT_ONCE = 40
+"""Conversations of one round where their number follows from their boundaries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Studio:
+    """What all conversations of a corpus are made with.
+
+    Attributes:
+        voices: split → its utterances.
+        errors: what the hypotheses get wrong; None = the hypotheses are made elsewhere.
+        seed: with a task's key, all that a conversation depends on.
+    """
+
+    folder: Path
+    simulation: SimulationConfig
+    voices: dict[str, tuple[Utterance, ...]]
+    statistics: TurnTaking
+    errors: SystemErrors | None
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """One conversation: its split, its name, and its place in the random numbers."""
+
+    split: str
+    name: str
+    key: tuple[int, ...]
+
+
+def make_conversations(
+    studio: Studio,
+    takes: Sequence[Take],
+    *,
+    n_processes: int,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[CorpusRecording]:
+    """Makes the conversations that are not there yet, and returns all in the order of `takes`."""
+    with _pool(studio, min(n_processes, len(takes))) as pool:
+        return _make(pool, takes, on_progress)
+
+
+def make_until(
+    studio: Studio,
+    wanted_boundaries: int,
+    *,
+    split: str,
+    key: int,
+    n_processes: int,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[CorpusRecording]:
+    """Makes conversations until their references have that many boundaries; the last one completes the number.
+
+    Args:
+        on_progress: called with boundaries made and wanted.
+    """
+    made: list[CorpusRecording] = []
+    counts: list[int] = []
+    with _pool(studio, n_processes) as pool:
+        while sum(counts) < wanted_boundaries:
+            if len(counts) >= _AT_ONCE and not sum(counts):
+                raise DataError("simulated conversations come out without a boundary", where=studio.folder)
+            takes = [Take(split, f"simulated-{index:05d}", (key, index)) for index in range(len(made), len(made) + _AT_ONCE)]
+            fresh = _make(pool, takes, lambda done, total: None)
+            made += fresh
+            counts += [_n_boundaries(studio.folder, one) for one in fresh]
+            on_progress(min(sum(counts), wanted_boundaries), wanted_boundaries)
+    n_kept = int(np.searchsorted(np.cumsum(counts), wanted_boundaries)) + 1 if wanted_boundaries > 0 else 0
+    for one in made[n_kept:]:
+        for path in (one.audio, one.reference, one.hypothesis):
+            (studio.folder / path).unlink(missing_ok=True)
+    return made[:n_kept]
+
+
+def _n_boundaries(folder: Path, recording: CorpusRecording) -> int:
+    reference = read_rttm(folder / recording.reference)[recording.name]
+    return len(ends_of_speech(reference, extent_s=(0.0, recording.duration_s)))
+
+
+def _make(pool: Executor, takes: Sequence[Take], on_progress: Callable[[int, int], None]) -> list[CorpusRecording]:
+    pending = {pool.submit(_make_conversation, take): take for take in takes}
+    made: dict[Take, CorpusRecording] = {}
+    for done, future in enumerate(as_completed(pending), start=1):
+        made[pending[future]] = future.result()
+        on_progress(done, len(takes))
+    return [made[take] for take in takes]
+
+
+@contextmanager
+def _pool(studio: Studio, workers: int) -> Iterator[Executor]:
+    for split in studio.voices:
+        for part in ("audio", "reference", "hypothesis"):
+            (studio.folder / split / part).mkdir(parents=True, exist_ok=True)
+    pool: Executor
+    if workers <= 1:  # a thread is enough, and starts at once
+        pool = ThreadPoolExecutor(1, initializer=_start_worker, initargs=(studio,))
+    else:  # spawned, not forked: the caller may hold threads that a fork would break
+        pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker, (studio,))
+    try:
+        with pool:
+            yield pool
+    except BaseException:
+        pool.shutdown(cancel_futures=True)
+        raise
+
+
+class _Worker:
+    """What every conversation of one worker process needs; set once when the process starts."""
+
+    studio: Studio
+
+
+def _start_worker(studio: Studio) -> None:
+    _Worker.studio = studio
+
+
+def _make_conversation(take: Take) -> CorpusRecording:
+    """Writes one conversation unless it is there; its generator depends on the seed and the take's key alone."""
+    studio, name = _Worker.studio, take.name
+    home, duration_s = studio.folder / take.split, studio.simulation.duration_s
+    audio, reference_path = home / "audio" / f"{name}.flac", home / "reference" / f"{name}.rttm"
+    hypothesis_path = home / "hypothesis" / f"{name}.rttm"
+    written_last = reference_path if studio.errors is None else hypothesis_path
+    if written_last.exists():
+        reference = read_rttm(reference_path)[name]
+    else:
+        sound, mistakes = np.random.default_rng([studio.seed, *take.key]).spawn(2)
+        made = simulate(name, studio.voices[take.split], studio.simulation, studio.statistics, rng=sound)
+        reference = made.reference
+        if not reference.turns:
+            raise DataError("a simulated conversation came out without speech", where=name, hint="are the voices silent?")
+        write_audio(audio, made.samples)
+        write_rttm(reference_path, reference)
+        if studio.errors is not None:
+            hypothesis = replay(studio.errors, reference, duration_s=duration_s, rng=mistakes)
+            while not hypothesis.turns:  # a system that heard nothing leaves nothing to refine
+                hypothesis = replay(studio.errors, reference, duration_s=duration_s, rng=mistakes)
+            write_rttm(hypothesis_path, hypothesis)
+    return CorpusRecording(
+        name=name,
+        audio=str(audio.relative_to(studio.folder)),
+        reference=str(reference_path.relative_to(studio.folder)),
+        hypothesis=str(hypothesis_path.relative_to(studio.folder)),
+        duration_s=duration_s,
+        regions_s=[(0.0, duration_s)],
+        speakers=list(reference.speakers),
+        simulated=True,
+        replayed=studio.errors is not None,
+    )
