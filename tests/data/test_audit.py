@@ -1,0 +1,105 @@
+"""One pass over a corpus tells all that is wrong with it, and leaves what is merely worth knowing as notes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from brefine.core.turns import Diarization, Turn
+from brefine.data.audit import audit_corpus
+from brefine.io.rttm import write_rttm
+
+RATE_HZ = 16000
+Add = Callable[..., None]
+
+
+def _noise(seconds: float, rate_hz: int = RATE_HZ) -> np.ndarray:
+    return np.random.default_rng(0).normal(0.0, 0.1, round(seconds * rate_hz)).astype(np.float32)
+
+
+@pytest.fixture
+def add(tmp_path: Path) -> Add:
+    """Adds one recording to the corpus folder; by default a sound one of four seconds."""
+
+    def add_recording(
+        name: str,
+        *,
+        samples: np.ndarray | None = None,
+        rate_hz: int = RATE_HZ,
+        turns: tuple[Turn, ...] = (Turn(0.5, 1.5, "ann"), Turn(2.0, 3.5, "bob")),
+        hypothesis: tuple[Turn, ...] | None = (Turn(0.4, 1.6, "1"),),
+        reference: bool = True,
+    ) -> None:
+        for part in ("audio", "reference", "hypothesis"):
+            (tmp_path / part).mkdir(exist_ok=True)
+        audio = _noise(4.0, rate_hz) if samples is None else samples
+        soundfile.write(tmp_path / "audio" / f"{name}.wav", audio, rate_hz, subtype="FLOAT")
+        if reference:
+            write_rttm(tmp_path / "reference" / f"{name}.rttm", Diarization(name, turns))
+        if hypothesis is not None:
+            write_rttm(tmp_path / "hypothesis" / f"{name}.rttm", Diarization(name, hypothesis))
+
+    return add_recording
+
+
+def test_a_sound_corpus_has_no_problems(tmp_path: Path, add: Add) -> None:
+    """Turns a little past the end are clipped, in reference and hypothesis, without a word."""
+    add("talk", turns=(Turn(0.5, 4.2, "ann"),), hypothesis=(Turn(0.5, 4.3, "1"),))
+    audit = audit_corpus(tmp_path, needs_hypothesis=True)
+    assert (audit.problems, audit.notes) == ((), ())
+    (one,) = audit.recordings
+    assert one.duration_s == one.reference.end_s == 4.0
+    assert one.hypothesis is not None
+    assert one.hypothesis.end_s == 4.0
+
+
+def test_all_problems_of_a_corpus_are_told_in_one_pass(tmp_path: Path, add: Add) -> None:
+    """Eight faults in eight recordings, partnerless and broken labels among them: eight lines, and no recording is kept."""
+    broken = _noise(4.0)
+    broken[32000] = np.nan
+    half_silent = _noise(4.0)
+    half_silent[:28000] = 0.0
+    add("nan", samples=broken)
+    add("silent", samples=np.zeros(4 * RATE_HZ, np.float32))
+    add("past", turns=(Turn(0.5, 9.0, "ann"),))
+    add("mute", samples=half_silent)
+    add("empty", turns=())
+    add("alone", reference=False)
+    add("unheard", hypothesis=None)
+    add("labels")
+    (tmp_path / "reference" / "labels.rttm").write_text("SPEAKER labels 1 x 1.0 <NA> <NA> ann <NA> <NA>\n")
+    (tmp_path / "audio" / "text.wav").write_text("no audio")
+    audit = audit_corpus(tmp_path, needs_hypothesis=True)
+    told = "\n".join(audit.problems)
+    for expected in (
+        "nan: the audio holds samples that are not finite (the first at 2.000 s)",
+        "silent: the audio is silent",
+        "past: the reference ends at 9.00 s, the audio at 4.00 s",
+        "mute: speaker ann is silent",
+        "empty: the reference has no speech",
+        "alone: no reference",
+        "unheard: no hypothesis",
+        "the onset 'x' is not a number of seconds",
+        "text: this audio cannot be read",
+    ):
+        assert expected in told, told
+    assert audit.recordings == ()
+    assert len(set(audit.problems)) == len(audit.problems)
+
+
+def test_what_can_be_used_with_a_warning_is_a_note(tmp_path: Path, add: Add) -> None:
+    """8 kHz audio, a hypothesis without turns and one that ran far past the audio are told, and used."""
+    add("phone", rate_hz=8000)
+    add("nobody", hypothesis=())
+    add("overrun", hypothesis=(Turn(0.5, 6.0, "1"),))
+    audit = audit_corpus(tmp_path, needs_hypothesis=True)
+    assert audit.problems == ()
+    assert {one.recording.name for one in audit.recordings} == {"phone", "nobody", "overrun"}
+    told = "\n".join(audit.notes)
+    assert "phone: audio of 8000 Hz has nothing above 4000 Hz" in told
+    assert "nobody: the hypothesis has no turn" in told
+    assert "overrun: the hypothesis ran 2.00 s past the audio and is clipped" in told

@@ -1,0 +1,197 @@
+"""Corpora that exist already: divided without a common speaker, and joined by simulated conversations in training alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from brefine.config import PhaseConfig, load_config
+from brefine.core.boundaries import ends_of_speech
+from brefine.core.turns import Diarization, Turn
+from brefine.data.hypotheses import diarize_all, diarizer_of
+from brefine.data.prepare import prepare
+from brefine.data.splits import Split
+from brefine.errors import ConfigError, DataError, ProcessError
+from brefine.io.atomic import read_json
+from brefine.io.rttm import read_rttm, write_rttm
+from brefine.phasedir import SPLITS, CorpusManifest
+
+RATE_HZ = 16000
+
+
+def _talk(name: str, speakers: tuple[str, str], *, n_turns: int, seed: int) -> tuple[np.ndarray, Diarization, Diarization]:
+    """Noise bursts in turn, where they are, and the same 60 ms late."""
+    rng = np.random.default_rng(seed)
+    turns, time_s = [], 0.5
+    for index in range(n_turns):
+        end_s = time_s + float(rng.uniform(0.3, 0.6))
+        turns.append(Turn(round(time_s, 3), round(end_s, 3), speakers[index % 2]))
+        time_s = end_s + float(rng.uniform(0.3, 0.5))
+    samples = rng.normal(0.0, 1e-3, round((time_s + 0.5) * RATE_HZ))
+    for turn in turns:
+        span = slice(round(turn.onset_s * RATE_HZ), round(turn.offset_s * RATE_HZ))
+        samples[span] += rng.normal(0.0, 0.1, span.stop - span.start)
+    late = tuple(Turn(turn.onset_s + 0.06, turn.offset_s + 0.06, turn.speaker[-1]) for turn in turns)
+    return samples, Diarization(name, tuple(turns)), Diarization(name, late)
+
+
+def _folder(folder: Path, talks: dict[str, tuple[str, str]], *, n_turns: int, seed: int) -> Path:
+    for place, (name, speakers) in enumerate(talks.items()):
+        samples, reference, hypothesis = _talk(name, speakers, n_turns=n_turns, seed=seed + place)
+        (folder / "audio").mkdir(parents=True, exist_ok=True)
+        soundfile.write(folder / "audio" / f"{name}.wav", samples, RATE_HZ)
+        write_rttm(folder / "reference" / f"{name}.rttm", reference)
+        write_rttm(folder / "hypothesis" / f"{name}.rttm", hypothesis)
+    return folder
+
+
+_TRAIN = {"one": ("ann", "bob"), "two": ("bob", "cem"), "three": ("dan", "eva"), "four": ("spk00", "spk01")}
+
+
+def _recipe(
+    tmp_path: Path, bank: Path, *overrides: str, n_turns: int = 60, gate: tuple[str, str] = ("fay", "gus")
+) -> PhaseConfig:
+    train = _folder(tmp_path / "train", _TRAIN, n_turns=n_turns, seed=0)
+    behind = _folder(tmp_path / "gate", {"five": gate}, n_turns=8, seed=9)
+    (tmp_path / "recipe.toml").write_text(
+        f"""schema = 1
+[corpus]
+kind = "folder"
+root = "{tmp_path / "data"}"
+train = "{train}"
+gate = "{behind}"
+[corpus.simulation]
+duration_s = 15.0
+n_speakers = [2, 2]
+voices = "{bank}"
+[hypothesis]
+source = "folder"
+[models.mlp]
+"""
+    )
+    return load_config(tmp_path / "recipe.toml", overrides)
+
+
+def test_simulated_conversations_join_training_alone(tmp_path: Path, tone_bank: Path) -> None:
+    """Half as many simulated boundaries as real ones, with the errors of the training recordings' own hypotheses."""
+    config = _recipe(tmp_path, tone_bank, "corpus.synthetic_per_real=0.5")
+    folder = prepare(config, n_processes=1)
+    manifest = CorpusManifest.read(folder / "corpus.json")
+    assert manifest.evidence == "real"
+    simulated = {split: [one for one in manifest.splits[split] if one.simulated] for split in SPLITS}
+    assert simulated["train"]
+    assert not simulated["validation"]
+    assert not simulated["gate"]
+
+    def n_boundaries(real: bool) -> list[int]:
+        chosen = [one for one in manifest.splits["train"] if one.simulated != real]
+        return [
+            len(ends_of_speech(read_rttm(folder / one.reference)[one.name], extent_s=(0.0, one.duration_s))) for one in chosen
+        ]
+
+    wanted = round(0.5 * sum(n_boundaries(real=True)))
+    made = n_boundaries(real=False)
+    assert sum(made) >= wanted > sum(made[:-1])
+    assert len(list((folder / "train" / "audio").iterdir())) == len(made)
+
+    late_s = []
+    for one in simulated["train"]:
+        reference, hypothesis = (read_rttm(folder / path)[one.name] for path in (one.reference, one.hypothesis))
+        late_s += [min(abs(turn.onset_s - true.onset_s - 0.06) for true in reference.turns) for turn in hypothesis.turns]
+    assert np.median(late_s) < 0.005  # the folder's system is 60 ms late; VBx, whose errors ship, is not
+
+    assert not Split(folder, "train", config.features).replayed
+    summary = read_json(folder / "summary.json")
+    assert summary["splits"]["train"]["simulated"] == len(made)
+    assert any("are simulated" in note for note in summary["notes"])
+
+
+def test_no_speaker_recording_or_utterance_crosses_splits(tmp_path: Path, tone_bank: Path) -> None:
+    """Also with simulated conversations: recordings that share a named speaker stay together, and voices are trained on only."""
+    config = _recipe(tmp_path, tone_bank, "corpus.synthetic_per_real=0.1", gate=("S03", "gus"))
+    manifest = CorpusManifest.read(prepare(config, n_processes=1) / "corpus.json")
+    names = {split: {one.name for one in manifest.splits[split]} for split in SPLITS}
+    speakers = {
+        split: {name for one in manifest.splits[split] for name in one.speakers if not name.startswith("spk")} for split in SPLITS
+    }
+    audio = {split: {Path(one.audio).name for one in manifest.splits[split]} for split in SPLITS}
+    for sets in (names, speakers, audio):
+        assert sum(map(len, sets.values())) == len(set().union(*sets.values()))
+    assert "S03" in speakers["gate"]  # a voice of the bank that the gate knows is not simulated with
+
+
+def test_common_recordings_and_speakers_are_refused_together(tmp_path: Path, tone_bank: Path) -> None:
+    """A speaker by name in both corpora is told; numbered names say nothing."""
+    config = _recipe(tmp_path, tone_bank, n_turns=6, gate=("ann", "spk00"))
+    _folder(tmp_path / "gate", {"two": ("hal", "spk01")}, n_turns=6, seed=5)
+    with pytest.raises(DataError) as refused:
+        prepare(config, n_processes=1)
+    assert set(refused.value.problems) == {"recording two is in both corpora", "five: speaker ann is in both corpora"}
+
+
+def test_the_built_in_diarizer_hears_simulated_conversations_once(tmp_path: Path, shared_data: Path) -> None:
+    """With hypothesis.source = "builtin" its own turns are the hypotheses; the manifest says so; a second corpus reuses them."""
+    recipe = f"""schema = 1
+[corpus]
+kind = "simulated"
+root = "{tmp_path / "data"}"
+[corpus.simulation]
+n_train = 1
+n_validation = 1
+n_gate = 1
+duration_s = 15.0
+n_speakers = [2, 2]
+voices = "{shared_data / "voices" / "librispeech"}"
+[hypothesis]
+source = "builtin"
+[models.mlp]
+"""
+    (tmp_path / "recipe.toml").write_text(recipe)
+    steps: list[tuple[str, int, int]] = []
+    config = load_config(tmp_path / "recipe.toml")
+    folder = prepare(config, n_processes=2, on_progress=lambda *step: steps.append(step))
+    manifest = CorpusManifest.read(folder / "corpus.json")
+    assert (manifest.evidence, manifest.hypothesis_source) == ("simulated", "builtin")
+    assert ("diarizing with builtin", 3, 3) in steps
+    assert not Split(folder, "train", config.features).replayed
+    (one,) = manifest.splits["train"]
+    heard = read_rttm(folder / one.hypothesis)[one.name]
+    assert heard.turns
+    answers = list((tmp_path / "data" / "hypotheses").glob("builtin-*/*.rttm"))
+    assert len(answers) == 3
+    before = {path: path.stat().st_mtime_ns for path in answers}
+    again = prepare(load_config(tmp_path / "recipe.toml", ["features.n_mels=40"]), n_processes=1)
+    assert again != folder
+    assert read_rttm(again / one.hypothesis)[one.name] == heard
+    assert {path: path.stat().st_mtime_ns for path in answers} == before
+
+
+def test_audio_that_no_diarizer_can_read_ends_with_the_diarizers_words(tmp_path: Path, tone_bank: Path) -> None:
+    """A failing diarizer process is told by recording, exit code and its last words; answers that came are kept."""
+    config = load_config(_recipe_file(tmp_path, tone_bank))
+    good, torn = tmp_path / "good.wav", tmp_path / "torn.wav"
+    soundfile.write(good, np.zeros(RATE_HZ), RATE_HZ)
+    torn.write_text("no audio")
+    cache = tmp_path / "cache"
+    with pytest.raises(ProcessError, match="this audio cannot be read") as refused:
+        diarize_all({"good": good, "torn": torn}, diarizer_of(config), cache=cache)
+    assert "torn.wav" in str(refused.value)
+    assert len(list(cache.glob("builtin-*/*.rttm"))) == 1
+
+
+def test_a_model_of_another_diarizer_is_a_contradiction(tmp_path: Path, tone_bank: Path) -> None:
+    """[diarizer] with DiariZen's weights does not go with hypotheses of pyannote."""
+    path = _recipe_file(tmp_path, tone_bank)
+    config = load_config(path, ["hypothesis.source=pyannote", "diarizer.name=diarizen", "diarizer.model=weights"])
+    with pytest.raises(ConfigError, match="describes another"):
+        diarizer_of(config)
+
+
+def _recipe_file(tmp_path: Path, bank: Path) -> Path:
+    _recipe(tmp_path, bank, n_turns=6)
+    path = tmp_path / "recipe.toml"
+    path.write_text(path.read_text().replace('source = "folder"', 'source = "builtin"'))
+    return path

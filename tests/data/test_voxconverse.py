@@ -1,0 +1,148 @@
+"""VoxConverse is laid out from a server that misbehaves, or from a folder; what is missing is listed, recording by recording."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import threading
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from brefine.data.voxconverse import Sources, lay_out_voxconverse
+from brefine.errors import DataError
+from tests.data.scripted_server import ScriptedServer
+
+_AUDIO = {name: name.encode() * 20_000 for name in ("abcde", "fghij", "tttaa")}
+_DEV, _TEST = ("abcde", "fghij"), ("tttaa",)
+
+
+def _zip(members: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+    return buffer.getvalue()
+
+
+def _rttm(name: str) -> bytes:
+    return f"SPEAKER {name} 1 0.0 1.0 <NA> <NA> spk00 <NA> <NA>\n".encode()
+
+
+def _files() -> dict[str, bytes]:
+    labels = {f"voxconverse-master/dev/{name}.rttm": _rttm(name) for name in _DEV}
+    labels |= {f"voxconverse-master/test/{name}.rttm": _rttm(name) for name in _TEST}
+    return {
+        "/labels.zip": _zip(labels),
+        "/dev.zip": _zip({f"audio/{name}.wav": _AUDIO[name] for name in _DEV} | {"audio/._abcde.wav": b"rubbish"}),
+        "/test.zip": _zip({f"voxconverse_test_wav/{name}.wav": _AUDIO[name] for name in _TEST}),
+    }
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with ScriptedServer(_files()) as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+        thread.start()
+        yield running
+        running.released.set()
+        running.shutdown()
+        thread.join()
+
+
+def _lay_out(server: ScriptedServer, root: Path, **options: object) -> tuple[Path, Path]:
+    sources = Sources(server.url("/labels.zip"), {split: server.url(f"/{split}.zip") for split in ("dev", "test")})
+    return lay_out_voxconverse(root, sources=sources, timeout_s=0.3, pause_s=0.0, **options)  # type: ignore[arg-type]
+
+
+def _audio(folder: Path) -> dict[str, bytes]:
+    return {path.stem: path.read_bytes() for path in (folder / "audio").iterdir()}
+
+
+@pytest.mark.parametrize(
+    "script",
+    [[], ["drop", "503", "drop", "stall"], ["nothing", "500", "drop", "no-ranges"]],
+    ids=lambda script: "-".join(script) or "whole",
+)
+def test_both_splits_are_laid_out_whatever_happens_on_the_way(server: ScriptedServer, tmp_path: Path, script: list[str]) -> None:
+    """Dev and test get their labels and their audio to the byte; archives and half-made files are gone."""
+    server.script = list(script)
+    steps: list[str] = []
+    dev, test = _lay_out(server, tmp_path, on_progress=lambda step, done, total: steps.append(step))
+    assert _audio(dev) == {name: _AUDIO[name] for name in _DEV}
+    assert _audio(test) == {name: _AUDIO[name] for name in _TEST}
+    assert (dev / "reference" / "abcde.rttm").read_bytes() == _rttm("abcde")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dev", "test"]
+    assert any("dev (MB)" in step for step in steps)
+
+
+def test_what_is_there_is_not_fetched_again(server: ScriptedServer, tmp_path: Path) -> None:
+    """A second call asks the server for nothing."""
+    _lay_out(server, tmp_path)
+    n_requests = len(server.ranges)
+    _lay_out(server, tmp_path)
+    assert len(server.ranges) == n_requests
+
+
+def test_a_broken_archive_is_deleted_and_fetched_anew(server: ScriptedServer, tmp_path: Path) -> None:
+    """An archive whose content fails its checksum is named; the next call starts that one from the beginning."""
+    good = server.files["/dev.zip"]
+    place = good.index(_AUDIO["fghij"])
+    server.files["/dev.zip"] = good[:place] + b"x" + good[place + 1 :]
+    with pytest.raises(DataError, match="archive is broken"):
+        _lay_out(server, tmp_path)
+    server.files["/dev.zip"] = good
+    assert _audio(_lay_out(server, tmp_path)[0])["fghij"] == _AUDIO["fghij"]
+
+
+def test_recordings_that_the_archive_lacks_are_listed_one_by_one(server: ScriptedServer, tmp_path: Path) -> None:
+    """Labels without audio are named with their split."""
+    server.files["/dev.zip"] = _zip({"audio/abcde.wav": _AUDIO["abcde"]})
+    with pytest.raises(DataError) as refused:
+        _lay_out(server, tmp_path)
+    assert refused.value.problems == ("fghij: no audio (dev)",)
+
+
+def test_the_disk_is_looked_at_before_audio_is_fetched(
+    server: ScriptedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too small a disk is told with both figures before a byte of audio arrives."""
+    (tmp_path / "from").mkdir()
+    _lay_out(server, tmp_path / "elsewhere")
+    for split in ("dev", "test"):
+        shutil.copytree(tmp_path / "elsewhere" / split / "reference", tmp_path / "root" / split / "reference")
+    n_requests = len(server.ranges)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr("brefine.data.download.shutil.disk_usage", lambda _: usage._replace(free=(256 << 20) + 1000))
+    with pytest.raises(DataError, match="too little room"):
+        _lay_out(server, tmp_path / "root")
+    assert len(server.ranges) == n_requests
+
+
+def test_audio_from_a_folder_is_linked_and_nothing_is_downloaded(server: ScriptedServer, tmp_path: Path) -> None:
+    """With audio and labels at hand, in folders of any depth, no server is needed; what is missing is listed."""
+    there = tmp_path / "there"
+    for split, names in (("dev", _DEV), ("test", _TEST)):
+        for name in names:
+            (there / "labels" / split).mkdir(parents=True, exist_ok=True)
+            (there / "labels" / split / f"{name}.rttm").write_bytes(_rttm(name))
+            (there / "wav" / split).mkdir(parents=True, exist_ok=True)
+            (there / "wav" / split / f"{name}.wav").write_bytes(_AUDIO[name])
+    dev, test = _lay_out(server, tmp_path / "root", audio_from=there)
+    assert server.ranges == []
+    assert _audio(dev) | _audio(test) == _AUDIO
+    assert (dev / "audio" / "abcde.wav").is_symlink()
+    for name in ("fghij", "tttaa"):
+        next(there.rglob(f"{name}.wav")).unlink()
+    with pytest.raises(DataError) as refused:
+        _lay_out(server, tmp_path / "other", audio_from=there)
+    assert refused.value.problems == ("fghij: no audio (dev)", "tttaa: no audio (test)")
+
+
+def test_a_server_without_the_archive_is_told_with_the_way_out(server: ScriptedServer, tmp_path: Path) -> None:
+    """404 is final and points to --audio-from."""
+    del server.files["/dev.zip"]
+    with pytest.raises(DataError, match="--audio-from"):
+        _lay_out(server, tmp_path)
