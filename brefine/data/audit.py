@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from brefine.core.turns import Diarization
 from brefine.errors import BrefineError
-from brefine.io.audio import AUDIO_SUFFIXES, probe_audio, read_audio
+from brefine.io.audio import AUDIO_SUFFIXES, audio_blocks, probe_audio
 from brefine.io.corpus import Recording, read_corpus
 from brefine.io.rttm import read_rttm
 
@@ -124,10 +124,16 @@ def _labels(path: Path | None, name: str) -> Diarization | None:
 
 
 def _levels_db(audio: Path) -> NDArray[np.float64]:
-    """Level of every 10 ms, in dB of full scale."""
-    samples = read_audio(audio)
-    blocks = np.square(samples[: len(samples) // _HOP * _HOP], dtype=np.float64).reshape(-1, _HOP)
-    return np.asarray(10.0 * np.log10(blocks.mean(axis=1) + 1e-20), np.float64)
+    """Level of every 10 ms, in dB of full scale; of hours of audio, a block at a time is in memory."""
+    levels: list[NDArray[np.float64]] = []
+    rest = np.zeros(0, np.float32)
+    for block in audio_blocks(audio):
+        samples = np.concatenate([rest, block])
+        n_whole = len(samples) // _HOP * _HOP
+        rest = samples[n_whole:]
+        power = np.square(samples[:n_whole], dtype=np.float64).reshape(-1, _HOP).mean(axis=1)
+        levels.append(10.0 * np.log10(power + 1e-20))
+    return np.concatenate(levels) if levels else np.zeros(0)
 
 
 def _silent_speakers(reference: Diarization, level_db: NDArray[np.float64]) -> Iterable[str]:

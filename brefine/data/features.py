@@ -15,7 +15,7 @@ import json
 import multiprocessing
 import os
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from brefine.config import FeatureConfig
 from brefine.errors import DataError
 from brefine.io.atomic import read_json, write_json_atomic
-from brefine.io.audio import probe_audio, read_audio
+from brefine.io.audio import audio_blocks, probe_audio
 
 _INDEX = "log_mel.json"
 _FLOOR = 1e-8
@@ -45,21 +45,46 @@ def log_mel(samples: NDArray[np.float32], config: FeatureConfig) -> NDArray[np.f
     Returns:
         Shape (n_frames_of(n_samples), n_mels).
     """
+    return np.concatenate(list(log_mel_blocks([samples], config)))
+
+
+def log_mel_blocks(
+    blocks: Iterable[NDArray[np.float32]], config: FeatureConfig, *, n_frames: int | None = None
+) -> Iterator[NDArray[np.float32]]:
+    """The same frames of a recording that arrives block by block, a few thousand at a time.
+
+    Args:
+        n_frames: how many there shall be in all: too much audio is left out, too little continues in silence. None = as many as
+            `n_frames_of` says.
+    """
     hop, window = round(config.hop_s * config.sample_rate_hz), round(config.window_s * config.sample_rate_hz)
-    n_frames = n_frames_of(len(samples), config)
+    n_done, n_samples = 0, 0
+    buffer = np.zeros((window - hop) // 2, np.float32)  # what the first window sees before the first sample
+    for block in blocks:
+        n_samples += len(block)
+        buffer = np.concatenate([buffer, block])
+        n_ready = max(0, (len(buffer) - window) // hop + 1)
+        if n_frames is not None:
+            n_ready = min(n_ready, n_frames - n_done)
+        for start in range(0, n_ready, _BLOCK_FRAMES):
+            yield _analyse(buffer[start * hop :], min(_BLOCK_FRAMES, n_ready - start), config)
+        buffer = buffer[n_ready * hop :]
+        n_done += n_ready
+    n_left = (n_frames_of(n_samples, config) if n_frames is None else n_frames) - n_done
+    if n_left > 0:
+        wanted = (n_left - 1) * hop + window
+        yield _analyse(np.pad(buffer[:wanted], (0, max(0, wanted - len(buffer)))), n_left, config)
+
+
+def _analyse(samples: NDArray[np.float32], n_frames: int, config: FeatureConfig) -> NDArray[np.float32]:
+    """Frames whose windows start at the first sample, a hop later, and so on."""
+    hop, window = round(config.hop_s * config.sample_rate_hz), round(config.window_s * config.sample_rate_hz)
     n_fft = 1 << (window - 1).bit_length()
     taper = np.hanning(window + 1)[:-1].astype(np.float32)
-    filters = _mel_filters(config.n_mels, n_fft, config.sample_rate_hz)
-    before = (window - hop) // 2
-    padded = np.zeros(before + n_frames * hop + window, np.float32)
-    padded[before : before + len(samples)] = samples[: len(padded) - before]
-    spans = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop][:n_frames]
-    frames = np.empty((n_frames, config.n_mels), np.float32)
-    for start in range(0, n_frames, _BLOCK_FRAMES):  # an hour of spectra at once would fill the memory
-        spectrum = scipy.fft.rfft(spans[start : start + _BLOCK_FRAMES] * taper, n_fft)
-        power = spectrum.real**2 + spectrum.imag**2
-        frames[start : start + _BLOCK_FRAMES] = np.log(power @ filters + _FLOOR)
-    return frames
+    spans = np.lib.stride_tricks.sliding_window_view(samples, window)[::hop][:n_frames]
+    spectrum = scipy.fft.rfft(spans * taper, n_fft)
+    power = spectrum.real**2 + spectrum.imag**2
+    return np.asarray(np.log(power @ _mel_filters(config.n_mels, n_fft, config.sample_rate_hz) + _FLOOR), np.float32)
 
 
 def n_frames_of(n_samples: int, config: FeatureConfig) -> int:
@@ -196,12 +221,12 @@ def _fill(
 def _write_recording(data: Path, audio: Path, span: tuple[int, int], n_frames: int, config: dict[str, object]) -> None:
     features = FeatureConfig.model_validate(config)
     start, end = span
-    samples = read_audio(audio, sample_rate_hz=features.sample_rate_hz)
-    # resampling may round the length by a sample: the span that was reserved decides
-    wanted = (end - start) * round(features.hop_s * features.sample_rate_hz)
-    frames = log_mel(np.pad(samples, (0, max(0, wanted - len(samples)))), features)[: end - start]
     store = np.memmap(data, np.float16, "r+", shape=(n_frames, features.n_mels))
-    store[start:end] = frames
+    # resampling may round the length by a sample: the span that was reserved decides
+    blocks = audio_blocks(audio, sample_rate_hz=features.sample_rate_hz)
+    for frames in log_mel_blocks(blocks, features, n_frames=end - start):
+        store[start : start + len(frames)] = frames
+        start += len(frames)
     store.flush()
 
 

@@ -8,7 +8,7 @@ goes to the louder one, which shows as missed speech.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,15 +18,16 @@ from numpy.typing import NDArray
 
 from brefine.config import FeatureConfig
 from brefine.core.turns import Diarization, Turn
-from brefine.data.features import log_mel
+from brefine.data.features import log_mel_blocks
 from brefine.diarizers.diarizer import ReportProgress, silent
 from brefine.diarizers.resegmentation import resegment
 from brefine.diarizers.speakers import cluster
 from brefine.diarizers.speech import HOP_S, SAMPLE_RATE_HZ, runs, speech_frames, speech_probability
-from brefine.io.audio import read_audio
+from brefine.io.audio import audio_blocks
 
 _FEATURES = FeatureConfig(n_mels=40, hop_s=HOP_S)
-_CEPSTRA = slice(1, 20)
+_N_CEPSTRA = 20
+_CEPSTRA = slice(1, _N_CEPSTRA)
 """Without the first, which is loudness."""
 _LOUD_QUANTILE = 0.2
 """The quietest fifth of the speech says little of a voice and is left out of the clusters' statistics."""
@@ -56,28 +57,29 @@ class BuiltinDiarizer:
         return "builtin"
 
     def diarize(self, audio: Path, *, report: ReportProgress | None = None) -> Diarization:
-        samples = read_audio(audio, sample_rate_hz=SAMPLE_RATE_HZ)
-        return self.diarize_samples(samples, audio.stem, report=report)
+        # The file is decoded twice, block by block: hours of samples never lie in memory.
+        return self._diarize(lambda: audio_blocks(audio, sample_rate_hz=SAMPLE_RATE_HZ), audio.stem, report or silent)
 
     def diarize_samples(
         self, samples: NDArray[np.float32], recording: str, *, report: ReportProgress | None = None
     ) -> Diarization:
         """Diarizes mono audio of 16 kHz, shape (n_samples,)."""
-        tell = report or silent
+        return self._diarize(lambda: iter([samples]), recording, report or silent)
+
+    def _diarize(self, blocks: Callable[[], Iterator[NDArray[np.float32]]], recording: str, tell: ReportProgress) -> Diarization:
         tell("finding speech", 0, _N_STEPS)
-        speech = speech_frames(speech_probability(samples))
+        speech = speech_frames(speech_probability(blocks()))
         tell("reading the voices", 3, _N_STEPS)
-        frames = log_mel(samples, _FEATURES)
-        speech = speech[: len(frames)]
+        cepstra, n_frames = _cepstra(blocks(), speech)
+        speech = speech[:n_frames]
         if not speech.any():
             return Diarization(recording)
-        cepstra = scipy.fft.dct(frames[speech].astype(np.float64), norm="ortho", axis=1)
         tell("telling the voices apart", 4, _N_STEPS)
         voice = np.full(len(speech), -1)
         stretch_s = max(self.stretch_s, speech.sum() * HOP_S / _MAX_STRETCHES)
         voice[speech] = self._voices(cepstra, _stretches(speech, stretch_s))
         turns = [
-            Turn(start * HOP_S, min(end * HOP_S, len(samples) / SAMPLE_RATE_HZ), f"speaker{number:02d}")
+            Turn(start * HOP_S, end * HOP_S, f"speaker{number:02d}")
             for number in range(voice.max() + 1)
             for start, end in runs(voice == number)
             if (end - start) * HOP_S >= self.min_turn_s
@@ -95,6 +97,16 @@ class BuiltinDiarizer:
             voice = resegment(features, voice)
         voice = _without(voice, round(self.min_voice_s / HOP_S))
         return _by_share(resegment(features, voice, n_passes=1))
+
+
+def _cepstra(blocks: Iterable[NDArray[np.float32]], speech: NDArray[np.bool_]) -> tuple[NDArray[np.float64], int]:
+    """Cepstra of the frames with speech, shape (n_speech_frames, n_cepstra), and the number of all frames."""
+    found, position = [np.zeros((0, _N_CEPSTRA))], 0
+    for frames in log_mel_blocks(blocks, _FEATURES):
+        spoken = frames[speech[position : position + len(frames)]] if position < len(speech) else frames[:0]
+        found.append(scipy.fft.dct(spoken.astype(np.float64), norm="ortho", axis=1)[:, :_N_CEPSTRA])
+        position += len(frames)
+    return np.concatenate(found), position
 
 
 def _stretches(speech: NDArray[np.bool_], stretch_s: float) -> list[tuple[int, int]]:

@@ -7,6 +7,7 @@ Source: the `silero-vad` package, whose weights come with it (no network), used 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -18,24 +19,46 @@ SAMPLE_RATE_HZ = 16000
 HOP_S = 0.01
 
 _VAD_FRAME_SAMPLES = 512
+_CHUNK_SAMPLES = 18750 * _VAD_FRAME_SAMPLES
+"""Ten minutes: what the detector hears in one go, however long the recording is."""
+_WARM_UP_SAMPLES = 64 * _VAD_FRAME_SAMPLES
+"""Two seconds that it hears again before the next ten minutes, so that it does not start from nothing."""
 
 
-def speech_probability(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+def speech_probability(blocks: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
     """Probability of speech in each 10 ms.
 
     Args:
-        samples: shape (n_samples,), 16 kHz.
+        blocks: one recording's samples at 16 kHz, in pieces of any length.
 
     Returns:
         Shape (n_frames,), 0–1; frame k covers [k, k + 1) · 10 ms; as many frames as fit into the audio, rounded up.
     """
-    n_frames = -(-len(samples) // round(HOP_S * SAMPLE_RATE_HZ))
+    n_samples = 0
+    coarse: list[NDArray[np.float32]] = []
+    heard = waiting = np.zeros(0, np.float32)  # what the next chunk is warmed up with, and what waits to become one
+    for block in blocks:
+        n_samples += len(block)
+        waiting = np.concatenate([waiting, block])
+        while len(waiting) >= _CHUNK_SAMPLES:
+            coarse.append(_detect(heard, waiting[:_CHUNK_SAMPLES]))
+            heard, waiting = waiting[_CHUNK_SAMPLES - _WARM_UP_SAMPLES : _CHUNK_SAMPLES], waiting[_CHUNK_SAMPLES:]
+    if len(waiting) or not coarse:
+        coarse.append(_detect(heard, waiting))
+    probability = np.concatenate(coarse)
+    coarse_s = (np.arange(len(probability)) + 0.5) * _VAD_FRAME_SAMPLES / SAMPLE_RATE_HZ
+    n_frames = -(-n_samples // round(HOP_S * SAMPLE_RATE_HZ))
+    return np.asarray(np.interp((np.arange(n_frames) + 0.5) * HOP_S, coarse_s, probability), np.float32)
+
+
+def _detect(heard: NDArray[np.float32], samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The detector's answer for each of its frames of `samples`, after it has listened to `heard`."""
+    samples = np.concatenate([heard, samples])
     if len(samples) < _VAD_FRAME_SAMPLES:  # the detector refuses less than a frame
         samples = np.pad(samples, (0, _VAD_FRAME_SAMPLES - len(samples)))
     with torch.inference_mode():
-        coarse = _detector().audio_forward(torch.from_numpy(samples)[None], SAMPLE_RATE_HZ)[0].numpy()
-    coarse_s = (np.arange(len(coarse)) + 0.5) * _VAD_FRAME_SAMPLES / SAMPLE_RATE_HZ
-    return np.asarray(np.interp((np.arange(n_frames) + 0.5) * HOP_S, coarse_s, coarse), np.float32)
+        answer = _detector().audio_forward(torch.from_numpy(samples)[None], SAMPLE_RATE_HZ)[0].numpy()
+    return np.asarray(answer[len(heard) // _VAD_FRAME_SAMPLES :], np.float32)
 
 
 def speech_frames(

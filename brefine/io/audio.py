@@ -18,8 +18,9 @@ import soxr
 from numpy.typing import NDArray
 
 from brefine.errors import DataError
+from brefine.io.foreign_audio import FOREIGN_SUFFIXES, foreign_blocks, is_foreign, probe_foreign
 
-AUDIO_SUFFIXES = (".flac", ".wav", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".sph")
+AUDIO_SUFFIXES = (".flac", ".wav", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".sph", *FOREIGN_SUFFIXES)
 """What is looked for in folders; lower and upper case."""
 
 MAX_DURATION_S = 24 * 3600.0
@@ -47,6 +48,10 @@ def probe_audio(path: Path) -> AudioInfo:
     Raises:
         DataError: there is no such file, it is no audio, or its header claims no or too much audio.
     """
+    if is_foreign(path):
+        _require_file(path)
+        duration_s, sample_rate_hz, n_channels = probe_foreign(path)
+        return AudioInfo(duration_s, sample_rate_hz, n_channels, round(duration_s * sample_rate_hz))
     with _opened(path) as file:
         return _info(file, path)
 
@@ -57,13 +62,28 @@ def read_audio(path: Path, *, sample_rate_hz: int = 16000) -> NDArray[np.float32
     Raises:
         DataError: there is no such file, it is no audio, it is cut off, too long, or holds samples that are not finite.
     """
+    samples = list(audio_blocks(path, sample_rate_hz=sample_rate_hz))
+    return np.concatenate(samples) if samples else np.zeros(0, np.float32)
+
+
+def audio_blocks(path: Path, *, sample_rate_hz: int = 16000) -> Iterator[NDArray[np.float32]]:
+    """The same samples block by block, for files that need not be in memory as a whole.
+
+    Raises:
+        DataError: as `read_audio`, at the block concerned.
+    """
+    if is_foreign(path):
+        _require_file(path)
+        n_read = 0
+        for block in foreign_blocks(path, sample_rate_hz=sample_rate_hz):
+            _require_finite(block, n_read, sample_rate_hz, path)
+            n_read += len(block)
+            yield block
+        return
     with _opened(path) as file:
         info = _info(file, path)
         blocks = _mono_blocks(file, info, path)
-        if info.sample_rate_hz != sample_rate_hz:
-            blocks = _resampled(blocks, info.sample_rate_hz, sample_rate_hz)
-        samples = list(blocks)
-    return np.concatenate(samples) if samples else np.zeros(0, np.float32)
+        yield from blocks if info.sample_rate_hz == sample_rate_hz else _resampled(blocks, info.sample_rate_hz, sample_rate_hz)
 
 
 def read_excerpt(path: Path, *, start_s: float, duration_s: float, sample_rate_hz: int = 16000) -> NDArray[np.float32]:
@@ -93,8 +113,7 @@ def read_excerpt(path: Path, *, start_s: float, duration_s: float, sample_rate_h
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
-    if not path.is_file():
-        raise DataError("there is no such audio file" if not path.exists() else "this is not a file", where=path)
+    _require_file(path)
     try:
         with soundfile.SoundFile(str(path)) as file:
             yield file
@@ -123,10 +142,7 @@ def _mono_blocks(file: soundfile.SoundFile, info: AudioInfo, path: Path) -> Iter
         if not len(block):
             break
         mono = block.mean(axis=1) if info.n_channels > 1 else block[:, 0]
-        finite = np.isfinite(mono)
-        if not finite.all():
-            first_s = (n_read + int(np.argmin(finite))) / info.sample_rate_hz
-            raise DataError("the audio holds samples that are not finite", where=path, got=f"the first at {first_s:.3f} s")
+        _require_finite(mono, n_read, info.sample_rate_hz, path)
         n_read += len(block)
         if n_read > MAX_DURATION_S * info.sample_rate_hz:
             raise DataError("the audio is too long", where=path, expected=f"at most {MAX_DURATION_S / 3600:.0f} hours")
@@ -138,6 +154,18 @@ def _mono_blocks(file: soundfile.SoundFile, info: AudioInfo, path: Path) -> Iter
             expected=f"{info.duration_s:.3f} s, as its header says",
             got=f"{n_read / info.sample_rate_hz:.3f} s",
         )
+
+
+def _require_file(path: Path) -> None:
+    if not path.is_file():
+        raise DataError("there is no such audio file" if not path.exists() else "this is not a file", where=path)
+
+
+def _require_finite(block: NDArray[np.float32], n_before: int, sample_rate_hz: int, path: Path) -> None:
+    finite = np.isfinite(block)
+    if not finite.all():
+        first_s = (n_before + int(np.argmin(finite))) / sample_rate_hz
+        raise DataError("the audio holds samples that are not finite", where=path, got=f"the first at {first_s:.3f} s")
 
 
 def _resampled(blocks: Iterator[NDArray[np.float32]], from_hz: int, to_hz: int) -> Iterator[NDArray[np.float32]]:

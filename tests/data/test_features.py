@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +12,7 @@ import pytest
 import soundfile
 
 from brefine.config import FeatureConfig
-from brefine.data.features import build_store, log_mel, n_frames_of, normalised, open_store
+from brefine.data.features import build_store, log_mel, log_mel_blocks, n_frames_of, normalised, open_store
 from brefine.errors import DataError
 from brefine.io.atomic import read_json
 
@@ -50,6 +53,27 @@ def test_frames_do_not_depend_on_how_the_audio_is_cut_into_blocks() -> None:
     whole, piece = log_mel(samples, FEATURES), log_mel(samples[16000 * 40 :], FEATURES)
     assert len(whole) == n_frames_of(len(samples), FEATURES) == 5000
     np.testing.assert_allclose(whole[4010:], piece[10:], atol=1e-4)
+
+
+@pytest.mark.parametrize("n_samples", [0, 1, 159, 160, 161, 399, 5000, 700_001])
+def test_frames_of_blocks_are_those_of_the_whole(n_samples: int) -> None:
+    """A recording that arrives in pieces of uneven length has the same frames, and as many."""
+    samples = np.random.default_rng(0).normal(0.0, 0.1, n_samples).astype(np.float32)
+    cuts = np.sort(np.random.default_rng(1).integers(0, n_samples + 1, 9))
+    pieces = np.concatenate(list(log_mel_blocks(np.split(samples, cuts), FEATURES)))
+    assert len(pieces) == n_frames_of(n_samples, FEATURES)
+    np.testing.assert_allclose(pieces, log_mel(samples, FEATURES), atol=1e-4)
+
+
+@pytest.mark.parametrize("n_frames", [1, 99, 100, 101, 130])
+def test_as_many_frames_are_made_as_were_reserved(n_frames: int) -> None:
+    """Too much audio is left out, too little continues in silence; what both have is the same."""
+    samples = np.random.default_rng(0).normal(0.0, 0.1, 16000).astype(np.float32)
+    frames = np.concatenate(list(log_mel_blocks([samples], FEATURES, n_frames=n_frames)))
+    assert len(frames) == n_frames
+    shared = min(n_frames, 99)  # the last window of the audio reaches over its end
+    np.testing.assert_allclose(frames[:shared], log_mel(samples, FEATURES)[:shared], atol=1e-4)
+    np.testing.assert_allclose(frames[102:], np.log(1e-8), atol=1e-3)
 
 
 def test_normalisation_removes_level_and_channel() -> None:
@@ -128,3 +152,35 @@ def test_a_store_that_is_missing_torn_or_of_other_parameters_is_refused(tmp_path
     data.write_bytes(data.read_bytes()[:-2])
     with pytest.raises(DataError, match="torn"):
         open_store(tmp_path / "store", FEATURES)
+
+
+@pytest.mark.end_to_end
+def test_a_writer_that_is_really_killed_leaves_nothing_that_could_be_read(tmp_path: Path, audio: dict[str, Path]) -> None:
+    """SIGKILL in the middle of a first build: there is no store; the next build makes it and sweeps the remains away."""
+    program = f"""
+import os, signal
+from pathlib import Path
+from brefine.config import FeatureConfig
+from brefine.data.features import build_store
+audio = {{name: Path(path) for name, path in { {name: str(path) for name, path in audio.items()}!r}.items()}}
+build_store(Path({str(tmp_path / "store")!r}), audio, FeatureConfig(), on_progress=lambda done, total: os.kill(os.getpid(), 9))
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -signal.SIGKILL
+    assert list((tmp_path / "store").glob(".log_mel-*.tmp"))
+    with pytest.raises(DataError, match="no feature store"):
+        open_store(tmp_path / "store", FEATURES)
+    build_store(tmp_path / "store", audio, FEATURES)
+    assert len(list((tmp_path / "store").iterdir())) == 2
+    assert len(open_store(tmp_path / "store", FEATURES).spans) == len(audio)
+
+
+def test_two_readers_share_one_mapping_of_the_file(tmp_path: Path, audio: dict[str, Path]) -> None:
+    """A store's frames, one recording's and a window's are views of one mapped file that nobody can write."""
+    build_store(tmp_path / "store", audio, FEATURES)
+    first, second = open_store(tmp_path / "store", FEATURES), open_store(tmp_path / "store", FEATURES)
+    for store in (first, second):
+        assert isinstance(store.frames_NF, np.memmap)
+        assert np.shares_memory(store["one"][3:9], store.frames_NF)
+        with pytest.raises(ValueError, match="read-only"):
+            store["one"][0] = 0.0
+    assert first.frames_NF.filename == second.frames_NF.filename

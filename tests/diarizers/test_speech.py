@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from brefine.diarizers.speech import HOP_S, SAMPLE_RATE_HZ, runs, speech_frames, speech_probability
@@ -37,11 +38,11 @@ def test_short_pauses_are_bridged_and_short_bursts_dropped() -> None:
 def test_there_is_no_speech_in_silence_and_noise() -> None:
     """Digital silence and faint white noise hold no speech; odd lengths are rounded up to whole frames."""
     noise = np.random.default_rng(0).normal(0.0, 0.003, 3 * SAMPLE_RATE_HZ + 5).astype(np.float32)
-    probability = speech_probability(noise)
+    probability = speech_probability([noise])
     assert probability.shape == (301,)
     assert not speech_frames(probability).any()
-    assert not speech_frames(speech_probability(np.zeros(SAMPLE_RATE_HZ, np.float32))).any()
-    assert speech_probability(np.zeros(0, np.float32)).shape == (0,)
+    assert not speech_frames(speech_probability([np.zeros(SAMPLE_RATE_HZ, np.float32)])).any()
+    assert speech_probability([np.zeros(0, np.float32)]).shape == (0,)
 
 
 def test_speech_starts_where_it_was_put(shared_data: Path) -> None:
@@ -49,12 +50,22 @@ def test_speech_starts_where_it_was_put(shared_data: Path) -> None:
     utterance = read_audio(sorted((shared_data / "voices" / "librispeech").glob("*.flac"))[0])
     loud = np.flatnonzero(np.abs(utterance) > 0.1 * np.abs(utterance).max())[0]
     samples = np.concatenate([np.zeros(2 * SAMPLE_RATE_HZ, np.float32), utterance[loud:]])
-    first = runs(speech_frames(speech_probability(samples)))[0][0] * HOP_S
+    first = runs(speech_frames(speech_probability([samples])))[0][0] * HOP_S
     assert abs(first - 2.0) <= 0.25
 
 
 def test_the_detector_leaves_the_number_of_threads_alone() -> None:
     """Importing the package sets the process to one thread; callers keep what they had."""
     before = torch.get_num_threads()
-    speech_probability(np.zeros(1600, np.float32))
+    speech_probability([np.zeros(1600, np.float32)])
     assert torch.get_num_threads() == before
+
+
+def test_long_recordings_are_heard_in_chunks_without_a_seam(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In pieces of any length, and in chunks of seconds instead of minutes, the detector says nearly the same."""
+    samples = read_audio(shared_data / "ami" / "audio" / "trn08.flac")
+    whole = speech_probability([samples])
+    monkeypatch.setattr("brefine.diarizers.speech._CHUNK_SAMPLES", 128 * 512)
+    pieces = speech_probability(np.array_split(samples, 7))
+    assert pieces.shape == whole.shape
+    assert np.mean(np.abs(pieces - whole)) < 0.03

@@ -1,0 +1,75 @@
+"""Audio that libsndfile does not know, decoded by torchcodec and ffmpeg in a process of its own.
+
+`brefine.data.decode` is that process: this layer never reaches torch. Both are optional; without them the user is told how to
+convert the file.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brefine.errors import DataError
+
+FOREIGN_SUFFIXES = (".m4a", ".mp4", ".aac", ".wma", ".webm", ".mkv", ".mov", ".amr")
+
+_BLOCK_BYTES = 4 << 18
+
+
+def is_foreign(path: Path) -> bool:
+    return path.suffix.lower() in FOREIGN_SUFFIXES
+
+
+def probe_foreign(path: Path) -> tuple[float, int, int]:
+    """Seconds, sampling rate and channels, as the container says.
+
+    Raises:
+        DataError: torchcodec or ffmpeg is missing, or the file is no audio.
+    """
+    with _decoder(path, "--probe") as process:
+        answer, words = process.communicate()
+    _check(process, path, words)
+    told = json.loads(answer)
+    return float(told["duration_s"]), int(told["sample_rate_hz"]), int(told["n_channels"])
+
+
+def foreign_blocks(path: Path, *, sample_rate_hz: int) -> Iterator[NDArray[np.float32]]:
+    """Mono samples at the given rate, block by block.
+
+    Raises:
+        DataError: as `probe_foreign`.
+    """
+    with _decoder(path, "--rate", str(sample_rate_hz)) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            while block := process.stdout.read(_BLOCK_BYTES):
+                yield np.frombuffer(block[: len(block) // 4 * 4], "<f4").astype(np.float32)
+            words = process.stderr.read()
+        finally:
+            process.kill()
+    _check(process, path, words)
+
+
+def _decoder(path: Path, *options: str) -> subprocess.Popen[bytes]:
+    if find_spec("torchcodec") is None:
+        raise DataError("this kind of audio needs torchcodec and ffmpeg", where=path, hint=_way_out(path))
+    command = [sys.executable, "-m", "brefine.data.decode", str(path), *options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def _check(process: subprocess.Popen[bytes], path: Path, words: bytes) -> None:
+    if process.returncode != 0:
+        lines = words.decode("utf-8", errors="replace").strip().splitlines()
+        raise DataError("this audio cannot be decoded", where=path, got=lines[-1] if lines else "no answer", hint=_way_out(path))
+
+
+def _way_out(path: Path) -> str:
+    return f'pip install torchcodec, and ffmpeg; or convert it: ffmpeg -i "{path.name}" -ac 1 -ar 16000 "{path.stem}.flac"'

@@ -1,0 +1,82 @@
+"""Audio that libsndfile does not know goes through torchcodec's process, here with a stand-in for torchcodec."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from brefine.errors import DataError
+from brefine.io import foreign_audio
+from brefine.io.audio import probe_audio, read_audio
+
+_STAND_IN = '''
+"""Plays a stereo tone of 1 s for `*.m4a`, and fails on `torn.m4a`, as torchcodec does: with a RuntimeError."""
+from types import SimpleNamespace
+import numpy as np
+import os
+
+class AudioDecoder:
+    def __init__(self, path, *, sample_rate=None, num_channels=None):
+        if "torn" in path:
+            raise RuntimeError("Could not open input file")
+        self.metadata = SimpleNamespace(duration_seconds=1.0, sample_rate=44100, num_channels=2)
+        self._rate, self._n_channels = sample_rate, num_channels
+
+    def get_all_samples(self):
+        tone = np.sin(2 * np.pi * 440 * np.arange(self._rate) / self._rate).astype(np.float32)
+        if os.environ.get("STAND_IN_NAN"):
+            tone[self._rate // 2] = np.nan
+        return SimpleNamespace(data=np.stack([tone] * self._n_channels))
+'''
+
+
+@pytest.fixture
+def m4a(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of a foreign kind, and a torchcodec for the decoding process to find."""
+    package = tmp_path / "packages" / "torchcodec"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "decoders.py").write_text(_STAND_IN)
+    monkeypatch.setenv("PYTHONPATH", str(package.parent), prepend=":")
+    monkeypatch.syspath_prepend(package.parent)
+    path = tmp_path / "talk.m4a"
+    path.write_bytes(b"ftypM4A")
+    return path
+
+
+def test_a_foreign_file_is_probed_and_read_at_the_wanted_rate(m4a: Path) -> None:
+    """Header and samples come from the decoder, mono, at the rate asked for."""
+    info = probe_audio(m4a)
+    assert (info.duration_s, info.sample_rate_hz, info.n_channels, info.n_samples) == (1.0, 44100, 2, 44100)
+    samples = read_audio(m4a, sample_rate_hz=16000)
+    assert samples.shape == (16000,)
+    assert np.abs(np.fft.rfft(samples)).argmax() == 440
+
+
+def test_what_the_decoder_says_reaches_the_user(m4a: Path) -> None:
+    """A file that cannot be decoded is named with the decoder's reason and a way out."""
+    torn = m4a.rename(m4a.with_name("torn.m4a"))
+    for read in (probe_audio, read_audio):
+        with pytest.raises(DataError, match="Could not open input file") as refused:
+            read(torn)
+        assert "ffmpeg -i" in str(refused.value)
+
+
+def test_samples_that_are_not_finite_are_refused_here_too(m4a: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The place of the first one is told."""
+    monkeypatch.setenv("STAND_IN_NAN", "1")
+    with pytest.raises(DataError, match=r"not finite.*0\.500 s"):
+        read_audio(m4a, sample_rate_hz=16000)
+
+
+def test_without_torchcodec_the_way_out_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No process is started where there is nothing to decode with; a missing file is still a missing file."""
+    monkeypatch.setattr(foreign_audio, "find_spec", lambda name: None)
+    path = tmp_path / "talk.m4a"
+    with pytest.raises(DataError, match="no such audio file"):
+        probe_audio(path)
+    path.touch()
+    with pytest.raises(DataError, match="needs torchcodec and ffmpeg"):
+        read_audio(path)
