@@ -68,7 +68,7 @@ class SimulationConfig(Section):
     bridge_pause_s: tuple[float, float] = (0.2, 0.8)
     """Range of the pause rule: shorter pauses within one speaker's speech do not end his turn; drawn per conversation."""
     onset_margin_s: tuple[float, float] = (0.0, 0.0)
-    """Range of what the labels leave before the first sound of a turn; drawn per conversation. See `brefine.data conventions`."""
+    """Range of what the labels leave before the first sound of a turn; drawn per conversation."""
     offset_margin_s: tuple[float, float] = (0.0, 0.0)
     """Range of what the labels leave after the last sound of a turn; drawn per conversation."""
 
@@ -87,7 +87,10 @@ class CorpusConfig(Section):
     validation_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
     """Share of the training recordings kept for validation (kinds voxconverse and folder)."""
     synthetic_per_real: Annotated[float, Field(ge=0.0)] = 0.0
-    """Simulated training boundaries added for each real one (the mission's recipe: 2)."""
+    """Simulated training boundaries added for each real one (the mission's recipe: 2); kinds voxconverse and folder.
+
+    They are made of [corpus.simulation]'s voices and rooms, as many conversations as it takes, and get the errors that the
+    training recordings' own hypotheses show."""
     simulation: SimulationConfig = SimulationConfig()
 
     @model_validator(mode="after")
@@ -105,7 +108,7 @@ class HypothesisConfig(Section):
     folder: str | None = None
     """source = "folder": where the RTTMs of all recordings lie; none = in each corpus folder's `hypothesis/`."""
     errors: str = "vbx-voxconverse"
-    """source = "replayed": a summary that ships with brefine, or the path of one made by `brefine errors`."""
+    """source = "replayed": a summary that ships with brefine, or the path of one made by `python -m brefine.data errors`."""
 
 
 class DiarizerConfig(Section):

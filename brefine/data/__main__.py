@@ -25,7 +25,7 @@ def main() -> None:
 
     prepare = commands.add_parser("prepare", help="make a recipe's corpus: audio, labels, hypotheses, features, summary")
     prepare.add_argument("recipe", type=Path, help="phase.toml, or a recipe from configs/")
-    prepare.add_argument("--progress", type=Path, help="progress file to write")
+    prepare.add_argument("--progress", type=Path, help="progress file to write; without it, lines on stderr")
     prepare.add_argument(
         "--out", type=Path, help="folder of the prepared corpus; default: named after the settings, under corpus.root"
     )
@@ -62,7 +62,8 @@ def _prepare(arguments: argparse.Namespace) -> None:
     from brefine.io.atomic import read_json
     from brefine.phasedir import Stage
 
-    with ProgressReporter(arguments.progress, Stage.PREPARE) as report:
+    lines = sys.stderr if arguments.progress is None else None
+    with ProgressReporter(arguments.progress, Stage.PREPARE, lines=lines) as report:
         folder = prepare(
             load_config(arguments.recipe),
             out=arguments.out,

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TextIO
 
 from brefine.identity import own_identity
 from brefine.phasedir import Progress, Stage
 
 _LEAST_S = 0.5
+_LEAST_LINE_S = 10.0
 
 
 class ProgressReporter:
-    """Writes one stage's progress file; without a path it says nothing.
+    """Writes one stage's progress file; without a path, and without lines, it says nothing.
 
     As a context it writes the last word itself: finished, or failed with the error's text.
     """
 
-    def __init__(self, path: Path | None, stage: Stage) -> None:
-        self._path, self._stage = path, stage
+    def __init__(self, path: Path | None, stage: Stage, *, lines: TextIO | None = None) -> None:
+        """Args:
+        lines: where to tell it to a person as well, one line a step, and one every few seconds of a long one.
+        """
+        self._path, self._stage, self._lines = path, stage, lines
+        self._line_s = -_LEAST_LINE_S
         self._process = own_identity()
         self._started_unix_s = time.time()
         self._written_s = -_LEAST_S
@@ -28,6 +34,9 @@ class ProgressReporter:
         """`done` of `total` parts of this step are ready."""
         changed = step != self._last[0]
         self._last = (step, done, total)
+        if self._lines is not None and (changed or time.monotonic() - self._line_s >= _LEAST_LINE_S):
+            self._line_s = time.monotonic()
+            print(f"{step}: {done} of {total}", file=self._lines, flush=True)
         if changed or time.monotonic() - self._written_s >= _LEAST_S:
             self._write("running")
 

@@ -1,0 +1,38 @@
+"""Progress reaches a file for screens, or lines for a person."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from brefine.data.progress import ProgressReporter
+from brefine.phasedir import Progress, Stage
+
+
+def test_each_step_is_a_line_for_a_person() -> None:
+    """A step is told when it begins, and not a thousand times within seconds."""
+    lines = io.StringIO()
+    with ProgressReporter(None, Stage.PREPARE, lines=lines) as report:
+        for done in range(1000):
+            report("downloading", done, 1000)
+        report("unpacking", 0, 3)
+    assert lines.getvalue() == "downloading: 0 of 1000\nunpacking: 0 of 3\n"
+
+
+def test_without_a_file_or_lines_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """The reporter of a caller who wants none is silent."""
+    with ProgressReporter(None, Stage.PREPARE) as report:
+        report("downloading", 1, 2)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_failure_is_the_last_word_of_the_file(tmp_path: Path) -> None:
+    """The file ends as failed, with the error's text and the step it happened in."""
+    path = tmp_path / "prepare.json"
+    with pytest.raises(OSError, match="no room"), ProgressReporter(path, Stage.PREPARE) as report:
+        report("unpacking", 1, 2)
+        raise OSError("no room")
+    found = Progress.read(path)
+    assert (found.state, found.step, found.error) == ("failed", "unpacking", "no room")
