@@ -25,6 +25,7 @@ COMMANDS = {
     "integrate": "Run the chosen model behind the diarizer and measure the DER.",
     "refine": "Refine the turns of any RTTM.",
     "diarize": "Diarizer and refiner in one go.",
+    "report": "One self-contained HTML file of a phase.",
     "runs": "List the phases.",
     "stop": "Checkpoint and stop a phase.",
     "resume": "Go on with a stopped or crashed phase.",

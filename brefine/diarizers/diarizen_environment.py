@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import subprocess
 import tempfile
@@ -87,7 +88,12 @@ def judge_environment(python: str, told: dict[str, Any], model: str | None = Non
         faults.append((f"setuptools is {versions.get('setuptools', 'missing')}, < 82 is needed", f'{pip} "setuptools<82" wheel'))
     if "torch" not in versions or _number(versions["torch"]) >= (2, 6):
         # torch 2.6 loads weights only, unless told otherwise; DiariZen's checkpoints hold more
-        faults.append((f"torch is {versions.get('torch', 'missing')}, < 2.6 is needed", f"{pip} torch==2.5.1 torchaudio==2.5.1"))
+        faults.append(
+            (
+                f"torch is {versions.get('torch', 'missing')}, < 2.6 is needed",
+                f'{pip} "setuptools<82" torch==2.5.1 torchaudio==2.5.1',
+            )
+        )
     elif "torchaudio" not in versions or _number(versions["torchaudio"])[:2] != _number(versions["torch"])[:2]:
         wanted = versions["torch"].partition("+")[0]
         faults.append(
@@ -100,10 +106,10 @@ def judge_environment(python: str, told: dict[str, Any], model: str | None = Non
         faults.append((f"pyannote.audio is {what}, DiariZen's own fork of 3.1 is needed", FORK_LINE.format(pip=pip)))
     if "diarizen" not in versions:
         faults.append(("DiariZen is missing (it is not on the package index)", DIARIZEN_LINE.format(pip=pip)))
-    elif "toml" not in versions:
-        faults.append(("toml is missing, which DiariZen imports without saying so", f"{pip} toml"))
     if not faults and told["error"]:
-        faults.append((f"its import fails: {told['error']}", f"{python} -c 'import diarizen.pipelines.inference' shows where"))
+        absent = re.search(r"No module named '(\w+)", told["error"])  # its package declares none of what it imports
+        mend = f"{pip} {_PINS} {absent[1]}" if absent else f"{python} -c 'import diarizen.pipelines.inference' shows where"
+        faults.append((f"its import fails: {told['error']}", mend))
     if not faults and model is not None and (wrong := _model_fault(model)):
         faults.append((wrong, "a hub id, or a folder with config.toml and pytorch_model.bin"))
     checkout = (_CHECKOUT,) if any("DiariZen" in line for _, line in faults) else ()
@@ -111,8 +117,10 @@ def judge_environment(python: str, told: dict[str, Any], model: str | None = Non
     return Environment(python, not faults, {"python": told["python"], **versions}, tuple(fault for fault, _ in faults), lines)
 
 
-FORK_LINE: Final = '{pip} --no-build-isolation "numpy==1.26.4" ./DiariZen/pyannote-audio'
-DIARIZEN_LINE: Final = '{pip} "numpy==1.26.4" toml -e ./DiariZen'
+# All pins in every line: left out of one, pip takes the newest torch and setuptools there and undoes the line before.
+_PINS: Final = '"setuptools<82" numpy==1.26.4 torch==2.5.1 torchaudio==2.5.1'
+FORK_LINE: Final = "{pip} --no-build-isolation " + _PINS + " ./DiariZen/pyannote-audio"
+DIARIZEN_LINE: Final = "{pip} " + _PINS + " toml psutil accelerate==1.6.0 -e ./DiariZen"
 
 
 def _fresh(folder: str) -> tuple[str, ...]:
@@ -120,7 +128,7 @@ def _fresh(folder: str) -> tuple[str, ...]:
     return (
         f"python3.11 -m venv {folder}",
         _CHECKOUT,
-        f'{pip} "setuptools<82" wheel numpy==1.26.4 torch==2.5.1 torchaudio==2.5.1',
+        f"{pip} wheel {_PINS}",
         FORK_LINE.format(pip=pip),
         DIARIZEN_LINE.format(pip=pip),
     )

@@ -26,7 +26,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("torch", "torchaudio", "numpy", "setuptools", "pyannote.audio", "diarizen", "toml")
+PACKAGES = ("torch", "torchaudio", "numpy", "setuptools", "pyannote.audio", "diarizen")
 EMBEDDING = ("pyannote/wespeaker-voxceleb-resnet34-LM", "pytorch_model.bin")
 
 
@@ -96,8 +96,11 @@ def load(model: str, tell: Callable[[str, int, int], None]) -> tuple[Any, dict[s
 
 
 def embedding_of(folder: Path) -> str:
-    """The speaker embedding beside a local hub folder's weights, or the one that DiariZen takes from the hub."""
-    own = folder / "embedding" / EMBEDDING[1]
+    """The speaker embedding in a local hub folder, or the one that DiariZen takes from the hub.
+
+    DiariZen's fork tells the kind of an embedding by its path: one of pyannote's must have "pyannote" in it.
+    """
+    own = folder.absolute() / "pyannote-embedding" / EMBEDDING[1]
     if own.is_file():
         return str(own)
     hub = importlib.import_module("huggingface_hub")
@@ -142,7 +145,8 @@ def diarize(pipeline: Any, seen: dict[str, Any], audio: str) -> dict[str, Any]:
 def votes_of(seen: dict[str, Any]) -> dict[str, Any]:
     """The share of a frame's chunks in which each speaker is active, and where the frames are.
 
-    Frame k is centred at `first_s + k * step_s`. Speaker k of the votes is labelled k in the annotation.
+    Frame k is centred at `first_s + k * step_s`. Speaker k of the votes is labelled k in the annotation; where more speakers were
+    counted than told apart, the last ones have no vote at all.
     """
     votes, chunks = seen["votes"], seen["chunks"]
     frames, windows = votes.sliding_window, chunks.sliding_window

@@ -1,0 +1,95 @@
+"""`report.html`: a whole phase in one self-contained file, to be mailed, filed, and read years later without brefine.
+
+Nothing is loaded from anywhere: styles, charts and spectrograms are inside, there is no script, and a policy in the page forbids
+the rest. Names, notes and log lines come from people and files, and are escaped wherever they stand.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from brefine.io.atomic import write_text_atomic
+from brefine.phasedir import Decision, Manifest, PhaseDir
+from brefine.run.report_boundaries import extremes, picture, read_boundaries
+from brefine.run.report_sections import (
+    boundaries_section,
+    calibration_section,
+    cost_section,
+    criteria_section,
+    curves_section,
+    decisions_section,
+    head,
+    integration_section,
+    models_section,
+    provenance_section,
+)
+from brefine.run.snapshot import PhaseSnapshot
+from brefine.run.store import PhaseStore
+
+_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def write_report(phase: PhaseDir, out: Path | None = None) -> Path:
+    """Writes the report of what the phase has so far; returns where it is."""
+    snapshot = PhaseStore(phase.path).snapshot(drain=True)
+    manifest = Manifest.read_if_there(phase.manifest)
+    path = phase.report if out is None else out
+    write_text_atomic(path, report_page(snapshot, manifest, phase))
+    return path
+
+
+def report_page(snapshot: PhaseSnapshot, manifest: Manifest | None, phase: PhaseDir) -> str:
+    """The page as HTML."""
+    chosen = _chosen(snapshot)
+    rows = [] if chosen is None else read_boundaries(phase.boundaries(chosen, "validation"))  # type: ignore[arg-type]
+    best, worst = extremes(rows)
+    corpus = Path("." if manifest is None else manifest.corpus)
+    sections = [
+        head(snapshot),
+        criteria_section(snapshot),
+        integration_section(snapshot),
+        models_section(snapshot, chosen),
+        curves_section(snapshot),
+        calibration_section(snapshot),
+        boundaries_section(
+            chosen, [picture(row, corpus) for row in best], [picture(row, corpus) for row in worst], n_boundaries=len(rows)
+        ),
+        cost_section(snapshot),
+        decisions_section(_decisions(phase), snapshot.alerts),
+        provenance_section(snapshot, manifest),
+    ]
+    style = files("brefine.run").joinpath("report.css").read_text(encoding="utf-8")
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>brefine: {_plain_title(snapshot.name)}</title>\n<style>\n{style}</style></head>\n<body>\n"
+        + "\n".join(section for section in sections if section)
+        + "\n</body></html>\n"
+    )
+
+
+def _chosen(snapshot: PhaseSnapshot) -> str | None:
+    """The model whose boundaries are shown: the selected one, else the first that is evaluated."""
+    if snapshot.selection is not None:
+        return snapshot.selection.model
+    return next(iter(snapshot.evaluations), None)
+
+
+def _decisions(phase: PhaseDir) -> list[Decision]:
+    """The readable lines of decisions.jsonl; a torn one is left out."""
+    if not phase.decisions.is_file():
+        return []
+    found = []
+    for line in phase.decisions.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            found.append(Decision.model_validate_json(line))
+        except ValueError:
+            continue
+    return found
+
+
+def _plain_title(name: str) -> str:
+    return "".join(letter for letter in name if letter.isalnum() or letter in "-_. ")

@@ -1,0 +1,93 @@
+"""The boundaries that refinement helped and harmed most, each with the sound around it."""
+
+from __future__ import annotations
+
+import base64
+import csv
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from brefine.core.spectrogram import spectrogram_db
+from brefine.errors import BrefineError
+from brefine.io.audio import read_audio
+from brefine.io.png import format_png
+from brefine.phasedir import BoundaryRow, CorpusManifest
+
+N_SHOWN: Final = 10
+_RATE_HZ: Final = 16000
+_MARGIN_S: Final = 0.45
+_RANGE_DB: Final = 70.0
+_ROWS: Final = 96
+
+
+@dataclass(frozen=True, slots=True)
+class BoundaryPicture:
+    """One boundary; `image` is the body of a PNG data address, None where the audio is not there any more."""
+
+    row: BoundaryRow
+    start_s: float
+    end_s: float
+    image: str | None
+
+    @property
+    def before_ms(self) -> float:
+        return 1000.0 * abs(self.row.hypothesis_s - self.row.reference_s)
+
+    @property
+    def after_ms(self) -> float:
+        return 1000.0 * abs(self.row.refined_s - self.row.reference_s)
+
+
+def read_boundaries(path: Path) -> list[BoundaryRow]:
+    """The rows of `<split>.boundaries.csv`; none where there is no such file or it is of another version."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return [BoundaryRow.model_validate(row) for row in csv.DictReader(file)]
+    except (FileNotFoundError, UnicodeDecodeError, csv.Error, ValidationError):
+        return []
+
+
+def extremes(rows: list[BoundaryRow], n: int = N_SHOWN) -> tuple[list[BoundaryRow], list[BoundaryRow]]:
+    """The n whose absolute error fell most, and the n whose rose most; what did not change is in neither."""
+    change = sorted(rows, key=_change_s)
+    return [row for row in change[:n] if _change_s(row) < 0.0], [row for row in change[::-1][:n] if _change_s(row) > 0.0]
+
+
+def picture(row: BoundaryRow, corpus: Path) -> BoundaryPicture:
+    """The boundary with the spectrogram of what is around its three places."""
+    places_s = (row.reference_s, row.hypothesis_s, row.refined_s)
+    start_s, end_s = max(0.0, min(places_s) - _MARGIN_S), max(places_s) + _MARGIN_S
+    try:
+        samples = read_audio(_audio_of(row.recording, corpus), sample_rate_hz=_RATE_HZ)
+    except (BrefineError, OSError, KeyError):
+        return BoundaryPicture(row, start_s, end_s, None)
+    end_s = min(end_s, len(samples) / _RATE_HZ)
+    own = samples[round(start_s * _RATE_HZ) : round(end_s * _RATE_HZ)]
+    if len(own) < _RATE_HZ // 10:
+        return BoundaryPicture(row, start_s, end_s, None)
+    image = base64.b64encode(format_png(_pixels(spectrogram_db(own, sample_rate_hz=_RATE_HZ)))).decode("ascii")
+    return BoundaryPicture(row, start_s, end_s, image)
+
+
+def _pixels(level_db: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Dark is loud, low frequencies at the bottom, squeezed to few rows by their maxima so that the file stays small."""
+    edges = np.linspace(0, len(level_db), _ROWS + 1).round().astype(int)
+    rows = np.stack([level_db[a:b].max(axis=0) for a, b in pairwise(edges.tolist()) if b > a])
+    share = np.clip(1.0 + rows[::-1] / _RANGE_DB, 0.0, 1.0)
+    return np.asarray(np.round(255.0 * (1.0 - share**1.3)), np.uint8)
+
+
+def _audio_of(recording: str, corpus: Path) -> Path:
+    manifest = CorpusManifest.read(corpus / "corpus.json")
+    listed = {one.name: one for part in manifest.splits.values() for one in part}
+    return corpus / listed[recording].audio
+
+
+def _change_s(row: BoundaryRow) -> float:
+    return abs(row.refined_s - row.reference_s) - abs(row.hypothesis_s - row.reference_s)
