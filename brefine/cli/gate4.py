@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,7 +11,9 @@ from brefine.cli.options import RUNS, Json, NoInput, Phase, Plain, Runs
 from brefine.cli.output import on_terminal, print_json, print_lines
 from brefine.core.gate import Answer
 from brefine.errors import ConfigError
+from brefine.io.atomic import append_line
 from brefine.phasedir import find_phase
+from brefine.run.gate_page import log_line
 from brefine.run.gate_report import judge_phase, write_gate
 from brefine.run.tables import gate_table
 
@@ -21,6 +24,9 @@ def gate4(
     phase: Phase = None,
     answer: Annotated[list[str] | None, typer.Option(metavar="ID=yes|no", help="Answer a criterion (repeatable).")] = None,
     note: Annotated[str | None, typer.Option(metavar="TEXT", help="A note beside the answers.")] = None,
+    log: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Append the verdict as one line to a log of your own, such as LOG.md.")
+    ] = None,
     no_input: NoInput = False,
     plain: Plain = False,
     json: Json = False,
@@ -41,6 +47,8 @@ def gate4(
     else:
         record = write_gate(found, answers)
         print_json(record.to_json()) if json else print_lines([*gate_table(record), f"the record: {found.gate_page}"])
+    if log is not None:
+        append_line(log, log_line(found, record))
     if record.verdict != "pass":
         raise typer.Exit(_EXIT_NOT_PASSED)
 

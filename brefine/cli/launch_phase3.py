@@ -24,6 +24,7 @@ def launch_phase3(
     detach: Annotated[bool, typer.Option("--detach", help="Return at once; `brefine watch` attaches.")] = False,
     plain: Plain = False,
     no_input: NoInput = False,
+    headroom: Annotated[bool, typer.Option("--headroom/--no-headroom", help="First show what could be won at most.")] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print plan, time and cost; start nothing.")] = False,
     json: Annotated[bool, typer.Option("--json", help="With --dry-run: the plan as JSON.")] = False,
 ) -> None:
@@ -38,6 +39,11 @@ def launch_phase3(
         plan = plan_phase(recipe, gpus=find_gpus(), n_cores=os.cpu_count() or 1)
         print_json(plan_to_json(plan)) if json else print_lines(plan_lines(plan))
         return
+    if headroom:
+        from brefine.run.headroom_first import headroom_of_recipe
+
+        for line in headroom_of_recipe(recipe):
+            tell(line)
     phase = create_phase(recipe, argv=sys.argv)
     start_supervisor(phase)
     tell(f"phase {phase.path}")

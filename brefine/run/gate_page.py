@@ -54,6 +54,17 @@ def gate_page(
     return "\n".join(lines) + "\n"
 
 
+def log_line(phase: PhaseDir, record: GateRecord) -> str:
+    """The verdict as one item of a list, for a log that a person keeps in Markdown."""
+    when = time.strftime("%Y-%m-%d", time.gmtime(record.unix_s))
+    found = "; ".join(f"{item.id} {item.finding}" for item in record.criteria)
+    evidence = record.evidence or "no"
+    return (
+        f"- {when} gate 4 **{record.verdict}** ({phase.path.name}, {record.winner or 'no model'}, {evidence} evidence): "
+        f"{found}. {_plain(record.recommendation)}"
+    )
+
+
 def _row(criterion: GateCriterion) -> str:
     cells = (
         _BOXES[criterion.finding],

@@ -1,0 +1,62 @@
+"""The headroom of a recipe's gate split, shown before anything is started that costs time or money."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from brefine.config import PhaseConfig, prepared_corpus_path, with_absolute_paths
+from brefine.core.headroom import Headroom, RecordingHeadroom, measure_headroom
+from brefine.errors import BrefineError
+from brefine.io.pairs import read_pairs
+from brefine.io.rttm import read_diarizations
+from brefine.phasedir import CorpusManifest
+from brefine.run.gate_report import thresholds_of
+from brefine.run.headroom_table import headroom_lines
+
+
+def headroom_of_recipe(config: PhaseConfig) -> list[str]:
+    """One screen where reference and hypothesis of the gate split are there already; else one line that says why not."""
+    config = with_absolute_paths(config)
+    try:
+        found = _prepared(config) or _own_folder(config)
+    except BrefineError as error:
+        return [f"headroom: cannot be told before the corpus is prepared: {error.what}"]
+    if not found:
+        return ["headroom: known once the corpus is prepared and diarized; then launch again, or ask: brefine headroom"]
+    lines = headroom_lines(Headroom(tuple(found)).figures(thresholds_of(config.gate)))
+    return ["what refinement could win at most on the gate split:", *lines, ""]
+
+
+def _prepared(config: PhaseConfig) -> list[RecordingHeadroom]:
+    folder = prepared_corpus_path(config)
+    manifest = CorpusManifest.read_if_there(folder / "corpus.json")
+    if manifest is None:
+        return []
+    return [
+        measure_headroom(
+            read_diarizations(folder / one.reference)[one.name],
+            read_diarizations(folder / one.hypothesis)[one.name],
+            regions_s=one.regions_s,
+            window_s=config.gate.window_s,
+        )
+        for one in manifest.splits["gate"]
+        if _has_turns(folder / one.reference) and _has_turns(folder / one.hypothesis)
+    ]
+
+
+def _own_folder(config: PhaseConfig) -> list[RecordingHeadroom]:
+    """A corpus of one's own that brings its hypotheses can be looked at before it is prepared."""
+    if config.corpus.kind != "folder" or config.hypothesis.source != "folder" or config.corpus.gate is None:
+        return []
+    gate = Path(config.corpus.gate)
+    hypothesis = Path(config.hypothesis.folder) if config.hypothesis.folder else gate / "hypothesis"
+    uem = gate / "all.uem"
+    found = read_pairs(gate / "reference", hypothesis, uem if uem.exists() else None)
+    return [
+        measure_headroom(pair.reference, pair.hypothesis, regions_s=pair.regions_s, window_s=config.gate.window_s)
+        for pair in found.pairs
+    ]
+
+
+def _has_turns(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
