@@ -31,7 +31,7 @@ Count = Annotated[int, Field(ge=1)]
 class Section(BaseModel):
     """What every section has in common: unknown keys are refused, values are never coerced or changed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class SimulationConfig(Section):

@@ -73,7 +73,7 @@ class Stage(StrEnum):
 class Document(BaseModel):
     """A JSON file of a phase directory."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, defer_build=True)
 
     version: Annotated[Literal[1], Field(alias="schema")] = SCHEMA
 
@@ -120,7 +120,7 @@ class Document(BaseModel):
 class Part(BaseModel):
     """A piece of a document."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, defer_build=True)
 
 
 # --- written by the launcher -----------------------------------------------------------------------------------------

@@ -9,18 +9,17 @@ from typing import Annotated
 
 import typer
 
-from brefine.cli.options import RUNS, Json, Phase, Plain, Runs
+from brefine.cli.options import RUNS, Json, Plain, Runs
 from brefine.cli.output import on_terminal, print_json, print_lines, tell
 from brefine.errors import ConfigError, ProcessError
 from brefine.phasedir import find_phase
-from brefine.run.plain import follow as follow_lines
-from brefine.run.plain import overview
-from brefine.run.store import open_store
-from brefine.run.watch_json import snapshot_to_json
 
 
 def watch(
-    phase: Phase = None,
+    phases: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PHASE]…", help="Phase directories, or their names under runs/; the newest if left out."),
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="Print the state now and end.")] = False,
     json: Json = False,
     plain: Plain = False,
@@ -34,28 +33,41 @@ def watch(
 ) -> None:
     """Example: brefine watch
 
-    Attaches to a phase, running or finished, or to any folder of TensorBoard event files. Without a terminal, and with --once,
-    it prints the state once; --plain --follow prints what happens, line by line.
+    Attaches to a phase, running or finished, or to any folder of TensorBoard event files; of several, < and > turn the pages.
+    Without a terminal, and with --once, it prints the state once; --plain --follow prints what happens, line by line. --json
+    prints one document, of several phases a list.
     """
-    folder = _folder(phase, runs)
+    names: list[str | None] = [*phases] if phases else [None]
+    folders = [_folder(name, runs) for name in names]
     if serve:
-        _serve(folder, port)
+        _serve(folders, port)
         return
     if not (once or json or plain or follow) and on_terminal():
         from brefine.tui.open import open_dashboard
 
-        open_dashboard(folder, read_only=read_only)
+        open_dashboard(*folders, read_only=read_only)
         return
-    store = open_store(folder)
-    if follow:
-        follow_lines(store.snapshot, lambda line: print(line, flush=True))
+    from brefine.run.plain import follow_all, overview
+    from brefine.run.store import open_store
+    from brefine.run.watch_json import snapshot_to_json
+
+    stores = [open_store(folder) for folder in folders]
+    if follow and not once and not json:
+        follow_all([store.snapshot for store in stores], lambda line: print(line, flush=True))
     elif json:
-        print_json(snapshot_to_json(store.snapshot(drain=True)))
+        documents = [snapshot_to_json(store.snapshot(drain=True)) for store in stores]
+        print_json(documents[0] if len(documents) == 1 else documents)
     else:
-        print_lines(overview(store.snapshot(drain=True)))
+        for number, store in enumerate(stores):
+            print_lines([*([""] if number else []), *overview(store.snapshot(drain=True))])
 
 
-def _serve(folder: Path, port: int) -> None:
+def _serve(folders: list[Path], port: int) -> None:
+    from brefine.run.store import open_store
+
+    if len(folders) > 1:
+        raise ConfigError("one phase at a time can be served", where="--serve", got=f"{len(folders)} phases")
+    (folder,) = folders
     open_store(folder)  # a folder with nothing in it is refused here, not in the browser
     try:
         from brefine.tui.serve import serve_dashboard

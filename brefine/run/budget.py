@@ -157,8 +157,15 @@ def ledger_path(config: BudgetConfig) -> Path:
     return Path(state).expanduser() / "brefine" / "ledger.jsonl"
 
 
-def view_budget(config: BudgetConfig, account: Account, phase: Path, eta_s: float | None) -> BudgetView:
-    """The money of one phase, for screens."""
+def view_budget(
+    config: BudgetConfig, account: Account, phase: Path, eta_s: float | None, *, idle_s: float | None = None
+) -> BudgetView:
+    """The money of one phase, for screens.
+
+    Args:
+        idle_s: since when the machine has nothing to do; what that costs is shown beside what is on record, not added to it:
+            nobody here knows whether the machine was rented on for something else.
+    """
     spent_usd = account.spent_by_usd(str(phase.resolve()))
     return BudgetView(
         price_usd_per_hour=config.price_usd_per_hour,
@@ -169,6 +176,7 @@ def view_budget(config: BudgetConfig, account: Account, phase: Path, eta_s: floa
         cap_usd=config.cap_usd,
         total_usd=config.total_usd,
         terminate=config.terminate,
+        idle_s=idle_s if config.price_usd_per_hour > 0.0 else None,
     )
 
 

@@ -11,11 +11,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+import psutil
+
 from brefine.identity import ProcessIdentity, identity_of, is_alive, is_same
 from brefine.run.supervision import Ended
 from brefine.run.tail.log import clean_line
 
 _LAST_WORDS_BYTES = 16 << 10
+_NO_ROOM_BYTES = 64 << 10
 _OUT_OF_MEMORY = re.compile(r"out of memory|MemoryError|can't allocate memory|Cannot allocate memory", re.IGNORECASE)
 _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
 
@@ -53,6 +56,8 @@ class Child:
         _signal_group(self._pid, signal.SIGKILL)  # what it started and left behind would keep the GPU's memory
         words = _last_words(self._log, self._log_start_bytes)
         cause = _cause(words)
+        if cause is None and code > 0 and _is_full(self._log.parent):  # there was no room for its last words
+            cause = "disk-full"
         if cause is None and code == -signal.SIGKILL and not self._forced and _oom_kills() > self._oom_kills:
             cause = "out-of-memory"
         return Ended(code, cause if code != 0 else None, _last_line(words))
@@ -124,6 +129,13 @@ def _cause(words: str) -> Literal["out-of-memory", "disk-full"] | None:
     if _DISK_FULL.search(words):
         return "disk-full"
     return "out-of-memory" if _OUT_OF_MEMORY.search(words) else None
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return psutil.disk_usage(str(folder)).free < _NO_ROOM_BYTES
+    except OSError:
+        return False
 
 
 def _oom_kills() -> int:

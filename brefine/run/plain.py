@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from brefine.phasedir import Progress, Stage
@@ -107,6 +107,21 @@ def follow(
         time.sleep(every_s)
 
 
+def follow_all(reads: Sequence[Callable[[], PhaseSnapshot]], write: Callable[[str], object], *, every_s: float = 1.0) -> None:
+    """Follows several phases at once, each line with its phase's name in front; ends when the last of them has ended."""
+    told = [PlainLines() for _ in reads]
+    working = set(range(len(reads)))
+    while working:
+        for number in sorted(working):
+            snapshot = reads[number]()
+            for line in told[number].of(snapshot):
+                write(line if len(reads) == 1 else f"{snapshot.name}  {line}")
+            if snapshot.state not in WORKING:
+                working.discard(number)
+        if working:
+            time.sleep(every_s)
+
+
 def overview(snapshot: PhaseSnapshot) -> list[str]:
     """The whole phase at one moment, as `watch --once --plain` prints it."""
     lines = [f"{snapshot.name}: {snapshot.state} ({_evidence(snapshot)})", money_line(snapshot)]
@@ -166,7 +181,11 @@ def money_line(snapshot: PhaseSnapshot) -> str:
     budget = snapshot.budget
     cap = "" if budget.cap_usd is None else f" of a cap of ${budget.cap_usd:,.2f}"
     projected = "" if budget.projected_usd is None else f", ${budget.projected_usd:,.2f} projected"
-    return f"${budget.spent_usd:,.2f} spent{cap}{projected}, ${budget.remaining_usd:,.2f} left"
+    idle = ""
+    if budget.idle_s is not None:
+        burnt_usd = budget.idle_s * budget.price_usd_per_hour / 3600.0
+        idle = f"; idle for {duration(budget.idle_s)}, ${burnt_usd:,.2f} burnt: {budget.terminate or 'end the machine'}"
+    return f"${budget.spent_usd:,.2f} spent{cap}{projected}, ${budget.remaining_usd:,.2f} left{idle}"
 
 
 def duration(seconds: float) -> str:

@@ -138,6 +138,8 @@ class BudgetView:
     total_usd: float
     terminate: str | None = None
     """The command that ends the rented machine."""
+    idle_s: float | None = None
+    """How long the machine has been rented without work since the phase ended; None while it works, or on another machine."""
 
 
 @dataclass(frozen=True, slots=True)

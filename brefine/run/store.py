@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from brefine.config import BudgetConfig, ModelName, PhaseConfig
 from brefine.errors import BrefineError
-from brefine.identity import is_alive
+from brefine.identity import boot_id, is_alive
 from brefine.phasedir import (
     Alert,
     EvaluationReport,
@@ -127,7 +127,13 @@ class PhaseStore:
             gpus=self._gpus.read(),
             gpu_note=self._gpus.note,
             host=read_host(self.phase.path),
-            budget=view_budget(self.config.budget, self._account(alive, now_unix_s), self.phase.path, eta_s),
+            budget=view_budget(
+                self.config.budget,
+                self._account(alive, now_unix_s),
+                self.phase.path,
+                eta_s,
+                idle_s=_idle_s(supervisor, state, now_unix_s),
+            ),
             gate_mae_ms=self.config.gate.mae_ms,
             evaluations=evaluations,
             selection=selection,
@@ -273,6 +279,15 @@ def _longest_eta_s(runs: tuple[RunView, ...]) -> float | None:
     waiting = [run.status.eta_s for run in runs if run.state is ShownState.RUNNING and run.status is not None]
     known = [eta_s for eta_s in waiting if eta_s is not None]
     return max(known) if known else None
+
+
+def _idle_s(supervisor: SupervisorState | None, state: PhaseState, now_unix_s: float) -> float | None:
+    """Since the supervisor has ended, on this very machine; what the person starts by hand afterwards is work, too."""
+    if supervisor is None or supervisor.state == "running" or state in (PhaseState.EVALUATING, PhaseState.INTEGRATING):
+        return None
+    if supervisor.process.boot_id != boot_id():
+        return None
+    return max(0.0, now_unix_s - supervisor.heartbeat_unix_s)
 
 
 def _supervisor_view(supervisor: SupervisorState | None, alive: bool) -> SupervisorView:

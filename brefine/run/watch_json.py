@@ -72,6 +72,8 @@ def snapshot_to_json(snapshot: PhaseSnapshot) -> dict[str, Any]:
             "projected_usd": _number(budget.projected_usd),
             "cap_usd": budget.cap_usd,
             "total_usd": budget.total_usd,
+            "idle_s": _number(budget.idle_s),
+            "terminate": budget.terminate,
         },
         "problems": list(snapshot.problems),
     }

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from brefine.config import MODEL_NAMES, ModelName
-from brefine.core.gate import Answer
-from brefine.core.selection import Ranking
 from brefine.errors import ProcessError
 from brefine.phasedir import BoundaryRow, GateRecord, PhaseDir, SelectionRecord
-from brefine.run.boundary_book import BoundaryBook, Excerpt
-from brefine.run.control import Wish, request
-from brefine.run.decide import choose, recommend
-from brefine.run.gate_report import judge_phase, write_gate
-from brefine.run.launch import resume_phase
-from brefine.run.lock import is_supervised
-from brefine.run.stages import StageProcess, start_evaluation, start_integration
+
+if TYPE_CHECKING:  # loaded by the action that needs them: the first frame waits for none of it
+    from brefine.core.gate import Answer
+    from brefine.core.selection import Ranking
+    from brefine.run.boundary_book import Excerpt
+    from brefine.run.control import Wish
+    from brefine.run.stages import StageProcess
 
 _DONE = {"stop": "is checkpointed and stopped", "pause": "is paused", "resume": "goes on", "restart": "is restarted"}
 
@@ -84,6 +82,10 @@ class PhaseActions:
         self._started: list[StageProcess] = []
 
     def control(self, wish: Wish, model: str | None) -> str:
+        from brefine.run.control import request
+        from brefine.run.launch import resume_phase
+        from brefine.run.lock import is_supervised
+
         named = _model(model)
         if is_supervised(self._phase):
             request(self._phase, wish, named)
@@ -97,17 +99,25 @@ class PhaseActions:
         )
 
     def evaluate(self) -> str:
+        from brefine.run.stages import start_evaluation
+
         self._start(start_evaluation(self._phase))
         return "the evaluation runs"
 
     def recommend(self) -> Ranking:
+        from brefine.run.decide import recommend
+
         return recommend(self._phase)
 
     def select(self, model: str, why: str | None) -> str:
+        from brefine.run.decide import choose
+
         record = choose(self._phase, model, why=why)
         return f"{record.model} is selected"
 
     def integrate(self) -> str:
+        from brefine.run.stages import start_integration
+
         selection = SelectionRecord.read_if_there(self._phase.selection)
         if selection is None:
             raise ProcessError("no model is selected", where=self._phase.path.name, hint="choose one in place 3")
@@ -115,12 +125,18 @@ class PhaseActions:
         return f"{selection.model} runs behind the diarizer"
 
     def judge(self) -> GateRecord:
+        from brefine.run.gate_report import judge_phase
+
         return judge_phase(self._phase)
 
     def answer(self, criterion: str, answer: Answer) -> GateRecord:
+        from brefine.run.gate_report import write_gate
+
         return write_gate(self._phase, {criterion: answer})
 
     def book(self) -> Book:
+        from brefine.run.boundary_book import BoundaryBook
+
         return BoundaryBook(self._phase)
 
     def _start(self, process: StageProcess) -> None:

@@ -56,7 +56,7 @@ def closing_words(snapshot: PhaseSnapshot | None) -> str:
     return f"The phase is at: {snapshot.state}. `brefine watch {snapshot.path.name}` brings you back."
 
 
-class DashboardApp(App[None]):
+class DashboardApp(App[int]):
     """The dashboard of one phase, running or finished, or of any folder of event files.
 
     Args:
@@ -65,6 +65,8 @@ class DashboardApp(App[None]):
         poll_s: seconds between two snapshots.
         read_only: look, but change nothing.
         place: where to begin; None = where the phase stands.
+        which: the number of this phase, from 0, and how many are watched; `<` and `>` end the app with the step to another one.
+        bell: ring the terminal's bell when something new is to be told.
     """
 
     CSS_PATH = "dashboard.tcss"
@@ -80,6 +82,8 @@ class DashboardApp(App[None]):
         Binding("slash", "find", "find"),
         Binding("l", "log", "log"),
         Binding("a", "alerts", "alerts"),
+        Binding("less_than_sign", "turn(-1)", "phase", key_display="<>"),
+        Binding("greater_than_sign", "turn(1)", show=False),
         Binding("q,ctrl+c", "close", "close", key_display="q"),
     ]
 
@@ -91,8 +95,13 @@ class DashboardApp(App[None]):
         poll_s: float = 0.5,
         read_only: bool = False,
         place: str | None = None,
+        which: tuple[int, int] = (0, 1),
+        bell: bool = True,
     ) -> None:
         super().__init__()
+        self._which = which
+        self._bell = bell
+        self._told: set[str] = set()
         self._actions = actions
         self._poller = Poller(source, self, poll_s)
         self._read_only = read_only
@@ -118,7 +127,8 @@ class DashboardApp(App[None]):
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = THEMES[0].name
-        self.query_one(PhaseHeader).read_only = self._read_only
+        header = self.query_one(PhaseHeader)
+        header.read_only, header.which = self._read_only, self._which
         self.query_one(WatchPlace).focus()
         self._poll()
 
@@ -140,6 +150,8 @@ class DashboardApp(App[None]):
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         for place, title in PLACES.items():
             yield SystemCommand(f"Go to {title}", f"the place {title}", partial(self.action_place, place))
+        if self._which[1] > 1:
+            yield SystemCommand("Next phase", "another of the phases that are watched", partial(self.action_turn, 1))
         yield SystemCommand("Alerts", "everything that was reported, with its time", self.action_alerts)
         yield SystemCommand("Log", "what the chosen run has written", self.action_log)
         for theme in THEMES:
@@ -161,6 +173,7 @@ class DashboardApp(App[None]):
         elif before.state is not message.snapshot.state or self._unreadable:
             self._lead(message.snapshot)
         self._unreadable = False
+        self._ring(message.snapshot, first=before is None)
         self._show()
         self._poller.shown()
 
@@ -178,6 +191,13 @@ class DashboardApp(App[None]):
         self.query_one(f"#{self.place}", Place).show(self.snapshot)
         if isinstance(self.screen, ReadingScreen):
             self.screen.refresh_lines()
+
+    def _ring(self, snapshot: PhaseSnapshot, *, first: bool) -> None:
+        """One ring for what is new since the last tick, however much it is."""
+        serious = {alert.id for alert in snapshot.alerts if alert.level != "info"}
+        if self._bell and not first and not serious <= self._told:
+            self.bell()
+        self._told |= serious
 
     def _lead(self, snapshot: PhaseSnapshot) -> None:
         """Announces that the phase has moved on; the person goes there with one key, and is never moved."""
@@ -212,6 +232,14 @@ class DashboardApp(App[None]):
     def action_close(self) -> None:
         self._poller.close()
         self.exit(message=closing_words(self.snapshot))
+
+    def action_turn(self, step: int) -> None:
+        """Goes to another phase: whoever has opened this app opens it there."""
+        self._poller.close()
+        self.exit(step)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "turn" or self._which[1] > 1
 
     def action_help(self) -> None:
         here: tuple[str, Screen[Any] | Place] = (PLACES[self.place], self.query_one(f"#{self.place}", Place))

@@ -18,19 +18,35 @@ from brefine.tui.actions import PhaseActions
 from brefine.tui.app import DashboardApp
 
 
-def open_dashboard(path: Path, *, read_only: bool = False, place: str | None = None) -> None:
+def open_dashboard(path: Path, *others: Path, read_only: bool = False, place: str | None = None) -> None:
     """Shows `path` until the person closes the dashboard; what works in the phase goes on.
 
     Args:
+        others: further phases and folders that one can turn to.
         read_only: look, but change nothing; a folder that brefine did not write can only be looked at.
         place: `watch`, `evaluate`, `select`, `integrate` or `gate`; None = where the phase stands.
 
     Raises:
-        BrefineError: the folder is neither a phase nor holds event files.
+        BrefineError: a folder is neither a phase nor holds event files.
     """
-    store = open_store(path)
-    app = DashboardApp(store, PhaseActions(PhaseDir(path)), read_only=read_only or isinstance(store, FolderStore), place=place)
-    app.run()
+    paths = (path, *others)
+    for other in others:
+        open_store(other)  # what cannot be shown is refused before anything is
+    number = 0
+    while True:
+        store = open_store(paths[number])
+        app = DashboardApp(
+            store,
+            PhaseActions(PhaseDir(paths[number])),
+            read_only=read_only or isinstance(store, FolderStore),
+            place=place,
+            which=(number, len(paths)),
+            bell=isinstance(store, FolderStore) or store.config.alerts.bell,
+        )
+        step = app.run()
+        if step is None:
+            return
+        number = (number + step) % len(paths)
 
 
 def _open_for_visitor() -> None:

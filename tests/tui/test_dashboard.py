@@ -11,9 +11,9 @@ from brefine.core.gate import Answer
 from brefine.errors import FormatError, ProcessError
 from brefine.phasedir import Stage
 from brefine.run.snapshot import GpuView, PhaseState, ShownState
-from brefine.tui.app import CLOSING_WORDS, closing_words
+from brefine.tui.app import CLOSING_WORDS, DashboardApp, closing_words
 from tests.tui.conftest import OpenDesk
-from tests.tui.memory_phases import gate, integration, phase, progress, run, selection
+from tests.tui.memory_phases import gate, integration, nan_alert, phase, progress, run, selection
 
 SIZES = [(80, 24), (120, 40), (160, 45), (200, 60)]
 
@@ -428,3 +428,32 @@ async def test_integration_without_report_keeps_place_five_waiting(open_desk: Op
         assert "waits for the integration" in desk.text
         await desk.tell(phase(PhaseState.TO_DECIDE, integration=integration()))
         await desk.until(lambda: "☑ Is the boundary MAE" in desk.text)
+
+
+async def test_of_several_phases_two_keys_turn_the_pages(open_desk: OpenDesk) -> None:
+    """The head says which of how many; > ends the app with the step to the next one, and a single phase has no such key."""
+    async with open_desk(phase(), which=(1, 3)) as desk:
+        assert desk.text.splitlines()[0].startswith(" 2/3 phase3")
+        await desk.pilot.press("greater_than_sign")
+    assert desk.app.return_value == 1
+    async with open_desk(phase()) as desk:
+        await desk.press("greater_than_sign", "less_than_sign")
+        assert desk.app.return_value is None and desk.app.is_running
+
+
+async def test_what_is_new_rings_once(open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was known on opening is silent; two new alerts of one tick are one ring; news without weight are none."""
+    rings: list[int] = []
+    monkeypatch.setattr(DashboardApp, "bell", lambda app: rings.append(1))
+    known = (nan_alert(),)
+    fresh = tuple(nan_alert().model_copy(update={"id": f"new:{index}"}) for index in range(2))
+    news = nan_alert().model_copy(update={"id": "budget", "level": "info"})
+    async with open_desk(phase(alerts=known)) as desk:
+        await desk.tell(phase(alerts=(*known, news)))
+        assert rings == []
+        await desk.tell(phase(alerts=(*known, news, *fresh)))
+        await desk.tell(phase(alerts=(*known, news, *fresh)))
+        assert rings == [1]
+    async with open_desk(phase(alerts=()), bell=False) as desk:
+        await desk.tell(phase(alerts=known))
+        assert rings == [1]

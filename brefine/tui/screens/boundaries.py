@@ -6,7 +6,7 @@ import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -17,7 +17,6 @@ from textual.widgets import Static
 from brefine.config import MODEL_NAMES, ModelName
 from brefine.errors import BrefineError
 from brefine.phasedir import BoundaryRow
-from brefine.run.boundary_book import Excerpt
 from brefine.tui.actions import Book
 from brefine.tui.format import clip, harmless
 from brefine.tui.screens.place import Wanted
@@ -25,6 +24,9 @@ from brefine.tui.widgets.comparison import KINDS
 from brefine.tui.widgets.excerpt import LINES, ExcerptView
 from brefine.tui.widgets.keys import KeyHints
 from brefine.tui.widgets.panel import line, stack
+
+if TYPE_CHECKING:  # audio and scipy are loaded with the first boundary
+    from brefine.run.boundary_book import Excerpt
 
 
 class BoundaryScreen(Screen[None]):

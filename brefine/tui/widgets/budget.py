@@ -36,6 +36,8 @@ def share_of_limit(budget: BudgetView) -> tuple[float | None, str]:
 
 def _one_line(budget: BudgetView, width: int) -> Content:
     share, of = share_of_limit(budget)
+    if budget.idle_s is not None and budget.price_usd_per_hour > 0:
+        return line((f" {_price(budget)}", "bold"), f"  spent {budget.spent_usd:.2f}  ", (f"▲ {_outlook(budget)}", "$warning"))
     head = line((f" {_price(budget)}", "bold"))
     figures = f"  spent {budget.spent_usd:.2f}  projected {_usd(budget.projected_usd)}  left {budget.remaining_usd:,.2f}"
     text = f" {_percent(share)} {of}"
@@ -54,18 +56,28 @@ def _lines(budget: BudgetView, width: int) -> list[Content]:
         f"   projected {format_usd(budget.projected_usd)}   left {format_usd(budget.remaining_usd)}",
     )  # fmt: skip
     length = max(8, min(40, width - len(limit) - 4))
-    return [figures, line(" ", (bar(share, length), _style(share)), f" {limit}"), line((f" {_outlook(budget)}", "$quiet"))]
+    idle = budget.idle_s is not None and budget.price_usd_per_hour > 0
+    outlook = line((f" {_outlook(budget)}", "$warning" if idle else "$quiet"))
+    return [figures, line(" ", (bar(share, length), _style(share)), f" {limit}"), outlook]
 
 
 def _outlook(budget: BudgetView) -> str:
     if budget.price_usd_per_hour <= 0:
         return "this machine costs nothing"
+    if budget.idle_s is not None:
+        return f"{_idle(budget)}: {budget.terminate or 'end it where you rented it'}"
     left_s = 3600 * budget.remaining_usd / budget.price_usd_per_hour
     words = f"{format_usd(budget.total_usd)} lasts {format_duration(left_s, 0)} more"
     if budget.cap_usd is not None:
         cap_s = 3600 * max(0.0, budget.cap_usd - budget.spent_usd) / budget.price_usd_per_hour
         words = f"the cap is reached in {format_duration(cap_s, 0)}; {words}"
     return words
+
+
+def _idle(budget: BudgetView) -> str:
+    """What the machine has cost since it has nothing to do."""
+    idle_s = budget.idle_s or 0.0
+    return f"idle for {format_duration(idle_s, 0)}, {format_usd(idle_s * budget.price_usd_per_hour / 3600)} burnt"
 
 
 def _price(budget: BudgetView) -> str:

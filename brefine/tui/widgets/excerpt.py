@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,9 @@ from textual.widget import Widget
 
 from brefine.core.turns import Turn
 from brefine.phasedir import BoundaryRow
-from brefine.run.boundary_book import Excerpt
+
+if TYPE_CHECKING:  # audio and scipy are loaded with the first boundary
+    from brefine.run.boundary_book import Excerpt
 
 SOURCES: Final = ("reference", "hypothesis", "refined")
 LINES: Final = {"reference": "┃", "hypothesis": "┆", "refined": "║"}

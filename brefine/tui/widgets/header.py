@@ -68,6 +68,7 @@ class PhaseHeader(Panel):
         super().__init__(id="header")
         self.place = "watch"
         self.read_only = False
+        self.which = (0, 1)
         self._spans: list[tuple[int, int, str]] = []
 
     def text(self, snapshot: PhaseSnapshot, width: int, height: int) -> Content:
@@ -92,6 +93,9 @@ class PhaseHeader(Panel):
         room = width - len(right) - 4
         started = format_date(snapshot.started_unix_s)
         name, title = short_name(snapshot), snapshot.title
+        number, n_phases = self.which
+        if n_phases > 1:
+            name = f"{number + 1}/{n_phases} {name}"
         left: list[tuple[str, str]] = [(f" {clip(name, max(8, room))}", "bold $primary")]
         used = len(left[0][0])
         # The title says what the evidence is worth, so it goes last when the line is short.
