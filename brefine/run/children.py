@@ -133,7 +133,7 @@ def _cause(words: str) -> Literal["out-of-memory", "disk-full"] | None:
 
 def _is_full(folder: Path) -> bool:
     try:
-        return psutil.disk_usage(str(folder)).free < _NO_ROOM_BYTES
+        return int(psutil.disk_usage(str(folder)).free) < _NO_ROOM_BYTES
     except OSError:
         return False
 
