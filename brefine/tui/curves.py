@@ -102,6 +102,13 @@ class View:
         end = min(max(self.cursor + (1 - share) * span, extent[0] + span), extent[1])
         return replace(self, span=span, end=end)
 
+    def panned(self, share: float, extent: tuple[float, float]) -> View:
+        """Moves the visible part by a share of itself; at the right end it follows the newest value again."""
+        if self.span is None:
+            return self
+        end = max(self.range_in(extent)[1] + share * self.span, extent[0] + self.span)
+        return replace(self, end=None if end >= extent[1] else end)
+
     def pointed(self, cursor: float, extent: tuple[float, float]) -> View:
         """Puts the cursor there and lets the visible part follow it."""
         cursor = min(max(cursor, extent[0]), extent[1])
@@ -146,7 +153,8 @@ def plot_metric(metric: Metric, snapshot: PhaseSnapshot, view: View, *, chosen: 
 
 def extent_of(metric: Metric, snapshot: PhaseSnapshot, view: View) -> tuple[float, float]:
     """First and last position of a scalar on the view's axis, over all runs."""
-    ends = [trace.x[[0, -1]] for trace in _traces(metric, snapshot.runs, view, snapshot.started_unix_s)]
+    as_written = replace(view, smoothing=0.0)  # smoothing moves no position
+    ends = [trace.x[[0, -1]] for trace in _traces(metric, snapshot.runs, as_written, snapshot.started_unix_s)]
     low, high = (float(min(end[0] for end in ends)), float(max(end[1] for end in ends))) if ends else (0.0, 1.0)
     return (low, high) if high > low else (low, low + 1.0)
 

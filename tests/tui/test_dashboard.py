@@ -148,6 +148,28 @@ async def test_charts_zoom_smooth_and_change_their_axes(open_desk: OpenDesk) -> 
         assert "─training loss───" in desk.text
 
 
+async def test_zoomed_charts_are_panned(open_desk: OpenDesk) -> None:
+    """[ goes back in time, ] forward; at the newest value the chart follows it again, and unzoomed there is nothing to pan."""
+    async with open_desk(phase(), (160, 45)) as desk:
+        whole = desk.row("─ step")
+        await desk.press("left_square_bracket")
+        assert desk.row("─ step") == whole
+        await desk.press("plus")
+        newest = desk.row("─ step")
+        await desk.press("left_square_bracket")
+        assert desk.row("─ step") not in (newest, whole)
+        await desk.press("right_square_bracket", "right_square_bracket")
+        assert desk.row("─ step") == newest
+
+
+async def test_an_idle_machine_is_told_with_its_price_and_its_end(open_desk: OpenDesk) -> None:
+    """When the jobs are done the smallest screen says what idling has cost and which command ends it."""
+    done = phase(PhaseState.TO_SELECT)
+    idle = replace(done.budget, idle_s=3600.0, terminate="lambda terminate i-1")
+    async with open_desk(replace(done, budget=idle), place="watch") as desk:
+        assert "▲ idle 1:00:00, $2.49 burnt: lambda terminate i-1" in desk.text
+
+
 async def test_runs_are_paused_resumed_and_stopped(open_desk: OpenDesk) -> None:
     """Pausing acts at once, what ends a run asks first, and a no changes nothing."""
     async with open_desk(phase()) as desk:

@@ -47,6 +47,8 @@ class WatchPlace(Place):
         Binding("shift+right", "cursor(10)", show=False),
         Binding("plus,equals_sign", "zoom(0.5)", "zoom", key_display="+-"),
         Binding("minus", "zoom(2)", show=False),
+        Binding("left_square_bracket", "pan(-0.5)", "pan", key_display="[]", show=False),
+        Binding("right_square_bracket", "pan(0.5)", show=False),
         Binding("0", "whole", "whole curve", show=False),
         Binding("escape", "no_cursor", "cursor away", show=False),
         Binding("up", "choose(-1)", "run", key_display="↑↓"),
@@ -121,6 +123,9 @@ class WatchPlace(Place):
 
     def action_zoom(self, factor: float) -> None:
         self._look(self._view.zoomed(factor, self._extent()))
+
+    def action_pan(self, share: float) -> None:
+        self._look(self._view.panned(share, self._extent()))
 
     def action_whole(self) -> None:
         self._look(replace(self._view, span=None, end=None))

@@ -37,7 +37,7 @@ def share_of_limit(budget: BudgetView) -> tuple[float | None, str]:
 def _one_line(budget: BudgetView, width: int) -> Content:
     share, of = share_of_limit(budget)
     if budget.idle_s is not None and budget.price_usd_per_hour > 0:
-        return line((f" {_price(budget)}", "bold"), f"  spent {budget.spent_usd:.2f}  ", (f"▲ {_outlook(budget)}", "$warning"))
+        return line((f" {_price(budget)}", "bold"), "  ", (f"▲ {_outlook(budget)}", "$warning"))
     head = line((f" {_price(budget)}", "bold"))
     figures = f"  spent {budget.spent_usd:.2f}  projected {_usd(budget.projected_usd)}  left {budget.remaining_usd:,.2f}"
     text = f" {_percent(share)} {of}"
@@ -77,7 +77,7 @@ def _outlook(budget: BudgetView) -> str:
 def _idle(budget: BudgetView) -> str:
     """What the machine has cost since it has nothing to do."""
     idle_s = budget.idle_s or 0.0
-    return f"idle for {format_duration(idle_s, 0)}, {format_usd(idle_s * budget.price_usd_per_hour / 3600)} burnt"
+    return f"idle {format_duration(idle_s, 0)}, {format_usd(idle_s * budget.price_usd_per_hour / 3600)} burnt"
 
 
 def _price(budget: BudgetView) -> str:

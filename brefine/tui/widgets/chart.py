@@ -49,12 +49,18 @@ class Chart(Widget):
         super().__init__(id=id, classes=classes)
         self._shown: Plot | Waiting = Waiting("")
         self._rows: list[Row] | None = None
+        self._styles: dict[str, Style] = {}
+        """Role → style as of the last `show`: asking Textual for every piece of a line costs more than drawing it."""
 
     def show(self, plot: Plot | Waiting, title: str) -> None:
         """Draws another plot under another title."""
+        self._styles.clear()
+        title = title.replace("[", r"\[")
+        if isinstance(plot, Waiting) and plot == self._shown and title == self.border_title:
+            return
         self._shown = plot
         self._rows = None
-        self.border_title = title.replace("[", r"\[")
+        self.border_title = title
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
@@ -65,12 +71,12 @@ class Chart(Widget):
         if self._rows is None or len(self._rows) != height:
             self._rows = draw(self._shown, width=width, height=height)
         if y >= len(self._rows):
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self._style(""))
         segments = [
             Segment(run.text, self._style(run.role) + (self._style("cursor") if run.under_cursor else Style()))
             for run in self._rows[y]
         ]
-        return Strip(segments).adjust_cell_length(width, self.rich_style)
+        return Strip(segments).adjust_cell_length(width, self._style(""))
 
     def on_resize(self, _: events.Resize) -> None:
         self._rows = None
@@ -83,4 +89,9 @@ class Chart(Widget):
             self.post_message(self.Pointed(min(1.0, (offset.x - _LEFT) / max(1, columns - 1))))
 
     def _style(self, role: str) -> Style:
-        return self.get_component_rich_style(f"chart--{role}", partial=role == "cursor")
+        """The style of a role; of none, the chart's own."""
+        style = self._styles.get(role)
+        if style is None:
+            style = self.rich_style if not role else self.get_component_rich_style(f"chart--{role}", partial=role == "cursor")
+            self._styles[role] = style
+        return style
