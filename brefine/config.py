@@ -129,6 +129,8 @@ class FeatureConfig(Section):
     hop_s: Annotated[float, Field(ge=0.005, le=0.02)] = 0.01
     window_s: Positive = 0.025
     """Analysis window of one frame."""
+    speech: bool = False
+    """Also the probability of speech, by Silero's detector: it has heard rooms and voices that no simulation holds."""
 
 
 class ExampleConfig(Section):
@@ -144,6 +146,8 @@ class ExampleConfig(Section):
     """Boundaries without a reference partner that teach "there is no boundary here", for each matched one."""
     redraw_rate: Probability = 0.5
     """Share of the matched boundaries of simulated hypotheses that get a freshly drawn error in every epoch."""
+    augment_rate: Probability = 0.0
+    """Share of the training windows seen through another channel, with other formants, or with parts hidden."""
 
 
 class TrainConfig(Section):

@@ -290,6 +290,8 @@ class CheckpointCard(Document):
     weights_sha256: str
     config: dict[str, Any]
     """The sections that rebuild the model and its inputs: features, examples."""
+    members: list[ModelName] = []
+    """The architectures of an ensemble, of which `model` is the first; none = a single model."""
     prior: dict[str, float] = {}
     """Decoding constants fitted on the validation split, e.g. scale_s, onset_bias_s, offset_bias_s."""
 

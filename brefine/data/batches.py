@@ -1,10 +1,12 @@
 """What a model sees: windows around hypothesised boundaries, gathered on the device.
 
 This module owns the model's input, for training and for refinement alike. The channels of a frame are, in order: the log-mel
-bands normalised over the recording; the hypothesis's activity of the boundary's own speaker and of all others; the evidence
-that the own speaker is heard; and the side (+1 onset, −1 offset).
+bands normalised over the recording; the probability of speech, where the recipe asks for it; the hypothesis's activity of the
+boundary's own speaker and of all others; the evidence that the own speaker is heard, and that anybody is; and the side (+1
+onset, −1 offset).
 
-Shapes: B examples, T frames of a window, F channels, M mel bands, N frames of all recordings, R rows of (speaker, frame).
+Shapes: B examples, T frames of a window, F channels, M columns of a recording's frames, N frames of all recordings, R rows of
+(speaker, frame).
 """
 
 from __future__ import annotations
@@ -21,17 +23,18 @@ from torch import Tensor
 from brefine.config import ExampleConfig, FeatureConfig
 from brefine.core.boundaries import Boundary, Side
 from brefine.core.turns import Diarization
+from brefine.data.augmentation import Channels, augmented
 from brefine.data.evidence import activity, edge_frame, speaker_evidence
 from brefine.data.examples import Examples, draw_epoch
-from brefine.data.features import normalised
+from brefine.data.features import n_columns_of, normalised
 
-_N_TRACKS = 3
-"""Own activity, others' activity, evidence of the own speaker."""
+_N_TRACKS = 4
+"""Own activity, others' activity, evidence of the own speaker, evidence of speech."""
 
 
 def n_channels_of(features: FeatureConfig) -> int:
     """F, the channels of one frame of a model's input."""
-    return features.n_mels + _N_TRACKS + 1
+    return n_columns_of(features) + _N_TRACKS + 1
 
 
 def inputs_for(
@@ -41,20 +44,22 @@ def inputs_for(
     *,
     context_s: float,
     hop_s: float,
+    n_mels: int | None = None,
     device: torch.device | str = "cpu",
 ) -> Tensor:
     """The model's input for boundaries of one recording.
 
     Args:
-        log_mel_NM: the recording's frames as `features.log_mel` makes them, not normalised.
+        log_mel_NM: the recording's frames as `features.analyse` makes them, not normalised.
         diarization: the hypothesis that the boundaries are of.
         context_s: seconds on each side of a boundary.
+        n_mels: how many of the columns are bands; None = all of them.
 
     Returns:
         features_BTF, float32. The window's middle is the frame edge nearest to the boundary; `centres_s` says where that is.
     """
     n_frames = 2 * round(context_s / hop_s)
-    tables = Tables.build([(log_mel_NM, diarization)], hop_s, n_frames, device=device)
+    tables = Tables.build([(log_mel_NM, diarization)], hop_s, n_frames, n_mels=n_mels, device=device)
     places = Places.of(
         np.zeros(len(boundaries), np.int64),
         np.array([diarization.speakers.index(boundary.speaker) for boundary in boundaries], np.int64),
@@ -75,8 +80,8 @@ class Tables:
     """All frames of some recordings, resident on the device, with a window's length of padding around each.
 
     Attributes:
-        log_mel_NM: normalised frames.
-        tracks_RC: own activity, others' activity and evidence for every (speaker, frame).
+        log_mel_NM: frames, their bands normalised.
+        tracks_RC: own activity, others' activity and the evidence for every (speaker, frame).
         frame_start: recording → its first row of `log_mel_NM`.
         track_start: recording → its first row of `tracks_RC`; speaker s of a recording starts s·`stride` rows later.
         stride: recording → its frames and padding.
@@ -89,6 +94,7 @@ class Tables:
     stride: NDArray[np.int64]
     hop_s: float
     n_frames: int
+    n_mels: int
 
     @classmethod
     def build(
@@ -97,14 +103,16 @@ class Tables:
         hop_s: float,
         n_frames: int,
         *,
+        n_mels: int | None = None,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> Tables:
         """Normalises, lines up and moves to the device what belongs to the recordings.
 
         Args:
-            recordings: log-mel frames as in the store, and the hypothesis, of each.
+            recordings: frames as in the store, and the hypothesis, of each.
             n_frames: T, frames of a window.
+            n_mels: how many of the frames' columns are bands; None = all of them.
         """
         frames: list[Tensor] = []
         tracks: list[Tensor] = []
@@ -112,10 +120,12 @@ class Tables:
         for log_mel_NM, hypothesis in recordings:
             active_SN = activity(hypothesis, len(log_mel_NM), hop_s)
             others_SN = active_SN.sum(axis=0) - active_SN > 0
-            evidence_SN = speaker_evidence(log_mel_NM, active_SN, hop_s)
-            frames.append(torch.from_numpy(_padded(normalised(log_mel_NM), n_frames)).to(dtype))
-            for own_N, others_N, evidence_N in zip(active_SN, others_SN, evidence_SN, strict=True):
-                rows_NC = np.stack([own_N, others_N, evidence_N], axis=1).astype(np.float32)
+            bands_NM, rest_NM = log_mel_NM[:, :n_mels], log_mel_NM[:, log_mel_NM.shape[1] if n_mels is None else n_mels :]
+            evidence = speaker_evidence(bands_NM, active_SN, hop_s)
+            columns_NM = np.column_stack([normalised(bands_NM), rest_NM]).astype(np.float32)
+            frames.append(torch.from_numpy(_padded(columns_NM, n_frames)).to(dtype))
+            for own_N, others_N, evidence_N in zip(active_SN, others_SN, evidence.own_SN, strict=True):
+                rows_NC = np.stack([own_N, others_N, evidence_N, evidence.speech_N], axis=1).astype(np.float32)
                 tracks.append(torch.from_numpy(_padded(rows_NC, n_frames)).to(dtype))
             strides.append(len(frames[-1]))
             n_speakers.append(len(active_SN))
@@ -129,6 +139,7 @@ class Tables:
             stride,
             hop_s,
             n_frames,
+            frames[0].shape[1] if n_mels is None and frames else n_mels or 0,
         )
 
     def windows(self, places: Places, chosen: Tensor | slice) -> Tensor:
@@ -206,6 +217,7 @@ class TrainingBatches:
     ) -> None:
         self._tables, self._examples, self._config = tables, examples, config
         self._seed, self._redraw = seed, redraw
+        self._channels = Channels.of(tables.n_mels, tables.log_mel_NM.shape[1])
         self._draw(0)
         self.batch_size = min(batch_size, len(self._chosen))
         self.steps_per_epoch = len(self._chosen) // self.batch_size
@@ -216,7 +228,10 @@ class TrainingBatches:
         if epoch != self._epoch:
             self._draw(epoch)
         chosen = slice(place * self.batch_size, (place + 1) * self.batch_size)
-        return Batch(self._tables.windows(self._places, chosen), self._offset_frames[chosen])
+        features_BTF = self._tables.windows(self._places, chosen)
+        if self._config.augment_rate > 0.0:
+            features_BTF = augmented(features_BTF, self._channels, self._config.augment_rate, seed=self._seed, step=step)
+        return Batch(features_BTF, self._offset_frames[chosen])
 
     def members(self, step: int) -> list[tuple[int, float]]:
         """The examples of a batch for people: recording's index in the split, and hypothesised time in seconds."""

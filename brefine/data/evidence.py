@@ -1,9 +1,12 @@
-"""What a hypothesis says about every frame: who speaks, and how much each frame sounds like that speaker.
+"""What a hypothesis says about every frame: who speaks, how much it sounds like that speaker, and like anybody at all.
 
 Shapes: S speakers (in the order of `Diarization.speakers`), N frames, F mel bands, C cepstra.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import scipy.fft
@@ -35,8 +38,20 @@ def activity(diarization: Diarization, n_frames: int, hop_s: float) -> NDArray[n
     return active_SN
 
 
-def speaker_evidence(log_mel_NF: NDArray[np.floating], active_SN: NDArray[np.bool_], hop_s: float) -> NDArray[np.float32]:
-    """Log-likelihood ratio of each speaker against everything else that is heard; shape (S, N), scaled to ±1.
+class Evidence(NamedTuple):
+    """Log-likelihood ratios, scaled to ±1; zero where there is too little to fit.
+
+    Attributes:
+        own_SN: each speaker against everything else that is heard.
+        speech_N: the speakers together against silence.
+    """
+
+    own_SN: NDArray[np.float32]
+    speech_N: NDArray[np.float32]
+
+
+def speaker_evidence(log_mel_NF: NDArray[np.floating], active_SN: NDArray[np.bool_], hop_s: float) -> Evidence:
+    """What the recording's own voices say about its frames.
 
     One diagonal Gaussian over cepstra is fitted on each speaker's solo speech and one on the frames where nobody speaks, all
     as the hypothesis has it. A speaker is weighed against the equal mixture of the others and of silence. Speakers without
@@ -55,10 +70,21 @@ def speaker_evidence(log_mel_NF: NDArray[np.floating], active_SN: NDArray[np.boo
     for row, own_N in likelihoods.items():
         rest = [other for index, other in likelihoods.items() if index != row] + ([] if silence is None else [silence])
         if rest:
-            ratio_N = own_N - (np.logaddexp.reduce(rest, axis=0) - np.log(len(rest)))
-            kernel = np.full(_SMOOTHING_FRAMES, 1.0 / _SMOOTHING_FRAMES, np.float32)
-            evidence_SN[row] = np.clip(np.convolve(ratio_N, kernel, mode="same") / _RANGE, -1.0, 1.0)
-    return evidence_SN
+            evidence_SN[row] = _scaled(own_N - _mixture(rest))
+    speech_N = np.zeros(active_SN.shape[1], np.float32)
+    if likelihoods and silence is not None:
+        speech_N = _scaled(_mixture(list(likelihoods.values())) - silence)
+    return Evidence(evidence_SN, speech_N)
+
+
+def _mixture(likelihoods_N: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    return np.asarray(np.logaddexp.reduce(likelihoods_N, axis=0) - np.log(len(likelihoods_N)), np.float32)
+
+
+def _scaled(ratio_N: NDArray[np.float32]) -> NDArray[np.float32]:
+    kernel = np.full(_SMOOTHING_FRAMES, 1.0 / _SMOOTHING_FRAMES, np.float32)
+    smooth_N = np.convolve(ratio_N, kernel, mode="same")[: len(ratio_N)]
+    return np.asarray(np.clip(smooth_N / _RANGE, -1.0, 1.0), np.float32)
 
 
 def _cepstra(log_mel_NF: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """Log-mel frames of a corpus, computed once and memory-mapped afterwards.
 
 Frame `f` covers `[f·hop, (f + 1)·hop)` seconds; its analysis window is centred on the middle of that span, so that no
-frame looks further to one side than to the other. `log_mel` is the one owner of the analysis.
+frame looks further to one side than to the other. `analyse` is the one owner of the analysis.
 
 A store is two files: `log_mel-<key>.f16`, all recordings' frames one after the other as little-endian float16, and
 `log_mel.json`, the index that names it. The key is a digest of every audio file's content and of the analysis parameters.
@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from brefine.config import FeatureConfig
 from brefine.errors import DataError
 from brefine.io.atomic import read_json, write_json_atomic
-from brefine.io.audio import audio_blocks, probe_audio
+from brefine.io.audio import audio_blocks, probe_audio, read_audio
 
 _INDEX = "log_mel.json"
 _FLOOR = 1e-8
@@ -87,6 +87,25 @@ def _analyse(samples: NDArray[np.float32], n_frames: int, config: FeatureConfig)
     return np.asarray(np.log(power @ _mel_filters(config.n_mels, n_fft, config.sample_rate_hz) + _FLOOR), np.float32)
 
 
+def analyse(samples: NDArray[np.float32], config: FeatureConfig) -> NDArray[np.float32]:
+    """A recording's frames: the log-mel bands and, where the recipe wants it, the probability of speech in a last column.
+
+    Returns:
+        Shape (n_frames_of(n_samples), n_columns_of(config)).
+    """
+    frames = log_mel(samples, config)
+    if not config.speech:
+        return frames
+    from brefine.data.voice_activity import speech_track  # loads torch and a detector: only for those who ask for it
+
+    return np.column_stack([frames, speech_track(samples, len(frames), hop_s=config.hop_s)]).astype(np.float32)
+
+
+def n_columns_of(config: FeatureConfig) -> int:
+    """Columns of a recording's frames."""
+    return config.n_mels + config.speech
+
+
 def n_frames_of(n_samples: int, config: FeatureConfig) -> int:
     """How many whole hops fit into the audio; at least one."""
     return max(1, n_samples // round(config.hop_s * config.sample_rate_hz))
@@ -101,7 +120,7 @@ def normalised(log_mel_NF: NDArray[np.floating]) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FeatureStore:
-    """The frames of a corpus; `store[name]` is one recording's, shape (n_frames, n_mels), float16, not normalised."""
+    """The frames of a corpus; `store[name]` is one recording's, as `analyse` makes them, float16, not normalised."""
 
     config: FeatureConfig
     spans: Mapping[str, tuple[int, int]]
@@ -144,7 +163,7 @@ def build_store(
         n_frames = spans[name][1]
     temporary = folder / f".{data.name}.{uuid.uuid4().hex}.tmp"
     try:
-        np.memmap(temporary, np.float16, "w+", shape=(n_frames, config.n_mels)).flush()
+        np.memmap(temporary, np.float16, "w+", shape=(n_frames, n_columns_of(config))).flush()
         _fill(temporary, audio, spans, config, n_processes, on_progress)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
@@ -175,12 +194,12 @@ def open_store(folder: Path, config: FeatureConfig) -> FeatureStore:
     if found != config:
         raise DataError("the feature store was made with other parameters", where=folder, expected=config, got=found, hint=hint)
     n_frames = max((end for _, end in spans.values()), default=0)
-    expected_bytes, found_bytes = n_frames * config.n_mels * 2, data.stat().st_size if data.exists() else 0
+    expected_bytes, found_bytes = n_frames * n_columns_of(config) * 2, data.stat().st_size if data.exists() else 0
     if found_bytes != expected_bytes or n_frames == 0:
         raise DataError(
             "the feature store is torn", where=data, expected=f"{expected_bytes} bytes", got=f"{found_bytes} bytes", hint=hint
         )
-    return FeatureStore(config, spans, np.memmap(data, np.float16, "r", shape=(n_frames, config.n_mels)))
+    return FeatureStore(config, spans, np.memmap(data, np.float16, "r", shape=(n_frames, n_columns_of(config))))
 
 
 def _key(audio: Mapping[str, Path], config: FeatureConfig) -> str:
@@ -221,12 +240,18 @@ def _fill(
 def _write_recording(data: Path, audio: Path, span: tuple[int, int], n_frames: int, config: dict[str, object]) -> None:
     features = FeatureConfig.model_validate(config)
     start, end = span
-    store = np.memmap(data, np.float16, "r+", shape=(n_frames, features.n_mels))
+    store = np.memmap(data, np.float16, "r+", shape=(n_frames, n_columns_of(features)))
     # resampling may round the length by a sample: the span that was reserved decides
     blocks = audio_blocks(audio, sample_rate_hz=features.sample_rate_hz)
     for frames in log_mel_blocks(blocks, features, n_frames=end - start):
-        store[start : start + len(frames)] = frames
+        store[start : start + len(frames), : features.n_mels] = frames
         start += len(frames)
+    if features.speech:
+        from brefine.data.voice_activity import speech_track
+
+        start = span[0]
+        samples = read_audio(audio, sample_rate_hz=features.sample_rate_hz)
+        store[start:end, features.n_mels] = speech_track(samples, end - start, hop_s=features.hop_s)
     store.flush()
 
 

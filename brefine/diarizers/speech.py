@@ -6,14 +6,13 @@ Source: the `silero-vad` package, whose weights come with it (no network), used 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
-from functools import cache
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+from brefine.data.voice_activity import detector
 
 SAMPLE_RATE_HZ = 16000
 HOP_S = 0.01
@@ -57,7 +56,7 @@ def _detect(heard: NDArray[np.float32], samples: NDArray[np.float32]) -> NDArray
     if len(samples) < _VAD_FRAME_SAMPLES:  # the detector refuses less than a frame
         samples = np.pad(samples, (0, _VAD_FRAME_SAMPLES - len(samples)))
     with torch.inference_mode():
-        answer = _detector().audio_forward(torch.from_numpy(samples)[None], SAMPLE_RATE_HZ)[0].numpy()
+        answer = detector().audio_forward(torch.from_numpy(samples)[None], SAMPLE_RATE_HZ)[0].numpy()
     return np.asarray(answer[len(heard) // _VAD_FRAME_SAMPLES :], np.float32)
 
 
@@ -92,17 +91,3 @@ def runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """The runs of true frames as half-open intervals."""
     edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
     return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
-
-
-@cache
-def _detector() -> Any:
-    n_threads = torch.get_num_threads()
-    try:
-        import silero_vad  # sets the process's threads to 1 when imported
-
-        with warnings.catch_warnings():
-            # The package loads its TorchScript weights in the only way it knows, which torch 2.11 calls deprecated.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            return silero_vad.load_silero_vad()
-    finally:
-        torch.set_num_threads(n_threads)

@@ -17,6 +17,7 @@ from brefine.evaluate.evaluation import evaluate_refiner, load_checkpoint, write
 from brefine.evaluate.integration import integrate
 from brefine.evaluate.recordings import GivenSplit, SplitName
 from brefine.evaluate.refine import Refined, format_report, load_weights, plan_refinement, refine_task
+from brefine.evaluate.shipping import ship
 from brefine.evaluate.wording import format_evaluations, format_integration
 from brefine.io.atomic import write_text_atomic
 from brefine.phasedir import EvaluationReport, PhaseDir, SelectionRecord, Stage
@@ -49,9 +50,15 @@ def main() -> int:
     three.add_argument("--report", type=Path, help="CSV with one row a boundary")
     three.set_defaults(run=_refine)
 
+    four = commands.add_parser("ship", help="the models of a phase as one weights file")
+    four.add_argument("phase", type=Path)
+    four.add_argument("-o", "--out", type=Path, required=True)
+    four.add_argument("--model", action="append", choices=MODEL_NAMES, help="repeatable; all of the phase if left out")
+    four.set_defaults(run=_ship)
+
     for command in (one, two):
         command.add_argument("--progress", type=Path, help="file to tell the progress in")
-    for command in (one, two, three):
+    for command in (one, two, three, four):
         command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
         command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     options = parser.parse_args()
@@ -122,6 +129,13 @@ def _refine(options: argparse.Namespace) -> None:
         write_text_atomic(options.report, format_report(done))
     if options.json:
         print(json.dumps({"recordings": [refined.summary() for refined in done]}, indent=1, allow_nan=False))
+
+
+def _ship(options: argparse.Namespace) -> None:
+    phase = PhaseDir(options.phase)
+    models = options.model or list(phase.load_config().models)
+    card = ship(phase, models, options.out, device=options.device)
+    print(json.dumps(card.to_json(), indent=1) if options.json else f"{options.out}: {', '.join(models)}")
 
 
 def _told(refined: Refined) -> str:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from brefine.config import RefineConfig
 from brefine.core.boundaries import Boundary, BoundaryKind, Shift, Side, boundaries_of, ends_of_speech, moved_ends_s
 from brefine.core.turns import Diarization, Turn
+from brefine.models.error_prior import ErrorPrior, Reading, fit
 from brefine.models.weights import Refiner
 
 TOUCHING_S = 0.02
@@ -93,6 +94,22 @@ class Refinement:
         return self.moves[2 * boundary.turn_index + (boundary.side is Side.OFFSET)]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class HeardRecording:
+    """One recording after the model has looked at it.
+
+    Attributes:
+        hypothesis: what is refined, clipped to the audio.
+        boundaries: those that may move.
+        reading: of `boundaries`; None where there are none.
+    """
+
+    hypothesis: Diarization
+    duration_s: float
+    boundaries: tuple[Boundary, ...]
+    reading: Reading | None
+
+
 def refine_recording(
     refiner: Refiner,
     log_mel_NM: NDArray[np.floating],
@@ -100,16 +117,47 @@ def refine_recording(
     *,
     duration_s: float,
     config: RefineConfig,
+    prior: ErrorPrior | None = None,
 ) -> Refinement:
     """Refines one recording.
 
     Args:
-        log_mel_NM: its frames by `data.features.log_mel` with `refiner.features`.
+        log_mel_NM: its frames by `data.features.analyse` with `refiner.features`.
         duration_s: length of the audio; what the hypothesis says beyond it is dropped.
+        prior: what is known of the system's errors; None = what this hypothesis tells. `config.prior_scale_s` overrides both.
     """
+    if config.prior_scale_s is not None:
+        hypothesis = hypothesis.clipped(0.0, duration_s)
+        proposals = proposals_for(refiner, log_mel_NM, hypothesis, duration_s=duration_s, prior_scale_s=config.prior_scale_s)
+        return decide_moves(hypothesis, proposals, duration_s=duration_s, config=config)
+    heard = hear_recording(refiner, log_mel_NM, hypothesis, duration_s=duration_s)
+    return refine_heard(refiner, heard, fit_prior(refiner, [heard]) if prior is None else prior, config=config)
+
+
+def hear_recording(
+    refiner: Refiner, log_mel_NM: NDArray[np.floating], hypothesis: Diarization, *, duration_s: float
+) -> HeardRecording:
+    """What the model says of every boundary of a recording that may move at all; the frames are not needed afterwards."""
     hypothesis = hypothesis.clipped(0.0, duration_s)
-    proposals = proposals_for(refiner, log_mel_NM, hypothesis, duration_s=duration_s, prior_scale_s=config.prior_scale_s)
-    return decide_moves(hypothesis, proposals, duration_s=duration_s, config=config)
+    movable = _movable(hypothesis, duration_s)
+    readings = [
+        refiner.read(log_mel_NM, hypothesis, movable[start : start + _BOUNDARIES_AT_ONCE])
+        for start in range(0, len(movable), _BOUNDARIES_AT_ONCE)
+    ]
+    return HeardRecording(hypothesis, duration_s, movable, Reading.joined(readings) if readings else None)
+
+
+def fit_prior(refiner: Refiner, heard: Sequence[HeardRecording]) -> ErrorPrior:
+    """What hypotheses of one system tell about its errors; no labels are needed."""
+    readings = [one.reading for one in heard if one.reading is not None]
+    start = refiner.expected_prior
+    return fit(Reading.joined(readings), start=start) if readings else start
+
+
+def refine_heard(refiner: Refiner, heard: HeardRecording, prior: ErrorPrior, *, config: RefineConfig) -> Refinement:
+    """The second half of `refine_recording`."""
+    proposals = [] if heard.reading is None else refiner.propose(heard.reading, heard.boundaries, prior)
+    return decide_moves(heard.hypothesis, proposals, duration_s=heard.duration_s, config=config)
 
 
 def proposals_for(
@@ -121,13 +169,17 @@ def proposals_for(
     prior_scale_s: float | None = None,
 ) -> list[Shift]:
     """What the model proposes for every boundary of a clipped hypothesis that may move at all."""
-    ends = ends_of_speech(hypothesis, extent_s=(0.0, duration_s))
-    movable = [boundary for boundary in ends if boundary.kind is not BoundaryKind.EDGE]
+    movable = _movable(hypothesis, duration_s)
     proposals: list[Shift] = []
     for start in range(0, len(movable), _BOUNDARIES_AT_ONCE):
         chosen = movable[start : start + _BOUNDARIES_AT_ONCE]
         proposals.extend(refiner.shifts(log_mel_NM, hypothesis, chosen, prior_scale_s=prior_scale_s))
     return proposals
+
+
+def _movable(hypothesis: Diarization, duration_s: float) -> tuple[Boundary, ...]:
+    ends = ends_of_speech(hypothesis, extent_s=(0.0, duration_s))
+    return tuple(boundary for boundary in ends if boundary.kind is not BoundaryKind.EDGE)
 
 
 def decide_moves(hypothesis: Diarization, proposals: Sequence[Shift], *, duration_s: float, config: RefineConfig) -> Refinement:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from brefine.config import PhaseConfig, prepared_corpus_path
 from brefine.core.turns import Diarization
-from brefine.data.features import log_mel
+from brefine.data.features import analyse
 from brefine.data.splits import Split
 from brefine.io.audio import read_audio
 from brefine.models.weights import Refiner
@@ -62,7 +62,7 @@ class GivenSplit:
         return sorted({one.name for part in ("train", "validation") for one in self.manifest.splits.get(part, [])})
 
     def frames(self, recording: GivenRecording, refiner: Refiner) -> NDArray[np.floating]:
-        """The recording's log-mel frames as the refiner wants them: from the store where it has the same analysis."""
+        """The recording's frames as the refiner wants them: from the store where it has the same analysis."""
         if refiner.features == self._split.store.config:
             return self._split.store[recording.name]
-        return log_mel(read_audio(recording.audio, sample_rate_hz=refiner.features.sample_rate_hz), refiner.features)
+        return analyse(read_audio(recording.audio, sample_rate_hz=refiner.features.sample_rate_hz), refiner.features)

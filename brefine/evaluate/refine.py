@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from brefine.config import FeatureConfig, RefineConfig
 from brefine.core.turns import Diarization
-from brefine.data.features import log_mel
+from brefine.data.features import analyse
 from brefine.errors import BrefineError, CheckpointError, DataError, FormatError
 from brefine.evaluate.device import pick_device
 from brefine.evaluate.moves import Refinement, refine_recording
@@ -185,11 +185,11 @@ def format_report(refined: Sequence[Refined]) -> str:
 
 
 def frames_of(audio: Path, features: FeatureConfig) -> tuple[NDArray[np.float32], float]:
-    """Log-mel frames of an audio file, shape (n_frames, n_mels), and its length in seconds."""
+    """Frames of an audio file by `data.features.analyse`, and its length in seconds."""
     samples = read_audio(audio, sample_rate_hz=features.sample_rate_hz)
     if not len(samples):
         raise DataError("the audio is empty", where=audio)
-    return log_mel(samples, features), len(samples) / features.sample_rate_hz
+    return analyse(samples, features), len(samples) / features.sample_rate_hz
 
 
 def _audio_named(folder: Path, stem: str) -> Path | None:

@@ -87,7 +87,18 @@ def decode(logits_BK: Tensor, hop_s: float, *, prior_scale_s: float | None = Non
     if prior_scale_s is not None:
         centres_T = torch.arange(n_frames, device=logits_BK.device) + 0.5 - n_frames / 2
         logits_BT = logits_BT - centres_T.abs() * (hop_s / prior_scale_s)
-    cumulative_BT = functional.pad(torch.softmax(logits_BT, dim=1).cumsum(dim=1), (1, 0))
+    return decode_frames(torch.softmax(logits_BT, dim=1), none_B, hop_s, bias_s=bias_s)
+
+
+def decode_frames(frames_BT: Tensor, none_B: Tensor, hop_s: float, *, bias_s: float | Tensor = 0.0) -> Decoded:
+    """Turns probabilities over the frames of a window into shifts; see `decode`.
+
+    Args:
+        frames_BT: where the boundary is if there is one; rows sum to one.
+        none_B: probability that there is none.
+    """
+    n_frames = frames_BT.shape[1]
+    cumulative_BT = functional.pad(frames_BT.cumsum(dim=1), (1, 0))
     median_B = _quantile_frames(cumulative_BT, 0.5)
     spread_B = 0.5 * (_quantile_frames(cumulative_BT, _UPPER) - _quantile_frames(cumulative_BT, _LOWER))
     reach = TOLERANCE_S / hop_s

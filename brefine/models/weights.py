@@ -27,11 +27,16 @@ from brefine.data.batches import centres_s, inputs_for
 from brefine.errors import CheckpointError
 from brefine.io.atomic import write_bytes_atomic
 from brefine.models import build_model
-from brefine.models.heads import Decoded, decode
+from brefine.models.ensemble import Ensemble
+from brefine.models.error_prior import ErrorPrior, Reading, posterior, read, trained_on
+from brefine.models.heads import Decoded, decode, decode_frames
 from brefine.phasedir import CheckpointCard, Validation
 
 _CARD = "brefine_card"
 _BATCH = 256
+_LEAST_GAIN_S = 0.002
+_LEAST_RELATIVE_GAIN = 0.05
+"""A boundary stays where the error that is expected to go is less than this, or a smaller share of the error expected now."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,12 +49,18 @@ class Refiner:
     examples: ExampleConfig
     device: torch.device
 
+    @property
+    def expected_prior(self) -> ErrorPrior:
+        """What is expected of a system's errors before its output is seen: no more than the validation split tells."""
+        biases_s = (self.card.prior.get("onset_bias_s", 0.0), self.card.prior.get("offset_bias_s", 0.0))
+        return ErrorPrior(margin_s=biases_s, habit_s=(-biases_s[0], -biases_s[1]))
+
     @torch.inference_mode()
     def logits(self, log_mel_NM: NDArray[np.floating], hypothesis: Diarization, boundaries: Sequence[Boundary]) -> Tensor:
         """logits_BK of boundaries of one recording, on the CPU.
 
         Args:
-            log_mel_NM: frames of the recording from `data.features.log_mel` with `self.features`, or from a store.
+            log_mel_NM: frames of the recording from `data.features.analyse` with `self.features`, or from a store.
         """
         features_BTF = inputs_for(
             log_mel_NM,
@@ -57,6 +68,7 @@ class Refiner:
             boundaries,
             context_s=self.examples.context_s,
             hop_s=self.features.hop_s,
+            n_mels=self.features.n_mels,
             device=self.device,
         )
         chunks = [self.model(features_BTF[start : start + _BATCH]).logits_BK for start in range(0, len(features_BTF), _BATCH)]
@@ -76,6 +88,40 @@ class Refiner:
         bias_B = bias_B + torch.from_numpy(centres_s(times_s, self.features.hop_s) - times_s).float()
         scale_s = prior.get("scale_s") if prior_scale_s is None else prior_scale_s
         return decode(logits_BK, self.features.hop_s, prior_scale_s=scale_s, bias_s=bias_B)
+
+    def read(self, log_mel_NM: NDArray[np.floating], hypothesis: Diarization, boundaries: Sequence[Boundary]) -> Reading:
+        """What the model hears at boundaries of one recording, before anything is known of the system's errors."""
+        times_s = np.array([boundary.time_s for boundary in boundaries], np.float64)
+        return read(
+            self.logits(log_mel_NM, hypothesis, boundaries),
+            trained_on(self.card.prior),
+            torch.tensor([boundary.side is Side.ONSET for boundary in boundaries], dtype=torch.bool),
+            torch.from_numpy(centres_s(times_s, self.features.hop_s) - times_s).float(),
+            self.features.hop_s,
+        )
+
+    def propose(self, reading: Reading, boundaries: Sequence[Boundary], prior: ErrorPrior) -> tuple[Shift, ...]:
+        """The move of each boundary with the least expected error; none where little is to be gained.
+
+        Args:
+            reading: of the same boundaries, by `read`.
+        """
+        if not boundaries:
+            return ()
+        frames_BT, margin_B = posterior(reading, prior)
+        decoded = decode_frames(frames_BT, 1.0 - reading.there_B, reading.hop_s, bias_s=margin_B + reading.centre_B)
+        place_s_T = (torch.arange(frames_BT.shape[1]) + 0.5 - frames_BT.shape[1] / 2) * reading.hop_s
+        place_s_BT = place_s_T + (margin_B + reading.centre_B)[:, None]
+        now_s_B = (frames_BT * place_s_BT.abs()).sum(dim=1)
+        then_s_B = (frames_BT * (place_s_BT - decoded.shift_s[:, None]).abs()).sum(dim=1)
+        gain_s_B = now_s_B - then_s_B
+        pays_B = (gain_s_B >= _LEAST_GAIN_S) & (gain_s_B >= _LEAST_RELATIVE_GAIN * now_s_B)
+        return tuple(
+            Shift(boundary.turn_index, boundary.side, shift_s, confidence)
+            for boundary, shift_s, confidence in zip(
+                boundaries, (decoded.shift_s * pays_B).tolist(), decoded.confidence.tolist(), strict=True
+            )
+        )
 
     def shifts(
         self,
@@ -104,6 +150,7 @@ def save_weights(
     *,
     validation: Validation | None = None,
     prior: Mapping[str, float] | None = None,
+    members: Sequence[ModelName] = (),
 ) -> CheckpointCard:
     """Writes `path` (`….safetensors`) and the card beside it (`….json`), each atomically, weights first."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(state.items())}
@@ -112,6 +159,7 @@ def save_weights(
         n_parameters=sum(tensor.numel() for tensor in tensors.values()),
         validation=validation,
         weights_sha256=_digest(tensors),
+        members=list(members),
         config={"features": features.model_dump(mode="json"), "examples": examples.model_dump(mode="json")},
         prior=dict(prior or {}),
     )
@@ -130,7 +178,7 @@ def load_refiner(path: Path, device: torch.device | str = "cpu") -> Refiner:
     try:
         features = FeatureConfig.model_validate(card.config["features"])
         examples = ExampleConfig.model_validate(card.config["examples"])
-        model = build_model(card.model, features, examples)
+        model = _built(card, features, examples)
         model.load_state_dict(tensors)
     except (KeyError, ValidationError, RuntimeError) as error:
         raise CheckpointError(
@@ -140,6 +188,12 @@ def load_refiner(path: Path, device: torch.device | str = "cpu") -> Refiner:
             problems=[line.strip() for line in str(error).splitlines()[:6]],
         ) from None
     return Refiner(model.to(device).eval(), card, features, examples, torch.device(device))
+
+
+def _built(card: CheckpointCard, features: FeatureConfig, examples: ExampleConfig) -> nn.Module:
+    if not card.members:
+        return build_model(card.model, features, examples)
+    return Ensemble({name: build_model(name, features, examples) for name in card.members})
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], CheckpointCard]:

@@ -66,7 +66,14 @@ def build_training(run: RunDir, model: ModelName, config: PhaseConfig, *, resume
 
 def tables_and_examples(split: Split, config: PhaseConfig, device: Device) -> tuple[Tables, Examples]:
     n_frames = n_frames_of(config.examples.context_s, config.features.hop_s)
-    tables = Tables.build(split.heard(), config.features.hop_s, n_frames, device=device.device, dtype=device.dtype)
+    tables = Tables.build(
+        split.heard(),
+        config.features.hop_s,
+        n_frames,
+        n_mels=config.features.n_mels,
+        device=device.device,
+        dtype=device.dtype,
+    )
     return tables, find_examples(split.annotated, config.examples)
 
 

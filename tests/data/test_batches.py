@@ -14,7 +14,7 @@ from brefine.data.examples import Annotated, find_examples
 from brefine.data.features import normalised
 
 HOP_S, CONTEXT_S, N_MELS = 0.01, 0.5, 80
-OWN, OTHERS, EVIDENCE, SIDE = range(N_MELS, N_MELS + 4)
+OWN, OTHERS, EVIDENCE, SPEECH, SIDE = range(N_MELS, N_MELS + 5)
 HYPOTHESIS = Diarization("r", (Turn(1.003, 3.0, "a"), Turn(2.8, 4.0, "b"), Turn(4.5, 6.0, "a")))
 
 

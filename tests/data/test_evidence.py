@@ -38,7 +38,7 @@ def test_frames_sound_like_the_speaker_whose_solo_speech_they_resemble() -> None
     """Evidence is positive in the speaker's own speech, negative in another's and in silence, also where the hypothesis errs."""
     frames, truth = _two_voices()
     hypothesis = Diarization("r", (Turn(0.0, 2.2, "a"), Turn(2.2, 4.1, "b"), Turn(6.4, 8.0, "a")))
-    evidence = speaker_evidence(frames, activity(hypothesis, 800, HOP_S), HOP_S)
+    evidence = speaker_evidence(frames, activity(hypothesis, 800, HOP_S), HOP_S).own_SN
     assert (evidence[0][truth == 1] > 0).mean() > 0.97
     assert (evidence[0][truth == 0] < 0).mean() > 0.97
     assert np.abs(evidence).max() <= 1.0
@@ -48,4 +48,13 @@ def test_a_speaker_with_too_little_solo_speech_has_no_evidence() -> None:
     """Zeros say `not known`; a Gaussian on a word would say something wrong."""
     frames, _ = _two_voices()
     hypothesis = Diarization("r", (Turn(0.0, 2.0, "a"), Turn(2.0, 2.2, "b")))
-    assert not speaker_evidence(frames, activity(hypothesis, 800, HOP_S), HOP_S)[1].any()
+    assert not speaker_evidence(frames, activity(hypothesis, 800, HOP_S), HOP_S).own_SN[1].any()
+
+
+def test_speech_is_told_from_silence_whoever_speaks() -> None:
+    """The evidence of speech is positive in both voices and negative where nobody speaks."""
+    frames, _ = _two_voices()
+    hypothesis = Diarization("r", (Turn(0.0, 2.2, "a"), Turn(2.2, 4.1, "b"), Turn(6.4, 8.0, "a")))
+    speech_N = speaker_evidence(frames, activity(hypothesis, 800, HOP_S), HOP_S).speech_N
+    assert (speech_N[:400] > 0).mean() > 0.97
+    assert (speech_N[400:600] < 0).mean() > 0.97

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from brefine.config import ExampleConfig, FeatureConfig
 from brefine.core.boundaries import boundaries_of
 from brefine.core.turns import Diarization, Turn
+from brefine.data.batches import n_channels_of
 from brefine.errors import CheckpointError
 from brefine.models import build_model
 from brefine.models.weights import load_refiner, read_weights, save_weights
@@ -36,7 +37,7 @@ def test_a_refiner_is_rebuilt_from_its_file_alone(weights: Path) -> None:
     model = build_model("mlp", FEATURES, EXAMPLES).eval()
     weights.with_suffix(".json").unlink()
     refiner = load_refiner(weights)
-    features = torch.randn(2, 128, 84)
+    features = torch.randn(2, 128, n_channels_of(FEATURES))
     with torch.inference_mode():
         assert torch.equal(refiner.model(features).logits_BK, model(features).logits_BK)
     assert (refiner.features, refiner.examples) == (FEATURES, EXAMPLES)

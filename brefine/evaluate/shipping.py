@@ -1,0 +1,84 @@
+"""One weights file out of a phase: its models as an ensemble, calibrated on the validation split, in half precision.
+
+This is how the weights in the package are made: `python -m brefine.evaluate ship PHASE -o FILE`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from brefine.config import ModelName, PhaseConfig, prepared_corpus_path
+from brefine.core.matching import match_boundaries
+from brefine.data.examples import find_examples
+from brefine.data.splits import Split
+from brefine.errors import DataError
+from brefine.evaluate.evaluation import load_checkpoint
+from brefine.evaluate.moves import hear_recording
+from brefine.evaluate.recordings import GivenSplit
+from brefine.models.ensemble import Ensemble
+from brefine.models.error_prior import describe_training
+from brefine.models.heads import target_distribution
+from brefine.models.weights import Refiner, save_weights
+from brefine.phasedir import CheckpointCard, PhaseDir
+
+_TEMPERATURES = tuple(round(0.6 + 0.1 * step, 1) for step in range(20))
+
+
+def ship(phase: PhaseDir, models: Sequence[ModelName], out: Path, *, device: str = "auto") -> CheckpointCard:
+    """Writes the best checkpoints of `models` as one refiner.
+
+    Raises:
+        CheckpointError: a model has no weights.
+        DataError: the validation split has no matched boundary to calibrate on.
+    """
+    config = phase.load_config()
+    split = GivenSplit(config, "validation")
+    refiners = [load_checkpoint(phase, model, "best", device) for model in models]
+    ensemble = Ensemble({model: refiner.model for model, refiner in zip(models, refiners, strict=True)})
+    ensemble.temperature_M = torch.tensor([fit_temperature(refiner, split, config) for refiner in refiners])
+    train = Split(prepared_corpus_path(config), "train", config.features)
+    examples = find_examples(train.annotated, config.examples)
+    trained = describe_training(torch.from_numpy(examples.offset_s[examples.positive]))
+    return save_weights(
+        out,
+        models[0],
+        {name: tensor.half() for name, tensor in ensemble.state_dict().items()},
+        config.features,
+        config.examples,
+        validation=refiners[0].card.validation,
+        prior=trained,
+        members=models,
+    )
+
+
+def fit_temperature(refiner: Refiner, split: GivenSplit, config: PhaseConfig) -> float:
+    """The temperature at which the model's distributions make the labels of a split most probable."""
+    logits, targets = [], []
+    n_frames = 2 * round(refiner.examples.context_s / refiner.features.hop_s)
+    for recording in split.recordings:
+        heard = hear_recording(refiner, split.frames(recording, refiner), recording.hypothesis, duration_s=recording.duration_s)
+        match = match_boundaries(recording.reference, heard.hypothesis, window_s=config.examples.match_window_s)
+        true_s = {
+            (match.hypothesis[there].turn_index, match.hypothesis[there].side): match.reference[here].time_s
+            for here, there in match.pairs
+        }
+        rows = [row for row, boundary in enumerate(heard.boundaries) if (boundary.turn_index, boundary.side) in true_s]
+        if heard.reading is None or not rows:
+            continue
+        chosen = [heard.boundaries[row] for row in rows]
+        logits.append(refiner.logits(split.frames(recording, refiner), heard.hypothesis, chosen))
+        middle_B = torch.tensor([boundary.time_s for boundary in chosen]) + heard.reading.centre_B[rows]
+        offset_B = (torch.tensor([true_s[b.turn_index, b.side] for b in chosen]) - middle_B) / refiner.features.hop_s
+        targets.append(target_distribution(offset_B, n_frames, config.train.label_sigma_s / refiner.features.hop_s))
+    if not logits:
+        raise DataError("the validation split has no matched boundary", where=split.folder)
+    logits_BK, target_BK = torch.cat(logits), torch.cat(targets)
+    return min(_TEMPERATURES, key=lambda temperature: _cross_entropy(logits_BK / temperature, target_BK))
+
+
+def _cross_entropy(logits_BK: Tensor, target_BK: Tensor) -> float:
+    return float(torch.nn.functional.cross_entropy(logits_BK, target_BK))
