@@ -24,6 +24,7 @@ COMMANDS = {
     "select": "Choose the model that goes on.",
     "integrate": "Run the chosen model behind the diarizer and measure the DER.",
     "refine": "Refine the turns of any RTTM.",
+    "calibrate": "Fit a refiner to a diarizer and a label convention, from a few labelled minutes.",
     "diarize": "Diarizer and refiner in one go.",
     "report": "One self-contained HTML file of a phase.",
     "runs": "List the phases.",

@@ -21,6 +21,7 @@ def refine(
     min_confidence: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Leave less certain boundaries alone.")] = None,
     max_shift_s: Annotated[float | None, typer.Option(min=0.0, help="Largest move, in seconds.")] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="CSV with one row a boundary.")] = None,
+    calibration: Annotated[Path | None, typer.Option(metavar="FILE", help="Made by `brefine calibrate` for this system.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     json: Json = False,
 ) -> None:
@@ -33,6 +34,7 @@ def refine(
         "--min-confidence": min_confidence,
         "--max-shift-s": max_shift_s,
         "--report": report,
+        "--calibration": calibration,
         "--device": device,
     }
     given = [str(part) for name, value in options.items() if value is not None for part in (name, value)]

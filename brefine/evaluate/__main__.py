@@ -13,10 +13,11 @@ from pydantic import ValidationError
 from brefine.config import MODEL_NAMES, RefineConfig
 from brefine.data.progress import ProgressReporter
 from brefine.errors import BrefineError, ConfigError, run_main
+from brefine.evaluate.calibration import calibrate_refiner, read_calibration, read_references
 from brefine.evaluate.evaluation import evaluate_refiner, load_checkpoint, write_evaluation
 from brefine.evaluate.integration import integrate
 from brefine.evaluate.recordings import GivenSplit, SplitName
-from brefine.evaluate.refine import Refined, format_report, load_weights, plan_refinement, refine_task
+from brefine.evaluate.refine import Refined, format_report, load_weights, plan_refinement, refine_tasks
 from brefine.evaluate.shipping import ship
 from brefine.evaluate.wording import format_evaluations, format_integration
 from brefine.io.atomic import write_text_atomic
@@ -48,7 +49,16 @@ def main() -> int:
     three.add_argument("--min-confidence", type=float)
     three.add_argument("--max-shift-s", type=float)
     three.add_argument("--report", type=Path, help="CSV with one row a boundary")
+    three.add_argument("--calibration", type=Path, help="a file made by `calibrate`")
     three.set_defaults(run=_refine)
+
+    five = commands.add_parser("calibrate", help="what labelled recordings tell of a system's errors")
+    five.add_argument("audio", type=Path)
+    five.add_argument("rttm", type=Path)
+    five.add_argument("reference", type=Path)
+    five.add_argument("-o", "--out", type=Path, required=True)
+    five.add_argument("--weights", type=Path)
+    five.set_defaults(run=_calibrate)
 
     four = commands.add_parser("ship", help="the models of a phase as one weights file")
     four.add_argument("phase", type=Path)
@@ -58,7 +68,7 @@ def main() -> int:
 
     for command in (one, two):
         command.add_argument("--progress", type=Path, help="file to tell the progress in")
-    for command in (one, two, three, four):
+    for command in (one, two, three, four, five):
         command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
         command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     options = parser.parse_args()
@@ -121,14 +131,28 @@ def _refine(options: argparse.Namespace) -> None:
     tasks = plan_refinement(options.audio, options.rttm, options.out)
     refiner = load_weights(options.weights, options.device)
     done: list[Refined] = []
-    for task in tasks:
-        for refined in refine_task(refiner, task, config):
-            done.append(refined)
-            print(_told(refined), file=sys.stderr)
+    prior = None if options.calibration is None else read_calibration(options.calibration, refiner)
+    for refined in refine_tasks(refiner, tasks, config, prior=prior):
+        done.append(refined)
+        print(_told(refined), file=sys.stderr)
     if options.report is not None:
         write_text_atomic(options.report, format_report(done))
     if options.json:
         print(json.dumps({"recordings": [refined.summary() for refined in done]}, indent=1, allow_nan=False))
+
+
+def _calibrate(options: argparse.Namespace) -> None:
+    tasks = plan_refinement(options.audio, options.rttm, options.out)
+    found = calibrate_refiner(load_weights(options.weights, options.device), tasks, read_references(options.reference))
+    found.write(options.out)
+    if options.json:
+        print(json.dumps(found.to_json(), indent=1, allow_nan=False))
+    else:
+        print(
+            f"{found.n_boundaries} labelled boundaries in {found.n_recordings} recordings: labels stand "
+            f"{1e3 * found.margin_s[0]:+.0f} ms (onsets) and {1e3 * found.margin_s[1]:+.0f} ms (offsets) from what is heard; "
+            f"MAE {found.mae_before_ms:.0f} → {found.mae_after_ms:.0f} ms on these very boundaries"
+        )
 
 
 def _ship(options: argparse.Namespace) -> None:

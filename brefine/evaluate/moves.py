@@ -126,12 +126,11 @@ def refine_recording(
         duration_s: length of the audio; what the hypothesis says beyond it is dropped.
         prior: what is known of the system's errors; None = what this hypothesis tells. `config.prior_scale_s` overrides both.
     """
-    if config.prior_scale_s is not None:
-        hypothesis = hypothesis.clipped(0.0, duration_s)
-        proposals = proposals_for(refiner, log_mel_NM, hypothesis, duration_s=duration_s, prior_scale_s=config.prior_scale_s)
-        return decide_moves(hypothesis, proposals, duration_s=duration_s, config=config)
-    heard = hear_recording(refiner, log_mel_NM, hypothesis, duration_s=duration_s)
-    return refine_heard(refiner, heard, fit_prior(refiner, [heard]) if prior is None else prior, config=config)
+    hypothesis = hypothesis.clipped(0.0, duration_s)
+    proposals = proposals_for(
+        refiner, log_mel_NM, hypothesis, duration_s=duration_s, prior_scale_s=config.prior_scale_s, prior=prior
+    )
+    return decide_moves(hypothesis, proposals, duration_s=duration_s, config=config)
 
 
 def hear_recording(
@@ -155,7 +154,7 @@ def fit_prior(refiner: Refiner, heard: Sequence[HeardRecording]) -> ErrorPrior:
 
 
 def refine_heard(refiner: Refiner, heard: HeardRecording, prior: ErrorPrior, *, config: RefineConfig) -> Refinement:
-    """The second half of `refine_recording`."""
+    """Moves the boundaries of a recording that was heard."""
     proposals = [] if heard.reading is None else refiner.propose(heard.reading, heard.boundaries, prior)
     return decide_moves(heard.hypothesis, proposals, duration_s=heard.duration_s, config=config)
 
@@ -167,8 +166,18 @@ def proposals_for(
     *,
     duration_s: float,
     prior_scale_s: float | None = None,
+    prior: ErrorPrior | None = None,
 ) -> list[Shift]:
-    """What the model proposes for every boundary of a clipped hypothesis that may move at all."""
+    """What the model proposes for every boundary of a clipped hypothesis that may move at all.
+
+    Args:
+        prior_scale_s: scale of a single Laplace prior around the hypothesis; None = `prior`, or what this hypothesis tells.
+    """
+    if prior_scale_s is None:
+        heard = hear_recording(refiner, log_mel_NM, hypothesis, duration_s=duration_s)
+        if heard.reading is None:
+            return []
+        return list(refiner.propose(heard.reading, heard.boundaries, prior or fit_prior(refiner, [heard])))
     movable = _movable(hypothesis, duration_s)
     proposals: list[Shift] = []
     for start in range(0, len(movable), _BOUNDARIES_AT_ONCE):

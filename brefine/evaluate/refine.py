@@ -19,12 +19,13 @@ from brefine.core.turns import Diarization
 from brefine.data.features import analyse
 from brefine.errors import BrefineError, CheckpointError, DataError, FormatError
 from brefine.evaluate.device import pick_device
-from brefine.evaluate.moves import Refinement, refine_recording
+from brefine.evaluate.moves import HeardRecording, Refinement, fit_prior, hear_recording, refine_heard
 from brefine.evaluate.rewriting import rewrite_rttm
 from brefine.io.atomic import write_text_atomic
 from brefine.io.audio import AUDIO_SUFFIXES, read_audio
 from brefine.io.rttm import parse_rttm
 from brefine.io.textfile import read_lines_text
+from brefine.models.error_prior import ErrorPrior
 from brefine.models.weights import Refiner, load_refiner
 
 REPORT_COLUMNS = (
@@ -147,18 +148,37 @@ def plan_refinement(audio: Path, rttm: Path, out: Path) -> list[Task]:
     return tasks
 
 
-def refine_task(refiner: Refiner, task: Task, config: RefineConfig) -> Iterator[Refined]:
-    """Refines the recordings of one RTTM file one after the other, and writes the file when all are done."""
-    text = task.text
-    for hypothesis in task.hypotheses:
-        started = time.perf_counter()
-        log_mel_NM, duration_s = frames_of(task.audio[hypothesis.recording], refiner.features)
-        refinement = refine_recording(refiner, log_mel_NM, hypothesis, duration_s=duration_s, config=config)
-        text = rewrite_rttm(text, refinement, duration_s=duration_s)
-        yield Refined(refinement, duration_s, time.perf_counter() - started)
-    if task.out.exists():
-        print(f"replaced {task.out}", file=sys.stderr)
-    write_text_atomic(task.out, text)
+def refine_tasks(
+    refiner: Refiner, tasks: Sequence[Task], config: RefineConfig, *, prior: ErrorPrior | None = None
+) -> Iterator[Refined]:
+    """Refines all recordings and writes each RTTM file when its last one is done.
+
+    All recordings are heard before the first is moved: together they tell more of their system's errors than each alone.
+
+    Args:
+        prior: what is known of the system's errors; None = what these hypotheses tell.
+    """
+    heard = [[_hear(refiner, task.audio[one.recording], one) for one in task.hypotheses] for task in tasks]
+    if prior is None:
+        prior = fit_prior(refiner, [one for own in heard for one, _ in own])
+    for task, own in zip(tasks, heard, strict=True):
+        text = task.text
+        for one, hearing_s in own:
+            started = time.perf_counter()
+            refinement = refine_heard(refiner, one, prior, config=config)
+            text = rewrite_rttm(text, refinement, duration_s=one.duration_s)
+            yield Refined(refinement, one.duration_s, hearing_s + time.perf_counter() - started)
+        if task.out.exists():
+            print(f"replaced {task.out}", file=sys.stderr)
+        write_text_atomic(task.out, text)
+
+
+def _hear(refiner: Refiner, audio: Path, hypothesis: Diarization) -> tuple[HeardRecording, float]:
+    """What the model says of a recording, and how long it took."""
+    started = time.perf_counter()
+    frames, duration_s = frames_of(audio, refiner.features)
+    heard = hear_recording(refiner, frames, hypothesis, duration_s=duration_s)
+    return heard, time.perf_counter() - started
 
 
 def format_report(refined: Sequence[Refined]) -> str:

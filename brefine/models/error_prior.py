@@ -9,7 +9,7 @@ Notation, for each boundary b: h is where the hypothesis has it, a where the mod
 the model sees.
 
     p(a − h)   = Σ_j w_j Laplace(a − h; habit, scale_j)                   the prior: weights over fixed scales
-    L_b(a − h) = (1 − δ_b) [p_model(a − h | x) / p_train(a − h)]^γ + δ_b  the reading; δ_b: the chance that it means nothing
+    L_b(a − h) = (1 − δ_b) p_model(a − h | x) / p_train(a − h) + δ_b      the reading; δ_b: the chance that it means nothing
     δ_b        = 1 − (1 − doubt) (1 − p_model(no boundary | x))
     p(a | x)   ∝ p(a − h) · L_b(a − h),     y = a + margin
 
@@ -24,8 +24,7 @@ speech, before onsets and after offsets, never inside; so an inward habit is the
 lack of anything that says more; a few labelled minutes (`fit_labelled`) do say more.
 
 Sources: Robbins 1956, "An empirical Bayes approach to statistics"; Saerens et al. 2002, "Adjusting the outputs of a classifier to
-new a priori probabilities" (division by the training prior, EM for the new one); Bissiri et al. 2016, "A general framework for
-updating belief distributions" (γ below 1 for models that are wrong).
+new a priori probabilities" (division by the training prior, EM for the new one).
 
 Shapes: B boundaries, T frames of a window, K = T + 1 bins, J scales, M margins.
 """
@@ -41,13 +40,15 @@ from torch.nn import functional
 
 from brefine.models.heads import decode_frames
 
-SCALES_S = (0.008, 0.02, 0.05, 0.12, 0.3, 0.7)
-CAUTIOUS_WEIGHTS = (0.25, 0.2, 0.25, 0.2, 0.08, 0.02)
+SCALES_S = (0.008, 0.02, 0.05, 0.12, 0.3)
+CAUTIOUS_WEIGHTS = (0.25, 0.2, 0.25, 0.2, 0.1)
 """A good system, with tails: what has to be shown otherwise before boundaries move far."""
 _CAUTIOUS_DOUBT = 0.3
-_PSEUDO_BOUNDARIES = 20.0
-_TRUST = 0.7
-"""γ: frames of speech are not independent, and a foreign recording is read worse than the validation split tells."""
+_PSEUDO_BOUNDARIES = 8.0
+_UNTRAINED = 0.05
+"""Share of a flat distribution in what training is taken to have shown."""
+_MOST_FAR = 0.2
+"""Largest weight of the widest scale."""
 _SURE = 0.6
 """Boundaries heard with at least this confidence count for the habit."""
 _KEPT = 0.5
@@ -55,7 +56,7 @@ _KEPT = 0.5
 _MAX_HABIT_S = 0.2
 _MAX_MARGIN_S, _MARGIN_STEP_S, _MARGIN_SPREAD_S = 0.24, 0.01, 0.08
 _N_STEPS = 30
-_TRAINED_ON = (0.08, 0.12, 0.25, 0.3, 0.2, 0.05)
+_TRAINED_ON = (0.05, 0.1, 0.2, 0.4, 0.25)
 """Weights of the training errors for models whose card does not tell."""
 
 
@@ -81,7 +82,7 @@ class Reading:
     """What a model says of some boundaries, before any prior.
 
     Attributes:
-        ratio_BT: [p_model(a − h | x, there is one) / p_train(a − h)]^γ for each frame of the window.
+        ratio_BT: p_model(a − h | x, there is one) / p_train(a − h) for each frame of the window.
         there_B: probability that there is a boundary at all.
         onset_B: the side.
         centre_B: the window's middle − h in seconds, at most half a hop.
@@ -95,6 +96,9 @@ class Reading:
 
     def __len__(self) -> int:
         return len(self.there_B)
+
+    def __getitem__(self, rows: Tensor) -> Reading:
+        return Reading(self.ratio_BT[rows], self.there_B[rows], self.onset_B[rows], self.centre_B[rows], self.hop_s)
 
     @classmethod
     def joined(cls, readings: Sequence[Reading]) -> Reading:
@@ -131,9 +135,9 @@ def read(logits_BK: Tensor, trained_weights: Sequence[float], onset_B: Tensor, c
     n_frames = logits_BK.shape[1] - 1
     there_B = 1.0 - torch.softmax(logits_BK, dim=1)[:, -1]
     trained_T = torch.tensor(trained_weights) @ laplace_bins(n_frames, hop_s, 0.0)
-    ratio_BT = (torch.softmax(logits_BK[:, :-1], dim=1) / trained_T.clamp(min=1e-7)) ** _TRUST
-    # tempered, it is no density any more: where the model says what it was taught to expect, it says nothing (1)
-    ratio_BT = ratio_BT / (ratio_BT @ trained_T)[:, None].clamp(min=1e-12)
+    # training knows no errors beyond its matching cap: what a model says there is noise, and stays small
+    trained_T = (1.0 - _UNTRAINED) * trained_T + _UNTRAINED / n_frames
+    ratio_BT = torch.softmax(logits_BK[:, :-1], dim=1) / trained_T
     return Reading(ratio_BT, there_B, onset_B, centre_B, hop_s)
 
 
@@ -149,7 +153,8 @@ def fit(reading: Reading, *, start: ErrorPrior | None = None) -> ErrorPrior:
     habit_s = _habit_s(reading, start)
     margin_s = (min(0.0, max(-_MAX_MARGIN_S, -_KEPT * habit_s[0])), max(0.0, min(_MAX_MARGIN_S, -_KEPT * habit_s[1])))
     bins_2JT = [laplace_bins(reading.ratio_BT.shape[1], reading.hop_s, location_s) for location_s in habit_s]
-    own_BJ = torch.where(reading.onset_B[:, None], *(reading.ratio_BT @ bins_JT.T for bins_JT in bins_2JT))
+    onset_BJ, offset_BJ = (reading.ratio_BT @ bins_JT.T for bins_JT in bins_2JT)
+    own_BJ = torch.where(reading.onset_B[:, None], onset_BJ, offset_BJ)
     first_J = torch.tensor(start.weights)
     weights_J, doubt = first_J.clone(), start.doubt
     for _ in range(_N_STEPS):
@@ -157,10 +162,23 @@ def fit(reading: Reading, *, start: ErrorPrior | None = None) -> ErrorPrior:
         joint_BJ = weights_J * (sure_B[:, None] * own_BJ + (1.0 - sure_B[:, None]))
         share_BJ = joint_BJ / joint_BJ.sum(dim=1, keepdim=True)
         meant_B = sure_B * (own_BJ @ weights_J) / joint_BJ.sum(dim=1)
-        weights_J = (share_BJ.sum(dim=0) + _PSEUDO_BOUNDARIES * first_J) / (len(reading) + _PSEUDO_BOUNDARIES)
+        weights_J = _capped((share_BJ.sum(dim=0) + _PSEUDO_BOUNDARIES * first_J) / (len(reading) + _PSEUDO_BOUNDARIES))
         doubtful = (reading.there_B - meant_B).clamp(min=0.0).sum() + _PSEUDO_BOUNDARIES * start.doubt
         doubt = float(doubtful / (reading.there_B.sum() + _PSEUDO_BOUNDARIES))
     return replace(start, weights=tuple(weights_J.tolist()), habit_s=habit_s, margin_s=margin_s, doubt=doubt)
+
+
+def _capped(weights_J: Tensor) -> Tensor:
+    """The weights with at most `_MOST_FAR` on the widest scale.
+
+    In a recording that the model misreads, its own far jumps look like far errors of the system.
+    """
+    far = float(weights_J[-1])
+    if far <= _MOST_FAR:
+        return weights_J
+    capped_J = weights_J * ((1.0 - _MOST_FAR) / (1.0 - far))
+    capped_J[-1] = _MOST_FAR
+    return capped_J
 
 
 def _habit_s(reading: Reading, start: ErrorPrior) -> tuple[float, float]:
@@ -229,7 +247,7 @@ def posterior(reading: Reading, prior: ErrorPrior) -> tuple[Tensor, Tensor]:
     weights_J = torch.tensor(prior.weights)
     onset_T, offset_T = (weights_J @ laplace_bins(n_frames, reading.hop_s, location_s) for location_s in prior.habit_s)
     joint_BT = reading.likelihood(prior.doubt) * torch.where(reading.onset_B[:, None], onset_T, offset_T)
-    margin_B = torch.where(reading.onset_B, *prior.margin_s)
+    margin_B = torch.where(reading.onset_B, prior.margin_s[0], prior.margin_s[1])
     return joint_BT / joint_BT.sum(dim=1, keepdim=True).clamp(min=1e-30), margin_B
 
 

@@ -1,0 +1,32 @@
+"""`brefine calibrate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from brefine.cli.options import Json
+from brefine.run.stages import run_worker
+
+
+def calibrate(
+    audio: Annotated[Path, typer.Argument(metavar="AUDIO", help="Audio file, or a folder of them.")],
+    rttm: Annotated[
+        Path, typer.Argument(metavar="RTTM", help="The diarizer's turns; a folder with the same stems for a folder.")
+    ],
+    reference: Annotated[Path, typer.Argument(metavar="REFERENCE", help="The labels: an RTTM file, or a folder of them.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Calibration file (JSON) to write.")],
+    weights: Annotated[Path | None, typer.Option(metavar="FILE", help="Weights; those that ship if left out.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    json: Json = False,
+) -> None:
+    """Example: brefine calibrate talk.wav talk.rttm labels.rttm -o mine.json
+
+    Learns from a few labelled minutes how far a diarizer's boundaries are off and how much room your labels leave around speech;
+    `brefine refine --calibration mine.json` then refines its other recordings accordingly.
+    """
+    given = ["--weights", str(weights)] if weights is not None else []
+    arguments = [audio, rttm, reference, "-o", out, *given, "--device", device, *(["--json"] if json else [])]
+    raise typer.Exit(run_worker("brefine.evaluate", "calibrate", *arguments))

@@ -1,0 +1,158 @@
+"""`brefine calibrate`: what a few labelled minutes tell of a system's errors and of the labels' convention.
+
+Without labels a refiner estimates the system's errors from its output (`models.error_prior`), but it can't tell a biased system
+from a convention that leaves room around speech. Labels can. The constants are kept in a small JSON file that
+`brefine refine --calibration FILE` reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+
+from brefine.config import RefineConfig
+from brefine.core.matching import match_boundaries
+from brefine.core.turns import Diarization
+from brefine.errors import DataError, FormatError
+from brefine.evaluate.moves import HeardRecording, hear_recording, refine_heard
+from brefine.evaluate.refine import Task, frames_of
+from brefine.io.rttm import read_rttm
+from brefine.models.error_prior import SCALES_S, ErrorPrior, Reading, fit_labelled
+from brefine.models.weights import Refiner
+from brefine.phasedir import Document
+
+_WINDOW_S = 1.0
+LEAST_BOUNDARIES = 20
+"""Fewer matched boundaries say less than the hypothesis itself does."""
+
+
+class Calibration(Document):
+    """What was learnt from labels.
+
+    Attributes:
+        weights_sha256: of the refiner that listened; another one hears differently.
+        mae_before_ms: of the labelled boundaries as the system has them, matched within 1 s.
+        mae_after_ms: refined with these constants; the same boundaries fitted them, so it flatters.
+    """
+
+    weights_sha256: str
+    scales_s: list[float]
+    weights: list[float] = Field(min_length=len(SCALES_S), max_length=len(SCALES_S))
+    habit_s: tuple[float, float]
+    margin_s: tuple[float, float]
+    doubt: float = Field(ge=0.0, le=1.0)
+    n_recordings: int
+    n_boundaries: int
+    mae_before_ms: float
+    mae_after_ms: float
+
+    def prior(self) -> ErrorPrior:
+        return ErrorPrior(tuple(self.weights), self.habit_s, self.margin_s, self.doubt)
+
+
+def calibrate_refiner(refiner: Refiner, tasks: Sequence[Task], references: dict[str, Diarization]) -> Calibration:
+    """Fits the constants on the recordings of `tasks`.
+
+    Raises:
+        DataError: a recording has no reference, or too few boundaries have a partner in it.
+    """
+    missing = [one.recording for task in tasks for one in task.hypotheses if one.recording not in references]
+    if missing:
+        raise DataError("recordings have no reference", where="REFERENCE", problems=missing)
+    heard = []
+    for task in tasks:
+        for hypothesis in task.hypotheses:
+            frames, duration_s = frames_of(task.audio[hypothesis.recording], refiner.features)
+            heard.append(hear_recording(refiner, frames, hypothesis, duration_s=duration_s))
+    labelled = [(one, _true_shifts_s(one, references[one.hypothesis.recording])) for one in heard]
+    readings, shifts_s = [], []
+    for one, true_s in labelled:
+        rows = np.flatnonzero(np.isfinite(true_s))
+        if one.reading is not None and len(rows):
+            readings.append(one.reading[torch.from_numpy(rows)])
+            shifts_s.append(true_s[rows])
+    n_boundaries = sum(len(own) for own in shifts_s)
+    if n_boundaries < LEAST_BOUNDARIES:
+        raise DataError(
+            "too few boundaries have a partner in the reference to calibrate with",
+            expected=f"{LEAST_BOUNDARIES} within {_WINDOW_S:g} s",
+            got=n_boundaries,
+            hint="label more minutes; without a calibration `brefine refine` learns from the hypotheses alone",
+        )
+    true_shift_s = np.concatenate(shifts_s)
+    prior = fit_labelled(Reading.joined(readings), torch.from_numpy(true_shift_s).float())
+    after_s = [error_s for one, own in labelled for error_s in _left_s(refiner, one, own, prior)]
+    return Calibration(
+        weights_sha256=refiner.card.weights_sha256,
+        scales_s=list(SCALES_S),
+        weights=[round(weight, 5) for weight in prior.weights],
+        habit_s=prior.habit_s,
+        margin_s=prior.margin_s,
+        doubt=round(prior.doubt, 5),
+        n_recordings=len(heard),
+        n_boundaries=n_boundaries,
+        mae_before_ms=round(1e3 * float(np.abs(true_shift_s).mean()), 3),
+        mae_after_ms=round(1e3 * float(np.mean(after_s)), 3),
+    )
+
+
+def read_calibration(path: Path, refiner: Refiner) -> ErrorPrior:
+    """The constants in a file, for the refiner that they were fitted with.
+
+    Raises:
+        FormatError: the file is no calibration, or one of another refiner.
+        DataError: there is no such file.
+    """
+    try:
+        found = Calibration.read(path)
+    except FileNotFoundError:
+        raise DataError("there is no such calibration", where=path, hint="make one: brefine calibrate") from None
+    if found.weights_sha256 != refiner.card.weights_sha256 or found.scales_s != list(SCALES_S):
+        raise FormatError("the calibration is of other weights", where=path, hint="make it anew: brefine calibrate")
+    return found.prior()
+
+
+def read_references(path: Path) -> dict[str, Diarization]:
+    """The references of an RTTM file or of a folder of them, by recording; a lone recording also by its file's stem.
+
+    Raises:
+        DataError: there is no such file, or the folder holds none.
+        FormatError: lines are broken.
+    """
+    if not path.exists():
+        raise DataError("there is no such reference", where=path)
+    files = sorted(path.glob("*.rttm")) if path.is_dir() else [path]
+    if not files:
+        raise DataError("there is no RTTM file in this folder", where=path, expected="*.rttm")
+    found: dict[str, Diarization] = {}
+    for file in files:
+        own = read_rttm(file)
+        found |= own
+        if len(own) == 1:
+            found.setdefault(file.stem, next(iter(own.values())))
+    return found
+
+
+def _true_shifts_s(heard: HeardRecording, reference: Diarization) -> NDArray[np.float64]:
+    """Label − hypothesis of each boundary of `heard`; not-a-number where it has no partner."""
+    match = match_boundaries(reference, heard.hypothesis, window_s=_WINDOW_S)
+    label_s = {
+        (match.hypothesis[there].turn_index, match.hypothesis[there].side): match.reference[here].time_s
+        for here, there in match.pairs
+    }
+    return np.array([label_s.get((b.turn_index, b.side), np.nan) - b.time_s for b in heard.boundaries], np.float64)
+
+
+def _left_s(refiner: Refiner, heard: HeardRecording, true_s: NDArray[np.float64], prior: ErrorPrior) -> list[float]:
+    """The absolute errors that refinement with `prior` leaves at the labelled boundaries."""
+    refinement = refine_heard(refiner, heard, prior, config=RefineConfig())
+    return [
+        abs(refinement.move_of(boundary).shift_s - wanted_s)
+        for boundary, wanted_s in zip(heard.boundaries, true_s.tolist(), strict=True)
+        if np.isfinite(wanted_s)
+    ]

@@ -1,0 +1,36 @@
+"""Windows through other ears."""
+
+from __future__ import annotations
+
+import torch
+
+from brefine.data.augmentation import Channels, augmented
+
+N_MELS = 40
+CHANNELS = Channels.of(N_MELS, N_MELS + 1)
+OWN, OTHERS, SIDE = N_MELS + 1, N_MELS + 2, N_MELS + 5
+
+
+def windows() -> torch.Tensor:
+    return torch.randn(64, 100, N_MELS + 6, generator=torch.Generator().manual_seed(0))
+
+
+def test_a_window_changes_by_seed_and_step_alone() -> None:
+    """The same step gives the same windows; another one gives others."""
+    once = augmented(windows(), CHANNELS, 1.0, seed=3, step=5)
+    assert torch.equal(once, augmented(windows(), CHANNELS, 1.0, seed=3, step=5))
+    assert not torch.equal(once, augmented(windows(), CHANNELS, 1.0, seed=3, step=6))
+
+
+def test_what_the_hypothesis_says_is_left_as_it_is() -> None:
+    """Activity and side tell where the boundary is sought: they never change."""
+    seen = augmented(windows(), CHANNELS, 1.0, seed=0, step=0)
+    for channel in (OWN, OTHERS, SIDE):
+        assert torch.equal(seen[:, :, channel], windows()[:, :, channel])
+
+
+def test_only_the_wanted_share_of_windows_changes() -> None:
+    """At a rate of a half about half of them are seen as they are; at 0 all."""
+    same = (augmented(windows(), CHANNELS, 0.5, seed=0, step=0) == windows()).flatten(1).all(dim=1)
+    assert 0.3 < same.float().mean() < 0.7
+    assert torch.equal(augmented(windows(), CHANNELS, 0.0, seed=0, step=0), windows())

@@ -1,0 +1,45 @@
+"""Several refiners as one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from brefine.config import ExampleConfig, FeatureConfig
+from brefine.data.batches import n_channels_of
+from brefine.models import build_model
+from brefine.models.ensemble import Ensemble
+from brefine.models.weights import load_refiner, save_weights
+
+FEATURES, EXAMPLES = FeatureConfig(n_mels=20), ExampleConfig(context_s=0.64)
+
+
+def ensemble() -> Ensemble:
+    torch.manual_seed(0)
+    return Ensemble({name: build_model(name, FEATURES, EXAMPLES) for name in ("mlp", "contrastive")}).eval()  # type: ignore[arg-type]
+
+
+def test_an_ensemble_says_the_mean_of_its_members_probabilities() -> None:
+    """Each member's logits are divided by its temperature first."""
+    model = ensemble()
+    model.temperature_M = torch.tensor([2.0, 1.0])
+    features = torch.randn(3, 128, n_channels_of(FEATURES))
+    with torch.inference_mode():
+        mlp, contrastive = (member(features).logits_BK for member in model.members.values())
+        wanted = 0.5 * (torch.softmax(mlp / 2.0, dim=1) + torch.softmax(contrastive, dim=1))
+        assert torch.allclose(torch.softmax(model(features).logits_BK, dim=1), wanted, atol=1e-6)
+
+
+def test_an_ensemble_is_rebuilt_from_half_precision(tmp_path: Path) -> None:
+    """One file holds all members and their temperatures; what it loses in precision is not heard."""
+    model, path = ensemble(), tmp_path / "both.safetensors"
+    model.temperature_M = torch.tensor([1.5, 0.75])
+    state = {name: tensor.half() for name, tensor in model.state_dict().items()}
+    save_weights(path, "mlp", state, FEATURES, EXAMPLES, members=("mlp", "contrastive"))
+    refiner = load_refiner(path)
+    features = torch.randn(3, 128, n_channels_of(FEATURES))
+    with torch.inference_mode():
+        before, after = torch.softmax(model(features).logits_BK, 1), torch.softmax(refiner.model(features).logits_BK, 1)
+    assert (before - after).abs().max() < 0.01
+    assert refiner.card.members == ["mlp", "contrastive"]

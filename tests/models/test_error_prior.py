@@ -1,0 +1,110 @@
+"""What a hypothesis tells of its own errors, and what a reading does to a boundary."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from brefine.models.error_prior import (
+    CAUTIOUS_WEIGHTS,
+    SCALES_S,
+    ErrorPrior,
+    Reading,
+    describe_training,
+    fit,
+    fit_labelled,
+    laplace_bins,
+    posterior,
+    read,
+    trained_on,
+)
+
+HOP_S, T = 0.01, 200
+TRAINED = (0.05, 0.1, 0.2, 0.4, 0.25)
+
+
+def heard_at(shift_s_B: torch.Tensor, *, sharpness: float = 8.0) -> Reading:
+    """Onsets (even rows) and offsets (odd rows) that a model hears `shift_s_B` later than hypothesised, for sure."""
+    centres_T = (torch.arange(T) + 0.5 - T / 2) * HOP_S
+    logits_BT = -(((centres_T - shift_s_B[:, None]) / 0.02) ** 2) + sharpness
+    logits_BK = torch.cat([logits_BT.clamp(min=0.0), torch.zeros(len(shift_s_B), 1)], dim=1)
+    onset_B = torch.arange(len(shift_s_B)) % 2 == 0
+    return read(logits_BK, TRAINED, onset_B, torch.zeros(len(shift_s_B)), HOP_S)
+
+
+def median_shift_s(reading: Reading, prior: ErrorPrior) -> torch.Tensor:
+    frames_BT, margin_B = posterior(reading, prior)
+    return (frames_BT.cumsum(dim=1) < 0.5).sum(dim=1) * HOP_S - T / 2 * HOP_S + margin_B
+
+
+def test_the_laplace_bins_of_each_scale_sum_to_one_around_their_place() -> None:
+    """Every scale is a distribution over the window, and its median is the location."""
+    bins_JT = laplace_bins(T, HOP_S, 0.1)
+    assert torch.allclose(bins_JT.sum(dim=1), torch.ones(len(SCALES_S)))
+    assert (bins_JT[:3, : T // 2 + 10].sum(dim=1) - 0.5).abs().max() < 1e-3
+
+
+def test_a_good_system_is_recognised_without_labels() -> None:
+    """Where the model hears what the hypothesis says, the weight goes to small errors; where it does not, to large ones."""
+    generator = torch.Generator().manual_seed(0)
+    good = fit(heard_at(0.01 * torch.randn(200, generator=generator)))
+    bad = fit(heard_at(0.15 * torch.randn(200, generator=generator)))
+    assert sum(good.weights[:2]) > 0.7
+    assert sum(bad.weights[3:]) > 0.6
+    assert sum(good.weights) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_a_far_reading_moves_a_bad_systems_boundary_and_not_a_good_ones() -> None:
+    """The same evidence counts for more where such errors are usual."""
+    generator = torch.Generator().manual_seed(1)
+    far = heard_at(torch.tensor([0.35, 0.35]), sharpness=6.0)
+    good = fit(heard_at(0.01 * torch.randn(200, generator=generator)))
+    bad = fit(heard_at(0.2 * torch.randn(200, generator=generator)))
+    assert median_shift_s(far, good).abs().max() < 0.05
+    assert median_shift_s(far, bad).min() > 0.25
+
+
+def test_where_the_model_knows_nothing_nothing_moves() -> None:
+    """A reading that is what training taught to expect leaves every boundary in its place."""
+    logits_BT = torch.log(torch.tensor(TRAINED) @ laplace_bins(T, HOP_S, 0.0)).expand(50, -1)
+    logits_BK = torch.cat([logits_BT, torch.full((50, 1), -5.0)], dim=1)
+    reading = read(logits_BK, TRAINED, torch.arange(50) % 2 == 0, torch.zeros(50), HOP_S)
+    assert median_shift_s(reading, fit(reading)).abs().max() <= HOP_S + 1e-6
+
+
+def test_with_few_boundaries_the_prior_stays_cautious() -> None:
+    """Three boundaries can't make a system bad; none leave what was expected."""
+    few = fit(heard_at(torch.tensor([0.4, -0.4, 0.4])))
+    assert few.weights[-1] < CAUTIOUS_WEIGHTS[-1] + 0.25
+    assert fit(heard_at(torch.zeros(0))) == ErrorPrior()
+
+
+def test_an_inward_habit_is_mended_and_half_of_an_outward_one_kept() -> None:
+    """Offsets that all end 80 ms early are a bias; offsets that all end 80 ms late may be a convention."""
+    shift_s_B = torch.zeros(400)
+    shift_s_B[1::2] = 0.08
+    early = fit(heard_at(shift_s_B))
+    late = fit(heard_at(-shift_s_B))
+    assert early.margin_s == (0.0, 0.0)
+    assert early.habit_s[1] == pytest.approx(0.08, abs=0.015)
+    assert late.margin_s[1] == pytest.approx(0.04, abs=0.01)
+    assert median_shift_s(heard_at(shift_s_B), early)[1::2].mean() == pytest.approx(0.08, abs=0.02)
+
+
+def test_labels_tell_a_convention_from_a_bias() -> None:
+    """Where labels are known to stand 100 ms after what is heard, offsets keep all of that room."""
+    heard_s_B, label_s_B = torch.zeros(200), torch.zeros(200)
+    heard_s_B[1::2], label_s_B[1::2] = -0.1, 0.0
+    prior = fit_labelled(heard_at(heard_s_B), label_s_B)
+    assert prior.margin_s[1] == pytest.approx(0.1, abs=0.02)
+    assert abs(prior.margin_s[0]) <= 0.02
+    assert median_shift_s(heard_at(heard_s_B), prior)[1::2].abs().mean() <= 0.02
+
+
+def test_a_cards_training_errors_are_found_again() -> None:
+    """Errors drawn from one scale are described by it; a card without a description has a default."""
+    generator = torch.Generator().manual_seed(0)
+    errors_s = torch.distributions.Exponential(1 / 0.12).sample((4000,)) * torch.sign(torch.randn(4000, generator=generator))
+    described = trained_on(describe_training(errors_s))
+    assert described[3] > 0.7
+    assert sum(trained_on({})) == pytest.approx(1.0)
