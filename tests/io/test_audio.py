@@ -12,11 +12,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from brefine.errors import DataError
-<<<<<<< HEAD
-from brefine.io.audio import probe_audio, read_audio, read_excerpt
-=======
-from brefine.io.audio import audio_blocks, probe_audio, read_audio
->>>>>>> 33a48d8 (Decode by blocks, so that hours never lie in memory; hand foreign formats to torchcodec in a process; kill a store's writer for real)
+from brefine.io.audio import audio_blocks, probe_audio, read_audio, read_excerpt
 
 
 def tone(frequency_hz: float, duration_s: float, rate_hz: int) -> NDArray[np.float64]:
@@ -126,7 +122,6 @@ def test_every_cut_of_a_wav_header_is_a_result_or_a_data_error(tmp_path: Path) -
             assert len(read_audio(path)) <= 160
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize("rate_hz", [16000, 44100])
 def test_an_excerpt_equals_that_part_of_the_file(tmp_path: Path, rate_hz: int) -> None:
     """Also at another rate; what lies before the start or behind the end is silence."""
@@ -139,7 +134,8 @@ def test_an_excerpt_equals_that_part_of_the_file(tmp_path: Path, rate_hz: int) -
     assert len(early) == 16000 and not early[:8000].any() and early[8800:15200].any()
     late = read_excerpt(tmp_path / "a.wav", start_s=2.5, duration_s=1.0)
     assert late[800:7200].any() and not late[8000:].any()
-=======
+
+
 def test_a_long_file_is_read_in_blocks_that_stay_small(tmp_path: Path) -> None:
     """The blocks are the file, in order; none holds more than a few seconds of it."""
     path = tmp_path / "long.wav"
@@ -147,4 +143,3 @@ def test_a_long_file_is_read_in_blocks_that_stay_small(tmp_path: Path) -> None:
     blocks = list(audio_blocks(path))
     np.testing.assert_array_equal(np.concatenate(blocks), read_audio(path))
     assert max(map(len, blocks)) < 8 * 16000
->>>>>>> 33a48d8 (Decode by blocks, so that hours never lie in memory; hand foreign formats to torchcodec in a process; kill a store's writer for real)
