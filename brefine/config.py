@@ -158,7 +158,11 @@ class TrainConfig(Section):
     lr: Positive = 5e-4
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
     warmup_fraction: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.05
-    """Share of all steps in which the learning rate rises linearly; afterwards it falls as a cosine."""
+    """Share of all steps in which the learning rate rises linearly; afterwards `schedule` says how it falls."""
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    """How the learning rate falls to a hundredth after the warm-up; `constant`: not at all."""
+    patience: Count | None = None
+    """Epochs without a better validation MAE after which the training ends; none = it never ends early."""
     clip_norm: Positive = 1.0
     """Largest gradient norm applied; larger gradients are scaled down to it."""
     ema_decay: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.999

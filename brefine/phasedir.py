@@ -46,6 +46,8 @@ class Tag(StrEnum):
     WITHIN_200MS = "validation/within_200ms"
     UNREFINED_MAE_MS = "validation/unrefined_mae_ms"
     DEVICE_MEMORY_BYTES = "system/device_memory_bytes"
+    NONFINITE = "train/nonfinite"
+    """Words, not a curve: what was caught, and every example of its batch."""
 
 
 class RunState(StrEnum):
@@ -276,6 +278,8 @@ class RunStatus(Document):
     last: Validation | None = None
     best: Validation | None = None
     n_nonfinite: int = 0
+    nonfinite_batch: list[str] = []
+    """The examples of the last batch that was not finite: `ES2011a at 3.20 s`, hypothesised times."""
     message: str | None = None
     """What the person should know now: `rolled back to step 9,400 (non-finite gradient)`."""
     error: str | None = None

@@ -6,6 +6,8 @@ RUN_DIR is `<phase>/<model>`: its name is the model, `<phase>/phase.toml` the re
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import json
 import sys
 import time
@@ -62,6 +64,15 @@ def _train(run: RunDir, model: ModelName, *, resume: bool) -> int:
     except (torch.OutOfMemoryError, MemoryError) as error:
         _fail(run, RunState.FAILED, f"out of memory: {error}")
         raise RunError("out of memory", where=run.path, hint="a smaller batch: --set train.batch_size=16") from error
+    except OSError as error:
+        _fail(run, RunState.FAILED, f"{type(error).__name__}: {error}")
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise BrefineError(
+            "No space left on device",
+            where=run.path,
+            hint="free some and `brefine resume`: the last checkpoint that was written whole is kept",
+        ) from error
     except Exception as error:
         traceback.print_exc()  # into train.log, for the person who has to find out
         _fail(run, RunState.FAILED, f"{type(error).__name__}: {error}")
@@ -91,10 +102,11 @@ def _announce(run: RunDir, model: ModelName) -> None:
 
 
 def _fail(run: RunDir, state: RunState, error: str) -> None:
-    """The last word, where there was a first."""
+    """The last word, where there was a first and the disk has room for it; the log has it in any case."""
     status = RunStatus.read_if_there(run.status)
     if status is not None:
-        status.model_copy(update={"state": state, "error": error, "heartbeat_unix_s": time.time()}).write(run.status)
+        with contextlib.suppress(OSError):
+            status.model_copy(update={"state": state, "error": error, "heartbeat_unix_s": time.time()}).write(run.status)
 
 
 def _overfit(config: Path, *, as_json: bool) -> int:

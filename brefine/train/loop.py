@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -51,6 +52,7 @@ class Training:
     checkpoints: Checkpoints
     recordings: tuple[str, ...]
     """Names of the training recordings, for messages."""
+    write_weights: Callable[..., object] = save_weights
 
 
 def train(training: Training, state: TrainingState, reporter: Reporter, stop: StopSignal) -> RunState:
@@ -61,7 +63,7 @@ def train(training: Training, state: TrainingState, reporter: Reporter, stop: St
     """
     plan, settings = training.plan, training.settings
     sigma_frames = settings.label_sigma_s / training.config.features.hop_s
-    while state.step < plan.n_steps:
+    while state.step < plan.n_steps and not out_of_patience(state, settings):
         batch = training.batches.at(state.step)
         with training.device.autocast():
             output = state.model(batch.features_BTF)
@@ -92,6 +94,13 @@ def train(training: Training, state: TrainingState, reporter: Reporter, stop: St
     return RunState.FINISHED
 
 
+def out_of_patience(state: TrainingState, settings: TrainConfig) -> bool:
+    """Whether the best validation lies so far behind that the training ends; a function of what a checkpoint holds."""
+    if settings.patience is None or state.last is None or state.best is None:
+        return False
+    return state.last.epoch - state.best.epoch >= settings.patience
+
+
 def validate(training: Training, state: TrainingState, reporter: Reporter) -> None:
     """Measures the averaged weights, and keeps them where they are the best so far."""
     weights = state.average.state_dict()
@@ -117,7 +126,7 @@ def save(training: Training, state: TrainingState, reporter: Reporter) -> None:
 
 
 def _save_weights(training: Training, state: TrainingState, name: Literal["last", "best"], prior: dict[str, float]) -> None:
-    save_weights(
+    training.write_weights(
         training.run.weights(name),
         training.model,
         state.average.state_dict(),
@@ -143,13 +152,13 @@ def _handle_nonfinite(training: Training, state: TrainingState, reporter: Report
     if exploding:
         what = f"exploding gradient (norm {norm:.3g})"
     members = training.batches.members(state.step)
-    shown = ", ".join(f"{training.recordings[recording]} at {time_s:.2f} s" for recording, time_s in members[:3])
-    where = f"step {state.step:,}, batch of {shown}" + (f" and {len(members) - 3} more" if len(members) > 3 else "")
+    batch = [f"{training.recordings[recording]} at {time_s:.2f} s" for recording, time_s in members]
+    where = f"step {state.step:,}, batch of {', '.join(batch[:3])}" + (f" and {len(batch) - 3} more" if len(batch) > 3 else "")
     policy = training.settings.nonfinite
     done = f"skipped {where}"
     if policy == "rollback":
         done = f"{_roll_back(training, state)} at {where}"
-    reporter.nonfinite(state, loss=loss, norm=norm, message=f"{done} ({what})")
+    reporter.nonfinite(state, loss=loss, norm=norm, message=f"{done} ({what})", batch=batch)
     if policy == "stop" or state.n_nonfinite > training.settings.max_nonfinite:
         raise RunError(
             f"{what} at {where}",

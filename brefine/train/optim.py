@@ -25,12 +25,13 @@ def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
 
 
 def learning_rate(step: int, n_steps: int, config: TrainConfig) -> float:
-    """Linear warm-up, then a cosine down to a hundredth."""
+    """Linear warm-up, then a cosine or a line down to a hundredth, or no fall at all."""
     n_warmup = config.warmup_fraction * n_steps
     if step < n_warmup:
         return config.lr * (step + 1) / (n_warmup + 1)
-    progress = (step - n_warmup) / max(1.0, n_steps - n_warmup)
-    return config.lr * (_FINAL_FRACTION + (1.0 - _FINAL_FRACTION) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress))))
+    progress = min(1.0, (step - n_warmup) / max(1.0, n_steps - n_warmup))
+    height = {"cosine": 0.5 * (1.0 + math.cos(math.pi * progress)), "linear": 1.0 - progress, "constant": 1.0}[config.schedule]
+    return config.lr * (_FINAL_FRACTION + (1.0 - _FINAL_FRACTION) * height)
 
 
 def average_decay(step: int, decay: float) -> float:

@@ -56,6 +56,7 @@ class Reporter:
         self._loss: float | None = None
         self._unrefined_mae_ms: float | None = None
         self._message: str | None = None
+        self._nonfinite_batch: list[str] = []
         self._scalar_every = max(1, plan.n_steps // _SCALARS)
         self._events = EventWriter(run.path, start_step=start_step)
 
@@ -121,10 +122,11 @@ class Reporter:
         """Waits until the curves are with the operating system, so that no checkpoint is ahead of them."""
         self._events.flush()
 
-    def nonfinite(self, state: TrainingState, *, loss: float, norm: float, message: str) -> None:
+    def nonfinite(self, state: TrainingState, *, loss: float, norm: float, message: str, batch: list[str]) -> None:
         """Shows what was caught, in the curves and in words. Infinity and not-a-number stay what they are."""
         self._events.scalars({Tag.LOSS: loss, Tag.GRADIENT_NORM: norm}, state.step)
-        self._message = message
+        self._events.text(Tag.NONFINITE, f"{message}: {'; '.join(batch)}", state.step)
+        self._message, self._nonfinite_batch = message, batch
         print(message, flush=True)
         self.write(RunState.RUNNING, state)
 
@@ -154,6 +156,7 @@ class Reporter:
             best=state.best,
             n_nonfinite=state.n_nonfinite,
             message=self._message,
+            nonfinite_batch=self._nonfinite_batch,
             error=error,
         ).write(self._run.status)
 

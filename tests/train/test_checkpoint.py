@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,23 @@ def test_a_torn_state_is_refused_and_the_previous_one_used(checkpoints: Checkpoi
         assert packed is not None
         assert packed["step"] == 1
         assert "torn" in refused[0]
+
+
+def test_a_full_disk_leaves_the_last_good_state(checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither file is lost, and no half of the new one lies about."""
+    checkpoints.save(small_state(step=1))
+
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            checkpoints.save(small_state(step=2))
+    packed, refused = checkpoints.load()
+    assert packed is not None
+    assert (packed["step"], refused) == (1, [])
+    assert not list(checkpoints.run.checkpoints.glob(".*.tmp"))
 
 
 def test_a_state_of_another_training_is_refused(checkpoints: Checkpoints) -> None:

@@ -143,6 +143,11 @@ def test_a_skipped_batch_leaves_the_weights_alone_and_shows_in_the_curve(make_ru
     assert "skipped step 4" in status.message
     assert "train-" in status.message
     assert "non-finite loss" in status.message
+    assert len(status.nonfinite_batch) == 8
+    events = EventAccumulator(str(run.path))
+    events.Reload()
+    words = events.Tensors(Tag.NONFINITE)[0].tensor_proto.string_val[0].decode()
+    assert all(example in words for example in status.nonfinite_batch)
 
 
 def test_a_rollback_returns_to_the_last_checkpoint_with_half_the_rate(make_run: MakeRun) -> None:
@@ -180,3 +185,13 @@ def test_too_many_broken_steps_end_the_training(make_run: MakeRun) -> None:
     with pytest.raises(RunError, match="non-finite"):
         go(run, config, poison=lambda batches: Poisoned(batches, set(range(20))))
     assert RunStatus.read(run.status).n_nonfinite == 3
+
+
+def test_a_training_out_of_patience_ends_and_stays_ended(make_run: MakeRun) -> None:
+    """Where no epoch betters the first, it ends after `patience` more; resumed, it has nothing left to do."""
+    run, config = make_run(train={"epochs": 6, "patience": 1, "lr": 1e-12, "ema_decay": 0.0})
+    outcome, state, training = go(run, config)
+    assert outcome is RunState.FINISHED
+    assert state.step < training.plan.n_steps
+    assert state.last.epoch == state.best.epoch + 1
+    assert go(run, config, resume=True)[1].step == state.step

@@ -47,3 +47,10 @@ def test_only_matrices_decay() -> None:
     """Biases, norms and the frames' prior are no complexity to be punished."""
     groups = build_optimizer(nn.Sequential(nn.Linear(2, 3), nn.LayerNorm(3)), SETTINGS).param_groups
     assert [(group["weight_decay"], len(group["params"])) for group in groups] == [(0.01, 1), (0.0, 3)]
+
+
+def test_every_schedule_starts_at_the_highest_rate_and_is_a_function_of_the_step() -> None:
+    """The line is half-way down in the middle; `constant` stays."""
+    linear, constant = (TrainConfig(lr=1.0, warmup_fraction=0.0, schedule=name) for name in ("linear", "constant"))
+    assert [learning_rate(step, 100, linear) for step in (0, 50, 100)] == pytest.approx([1.0, 0.505, 0.01])
+    assert {learning_rate(step, 100, constant) for step in (0, 50, 100)} == {1.0}
