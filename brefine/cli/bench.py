@@ -33,7 +33,11 @@ def bench(
     EventAccumulator. watch: start, first frame, delay, CPU and memory of the dashboard.
     """
     if what in _WORKERS:
-        options = [*(["--config", config] if config else []), *(["--baseline"] if baseline else []), *(["--json"] if json else [])]
+        options = [
+            *(["--config", config] if config else []),
+            *(["--baseline"] if baseline else []),
+            *(["--json"] if json else []),
+        ]
         raise typer.Exit(run_worker(_WORKERS[what], *options))
     if what not in _HERE:
         raise ConfigError("there is no such benchmark", where="brefine bench", expected=", ".join(_NAMES), got=what)
