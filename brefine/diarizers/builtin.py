@@ -48,7 +48,7 @@ class BuiltinDiarizer:
     """
 
     stretch_s: float = 2.0
-    penalties: tuple[float, ...] = (1.5, 2.5)
+    penalties: tuple[float, ...] = (2.0, 2.5)
     min_voice_s: float = 1.0
     min_turn_s: float = 0.1
 

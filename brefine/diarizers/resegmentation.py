@@ -18,7 +18,7 @@ def resegment(
     labels_T: NDArray[np.int64],
     *,
     n_passes: int = 3,
-    change_price: float = 60.0,
+    change_price: float = 300.0,
     frames_per_component: int = 150,
     max_components: int = 8,
 ) -> NDArray[np.int64]:
