@@ -406,11 +406,15 @@ class DerComparison(Part):
 
 
 class RecordingChange(Part):
-    """DER at collar 0 of one recording."""
+    """One recording: DER at collar 0 with overlap scored, JER, and the MAE of its matched boundaries."""
 
     recording: str
     der_before: float
     der_after: float
+    jer_before: float | None = None
+    jer_after: float | None = None
+    mae_before_ms: float | None = None
+    mae_after_ms: float | None = None
 
 
 class SelectionRecord(Document):
@@ -439,9 +443,13 @@ class IntegrationReport(Document):
     """Every recording that training or validation has seen."""
     comparison: Comparison
     der: list[DerComparison]
-    """At collar 0 and 0.25."""
+    """At collar 0 and 0.25, overlap scored: what the gate judges."""
+    der_without_overlap: list[DerComparison] = []
+    """The same where several reference speakers at once are left out."""
     jer_before: float
     jer_after: float
+    jer_interval: tuple[float, float] | None = None
+    """95 % paired bootstrap over recordings of the relative improvement of the JER."""
     n_boundaries: int
     n_moved: int
     unix_s: float

@@ -75,6 +75,8 @@ def _lines(figures: dict[str, Any]) -> Iterator[str]:
     )
     rows = {"all": boundary, **boundary["by_side"], **boundary["by_kind"]}
     yield from align([header, *(_row(name, row) for name, row in rows.items())])
+    old_ms = figures["uncapped_pairing"]["mae_ms"]
+    yield f"old uncapped pairing of turns: {milliseconds(old_ms)} (for comparing old notes; nothing is judged by it)"
     yield "capped mean: over all reference boundaries, an unmatched one counts W. Kinds are the reference's."
 
 

@@ -10,6 +10,7 @@ from brefine.core.boundary_error import BoundaryErrors
 from brefine.core.der import DerParts, JerParts, score_der, score_jer
 from brefine.core.matching import WINDOW_S, match_boundaries
 from brefine.core.turns import Diarization, Regions
+from brefine.core.uncapped import UncappedPairing, pair_uncapped
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,6 +25,8 @@ class Scorecard:
     der: DerParts
     jer: JerParts
     boundary: BoundaryErrors
+    uncapped: UncappedPairing
+    """For comparing old notes; whole recordings, whatever the regions."""
 
     @classmethod
     def of(
@@ -42,6 +45,7 @@ class Scorecard:
             score_der(reference, hypothesis, regions_s=regions_s, collar_s=collar_s),
             score_jer(reference, hypothesis, regions_s=regions_s),
             BoundaryErrors.of(match_boundaries(reference, hypothesis, window_s=window_s, regions_s=regions_s)),
+            pair_uncapped(reference, hypothesis),
         )
 
     @classmethod
@@ -61,6 +65,7 @@ class Scorecard:
             sum((card.der for card in found), DerParts()),
             sum((card.jer for card in found), JerParts()),
             BoundaryErrors.joined(card.boundary for card in found),
+            sum((card.uncapped for card in found), UncappedPairing()),
         )
 
     def __add__(self, other: Scorecard) -> Scorecard:
@@ -78,4 +83,5 @@ class Scorecard:
             "reference_speech_s": self.der.reference_speech_s,
             "jer": self.jer.jer,
             "boundary": self.boundary.figures(),
+            "uncapped_pairing": self.uncapped.figures(),
         }

@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import operator
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -32,15 +34,17 @@ from brefine.models.weights import Refiner
 from brefine.phasedir import DerComparison, DerFigures, IntegrationReport, PhaseDir, RecordingChange
 
 COLLARS_S = (0.0, 0.25)
+_Scoring = tuple[float, bool]
+_MAX_WORKERS = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IntegratedRecording:
-    """One recording's errors before and after; collar → parts."""
+    """One recording's errors before and after; (collar, whether overlap is left out) → parts."""
 
     scored: ScoredRecording
-    der_before: dict[float, DerParts]
-    der_after: dict[float, DerParts]
+    der_before: dict[_Scoring, DerParts]
+    der_after: dict[_Scoring, DerParts]
     jer_before: JerParts
     jer_after: JerParts
 
@@ -53,27 +57,30 @@ def integrate(
     *,
     report: Callable[[int], None] = lambda done: None,
 ) -> IntegrationReport:
-    """Refines the split into `integration/<recording>.rttm` and scores it; recordings that are done are not done again."""
+    """Refines the split into `integration/<recording>.rttm` and scores it; recordings that are done are not done again.
+
+    Several recordings are worked on at once: while one waits for the model, others are read and scored.
+    """
     found: list[IntegratedRecording] = []
-    for done, recording in enumerate(split.recordings):
-        report(done)
-        found.append(_integrate_recording(refiner, split, recording, config, phase))
-    report(len(found))
+    report(0)
+    with ThreadPoolExecutor(min(_MAX_WORKERS, os.cpu_count() or 1)) as pool:
+        for one in pool.map(lambda given: _integrate_recording(refiner, split, given, config, phase), split.recordings):
+            found.append(one)
+            report(len(found))
     return IntegrationReport(
         model=refiner.card.model,
         split="gate",
         evidence=split.manifest.evidence,
         hypothesis_source=split.manifest.hypothesis_source,
         n_recordings=len(found),
-        recordings=[
-            RecordingChange(recording=one.scored.recording, der_before=one.der_before[0.0].der, der_after=one.der_after[0.0].der)
-            for one in found
-        ],
+        recordings=[_change(one) for one in found],
         trained_on=split.seen,
         comparison=compare([one.scored for one in found]),
-        der=[_compare_der(found, collar_s) for collar_s in COLLARS_S],
+        der=[_compare_der(found, (collar_s, False)) for collar_s in COLLARS_S],
+        der_without_overlap=[_compare_der(found, (collar_s, True)) for collar_s in COLLARS_S],
         jer_before=_sum_jer(one.jer_before for one in found),
         jer_after=_sum_jer(one.jer_after for one in found),
+        jer_interval=_jer_interval(found),
         n_boundaries=sum(len(one.scored.refinement.moves) for one in found),
         n_moved=sum(one.scored.refinement.n_moved for one in found),
         unix_s=time.time(),
@@ -101,8 +108,14 @@ def _integrate_recording(
     write_rttm(phase.refined / f"{given.name}.rttm", refined)
     regions_s = given.regions_s
 
-    def der(diarization: Diarization) -> dict[float, DerParts]:
-        return {c: score_der(given.reference, diarization, regions_s=regions_s, collar_s=c) for c in COLLARS_S}
+    def der(diarization: Diarization) -> dict[_Scoring, DerParts]:
+        return {
+            (collar_s, skip_overlap): score_der(
+                given.reference, diarization, regions_s=regions_s, collar_s=collar_s, skip_overlap=skip_overlap
+            )
+            for collar_s in COLLARS_S
+            for skip_overlap in (False, True)
+        }
 
     return IntegratedRecording(
         ScoredRecording.of(given.reference, refinement, regions_s=regions_s, window_s=config.gate.window_s),
@@ -134,10 +147,32 @@ def _read_proposals(path: Path, key: str) -> list[Shift] | None:
         return None
 
 
-def _compare_der(found: Sequence[IntegratedRecording], collar_s: float) -> DerComparison:
-    before = _sum_der(one.der_before[collar_s] for one in found)
-    after = _sum_der(one.der_after[collar_s] for one in found)
-    errors_s = np.array([[one.der_before[collar_s].error_s, one.der_after[collar_s].error_s] for one in found])
+def _change(one: IntegratedRecording) -> RecordingChange:
+    before, after = one.scored.before.figures(), one.scored.after.figures()
+    return RecordingChange(
+        recording=one.scored.recording,
+        der_before=one.der_before[0.0, False].der,
+        der_after=one.der_after[0.0, False].der,
+        jer_before=one.jer_before.jer,
+        jer_after=one.jer_after.jer,
+        mae_before_ms=before["mae_ms"],
+        mae_after_ms=after["mae_ms"],
+    )
+
+
+def _jer_interval(found: Sequence[IntegratedRecording]) -> tuple[float, float] | None:
+    errors = np.array([[one.jer_before.error, one.jer_after.error] for one in found])
+    if not errors[:, 0].any():
+        return None
+    interval = paired_bootstrap(errors, lambda sums: 1.0 - sums[:, 1] / sums[:, 0])  # speakers are as many on both sides
+    return interval.low, interval.high
+
+
+def _compare_der(found: Sequence[IntegratedRecording], scoring: _Scoring) -> DerComparison:
+    collar_s, _ = scoring
+    before = _sum_der(one.der_before[scoring] for one in found)
+    after = _sum_der(one.der_after[scoring] for one in found)
+    errors_s = np.array([[one.der_before[scoring].error_s, one.der_after[scoring].error_s] for one in found])
     if before.error_s > 0.0:
         # before and after have the same denominator, the reference speech: it cancels
         interval = paired_bootstrap(errors_s, lambda sums: 1.0 - sums[:, 1] / sums[:, 0])

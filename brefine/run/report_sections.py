@@ -76,16 +76,11 @@ def integration_section(snapshot: PhaseSnapshot) -> str:
     if report is None:
         return _section("integration", title, "<p>Not measured yet: <code>brefine integrate</code>.</p>")
     rows = []
-    for item in report.der:
+    for item, how in [*((one, "") for one in report.der), *((one, ", without overlap") for one in report.der_without_overlap)]:
         low, high = item.interval
+        before_after = f"{item.before.der:.2%}", f"{item.after.der:.2%}"
         rows.append(
-            (
-                f"DER, collar ±{item.collar_s:g} s",
-                f"{item.before.der:.2%}",
-                f"{item.after.der:.2%}",
-                f"{-item.relative:+.1%}",
-                f"[{-high:+.1%}, {-low:+.1%}]",
-            )
+            (f"DER, collar ±{item.collar_s:g} s{how}", *before_after, f"{-item.relative:+.1%}", f"[{-high:+.1%}, {-low:+.1%}]")
         )
     rows.append(("JER", f"{report.jer_before:.2%}", f"{report.jer_after:.2%}", "", ""))
     table = _table(("", "before", "after", "relative", "95 % interval"), rows, numbers=(1, 2, 3, 4))

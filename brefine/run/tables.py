@@ -30,12 +30,14 @@ def evaluation_table(reports: Mapping[str, EvaluationReport]) -> list[str]:
 def integration_table(report: IntegrationReport) -> list[str]:
     """DER and MAE of the gate split before and after the chosen model."""
     rows: list[tuple[str, ...]] = [("", "before", "after", "change", "95 % interval")]
-    for item in report.der:
-        low, high = item.interval
-        change = f"{-item.relative:+.1%}"
-        interval = f"[{-high:+.1%}, {-low:+.1%}]"
-        rows.append((f"DER, collar {item.collar_s:g} s", f"{item.before.der:.2%}", f"{item.after.der:.2%}", change, interval))
-    rows.append(("JER", f"{report.jer_before:.2%}", f"{report.jer_after:.2%}", "", ""))
+    scorings = [(item, "") for item in report.der] + [(item, ", without overlap") for item in report.der_without_overlap]
+    for item, how in scorings:
+        name = f"DER, collar {item.collar_s:g} s{how}"
+        before_after = f"{item.before.der:.2%}", f"{item.after.der:.2%}"
+        rows.append((name, *before_after, f"{-item.relative:+.1%}", _improvement(item.interval)))
+    jer = "" if not report.jer_before else f"{report.jer_after / report.jer_before - 1.0:+.1%}"
+    jer_interval = "" if report.jer_interval is None else _improvement(report.jer_interval)
+    rows.append(("JER", f"{report.jer_before:.2%}", f"{report.jer_after:.2%}", jer, jer_interval))
     before, after = report.comparison.before, report.comparison.after
     low_high = report.comparison.intervals.get("mae_ms")
     mae = f"MAE, W = {before.window_s:g} s"
@@ -85,6 +87,11 @@ def _counts(comparison: Comparison) -> str:
 
 def _interval(low_high: tuple[float, float]) -> str:
     return f"[{low_high[0]:.0f}, {low_high[1]:.0f}]"
+
+
+def _improvement(low_high: tuple[float, float]) -> str:
+    """An interval of improvements as one of changes: less is better."""
+    return f"[{-low_high[1]:+.1%}, {-low_high[0]:+.1%}]"
 
 
 def _ms(value: float | None) -> str:
