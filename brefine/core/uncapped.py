@@ -1,8 +1,8 @@
 """The boundary error as it was once counted: turns paired without a cap. For comparing old notes, never for judging.
 
-Every reference turn is paired with the hypothesised turn that it shares most time with, or, where it shares none, with the nearest
-one; several may take the same. Speakers do not matter, and no error is too large to count. One missed turn in a long pause
-weighs as much as a hundred boundaries, which is how a system whose boundaries are off by 0.1 s comes to nearly a second.
+Every reference turn is paired with the hypothesised turn that it shares most time with, or, where it shares none, with the
+nearest one; several may take the same. Speakers do not matter, and no error is too large to count. One missed turn in a long
+pause weighs as much as a hundred boundaries, which is how a system whose boundaries are off by 0.1 s comes to nearly a second.
 """
 
 from __future__ import annotations

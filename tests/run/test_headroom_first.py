@@ -1,0 +1,45 @@
+"""The headroom before a launch: from what is there already, or a word on why not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from brefine.config import PhaseConfig, parse_config
+from brefine.core.turns import Diarization, Turn
+from brefine.io.rttm import write_rttm
+from brefine.run.headroom_first import headroom_of_recipe
+
+
+def _recipe(folder: Path, source: str = "folder") -> PhaseConfig:
+    text = f"""schema = 1
+[corpus]
+kind = "folder"
+root = "{folder}"
+train = "{folder / "train"}"
+gate = "{folder / "gate"}"
+[hypothesis]
+source = "{source}"
+[models.mlp]
+"""
+    return parse_config(text, where="test")
+
+
+def test_a_corpus_with_its_hypotheses_is_looked_at_before_it_is_prepared(tmp_path: Path) -> None:
+    """One screen: what perfect movement would give, and which criteria are within reach."""
+    for name, offset_s in (("reference", 5.0), ("hypothesis", 5.4)):
+        write_rttm(tmp_path / "gate" / name / "talk.rttm", Diarization("talk", (Turn(1.0, offset_s, "A"),)))
+    shown = "\n".join(headroom_of_recipe(_recipe(tmp_path)))
+    assert "DER 10.00 % at collar 0" in shown
+    assert "gate 4" in shown
+
+
+def test_before_a_diarizer_has_run_nothing_can_be_told(tmp_path: Path) -> None:
+    """One line says when."""
+    (line,) = headroom_of_recipe(_recipe(tmp_path, "builtin"))
+    assert "once the corpus is prepared" in line
+
+
+def test_a_corpus_that_is_not_there_does_not_stop_the_launch_here(tmp_path: Path) -> None:
+    """Preparation will say what is wrong with it, in full."""
+    (line,) = headroom_of_recipe(_recipe(tmp_path))
+    assert line.startswith("headroom: cannot be told")

@@ -1,0 +1,147 @@
+"""The report: whole, self-contained, and safe whatever names and notes hold."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from brefine.phasedir import BoundaryRow, CorpusManifest, CorpusRecording, PhaseDir
+from brefine.run.report import report_page
+from brefine.run.report_boundaries import extremes, picture, read_boundaries
+from brefine.run.report_charts import Axis, Rule, Series, bar_chart, line_chart
+from brefine.run.snapshot import PhaseState
+from tests.tui import memory_phases
+
+_EVIL = '<script>alert("x")</script>'
+
+
+_EMPTY = {"meta", "img", "br", "line", "circle", "rect", "path", "i"}
+
+
+class _Reader(HTMLParser):
+    """Collects tags that are open at the end, and every address that the page would load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
+        if tag not in _EMPTY:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in _EMPTY:
+            assert self.open.pop() == tag
+
+
+def _read(page: str) -> _Reader:
+    reader = _Reader()
+    reader.feed(page)
+    reader.close()
+    return reader
+
+
+def _row(before_s: float, after_s: float, recording: str = "talk") -> BoundaryRow:
+    return BoundaryRow(
+        recording=recording,
+        speaker="A",
+        side="onset",
+        kind="pause",
+        reference_s=1.0,
+        hypothesis_s=1.0 + before_s,
+        refined_s=1.0 + after_s,
+        confidence=0.5,
+    )
+
+
+def _decided() -> str:
+    shot = memory_phases.phase(
+        PhaseState.DECIDED,
+        name=f"phase {_EVIL}",
+        evaluations={"transformer": memory_phases.evaluation("transformer")},
+        selection=memory_phases.selection(why=_EVIL),
+        integration=memory_phases.integration(),
+        gate=memory_phases.gate({"go-on": "no"}),
+    )
+    return report_page(shot, None, PhaseDir(Path("/nowhere")))
+
+
+def test_a_decided_phase_has_every_section() -> None:
+    """Verdict, evidence, models, curves, calibration, cost, provenance; every tag that opens closes."""
+    page = _decided()
+    assert _read(page).open == []
+    for anchor in ("criteria", "integration", "models", "curves", "calibration", "cost", "decisions", "provenance"):
+        assert f'id="{anchor}"' in page
+
+
+def test_it_loads_nothing_from_anywhere() -> None:
+    """No script, no style sheet, no font: addresses are anchors or data."""
+    reader = _read(_decided())
+    assert not reader.tags & {"script", "link", "iframe", "object"}
+    assert all(address.startswith(("#", "data:image/png;base64,")) for address in reader.addresses)
+
+
+def test_markup_in_names_and_notes_stays_text() -> None:
+    """Whoever names a phase or writes a reason cannot put a script into the page."""
+    page = _decided()
+    assert _EVIL not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_a_phase_that_has_just_begun_has_a_report_too() -> None:
+    """It says what is missing, and which command brings it."""
+    page = report_page(memory_phases.phase(), None, PhaseDir(Path("/nowhere")))
+    assert _read(page).open == []
+    assert "brefine integrate" in page
+
+
+def test_the_boundaries_that_changed_most_are_chosen() -> None:
+    """Helped and harmed by how much the absolute error changed; what stayed is in neither list."""
+    rows = [_row(0.5, 0.1), _row(0.1, 0.4), _row(0.3, 0.0), _row(0.2, -0.2)]
+    best, worst = extremes(rows, 1)
+    assert best == [rows[0]]
+    assert worst == [rows[1]]
+
+
+def test_a_boundary_comes_with_its_sound(tmp_path: Path) -> None:
+    """The picture reaches beyond all three places; without the audio the boundary is told all the same."""
+    soundfile.write(tmp_path / "talk.wav", np.random.default_rng(0).normal(0, 0.1, 48000).astype(np.float32), 16000)
+    recording = CorpusRecording(
+        name="talk", audio="talk.wav", reference="", hypothesis="", duration_s=3.0, regions_s=[(0.0, 3.0)], speakers=["A"]
+    )
+    splits = {"validation": [recording]}
+    CorpusManifest(title="t", evidence="real", hypothesis_source="h", splits=splits).write(tmp_path / "corpus.json")
+    found = picture(_row(0.5, -0.1), tmp_path)
+    assert found.image is not None
+    assert found.start_s < 0.9
+    assert found.end_s > 1.5
+    assert (round(found.before_ms), round(found.after_ms)) == (500, 100)
+    assert picture(_row(0.5, 0.0, recording="another"), tmp_path).image is None
+
+
+def test_without_boundaries_on_file_there_are_none(tmp_path: Path) -> None:
+    """A phase of before, or a file of another version."""
+    assert read_boundaries(tmp_path / "nothing.csv") == []
+    (tmp_path / "old.csv").write_text("recording,who\na,b\n", encoding="utf-8")
+    assert read_boundaries(tmp_path / "old.csv") == []
+
+
+def test_a_value_that_is_no_number_breaks_the_line_and_is_marked() -> None:
+    """It is neither drawn as zero nor left out without a word."""
+    chart = line_chart([Series("loss", "s0", [0, 1, 2, 3], [1.0, float("nan"), 2.0, 3.0])], Axis("x"), Axis("y"))
+    (path,) = [piece for piece in chart.split("<path ") if piece.startswith('class="line s0"')]
+    assert path.split('"/>')[0].count("M") == 2
+    assert chart.count("✗") == 1
+
+
+def test_empty_charts_are_charts() -> None:
+    """A figure without values draws its axes."""
+    assert "<svg" in line_chart([], Axis("x", "log"), Axis("y"), rules=[Rule("diagonal", "same")])
+    assert "<svg" in bar_chart(["a"], [("before", "base", [None])], "ms")
