@@ -1,0 +1,63 @@
+"""`brefine watch` without a terminal: what scripts and screen readers get."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from brefine.cli.watch import watch
+from brefine.errors import ConfigError
+from tests.run.tail.event_writing import ramp, version, write_events
+from tests.run.toy_programs import make_toy_phase
+
+
+@pytest.fixture
+def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A phase, and a folder of event files."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    write_events(tmp_path / "logs" / "a" / "events.out.tfevents.1", [version(), *ramp(range(9))])
+    return [str(make_toy_phase(tmp_path).path), str(tmp_path / "logs")]
+
+
+def test_one_phase_is_one_document_and_several_are_a_list(two: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The contract's keys, whether one asks for one or for more."""
+    watch(two[:1], once=True, json=True)
+    one = json.loads(capsys.readouterr().out)
+    watch(two, json=True)
+    several = json.loads(capsys.readouterr().out)
+    keys = {"schema", "phase", "state", "supervisor", "models", "alerts", "gpus", "budget"}
+    assert keys <= one.keys() and all(keys <= document.keys() for document in several)
+    assert [document["phase"] for document in several] == ["20261122T000000Z-toy", "logs"]
+    assert [model["name"] for model in several[1]["models"]] == ["a"]
+
+
+@pytest.mark.parametrize("options", [{"once": True}, {"plain": True}, {}])
+def test_without_a_terminal_no_escape_code_is_written(
+    two: list[str], options: dict[str, bool], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not one, on neither stream, whatever is asked for."""
+    watch(two, **options)
+    captured = capsys.readouterr()
+    assert "20261122T000000Z-toy: preparing" in captured.out and "logs: " in captured.out
+    assert "\x1b" not in captured.out + captured.err
+
+
+def test_several_that_are_followed_say_whose_line_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Following ends when none of them works any more."""
+    folders = []
+    for name in ("first", "second"):
+        path = write_events(tmp_path / name / "a" / "events.out.tfevents.1", [version(), *ramp(range(9))])
+        os.utime(path, (1000.0, 1000.0))
+        folders.append(str(tmp_path / name))
+    watch(folders, plain=True, follow=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert {line.split()[0] for line in lines} == {"first", "second"}
+
+
+def test_one_phase_at_a_time_is_served(two: list[str]) -> None:
+    """A browser's page has no second one to turn to."""
+    with pytest.raises(ConfigError, match="one phase at a time"):
+        watch(two, serve=True)
