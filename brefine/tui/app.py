@@ -92,7 +92,7 @@ class DashboardApp(App[int]):
         source: SnapshotSource,
         actions: Actions,
         *,
-        poll_s: float = 0.5,
+        poll_s: float = 0.65,
         read_only: bool = False,
         place: str | None = None,
         which: tuple[int, int] = (0, 1),
