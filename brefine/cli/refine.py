@@ -16,7 +16,12 @@ def refine(
     rttm: Annotated[
         Path, typer.Argument(metavar="RTTM", help="The diarizer's turns; a folder with the same stems for a folder.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="PATH", help="RTTM file or folder to write.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="PATH", help="RTTM file or folder to write; talk.refined.rttm beside talk.rttm if left out."
+        ),
+    ] = None,
     weights: Annotated[Path | None, typer.Option(metavar="FILE", help="Weights; those that ship if left out.")] = None,
     min_confidence: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Leave less certain boundaries alone.")] = None,
     max_shift_s: Annotated[float | None, typer.Option(min=0.0, help="Largest move, in seconds.")] = None,
@@ -25,10 +30,12 @@ def refine(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     json: Json = False,
 ) -> None:
-    """Example: brefine refine talk.wav talk.rttm -o refined.rttm
+    """Example: brefine refine talk.wav talk.rttm
 
     Moves each turn's onset and offset to where the speech really starts or stops. No turn is added, dropped or renamed.
     """
+    # A folder's name may hold dots: nothing of it is an ending.
+    target = out or (rttm.parent / f"{rttm.name}.refined" if rttm.is_dir() else rttm.with_suffix(".refined.rttm"))
     options = {
         "--weights": weights,
         "--min-confidence": min_confidence,
@@ -38,4 +45,4 @@ def refine(
         "--device": device,
     }
     given = [str(part) for name, value in options.items() if value is not None for part in (name, value)]
-    raise typer.Exit(run_worker("brefine.evaluate", "refine", audio, rttm, "-o", out, *given, *(["--json"] if json else [])))
+    raise typer.Exit(run_worker("brefine.evaluate", "refine", audio, rttm, "-o", target, *given, *(["--json"] if json else [])))
