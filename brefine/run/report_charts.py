@@ -146,7 +146,7 @@ class _Frame:
         if rule.at == "diagonal":
             low, high = max(self.x_low, self.y_low), min(self.x_high, self.y_high)
             ends = (self.x_of(low), self.y_of(low), self.x_of(high), self.y_of(high))
-            text = f'x="{ends[2] - 6:.1f}" y="{ends[3] + 14:.1f}" text-anchor="end"'
+            text = f'x="{ends[0] + 26:.1f}" y="{ends[1] - 6:.1f}"'  # where few points are: the best have little to lose
         else:
             at = self.y_of(float(rule.at))
             ends = (float(_LEFT), at, float(_WIDTH - _RIGHT), at)

@@ -157,7 +157,7 @@ def models_section(snapshot: PhaseSnapshot, chosen: str | None) -> str:
     selection = snapshot.selection
     reason = ""
     if selection is not None:
-        reason = f"<p><b>{escape(selection.model)}</b> goes on ({selection.chosen_by}). {escape(_sentence(selection.reason))}</p>"
+        reason = f"<p><b>{escape(selection.model)}</b> goes on (chosen by {selection.chosen_by}): {escape(selection.reason)}.</p>"
         if selection.override_reason:
             reason += f"<p>{escape(selection.recommended)} was recommended; against it: {escape(selection.override_reason)}</p>"
     looked_at = next((one for one in reports if one.model == chosen), first)

@@ -35,6 +35,23 @@ def test_der_is_that_of_the_written_files(phase: PhaseDir) -> None:
     assert [one.collar_s for one in report.der] == [0.0, 0.25]
 
 
+def test_overlap_is_scored_and_left_out_beside_each_other(phase: PhaseDir) -> None:
+    """The gate's figures are those with overlap; without it there is no more speech to score, at the same collars."""
+    report = integrated(phase)
+    assert [one.collar_s for one in report.der_without_overlap] == [0.0, 0.25]
+    for scored, without in zip(report.der, report.der_without_overlap, strict=True):
+        assert without.before.reference_speech_s <= scored.before.reference_speech_s
+        assert without.interval[0] <= without.relative <= without.interval[1]
+
+
+def test_each_recording_has_its_own_figures(phase: PhaseDir) -> None:
+    """JER and MAE beside the DER; the interval of the JER holds its improvement."""
+    report = integrated(phase)
+    assert all(one.jer_before is not None and one.mae_after_ms is not None for one in report.recordings)
+    assert report.jer_interval is not None
+    assert report.jer_interval[0] <= 1.0 - report.jer_after / report.jer_before <= report.jer_interval[1]
+
+
 def test_what_training_has_seen_is_told(phase: PhaseDir) -> None:
     """The gate has to know every recording of training and validation."""
     report = integrated(phase)
