@@ -195,8 +195,6 @@ class RefineConfig(Section):
     """Boundaries whose shift the model is less sure of stay where they are."""
     max_shift_s: Positive = 1.0
     """Largest move of one boundary."""
-    prior_scale_s: Positive | None = None
-    """Scale of the Laplace prior around the hypothesised boundary; none = fitted on the validation split."""
 
 
 class SupervisorConfig(Section):

@@ -13,7 +13,7 @@ from brefine.core.boundaries import boundaries_of
 from brefine.core.boundary_error import BoundaryErrors
 from brefine.errors import CheckpointError
 from brefine.evaluate.device import pick_device
-from brefine.evaluate.moves import refine_recording
+from brefine.evaluate.moves import HeardRecording, fit_prior, hear_recording, refine_heard
 from brefine.evaluate.recordings import GivenSplit
 from brefine.evaluate.score import ScoredRecording, abs_error_quantiles_ms, calibrate, compare
 from brefine.evaluate.speed import Stopwatch, speed_of
@@ -41,6 +41,9 @@ def evaluate_refiner(
 ) -> tuple[EvaluationReport, list[BoundaryRow]]:
     """Refines a split with `config.refine` and scores it at the cap W of the gate.
 
+    As `brefine refine` does with a folder, all recordings are heard before the first is moved: together they tell how far their
+    system's boundaries are off. No label has a part in that.
+
     Args:
         report: called with the number of recordings done.
 
@@ -48,18 +51,20 @@ def evaluate_refiner(
         The report, and every matched boundary.
     """
     watch = Stopwatch()
-    scored: list[ScoredRecording] = []
+    heard: list[HeardRecording] = []
     warm_up(refiner, split)
     for done, recording in enumerate(split.recordings):
         report(done)
         frames = split.frames(recording, refiner)
         with watch:
-            refinement = refine_recording(
-                refiner, frames, recording.hypothesis, duration_s=recording.duration_s, config=config.refine
-            )
-        scored.append(
-            ScoredRecording.of(recording.reference, refinement, regions_s=recording.regions_s, window_s=config.gate.window_s)
-        )
+            heard.append(hear_recording(refiner, frames, recording.hypothesis, duration_s=recording.duration_s))
+    with watch:
+        prior = fit_prior(refiner, heard)
+        refinements = [refine_heard(refiner, one, prior, config=config.refine) for one in heard]
+    scored = [
+        ScoredRecording.of(recording.reference, refinement, regions_s=recording.regions_s, window_s=config.gate.window_s)
+        for recording, refinement in zip(split.recordings, refinements, strict=True)
+    ]
     report(len(scored))
     bins, expected_error = calibrate([outcome for one in scored for outcome in one.outcomes()])
     return EvaluationReport(

@@ -1,7 +1,8 @@
 """`brefine integrate`: the chosen model behind the diarizer on the gate split, and what that does to DER and JER.
 
-Each recording's refined RTTM is written as soon as it is ready, with its moves beside it, so that an interrupted integration
-goes on where it was. What the key of a recording's moves covers (weights, decoding, hypothesis) decides whether they still hold.
+All recordings are heard before the first is moved, since together they tell how far their system's boundaries are off. What the
+model says of each is kept beside the refined RTTMs, so that an interrupted integration goes on where it was; its key (weights,
+hypothesis) decides whether it still holds.
 """
 
 from __future__ import annotations
@@ -15,21 +16,19 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
-from pathlib import Path
 
 import numpy as np
 
-from brefine.config import PhaseConfig, RefineConfig
+from brefine.config import PhaseConfig
 from brefine.core.bootstrap import paired_bootstrap
-from brefine.core.boundaries import Shift, Side
 from brefine.core.der import DerParts, JerParts, score_der, score_jer
 from brefine.core.turns import Diarization
-from brefine.errors import FormatError
-from brefine.evaluate.moves import decide_moves, proposals_for
+from brefine.evaluate.hearing import read_heard, write_heard
+from brefine.evaluate.moves import HeardRecording, fit_prior, hear_recording, refine_heard
 from brefine.evaluate.recordings import GivenRecording, GivenSplit
 from brefine.evaluate.score import ScoredRecording, compare
-from brefine.io.atomic import read_json, write_json_atomic
 from brefine.io.rttm import format_rttm, write_rttm
+from brefine.models.error_prior import ErrorPrior
 from brefine.models.weights import Refiner
 from brefine.phasedir import DerComparison, DerFigures, IntegrationReport, PhaseDir, RecordingChange
 
@@ -59,14 +58,25 @@ def integrate(
 ) -> IntegrationReport:
     """Refines the split into `integration/<recording>.rttm` and scores it; recordings that are done are not done again.
 
-    Several recordings are worked on at once: while one waits for the model, others are read and scored.
+    Several recordings are worked on at once: while one waits for the model, others are read.
+
+    Args:
+        report: called with the number of recordings heard, which is what takes the time.
     """
-    found: list[IntegratedRecording] = []
     report(0)
+    n_heard = 0
+
+    def hear(given: GivenRecording) -> HeardRecording:
+        nonlocal n_heard
+        heard = _hear(refiner, split, given, phase)
+        n_heard += 1
+        report(n_heard)
+        return heard
+
     with ThreadPoolExecutor(min(_MAX_WORKERS, os.cpu_count() or 1)) as pool:
-        for one in pool.map(lambda given: _integrate_recording(refiner, split, given, config, phase), split.recordings):
-            found.append(one)
-            report(len(found))
+        heard = list(pool.map(hear, split.recordings))
+        prior = fit_prior(refiner, heard)
+        found = list(pool.map(lambda given, one: _integrate(refiner, given, one, prior, config, phase), split.recordings, heard))
     return IntegrationReport(
         model=refiner.card.model,
         split="gate",
@@ -87,23 +97,21 @@ def integrate(
     )
 
 
-def _integrate_recording(
-    refiner: Refiner, split: GivenSplit, given: GivenRecording, config: PhaseConfig, phase: PhaseDir
+def _hear(refiner: Refiner, split: GivenSplit, given: GivenRecording, phase: PhaseDir) -> HeardRecording:
+    """What the model says of a recording: kept from an earlier integration, or asked now and kept."""
+    key = _key(refiner, format_rttm(given.hypothesis.clipped(0.0, given.duration_s)), given.duration_s)
+    kept = phase.refined / f"{given.name}.reading.safetensors"
+    heard = read_heard(kept, key, given.hypothesis, given.duration_s)
+    if heard is None:
+        heard = hear_recording(refiner, split.frames(given, refiner), given.hypothesis, duration_s=given.duration_s)
+        write_heard(kept, key, heard)
+    return heard
+
+
+def _integrate(
+    refiner: Refiner, given: GivenRecording, heard: HeardRecording, prior: ErrorPrior, config: PhaseConfig, phase: PhaseDir
 ) -> IntegratedRecording:
-    hypothesis = given.hypothesis.clipped(0.0, given.duration_s)
-    key = _key(refiner, config.refine, format_rttm(hypothesis), given.duration_s)
-    kept = phase.refined / f"{given.name}.json"
-    proposals = _read_proposals(kept, key)
-    if proposals is None:
-        proposals = proposals_for(
-            refiner,
-            split.frames(given, refiner),
-            hypothesis,
-            duration_s=given.duration_s,
-            prior_scale_s=config.refine.prior_scale_s,
-        )
-        _write_proposals(kept, key, proposals)
-    refinement = decide_moves(hypothesis, proposals, duration_s=given.duration_s, config=config.refine)
+    refinement = refine_heard(refiner, heard, prior, config=config.refine)
     refined = refinement.refined
     write_rttm(phase.refined / f"{given.name}.rttm", refined)
     regions_s = given.regions_s
@@ -126,25 +134,9 @@ def _integrate_recording(
     )
 
 
-def _key(refiner: Refiner, refine: RefineConfig, hypothesis_rttm: str, duration_s: float) -> str:
-    content = [refiner.card.weights_sha256, refiner.card.prior, refine.prior_scale_s, duration_s, hypothesis_rttm]
+def _key(refiner: Refiner, hypothesis_rttm: str, duration_s: float) -> str:
+    content = [refiner.card.weights_sha256, refiner.card.prior, duration_s, hypothesis_rttm]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _write_proposals(path: Path, key: str, proposals: Sequence[Shift]) -> None:
-    rows = [[shift.turn_index, shift.side.value, shift.shift_s, shift.confidence] for shift in proposals]
-    write_json_atomic(path, {"schema": 1, "key": key, "proposals": rows})
-
-
-def _read_proposals(path: Path, key: str) -> list[Shift] | None:
-    """What an earlier integration proposed for the same question; None where there is none, or it cannot be used."""
-    try:
-        tree = read_json(path)
-        if tree["key"] != key:
-            return None
-        return [Shift(index, Side(side), shift_s, confidence) for index, side, shift_s, confidence in tree["proposals"]]
-    except (FileNotFoundError, FormatError, KeyError, TypeError, ValueError):
-        return None
 
 
 def _change(one: IntegratedRecording) -> RecordingChange:

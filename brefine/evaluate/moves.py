@@ -124,13 +124,10 @@ def refine_recording(
     Args:
         log_mel_NM: its frames by `data.features.analyse` with `refiner.features`.
         duration_s: length of the audio; what the hypothesis says beyond it is dropped.
-        prior: what is known of the system's errors; None = what this hypothesis tells. `config.prior_scale_s` overrides both.
+        prior: what is known of the system's errors; None = what this hypothesis tells.
     """
-    hypothesis = hypothesis.clipped(0.0, duration_s)
-    proposals = proposals_for(
-        refiner, log_mel_NM, hypothesis, duration_s=duration_s, prior_scale_s=config.prior_scale_s, prior=prior
-    )
-    return decide_moves(hypothesis, proposals, duration_s=duration_s, config=config)
+    heard = hear_recording(refiner, log_mel_NM, hypothesis, duration_s=duration_s)
+    return refine_heard(refiner, heard, prior or fit_prior(refiner, [heard]), config=config)
 
 
 def hear_recording(
@@ -138,12 +135,12 @@ def hear_recording(
 ) -> HeardRecording:
     """What the model says of every boundary of a recording that may move at all; the frames are not needed afterwards."""
     hypothesis = hypothesis.clipped(0.0, duration_s)
-    movable = _movable(hypothesis, duration_s)
+    boundaries = movable(hypothesis, duration_s)
     readings = [
-        refiner.read(log_mel_NM, hypothesis, movable[start : start + _BOUNDARIES_AT_ONCE])
-        for start in range(0, len(movable), _BOUNDARIES_AT_ONCE)
+        refiner.read(log_mel_NM, hypothesis, boundaries[start : start + _BOUNDARIES_AT_ONCE])
+        for start in range(0, len(boundaries), _BOUNDARIES_AT_ONCE)
     ]
-    return HeardRecording(hypothesis, duration_s, movable, Reading.joined(readings) if readings else None)
+    return HeardRecording(hypothesis, duration_s, boundaries, Reading.joined(readings) if readings else None)
 
 
 def fit_prior(refiner: Refiner, heard: Sequence[HeardRecording]) -> ErrorPrior:
@@ -159,34 +156,8 @@ def refine_heard(refiner: Refiner, heard: HeardRecording, prior: ErrorPrior, *, 
     return decide_moves(heard.hypothesis, proposals, duration_s=heard.duration_s, config=config)
 
 
-def proposals_for(
-    refiner: Refiner,
-    log_mel_NM: NDArray[np.floating],
-    hypothesis: Diarization,
-    *,
-    duration_s: float,
-    prior_scale_s: float | None = None,
-    prior: ErrorPrior | None = None,
-) -> list[Shift]:
-    """What the model proposes for every boundary of a clipped hypothesis that may move at all.
-
-    Args:
-        prior_scale_s: scale of a single Laplace prior around the hypothesis; None = `prior`, or what this hypothesis tells.
-    """
-    if prior_scale_s is None:
-        heard = hear_recording(refiner, log_mel_NM, hypothesis, duration_s=duration_s)
-        if heard.reading is None:
-            return []
-        return list(refiner.propose(heard.reading, heard.boundaries, prior or fit_prior(refiner, [heard])))
-    movable = _movable(hypothesis, duration_s)
-    proposals: list[Shift] = []
-    for start in range(0, len(movable), _BOUNDARIES_AT_ONCE):
-        chosen = movable[start : start + _BOUNDARIES_AT_ONCE]
-        proposals.extend(refiner.shifts(log_mel_NM, hypothesis, chosen, prior_scale_s=prior_scale_s))
-    return proposals
-
-
-def _movable(hypothesis: Diarization, duration_s: float) -> tuple[Boundary, ...]:
+def movable(hypothesis: Diarization, duration_s: float) -> tuple[Boundary, ...]:
+    """The boundaries of a clipped hypothesis that a refiner is asked about."""
     ends = ends_of_speech(hypothesis, extent_s=(0.0, duration_s))
     return tuple(boundary for boundary in ends if boundary.kind is not BoundaryKind.EDGE)
 

@@ -20,15 +20,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from brefine.config import MODEL_NAMES, ModelName
-from brefine.core.boundaries import BoundaryKind, ends_of_speech
 from brefine.errors import run_main
 from brefine.evaluate.evaluation import load_checkpoint
+from brefine.evaluate.moves import fit_prior, hear_recording
 from brefine.evaluate.recordings import GivenSplit
 from brefine.io.atomic import write_bytes_atomic
-from brefine.models.weights import Refiner
+from brefine.models.error_prior import posterior
 from brefine.phasedir import PhaseDir
 
 
@@ -42,21 +41,26 @@ def write_posteriors(phase: PhaseDir, model: ModelName, *, device: str = "auto")
     config = phase.load_config()
     split = GivenSplit(config, "validation")
     refiner = load_checkpoint(phase, model, "best", device)
+    heard = [
+        (
+            recording.name,
+            hear_recording(refiner, split.frames(recording, refiner), recording.hypothesis, duration_s=recording.duration_s),
+        )
+        for recording in split.recordings
+    ]
+    prior = fit_prior(refiner, [one for _, one in heard])
     names: list[tuple[str, str, str]] = []
     times_s: list[tuple[float, float]] = []
     rows: list[np.ndarray] = []
-    for recording in split.recordings:
-        hypothesis = recording.hypothesis.clipped(0.0, recording.duration_s)
-        ends = ends_of_speech(hypothesis, extent_s=(0.0, recording.duration_s))
-        ends = tuple(end for end in ends if end.kind is not BoundaryKind.EDGE)
-        if not ends:
+    for name, one in heard:
+        if one.reading is None:
             continue
-        logits_BK = refiner.logits(split.frames(recording, refiner), hypothesis, ends)
-        rows.append(_posterior(logits_BK, refiner, config.refine.prior_scale_s))
-        for end in ends:
-            names.append((recording.name, end.speaker, end.side.value))
-            bias_s = refiner.card.prior.get(f"{end.side}_bias_s", 0.0)
-            times_s.append((end.time_s, end.time_s + bias_s - (rows[-1].shape[1] - 1) / 2 * refiner.features.hop_s))
+        probability_BT, margin_B = posterior(one.reading, prior)
+        rows.append(probability_BT.numpy().astype(np.float16))
+        first_s_B = margin_B + one.reading.centre_B - (probability_BT.shape[1] - 1) / 2 * one.reading.hop_s
+        for end, first_s in zip(one.boundaries, first_s_B.tolist(), strict=True):
+            names.append((name, end.speaker, end.side.value))
+            times_s.append((end.time_s, end.time_s + first_s))
     buffer = io.BytesIO()
     columns = list(zip(*names, strict=True)) or [(), (), ()]
     times = np.array(times_s, dtype=np.float64).reshape(-1, 2)
@@ -73,17 +77,6 @@ def write_posteriors(phase: PhaseDir, model: ModelName, *, device: str = "auto")
     path = phase.posteriors(model, "validation")
     write_bytes_atomic(path, buffer.getvalue())
     return path
-
-
-def _posterior(logits_BK: torch.Tensor, refiner: Refiner, prior_scale_s: float | None) -> np.ndarray:
-    """Probability of each bin given that there is a boundary, with the prior that decoding uses."""
-    n_frames = logits_BK.shape[1] - 1
-    scale_s = refiner.card.prior.get("scale_s") if prior_scale_s is None else prior_scale_s
-    logits_BT = logits_BK[:, :n_frames].float()
-    if scale_s is not None:
-        centres_T = torch.arange(n_frames) + 0.5 - n_frames / 2
-        logits_BT = logits_BT - centres_T.abs() * (refiner.features.hop_s / scale_s)
-    return torch.softmax(logits_BT, dim=1).numpy().astype(np.float16)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,6 +8,7 @@ from brefine.core.der import score_der
 from brefine.evaluate import integration
 from brefine.evaluate.evaluation import load_checkpoint
 from brefine.evaluate.integration import integrate
+from brefine.evaluate.moves import HeardRecording
 from brefine.evaluate.recordings import GivenSplit
 from brefine.io.rttm import read_rttm
 from brefine.phasedir import IntegrationReport, PhaseDir
@@ -62,38 +63,49 @@ def test_what_training_has_seen_is_told(phase: PhaseDir) -> None:
 def test_an_interrupted_integration_goes_on(phase: PhaseDir, monkeypatch: pytest.MonkeyPatch) -> None:
     """Recordings that are done are not refined again, and the report is that of an uninterrupted run."""
     whole = integrated(phase)
-    (phase.refined / "rec5.json").unlink()
+    (phase.refined / "rec5.reading.safetensors").unlink()
     asked: list[str] = []
-    propose = integration.proposals_for
+    hear = integration.hear_recording
 
     def counted(refiner, frames, hypothesis, **options):
         asked.append(hypothesis.recording)
-        return propose(refiner, frames, hypothesis, **options)
+        return hear(refiner, frames, hypothesis, **options)
 
-    monkeypatch.setattr(integration, "proposals_for", counted)
+    monkeypatch.setattr(integration, "hear_recording", counted)
     again = integrated(phase)
     assert asked == ["rec5"]
     assert again.model_dump(exclude={"unix_s"}) == whole.model_dump(exclude={"unix_s"})
 
 
 @pytest.mark.parametrize("damage", ["torn", "other weights"])
-def test_kept_proposals_count_only_for_the_same_question(phase: PhaseDir, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
+def test_what_was_kept_counts_only_for_the_same_question(phase: PhaseDir, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
     """Torn files and those of other weights are made anew."""
     integrated(phase)
     if damage == "torn":
-        (phase.refined / "rec4.json").write_text('{"schema": 1, "key"')
-        (phase.refined / "rec5.json").write_text("[]")
+        kept = phase.refined / "rec4.reading.safetensors"
+        kept.write_bytes(kept.read_bytes()[:-7])
+        (phase.refined / "rec5.reading.safetensors").write_text("[]")
     else:
         save_untrained(phase.run("mlp").weights("best"), "mlp", seed=1)
     asked: list[str] = []
-    monkeypatch.setattr(integration, "proposals_for", lambda r, f, hypothesis, **_: asked.append(hypothesis.recording) or [])
+    hear = integration.hear_recording
+
+    def counted(refiner, frames, hypothesis, **options):
+        asked.append(hypothesis.recording)
+        return hear(refiner, frames, hypothesis, **options)
+
+    monkeypatch.setattr(integration, "hear_recording", counted)
     integrated(phase)
     assert sorted(asked) == ["rec4", "rec5"]
 
 
-def test_a_model_that_moves_nothing_changes_nothing(phase: PhaseDir, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_hears_nothing_changes_nothing(phase: PhaseDir, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without proposals DER, JER and boundaries stay, with an interval of nothing."""
-    monkeypatch.setattr(integration, "proposals_for", lambda *_, **__: [])
+
+    def deaf(refiner, frames, hypothesis, *, duration_s):
+        return HeardRecording(hypothesis.clipped(0.0, duration_s), duration_s, (), None)
+
+    monkeypatch.setattr(integration, "hear_recording", deaf)
     report = integrated(phase)
     assert report.n_moved == 0
     assert report.jer_before == report.jer_after
