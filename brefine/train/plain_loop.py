@@ -60,10 +60,11 @@ class PlainDataset(Dataset[tuple[Tensor, float]]):
         span = slice(start, start + 2 * self._half)
         own_T = active_SN[speaker, span].astype(np.float32)
         others_T = (active_SN[:, span].sum(axis=0) - active_SN[speaker, span] > 0).astype(np.float32)
-        evidence_T = np.pad(self._evidence[recording][speaker], self._half)[span].astype(np.float32)
+        evidence = self._evidence[recording]
+        evidence_T, speech_T = (np.pad(track_N, self._half)[span] for track_N in (evidence.own_SN[speaker], evidence.speech_N))
         side_T = np.full_like(own_T, 1.0 if self._examples.onset[index] else -1.0)
         mel_TM = np.pad(self._scale[recording], ((self._half, self._half), (0, 0)))[span].astype(np.float32)
-        features_TF = np.concatenate([mel_TM, np.stack([own_T, others_T, evidence_T, side_T], axis=1)], axis=1)
+        features_TF = np.concatenate([mel_TM, np.stack([own_T, others_T, evidence_T, speech_T, side_T], axis=1)], axis=1)
         return torch.from_numpy(features_TF), float(self._examples.offset_s[index] / self._hop_s)
 
 
