@@ -1,5 +1,6 @@
 # make demo    the whole road, from nothing to a gate verdict, in minutes on two CPU cores
 # make test    the tests
+# make test-slurm  the tests of [executor] kind = "slurm" on a real Slurm of one node, which it installs and starts (as root)
 # make check   style, types, layers and tests: what CI runs
 # make wheel   dist/*.whl
 
@@ -8,13 +9,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: demo test check lint wheel clean
+.PHONY: demo test test-slurm check lint wheel clean
 
 demo: $(VENV)/.installed
 	$(BIN)/brefine launch-phase3 --config configs/demo.toml
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest
+
+SLURM := $(CURDIR)/.slurm-node
+
+test-slurm: $(VENV)/.installed-dev
+	tests/slurm/one_node.sh install
+	tests/slurm/one_node.sh start $(SLURM)
+	SLURM_CONF=$(SLURM)/slurm.conf BREFINE_SLURM=1 $(BIN)/python -m pytest tests/slurm; \
+	  code=$$?; tests/slurm/one_node.sh stop $(SLURM); rm -rf $(SLURM); exit $$code
 
 check: lint test
 

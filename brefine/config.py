@@ -262,9 +262,38 @@ class GateConfig(Section):
 
 
 class ExecutorConfig(Section):
-    """Where the processes of a phase run."""
+    """Where the processes of a phase run: on this machine, or as jobs that `submitit` gives to Slurm.
+
+    All but `kind` is for Slurm. There `budget.price_usd_per_hour` is the price of one GPU-hour (where `gpus = 0`: of one
+    job-hour), and what is billed is the time for which jobs have their allocation.
+    """
 
     kind: Literal["local", "slurm"] = "local"
+    partition: str | None = None
+    """None = the cluster's default."""
+    account: str | None = None
+    gpus: Annotated[int, Field(ge=0)] = 1
+    """GPUs of one training. Preparation takes none."""
+    cpus: Count = 4
+    """CPU cores of one job."""
+    memory_gb: Positive | None = None
+    """None = the cluster's default."""
+    time_minutes: Count = 240
+    """Time limit of one job. A training that needs longer checkpoints ahead of it and is requeued."""
+    checkpoint_ahead_s: Annotated[int, Field(ge=5)] = 120
+    """How long before the limit that is."""
+    max_timeouts: Annotated[int, Field(ge=0)] = 20
+    """How often one job may go on after its time limit."""
+    array_tasks: Count = 16
+    """Tasks of a job array that works through recordings; 1 = no array."""
+    poll_s: Positive = 10.0
+    """Seconds between two questions to the scheduler."""
+    python: str | None = None
+    """The interpreter on the nodes, as a shell command; None = this one, which must lie on a shared disk."""
+    setup: tuple[str, ...] = ()
+    """Shell lines before the command, such as `module load cuda`."""
+    directives: dict[str, str | int] = {}
+    """Further `#SBATCH` directives: `qos = "short"`, `constraint = "a100"`."""
 
 
 class PhaseConfig(Section):

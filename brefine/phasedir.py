@@ -4,6 +4,7 @@
       phase.toml  manifest.json  supervisor.json  decisions.jsonl  alerts.jsonl  supervisor.log
       control/<nanoseconds>-<action>[-<model>].json            requests, consumed atomically by the supervisor
       progress/<stage>.json  logs/<stage>.log                  prepare, evaluate, integrate
+      jobs/<model or stage>.json  <model or stage>.word.json   on a cluster: what the scheduler says of a job, and its node
       <model>/status.json  events.out.tfevents.*  train.log  checkpoints/{last,best}.{safetensors,json}  last.state
       evaluation/<model>/<split>.json  <split>.boundaries.csv  <split>.posteriors.npz
       selection.json  integration.json  integration/<recording>.rttm  gate4.json  gate4.md  report.html
@@ -171,7 +172,7 @@ class Alert(Document):
     level: Literal["info", "warning", "error"]
     kind: Literal[
         "nonfinite", "corrupt-events", "stalled", "crashed", "lost", "out-of-memory", "diverging", "slow", "disk-full", "budget",
-        "idle-burn",
+        "idle-burn", "requeued", "cancelled", "scheduler",
     ]  # fmt: skip
     model: str | None = None
     step: int | None = None
@@ -185,6 +186,41 @@ class ControlRequest(Document):
     action: Literal["stop", "pause", "resume", "restart"]
     model: ModelName | None = None
     """None = all models."""
+    unix_s: float
+
+
+class JobRecord(Document):
+    """A job of a cluster, as its scheduler sees it; written by whoever has submitted it, as long as that lives."""
+
+    name: str
+    """The model or the stage."""
+    job_id: str
+    state: str
+    """The scheduler's own word: PENDING, RUNNING, COMPLETED, TIMEOUT, …"""
+    waits: bool
+    is_over: bool
+    reason: str | None = None
+    """Why it waits or ended, in the scheduler's words: Resources, Priority, …"""
+    node: str | None = None
+    price_usd_per_hour: float = 0.0
+    """Of its allocation."""
+    unix_s: float
+
+
+# --- written by a job on its node ----------------------------------------------------------------------------------------
+
+
+class JobWord(Document):
+    """What the node says of the command that it runs for a job."""
+
+    job_id: str
+    restarts: int
+    """How often the scheduler had started this job before."""
+    process: ProcessIdentity
+    code: int | None = None
+    """The command's exit code, negative for a signal; None while it runs."""
+    asked: Literal["time limit", "terminate"] | None = None
+    """What the scheduler has sent it."""
     unix_s: float
 
 
@@ -568,6 +604,12 @@ class PhaseDir:
 
     def stage_log(self, stage: Stage) -> Path:
         return self.path / "logs" / f"{stage}.log"
+
+    def job(self, name: str) -> Path:
+        return self.path / "jobs" / f"{name}.json"
+
+    def job_word(self, name: str) -> Path:
+        return self.path / "jobs" / f"{name}.word.json"
 
     def evaluation(self, model: ModelName, split: str) -> Path:
         return self.path / "evaluation" / model / f"{split}.json"

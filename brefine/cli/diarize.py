@@ -9,9 +9,9 @@ from typing import IO, Annotated, Any
 
 import typer
 
-from brefine.cli.options import Json
+from brefine.cli.options import ArrayConfig, Json, Set
 from brefine.cli.output import print_json
-from brefine.config import DiarizerName
+from brefine.config import DiarizerName, load_config
 from brefine.run.stages import run_worker
 
 
@@ -30,12 +30,24 @@ def diarize(
         Path | None,
         typer.Option(metavar="FILE", exists=True, dir_okay=False, help="The refiner's weights; those that ship if left out."),
     ] = None,
+    config: ArrayConfig = None,
+    overrides: Set = None,
     json: Json = False,
 ) -> None:
     """Example: brefine diarize talk.wav -o talk.rttm
 
     Says who spoke when: a diarizer, then the refiner on its turns. The built-in diarizer needs no account and no network.
+    With --config, thousands of recordings: interrupted, the same command goes on, and nothing is done twice.
     """
+    if config is not None:
+        if json:
+            raise typer.BadParameter("--json goes with a run in one piece, not with --config")
+        from brefine.cli.batches import go_through
+
+        chosen = {"--diarizer-python": diarizer_python, "--diarizer-model": diarizer_model, "--weights": weights}
+        given = ["--diarizer", diarizer, *(["--no-refine"] if no_refine else [])]
+        given += [str(part) for name, value in chosen.items() if value is not None for part in (name, value)]
+        raise typer.Exit(go_through("diarize", audio, None, out, given, load_config(config, overrides or ())))
     with tempfile.TemporaryDirectory() as scratch, (Path(scratch) / "stdout").open("w+", encoding="utf-8") as told:
         # For a folder the refiner wants a folder; for a file it names its output after what it was given.
         unrefined = Path(scratch) / "turns" if audio.is_dir() else Path(scratch) / f"{audio.stem}.rttm"

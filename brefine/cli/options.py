@@ -16,6 +16,14 @@ PhaseOption = Annotated[
 Runs = Annotated[Path, typer.Option("--runs", metavar="DIR", envvar="BREFINE_RUNS", help="Folder of the phase directories.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one key of the recipe (repeatable).")]
+ArrayConfig = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="A recipe whose [executor] works through whole folders, resumable; on Slurm as a job array.",
+    ),
+]
 Config = Annotated[Path, typer.Option("--config", metavar="FILE", help="The recipe.")]
 NoInput = Annotated[bool, typer.Option("--no-input", help="Ask nothing.")]
 Plain = Annotated[bool, typer.Option("--plain", help="Lines of text instead of the dashboard.")]

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from brefine.cli.options import Json
+from brefine.cli.options import ArrayConfig, Json, Set
+from brefine.config import load_config
 from brefine.run.stages import run_worker
 
 
@@ -28,11 +29,14 @@ def refine(
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="CSV with one row a boundary.")] = None,
     calibration: Annotated[Path | None, typer.Option(metavar="FILE", help="Made by `brefine calibrate` for this system.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    config: ArrayConfig = None,
+    overrides: Set = None,
     json: Json = False,
 ) -> None:
     """Example: brefine refine talk.wav talk.rttm
 
     Moves each turn's onset and offset to where the speech really starts or stops. No turn is added, dropped or renamed.
+    With --config, thousands of recordings: interrupted, the same command goes on, and nothing is done twice.
     """
     # A folder's name may hold dots: nothing of it is an ending.
     target = out or (rttm.parent / f"{rttm.name}.refined" if rttm.is_dir() else rttm.with_suffix(".refined.rttm"))
@@ -45,4 +49,10 @@ def refine(
         "--device": device,
     }
     given = [str(part) for name, value in options.items() if value is not None for part in (name, value)]
+    if config is not None:
+        if report is not None or json:
+            raise typer.BadParameter("--report and --json go with a run in one piece, not with --config")
+        from brefine.cli.batches import go_through
+
+        raise typer.Exit(go_through("refine", audio, rttm, target, given, load_config(config, overrides or ())))
     raise typer.Exit(run_worker("brefine.evaluate", "refine", audio, rttm, "-o", target, *given, *(["--json"] if json else [])))

@@ -15,7 +15,7 @@ from brefine.data.progress import ProgressReporter
 from brefine.errors import BrefineError, ConfigError, run_main
 from brefine.evaluate.calibration import calibrate_refiner, read_calibration, read_references
 from brefine.evaluate.evaluation import evaluate_refiner, load_checkpoint, write_evaluation
-from brefine.evaluate.integration import integrate
+from brefine.evaluate.integration import integrate, integrate_part
 from brefine.evaluate.recordings import GivenSplit, SplitName
 from brefine.evaluate.refine import Refined, format_report, load_weights, plan_refinement, refine_tasks
 from brefine.evaluate.shipping import ship
@@ -39,6 +39,7 @@ def main() -> int:
     two.add_argument("phase", type=Path)
     two.add_argument("--model", choices=MODEL_NAMES, help="the one that was selected if left out")
     two.add_argument("--checkpoint", default="best", help="best, last, or a .safetensors file")
+    two.add_argument("--part", metavar="K/N", help="hear every Nth recording alone, for a later integration of the whole")
     two.set_defaults(run=_integrate)
 
     three = commands.add_parser("refine", help="refine the turns of any RTTM")
@@ -104,7 +105,8 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 def _integrate(options: argparse.Namespace) -> None:
     phase = PhaseDir(options.phase)
-    with ProgressReporter(options.progress, Stage.INTEGRATE) as tell:
+    progress = options.progress if options.part is None else None  # one writer a file: the whole
+    with ProgressReporter(progress, Stage.INTEGRATE) as tell:
         tell("loading the recordings", 0, 1)
         config = phase.load_config()
         selected = SelectionRecord.read_if_there(phase.selection)
@@ -116,6 +118,10 @@ def _integrate(options: argparse.Namespace) -> None:
         split = GivenSplit(config, "gate")
         refiner = load_checkpoint(phase, model, options.checkpoint, options.device)
         total = len(split.recordings)
+        if options.part is not None:
+            index, _, n_parts = options.part.partition("/")
+            integrate_part(refiner, split, phase, index=int(index), n_parts=int(n_parts))
+            return
         report = integrate(refiner, split, config, phase, report=lambda done: tell(f"refining with {model}", done, total))
         report.write(phase.integration)
     print(json.dumps(report.to_json(), indent=1, allow_nan=False) if options.json else format_integration(report))

@@ -97,6 +97,12 @@ def integrate(
     )
 
 
+def integrate_part(refiner: Refiner, split: GivenSplit, phase: PhaseDir, *, index: int, n_parts: int) -> None:
+    """Hears every `n_parts`th recording from `index` on, which a later `integrate` of the whole finds kept."""
+    for recording in split.recordings[index::n_parts]:
+        _hear(refiner, split, recording, phase)
+
+
 def _hear(refiner: Refiner, split: GivenSplit, given: GivenRecording, phase: PhaseDir) -> HeardRecording:
     """What the model says of a recording: kept from an earlier integration, or asked now and kept."""
     key = _key(refiner, format_rttm(given.hypothesis.clipped(0.0, given.duration_s)), given.duration_s)

@@ -94,10 +94,10 @@ class Ledger:
     _offset: int = 0
     _inode: int | None = None
 
-    def open_session(self, phase: Path, price_usd_per_hour: float, unix_s: float) -> str:
-        """Begins to bill; returns the session's id."""
+    def open_session(self, phase: Path, price_usd_per_hour: float, unix_s: float, *, machine: str | None = None) -> str:
+        """Begins to bill this machine, or another that is named; returns the session's id."""
         session_id = uuid.uuid4().hex[:12]
-        opening = {"machine": boot_id(), "phase": str(phase.resolve()), "price_usd_per_hour": price_usd_per_hour}
+        opening = {"machine": machine or boot_id(), "phase": str(phase.resolve()), "price_usd_per_hour": price_usd_per_hour}
         self._append({"kind": "open", "session": session_id, **opening, "unix_s": unix_s})
         return session_id
 

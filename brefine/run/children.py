@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -48,19 +49,22 @@ class Child:
         """Whether this process is the writer of a status."""
         return is_same(self._identity, writer)
 
+    def waits(self) -> bool:
+        """It has begun."""
+        return False
+
     def ended(self) -> Ended | None:
         """How it ended; None while it runs."""
         code = self._process.poll()
         if code is None:
             return None
         _signal_group(self._pid, signal.SIGKILL)  # what it started and left behind would keep the GPU's memory
-        words = _last_words(self._log, self._log_start_bytes)
-        cause = _cause(words)
-        if cause is None and code > 0 and _is_full(self._log.parent):  # there was no room for its last words
-            cause = "disk-full"
-        if cause is None and code == -signal.SIGKILL and not self._forced and _oom_kills() > self._oom_kills:
-            cause = "out-of-memory"
-        return Ended(code, cause if code != 0 else None, _last_line(words))
+        how = ended_by_its_log(code, self._log, self._log_start_bytes)
+        if how.cause is None and code > 0 and _is_full(self._log.parent):  # there was no room for its last words
+            how = replace(how, cause="disk-full")
+        if how.cause is None and code == -signal.SIGKILL and not self._forced and _oom_kills() > self._oom_kills:
+            how = replace(how, cause="out-of-memory")
+        return how
 
     def stop(self, *, by_force: bool) -> None:
         """Asks it to checkpoint and end, or ends it with all that it started."""
@@ -84,12 +88,15 @@ class Adopted:
         """Whether this process is the writer of a status."""
         return is_same(self._identity, writer)
 
+    def waits(self) -> bool:
+        """It has begun."""
+        return False
+
     def ended(self) -> Ended | None:
         """How it ended, as far as its log tells; None while it runs."""
         if is_alive(self._identity):
             return None
-        words = _last_words(self._log, self._log_start_bytes)
-        return Ended(None, _cause(words), _last_line(words))
+        return ended_by_its_log(None, self._log, self._log_start_bytes)
 
     def stop(self, *, by_force: bool) -> None:
         """Like `Child.stop`; never touches another process that has taken over the pid."""
@@ -100,6 +107,12 @@ class Adopted:
         else:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._identity.pid, signal.SIGTERM)
+
+
+def ended_by_its_log(code: int | None, log: Path, start_bytes: int) -> Ended:
+    """How a process ended, from its exit code and what it has written to its log since `start_bytes`."""
+    words = _last_words(log, start_bytes)
+    return Ended(code, _cause(words) if code != 0 else None, _last_line(words))
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:

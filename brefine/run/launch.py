@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -17,13 +16,12 @@ from typing import Final
 import brefine
 from brefine.config import ModelName, PhaseConfig, format_config, prepared_corpus_path, with_absolute_paths
 from brefine.errors import ProcessError
-from brefine.identity import ProcessIdentity, is_alive
 from brefine.io.atomic import write_text_atomic
 from brefine.phasedir import Manifest, PhaseDir, RunState, RunStatus, SupervisorState
 from brefine.run.control import request
+from brefine.run.executor import Executor, Work, executor_of
 from brefine.run.lock import is_supervised, refusal
 
-_START_TIMEOUT_S: Final = 30.0
 _PACKAGES: Final = ("brefine", "torch", "torchaudio", "numpy", "scipy", "safetensors", "tensorboard", "soundfile")
 
 
@@ -114,23 +112,27 @@ def stop_phase(phase: PhaseDir, *, timeout_s: float = 90.0) -> None:
         ProcessError: something still runs after `timeout_s`.
     """
     deadline_s = time.monotonic() + timeout_s
+    executor = executor_of(phase, phase.load_config())
     if is_supervised(phase):
         request(phase, "stop")
     else:
-        for identity in _running_trainers(phase):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(identity.pid, signal.SIGTERM)
-    while is_supervised(phase) or _running_trainers(phase):
+        for work in _running_trainers(phase, executor):
+            work.stop(by_force=False)
+    while is_supervised(phase) or _running_trainers(phase, executor):
         if time.monotonic() > deadline_s:
             raise ProcessError(
                 f"the phase has not stopped within {timeout_s:.0f} s", where=phase.path, hint=f"see {phase.supervisor_log}"
             )
-        time.sleep(0.1)
+        time.sleep(executor.poll_s)
 
 
-def _running_trainers(phase: PhaseDir) -> list[ProcessIdentity]:
-    statuses = [RunStatus.read_if_there(phase.run(model).status) for model in phase.models()]
-    return [status.process for status in statuses if status is not None and is_alive(status.process)]
+def _running_trainers(phase: PhaseDir, executor: Executor) -> list[Work]:
+    found = []
+    for model in phase.models():
+        status = RunStatus.read_if_there(phase.run(model).status)
+        writer = None if status is None else status.process
+        found.append(executor.find(model, log=phase.run(model).log, writer=writer))
+    return [work for work in found if work is not None]
 
 
 def _new_folder(runs: Path, name: str, unix_s: float) -> Path:

@@ -51,9 +51,12 @@ class PhaseLock:
 def is_supervised(phase: PhaseDir) -> bool:
     """Whether a supervisor has the phase now."""
     found = _read(phase)
-    if found is None or found.state != "running":
-        return False
-    return is_alive(found.process) or _is_supervised_elsewhere(phase)
+    return found is not None and is_at_work(found)
+
+
+def is_at_work(supervisor: SupervisorState) -> bool:
+    """Whether that supervisor lives: its process here, or a fresh heartbeat on another machine that shares the disk."""
+    return supervisor.state == "running" and (is_alive(supervisor.process) or _works_elsewhere(supervisor))
 
 
 def refusal(phase: PhaseDir) -> ProcessError:
@@ -70,9 +73,11 @@ def refusal(phase: PhaseDir) -> ProcessError:
 
 def _is_supervised_elsewhere(phase: PhaseDir) -> bool:
     found = _read(phase)
-    if found is None or found.state != "running" or found.process.boot_id == boot_id():
-        return False
-    return abs(time.time() - found.heartbeat_unix_s) < _ELSEWHERE_S
+    return found is not None and found.state == "running" and _works_elsewhere(found)
+
+
+def _works_elsewhere(supervisor: SupervisorState) -> bool:
+    return supervisor.process.boot_id != boot_id() and abs(time.time() - supervisor.heartbeat_unix_s) < _ELSEWHERE_S
 
 
 def _read(phase: PhaseDir) -> SupervisorState | None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from brefine.phasedir import Progress, Stage
+from brefine.phasedir import JobRecord, Progress, Stage
 from brefine.run.snapshot import PhaseSnapshot, PhaseState, RunView, ShownState
 
 _LONGEST_SILENCE_S: Final = 10.0
@@ -21,6 +21,7 @@ class PlainLines:
     def __init__(self) -> None:
         self._state: PhaseState | None = None
         self._runs: dict[str, tuple[ShownState, int | None, str | None]] = {}
+        self._places: dict[str, str] = {}
         self._told_alerts: set[str] = set()
         self._told_problems: set[str] = set()
         self._progress: dict[Stage, tuple[str, str, float]] = {}
@@ -58,6 +59,9 @@ class PlainLines:
 
     def _run(self, run: RunView) -> Iterator[str]:
         state, epoch, message = self._runs.get(run.name, (ShownState.PENDING, None, None))
+        if run.job is not None and (place := job_words(run.job)) != self._places.get(run.name):
+            self._places[run.name] = place
+            yield f"{run.name}: {place}"
         status = run.status
         last = None if status is None else status.last
         told_message = None if status is None else status.message
@@ -166,6 +170,15 @@ def validation_line(run: RunView) -> str:
     return f"{run.name}: " + ", ".join(parts)
 
 
+def job_words(job: JobRecord) -> str:
+    """`job 17 waits: Resources`, `job 17 runs on gpu3`, `job 17 is over: TIMEOUT`."""
+    if job.waits:
+        return f"job {job.job_id} waits: {job.reason or job.state}"
+    if job.is_over:
+        return f"job {job.job_id} is over: {job.state}"
+    return f"job {job.job_id} runs on {job.node or 'a node'}" + ("" if job.state == "RUNNING" else f" ({job.state})")
+
+
 def sign_of_life(snapshot: PhaseSnapshot) -> str:
     """One line that says where everything is."""
     if snapshot.state is PhaseState.TRAINING:
@@ -196,10 +209,13 @@ def duration(seconds: float) -> str:
 
 
 def _run_line(run: RunView) -> str:
+    if run.status is None and run.job is not None:
+        return f"{run.name}: {run.state} ({job_words(run.job)})"
     if run.status is None:
         newest = {tag: curve.last for tag, curve in run.curves.items()}
         return f"{run.name}: {run.state} " + ", ".join(f"{tag} {value:.4g}" for tag, value in newest.items() if value is not None)
-    return f"{validation_line(run)} [{run.state}]"
+    place = "" if run.job is None else f" ({job_words(run.job)})"
+    return f"{validation_line(run)} [{run.state}]{place}"
 
 
 def _short(run: RunView) -> str:

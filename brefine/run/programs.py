@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 from brefine.phasedir import PhaseDir, RunDir, Stage
@@ -47,6 +48,11 @@ class BrefinePrograms:
 
 
 BREFINE = BrefinePrograms()
+
+
+def share_command(batch: Path) -> list[str]:
+    """Does what is left of a batch; with `--part K/N`, of one share."""
+    return _module("brefine.run.share", str(batch))
 
 
 def _module(name: str, *arguments: str) -> list[str]:

@@ -18,6 +18,7 @@ from brefine.phasedir import (
     EvaluationReport,
     GateRecord,
     IntegrationReport,
+    JobRecord,
     Progress,
     RunStatus,
     SelectionRecord,
@@ -94,6 +95,8 @@ class RunView:
     """Last lines of train.log, without control characters."""
     restarts: int = 0
     """How often the supervisor has started it again after a crash."""
+    job: JobRecord | None = None
+    """On a cluster, what the scheduler said of it last."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import subprocess
 import sys
@@ -14,8 +13,8 @@ from typing import IO, Final
 
 from brefine.errors import ProcessError
 from brefine.phasedir import EvaluationReport, IntegrationReport, PhaseDir, Progress, Stage
-from brefine.run.children import Child
 from brefine.run.documents import WatchedDocument
+from brefine.run.executor import Order, executor_of
 from brefine.run.programs import BREFINE, BrefinePrograms
 
 _POLL_S: Final = 0.2
@@ -51,7 +50,10 @@ class StageProcess:
         self.error: str | None = None
         phase.progress(stage).unlink(missing_ok=True)
         self._progress = WatchedDocument(phase.progress(stage), Progress)
-        self._child = Child(command, log=self.log, environment={**os.environ, "PYTHONUNBUFFERED": "1"})
+        executor = executor_of(phase, phase.load_config())
+        self._work = executor.find(stage, log=self.log, writer=None) or executor.start(
+            Order(stage, tuple(command), self.log, divisible=stage is Stage.INTEGRATE)
+        )
         self._code: int | None = None
 
     def progress(self) -> Progress | None:
@@ -60,7 +62,7 @@ class StageProcess:
 
     def exit_code(self) -> int | None:
         """None while it works; `error` is set when it was not 0."""
-        if self._code is None and (ended := self._child.ended()) is not None:
+        if self._code is None and (ended := self._work.ended()) is not None:
             self._code = ended.code if ended.code is not None else 1
             if self._code != 0:
                 progress = self._progress.read()
@@ -70,7 +72,7 @@ class StageProcess:
 
     def stop(self) -> None:
         """Asks it to end."""
-        self._child.stop(by_force=False)
+        self._work.stop(by_force=False)
 
     def wait(self, on_progress: Callable[[Progress], None] | None = None) -> None:
         """Waits for its end; `on_progress` is called with every new word. Stopped, it takes the process with it.

@@ -8,6 +8,7 @@ from brefine.identity import ProcessIdentity, is_alive
 from brefine.phasedir import (
     GateRecord,
     IntegrationReport,
+    JobRecord,
     Progress,
     RunState,
     RunStatus,
@@ -18,6 +19,7 @@ from brefine.phasedir import (
 from brefine.run.snapshot import PhaseState, RunView, ShownState
 
 _ACTIVE = (RunState.STARTING, RunState.RUNNING)
+_OVER = (RunState.FINISHED, RunState.FAILED, RunState.NONFINITE)
 
 
 def shown_state(
@@ -27,19 +29,23 @@ def shown_state(
     stall_after_s: float,
     supervised: bool,
     paused: bool,
+    job: JobRecord | None = None,
     alive: Callable[[ProcessIdentity], bool] = is_alive,
 ) -> ShownState:
     """What the person is told: the trainer's word, unless its process is gone (LOST) or silent (STALLED).
 
-    A supervisor that lives sees a process end within a second and acts, so under supervision the word LOST is left to it.
+    Whether a process on another machine lives, nobody here can see: there the scheduler's word on its `job` counts. A supervisor
+    that lives sees a process end within a second and acts, so under supervision the word LOST is left to it.
     """
     if paused:
         return ShownState.PAUSED
-    if status is None:
+    queued = job is not None and job.waits
+    if status is None or (queued and status.state not in _OVER):
         return ShownState.PENDING
     if status.state not in _ACTIVE:
         return ShownState(status.state.value)
-    if not alive(status.process):
+    allocated = job is not None and not job.is_over
+    if not allocated and not alive(status.process):
         return ShownState.STARTING if supervised else ShownState.LOST
     if now_unix_s - status.heartbeat_unix_s > stall_after_s:
         return ShownState.STALLED
@@ -56,6 +62,7 @@ def phase_state(
     selection: SelectionRecord | None,
     integration: IntegrationReport | None,
     gate: GateRecord | None,
+    integrates_elsewhere: bool = False,
     alive: Callable[[ProcessIdentity], bool] = is_alive,
 ) -> PhaseState:
     """The station of the road, the furthest that the files prove; a running supervisor's stage goes before all else."""
@@ -63,11 +70,15 @@ def phase_state(
         stages = {Stage.PREPARE: PhaseState.PREPARING, Stage.TRAIN: PhaseState.TRAINING, Stage.EVALUATE: PhaseState.EVALUATING}
         return stages.get(supervisor.stage, PhaseState.INTEGRATING)
     integrating = progress.get(Stage.INTEGRATE)
+
+    def works(stage: Progress | None) -> bool:
+        return stage is not None and stage.state == "running" and alive(stage.process)
+
     # What was found about a model that is no longer the selected one decides nothing.
     integrated = integration is not None and (selection is None or selection.model == integration.model)
     judged = gate is not None and gate.verdict != "open" and (selection is None or selection.model == gate.winner)
     proofs = (
-        (PhaseState.INTEGRATING, integrating is not None and integrating.state == "running" and alive(integrating.process)),
+        (PhaseState.INTEGRATING, integrates_elsewhere or works(integrating)),
         (PhaseState.DECIDED, judged),
         (PhaseState.TO_DECIDE, integrated),
         (PhaseState.TO_INTEGRATE, selection is not None),

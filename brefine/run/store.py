@@ -8,12 +8,13 @@ from typing import Any, Final
 
 from brefine.config import BudgetConfig, ModelName, PhaseConfig
 from brefine.errors import BrefineError
-from brefine.identity import boot_id, is_alive
+from brefine.identity import boot_id
 from brefine.phasedir import (
     Alert,
     EvaluationReport,
     GateRecord,
     IntegrationReport,
+    JobRecord,
     PhaseDir,
     Progress,
     RunStatus,
@@ -26,6 +27,7 @@ from brefine.run.alerts import AlertLog, alert_of_fault, alerts_of_curves
 from brefine.run.budget import Account, Ledger, ledger_path, view_budget
 from brefine.run.documents import WatchedDocument
 from brefine.run.gpu import GpuProbe, find_gpus, read_host
+from brefine.run.lock import is_at_work
 from brefine.run.snapshot import PhaseSnapshot, PhaseState, RunView, ShownState, SupervisorView
 from brefine.run.standing import phase_state, shown_state
 from brefine.run.tail.log import LogTail
@@ -33,6 +35,7 @@ from brefine.run.tail.run import RunTail, find_run_folders
 
 _FOLDERS_EVERY_S: Final = 5.0
 _POLL_LIMIT_S: Final = 0.2
+_JOB_QUIET_S: Final = 300.0
 _FOREIGN_QUIET_S: Final = 300.0
 """A foreign run that has written nothing for this long is taken for stopped: event files do not say."""
 
@@ -73,6 +76,7 @@ class PhaseStore:
         self._selection = WatchedDocument(self.phase.selection, SelectionRecord)
         self._integration = WatchedDocument(self.phase.integration, IntegrationReport)
         self._gate = WatchedDocument(self.phase.gate, GateRecord)
+        self._integration_job = WatchedDocument(self.phase.job(Stage.INTEGRATE), JobRecord)
         read_host(path)  # CPU use is measured between two calls
 
     def snapshot(self, *, drain: bool = False) -> PhaseSnapshot:
@@ -83,7 +87,7 @@ class PhaseStore:
         """
         now_unix_s = time.time()
         supervisor = self._supervisor.read()
-        alive = supervisor is not None and supervisor.state == "running" and is_alive(supervisor.process)
+        alive = supervisor is not None and is_at_work(supervisor)
         restarts = {} if supervisor is None else supervisor.restarts
         paused = () if supervisor is None else supervisor.paused
         runs = tuple(
@@ -110,6 +114,7 @@ class PhaseStore:
             selection=selection,
             integration=integration,
             gate=gate,
+            integrates_elsewhere=self._integrates_elsewhere(now_unix_s),
         )
         return PhaseSnapshot(
             unix_s=now_unix_s,
@@ -131,8 +136,8 @@ class PhaseStore:
                 self.config.budget,
                 self._account(alive, now_unix_s),
                 self.phase.path,
-                eta_s,
-                idle_s=_idle_s(supervisor, state, now_unix_s),
+                self._billed_eta_s(runs, eta_s),
+                idle_s=_idle_s(supervisor, state, now_unix_s) if self.config.executor.kind == "local" else None,
             ),
             gate_mae_ms=self.config.gate.mae_ms,
             evaluations=evaluations,
@@ -145,8 +150,22 @@ class PhaseStore:
     def _account(self, alive: bool, now_unix_s: float) -> Account:
         """The ledger, with the running supervisor's time since its last line."""
         account = self._ledger.read()
+        if self.config.executor.kind == "slurm":  # billed by allocations, which the supervisor alone knows
+            return account
         own = [session for session in account.sessions if session.phase == str(self.phase.path)]
         return account.extended(own[-1].id, now_unix_s) if alive and own else account
+
+    def _billed_eta_s(self, runs: tuple[RunView, ...], eta_s: float | None) -> float | None:
+        """The hours that remain to be billed: of the machine, or of the GPUs of every training."""
+        if self.config.executor.kind == "local" or eta_s is None:
+            return eta_s
+        waiting = [run.status.eta_s or 0.0 for run in runs if run.state is ShownState.RUNNING and run.status is not None]
+        return sum(waiting) * max(1, self.config.executor.gpus)
+
+    def _integrates_elsewhere(self, now_unix_s: float) -> bool:
+        """Whether a job integrates: its starter renews the record as long as it waits for it."""
+        job = self._integration_job.read()
+        return job is not None and not job.is_over and now_unix_s - job.unix_s < _JOB_QUIET_S
 
     def _all_alerts(self, runs: tuple[RunView, ...], now_unix_s: float) -> tuple[Alert, ...]:
         """What the supervisor told, and what this reader sees beside it (nobody supervises a phase that is over)."""
@@ -245,6 +264,7 @@ class _RunReader:
         run = phase.run(name)
         self.name: ModelName = name
         self.status: WatchedDocument[RunStatus] = WatchedDocument(run.status, RunStatus)
+        self._job = WatchedDocument(phase.job(name), JobRecord)
         self._tail = RunTail(run.path)
         self._log = LogTail(run.log)
         self._first_seen: dict[str, Alert] = {}
@@ -254,9 +274,11 @@ class _RunReader:
     ) -> RunView:
         while self._tail.poll(limit_s=_POLL_LIMIT_S) and drain:
             pass
-        status = self.status.read()
-        state = shown_state(status, now_unix_s=now_unix_s, stall_after_s=stall_after_s, supervised=supervised, paused=paused)
-        return RunView(self.name, state, status, self._tail.curves(), self._log.poll(), restarts)
+        status, job = self.status.read(), self._job.read()
+        state = shown_state(
+            status, now_unix_s=now_unix_s, stall_after_s=stall_after_s, supervised=supervised, paused=paused, job=job
+        )
+        return RunView(self.name, state, status, self._tail.curves(), self._log.poll(), restarts, job)
 
     def alerts(self, now_unix_s: float) -> list[Alert]:
         for fault in self._tail.faults:

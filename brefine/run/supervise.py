@@ -24,18 +24,15 @@ import psutil
 
 from brefine.config import ModelName
 from brefine.errors import FormatError, run_main
-from brefine.identity import is_alive, own_identity
+from brefine.identity import own_identity
 from brefine.phasedir import Alert, PhaseDir, Progress, RunStatus, Stage, SupervisorState
 from brefine.run.alerts import AlertLog
-from brefine.run.children import Adopted, Child
 from brefine.run.control import pending_requests
 from brefine.run.documents import WatchedDocument
-from brefine.run.gpu import find_gpus
+from brefine.run.executor import Executor, Order, Work, executor_of
 from brefine.run.inspection import EventInspector
 from brefine.run.lock import PhaseLock
-from brefine.run.meter import Meter
 from brefine.run.notify import Notifier
-from brefine.run.placement import trainer_environments
 from brefine.run.programs import BREFINE, Programs
 from brefine.run.supervision import (
     NOT_STARTED,
@@ -73,12 +70,19 @@ class Supervisor:
     Args:
         phase: the phase, whose lock `lock` is held.
         programs: the commands of its stages.
+        executor: what runs them; None = the one that the recipe names.
         poll_s: seconds between two looks at processes and files.
         stop_grace_s: what a process that was asked to end is given before it is ended by force.
     """
 
     def __init__(
-        self, phase: PhaseDir, *, programs: Programs = BREFINE, poll_s: float = _POLL_S, stop_grace_s: float = _STOP_GRACE_S
+        self,
+        phase: PhaseDir,
+        *,
+        programs: Programs = BREFINE,
+        executor: Executor | None = None,
+        poll_s: float = _POLL_S,
+        stop_grace_s: float = _STOP_GRACE_S,
     ) -> None:
         config = phase.load_config()
         models = tuple(config.models)
@@ -94,16 +98,17 @@ class Supervisor:
             stop_grace_s=stop_grace_s,
             cap_usd=config.budget.cap_usd,
         )
-        self._environments = trainer_environments(models, threads=config.train.threads, base=os.environ, gpus=find_gpus())
+        self._executor = executor_of(phase, config) if executor is None else executor
         self._statuses = {model: WatchedDocument(phase.run(model).status, RunStatus) for model in models}
         self._alerts = AlertLog(phase.alerts)
         self._notifier = Notifier(config.alerts, phase.path.name, log=_log)
         self._inspector = EventInspector(phase, models)
         self._unwritten: set[str] = set()
-        self._meter = Meter(config.budget, phase.path)
+        self._meter = self._executor.billing()
         self._state = State()
-        self._trainers: dict[ModelName, Child | Adopted] = {}
-        self._stage: Child | None = None
+        self._trainers: dict[ModelName, Work] = {}
+        self._found: dict[ModelName, Work] = {}
+        self._stage: Work | None = None
         self._unstarted: list[tuple[Action, OSError]] = []
         self._asked_to_stop = False
         earlier = WatchedDocument(phase.supervisor, SupervisorState).read()
@@ -127,6 +132,8 @@ class Supervisor:
             time.sleep(self._poll_s)
             for event in self._happened():
                 self._take(event)
+            for told in self._executor.news():
+                self._tell(told)
             self._report(self._inspector.look())
             self._notifier.tick()
             if time.monotonic() - self._written_s > _HEARTBEAT_S:
@@ -145,8 +152,11 @@ class Supervisor:
         found = {}
         for model, document in self._statuses.items():
             status = document.read()
-            alive = status is not None and is_alive(status.process)
-            found[model] = Found(alive, None if status is None else status.state, self._is_resumable(model))
+            writer = None if status is None else status.process
+            work = self._executor.find(model, log=self._phase.run(model).log, writer=writer)
+            if work is not None:
+                self._found[model] = work
+            found[model] = Found(work is not None, None if status is None else status.state, self._is_resumable(model))
         progress = WatchedDocument(self._phase.progress(Stage.PREPARE), Progress).read()
         return Began(time.monotonic(), progress is not None and progress.state == "finished", found)
 
@@ -200,8 +210,10 @@ class Supervisor:
             yield TrainerEnded(now_s, model, ended, status.state, status.step, resumable)
 
     def _sign(self, model: ModelName) -> Sign | None:
-        status = self._statuses[model].read()
-        if status is None or not self._trainers[model].wrote(status.process):
+        status, work = self._statuses[model].read(), self._trainers[model]
+        if work.waits():  # in a queue, where nobody can give a sign
+            return Sign(time.time())
+        if status is None or not work.wrote(status.process):
             return None
         return Sign(
             status.heartbeat_unix_s,
@@ -237,12 +249,10 @@ class Supervisor:
                 self._stage.stop(by_force=by_force)
             case StartTrainer(model, resume):
                 run = self._phase.run(model)
-                command = self._programs.train(run, resume=resume)
-                self._trainers[model] = Child(command, log=run.log, environment=self._environments[model])
+                command, again = (tuple(self._programs.train(run, resume=resumed)) for resumed in (resume, True))
+                self._trainers[model] = self._executor.start(Order(model, command, run.log, again))
             case AdoptTrainer(model):
-                status = self._statuses[model].read()
-                if status is not None:
-                    self._trainers[model] = Adopted(status.process, log=self._phase.run(model).log)
+                self._trainers[model] = self._found.pop(model)
             case StopTrainer(model, by_force) if model in self._trainers:
                 self._trainers[model].stop(by_force=by_force)
             case Tell():
@@ -254,9 +264,11 @@ class Supervisor:
         else:
             learned = [model for model in models if self._phase.run(model).weights("best").exists()]
             command = self._programs.evaluate(self._phase, learned or models)
-        self._phase.progress(stage).unlink(missing_ok=True)
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-        self._stage = Child(command, log=self._phase.stage_log(stage), environment=environment)
+        log = self._phase.stage_log(stage)
+        self._stage = self._executor.find(stage, log=log, writer=None)
+        if self._stage is None:
+            self._phase.progress(stage).unlink(missing_ok=True)
+            self._stage = self._executor.start(Order(stage, tuple(command), log))
 
     def _tell(self, told: Tell) -> None:
         subject = told.model or "phase"
@@ -288,7 +300,7 @@ class Supervisor:
 
     def _tell_idle_burn(self) -> None:
         price = self._budget.price_usd_per_hour
-        if price > 0.0:
+        if price > 0.0 and self._executor.price_goes_on:
             how = self._budget.terminate or "end it where you rented it"
             text = f"the jobs are done and the machine still costs ${price:.2f} an hour: {how}"
             self._tell(Tell("idle-burn", "warning", text, "done"))

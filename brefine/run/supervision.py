@@ -14,8 +14,9 @@ from brefine.config import ModelName
 from brefine.phasedir import RunState, Stage
 
 AlertKind = Literal[
-    "nonfinite", "stalled", "crashed", "lost", "out-of-memory", "diverging", "slow", "disk-full", "budget", "idle-burn"
-]
+    "nonfinite", "stalled", "crashed", "lost", "out-of-memory", "diverging", "slow", "disk-full", "budget", "idle-burn",
+    "requeued", "cancelled", "scheduler",
+]  # fmt: skip
 AlertLevel = Literal["info", "warning", "error"]
 Outcome = Literal["finished", "failed", "stopped", "budget"]
 
@@ -139,7 +140,7 @@ class Ended:
     """
 
     code: int | None
-    cause: Literal["out-of-memory", "disk-full"] | None = None
+    cause: Literal["out-of-memory", "disk-full", "cancelled"] | None = None
     text: str | None = None
 
 

@@ -53,7 +53,10 @@ def advance(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Ac
         case StageEnded():
             state = _stage_ended(state, event, policy, actions)
         case TrainerEnded():
-            state = _with(state, _after_end(state.trainers[event.model], event, policy, actions))
+            trainer = state.trainers[event.model]
+            cancelled = event.how.cause == "cancelled" and trainer.standing is not Standing.STOPPING
+            after = _cancelled(trainer, event, actions) if cancelled else _after_end(trainer, event, policy, actions)
+            state = _with(state, after)
         case Asked():
             state = _asked(state, event, actions)
         case Ticked():
@@ -93,7 +96,7 @@ def _stage_ended(state: State, event: StageEnded, policy: Policy, actions: list[
         return replace(state, outcome="finished", error=_failures(state))
     actions.append(_ending(event.how, f"the stage {state.stage} ended", f"{state.stage}:{state.stage_restarts}"))
     was_killed = event.how.code is None or event.how.code < 0  # else it gave its own reason, and would give it again
-    if was_killed and state.stage_restarts < policy.max_restarts:
+    if was_killed and event.how.cause != "cancelled" and state.stage_restarts < policy.max_restarts:
         starts_at_s = event.now_s + policy.restart_backoff_s * 2**state.stage_restarts
         return replace(state, stage_restarts=state.stage_restarts + 1, stage_starts_at_s=starts_at_s)
     return replace(state, outcome="failed", error=f"{state.stage}: {event.how.text or f'exit code {event.how.code}'}")
@@ -120,6 +123,15 @@ def _after_end(trainer: Trainer, event: TrainerEnded, policy: Policy, actions: l
     start_at_s = event.now_s + policy.restart_backoff_s * 2**trainer.restarts
     restarts = trainer.restarts + 1
     return replace(trainer, standing=Standing.WAITING, start_at_s=start_at_s, restarts=restarts, resume=event.resumable)
+
+
+def _cancelled(trainer: Trainer, event: TrainerEnded, actions: list[Action]) -> Trainer:
+    """Ended by somebody who went past the supervisor, and does not want to see it started again."""
+    if event.state is RunState.FINISHED:
+        return replace(trainer, standing=Standing.FINISHED)
+    text = event.how.text or "it was cancelled from outside"
+    actions.append(Tell("cancelled", "warning", text, f"end:{trainer.restarts}", event.model, event.step))
+    return replace(trainer, standing=Standing.STOPPED, resume=event.resumable)
 
 
 def _asked(state: State, event: Asked, actions: list[Action]) -> State:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from brefine.phasedir import SCHEMA, Tag
+from brefine.phasedir import SCHEMA, JobRecord, Tag
 from brefine.run.snapshot import PhaseSnapshot, RunView
 
 
@@ -100,9 +100,14 @@ def _run_to_json(run: RunView) -> dict[str, Any]:
         "pid": None if status is None else status.process.pid,
         "device": None if status is None else status.device,
         "restarts": run.restarts,
+        "job": None if run.job is None else _job_to_json(run.job),
         "message": None if status is None else status.message,
         "error": None if status is None else status.error,
     }
+
+
+def _job_to_json(job: JobRecord) -> dict[str, Any]:
+    return {"id": job.job_id, "state": job.state, "waits": job.waits, "reason": job.reason, "node": job.node}
 
 
 def _last_validation_ms(run: RunView) -> float | None:

@@ -1,4 +1,8 @@
-"""SIGTERM and SIGINT: the first asks for a checkpoint and a clean end, the second ends at once."""
+"""SIGTERM and SIGINT: the first asks for a checkpoint and a clean end, the second ends at once.
+
+SIGUSR2 asks for the same, however often it comes: a scheduler sends it ahead of a time limit or a preemption, to every process
+of a job, and whoever has started the trainer hands it on once more.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +20,15 @@ class StopSignal:
         self.requested = False
 
     def listen(self) -> None:
-        """Takes over both signals for the rest of the process."""
+        """Takes over these signals for the rest of the process."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._hear)
+        signal.signal(signal.SIGUSR2, self._hear_in_time)
 
     def _hear(self, _number: int, _frame: FrameType | None) -> None:
         if self.requested:
             os._exit(_AT_ONCE)
+        self.requested = True
+
+    def _hear_in_time(self, _number: int, _frame: FrameType | None) -> None:
         self.requested = True

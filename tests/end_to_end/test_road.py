@@ -44,6 +44,21 @@ ledger = "ledger.jsonl"
 """
 
 
+def tiny_road(*, epochs: int = 1) -> str:
+    """The recipe; its last section is [budget]."""
+    return _RECIPE.replace("epochs = 1\n", f"epochs = {epochs}\n")
+
+
+def make_voices(folder: Path) -> None:
+    """A voice bank of nine speakers that are noises."""
+    folder.mkdir()
+    for number in range(9):
+        rng = np.random.default_rng(number)
+        for index in range(2):
+            voice = render(draw_reference("voice", rng), rng)
+            soundfile.write(folder / f"V{number}-0-{index}.flac", voice, 16000, subtype="PCM_16")
+
+
 class Folder:
     """A person's working folder, in which commands are given."""
 
@@ -60,13 +75,8 @@ class Folder:
 def gone(tmp_path_factory: pytest.TempPathFactory) -> tuple[Folder, subprocess.CompletedProcess[str]]:
     """A folder in which `launch-phase3` went all the way."""
     path = tmp_path_factory.mktemp("road")
-    (path / "voices").mkdir()
-    for number in range(9):
-        rng = np.random.default_rng(number)
-        for index in range(2):
-            voice = render(draw_reference("voice", rng), rng)
-            soundfile.write(path / "voices" / f"V{number}-0-{index}.flac", voice, 16000, subtype="PCM_16")
-    (path / "tiny.toml").write_text(_RECIPE)
+    make_voices(path / "voices")
+    (path / "tiny.toml").write_text(tiny_road())
     folder = Folder(path)
     return folder, folder.brefine("launch-phase3", "--config", "tiny.toml", "--plain", "--no-input")
 

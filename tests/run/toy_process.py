@@ -22,8 +22,10 @@ def train(run: RunDir, resume: bool) -> int:
     wish = json.loads((run.path.parent / "toy.json").read_text()).get(run.path.name, {})
     asked: list[int] = []
     signal.signal(signal.SIGTERM, signal.SIG_IGN if wish.get("deaf") else lambda number, _: asked.append(number))
+    if not wish.get("deaf"):
+        signal.signal(signal.SIGUSR2, lambda number, _: asked.append(number))
     run.checkpoints.mkdir(parents=True, exist_ok=True)
-    step = int(run.training_state.read_text()) if resume else 0
+    step = int(run.training_state.read_text()) if resume and run.training_state.exists() else 0
     fresh = step == 0 or not wish.get("once")
     started_unix_s, n_steps = time.time(), int(wish.get("steps", 3))
 

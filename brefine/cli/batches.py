@@ -1,0 +1,32 @@
+"""Whole folders through `refine` and `diarize`, on this machine or as a job array."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from brefine.cli.output import tell
+from brefine.config import PhaseConfig
+from brefine.run.batch import batch_folder, plan_items, run_batch, write_batch
+
+
+def go_through(
+    command: Literal["refine", "diarize"], audio: Path, rttm: Path | None, out: Path, options: Sequence[str], config: PhaseConfig
+) -> int:
+    """Plans the batch, or goes on with it, and waits for its end; returns the exit code."""
+    shares = config.executor.array_tasks if config.executor.kind == "slurm" else 1
+    write_batch(out, command, plan_items(audio, rttm, out), [_absolute(option) for option in options], n_shares=shares)
+    try:
+        n_failed = run_batch(out, config, tell)
+    except KeyboardInterrupt:
+        tell("interrupted; jobs that were given to a scheduler go on, and the same command looks after them again")
+        return 130
+    if n_failed:
+        tell(f"{n_failed} recordings could not be done; the reasons are in {batch_folder(out) / 'failed'}")
+    return 1 if n_failed else 0
+
+
+def _absolute(option: str) -> str:
+    """Paths among the options, for processes that are started from other folders."""
+    return str(Path(option).absolute()) if not option.startswith("-") and Path(option).exists() else option

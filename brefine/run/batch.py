@@ -1,0 +1,184 @@
+"""Thousands of recordings through one command, in shares that can be interrupted anywhere: `refine` and `diarize` with --config.
+
+What is to be done stands in `<out>.batch/batch.json`, written before anything runs; what is done is what lies in `<out>`, since
+every RTTM appears there whole, by a rename. Share k of n takes the recordings k, k + n, k + 2n, … of the list, and the list only
+ever grows at its end: no two shares have a recording in common, not even those of two submissions. A share holds a lock of its
+own, so that a task that Slurm starts anew waits for its predecessor. Hence nothing is done twice, and what a share has not done
+when it ends, the last job of the batch does.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Literal
+
+from brefine.config import PhaseConfig
+from brefine.errors import ConfigError, DataError, ProcessError
+from brefine.io.audio import AUDIO_SUFFIXES
+from brefine.phasedir import Document, JobRecord, Part, PhaseDir
+from brefine.run.executor import Order, executor_of
+from brefine.run.plain import job_words
+from brefine.run.programs import share_command
+
+_LOOK_S: Final = 2.0
+_NAME: Final = "batch"
+
+
+class Item(Part):
+    """One recording: its audio, its turns where the command refines given ones, and the file that will say that it is done."""
+
+    audio: str
+    rttm: str | None
+    out: str
+
+
+class Batch(Document):
+    """batch.json. `key` covers what decides the result, so that one folder never holds the output of two settings."""
+
+    command: Literal["refine", "diarize"]
+    options: list[str]
+    n_shares: int
+    key: str
+    items: list[Item]
+
+    def share(self, index: int) -> list[Item]:
+        """The recordings of one share."""
+        return self.items[index :: self.n_shares]
+
+
+def batch_folder(out: Path) -> Path:
+    """Where the batch of an output folder keeps its list, logs and failures."""
+    return out.absolute().with_name(f"{out.absolute().name}.batch")
+
+
+def plan_items(audio: Path, rttm: Path | None, out: Path) -> list[Item]:
+    """Pairs audio and turns by their stems.
+
+    Raises:
+        DataError: there is nothing to do, or recordings have no audio; all of them are listed.
+    """
+    for folder in (audio, *([rttm] if rttm is not None else [])):
+        if not folder.is_dir():
+            raise DataError("a batch works through folders", where=folder, expected="a folder")
+    files = sorted(path for path in audio.iterdir() if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+    by_stem = {path.stem: path.absolute() for path in files}
+    if len(by_stem) < len(files):
+        twice = sorted({path.name for path in files} - {path.name for path in by_stem.values()})
+        raise DataError("recordings share a name", where=audio, problems=twice)
+    out = out.absolute()
+    if rttm is None:
+        items = [Item(audio=str(path), rttm=None, out=str(out / f"{stem}.rttm")) for stem, path in by_stem.items()]
+    else:
+        turns = sorted(rttm.glob("*.rttm"))
+        missing = [f"{path}: no audio of this name in {audio}" for path in turns if path.stem not in by_stem]
+        if missing:
+            raise DataError("recordings have no audio", where=audio, problems=missing)
+        items = [Item(audio=str(by_stem[path.stem]), rttm=str(path.absolute()), out=str(out / path.name)) for path in turns]
+    if not items:
+        raise DataError("there is nothing to do in this folder", where=audio if rttm is None else rttm)
+    return items
+
+
+def write_batch(
+    out: Path, command: Literal["refine", "diarize"], items: Sequence[Item], options: Sequence[str], *, n_shares: int
+) -> Batch:
+    """Writes the list, or extends the one there is by recordings that have come since; a share keeps what it had.
+
+    Raises:
+        ConfigError: the folder belongs to other settings.
+        DataError: RTTMs lie in the output folder that no batch has written.
+    """
+    path = batch_folder(out) / "batch.json"
+    key = hashlib.sha256(json.dumps([command, list(options)]).encode()).hexdigest()[:16]
+    before = Batch.read_if_there(path)
+    if before is None:
+        foreign = [item.out for item in items if Path(item.out).exists()]
+        if foreign:
+            raise DataError("these are there already", where=out, problems=foreign[:20], hint="give another -o")
+        before = Batch(command=command, options=list(options), n_shares=n_shares, key=key, items=[])
+    if before.key != key:
+        raise ConfigError(
+            "this folder holds the output of other settings",
+            where=out,
+            expected=" ".join([before.command, *before.options]),
+            got=" ".join([command, *options]),
+            hint="give another -o, or remove the folder and its .batch",
+        )
+    known = {item.out for item in before.items}
+    batch = before.model_copy(update={"items": [*before.items, *(item for item in items if item.out not in known)]})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
+    batch.write(path)
+    return batch
+
+
+def run_batch(out: Path, config: PhaseConfig, tell: Callable[[str], None]) -> int:
+    """Has the executor of the recipe work through the batch, and waits; returns how many recordings could not be done.
+
+    Interrupted, jobs of a cluster go on; called again, it finds them, or starts what is left.
+
+    Raises:
+        ProcessError: the work ended without an answer for every recording.
+    """
+    folder = batch_folder(out)
+    batch = Batch.read(folder / "batch.json")
+    section = config.executor.model_copy(update={"array_tasks": batch.n_shares})
+    executor = executor_of(PhaseDir(folder), config.model_copy(update={"executor": section}))
+    for path in (folder / "failed").glob("*"):
+        path.unlink()
+    log = folder / "logs" / "batch.log"
+    with _alone(folder):
+        work = executor.find(_NAME, log=log, writer=None)
+        if work is None:
+            work = executor.start(Order(_NAME, tuple(share_command(folder)), log, divisible=True))
+        told, ended = "", None
+        while ended is None:
+            ended = work.ended()
+            said = _standing(batch, folder)
+            if said != told:
+                tell(said)
+                told = said
+            if ended is None:
+                time.sleep(min(_LOOK_S, executor.poll_s))
+    failed = sorted(path.stem for path in (folder / "failed").glob("*.txt"))
+    lost = [item for item in batch.items if not Path(item.out).exists() and Path(item.out).stem not in failed]
+    if lost:
+        raise ProcessError(
+            f"{len(lost)} recordings are not done", where=log, got=ended.text, hint="the same command goes on with them"
+        )
+    return len(failed)
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool) -> Iterator[bool]:
+    """Holds the lock of a share or a batch; yields False where another process has it and `wait` is not wanted."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except OSError:
+            yield False
+            return
+        yield True
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    with locked(folder / "locks" / "submission", wait=False) as mine:
+        if not mine:
+            raise ProcessError("another process waits for this batch", where=folder, hint="let it go on, or end it first")
+        yield
+
+
+def _standing(batch: Batch, folder: Path) -> str:
+    done = sum(Path(item.out).exists() for item in batch.items)
+    failed = len(list((folder / "failed").glob("*.txt")))
+    job = JobRecord.read_if_there(PhaseDir(folder).job(_NAME))
+    place = "" if job is None else f"; last {job_words(job)}"
+    return f"{done:,} of {len(batch.items):,} recordings are done" + (f", {failed} failed" if failed else "") + place

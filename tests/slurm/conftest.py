@@ -1,0 +1,94 @@
+"""Two schedulers for the same tests: the fake one, and with BREFINE_SLURM=1 (`make test-slurm`) a real Slurm of one node."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+_FAKE = Path(__file__).with_name("fake_slurm.py")
+IS_REAL = os.environ.get("BREFINE_SLURM") == "1"
+
+
+class Cluster(Protocol):
+    """What befalls jobs that nobody has asked for."""
+
+    def cancel(self, job_id: str) -> None:
+        """Somebody else's `scancel`."""
+
+    def preempt(self, job_id: str) -> None:
+        """A job of more worth takes the node; Slurm requeues this one."""
+
+    def limit_is_near(self, job_id: str) -> None:
+        """The signal that Slurm sends ahead of the time limit."""
+
+
+class FakeCluster:
+    """`fake_slurm.py` on the PATH."""
+
+    def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._home = home / "slurm"
+        programs = self._home / "bin"
+        programs.mkdir(parents=True)
+        for name in ("sbatch", "srun", "squeue", "scancel", "scontrol"):
+            program = programs / name
+            program.write_text(
+                f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(_FAKE.parent)!r})\nimport fake_slurm\n"
+                f"sys.exit(fake_slurm.main({name!r}, sys.argv[1:]))\n"
+            )
+            program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+        monkeypatch.setenv("FAKE_SLURM", str(self._home))
+
+    def cancel(self, job_id: str) -> None:
+        self._scancel("--full", job_id)
+
+    def preempt(self, job_id: str) -> None:
+        self._scancel("--preempt", job_id)
+
+    def limit_is_near(self, job_id: str) -> None:
+        self._scancel("--signal=USR2", job_id)
+
+    def fail_node(self, job_id: str, *, requeue: bool) -> None:
+        """The node of a job goes down."""
+        self._scancel("--fail-node" if requeue else "--kill-node", job_id)
+
+    def end_all(self) -> None:
+        """Leaves no process behind."""
+        jobs = self._home / "jobs.json"
+        for job_id in json.loads(jobs.read_text()) if jobs.exists() else ():
+            self._scancel("--kill-node", job_id)
+
+    def _scancel(self, *words: str) -> None:
+        subprocess.run(["scancel", *words], check=True)
+
+
+class RealCluster:
+    """The Slurm that SLURM_CONF names; see `one_node.sh`."""
+
+    def cancel(self, job_id: str) -> None:
+        subprocess.run(["scancel", job_id], check=True)
+
+    def preempt(self, job_id: str) -> None:
+        subprocess.run(["sbatch", "--partition=urgent", "--cpus-per-task=2", "--output=/dev/null", "--wrap=sleep 2"], check=True)
+
+    def limit_is_near(self, job_id: str) -> None:
+        subprocess.run(["scancel", "--signal=USR2", job_id], check=True)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    """The scheduler of this test run."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    if IS_REAL:
+        yield RealCluster()
+        return
+    fake = FakeCluster(tmp_path, monkeypatch)
+    yield fake
+    fake.end_all()
