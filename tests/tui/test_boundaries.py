@@ -36,6 +36,7 @@ async def test_enter_shows_spectrogram_tracks_and_three_lines(open_desk: OpenDes
         for words in ("A ref", "A hyp", "A new", "B ref", "8 kHz", "60 Hz", "10.00 s"):
             assert words in desk.text
         assert "hypothesis +500 ms" in desk.text and "refined +100 ms" in desk.text and "better" in desk.text
+        assert "moves matched boundaries only" in desk.text
 
 
 async def test_keys_go_through_order_kind_and_model(open_desk: OpenDesk) -> None:

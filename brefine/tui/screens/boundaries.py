@@ -23,7 +23,7 @@ from brefine.tui.screens.place import Wanted
 from brefine.tui.widgets.comparison import KINDS
 from brefine.tui.widgets.excerpt import LINES, ExcerptView
 from brefine.tui.widgets.keys import KeyHints
-from brefine.tui.widgets.panel import line, stack
+from brefine.tui.widgets.panel import line, stack, wrapped
 
 if TYPE_CHECKING:  # audio and scipy are loaded with the first boundary
     from brefine.run.boundary_book import Excerpt
@@ -175,11 +175,13 @@ def _legend(row: BoundaryRow) -> Content:
     before_ms, after_ms = (1000 * (at_s - row.reference_s) for at_s in (row.hypothesis_s, row.refined_s))
     change = abs(after_ms) - abs(before_ms)
     judged = ("better", "$success") if change < -1 else ("worse", "$error") if change > 1 else ("unchanged", "$quiet")
-    return line(
+    figures = line(
         (f" {LINES['reference']} ", "bold $success"), f"reference {row.reference_s:.3f} s   ",
         (f"{LINES['hypothesis']} ", "bold $warning"), f"hypothesis {before_ms:+.0f} ms   ",
         (f"{LINES['refined']} ", "bold $primary"), f"refined {after_ms:+.0f} ms   ", judged,
     )  # fmt: skip
+    note = " the refined track moves matched boundaries only; the others stand where the hypothesis has them"
+    return stack([figures, *wrapped(note, 78, "$quiet")])
 
 
 def _is_same(one: BoundaryRow, other: BoundaryRow) -> bool:
