@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import sys
 from pathlib import Path
@@ -43,6 +44,7 @@ def watch(
         _serve(folders, port)
         return
     if not (once or json or plain or follow) and on_terminal():
+        gc.disable()  # what starting makes stays to the end: looking for garbage in it only delays the first frame
         from brefine.tui.open import open_dashboard
 
         open_dashboard(*folders, read_only=read_only)

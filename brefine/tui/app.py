@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable
 from functools import partial
 from typing import Any, ClassVar
@@ -54,6 +55,13 @@ def closing_words(snapshot: PhaseSnapshot | None) -> str:
     if snapshot.state in (PhaseState.DECIDED, PhaseState.STOPPED, PhaseState.FAILED):
         return f"The phase is {snapshot.state}. `brefine watch {snapshot.path.name}` shows it again."
     return f"The phase is at: {snapshot.state}. `brefine watch {snapshot.path.name}` brings you back."
+
+
+def _collect_again() -> None:
+    """Collects garbage from now on, where the command put that off; what starting made is never looked through."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 class DashboardApp(App[int]):
@@ -175,11 +183,14 @@ class DashboardApp(App[int]):
         self._unreadable = False
         self._ring(message.snapshot, first=before is None)
         self._show()
+        if before is None:
+            self.call_after_refresh(_collect_again)
         self._poller.shown()
 
     def on_snapshot_failed(self, message: SnapshotFailed) -> None:
         self._unreadable = True
         self._say(line((f" ✗ the phase cannot be read at present: {message.error}", "$error")))
+        _collect_again()
         self._poller.shown()
 
     def _show(self) -> None:
