@@ -15,7 +15,7 @@ demo: $(VENV)/.installed
 	$(BIN)/brefine launch-phase3 --config configs/demo.toml
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 SLURM := $(CURDIR)/.slurm-node
 

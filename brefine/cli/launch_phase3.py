@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -20,6 +20,9 @@ from brefine.run.plan import plan_lines, plan_phase, plan_to_json
 def launch_phase3(
     config: Annotated[Path, typer.Option("--config", metavar="FILE", help="The recipe.")] = Path("configs/phase3.toml"),
     models: Annotated[str | None, typer.Option(metavar="A,B", help="Some of the recipe's models.")] = None,
+    executor: Annotated[
+        Literal["local", "slurm"] | None, typer.Option(help="Where the processes run, if not where the recipe says.")
+    ] = None,
     overrides: Set = None,
     detach: Annotated[bool, typer.Option("--detach", help="Return at once; `brefine watch` attaches.")] = False,
     plain: Plain = False,
@@ -34,7 +37,8 @@ def launch_phase3(
     evaluation, selection, integration and gate 4. Without a terminal, or with --plain, it prints lines and decides by rule.
     Closing the dashboard does not stop the training.
     """
-    recipe = with_models(load_config(config, overrides or ()), models)
+    place = [f"executor.kind={executor}"] if executor is not None else []
+    recipe = with_models(load_config(config, [*(overrides or ()), *place]), models)
     if dry_run:
         plan = plan_phase(recipe, gpus=find_gpus(), n_cores=os.cpu_count() or 1)
         print_json(plan_to_json(plan)) if json else print_lines(plan_lines(plan))

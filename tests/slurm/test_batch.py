@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -132,9 +133,10 @@ def test_a_killed_run_goes_on_with_what_is_left(tmp_path: Path) -> None:
     process.communicate()
     for share in psutil.process_iter(["cmdline"]):  # in a session of its own
         if str(tmp_path) in " ".join(share.info["cmdline"] or []):
-            for child in (*share.children(recursive=True), share):
-                child.kill()
-                child.wait()
+            with contextlib.suppress(psutil.NoSuchProcess):  # it may end by itself meanwhile
+                for child in (*share.children(recursive=True), share):
+                    child.kill()
+                    child.wait()
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("refined/*.rttm")}
     assert all(read_rttm(path) for path in before)
     assert refine(tmp_path).returncode == 0
