@@ -59,6 +59,7 @@ class BoundaryScreen(Screen[None]):
         self._worst_first = False
         self._kind: str | None = None
         self._excerpt: Excerpt | None = None
+        self._played: BoundaryRow | None = None
         self._asked = 0
 
     def compose(self) -> ComposeResult:
@@ -102,15 +103,15 @@ class BoundaryScreen(Screen[None]):
     def action_play(self) -> None:
         row = self._row()
         if row is not None and self._excerpt is not None:
-            command = play_command(self._excerpt)
-            self.app.copy_to_clipboard(command)
-            self.query_one("#boundary-foot", Static).update(line((" play it: ", "bold $primary"), harmless(command)))
+            self.app.copy_to_clipboard(play_command(self._excerpt))
+            self._played = row
+            self._tell(row, self._excerpt)
 
     def action_leave(self) -> None:
         self.dismiss(None)
 
     def on_excerpt_view_resized(self) -> None:
-        self._look()
+        self._ask()
 
     def _rows(self) -> tuple[BoundaryRow, ...]:
         model = self._models[0]
@@ -130,6 +131,10 @@ class BoundaryScreen(Screen[None]):
         return rows[min(self._at, len(rows) - 1)] if rows else None
 
     def _look(self) -> None:
+        self._played = None
+        self._ask()
+
+    def _ask(self) -> None:
         """Asks for the excerpt of the boundary; an answer that comes after a newer question is dropped."""
         row, rows, model = self._row(), self._rows(), self._models[0]
         self.query_one("#boundary-head", Static).update(self._head(row, len(rows)))
@@ -145,9 +150,14 @@ class BoundaryScreen(Screen[None]):
             if number == self._asked and self.is_mounted:
                 self._excerpt = excerpt
                 view.show(excerpt, row)
-                self.query_one("#boundary-foot", Static).update(_legend(row))
+                self._tell(row, excerpt)
 
         self.post_message(Wanted(lambda: self._book.excerpt(model, row, n_columns=n_columns, n_bands=n_bands), take))
+
+    def _tell(self, row: BoundaryRow, excerpt: Excerpt) -> None:
+        """The figures of the boundary, or the command that plays it: that stays while the foot's new height redraws the excerpt."""
+        play = line((" play it: ", "bold $primary"), harmless(play_command(excerpt)))
+        self.query_one("#boundary-foot", Static).update(play if row is self._played else _legend(row))
 
     def _head(self, row: BoundaryRow | None, n: int) -> Content:
         model = self._models[0]
