@@ -156,8 +156,10 @@ class BoundaryScreen(Screen[None]):
 
     def _tell(self, row: BoundaryRow, excerpt: Excerpt) -> None:
         """The figures of the boundary, or the command that plays it: that stays while the foot's new height redraws the excerpt."""
-        play = line((" play it: ", "bold $primary"), harmless(play_command(excerpt)))
-        self.query_one("#boundary-foot", Static).update(play if row is self._played else _legend(row))
+        foot = _legend(row)
+        if row is self._played:
+            foot = line((" play it: ", "bold $primary"), harmless(play_command(excerpt)))
+        self.query_one("#boundary-foot", Static).update(foot)
 
     def _head(self, row: BoundaryRow | None, n: int) -> Content:
         model = self._models[0]
