@@ -155,7 +155,7 @@ class BoundaryScreen(Screen[None]):
         self.post_message(Wanted(lambda: self._book.excerpt(model, row, n_columns=n_columns, n_bands=n_bands), take))
 
     def _tell(self, row: BoundaryRow, excerpt: Excerpt) -> None:
-        """The figures of the boundary, or the command that plays it: that stays while the foot's new height redraws the excerpt."""
+        """The boundary's figures, or the command that plays it: that stays while the foot's new height redraws the excerpt."""
         foot = _legend(row)
         if row is self._played:
             foot = line((" play it: ", "bold $primary"), harmless(play_command(excerpt)))
