@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from brefine.config import DiarizerConfig, DiarizerName
-from brefine.core.turns import Diarization
+from brefine.core.turns import Diarization, Turn
 from brefine.diarizers.choice import build_diarizer
-from brefine.diarizers.diarizer import Diarizer
+from brefine.diarizers.diarizer import Diarizer, ReportProgress, TurnConfidence, VotingDiarizer
 from brefine.errors import DataError, run_main
 from brefine.io.audio import AUDIO_SUFFIXES, probe_audio
 from brefine.io.filenames import recording_named
@@ -99,8 +99,9 @@ def diarize_file(diarizer: Diarizer, audio: Path, out: Path) -> dict[str, Any]:
             print(f"{name}: {step} ({done}/{total})", file=sys.stderr, flush=True)
 
     audio_s = probe_audio(audio).duration_s
-    found = Diarization(name, diarizer.diarize(audio, report=report).turns)
-    write_rttm(out, found)
+    turns, confidence = _diarized(diarizer, audio, report)
+    found = Diarization(name, turns)
+    write_rttm(out, found, confidence=None if confidence is None else [one.turn for one in confidence])
     seconds = time.perf_counter() - started_s
     print(
         f"{name}: {len(found.turns)} turns of {len(found.speakers)} speakers in {audio_s:.1f} s of audio ({seconds:.1f} s)",
@@ -114,7 +115,31 @@ def diarize_file(diarizer: Diarizer, audio: Path, out: Path) -> dict[str, Any]:
         "turns": len(found.turns),
         "audio_s": round(audio_s, 3),
         "seconds": round(seconds, 3),
+        "confidence": None if confidence is None else _told(found, confidence),
     }
+
+
+def _diarized(
+    diarizer: Diarizer, audio: Path, report: ReportProgress
+) -> tuple[tuple[Turn, ...], tuple[TurnConfidence, ...] | None]:
+    if isinstance(diarizer, VotingDiarizer):
+        voted = diarizer.diarize_voted(audio, report=report)
+        return voted.diarization.turns, voted.confidence
+    return diarizer.diarize(audio, report=report).turns, None
+
+
+def _told(found: Diarization, confidence: Sequence[TurnConfidence]) -> list[dict[str, Any]]:
+    return [
+        {
+            "onset_s": round(turn.onset_s, 6),
+            "offset_s": round(turn.offset_s, 6),
+            "speaker": turn.speaker,
+            "turn": round(one.turn, 3),
+            "onset": round(one.onset, 3),
+            "offset": round(one.offset, 3),
+        }
+        for turn, one in zip(found.turns, confidence, strict=True)
+    ]
 
 
 if __name__ == "__main__":

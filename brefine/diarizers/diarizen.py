@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -25,30 +25,12 @@ from numpy.typing import NDArray
 
 from brefine.core.turns import Diarization, Turn
 from brefine.diarizers.diarizen_environment import WORKER, inspect_environment
-from brefine.diarizers.diarizer import ReportProgress, silent
+from brefine.diarizers.diarizer import EDGE_S, ReportProgress, TurnConfidence, VotedDiarization, silent
 from brefine.errors import ProcessError
 from brefine.io.audio import probe_audio
 
 MODEL: Final = "BUT-FIT/diarizen-wavlm-large-s80-md"
 _POLL_S: Final = 0.05
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class VotedDiarization:
-    """Turns, and how sure DiariZen was of them.
-
-    Attributes:
-        confidence: one for each turn of `diarization`: the mean share of chunks that heard its speaker during the turn; None
-            where the installed DiariZen does not give its votes away.
-        shares: share of the chunks over a frame that hear the speaker, speaker → shape (n_frames,).
-        first_s, step_s: frame k is centred at `first_s + k * step_s`.
-    """
-
-    diarization: Diarization
-    confidence: tuple[float, ...] | None
-    shares: dict[str, NDArray[np.float64]]
-    first_s: float
-    step_s: float
 
 
 class DiarizenDiarizer:
@@ -214,14 +196,25 @@ def _voted(recording: str, document: dict[str, Any], duration_s: float) -> Voted
     columns = np.array(votes["shares"], np.float64).reshape(len(votes["shares"]), -1)
     shares = {f"speaker{number:02d}": columns[:, number] for number in range(columns.shape[1])}
     first_s, step_s = float(votes["first_s"]), float(votes["step_s"])
-    confidence = tuple(_mean_share(turn, shares, first_s, step_s) for turn in diarization.turns)
+    own = [shares.get(turn.speaker, np.zeros(1)) for turn in diarization.turns]
+    confidence = tuple(_confidence(turn, votes, first_s, step_s) for turn, votes in zip(diarization.turns, own, strict=True))
     return VotedDiarization(diarization, confidence, shares, first_s, step_s)
 
 
-def _mean_share(turn: Turn, shares: dict[str, NDArray[np.float64]], first_s: float, step_s: float) -> float:
-    own = shares.get(turn.speaker)
-    if own is None or not len(own):
-        return 0.0
-    first, last = (round((time_s - first_s) / step_s) for time_s in (turn.onset_s, turn.offset_s))
-    start = min(max(first, 0), len(own) - 1)
-    return float(own[start : max(start + 1, last)].mean())
+def _confidence(turn: Turn, shares: NDArray[np.float64], first_s: float, step_s: float) -> TurnConfidence:
+    edge_s = min(EDGE_S, turn.duration_s)
+
+    def mean(start_s: float, end_s: float) -> float:
+        # frames whose centres lie between the two
+        first, last = (math.ceil((time_s - first_s) / step_s) for time_s in (start_s, end_s))
+        heard = shares[max(0, first) : max(0, last, first + 1)]
+        return float(heard.mean()) if len(heard) else 0.0  # nobody is heard beyond the audio
+
+    def edge(inside: float, outside: float) -> float:
+        return min(1.0, max(0.0, inside - outside))
+
+    return TurnConfidence(
+        mean(turn.onset_s, turn.offset_s),
+        edge(mean(turn.onset_s, turn.onset_s + edge_s), mean(turn.onset_s - edge_s, turn.onset_s)),
+        edge(mean(turn.offset_s - edge_s, turn.offset_s), mean(turn.offset_s, turn.offset_s + edge_s)),
+    )

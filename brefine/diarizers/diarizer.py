@@ -1,10 +1,14 @@
-"""What every diarizer is to the rest of brefine: audio in, valid turns out, with progress on the way."""
+"""What every diarizer is to the rest of brefine: audio in, valid turns out, with progress; some tell how sure they are."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from brefine.core.turns import Diarization
 
@@ -26,6 +30,49 @@ class Diarizer(Protocol):
             DataError: the audio cannot be used.
             ProcessError: the diarizer is not installed, or its process failed.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class TurnConfidence:
+    """How sure a diarizer is of a turn and of its ends, 0–1.
+
+    Attributes:
+        turn: the mean share of votes for its speaker during it.
+        onset, offset: how much of the share comes or goes at this end: the mean over the `EDGE_S` of the turn next to it, less
+            the mean over as much beyond it.
+    """
+
+    turn: float
+    onset: float
+    offset: float
+
+
+EDGE_S = 0.1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VotedDiarization:
+    """Turns, and the votes behind them.
+
+    Attributes:
+        confidence: one for each turn of `diarization`; None where the diarizer does not give its votes away.
+        shares: speaker → share of the votes on a frame that hear this speaker, 0–1, shape (n_frames,).
+        first_s, step_s: frame k is centred at `first_s + k * step_s`.
+    """
+
+    diarization: Diarization
+    confidence: tuple[TurnConfidence, ...] | None
+    shares: dict[str, NDArray[np.float64]]
+    first_s: float
+    step_s: float
+
+
+@runtime_checkable
+class VotingDiarizer(Diarizer, Protocol):
+    """A diarizer that asks itself more than once about each frame."""
+
+    def diarize_voted(self, audio: Path, *, report: ReportProgress | None = None) -> VotedDiarization:
+        """As `diarize`, with confidence."""
 
 
 def silent(step: str, done: int, total: int) -> None:

@@ -4,7 +4,8 @@
 
 Conventions: times in seconds from the start of the recording. Fields are separated by blanks or tabs; `;;` starts a comment;
 lines of the format's other types (LEXEME, SPKR-INFO, …) are ignored; a byte-order mark and Windows line ends are accepted; the
-channel is ignored. All faults of a file are reported at once, with line numbers.
+channel is ignored, and so is the ninth field, which may hold the turn's confidence. All faults of a file are reported at once,
+with line numbers.
 
 Source: NIST, "RT-09 Meeting Recognition Evaluation Plan", appendix A.
 """
@@ -12,7 +13,7 @@ Source: NIST, "RT-09 Meeting Recognition Evaluation Plan", appendix A.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from brefine.core.turns import Diarization, Turn
@@ -94,20 +95,27 @@ def parse_rttm(text: str, *, where: object = "RTTM") -> dict[str, Diarization]:
     return {recording: Diarization(recording, tuple(own)) for recording, own in turns.items()}
 
 
-def write_rttm(path: Path, diarizations: Iterable[Diarization] | Diarization) -> None:
+def write_rttm(
+    path: Path, diarizations: Iterable[Diarization] | Diarization, *, confidence: Sequence[float] | None = None
+) -> None:
     """Writes one file with the turns of all given recordings; readers see the old file or the whole new one.
+
+    Args:
+        confidence: 0–1, one for each turn that is written, in order: the ninth field; None = `<NA>`.
 
     Raises:
         FormatError: a recording or a speaker has a name that RTTM cannot hold.
     """
-    write_text_atomic(path, format_rttm(diarizations))
+    write_text_atomic(path, format_rttm(diarizations, confidence=confidence))
 
 
-def format_rttm(diarizations: Iterable[Diarization] | Diarization) -> str:
+def format_rttm(diarizations: Iterable[Diarization] | Diarization, *, confidence: Sequence[float] | None = None) -> str:
     """RTTM text with times in microseconds; see `write_rttm`. Turns of a speaker that touch do so afterwards."""
     if isinstance(diarizations, Diarization):
         diarizations = [diarizations]
-    return "".join(_format_line(diarization.recording, turn) for diarization in diarizations for turn in diarization.turns)
+    turns = [(diarization.recording, turn) for diarization in diarizations for turn in diarization.turns]
+    words = ["<NA>"] * len(turns) if confidence is None else [f"{value:.3f}" for value in confidence]
+    return "".join(_format_line(recording, turn, word) for (recording, turn), word in zip(turns, words, strict=True))
 
 
 def _fault(fields: list[str], names: dict[str, str]) -> str | None:
@@ -144,7 +152,7 @@ def _offset_s(onset_s: float, duration_s: float) -> float:
     return round(onset_s + duration_s, _SUM_DECIMALS)
 
 
-def _format_line(recording: str, turn: Turn) -> str:
+def _format_line(recording: str, turn: Turn, confidence: str) -> str:
     for name, what in ((recording, "recording"), (turn.speaker, "speaker")):
         problem = name_problem(name)
         if problem is not None:
@@ -152,4 +160,6 @@ def _format_line(recording: str, turn: Turn) -> str:
     onset_s = round(turn.onset_s, _DECIMALS)
     # Both ends are rounded, not the duration: what touches keeps touching. Nothing is written with no duration.
     duration_s = max(round(turn.offset_s, _DECIMALS) - onset_s, 10.0**-_DECIMALS)
-    return f"SPEAKER {recording} 1 {onset_s:.{_DECIMALS}f} {duration_s:.{_DECIMALS}f} <NA> <NA> {turn.speaker} <NA> <NA>\n"
+    return (
+        f"SPEAKER {recording} 1 {onset_s:.{_DECIMALS}f} {duration_s:.{_DECIMALS}f} <NA> <NA> {turn.speaker} {confidence} <NA>\n"
+    )

@@ -49,7 +49,9 @@ def test_a_folder_becomes_a_folder_of_rttms(
     assert list(read_rttm(tmp_path / "out" / "My talk.rttm")) == ["My_talk"]
     assert list(read_rttm(tmp_path / "out" / "a.rttm")) == ["a"]
     told = capsys.readouterr()
-    assert [one["recording"] for one in json.loads(told.out)["recordings"]] == ["My_talk", "a"]
+    recordings = json.loads(told.out)["recordings"]
+    assert [one["recording"] for one in recordings] == ["My_talk", "a"]
+    assert [one["confidence"] for one in recordings] == [None, None]  # it has no votes
     assert "a: 1 turns of 1 speakers in 2.0 s" in told.err
 
 

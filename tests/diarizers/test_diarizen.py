@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,10 +12,13 @@ import numpy as np
 import pytest
 import soundfile
 
+from brefine.config import ExampleConfig, FeatureConfig
 from brefine.core.turns import Turn
 from brefine.diarizers.diarizen import DiarizenDiarizer
 from brefine.diarizers.diarizen_environment import inspect_environment, judge_environment
 from brefine.errors import DataError, ProcessError
+from brefine.models import build_model
+from brefine.models.weights import save_weights
 
 _FAKE = Path(__file__).parent / "fake_diarizen"
 _WHOLE = {
@@ -59,14 +64,41 @@ def test_its_turns_come_back_valid_and_within_the_audio(installed: str, hub: str
 
 
 def test_its_votes_are_confidence(installed: str, hub: str, tmp_path: Path) -> None:
-    """A turn is as certain as the share of chunks that hear its speaker during it."""
+    """A turn is as certain as the share of chunks that hear its speaker during it, an end as what of it changes there."""
     with DiarizenDiarizer.find(installed, hub) as diarizer:
         voted = diarizer.diarize_voted(_audio(tmp_path))
     assert voted.confidence is not None
-    assert voted.confidence[0] == pytest.approx(1.0, abs=0.03)
-    assert voted.confidence[1] == pytest.approx(1.0 / 1.1, abs=0.03)  # 0.1 s of it before the votes begin
+    first, second = voted.confidence
+    assert (first.turn, first.onset, first.offset) == pytest.approx((1.0, 1.0, 1.0), abs=0.03)
+    assert second.turn == pytest.approx(1.0 / 1.1, abs=0.03)  # its votes begin 0.1 s after it
+    assert (second.onset, second.offset) == pytest.approx((0.0, 1.0), abs=0.03)
     assert set(voted.shares) == {"speaker00", "speaker01"}
     assert (voted.first_s, voted.step_s) == (0.0125, 0.02)
+
+
+def test_its_confidence_stays_with_the_turns(installed: str, hub: str, tmp_path: Path) -> None:
+    """`brefine diarize` writes it as the ninth field and tells it, with that of the ends, in its JSON; refining keeps it."""
+    features, examples = FeatureConfig(n_mels=20), ExampleConfig(context_s=0.64)
+    save_weights(tmp_path / "w.safetensors", "mlp", build_model("mlp", features, examples).state_dict(), features, examples)
+    chosen = ["--diarizer", "diarizen", "--diarizer-python", installed, "--diarizer-model", hub]
+    words = [
+        "diarize",
+        _audio(tmp_path),
+        "-o",
+        tmp_path / "talk.rttm",
+        *chosen,
+        "--weights",
+        tmp_path / "w.safetensors",
+        "--json",
+    ]
+    command = [sys.executable, "-m", "brefine", *map(str, words)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    (told,) = json.loads(ended.stdout)["recordings"]
+    lines = [line.split() for line in (tmp_path / "talk.rttm").read_text().splitlines()]
+    assert [(line[7], float(line[8])) for line in lines] == [(one["speaker"], one["turn"]) for one in told["confidence"]]
+    assert told["confidence"][0]["turn"] > 0.97
+    assert told["confidence"][1].keys() == {"onset_s", "offset_s", "speaker", "turn", "onset", "offset"}
 
 
 def test_its_steps_are_told(installed: str, hub: str, tmp_path: Path) -> None:

@@ -179,6 +179,16 @@ def test_what_is_written_is_read_back_to_the_microsecond(turns: list[Turn]) -> N
             assert ours == pytest.approx(theirs, abs=1e-6)
 
 
+def test_confidence_is_the_ninth_field_and_is_read_over() -> None:
+    """One figure a turn, in their order; a wrong number of them is a caller's fault."""
+    spoken = Diarization("a", (Turn(0.0, 1.0, "A"), Turn(1.0, 2.0, "B")))
+    text = format_rttm(spoken, confidence=[0.25, 1.0])
+    assert [line.split()[8] for line in text.splitlines()] == ["0.250", "1.000"]
+    assert parse_rttm(text)["a"] == spoken
+    with pytest.raises(ValueError, match="shorter"):
+        format_rttm(spoken, confidence=[0.25])
+
+
 def test_turns_that_touch_still_touch_after_writing(tmp_path: Path) -> None:
     """0.1 + 0.2 is not allowed to open a gap of 1e-17 s."""
     spoken = Diarization("a", (Turn(0.1, 0.3, "A"), Turn(0.3, 47.04, "A"), Turn(47.04, 50.0, "A")))
