@@ -63,6 +63,10 @@ class SimulationConfig(Section):
     """Share of conversations limited to the telephone band."""
     codec_probability: Probability = 0.1
     """Share of conversations that went through a lossy codec."""
+    nonverbal_probability: Probability = 0.0
+    """Share of conversations with breath, laughter, coughs and smacking lips, which no label marks."""
+    bystander_probability: Probability = 0.0
+    """Share of conversations in which voices from elsewhere are heard now and then, which no label marks."""
     level_spread_db: Annotated[float, Field(ge=0.0)] = 6.0
     """Standard deviation of the loudness between speakers."""
     bridge_pause_s: tuple[float, float] = (0.2, 0.8)

@@ -36,6 +36,7 @@ from brefine.data.acoustics import (
     telephone_band,
     through_codec,
 )
+from brefine.data.nonverbal import LEVELS_DB, SOUNDS, draw_sound
 from brefine.data.turn_taking import PlannedTurn, TurnTaking, draw_script
 from brefine.data.voices import Utterance
 from brefine.io.audio import read_audio
@@ -186,9 +187,7 @@ def _place(
         if int(voice.regions[last, 1]) + offset > start + room_left:
             break
         piece_start, piece = _cut(voice, first, last, rng)
-        at = piece_start + offset
-        low, high = max(0, at), min(len(track), at + len(piece))
-        track[low:high] += piece[low - at : high - at]
+        _mix(track, piece_start + offset, piece)
         placed.extend((int(region[0]) + offset, int(region[1]) + offset) for region in voice.regions[first : last + 1])
         floor_db = max(floor_db, voice.floor_db)
         position = placed[-1][1] + round(float(rng.uniform(0.08, max(0.1, 0.9 * bridge_s))) * SAMPLE_RATE_HZ)
@@ -237,6 +236,10 @@ def _record(
     tracks = tracks * (10.0 ** (gains_db / 20.0)).astype(np.float32)[:, None]
     spoken = [tracks[index][start:end] for index, own in enumerate(speech) for start, end in own]
     level = rms(np.concatenate(spoken)) if spoken else 0.1
+    if _happens(simulation.nonverbal_probability, rng):
+        _add_nonverbal(tracks, speech, level, rng)
+    if _happens(simulation.bystander_probability, rng) and others:
+        tracks = np.concatenate([tracks, _bystander(others, tracks.shape[1], level, rng)[None]])
     if rng.random() < simulation.room_probability:
         responses = draw_room(rng, n_positions=len(tracks), sample_rate_hz=SAMPLE_RATE_HZ)
         tracks = np.stack([reverberate(track, response) for track, response in zip(tracks, responses, strict=True)])
@@ -261,6 +264,47 @@ def _record(
         mixed = through_codec(mixed, str(rng.choice(CODECS)), sample_rate_hz=SAMPLE_RATE_HZ)
     peak = float(np.abs(mixed).max())
     return np.asarray(mixed * (float(rng.uniform(0.3, 0.9)) / max(peak, 1e-9)), np.float32)
+
+
+def _happens(probability: float, rng: np.random.Generator) -> bool:
+    """Draws nothing where the answer is known: conversations of recipes without it stay what they are."""
+    return probability > 0.0 and bool(rng.random() < probability)
+
+
+def _add_nonverbal(tracks: Samples, speech: Sequence[Sequence[tuple[int, int]]], level: float, rng: np.random.Generator) -> None:
+    """Adds sounds to the speakers' tracks: a third anywhere, the others close before an onset or after an offset."""
+    a_second = rng.uniform(0.05, 0.4)
+    for track, own in zip(tracks, speech, strict=True):
+        for _ in range(rng.poisson(a_second / len(tracks) * len(track) / SAMPLE_RATE_HZ)):
+            kind = str(rng.choice(SOUNDS))
+            sound = draw_sound(kind, sample_rate_hz=SAMPLE_RATE_HZ, rng=rng)
+            start = int(rng.integers(len(track)))
+            gap = round(float(rng.uniform(0.0, 0.4)) * SAMPLE_RATE_HZ)
+            if own and rng.random() < 2.0 / 3.0:
+                onset, offset = own[int(rng.integers(len(own)))]
+                start = onset - gap - len(sound) if kind in ("breath", "lips") or rng.random() < 0.3 else offset + gap
+            _mix(track, start, sound * np.float32(level * 10.0 ** (rng.uniform(*LEVELS_DB[kind]) / 20.0)))
+
+
+def _bystander(others: Sequence[Sequence[Path]], n_samples: int, level: float, rng: np.random.Generator) -> Samples:
+    """Phrases of a few people who are not in the conversation, well below it."""
+    track = np.zeros(n_samples, dtype=np.float32)
+    for _ in range(rng.poisson(rng.uniform(0.02, 0.12) * n_samples / SAMPLE_RATE_HZ)):
+        paths = others[int(rng.integers(min(3, len(others))))]
+        voice = load_voice(paths[int(rng.integers(len(paths)))])
+        if voice is None:
+            continue
+        first, last = _choose_phrase(voice.regions, round(float(rng.uniform(0.2, 2.5)) * SAMPLE_RATE_HZ), rng)
+        _, piece = _cut(voice, first, last, rng)
+        _mix(track, int(rng.integers(n_samples)), piece * np.float32(level / 0.1 * 10.0 ** (rng.uniform(-28.0, -12.0) / 20.0)))
+    return track
+
+
+def _mix(track: Samples, start: int, piece: Samples) -> None:
+    """Adds a piece where it overlaps the track."""
+    low, high = max(0, start), min(len(track), start + len(piece))
+    if low < high:
+        track[low:high] += piece[low - start : high - start]
 
 
 def _babble(others: Sequence[Sequence[Path]], n_samples: int, rng: np.random.Generator) -> Samples:

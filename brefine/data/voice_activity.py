@@ -9,6 +9,8 @@ Source: the `silero-vad` package, whose weights come with it (no network), used 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -37,7 +39,7 @@ def speech_track(samples: NDArray[np.float32], n_frames: int, *, hop_s: float) -
     pieces = np.lib.stride_tricks.sliding_window_view(padded, length)[:: _PIECE_FRAMES * _FRAME_SAMPLES]
     if n_pieces == 1:  # a short recording is not padded to sixteen seconds of silence
         pieces = pieces[:, : (_RUN_UP_FRAMES + n_coarse) * _FRAME_SAMPLES]
-    with torch.inference_mode():
+    with torch.inference_mode(), _one_thread():
         probability = detector().audio_forward(torch.from_numpy(pieces.copy()), SAMPLE_RATE_HZ).numpy()
     coarse = probability[:, _RUN_UP_FRAMES:].ravel()[:n_coarse]
     coarse_s = (np.arange(len(coarse)) + 0.5) * _FRAME_SAMPLES / SAMPLE_RATE_HZ
@@ -47,13 +49,23 @@ def speech_track(samples: NDArray[np.float32], n_frames: int, *, hop_s: float) -
 @cache
 def detector() -> Any:
     """Silero's detector, loaded once; the process's number of threads stays what it was."""
-    n_threads = torch.get_num_threads()
-    try:
+    with _one_thread(), warnings.catch_warnings():
         import silero_vad  # sets the process's threads to 1 when imported
 
-        with warnings.catch_warnings():
-            # The package loads its TorchScript weights in the only way it knows, which torch 2.11 calls deprecated.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            return silero_vad.load_silero_vad()
+        # The package loads its TorchScript weights in the only way it knows, which torch 2.11 calls deprecated.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return silero_vad.load_silero_vad()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Torch on one thread for a while: the detector's steps are so short that several only wait for one another.
+
+    On a machine with other work, and several recordings heard at once, that waiting takes ten times as long as the work.
+    """
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
     finally:
         torch.set_num_threads(n_threads)
