@@ -45,6 +45,8 @@ class SimulationConfig(Section):
     """Conversations behind the gate; no voice of theirs occurs elsewhere."""
     duration_s: Positive = 60.0
     """Length of one conversation."""
+    lively_probability: Probability = 0.0
+    """Share of conversations livelier than those whose statistics are used: shorter turns, more of them at a time."""
     n_speakers: tuple[Count, Count] = (2, 4)
     """Fewest and most speakers in a conversation."""
     voices: str = "builtin"

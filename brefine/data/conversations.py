@@ -132,6 +132,7 @@ def simulate(
     everyone = rng.permutation(sorted(by_speaker)).tolist()
     speakers, others = everyone[:n_speakers], everyone[n_speakers:]
     bridge_s = float(rng.uniform(*simulation.bridge_pause_s))
+    liveliness = float(rng.random()) if _happens(simulation.lively_probability, rng) else 0.0
     margins_s = (float(rng.uniform(*simulation.onset_margin_s)), float(rng.uniform(*simulation.offset_margin_s)))
     script = draw_script(
         statistics,
@@ -139,6 +140,7 @@ def simulate(
         duration_s=simulation.duration_s,
         max_turn_s=max(4.0, simulation.duration_s / 8),
         least_pause_s=bridge_s,
+        liveliness=liveliness,
         rng=rng,
     )
     n_samples = round(simulation.duration_s * SAMPLE_RATE_HZ)
@@ -279,7 +281,7 @@ def _add_nonverbal(tracks: Samples, speech: Sequence[Sequence[tuple[int, int]]],
             kind = str(rng.choice(SOUNDS))
             sound = draw_sound(kind, sample_rate_hz=SAMPLE_RATE_HZ, rng=rng)
             start = int(rng.integers(len(track)))
-            gap = round(float(rng.uniform(0.0, 0.4)) * SAMPLE_RATE_HZ)
+            gap = round(0.4 * float(rng.random()) ** 2 * SAMPLE_RATE_HZ)
             if own and rng.random() < 2.0 / 3.0:
                 onset, offset = own[int(rng.integers(len(own)))]
                 start = onset - gap - len(sound) if kind in ("breath", "lips") or rng.random() < 0.3 else offset + gap

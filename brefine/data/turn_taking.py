@@ -105,6 +105,7 @@ def draw_script(
     duration_s: float,
     max_turn_s: float,
     least_pause_s: float,
+    liveliness: float = 0.0,
     rng: np.random.Generator,
 ) -> list[PlannedTurn]:
     """Draws the turns of one conversation until it is `duration_s` long.
@@ -112,9 +113,10 @@ def draw_script(
     Args:
         max_turn_s: longer turns are cut to it, so that a short conversation still has several.
         least_pause_s: the pause rule; a speaker's own shorter silences would not separate turns.
+        liveliness: 0 = as the statistics are; 1 = as in a heated meeting; see `livelier`.
     """
     lively = [style for style in statistics.styles if style.change_rate >= MIN_CHANGE_RATE]
-    style = lively[rng.integers(len(lively))]
+    style = livelier(lively[rng.integers(len(lively))], liveliness)
     talkativeness = rng.dirichlet(np.full(n_speakers, 3.0))
     speaker = int(rng.integers(n_speakers))
     script = [
@@ -139,6 +141,22 @@ def draw_script(
         script.append(PlannedTurn(speaker, float(gap), duration))
         end_s = max(end_s, end_s + gap + duration)
     return script
+
+
+def livelier(style: Style, liveliness: float) -> Style:
+    """The style on its way to that of a heated meeting: turns a quarter as long, most changes before the turn before has ended,
+    most of those short words of assent inside it.
+
+    Source: Shriberg et al. 2001, "Observations on overlap: findings and implications for automatic processing of multi-party
+    conversation": 30–50 % of the turns of meetings overlap.
+    """
+    return Style(
+        change_rate=style.change_rate,
+        overlap_rate=style.overlap_rate + liveliness * max(0.0, 0.6 - style.overlap_rate),
+        inside_rate=style.inside_rate + liveliness * max(0.0, 0.6 - style.inside_rate),
+        turn_s=style.turn_s * (1.0 - 0.75 * liveliness),
+        gap_s=style.gap_s * (1.0 - 0.5 * liveliness),
+    )
 
 
 def turn_taking_to_json(statistics: TurnTaking, *, source: str) -> dict[str, Any]:

@@ -63,6 +63,21 @@ def test_the_pause_rule_holds(tone_bank: Path) -> None:
             assert all(after.onset_s - before.offset_s >= 0.3 - 1e-6 for before, after in itertools.pairwise(own))
 
 
+@pytest.mark.parametrize("what", ["nonverbal", "bystander"])
+def test_sounds_without_labels_change_the_recording_but_not_the_reference(tone_bank: Path, what: str) -> None:
+    """The same conversation with and without them: the same turns, and something to hear where nobody speaks."""
+    louder = []
+    for seed in range(4):
+        plain = _simulate(tone_bank, seed, level_spread_db=0.0, **_DRY)
+        noisy = _simulate(tone_bank, seed, level_spread_db=0.0, **_DRY, **{f"{what}_probability": 1.0})
+        assert noisy.reference == plain.reference
+        silent = np.ones(len(plain.samples), dtype=bool)
+        for turn in plain.reference.turns:
+            silent[round(turn.onset_s * SAMPLE_RATE_HZ) : round(turn.offset_s * SAMPLE_RATE_HZ)] = False
+        louder.append(rms(noisy.samples[silent]) / rms(plain.samples[silent]))
+    assert np.median(louder) > 1.5
+
+
 def test_labels_are_widened_by_the_margins_of_a_convention(tone_bank: Path) -> None:
     """Onsets come 80 ms earlier and offsets 150 ms later than the sound; the sound itself does not change."""
     exact = _simulate(tone_bank, 4, bridge_pause_s=(0.5, 0.5))

@@ -45,6 +45,19 @@ def test_scripts_take_turns_like_the_references_they_were_learned_from() -> None
     assert 0.3 < np.mean(np.array(gaps) < 0.0) < 0.5
 
 
+def test_lively_scripts_have_shorter_turns_and_more_overlap() -> None:
+    """The same draws at full liveliness: half the median turn or less, and more changes before the turn before has ended."""
+    found = []
+    for liveliness in (0.0, 1.0):
+        scripts = [_script(seed, liveliness=liveliness) for seed in range(40)]
+        pairs = [pair for script in scripts for pair in itertools.pairwise(script) if pair[0].speaker != pair[1].speaker]
+        lengths_s = [turn.duration_s for script in scripts for turn in script]
+        found.append((np.median(lengths_s), np.mean([after.gap_s < 0 for _, after in pairs])))
+    (calm_s, calm_overlaps), (lively_s, lively_overlaps) = found
+    assert lively_s < 0.5 * calm_s
+    assert 0.55 < lively_overlaps < 0.75 and calm_overlaps < lively_overlaps - 0.1
+
+
 def test_a_speakers_own_pauses_follow_the_pause_rule() -> None:
     """No silence between two turns of one speaker is shorter than the rule bridges."""
     for seed in range(20):
