@@ -1,7 +1,7 @@
 """The phase directory: every path and every JSON schema, in one place for writers and readers.
 
     runs/<utc>-phase3/
-      phase.toml  manifest.json  supervisor.json  decisions.jsonl  alerts.jsonl  supervisor.log
+      phase.toml  manifest.json  supervisor.json  decisions.jsonl  alerts.jsonl  alerts.sent  supervisor.log
       control/<nanoseconds>-<action>[-<model>].json            requests, consumed atomically by the supervisor
       progress/<stage>.json  logs/<stage>.log                  prepare, evaluate, integrate
       jobs/<model or stage>.json  <model or stage>.word.json   on a cluster: what the scheduler says of a job, and its node
@@ -165,15 +165,19 @@ class SupervisorState(Document):
     error: str | None = None
 
 
+AlertKind = Literal[
+    "nonfinite", "corrupt-events", "stalled", "crashed", "lost", "out-of-memory", "diverging", "slow", "disk-full", "budget",
+    "idle-burn", "requeued", "cancelled", "scheduler",
+]  # fmt: skip
+AlertLevel = Literal["info", "warning", "error"]
+
+
 class Alert(Document):
     """One line of alerts.jsonl. `id` is stable, so that one cause is told once."""
 
     id: str
-    level: Literal["info", "warning", "error"]
-    kind: Literal[
-        "nonfinite", "corrupt-events", "stalled", "crashed", "lost", "out-of-memory", "diverging", "slow", "disk-full", "budget",
-        "idle-burn", "requeued", "cancelled", "scheduler",
-    ]  # fmt: skip
+    level: AlertLevel
+    kind: AlertKind
     model: str | None = None
     step: int | None = None
     text: str
@@ -591,6 +595,11 @@ class PhaseDir:
     @property
     def alerts(self) -> Path:
         return self.path / "alerts.jsonl"
+
+    @property
+    def alerts_sent(self) -> Path:
+        """The ids of the alerts that have left for the person's services, one a line."""
+        return self.path / "alerts.sent"
 
     @property
     def control(self) -> Path:

@@ -25,7 +25,7 @@ TICK_S: Final = 60.0
 """Seconds between two lines of a running session."""
 
 TIERS: Final = (0.5, 0.75, 0.9, 1.0)
-"""Shares of the cap at which the person is told."""
+"""Shares of the cap, or else of what was left, at which the person is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +155,14 @@ def ledger_path(config: BudgetConfig) -> Path:
         return Path(config.ledger).expanduser()
     state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
     return Path(state).expanduser() / "brefine" / "ledger.jsonl"
+
+
+def left_before_usd(config: BudgetConfig, phase: Path) -> float | None:
+    """What all other phases have left to this one; None where the machine costs nothing."""
+    if config.price_usd_per_hour == 0.0:
+        return None
+    account = Ledger(ledger_path(config)).read()
+    return max(0.0, config.total_usd - account.spent_usd() + account.spent_by_usd(str(phase.resolve())))
 
 
 def view_budget(

@@ -15,6 +15,7 @@ from typing import Literal
 import psutil
 
 from brefine.identity import ProcessIdentity, identity_of, is_alive, is_same
+from brefine.run.oom import OomKills
 from brefine.run.supervision import Ended
 from brefine.run.tail.log import clean_line
 
@@ -27,11 +28,11 @@ _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded", re.IGNOR
 class Child:
     """A process that was started here."""
 
-    def __init__(self, command: Sequence[str], *, log: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, command: Sequence[str], *, log: Path, environment: Mapping[str, str], oom_kills: OomKills) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         self._log = log
         self._log_start_bytes = log.stat().st_size if log.exists() else 0
-        self._oom_kills = _oom_kills()
+        self._oom_kills = oom_kills
         self._forced = False
         with log.open("ab") as file:
             self._process = subprocess.Popen(
@@ -57,12 +58,13 @@ class Child:
         """How it ended; None while it runs."""
         code = self._process.poll()
         if code is None:
+            self._oom_kills.look()
             return None
         _signal_group(self._pid, signal.SIGKILL)  # what it started and left behind would keep the GPU's memory
         how = ended_by_its_log(code, self._log, self._log_start_bytes)
         if how.cause is None and code > 0 and _is_full(self._log.parent):  # there was no room for its last words
             how = replace(how, cause="disk-full")
-        if how.cause is None and code == -signal.SIGKILL and not self._forced and _oom_kills() > self._oom_kills:
+        if how.cause is None and code == -signal.SIGKILL and not self._forced and self._oom_kills.explain_one():
             how = replace(how, cause="out-of-memory")
         return how
 
@@ -79,10 +81,11 @@ class Child:
 class Adopted:
     """A process that an earlier supervisor started; its exit code goes to nobody."""
 
-    def __init__(self, identity: ProcessIdentity, *, log: Path) -> None:
+    def __init__(self, identity: ProcessIdentity, *, log: Path, oom_kills: OomKills) -> None:
         self._identity = identity
         self._log = log
         self._log_start_bytes = log.stat().st_size if log.exists() else 0
+        self._oom_kills = oom_kills
 
     def wrote(self, writer: ProcessIdentity) -> bool:
         """Whether this process is the writer of a status."""
@@ -93,10 +96,14 @@ class Adopted:
         return False
 
     def ended(self) -> Ended | None:
-        """How it ended, as far as its log tells; None while it runs."""
+        """How it ended, as far as its log and the kernel tell; None while it runs."""
         if is_alive(self._identity):
+            self._oom_kills.look()
             return None
-        return ended_by_its_log(None, self._log, self._log_start_bytes)
+        how = ended_by_its_log(None, self._log, self._log_start_bytes)
+        if how.cause is None and self._oom_kills.explain_one():
+            how = replace(how, cause="out-of-memory")
+        return how
 
     def stop(self, *, by_force: bool) -> None:
         """Like `Child.stop`; never touches another process that has taken over the pid."""
@@ -149,13 +156,3 @@ def _is_full(folder: Path) -> bool:
         return int(psutil.disk_usage(str(folder)).free) < _NO_ROOM_BYTES
     except OSError:
         return False
-
-
-def _oom_kills() -> int:
-    """How often the kernel has killed for memory since it booted; 0 where it does not tell."""
-    try:
-        counters = Path("/proc/vmstat").read_text()
-    except OSError:
-        return 0
-    found = re.search(r"^oom_kill (\d+)$", counters, re.MULTILINE)
-    return int(found[1]) if found else 0

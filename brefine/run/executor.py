@@ -18,6 +18,7 @@ from brefine.phasedir import PhaseDir
 from brefine.run.children import Adopted, Child
 from brefine.run.gpu import find_gpus
 from brefine.run.meter import Meter
+from brefine.run.oom import OomKills
 from brefine.run.placement import trainer_environments
 from brefine.run.supervision import Ended, Tell
 
@@ -101,16 +102,19 @@ class LocalExecutor:
     def __init__(self, phase: PhaseDir, config: PhaseConfig) -> None:
         self._phase = phase
         self._budget = config.budget
+        self._oom_kills = OomKills()
         self._environments = trainer_environments(
             tuple(config.models), threads=config.train.threads, base=os.environ, gpus=find_gpus()
         )
 
     def start(self, order: Order) -> Work:
         environment = self._environments.get(order.name, {**os.environ, "PYTHONUNBUFFERED": "1"})
-        return Child(order.command, log=order.log, environment=environment)
+        return Child(order.command, log=order.log, environment=environment, oom_kills=self._oom_kills)
 
     def find(self, name: str, *, log: Path, writer: ProcessIdentity | None) -> Work | None:
-        return Adopted(writer, log=log) if writer is not None and is_alive(writer) else None
+        if writer is None or not is_alive(writer):
+            return None
+        return Adopted(writer, log=log, oom_kills=self._oom_kills)
 
     def billing(self) -> Billing:
         return Meter(self._budget, self._phase.path)

@@ -15,9 +15,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Final
 
 from brefine.config import AlertsConfig
+from brefine.io.atomic import append_line
 from brefine.phasedir import Alert
 
 _LEVELS: Final = ("info", "warning", "error")
@@ -50,15 +52,24 @@ class Notifier:
 
     Args:
         phase: its name, for the title.
+        sent: the file that remembers the ids of what has left, so that another supervisor sends the rest, and only that.
         log: is told what could not be delivered.
         clock: monotonic seconds.
     """
 
     def __init__(
-        self, config: AlertsConfig, phase: str, *, log: Callable[[str], object], clock: Callable[[], float] = time.monotonic
+        self,
+        config: AlertsConfig,
+        phase: str,
+        *,
+        sent: Path,
+        log: Callable[[str], object],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config = config
         self._phase = phase
+        self._sent = sent
+        self._left = set(sent.read_text().splitlines()) if sent.exists() else set()
         self._log = log
         self._clock = clock
         self._waiting: list[Alert] = []
@@ -66,9 +77,9 @@ class Notifier:
         self._deliveries: list[_Delivery] = []
 
     def add(self, alert: Alert) -> None:
-        """Takes an alert; it leaves with the next `tick` that the rate allows."""
+        """Takes an alert; unless it has left before, it leaves with the next `tick` that the rate allows."""
         wanted = self._config.command is not None or self._config.apprise is not None
-        if wanted and _LEVELS.index(alert.level) >= _LEVELS.index(self._config.least_level):
+        if wanted and _line(alert) not in self._left and _LEVELS.index(alert.level) >= _LEVELS.index(self._config.least_level):
             self._waiting.append(alert)
 
     def tick(self) -> None:
@@ -100,6 +111,16 @@ class Notifier:
         if self._config.apprise is not None:
             command = shlex.join([sys.executable, "-m", "brefine.run.apprise_message", self._config.apprise])
             self._start("apprise", command, message, document)
+        self._remember(message.alerts)
+
+    def _remember(self, alerts: Sequence[Alert]) -> None:
+        """Afterwards, not before: killed in between, an alert is told twice rather than never."""
+        lines = [_line(alert) for alert in alerts]
+        self._left.update(lines)
+        try:
+            append_line(self._sent, "\n".join(lines))
+        except OSError as error:
+            self._log(f"{self._sent}: cannot be written: {error.strerror}")
 
     def _start(self, name: str, command: str, message: Message, document: object) -> None:
         environment = {**os.environ, "BREFINE_ALERT_TITLE": message.title, "BREFINE_ALERT_TEXT": message.text}
@@ -152,6 +173,11 @@ def compose(phase: str, alerts: Sequence[Alert]) -> Message:
     return Message(
         f"brefine {phase}: {worst.kind} and {len(alerts) - 1} more", "\n".join([*lines[:_SHOWN], *more]), tuple(alerts)
     )
+
+
+def _line(alert: Alert) -> str:
+    """An alert's id as one line of text; the names of files in it may hold anything."""
+    return json.dumps(alert.id)
 
 
 def _last_words(words: IO[bytes]) -> str:

@@ -27,6 +27,7 @@ from brefine.errors import FormatError, run_main
 from brefine.identity import own_identity
 from brefine.phasedir import Alert, PhaseDir, Progress, RunStatus, Stage, SupervisorState
 from brefine.run.alerts import AlertLog
+from brefine.run.budget import left_before_usd
 from brefine.run.control import pending_requests
 from brefine.run.documents import WatchedDocument
 from brefine.run.executor import Executor, Order, Work, executor_of
@@ -97,11 +98,14 @@ class Supervisor:
             stall_after_s=config.supervisor.stall_after_s,
             stop_grace_s=stop_grace_s,
             cap_usd=config.budget.cap_usd,
+            left_usd=left_before_usd(config.budget, phase.path),
         )
         self._executor = executor_of(phase, config) if executor is None else executor
         self._statuses = {model: WatchedDocument(phase.run(model).status, RunStatus) for model in models}
         self._alerts = AlertLog(phase.alerts)
-        self._notifier = Notifier(config.alerts, phase.path.name, log=_log)
+        self._notifier = Notifier(config.alerts, phase.path.name, sent=phase.alerts_sent, log=_log)
+        for alert in self._alerts.read():  # what an earlier supervisor had written and not sent
+            self._notifier.add(alert)
         self._inspector = EventInspector(phase, models)
         self._unwritten: set[str] = set()
         self._meter = self._executor.billing()

@@ -11,13 +11,8 @@ from enum import StrEnum
 from typing import Literal
 
 from brefine.config import ModelName
-from brefine.phasedir import RunState, Stage
+from brefine.phasedir import AlertKind, AlertLevel, RunState, Stage
 
-AlertKind = Literal[
-    "nonfinite", "stalled", "crashed", "lost", "out-of-memory", "diverging", "slow", "disk-full", "budget", "idle-burn",
-    "requeued", "cancelled", "scheduler",
-]  # fmt: skip
-AlertLevel = Literal["info", "warning", "error"]
 Outcome = Literal["finished", "failed", "stopped", "budget"]
 
 
@@ -49,6 +44,8 @@ class Policy:
     stop_grace_s: float = 60.0
     """A trainer that was asked to stop and has not after this long is ended by force."""
     cap_usd: float | None = None
+    left_usd: float | None = None
+    """What was left before the phase, whose tiers are told where there is no cap; None = nothing costs money."""
 
 
 @dataclass(frozen=True, slots=True)

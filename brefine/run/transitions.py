@@ -7,6 +7,7 @@ Nothing here starts a process, reads a clock or a file; `supervise.py` is the th
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 from typing import Final
 
@@ -94,7 +95,7 @@ def _stage_ended(state: State, event: StageEnded, policy: Policy, actions: list[
         return replace(state, stage=Stage.TRAIN, trainers=trainers, stage_restarts=0)
     if event.how.code == 0:
         return replace(state, outcome="finished", error=_failures(state))
-    actions.append(_ending(event.how, f"the stage {state.stage} ended", f"{state.stage}:{state.stage_restarts}"))
+    actions.append(_ending(event.how, f"the stage {state.stage}", f"{state.stage}:{state.stage_restarts}"))
     was_killed = event.how.code is None or event.how.code < 0  # else it gave its own reason, and would give it again
     if was_killed and event.how.cause != "cancelled" and state.stage_restarts < policy.max_restarts:
         starts_at_s = event.now_s + policy.restart_backoff_s * 2**state.stage_restarts
@@ -116,7 +117,7 @@ def _after_end(trainer: Trainer, event: TrainerEnded, policy: Policy, actions: l
         text = event.how.text or "the training went non-finite and gave up"
         actions.append(Tell("nonfinite", "error", text, key, event.model, event.step))
         return replace(trainer, standing=Standing.FAILED)
-    actions.append(replace(_ending(event.how, "the training ended", key), model=event.model, step=event.step))
+    actions.append(replace(_ending(event.how, "the training", key), model=event.model, step=event.step))
     same_again = event.how.code in (_USAGE_EXIT, _RUN_FAILED_EXIT)
     if same_again or trainer.restarts >= policy.max_restarts:
         return replace(trainer, standing=Standing.FAILED)
@@ -173,10 +174,9 @@ def _ticked(state: State, event: Ticked, policy: Policy, actions: list[Action]) 
     for model, trainer in state.trainers.items():
         state = _with(state, watch_trainer(trainer, event.signs.get(model), event.now_s, policy, actions))
     state = watch_disk(state, event.disk_free_bytes, actions)
-    if policy.cap_usd is not None:
-        state = watch_money(state, event, policy.cap_usd, actions)
-        if event.spent_usd >= policy.cap_usd:
-            state = _end_all(state, "budget", event.now_s, actions)
+    state = watch_money(state, event, policy, actions)
+    if policy.cap_usd is not None and event.spent_usd >= policy.cap_usd:
+        state = _end_all(state, "budget", event.now_s, actions)
     if state.ending is None and state.stage_starts_at_s is not None and state.stage_starts_at_s <= event.now_s:
         actions.append(StartStage(state.stage, _worth_judging(state)))
         state = replace(state, stage_starts_at_s=None)
@@ -243,12 +243,20 @@ def _failures(state: State) -> str | None:
     return f"{', '.join(failed)}: the training failed" if failed else None
 
 
-def _ending(how: Ended, what: str, key: str) -> Tell:
+def _ending(how: Ended, subject: str, key: str) -> Tell:
     said = f": {how.text}" if how.text else ""
+    kind = how.cause or ("lost" if how.code is None else "crashed")
+    return Tell(kind, "error", f"{subject} {_manner(how)}{said}", key)
+
+
+def _manner(how: Ended) -> str:
     if how.code is None:  # adopted: nobody can know its exit code
-        return Tell(how.cause or "lost", "error", f"{what} without a word to its supervisor{said}", key)
-    manner = "at once" if how.code == NOT_STARTED else f"by signal {-how.code}" if how.code < 0 else f"with exit code {how.code}"
-    return Tell(how.cause or "crashed", "error", f"{what} {manner}{said}", key)
+        return "ended without a word to its supervisor"
+    if how.code == NOT_STARTED:
+        return "ended at once"
+    if how.code == -signal.SIGKILL:
+        return "was killed by the kernel: out of memory" if how.cause == "out-of-memory" else "was killed (signal 9)"
+    return f"ended by signal {-how.code}" if how.code < 0 else f"ended with exit code {how.code}"
 
 
 def _with(state: State, trainer: Trainer) -> State:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from brefine.phasedir import AlertLevel
 from brefine.run.budget import TIERS
-from brefine.run.supervision import Action, AlertLevel, Policy, Sign, Standing, State, StopTrainer, Tell, Ticked, Trainer
+from brefine.run.supervision import Action, Policy, Sign, Standing, State, StopTrainer, Tell, Ticked, Trainer
 
 _HANGS_AFTER = 2.0
 """A trainer silent for this many times `stall_after_s` is ended and started again: a hung GPU costs as much as a busy one."""
@@ -51,14 +52,18 @@ def watch_disk(state: State, free_bytes: int | None, actions: list[Action]) -> S
     return replace(state, told_disk=level)
 
 
-def watch_money(state: State, event: Ticked, cap_usd: float, actions: list[Action]) -> State:
-    """Tells at each tier of the cap."""
-    reached = sum(event.spent_usd >= tier * cap_usd for tier in TIERS)
+def watch_money(state: State, event: Ticked, policy: Policy, actions: list[Action]) -> State:
+    """Tells at each tier of the cap, or, without one, of the money that was left before the phase."""
+    limit_usd = policy.left_usd if policy.cap_usd is None else policy.cap_usd
+    if limit_usd is None:
+        return state
+    reached = sum(event.spent_usd >= tier * limit_usd for tier in TIERS)
     if reached <= state.told_tiers:
         return state
     tier = TIERS[reached - 1]
     level: AlertLevel = "error" if tier >= 1.0 else "warning" if tier >= 0.9 else "info"
-    text = f"${event.spent_usd:.2f} of ${cap_usd:.2f} are spent ({tier:.0%} of the cap)"
+    of = "what was left" if policy.cap_usd is None else "the cap"
+    text = f"${event.spent_usd:,.2f} of ${limit_usd:,.2f} are spent ({tier:.0%} of {of})"
     actions.append(Tell("budget", level, text, f"{tier:.2f}"))
     return replace(state, told_tiers=reached)
 

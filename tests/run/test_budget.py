@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from brefine.config import BudgetConfig
 from brefine.run import budget as budget_module
-from brefine.run.budget import Account, Ledger, Session, ledger_path, view_budget
+from brefine.run.budget import Account, Ledger, Session, ledger_path, left_before_usd, view_budget
 
 HOUR_S = 3600.0
 
@@ -128,6 +128,18 @@ def test_the_view_projects_to_the_eta(tmp_path: Path) -> None:
     view = view_budget(config, book.read(), tmp_path / "b", HOUR_S / 2)
     assert (view.spent_usd, view.remaining_usd, view.projected_usd) == pytest.approx((2.0, 96.0, 3.0))
     assert view_budget(config, book.read(), tmp_path / "b", None).projected_usd is None
+
+
+def test_what_was_left_before_a_phase_counts_all_the_others(tmp_path: Path) -> None:
+    """Not the phase's own spending, so that its tiers stay where they are while it spends; nothing for a free machine."""
+    config = BudgetConfig(total_usd=100.0, price_usd_per_hour=2.0, ledger=str(ledger(tmp_path).path))
+    book = ledger(tmp_path)
+    for hour, name in enumerate(("a", "b")):
+        book.tick(book.open_session(tmp_path / name, 2.0, 10 * hour * HOUR_S), (10 * hour + 1) * HOUR_S)
+    book.correct(5.0, "the machine ran on", 0.0)
+    assert left_before_usd(config, tmp_path / "b") == pytest.approx(93.0)
+    assert left_before_usd(config.model_copy(update={"total_usd": 1.0}), tmp_path / "b") == 0.0
+    assert left_before_usd(config.model_copy(update={"price_usd_per_hour": 0.0}), tmp_path / "b") is None
 
 
 def test_the_ledger_lies_in_the_state_directory_unless_the_recipe_says_otherwise(tmp_path: Path) -> None:

@@ -53,6 +53,27 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+@pytest.fixture
+def small_memory() -> Iterator[Path]:
+    """A control group that has 400 MB; only root can have one, and not in every container."""
+    for root, limit in (("/sys/fs/cgroup", "memory.max"), ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")):
+        group = Path(root) / f"brefine-test-{os.getpid()}"
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        if not (group / limit).exists():  # no control groups here, or none that limits memory
+            group.rmdir()
+            continue
+        (group / limit).write_text("400M")
+        yield group
+        processes = group / "cgroup.procs"
+        wait_until(lambda processes=processes: not processes.read_text())
+        group.rmdir()
+        return
+    pytest.skip("only root can limit memory here")
+
+
 def fill(folder: Path) -> Path:
     """Leaves not one byte."""
     filler = folder / "filler"
@@ -82,6 +103,28 @@ def test_a_full_disk_is_told_and_outlived(small_disk: Path, tmp_path: Path, star
     supervisor.send_signal(signal.SIGTERM)
     assert supervisor.wait(120) == 0
     assert SupervisorState.read(phase.supervisor).state == "stopped"
+
+
+def test_a_trainer_that_takes_all_memory_is_told_by_the_kernels_word(
+    small_memory: Path, tmp_path: Path, started: list[subprocess.Popen[bytes]]
+) -> None:
+    """The kernel really kills it, without a word in its log; the next kill, by hand, is not called so."""
+    wish = {"steps": 10_000, "eat_at": 5, "once": True}
+    phase = make_toy_phase(tmp_path, prepare={"seconds": 0.5}, mlp=wish, transformer={"steps": 10_000})
+    supervisor = start(phase, started)
+    (small_memory / "cgroup.procs").write_text(str(supervisor.pid))
+    wait_until(lambda: step(phase, "mlp") > 5)
+    killed = status(phase, "transformer")
+    assert killed is not None
+    os.kill(killed.process.pid, signal.SIGKILL)
+    wait_until(lambda: len(alerts(phase)) == 2)
+    supervisor.terminate()
+    assert supervisor.wait(120) == 0
+    by_kernel, by_hand = alerts(phase)
+    assert (by_kernel.kind, by_kernel.model) == ("out-of-memory", "mlp")
+    assert by_kernel.text.startswith("the training was killed by the kernel: out of memory")
+    assert (by_hand.kind, by_hand.model) == ("crashed", "transformer")
+    assert by_hand.text.startswith("the training was killed (signal 9)")
 
 
 def test_a_clock_that_jumps_neither_stalls_nor_wakes_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +166,39 @@ def test_a_killed_dashboard_hurts_nobody(tmp_path: Path, started: list[subproces
     assert supervisor.wait(120) == 0
 
 
-def test_a_killed_supervisor_is_resumed_by_the_command(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+def brefine(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "brefine", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(_REPOSITORY)}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
+
+
+def test_resume_takes_over_what_runs_and_leaves_it_untouched(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+    """Supervisor killed, `brefine resume`: the same processes, not one step lost or done twice; a second one is refused."""
+    phase = make_toy_phase(tmp_path, mlp={"steps": 10_000}, transformer={"steps": 10_000})
+    supervisor = start(phase, started)
+    wait_until(lambda: step(phase, "mlp") > 2 and step(phase, "transformer") > 2)
+    supervisor.kill()
+    supervisor.wait()
+    before = {model: status(phase, model).process for model in phase.models()}
+    taken = {model: (phase.run(model).path / "steps").read_bytes() for model in phase.models()}
+    resumed = brefine("resume", str(phase.path))
+    assert (resumed.returncode, "goes on with training transformer, mlp" in resumed.stderr) == (0, True), resumed.stderr
+    again = brefine("resume", str(phase.path))
+    assert again.returncode == 1 and "this phase is supervised already" in again.stderr
+    now = step(phase, "mlp")
+    wait_until(lambda: step(phase, "mlp") > now + 2)
+    assert {model: status(phase, model).process for model in before} == before
+    assert brefine("stop", str(phase.path)).returncode == 0
+    for model, process in before.items():
+        steps = (phase.run(model).path / "steps").read_bytes()
+        last = status(phase, model)
+        assert steps.startswith(taken[model])
+        assert steps.decode() == "".join(f"{process.pid} {number}\n" for number in range(1, last.step + 1))
+        assert (last.state, last.process) == (RunState.STOPPED, process)
+    assert SupervisorState.read(phase.supervisor).restarts == {} and alerts(phase) == []
+
+
+def test_trainings_without_a_supervisor_can_be_stopped(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
     """After `kill -9` the trainings go on alone, and even alone they can be stopped in order, each with its checkpoint."""
     phase = make_toy_phase(tmp_path, mlp={"steps": 10_000}, transformer={"steps": 10_000})
     supervisor = start(phase, started)

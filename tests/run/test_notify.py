@@ -37,7 +37,7 @@ def kept(tmp_path: Path) -> list[tuple[str, dict[str, object]]]:
 
 def test_a_command_gets_title_and_document(tmp_path: Path) -> None:
     """The title for people, JSON for programs; nothing passes through a shell."""
-    notifier = Notifier(keeping(tmp_path), "demo", log=pytest.fail)
+    notifier = Notifier(keeping(tmp_path), "demo", sent=tmp_path / "sent", log=pytest.fail)
     notifier.add(alert(text="$(touch /nowhere); `id` \u2013 it's over"))
     notifier.tick()
     notifier.close()
@@ -49,7 +49,7 @@ def test_a_command_gets_title_and_document(tmp_path: Path) -> None:
 
 def test_what_comes_together_leaves_together(tmp_path: Path) -> None:
     """Three alerts of one moment are one message whose title names the worst."""
-    notifier = Notifier(keeping(tmp_path), "demo", log=pytest.fail)
+    notifier = Notifier(keeping(tmp_path), "demo", sent=tmp_path / "sent", log=pytest.fail)
     for item in (alert(1, level="warning", kind="slow"), alert(2, kind="disk-full"), alert(3, level="warning", kind="slow")):
         notifier.add(item)
     notifier.tick()
@@ -59,7 +59,7 @@ def test_what_comes_together_leaves_together(tmp_path: Path) -> None:
 
 def test_lesser_alerts_are_shown_not_sent(tmp_path: Path) -> None:
     """Half of the budget is news for the screen, not for a telephone at night."""
-    notifier = Notifier(keeping(tmp_path), "demo", log=pytest.fail)
+    notifier = Notifier(keeping(tmp_path), "demo", sent=tmp_path / "sent", log=pytest.fail)
     notifier.add(alert(level="info", kind="budget"))
     notifier.tick()
     notifier.close()
@@ -69,7 +69,7 @@ def test_lesser_alerts_are_shown_not_sent(tmp_path: Path) -> None:
 def test_the_rate_is_limited_and_nothing_is_lost(tmp_path: Path) -> None:
     """Two messages an hour: what comes after that is gathered until the hour is over."""
     now_s = [0.0]
-    notifier = Notifier(keeping(tmp_path, per_hour=2), "demo", log=pytest.fail, clock=lambda: now_s[0])
+    notifier = Notifier(keeping(tmp_path, per_hour=2), "demo", sent=tmp_path / "sent", log=pytest.fail, clock=lambda: now_s[0])
     for number in range(6):
         notifier.add(alert(number))
         notifier.tick()
@@ -84,12 +84,40 @@ def test_the_rate_is_limited_and_nothing_is_lost(tmp_path: Path) -> None:
 
 def test_an_end_sends_what_waits(tmp_path: Path) -> None:
     """Nobody will send it later."""
-    notifier = Notifier(keeping(tmp_path, per_hour=1), "demo", log=pytest.fail)
+    notifier = Notifier(keeping(tmp_path, per_hour=1), "demo", sent=tmp_path / "sent", log=pytest.fail)
     for number in range(3):
         notifier.add(alert(number))
         notifier.tick()
     notifier.close()
     assert sum(len(document["alerts"]) for _, document in kept(tmp_path)) == 3
+
+
+def test_what_has_left_is_not_sent_again_by_another(tmp_path: Path) -> None:
+    """The next notifier of the phase sends the rest, whatever stands in an id."""
+    odd = alert(1).model_copy(update={"id": "corrupt-events:events\n2"})
+    first = Notifier(keeping(tmp_path), "demo", sent=tmp_path / "sent", log=pytest.fail)
+    first.add(odd)
+    first.tick()
+    second = Notifier(keeping(tmp_path), "demo", sent=tmp_path / "sent", log=pytest.fail)
+    for item in (odd, alert(2)):
+        second.add(item)
+    second.tick()
+    first.close()
+    second.close()
+    assert [[item["step"] for item in document["alerts"]] for _, document in kept(tmp_path)] in ([[1], [2]], [[2], [1]])
+
+
+def test_a_list_that_cannot_be_written_keeps_nobody_from_being_told(tmp_path: Path) -> None:
+    """A full or foreign disk: the alert leaves, once, and the log says what could not be remembered."""
+    said: list[str] = []
+    (tmp_path / "file").touch()
+    notifier = Notifier(keeping(tmp_path), "demo", sent=tmp_path / "file" / "sent", log=said.append)
+    for _ in range(2):
+        notifier.add(alert())
+        notifier.tick()
+    notifier.close()
+    assert len(kept(tmp_path)) == 1
+    assert len(said) == 1 and "cannot be written" in said[0]
 
 
 @pytest.mark.parametrize(
@@ -100,20 +128,21 @@ def test_an_end_sends_what_waits(tmp_path: Path) -> None:
         ("'unbalanced", "cannot be started"),
     ],
 )
-def test_a_failing_command_is_logged_and_hurts_nobody(command: str, words: str) -> None:
+def test_a_failing_command_is_logged_and_hurts_nobody(tmp_path: Path, command: str, words: str) -> None:
     """The supervisor goes on, and its log says why nobody was told."""
     said: list[str] = []
-    notifier = Notifier(AlertsConfig(command=command), "demo", log=said.append)
+    notifier = Notifier(AlertsConfig(command=command), "demo", sent=tmp_path / "sent", log=said.append)
     notifier.add(alert())
     notifier.tick()
     notifier.close()
     assert len(said) == 1 and words in said[0]
 
 
-def test_a_hanging_command_is_given_up() -> None:
+def test_a_hanging_command_is_given_up(tmp_path: Path) -> None:
     """A network that does not answer keeps no supervisor from ending."""
     said: list[str] = []
-    notifier = Notifier(AlertsConfig(command=f"{sys.executable} -c 'import signal; signal.pause()'"), "demo", log=said.append)
+    config = AlertsConfig(command=f"{sys.executable} -c 'import signal; signal.pause()'")
+    notifier = Notifier(config, "demo", sent=tmp_path / "sent", log=said.append)
     notifier.add(alert())
     notifier.tick()
     (process,) = [delivery.process for delivery in notifier._deliveries]
@@ -149,7 +178,7 @@ def test_apprise_reaches_a_service_that_only_its_file_names(tmp_path: Path) -> N
     try:
         config = tmp_path / "apprise.conf"
         config.write_text(f"json://127.0.0.1:{server.server_port}/secret-token\n")
-        notifier = Notifier(AlertsConfig(apprise=str(config)), "demo", log=pytest.fail)
+        notifier = Notifier(AlertsConfig(apprise=str(config)), "demo", sent=tmp_path / "sent", log=pytest.fail)
         notifier.add(alert())
         notifier.tick()
         argv = notifier._deliveries[0].process.args

@@ -165,7 +165,8 @@ def test_killed_trainers_are_started_again(tmp_path: Path, started: list[subproc
     os.kill(status(phase, "mlp").process.pid, signal.SIGKILL)
     assert supervisor.wait(_DEADLINE_S) == 0
     assert status(phase, "mlp").state is RunState.FINISHED
-    assert [alert.kind for alert in alerts(phase)] == ["crashed"]
+    (alert,) = alerts(phase)
+    assert (alert.kind, alert.text.partition(":")[0]) == ("crashed", "the training was killed (signal 9)")
 
 
 def test_a_killed_supervisor_is_followed_by_one_that_takes_over(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
@@ -323,6 +324,36 @@ def test_an_alert_reaches_the_person_through_the_supervisor(tmp_path: Path) -> N
     (message,) = [json.loads(line) for line in kept.read_text().splitlines()]
     assert message["title"] == f"brefine {phase.path.name}: crashed"
     assert "toy: crashed as told" in message["text"]
+
+
+def test_what_a_killed_supervisor_had_not_sent_the_next_one_sends(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+    """One message an hour: the second alert waits for it when its supervisor is killed. Nothing is lost, nothing comes twice."""
+    kept = tmp_path / "kept"
+    command = f'{sys.executable} -c "import sys; open(sys.argv[1], chr(97)).write(sys.stdin.read() + chr(10))" {kept}'
+    recipe = RECIPE + f"[alerts]\ncommand = {json.dumps(command)}\nper_hour = 1\n"
+    phase = make_toy_phase(
+        tmp_path, recipe=recipe, mlp={"steps": 10_000, "crash_at": 3, "once": True}, transformer={"steps": 10_000}
+    )
+
+    def arrived() -> list[str]:
+        messages = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
+        return [alert["model"] for message in messages for alert in message["alerts"] if alert["kind"] == "crashed"]
+
+    first = start(phase, started)
+    wait_until(lambda: arrived() == ["mlp"] and step(phase, "transformer") > 0)
+    os.kill(status(phase, "transformer").process.pid, signal.SIGKILL)
+    wait_until(lambda: len(alerts(phase)) == 2)
+    first.kill()
+    first.wait()
+    assert arrived() == ["mlp"]
+    for _ in range(2):
+        following = start(phase, started)
+        wait_until(lambda: is_supervised(phase) and len(arrived()) == 2)
+        following.terminate()
+        assert following.wait(_DEADLINE_S) == 0
+    assert arrived() == ["mlp", "transformer"]
+    sent = [json.loads(line) for line in phase.alerts_sent.read_text().splitlines()]
+    assert sorted(sent) == sorted(alert.id for alert in alerts(phase))
 
 
 def test_a_supervisor_on_another_machine_keeps_the_phase(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -304,6 +304,38 @@ def test_budget_tiers_are_told_once_and_the_cap_stops_the_phase() -> None:
     assert history.state.outcome == "budget"
 
 
+def test_without_a_cap_the_tiers_are_those_of_what_was_left_and_nothing_is_stopped() -> None:
+    """Half, three quarters, nine tenths and all of the money before the phase; whoever set no cap goes on."""
+    history = History(replace(POLICY, cap_usd=None, left_usd=200.0))
+    history.after(Began(0.0, prepared=True))
+    for spent_usd in (99.0, 100.0, 140.0, 150.0, 180.0, 199.0, 200.0, 210.0):
+        history.after(Ticked(1.0, spent_usd=spent_usd))
+    told = [(tell.key, tell.level) for tell in history.told("budget")]
+    assert told == [("0.50", "info"), ("0.75", "info"), ("0.90", "warning"), ("1.00", "error")]
+    assert history.told("budget")[0].text == "$100.00 of $200.00 are spent (50% of what was left)"
+    assert history.state.ending is None
+
+
+def test_a_free_machine_tells_nothing_of_money() -> None:
+    """Neither a cap nor a price: there is nothing to tell."""
+    history = History(replace(POLICY, cap_usd=None))
+    history.after(Began(0.0, prepared=True))
+    history.after(Ticked(1.0, spent_usd=0.0))
+    assert history.told("budget") == []
+
+
+def test_a_kill_is_called_out_of_memory_only_with_the_kernels_word() -> None:
+    """`kill -9` looks the same from outside; what is known is said, not what is guessed."""
+    for cause, kind, text in (
+        (None, "crashed", "the training was killed (signal 9): epoch 3"),
+        ("out-of-memory", "out-of-memory", "the training was killed by the kernel: out of memory: epoch 3"),
+    ):
+        history = training()
+        history.after(TrainerEnded(1.0, "mlp", Ended(-9, cause, "epoch 3"), RunState.RUNNING, 7, True))
+        assert [(tell.kind, tell.text) for tell in history.told(kind)] == [(kind, text)]
+        assert history.standing("mlp") is Standing.WAITING
+
+
 def test_a_disk_that_fills_up_is_told_twice() -> None:
     """Once when little is left, once when nothing is; not at every tick."""
     history = training()

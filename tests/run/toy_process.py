@@ -1,7 +1,7 @@
 """A trainer or a stage in miniature: statuses, checkpoints, signals and all the ways to fail, in a real process.
 
-Behaviour of a trainer, from `toy.json`: `steps` to do, `step_s` each; `crash_at`, `hang_at`, `oom_at`, `nonfinite_at` a step;
-`once` = only without a checkpoint; `deaf` = SIGTERM is ignored. Of a stage: `seconds`, `fail` with words.
+Behaviour of a trainer, from `toy.json`: `steps` to do, `step_s` each; `crash_at`, `hang_at`, `oom_at`, `eat_at`, `nonfinite_at` a
+step; `once` = only without a checkpoint; `deaf` = SIGTERM is ignored. Of a stage: `seconds`, `fail` with words.
 """
 
 from __future__ import annotations
@@ -53,12 +53,17 @@ def train(run: RunDir, resume: bool) -> int:
             raise SystemExit("toy: crashed as told")
         if fresh and step == wish.get("oom_at"):
             raise SystemExit("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 GiB.")
+        if fresh and step == wish.get("eat_at"):
+            held = [b"x" * (16 << 20) for _ in range(64)]  # 1 GiB: no more, should nobody hold it back
+            return len(held)
         if fresh and step == wish.get("hang_at"):
             signal.pause()
         if step == wish.get("nonfinite_at"):
             say(RunState.NONFINITE, "the loss is nan", 1)
             return 4
         run.training_state.write_text(str(step))
+        with (run.path / "steps").open("a") as steps:
+            steps.write(f"{os.getpid()} {step}\n")
         run.weights("best").write_text("toy")
         say(RunState.RUNNING)
         if asked:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from textual.content import Content
 
+from brefine.run.budget import TIERS
 from brefine.run.snapshot import BudgetView, PhaseSnapshot
 from brefine.tui.format import UNKNOWN, bar, format_duration, format_usd
 from brefine.tui.widgets.panel import Panel, line, stack
-
-_TIERS = (0.5, 0.75, 0.9, 1.0)
 
 
 class BudgetPanel(Panel):
@@ -94,6 +93,6 @@ def _percent(share: float | None) -> str:
 
 
 def _style(share: float | None) -> str:
-    if share is None or share < _TIERS[0]:
+    if share is None or share < TIERS[0]:
         return "$success"
-    return "$accent" if share < _TIERS[1] else "$warning" if share < _TIERS[2] else "$error"
+    return "$accent" if share < TIERS[1] else "$warning" if share < TIERS[2] else "$error"

@@ -1,0 +1,76 @@
+"""Whether the kernel kills for want of memory: its own counter, so that no other `kill -9` is taken for it.
+
+Source: `memory.events` of cgroup v2, `memory.oom_control` of v1, and `/proc/vmstat`, each with a line `oom_kill N`.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+_SOON_S: Final = 10.0
+"""A process that the kernel kills for memory has given all of it back within this time."""
+
+
+class OomKills:
+    """The kernel's kills that no death has been put down to yet: each explains one, and only soon afterwards.
+
+    Args:
+        count: the kernel's counter.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, *, count: Callable[[], int] | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._count = count_oom_kills if count is None else count
+        self._clock = clock
+        self._known = self._count()
+        self._seen_s: deque[float] = deque()
+
+    def look(self) -> None:
+        """Notes when the counter rises: it must be looked at more often than every few seconds."""
+        now_s, known = self._clock(), self._known
+        self._known = self._count()
+        self._seen_s.extend([now_s] * (self._known - known))
+        while self._seen_s and now_s - self._seen_s[0] > _SOON_S:
+            self._seen_s.popleft()
+
+    def explain_one(self) -> bool:
+        """Whether a process that has just ended by SIGKILL is one of them."""
+        self.look()
+        if not self._seen_s:
+            return False
+        self._seen_s.popleft()
+        return True
+
+
+def count_oom_kills(*, proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> int:
+    """How often the kernel has killed for memory: in this process's control group, which its children share.
+
+    Where no control group tells, on the whole machine since its boot; 0 where nothing tells.
+    """
+    for counter in (*_own_counters(proc, cgroups), proc / "vmstat"):
+        try:
+            found = re.search(r"^oom_kill (\d+)$", counter.read_text(), re.MULTILINE)
+        except OSError:
+            continue
+        if found:
+            return int(found[1])
+    return 0
+
+
+def _own_counters(proc: Path, cgroups: Path) -> Iterator[Path]:
+    """The counter of the control group, most particular first; in a container its path may be that of the host."""
+    try:
+        lines = (proc / "self" / "cgroup").read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if not controllers:  # v2
+            yield from (cgroups / folder / "memory.events" for folder in (group.lstrip("/"), ""))
+        elif "memory" in controllers.split(","):  # v1
+            yield from (cgroups / "memory" / folder / "memory.oom_control" for folder in (group.lstrip("/"), ""))
