@@ -10,7 +10,8 @@ import pytest
 
 from brefine.config import SimulationConfig
 from brefine.data.acoustics import rms
-from brefine.data.conversations import SAMPLE_RATE_HZ, Conversation, find_speech, simulate
+from brefine.data.conversations import Conversation, simulate
+from brefine.data.phrases import SAMPLE_RATE_HZ, find_speech
 from brefine.data.turn_taking import load_turn_taking
 from brefine.data.voices import find_utterances
 
