@@ -17,6 +17,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from brefine.data.transfer import sent
+
 _EQUALISER_SPREAD = 0.5
 """Standard deviation of the equaliser's three curves, in the bands' own standard deviations."""
 _MAX_BAND_SHIFT = 2
@@ -75,14 +77,14 @@ def augmented(features_BTF: Tensor, channels: Channels, rate: float, *, seed: in
     frame_T = torch.arange(n_frames)
     hidden_BT = (frame_T >= start_B[:, None]) & (frame_T < (start_B + length_B)[:, None]) & changed_B[:, None]
 
-    kept_BM = (~hidden_BM).to(dtype).to(device)
-    kept_BT = (~hidden_BT).to(dtype).to(device)
-    bands_BTM = features_BTF[:, :, :n_mels].gather(2, source_BM.to(device)[:, None, :].expand(-1, n_frames, -1))
-    bands_BTM = (bands_BTM + gain_BM.to(dtype).to(device)[:, None, :]) * kept_BM[:, None, :] * kept_BT[:, :, None]
+    kept_BM = sent((~hidden_BM).to(dtype), device)
+    kept_BT = sent((~hidden_BT).to(dtype), device)
+    bands_BTM = features_BTF[:, :, :n_mels].gather(2, sent(source_BM, device)[:, None, :].expand(-1, n_frames, -1))
+    bands_BTM = (bands_BTM + sent(gain_BM.to(dtype), device)[:, None, :]) * kept_BM[:, None, :] * kept_BT[:, :, None]
     features_BTF = torch.cat([bands_BTM, features_BTF[:, :, n_mels:]], dim=2)
     for group in (channels.speech, channels.evidence):
         strength_B = (uniform(n_batch) >= _DROP_RATE) * (0.5 + 0.5 * uniform(n_batch))
-        strength_B11 = torch.where(changed_B, strength_B, 1.0).to(dtype).to(device)[:, None, None]
+        strength_B11 = sent(torch.where(changed_B, strength_B, 1.0).to(dtype), device)[:, None, None]
         for channel in group:
             features_BTF[:, :, channel : channel + 1] *= strength_B11
     return features_BTF

@@ -6,7 +6,7 @@ boundary's own speaker and of all others; the evidence that the own speaker is h
 onset, −1 offset).
 
 Shapes: B examples, T frames of a window, F channels, M columns of a recording's frames, N frames of all recordings, R rows of
-(speaker, frame).
+(speaker, frame), C tracks of a speaker.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from brefine.data.augmentation import Channels, augmented
 from brefine.data.evidence import activity, edge_frame, speaker_evidence
 from brefine.data.examples import Examples, draw_epoch
 from brefine.data.features import n_columns_of, normalised
+from brefine.data.transfer import sent
 
 _N_TRACKS = 4
 """Own activity, others' activity, evidence of the own speaker, evidence of speech."""
@@ -80,14 +81,14 @@ class Tables:
     """All frames of some recordings, resident on the device, with a window's length of padding around each.
 
     Attributes:
-        log_mel_NM: frames, their bands normalised.
+        frames_NF: frames, their bands normalised, with room for the tracks and the side: so a window is copied in one piece.
         tracks_RC: own activity, others' activity and the evidence for every (speaker, frame).
-        frame_start: recording → its first row of `log_mel_NM`.
+        frame_start: recording → its first row of `frames_NF`.
         track_start: recording → its first row of `tracks_RC`; speaker s of a recording starts s·`stride` rows later.
         stride: recording → its frames and padding.
     """
 
-    log_mel_NM: Tensor
+    frames_NF: Tensor
     tracks_RC: Tensor
     frame_start: NDArray[np.int64]
     track_start: NDArray[np.int64]
@@ -123,7 +124,7 @@ class Tables:
             bands_NM, rest_NM = log_mel_NM[:, :n_mels], log_mel_NM[:, log_mel_NM.shape[1] if n_mels is None else n_mels :]
             evidence = speaker_evidence(bands_NM, active_SN, hop_s)
             columns_NM = np.column_stack([normalised(bands_NM), rest_NM]).astype(np.float32)
-            frames.append(torch.from_numpy(_padded(columns_NM, n_frames)).to(dtype))
+            frames.append(torch.from_numpy(_padded(columns_NM, n_frames, n_room=_N_TRACKS + 1)).to(dtype))
             for own_N, others_N, evidence_N in zip(active_SN, others_SN, evidence.own_SN, strict=True):
                 rows_NC = np.stack([own_N, others_N, evidence_N, evidence.speech_N], axis=1).astype(np.float32)
                 tracks.append(torch.from_numpy(_padded(rows_NC, n_frames)).to(dtype))
@@ -139,17 +140,23 @@ class Tables:
             stride,
             hop_s,
             n_frames,
-            frames[0].shape[1] if n_mels is None and frames else n_mels or 0,
+            frames[0].shape[1] - _N_TRACKS - 1 if n_mels is None and frames else n_mels or 0,
         )
+
+    @property
+    def n_columns(self) -> int:
+        """M, the columns of a recording's frames: bands, and the probability of speech where the recipe asks for it."""
+        return int(self.frames_NF.shape[1]) - _N_TRACKS - 1
 
     def windows(self, places: Places, chosen: Tensor | slice) -> Tensor:
         """features_BTF of the chosen places, in the tables' dtype."""
         start_B, track_B, onset_B = places.start[chosen], places.track[chosen], places.onset[chosen]
-        mel_BTM = _spans(self.log_mel_NM, start_B, self.n_frames)
+        features_BTF = _spans(self.frames_NF, start_B, self.n_frames)
         tracks_BTC = _spans(self.tracks_RC, track_B, self.n_frames)
-        side_BT1 = (onset_B.to(mel_BTM.dtype) * 2.0 - 1.0)[:, None, None].expand(-1, self.n_frames, 1)
-        features_BTF = torch.cat([mel_BTM, tracks_BTC, side_BT1], dim=2)
-        _redraw_own_activity(features_BTF, mel_BTM.shape[2], onset_B, places.moved[chosen])
+        _redraw_own_activity(tracks_BTC[:, :, 0], onset_B, places.moved[chosen])
+        first = self.n_columns
+        features_BTF[:, :, first : first + _N_TRACKS] = tracks_BTC
+        features_BTF[:, :, first + _N_TRACKS] = (onset_B.to(features_BTF.dtype) * 2.0 - 1.0)[:, None]
         return features_BTF
 
 
@@ -158,7 +165,7 @@ class Places:
     """Where windows lie in some tables; tensors of shape (B,) on their device.
 
     Attributes:
-        start: first row of `Tables.log_mel_NM`.
+        start: first row of `Tables.frames_NF`.
         track: first row of `Tables.tracks_RC`.
         onset: side of the boundary.
         moved: frames by which the boundary was moved later from where the hypothesis has it (negative: earlier).
@@ -184,12 +191,12 @@ class Places:
         edge = edge_frame(time_s, tables.hop_s)
         moved = np.zeros_like(edge) if hypothesis_s is None else edge - edge_frame(hypothesis_s, tables.hop_s)
         first = edge - tables.n_frames // 2
-        device = tables.log_mel_NM.device
+        device = tables.frames_NF.device
         return cls(
-            torch.from_numpy(tables.frame_start[recording] + first).to(device),
-            torch.from_numpy(tables.track_start[recording] + speaker * tables.stride[recording] + first).to(device),
-            torch.from_numpy(onset).to(device),
-            torch.from_numpy(moved).to(device),
+            sent(torch.from_numpy(tables.frame_start[recording] + first), device),
+            sent(torch.from_numpy(tables.track_start[recording] + speaker * tables.stride[recording] + first), device),
+            sent(torch.from_numpy(onset), device),
+            sent(torch.from_numpy(moved), device),
         )
 
 
@@ -217,7 +224,7 @@ class TrainingBatches:
     ) -> None:
         self._tables, self._examples, self._config = tables, examples, config
         self._seed, self._redraw = seed, redraw
-        self._channels = Channels.of(tables.n_mels, tables.log_mel_NM.shape[1])
+        self._channels = Channels.of(tables.n_mels, tables.n_columns)
         self._draw(0)
         self.batch_size = min(batch_size, len(self._chosen))
         self.steps_per_epoch = len(self._chosen) // self.batch_size
@@ -251,32 +258,32 @@ def placed(tables: Tables, examples: Examples, times_s: NDArray[np.float64]) -> 
     places = Places.of(examples.recording, examples.speaker, examples.onset, times_s, tables, hypothesis_s=examples.hypothesis_s)
     true_s = examples.hypothesis_s + examples.offset_s
     offset_frames = (true_s - centres_s(times_s, tables.hop_s)) / tables.hop_s
-    return places, torch.from_numpy(offset_frames.astype(np.float32)).to(tables.log_mel_NM.device)
+    return places, sent(torch.from_numpy(offset_frames.astype(np.float32)), tables.frames_NF.device)
 
 
-def _padded(rows_NC: NDArray[np.float32], n_frames: int) -> NDArray[np.float32]:
-    return np.pad(rows_NC, ((n_frames, n_frames), (0, 0)))
+def _padded(rows_NC: NDArray[np.float32], n_frames: int, *, n_room: int = 0) -> NDArray[np.float32]:
+    return np.pad(rows_NC, ((n_frames, n_frames), (0, n_room)))
 
 
 def _spans(table_NC: Tensor, start_B: Tensor, n_frames: int) -> Tensor:
-    """Rows `start … start + n_frames` of a table for each start, shape (B, n_frames, C), each copied in one piece."""
+    """Rows `start … start + n_frames` of a table for each start, shape (B, n_frames, C), each copied in one piece.
+
+    `index_select` copies whole rows; on a CPU indexing with brackets goes element by element, which takes fourteen times as long.
+    """
     n_rows, n_columns = table_NC.shape
     overlapping = table_NC.as_strided((n_rows - n_frames + 1, n_frames * n_columns), (n_columns, 1))
-    return overlapping[start_B].reshape(-1, n_frames, n_columns)
+    return overlapping.index_select(0, start_B).reshape(-1, n_frames, n_columns)
 
 
-def _redraw_own_activity(features_BTF: Tensor, channel: int, onset_B: Tensor, moved_B: Tensor) -> None:
-    """Makes the own activity end at the window's middle where the boundary was moved there.
+def _redraw_own_activity(own_BT: Tensor, onset_B: Tensor, moved_B: Tensor) -> None:
+    """Makes the own activity end at the window's middle where the boundary was moved there, in place.
 
     Between the old and the new place of an onset the speaker is active if the onset was moved earlier, and silent if it was
     moved later; of an offset the other way round.
     """
-    n_frames = features_BTF.shape[1]
-    place_T = torch.arange(n_frames, device=features_BTF.device) - n_frames // 2
+    n_frames = own_BT.shape[1]
+    place_T = torch.arange(n_frames, device=own_BT.device) - n_frames // 2
     # the middle is the new place (0), the old one lies `moved` frames before it
-    between_BT = (place_T >= torch.minimum(-moved_B, torch.zeros_like(moved_B))[:, None]) & (
-        place_T < torch.maximum(-moved_B, torch.zeros_like(moved_B))[:, None]
-    )
-    active_B1 = (onset_B == (moved_B < 0)).to(features_BTF.dtype)[:, None]
-    own_BT = features_BTF[:, :, channel]
-    features_BTF[:, :, channel] = torch.where(between_BT, active_B1, own_BT)
+    between_BT = (place_T >= -moved_B.clamp(min=0)[:, None]) & (place_T < -moved_B.clamp(max=0)[:, None])
+    active_B1 = (onset_B == (moved_B < 0)).to(own_BT.dtype)[:, None]
+    own_BT.copy_(torch.where(between_BT, active_B1, own_BT))

@@ -54,7 +54,9 @@ class ContrastiveRefiner(nn.Module):
 
     def forward(self, features_BTF: Tensor) -> ModelOutput:
         n_batch = len(features_BTF)
-        features_BTF = functional.pad(features_BTF, (0, 0, 0, self.n_coarse * _STRIDE - self.n_frames))
+        n_padding = self.n_coarse * _STRIDE - self.n_frames
+        if n_padding:  # padding by nothing would copy the whole input
+            features_BTF = functional.pad(features_BTF, (0, 0, 0, n_padding))
         fine_BTC = functional.gelu(self.stem(features_BTF.transpose(1, 2))).transpose(1, 2)
         coarse_BCN = self.coarsen(fine_BTC.reshape(n_batch, self.n_coarse, -1)).transpose(1, 2)
         for block in self.blocks:

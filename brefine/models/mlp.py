@@ -49,7 +49,9 @@ class MlpRefiner(nn.Module):
 
     def forward(self, features_BTF: Tensor) -> ModelOutput:
         n_padding = self.n_patches * _PATCH_FRAMES - self.n_frames
-        patches_BNP = functional.pad(features_BTF, (0, 0, 0, n_padding)).reshape(len(features_BTF), self.n_patches, -1)
+        if n_padding:  # padding by nothing would copy the whole input
+            features_BTF = functional.pad(features_BTF, (0, 0, 0, n_padding))
+        patches_BNP = features_BTF.reshape(len(features_BTF), self.n_patches, -1)
         patches_BND = self.embed(patches_BNP)
         for block in self.blocks:
             patches_BND = block(patches_BND)

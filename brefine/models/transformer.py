@@ -52,7 +52,8 @@ class TransformerRefiner(nn.Module):
 
     def forward(self, features_BTF: Tensor) -> ModelOutput:
         n_batch, n_padded = len(features_BTF), self.n_tokens * _TOKEN_FRAMES
-        features_BTF = functional.pad(features_BTF, (0, 0, 0, n_padded - self.n_frames))
+        if n_padded > self.n_frames:  # padding by nothing would copy the whole input
+            features_BTF = functional.pad(features_BTF, (0, 0, 0, n_padded - self.n_frames))
         fine_BTC = functional.gelu(self.stem(features_BTF.transpose(1, 2))).transpose(1, 2)
         middle_BCM = self.to_middle(fine_BTC.reshape(n_batch, n_padded // _MIDDLE_FRAMES, -1)).transpose(1, 2)
         for block in self.near:
