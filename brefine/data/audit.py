@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,12 +27,17 @@ _HOP = 160  # samples at 16 kHz: 10 ms
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """One recording with what was read of it; `reference` and `hypothesis` are clipped to the audio."""
+    """One recording with what was read of it; `reference` and `hypothesis` are clipped to the audio.
+
+    Attributes:
+        sound: digest of the samples: recordings that sound the same have the same, whatever their names and containers.
+    """
 
     recording: Recording
     reference: Diarization
     hypothesis: Diarization | None
     duration_s: float
+    sound: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +98,7 @@ def _audit_recording(recording: Recording, *, needs_hypothesis: bool) -> tuple[A
         problems.append(f"{name}: the reference has no speech")
     try:
         info = probe_audio(recording.audio)
-        level_db = _levels_db(recording.audio)
+        level_db, sound = _listen(recording.audio)
     except BrefineError as error:
         return None, [*problems, f"{name}: {error.what}" + (f" ({error.got})" if error.got else "")], notes
     if info.sample_rate_hz < 16000:
@@ -111,7 +117,7 @@ def _audit_recording(recording: Recording, *, needs_hypothesis: bool) -> tuple[A
         hypothesis = hypothesis.clipped(0.0, info.duration_s)
     if problems or reference is None:
         return None, problems, notes
-    return Audited(recording, reference.clipped(0.0, info.duration_s), hypothesis, info.duration_s), problems, notes
+    return Audited(recording, reference.clipped(0.0, info.duration_s), hypothesis, info.duration_s, sound), problems, notes
 
 
 def _labels(path: Path | None, name: str) -> Diarization | None:
@@ -123,17 +129,19 @@ def _labels(path: Path | None, name: str) -> Diarization | None:
         return None  # its faults are told with the folder's
 
 
-def _levels_db(audio: Path) -> NDArray[np.float64]:
-    """Level of every 10 ms, in dB of full scale; of hours of audio, a block at a time is in memory."""
+def _listen(audio: Path) -> tuple[NDArray[np.float64], str]:
+    """Level of every 10 ms, in dB of full scale, and the samples' digest; of hours of audio, a block at a time is in memory."""
     levels: list[NDArray[np.float64]] = []
     rest = np.zeros(0, np.float32)
+    digest = hashlib.sha256()
     for block in audio_blocks(audio):
+        digest.update(block.tobytes())
         samples = np.concatenate([rest, block])
         n_whole = len(samples) // _HOP * _HOP
         rest = samples[n_whole:]
         power = np.square(samples[:n_whole], dtype=np.float64).reshape(-1, _HOP).mean(axis=1)
         levels.append(10.0 * np.log10(power + 1e-20))
-    return np.concatenate(levels) if levels else np.zeros(0)
+    return np.concatenate(levels) if levels else np.zeros(0), digest.hexdigest()
 
 
 def _silent_speakers(reference: Diarization, level_db: NDArray[np.float64]) -> Iterable[str]:

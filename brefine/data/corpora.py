@@ -134,7 +134,8 @@ def _simulate_more(
 def divide(known: Sequence[Audited], validation_fraction: float, *, seed: int) -> tuple[list[Audited], list[Audited]]:
     """Divides recordings into training and validation so that nobody speaks in both.
 
-    Recordings that share a speaker's name stay together, unless the name is a mere number (`spk00`), which every recording has.
+    Recordings that share a speaker's name stay together, unless the name is a mere number (`spk00`), which every recording has;
+    so do copies of one recording under two names.
 
     Raises:
         DataError: all recordings share speakers.
@@ -156,17 +157,20 @@ def divide(known: Sequence[Audited], validation_fraction: float, *, seed: int) -
 
 
 def _common(train: Iterable[Audited], gate: Iterable[Audited]) -> list[str]:
-    trained, heard = set[str](), set[str]()
+    trained, heard, sounds = set[str](), set[str](), dict[str, str]()
     for one in train:
         trained.add(one.recording.name)
         heard.update(_lasting_names(one.reference))
-    problems = [f"recording {one.recording.name} is in both corpora" for one in gate if one.recording.name in trained]
-    return problems + [
-        f"{one.recording.name}: speaker {name} is in both corpora"
-        for one in gate
-        for name in _lasting_names(one.reference)
-        if name in heard
-    ]
+        sounds[one.sound] = one.recording.name
+    problems = []
+    for one in gate:
+        name = one.recording.name
+        if name in trained:
+            problems.append(f"recording {name} is in both corpora")
+        elif one.sound in sounds:
+            problems.append(f"recording {name} is in both corpora, in the other as {sounds[one.sound]}")
+        problems += [f"{name}: speaker {who} is in both corpora" for who in _lasting_names(one.reference) if who in heard]
+    return problems
 
 
 def _lasting_names(reference: Diarization) -> list[str]:
@@ -174,7 +178,7 @@ def _lasting_names(reference: Diarization) -> list[str]:
 
 
 def _speaker_groups(known: Sequence[Audited]) -> list[list[int]]:
-    """Places of recordings, joined where they share a lasting speaker name."""
+    """Places of recordings, joined where they share a lasting speaker name or their sound."""
     leader = list(range(len(known)))
 
     def lead(place: int) -> int:
@@ -184,7 +188,7 @@ def _speaker_groups(known: Sequence[Audited]) -> list[list[int]]:
 
     first: dict[str, int] = {}
     for place, one in enumerate(known):
-        for name in _lasting_names(one.reference):
+        for name in (*_lasting_names(one.reference), f"\x00{one.sound}"):  # no speaker of an RTTM can bear this name
             leader[lead(place)] = lead(first.setdefault(name, place))
     groups: dict[int, list[int]] = defaultdict(list)
     for place in range(len(known)):

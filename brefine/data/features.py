@@ -1,7 +1,7 @@
 """Log-mel frames of a corpus, computed once and memory-mapped afterwards.
 
 Frame `f` covers `[f·hop, (f + 1)·hop)` seconds; its analysis window is centred on the middle of that span, so that no
-frame looks further to one side than to the other. `analyse` is the one owner of the analysis.
+frame looks further to one side than to the other. `analyse` and its kin are the one owner of the analysis.
 
 A store is two files: `log_mel-<key>.f16`, all recordings' frames one after the other as little-endian float16, and
 `log_mel.json`, the index that names it. The key is a digest of every audio file's content and of the analysis parameters.
@@ -20,6 +20,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.fft
@@ -28,7 +29,10 @@ from numpy.typing import NDArray
 from brefine.config import FeatureConfig
 from brefine.errors import DataError
 from brefine.io.atomic import read_json, write_json_atomic
-from brefine.io.audio import audio_blocks, probe_audio, read_audio
+from brefine.io.audio import audio_blocks, probe_audio
+
+if TYPE_CHECKING:
+    from brefine.data.voice_activity import SpeechListener
 
 _INDEX = "log_mel.json"
 _FLOOR = 1e-8
@@ -67,16 +71,16 @@ def log_mel_blocks(
         if n_frames is not None:
             n_ready = min(n_ready, n_frames - n_done)
         for start in range(0, n_ready, _BLOCK_FRAMES):
-            yield _analyse(buffer[start * hop :], min(_BLOCK_FRAMES, n_ready - start), config)
+            yield _spectra(buffer[start * hop :], min(_BLOCK_FRAMES, n_ready - start), config)
         buffer = buffer[n_ready * hop :]
         n_done += n_ready
     n_left = (n_frames_of(n_samples, config) if n_frames is None else n_frames) - n_done
     if n_left > 0:
         wanted = (n_left - 1) * hop + window
-        yield _analyse(np.pad(buffer[:wanted], (0, max(0, wanted - len(buffer)))), n_left, config)
+        yield _spectra(np.pad(buffer[:wanted], (0, max(0, wanted - len(buffer)))), n_left, config)
 
 
-def _analyse(samples: NDArray[np.float32], n_frames: int, config: FeatureConfig) -> NDArray[np.float32]:
+def _spectra(samples: NDArray[np.float32], n_frames: int, config: FeatureConfig) -> NDArray[np.float32]:
     """Frames whose windows start at the first sample, a hop later, and so on."""
     hop, window = round(config.hop_s * config.sample_rate_hz), round(config.window_s * config.sample_rate_hz)
     n_fft = 1 << (window - 1).bit_length()
@@ -93,12 +97,63 @@ def analyse(samples: NDArray[np.float32], config: FeatureConfig) -> NDArray[np.f
     Returns:
         Shape (n_frames_of(n_samples), n_columns_of(config)).
     """
-    frames = log_mel(samples, config)
-    if not config.speech:
-        return frames
-    from brefine.data.voice_activity import speech_track  # loads torch and a detector: only for those who ask for it
+    frames_NC = np.empty((n_frames_of(len(samples), config), n_columns_of(config)), np.float32)
+    _analyse_into(frames_NC, [samples], config)
+    return frames_NC
 
-    return np.column_stack([frames, speech_track(samples, len(frames), hop_s=config.hop_s)]).astype(np.float32)
+
+def analyse_file(audio: Path, config: FeatureConfig) -> tuple[NDArray[np.float16], int]:
+    """The same of a file, in a store's precision, and the number of its samples at `config.sample_rate_hz`.
+
+    Decoded block by block: what is held grows with the frames alone, 16 kB a second, and not with the samples.
+
+    Raises:
+        DataError: the file cannot be read, or holds no audio.
+    """
+    frames_NC, n_samples = np.empty((0, n_columns_of(config)), np.float16), 0
+
+    def counted() -> Iterator[NDArray[np.float32]]:
+        nonlocal n_samples
+        for block in audio_blocks(audio, sample_rate_hz=config.sample_rate_hz):
+            n_samples += len(block)
+            yield block
+
+    listener = _listener(config)
+    bands = log_mel_blocks(counted() if listener is None else listener.listening(counted()), config)
+    n_done = 0
+    for part in bands:
+        if n_done + len(part) > len(frames_NC):  # nobody knows how long it is: an MP3's header guesses
+            frames_NC.resize((2 * n_done + len(part), frames_NC.shape[1]), refcheck=False)
+        frames_NC[n_done : n_done + len(part), : config.n_mels] = part
+        n_done += len(part)
+    if n_samples == 0:
+        raise DataError("the audio is empty", where=audio)
+    frames_NC.resize((n_done, frames_NC.shape[1]), refcheck=False)
+    if listener is not None:
+        frames_NC[:, config.n_mels] = listener.track(n_done, hop_s=config.hop_s)
+    return frames_NC, n_samples
+
+
+def _analyse_into(frames_NC: NDArray[np.floating], blocks: Iterable[NDArray[np.float32]], config: FeatureConfig) -> None:
+    """Analyses a recording into an array of as many frames as there shall be.
+
+    Too much audio is left out, too little continues in silence.
+    """
+    listener = _listener(config)
+    n_done = 0
+    for part in log_mel_blocks(blocks if listener is None else listener.listening(blocks), config, n_frames=len(frames_NC)):
+        frames_NC[n_done : n_done + len(part), : config.n_mels] = part
+        n_done += len(part)
+    if listener is not None:
+        frames_NC[:, config.n_mels] = listener.track(len(frames_NC), hop_s=config.hop_s)
+
+
+def _listener(config: FeatureConfig) -> SpeechListener | None:
+    if not config.speech:
+        return None
+    from brefine.data.voice_activity import SpeechListener  # loads torch and a detector: only for those who ask for it
+
+    return SpeechListener()
 
 
 def n_columns_of(config: FeatureConfig) -> int:
@@ -113,9 +168,10 @@ def n_frames_of(n_samples: int, config: FeatureConfig) -> int:
 
 def normalised(log_mel_NF: NDArray[np.floating]) -> NDArray[np.float32]:
     """Zero mean and unit variance in each band over the whole recording, which removes level and channel."""
-    frames = np.asarray(log_mel_NF, np.float32)
-    frames = frames - frames.mean(axis=0)
-    return np.asarray(frames / (frames.std(axis=0) + 1e-3), np.float32)
+    frames = np.array(log_mel_NF, np.float32)
+    frames -= frames.mean(axis=0)  # in place: of a day's recording there should not be many copies
+    frames /= frames.std(axis=0) + 1e-3
+    return frames
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -239,19 +295,9 @@ def _fill(
 
 def _write_recording(data: Path, audio: Path, span: tuple[int, int], n_frames: int, config: dict[str, object]) -> None:
     features = FeatureConfig.model_validate(config)
-    start, end = span
     store = np.memmap(data, np.float16, "r+", shape=(n_frames, n_columns_of(features)))
     # resampling may round the length by a sample: the span that was reserved decides
-    blocks = audio_blocks(audio, sample_rate_hz=features.sample_rate_hz)
-    for frames in log_mel_blocks(blocks, features, n_frames=end - start):
-        store[start : start + len(frames), : features.n_mels] = frames
-        start += len(frames)
-    if features.speech:
-        from brefine.data.voice_activity import speech_track
-
-        start = span[0]
-        samples = read_audio(audio, sample_rate_hz=features.sample_rate_hz)
-        store[start:end, features.n_mels] = speech_track(samples, end - start, hop_s=features.hop_s)
+    _analyse_into(store[slice(*span)], audio_blocks(audio, sample_rate_hz=features.sample_rate_hz), features)
     store.flush()
 
 

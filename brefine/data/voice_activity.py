@@ -1,7 +1,8 @@
-"""How probable speech is in each frame, by Silero's voice activity detector: a channel of the refiners' input.
+"""How probable speech is along a recording, by Silero's voice activity detector.
 
-The detector was trained on far more rooms, voices and noises than a simulation holds. Its own ends are too coarse to be a
-refiner's (frames of 32 ms, and it lags), but what it calls speech in a foreign recording is worth knowing.
+A channel of the refiners' input, and what the built-in diarizer starts from. The detector was trained on far more rooms, voices
+and noises than a simulation holds. Its own ends are too coarse to be a refiner's (frames of 32 ms, and it lags), but what it
+calls speech in a foreign recording is worth knowing.
 
 Source: the `silero-vad` package, whose weights come with it (no network), used through its own interface.
 """
@@ -9,7 +10,7 @@ Source: the `silero-vad` package, whose weights come with it (no network), used 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -21,29 +22,64 @@ from numpy.typing import NDArray
 SAMPLE_RATE_HZ = 16000
 _FRAME_SAMPLES = 512
 _PIECE_FRAMES, _RUN_UP_FRAMES = 512, 64
-"""The detector is recurrent and takes a frame at a time. Pieces of 16 s go through it side by side, ten times as fast as one
-after the other; each starts two seconds early to come into its stride."""
+"""The detector is recurrent and takes a frame at a time. Pieces of 16 s go through it side by side, eight times as fast as one
+after the other; each starts two seconds early to come into its stride, the first one with a mirror image of its beginning: sound
+that sets in after silence is speech to the detector, whatever it is."""
+_SAMPLES_AT_ONCE = 64 * _PIECE_FRAMES * _FRAME_SAMPLES
+"""64 pieces, 17 minutes, 67 MB: what is held of a recording, however long it is."""
 
 
-def speech_track(samples: NDArray[np.float32], n_frames: int, *, hop_s: float) -> NDArray[np.float32]:
-    """Probability of speech, interpolated to the frames' middles; shape (n_frames,), −1 (silence) to 1 (speech).
+class SpeechListener:
+    """Hears one recording block by block and keeps how probable speech was."""
 
-    Args:
-        samples: mono, 16 kHz.
-    """
-    n_coarse = max(1, -(-len(samples) // _FRAME_SAMPLES))
-    n_pieces = -(-n_coarse // _PIECE_FRAMES)
-    padded = np.zeros((_RUN_UP_FRAMES + n_pieces * _PIECE_FRAMES) * _FRAME_SAMPLES, np.float32)
-    padded[_RUN_UP_FRAMES * _FRAME_SAMPLES :][: len(samples)] = samples
-    length = (_RUN_UP_FRAMES + _PIECE_FRAMES) * _FRAME_SAMPLES
-    pieces = np.lib.stride_tricks.sliding_window_view(padded, length)[:: _PIECE_FRAMES * _FRAME_SAMPLES]
-    if n_pieces == 1:  # a short recording is not padded to sixteen seconds of silence
-        pieces = pieces[:, : (_RUN_UP_FRAMES + n_coarse) * _FRAME_SAMPLES]
-    with torch.inference_mode(), _one_thread():
-        probability = detector().audio_forward(torch.from_numpy(pieces.copy()), SAMPLE_RATE_HZ).numpy()
-    coarse = probability[:, _RUN_UP_FRAMES:].ravel()[:n_coarse]
-    coarse_s = (np.arange(len(coarse)) + 0.5) * _FRAME_SAMPLES / SAMPLE_RATE_HZ
-    return np.asarray(2.0 * np.interp((np.arange(n_frames) + 0.5) * hop_s, coarse_s, coarse) - 1.0, np.float32)
+    def __init__(self) -> None:
+        self._run_up: NDArray[np.float32] | None = None
+        self._probability: list[NDArray[np.float32]] = []
+
+    def listening(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+        """Passes a recording's samples on, mono at 16 kHz in pieces of any length, and hears them on the way."""
+        waiting: list[NDArray[np.float32]] = []
+        n_waiting = 0
+        for block in blocks:
+            waiting.append(block)
+            n_waiting += len(block)
+            if n_waiting >= _SAMPLES_AT_ONCE:
+                samples = np.concatenate(waiting)
+                while len(samples) >= _SAMPLES_AT_ONCE:
+                    self._hear(samples[:_SAMPLES_AT_ONCE])
+                    samples = samples[_SAMPLES_AT_ONCE:]
+                waiting, n_waiting = [samples], len(samples)
+            yield block
+        if n_waiting or not self._probability:
+            self._hear(np.concatenate([np.zeros(0, np.float32), *waiting]))
+
+    def _hear(self, samples: NDArray[np.float32]) -> None:
+        """Hears what comes next, at most `_SAMPLES_AT_ONCE`; what is missing of its last frame is silence."""
+        n_run_up = _RUN_UP_FRAMES * _FRAME_SAMPLES
+        if self._run_up is None:
+            mirrored = samples[:n_run_up][::-1]
+            self._run_up = np.pad(mirrored, (n_run_up - len(mirrored), 0))
+        n_frames = max(1, -(-len(samples) // _FRAME_SAMPLES))
+        n_pieces = -(-n_frames // _PIECE_FRAMES)
+        # what is short is not padded to sixteen seconds of silence
+        length = (_RUN_UP_FRAMES + (_PIECE_FRAMES if n_pieces > 1 else n_frames)) * _FRAME_SAMPLES
+        missing = (n_pieces - 1) * _PIECE_FRAMES * _FRAME_SAMPLES + length - n_run_up - len(samples)
+        padded = np.concatenate([self._run_up, samples, np.zeros(missing, np.float32)])
+        pieces = np.lib.stride_tricks.sliding_window_view(padded, length)[:: _PIECE_FRAMES * _FRAME_SAMPLES]
+        with torch.inference_mode(), _one_thread():
+            answer = detector().audio_forward(torch.from_numpy(pieces.copy()), SAMPLE_RATE_HZ).numpy()
+        self._probability.append(np.asarray(answer[:, _RUN_UP_FRAMES:].ravel()[:n_frames], np.float32))
+        self._run_up = samples[-n_run_up:].copy()
+
+    def probability(self, n_frames: int, *, hop_s: float) -> NDArray[np.float32]:
+        """Probability of speech at the middles of frames, after all has been heard; shape (n_frames,), 0–1."""
+        coarse = np.concatenate(self._probability)
+        coarse_s = (np.arange(len(coarse)) + 0.5) * _FRAME_SAMPLES / SAMPLE_RATE_HZ
+        return np.asarray(np.interp((np.arange(n_frames) + 0.5) * hop_s, coarse_s, coarse), np.float32)
+
+    def track(self, n_frames: int, *, hop_s: float) -> NDArray[np.float32]:
+        """The same from −1 (silence) to 1 (speech), as the refiners see it."""
+        return 2.0 * self.probability(n_frames, hop_s=hop_s) - 1.0
 
 
 @cache

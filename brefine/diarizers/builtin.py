@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from brefine.config import FeatureConfig
 from brefine.core.turns import Diarization, Turn
 from brefine.data.features import log_mel_blocks
+from brefine.data.voice_activity import SAMPLE_RATE_HZ
 from brefine.diarizers.diarizer import ReportProgress, silent
 from brefine.diarizers.resegmentation import resegment
 from brefine.diarizers.speakers import cluster
-from brefine.diarizers.speech import HOP_S, SAMPLE_RATE_HZ, runs, speech_frames, speech_probability
+from brefine.diarizers.speech import HOP_S, runs, speech_frames, speech_probability
 from brefine.io.audio import audio_blocks
 
 _FEATURES = FeatureConfig(n_mels=40, hop_s=HOP_S)

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from brefine.config import PhaseConfig, prepared_corpus_path
 from brefine.core.turns import Diarization
-from brefine.data.features import analyse
+from brefine.data.features import analyse_file
 from brefine.data.splits import Split
-from brefine.io.audio import read_audio
 from brefine.models.weights import Refiner
 from brefine.phasedir import CorpusManifest
 
@@ -65,4 +64,4 @@ class GivenSplit:
         """The recording's frames as the refiner wants them: from the store where it has the same analysis."""
         if refiner.features == self._split.store.config:
             return self._split.store[recording.name]
-        return analyse(read_audio(recording.audio, sample_rate_hz=refiner.features.sample_rate_hz), refiner.features)
+        return analyse_file(recording.audio, refiner.features)[0]

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from brefine.config import FeatureConfig, RefineConfig
 from brefine.core.turns import Diarization
-from brefine.data.features import analyse
+from brefine.data.features import analyse_file
 from brefine.errors import BrefineError, CheckpointError, DataError, FormatError
 from brefine.evaluate.device import pick_device
 from brefine.evaluate.moves import HeardRecording, Refinement, fit_prior, hear_recording, refine_heard
 from brefine.evaluate.rewriting import rewrite_rttm
 from brefine.io.atomic import write_text_atomic
-from brefine.io.audio import AUDIO_SUFFIXES, read_audio
+from brefine.io.audio import AUDIO_SUFFIXES
 from brefine.io.rttm import parse_rttm
 from brefine.io.textfile import read_lines_text
 from brefine.models.error_prior import ErrorPrior
@@ -204,12 +204,10 @@ def format_report(refined: Sequence[Refined]) -> str:
     return buffer.getvalue()
 
 
-def frames_of(audio: Path, features: FeatureConfig) -> tuple[NDArray[np.float32], float]:
-    """Frames of an audio file by `data.features.analyse`, and its length in seconds."""
-    samples = read_audio(audio, sample_rate_hz=features.sample_rate_hz)
-    if not len(samples):
-        raise DataError("the audio is empty", where=audio)
-    return analyse(samples, features), len(samples) / features.sample_rate_hz
+def frames_of(audio: Path, features: FeatureConfig) -> tuple[NDArray[np.float16], float]:
+    """Frames of an audio file by `data.features.analyse_file`, and its length in seconds."""
+    frames_NC, n_samples = analyse_file(audio, features)
+    return frames_NC, n_samples / features.sample_rate_hz
 
 
 def _audio_named(folder: Path, stem: str) -> Path | None:

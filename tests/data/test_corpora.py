@@ -11,6 +11,8 @@ import soundfile
 from brefine.config import PhaseConfig, load_config
 from brefine.core.boundaries import ends_of_speech
 from brefine.core.turns import Diarization, Turn
+from brefine.data.audit import audit_corpus
+from brefine.data.corpora import divide
 from brefine.data.hypotheses import diarize_all, diarizer_of
 from brefine.data.prepare import prepare
 from brefine.data.splits import Split
@@ -130,6 +132,24 @@ def test_common_recordings_and_speakers_are_refused_together(tmp_path: Path, ton
     with pytest.raises(DataError) as refused:
         prepare(config, n_processes=1)
     assert set(refused.value.problems) == {"recording two is in both corpora", "five: speaker ann is in both corpora"}
+
+
+def test_copies_of_a_recording_cross_nothing(tmp_path: Path, tone_bank: Path) -> None:
+    """The same samples under another name, even in another container, are refused behind the gate, and are not validated on."""
+    config = _recipe(tmp_path, tone_bank, n_turns=6)
+    samples, rate_hz = soundfile.read(tmp_path / "train" / "audio" / "four.wav", dtype="int16")
+    for copy in (tmp_path / "gate" / "audio" / "copy.flac", tmp_path / "train" / "audio" / "again.flac"):
+        soundfile.write(copy, samples, rate_hz)
+        for part in ("reference", "hypothesis"):
+            own = read_rttm(tmp_path / "train" / part / "four.rttm")["four"]
+            write_rttm(copy.parents[1] / part / f"{copy.stem}.rttm", Diarization(copy.stem, own.turns))
+    with pytest.raises(DataError) as refused:
+        prepare(config, n_processes=1)
+    assert refused.value.problems == ("recording copy is in both corpora, in the other as four",)
+    known = audit_corpus(tmp_path / "train", needs_hypothesis=True).recordings
+    for seed in range(20):
+        train, validation = ({one.recording.name for one in part} for part in divide(known, 0.3, seed=seed))
+        assert any({"four", "again"} <= part for part in (train, validation))
 
 
 def test_the_built_in_diarizer_hears_simulated_conversations_once(tmp_path: Path, shared_data: Path) -> None:

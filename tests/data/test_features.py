@@ -12,8 +12,9 @@ import pytest
 import soundfile
 
 from brefine.config import FeatureConfig
-from brefine.data.features import build_store, log_mel, log_mel_blocks, n_frames_of, normalised, open_store
+from brefine.data.features import analyse, analyse_file, build_store, log_mel, log_mel_blocks, n_frames_of, normalised, open_store
 from brefine.errors import DataError
+from brefine.io import audio as audio_module
 from brefine.io.atomic import read_json
 
 FEATURES = FeatureConfig()
@@ -74,6 +75,21 @@ def test_as_many_frames_are_made_as_were_reserved(n_frames: int) -> None:
     shared = min(n_frames, 99)  # the last window of the audio reaches over its end
     np.testing.assert_allclose(frames[:shared], log_mel(samples, FEATURES)[:shared], atol=1e-4)
     np.testing.assert_allclose(frames[102:], np.log(1e-8), atol=1e-3)
+
+
+@pytest.mark.parametrize("speech", [True, False])
+def test_a_file_is_analysed_as_its_samples_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, speech: bool) -> None:
+    """Block by block and in float16, whatever its header says of its length; an empty file is refused."""
+    monkeypatch.setattr(audio_module, "_BLOCK_FRAMES", 5000)
+    config = FeatureConfig(speech=speech)
+    samples = np.random.default_rng(6).normal(0.0, 0.1, 70003).astype(np.float32)
+    soundfile.write(tmp_path / "talk.wav", samples, 16000, subtype="FLOAT")
+    frames, n_samples = analyse_file(tmp_path / "talk.wav", config)
+    assert (frames.dtype, n_samples) == (np.float16, 70003)
+    np.testing.assert_allclose(frames, analyse(samples, config), atol=0.01)
+    soundfile.write(tmp_path / "empty.wav", samples[:0], 16000)
+    with pytest.raises(DataError, match="empty"):
+        analyse_file(tmp_path / "empty.wav", config)
 
 
 def test_normalisation_removes_level_and_channel() -> None:

@@ -6,10 +6,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from brefine.config import PhaseConfig, load_config, prepared_corpus_path
+from brefine.data.conversations import Conversation, Voice, load_voice, simulate
 from brefine.data.prepare import prepare
 from brefine.errors import ConfigError, DataError
 from brefine.io.corpus import read_corpus
@@ -76,6 +78,27 @@ def test_no_voice_or_recording_is_in_two_splits(prepared: tuple[PhaseConfig, Pat
     for what in (lambda one: one.speakers, lambda one: [one.name]):
         sets = [{item for one in manifest.splits[split] for item in what(one)} for split in SPLITS]
         assert sum(map(len, sets)) == len(set().union(*sets))
+
+
+def test_no_utterance_is_heard_in_two_splits(tmp_path: Path, tone_bank: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of every file that is opened for a conversation, to speak in it or to babble behind it, one split alone hears anything."""
+    heard: dict[str, set[Path]] = {split: set() for split in SPLITS}
+    now: list[str] = []
+
+    def simulate_watched(name: str, *rest: Any, **options: Any) -> Conversation:
+        now.append(name.partition("-")[0])
+        return simulate(name, *rest, **options)
+
+    def load_watched(path: Path) -> Voice | None:
+        heard[now[-1]].add(path)
+        return load_voice(path)
+
+    monkeypatch.setattr("brefine.data.simulated.simulate", simulate_watched)
+    monkeypatch.setattr("brefine.data.conversations.load_voice", load_watched)
+    babble = [f"corpus.simulation.{kind}_probability=1.0" for kind in ("noise", "babble")]
+    prepare(_recipe(tmp_path, tone_bank, *babble), n_processes=1)
+    assert all(len(own) >= 4 for own in heard.values())
+    assert sum(map(len, heard.values())) == len(set().union(*heard.values()))
 
 
 def test_the_number_of_processes_does_not_change_a_byte(

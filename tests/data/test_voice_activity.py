@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from brefine.config import FeatureConfig
+from brefine.data import voice_activity
 from brefine.data.features import analyse, n_columns_of, n_frames_of
-from brefine.data.voice_activity import speech_track
+from brefine.data.voice_activity import SpeechListener
 
 
-@pytest.mark.parametrize("n_samples", [1, 700, 16000, 16000 * 35])
+@pytest.mark.parametrize("n_samples", [0, 1, 700, 16000, 16000 * 35])
 def test_every_frame_has_a_probability_of_speech(n_samples: int) -> None:
     """As many as asked for, within ±1, whatever the length; noise is no speech."""
     noise = np.random.default_rng(0).normal(0.0, 1e-3, n_samples).astype(np.float32)
-    track = speech_track(noise, 50, hop_s=0.01)
+    track = heard([noise]).track(50, hop_s=0.01)
     assert track.shape == (50,)
     assert (np.abs(track) <= 1.0).all()
     assert np.median(track) < 0.0
+
+
+@pytest.mark.parametrize("block_samples", [700, 16000 * 20])
+def test_what_is_heard_in_blocks_is_what_is_heard_at_once(monkeypatch: pytest.MonkeyPatch, block_samples: int) -> None:
+    """However the samples arrive and however much is held of them, each piece starts two seconds early."""
+    samples = np.random.default_rng(0).normal(0.0, 0.05, 16000 * 38 + 77).astype(np.float32)
+    samples *= np.sin(2 * np.pi * 3 * np.arange(len(samples), dtype=np.float32) / 16000) > 0  # something that comes and goes
+    whole = heard([samples]).probability(3800, hop_s=0.01)
+    monkeypatch.setattr(voice_activity, "_SAMPLES_AT_ONCE", 512 * 512)
+    blocks = [samples[start : start + block_samples] for start in range(0, len(samples), block_samples)]
+    np.testing.assert_allclose(heard(blocks).probability(3800, hop_s=0.01), whole, atol=1e-4)
+    assert whole.std() > 0.003
 
 
 def test_frames_carry_the_track_in_their_last_column_where_the_recipe_wants_it() -> None:
@@ -27,3 +41,10 @@ def test_frames_carry_the_track_in_their_last_column_where_the_recipe_wants_it()
     frames = analyse(noise, with_track)
     assert frames.shape == (n_frames_of(len(noise), with_track), n_columns_of(with_track)) == (100, 81)
     np.testing.assert_array_equal(frames[:, :80], analyse(noise, without))
+
+
+def heard(blocks: list[NDArray[np.float32]]) -> SpeechListener:
+    listener = SpeechListener()
+    for _ in listener.listening(blocks):
+        pass
+    return listener

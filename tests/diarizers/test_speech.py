@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from brefine.diarizers.speech import HOP_S, SAMPLE_RATE_HZ, runs, speech_frames, speech_probability
+from brefine.data.voice_activity import SAMPLE_RATE_HZ
+from brefine.diarizers.speech import HOP_S, runs, speech_frames, speech_probability
 from brefine.io.audio import read_audio
 
 
@@ -61,11 +62,12 @@ def test_the_detector_leaves_the_number_of_threads_alone() -> None:
     assert torch.get_num_threads() == before
 
 
-def test_long_recordings_are_heard_in_chunks_without_a_seam(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In pieces of any length, and in chunks of seconds instead of minutes, the detector says nearly the same."""
+def test_pieces_side_by_side_are_heard_as_one_after_the_other(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut into pieces of seconds, each with its run-up, the detector says nearly what it says of the whole."""
     samples = read_audio(shared_data / "ami" / "audio" / "trn08.flac")
+    monkeypatch.setattr("brefine.data.voice_activity._PIECE_FRAMES", 4096)
     whole = speech_probability([samples])
-    monkeypatch.setattr("brefine.diarizers.speech._CHUNK_SAMPLES", 128 * 512)
-    pieces = speech_probability(np.array_split(samples, 7))
+    monkeypatch.setattr("brefine.data.voice_activity._PIECE_FRAMES", 128)
+    pieces = speech_probability([samples])
     assert pieces.shape == whole.shape
     assert np.mean(np.abs(pieces - whole)) < 0.03
