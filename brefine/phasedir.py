@@ -6,7 +6,8 @@
       progress/<stage>.json  logs/<stage>.log                  prepare, evaluate, integrate
       jobs/<model or stage>.json  <model or stage>.word.json   on a cluster: what the scheduler says of a job, and its node
       <model>/status.json  events.out.tfevents.*  train.log  checkpoints/{last,best}.{safetensors,json}  last.state
-      evaluation/<model>/<split>.json  <split>.boundaries.csv  <split>.posteriors.npz
+      evaluation/<model>/<split>.json  <split>.boundaries.csv  <split>.posteriors.npz    of `best`
+      evaluation/<model>/<split>@<checkpoint>.json  …                                   of another checkpoint
       selection.json  integration.json  integration/<recording>.rttm  gate4.json  gate4.md  report.html
 
 One writer a file. All but events and logs are replaced atomically. Every JSON document carries `"schema"`. A reader ignores
@@ -15,6 +16,7 @@ keys that it does not know and refuses a schema that it does not know.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from enum import StrEnum
@@ -120,6 +122,34 @@ class Document(BaseModel):
             return None
 
 
+class SealedDocument(Document):
+    """A file that a verdict rests on: it carries a digest of itself, so that nothing written by hand is taken for measured."""
+
+    seal: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        tree = super().to_json()
+        return {**tree, "seal": _seal_of(tree)}
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        found = super().read(path)
+        if found.seal != _seal_of(read_json(path)):
+            raise FormatError(
+                "the file was changed after brefine had written it",
+                where=path,
+                expected="the seal of its content",
+                got=found.seal or "no seal",
+                hint="let brefine write it anew",
+            )
+        return found
+
+
+def _seal_of(tree: dict[str, Any]) -> str:
+    content = {key: value for key, value in tree.items() if key != "seal"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 class Part(BaseModel):
     """A piece of a document."""
 
@@ -129,7 +159,7 @@ class Part(BaseModel):
 # --- written by the launcher -----------------------------------------------------------------------------------------
 
 
-class Manifest(Document):
+class Manifest(SealedDocument):
     """What was started, by whom, from which code and data. Written once."""
 
     phase: str
@@ -145,6 +175,8 @@ class Manifest(Document):
     """The prepared corpus folder, absolute."""
     price_usd_per_hour: float
     priced_on: str | None
+    gate: dict[str, Any]
+    """The recipe's [gate] at the launch: what was agreed before there was anything to see."""
 
 
 # --- written by the supervisor ---------------------------------------------------------------------------------------
@@ -261,6 +293,12 @@ class CorpusManifest(Document):
     splits: dict[str, list[CorpusRecording]]
     """train, validation, gate → recordings."""
 
+    def fingerprint(self) -> str:
+        """A digest of what is in which split, and of what kind; the same wherever the files lie."""
+        kept = {"name", "duration_s", "regions_s", "simulated", "replayed"}
+        content = {name: [one.model_dump(mode="json", include=kept) for one in own] for name, own in self.splits.items()}
+        return hashlib.sha256(json.dumps([self.evidence, content], sort_keys=True).encode()).hexdigest()
+
 
 # --- written by the stage processes (prepare, evaluate, integrate) -----------------------------------------------------
 
@@ -338,6 +376,8 @@ class CheckpointCard(Document):
     """The architectures of an ensemble, of which `model` is the first; none = a single model."""
     prior: dict[str, float] = {}
     """Decoding constants fitted on the validation split, e.g. scale_s, onset_bias_s, offset_bias_s."""
+    corpus_sha256: str | None = None
+    """Fingerprint of the prepared corpus that it was trained on."""
 
 
 # --- written by evaluate and integrate ----------------------------------------------------------------------------------
@@ -404,14 +444,17 @@ class Speed(Part):
     seconds_per_audio_hour: float
 
 
-class EvaluationReport(Document):
+class EvaluationReport(SealedDocument):
     """One model on one split."""
 
     model: ModelName
     split: Literal["validation", "gate"]
     evidence: Literal["real", "simulated"]
     hypothesis_source: str
+    checkpoint: str = "best"
+    """best, last, or the stem of a file."""
     checkpoint_step: int
+    weights_sha256: str
     n_recordings: int
     recordings: list[str]
     comparison: Comparison
@@ -457,7 +500,7 @@ class RecordingChange(Part):
     mae_after_ms: float | None = None
 
 
-class SelectionRecord(Document):
+class SelectionRecord(SealedDocument):
     """Which model goes on, who said so, and why."""
 
     model: ModelName
@@ -470,10 +513,27 @@ class SelectionRecord(Document):
     unix_s: float
 
 
-class IntegrationReport(Document):
+class Look(Part):
+    """One scoring of the gate split."""
+
+    model: ModelName
+    weights_sha256: str
+    unix_s: float
+
+
+class IntegrationReport(SealedDocument):
     """The chosen model behind the diarizer on the gate split."""
 
     model: ModelName
+    weights_sha256: str
+    trained_corpus_sha256: str | None
+    """Fingerprint of the corpus on which these weights were trained; None where they do not tell."""
+    corpus_sha256: str
+    """Fingerprint of the corpus whose gate split this is."""
+    turns_sha256: str
+    """Digest of the gate split's references, hypotheses and refined turns; see `PhaseDir.gate_turns`."""
+    looks: list[Look]
+    """Every integration so far, one for each set of weights, this one last."""
     split: Literal["gate"]
     evidence: Literal["real", "simulated"]
     hypothesis_source: str
@@ -514,12 +574,14 @@ class GateCriterion(Part):
     note: str | None = None
 
 
-class GateRecord(Document):
+class GateRecord(SealedDocument):
     gate: Literal[4] = 4
     verdict: Literal["pass", "fail", "open"]
     evidence: Literal["real", "simulated"] | None
     winner: ModelName | None
     criteria: list[GateCriterion]
+    notes: list[str] = []
+    """What a reader of the verdict has to know beside the findings: changed thresholds, answers that no longer count, …"""
     recommendation: str
     unix_s: float
 
@@ -532,6 +594,10 @@ class Decision(Document):
     evidence: str
     answer: str
     note: str | None = None
+    criterion: str | None = None
+    """The gate's criterion that was answered."""
+    evidence_seal: str | None = None
+    """Seal of the integration that was shown; None = there was none."""
 
 
 # --- paths ----------------------------------------------------------------------------------------------------------------
@@ -620,11 +686,11 @@ class PhaseDir:
     def job_word(self, name: str) -> Path:
         return self.path / "jobs" / f"{name}.word.json"
 
-    def evaluation(self, model: ModelName, split: str) -> Path:
-        return self.path / "evaluation" / model / f"{split}.json"
+    def evaluation(self, model: ModelName, split: str, checkpoint: str = "best") -> Path:
+        return self.path / "evaluation" / model / f"{_of_checkpoint(split, checkpoint)}.json"
 
-    def boundaries(self, model: ModelName, split: str) -> Path:
-        return self.path / "evaluation" / model / f"{split}.boundaries.csv"
+    def boundaries(self, model: ModelName, split: str, checkpoint: str = "best") -> Path:
+        return self.path / "evaluation" / model / f"{_of_checkpoint(split, checkpoint)}.boundaries.csv"
 
     def posteriors(self, model: ModelName, split: str) -> Path:
         """Where the model puts each boundary, as `evaluate.posterior` writes it on demand."""
@@ -642,6 +708,14 @@ class PhaseDir:
     def refined(self) -> Path:
         """Folder of the refined RTTMs of the gate split."""
         return self.path / "integration"
+
+    def gate_turns(self, corpus: Path, manifest: CorpusManifest) -> list[Path]:
+        """Every file of turns that the gate's figures rest on: reference, hypothesis and refined, recording by recording."""
+        return [
+            path
+            for one in manifest.splits["gate"]
+            for path in (corpus / one.reference, corpus / one.hypothesis, self.refined / f"{one.name}.rttm")
+        ]
 
     @property
     def gate(self) -> Path:
@@ -664,6 +738,22 @@ class PhaseDir:
 
     def record_decision(self, decision: Decision) -> None:
         append_line(self.decisions, json.dumps(decision.to_json(), allow_nan=False))
+
+    def read_decisions(self) -> list[Decision]:
+        """The readable lines of decisions.jsonl, oldest first; a torn one is left out."""
+        if not self.decisions.is_file():
+            return []
+        found = []
+        for line in self.decisions.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                found.append(Decision.model_validate_json(line))
+            except ValidationError:
+                continue
+        return found
+
+
+def _of_checkpoint(split: str, checkpoint: str) -> str:
+    return split if checkpoint == "best" else f"{split}@{checkpoint}"
 
 
 def find_phase(name: str | None, runs: Path) -> PhaseDir:

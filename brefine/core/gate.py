@@ -6,7 +6,7 @@ anything is unknown, and always open on simulated evidence. It fails if a criter
 
 A criterion is unknown, whatever its figures say, where they prove nothing: recordings that were trained on, by the refiner or by
 the diarizer; too few recordings; a matching other than the one in the threshold; a recall that is hidden or too low to stand for
-the boundaries.
+the boundaries; or files that are no longer those that were measured.
 """
 
 from __future__ import annotations
@@ -79,6 +79,8 @@ class Evidence:
     der: Measured
     """Rates as fractions; the interval is that of the relative improvement, 1 − after/before."""
     collar_s: float
+    faults: tuple[str, ...] = ()
+    """Why these figures are not those of the chosen model on the gate split as it is; found by whoever gathered them."""
     oracle_der: float | None = None
     """DER after perfect movement of the matched boundaries, where the headroom was computed."""
 
@@ -129,32 +131,41 @@ _NO_ANSWERS: Mapping[CriterionId, Answer] = {}
 def criteria(thresholds: Thresholds) -> tuple[Criterion, ...]:
     """The checklist."""
     collar = f"collar {thresholds.der_collar_s:g} s on each side, overlap scored"
+    enough = f"at least {thresholds.min_recordings} recordings"
     return (
         Criterion(
             CriterionId.MAE,
             f"Is the boundary error below {thresholds.mae_ms:g} ms?",
             f"MAE < {thresholds.mae_ms:g} ms",
-            f"pairs matched before refinement, W = {thresholds.window_s:g} s, recall ≥ {thresholds.min_recall:.0%}",
+            f"pairs matched before refinement, W = {thresholds.window_s:g} s, recall ≥ {thresholds.min_recall:.0%}, {enough}",
         ),
         Criterion(
             CriterionId.DER,
             f"Is the DER more than {thresholds.der_relative:.0%} better?",
             f"relative improvement > {thresholds.der_relative:.0%}, interval above 0",
-            f"{collar}; 95 % paired bootstrap over recordings",
+            f"{collar}; 95 % paired bootstrap over recordings, {enough}",
         ),
         Criterion(
             CriterionId.DER_TARGET,
             f"Is the DER below {thresholds.der_target:.0%}?",
             f"DER < {thresholds.der_target:.1%}",
-            collar,
+            f"{collar}, {enough}",
         ),
         Criterion(CriterionId.GO_ON, "Does the project go on with this refiner?", "a person's yes", "a decision, not a figure"),
     )
 
 
-def judge(evidence: Evidence | None, thresholds: Thresholds, answers: Mapping[CriterionId, Answer] = _NO_ANSWERS) -> Verdict:
-    """Judges what was measured; None = nothing was."""
-    findings = tuple(_find(criterion, evidence, thresholds, answers.get(criterion.id)) for criterion in criteria(thresholds))
+def judge(
+    evidence: Evidence | None,
+    thresholds: Thresholds,
+    answers: Mapping[CriterionId, Answer] = _NO_ANSWERS,
+    *,
+    missing: str = "nothing has been measured on the gate split yet",
+) -> Verdict:
+    """Judges what was measured; None = nothing was, for the reason `missing`."""
+    findings = tuple(
+        _find(criterion, evidence, thresholds, answers.get(criterion.id), missing) for criterion in criteria(thresholds)
+    )
     outcomes = [finding.outcome for finding in findings]
     refused = any(answer is not None and not answer.yes for answer in answers.values())
     simulated = evidence is not None and evidence.simulated
@@ -170,14 +181,16 @@ def judge(evidence: Evidence | None, thresholds: Thresholds, answers: Mapping[Cr
 # --- one criterion -----------------------------------------------------------------------------------------------------
 
 
-def _find(criterion: Criterion, evidence: Evidence | None, thresholds: Thresholds, answer: Answer | None) -> Finding:
+def _find(
+    criterion: Criterion, evidence: Evidence | None, thresholds: Thresholds, answer: Answer | None, missing: str
+) -> Finding:
     if criterion.id is CriterionId.GO_ON:
         if answer is None:
             return Finding(criterion, Outcome.UNKNOWN, "nobody has answered yet")
         said = "a person said yes" if answer.yes else "a person said no"
         return Finding(criterion, Outcome.MET if answer.yes else Outcome.NOT_MET, said, answer=answer)
     if evidence is None:
-        return Finding(criterion, Outcome.UNKNOWN, "nothing has been measured on the gate split yet", answer=answer)
+        return Finding(criterion, Outcome.UNKNOWN, missing, answer=answer)
     outcome, why, value, interval = _MEASURES[criterion.id](evidence, thresholds)
     doubt = _doubt(evidence, thresholds)
     if doubt is not None and outcome is not Outcome.UNKNOWN:
@@ -196,7 +209,7 @@ def _measure_mae(evidence: Evidence, thresholds: Thresholds) -> _Measure:
     if value is None:
         return Outcome.UNKNOWN, "there is no boundary error: nothing was matched", None, None
     before = _finite(mae.before)
-    figure = f"{value:.0f} ms{'' if before is None else f', {before:.0f} ms before'}{_range_ms(mae.interval)}"
+    figure = f"{value:.0f} ms{_range_ms(mae.interval)}{'' if before is None else f', {before:.0f} ms before'}"
     if not math.isclose(evidence.window_s, thresholds.window_s):
         why = f"{figure}, but matched within {evidence.window_s:g} s instead of {thresholds.window_s:g} s"
         return Outcome.UNKNOWN, why, value, mae.interval
@@ -245,6 +258,8 @@ _MEASURES = {
 
 def _doubt(evidence: Evidence, thresholds: Thresholds) -> str | None:
     """Why figures from these recordings prove nothing, or None."""
+    if evidence.faults:
+        return "; ".join(evidence.faults)
     recordings = frozenset(evidence.recordings)
     for seen, by in ((evidence.trained_on, "the refiner"), (evidence.diarizer_trained_on, "the diarizer")):
         if recordings & seen:

@@ -30,6 +30,7 @@ class Split:
             raise DataError(
                 f"the corpus has no {name} split", where=folder, hint="prepare it: brefine prepare CORPUS --config RECIPE"
             )
+        self.corpus_sha256 = manifest.fingerprint()
         # drawn without regard to the audio: other draws would have been as likely
         self.replayed = all(recording.replayed for recording in manifest.splits[name])
         self.recordings = tuple(recording.name for recording in manifest.splits[name])

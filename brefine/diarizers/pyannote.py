@@ -56,7 +56,7 @@ class PyannoteDiarizer:
         given = {"waveform": torch.from_numpy(samples)[None], "sample_rate": _RATE_HZ, "uri": audio.stem}
 
         def hook(step: str, _artifact: Any, file: Any = None, total: int | None = None, completed: int | None = None) -> None:
-            tell(step.replace("_", " "), completed or 0, total or 1)
+            tell(step.replace("_", " "), int(completed or 0), int(total or 1))  # pyannote counts in numpy's integers
 
         try:
             output = pipeline(given, hook=hook)

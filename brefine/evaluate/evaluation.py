@@ -37,7 +37,12 @@ def load_checkpoint(phase: PhaseDir, model: ModelName, checkpoint: str, device: 
 
 
 def evaluate_refiner(
-    refiner: Refiner, split: GivenSplit, config: PhaseConfig, *, report: Callable[[int], None] = lambda done: None
+    refiner: Refiner,
+    split: GivenSplit,
+    config: PhaseConfig,
+    *,
+    checkpoint: str = "best",
+    report: Callable[[int], None] = lambda done: None,
 ) -> tuple[EvaluationReport, list[BoundaryRow]]:
     """Refines a split with `config.refine` and scores it at the cap W of the gate.
 
@@ -45,6 +50,7 @@ def evaluate_refiner(
     system's boundaries are off. No label has a part in that.
 
     Args:
+        checkpoint: as it was given, for the report.
         report: called with the number of recordings done.
 
     Returns:
@@ -72,6 +78,8 @@ def evaluate_refiner(
         split=split.name,
         evidence=split.manifest.evidence,
         hypothesis_source=split.manifest.hypothesis_source,
+        checkpoint=checkpoint if checkpoint in ("best", "last") else Path(checkpoint).stem,
+        weights_sha256=refiner.card.weights_sha256,
         checkpoint_step=0 if refiner.card.validation is None else refiner.card.validation.step,
         n_recordings=len(scored),
         recordings=[one.recording for one in scored],
@@ -93,8 +101,8 @@ def evaluate_refiner(
 
 def write_evaluation(phase: PhaseDir, report: EvaluationReport, rows: Sequence[BoundaryRow]) -> None:
     """Writes the boundaries first: where the report is, its boundaries are."""
-    write_text_atomic(phase.boundaries(report.model, report.split), format_rows(rows))
-    report.write(phase.evaluation(report.model, report.split))
+    write_text_atomic(phase.boundaries(report.model, report.split, report.checkpoint), format_rows(rows))
+    report.write(phase.evaluation(report.model, report.split, report.checkpoint))
 
 
 def format_rows(rows: Sequence[BoundaryRow]) -> str:

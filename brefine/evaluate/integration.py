@@ -23,14 +23,16 @@ from brefine.config import PhaseConfig
 from brefine.core.bootstrap import paired_bootstrap
 from brefine.core.der import DerParts, JerParts, score_der, score_jer
 from brefine.core.turns import Diarization
+from brefine.errors import FormatError
 from brefine.evaluate.hearing import read_heard, write_heard
 from brefine.evaluate.moves import HeardRecording, fit_prior, hear_recording, refine_heard
 from brefine.evaluate.recordings import GivenRecording, GivenSplit
 from brefine.evaluate.score import ScoredRecording, compare
+from brefine.io.atomic import digest_of_files
 from brefine.io.rttm import format_rttm, write_rttm
 from brefine.models.error_prior import ErrorPrior
 from brefine.models.weights import Refiner
-from brefine.phasedir import DerComparison, DerFigures, IntegrationReport, PhaseDir, RecordingChange
+from brefine.phasedir import DerComparison, DerFigures, IntegrationReport, Look, PhaseDir, RecordingChange
 
 COLLARS_S = (0.0, 0.25)
 _Scoring = tuple[float, bool]
@@ -77,8 +79,14 @@ def integrate(
         heard = list(pool.map(hear, split.recordings))
         prior = fit_prior(refiner, heard)
         found = list(pool.map(lambda given, one: _integrate(refiner, given, one, prior, config, phase), split.recordings, heard))
+    look = Look(model=refiner.card.model, weights_sha256=refiner.card.weights_sha256, unix_s=time.time())
     return IntegrationReport(
         model=refiner.card.model,
+        weights_sha256=refiner.card.weights_sha256,
+        trained_corpus_sha256=refiner.card.corpus_sha256,
+        corpus_sha256=split.manifest.fingerprint(),
+        turns_sha256=digest_of_files(phase.gate_turns(split.folder, split.manifest)),
+        looks=[*_earlier_looks(phase, look), look],
         split="gate",
         evidence=split.manifest.evidence,
         hypothesis_source=split.manifest.hypothesis_source,
@@ -93,8 +101,17 @@ def integrate(
         jer_interval=_jer_interval(found),
         n_boundaries=sum(len(one.scored.refinement.moves) for one in found),
         n_moved=sum(one.scored.refinement.n_moved for one in found),
-        unix_s=time.time(),
+        unix_s=look.unix_s,
     )
+
+
+def _earlier_looks(phase: PhaseDir, look: Look) -> list[Look]:
+    """What other weights have been scored on the gate split; forgotten with the report that told it."""
+    try:
+        before = IntegrationReport.read_if_there(phase.integration)
+    except FormatError:
+        return []
+    return [] if before is None else [one for one in before.looks if one.weights_sha256 != look.weights_sha256]
 
 
 def integrate_part(refiner: Refiner, split: GivenSplit, phase: PhaseDir, *, index: int, n_parts: int) -> None:

@@ -52,6 +52,7 @@ def ship(phase: PhaseDir, models: Sequence[ModelName], out: Path, *, device: str
         validation=refiners[0].card.validation,
         prior=trained,
         members=models,
+        corpus_sha256=train.corpus_sha256,
     )
 
 

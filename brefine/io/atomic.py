@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,14 @@ def read_json(path: Path, *, limit_bytes: int = 64 << 20) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise FormatError(f"this is not JSON: {error}", where=path) from None
+
+
+def digest_of_files(paths: Iterable[Path]) -> str:
+    """SHA-256 of the files' contents in this order, wherever they lie; a missing one differs from an empty one."""
+    total = hashlib.sha256()
+    for path in paths:
+        total.update(hashlib.sha256(path.read_bytes()).digest() if path.is_file() else b"missing")
+    return total.hexdigest()
 
 
 def _fsync_folder(folder: Path) -> None:

@@ -151,6 +151,7 @@ def save_weights(
     validation: Validation | None = None,
     prior: Mapping[str, float] | None = None,
     members: Sequence[ModelName] = (),
+    corpus_sha256: str | None = None,
 ) -> CheckpointCard:
     """Writes `path` (`….safetensors`) and the card beside it (`….json`), each atomically, weights first."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(state.items())}
@@ -162,6 +163,7 @@ def save_weights(
         members=list(members),
         config={"features": features.model_dump(mode="json"), "examples": examples.model_dump(mode="json")},
         prior=dict(prior or {}),
+        corpus_sha256=corpus_sha256,
     )
     write_bytes_atomic(path, safetensors_torch.save(tensors, {_CARD: json.dumps(card.to_json(), allow_nan=False)}))
     card.write(path.with_suffix(".json"))

@@ -38,6 +38,7 @@ def gate_page(
         "",
         *(f"- `{criterion.id}`: {_plain(criterion.convention)}" for criterion in record.criteria),
         "",
+        *_notes(record),
         "## Evidence",
         "",
     ]
@@ -50,7 +51,7 @@ def gate_page(
         if selection.override_reason is not None:
             lines += ["", f"The person took {selection.model} instead: {_plain(selection.override_reason)}"]
     if manifest is not None:
-        lines += ["", "## Provenance", "", *_provenance(manifest)]
+        lines += ["", "## Provenance", "", *_provenance(manifest), *_digests(report)]
     return "\n".join(lines) + "\n"
 
 
@@ -75,6 +76,18 @@ def _row(criterion: GateCriterion) -> str:
         _plain(criterion.note or ""),
     )
     return "| " + " | ".join(cells) + " |"
+
+
+def _notes(record: GateRecord) -> list[str]:
+    return ["## To be known", "", *(f"- {_plain(note)}" for note in record.notes), ""] if record.notes else []
+
+
+def _digests(report: IntegrationReport | None) -> list[str]:
+    """What the figures were measured on, to be compared years later."""
+    if report is None:
+        return []
+    found = {"Weights": report.weights_sha256, "Splits": report.corpus_sha256, "Turns": report.turns_sha256}
+    return [f"- {name}: sha256 {digest[:16]}" for name, digest in found.items()]
 
 
 def _provenance(manifest: Manifest) -> list[str]:

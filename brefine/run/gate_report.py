@@ -6,24 +6,16 @@ the records `gate4.json`, `gate4.md` and `decisions.jsonl`.
 
 from __future__ import annotations
 
-import math
+import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from brefine.config import GateConfig, PhaseConfig
-from brefine.core.bootstrap import Interval
-from brefine.core.gate import Answer, CriterionId, Evidence, Finding, Measured, Thresholds, judge
-from brefine.errors import ConfigError
+from brefine.core.gate import Answer, CriterionId, Finding, Thresholds, judge
+from brefine.errors import ConfigError, FormatError
 from brefine.io.atomic import write_text_atomic
-from brefine.phasedir import (
-    Decision,
-    GateCriterion,
-    GateRecord,
-    IntegrationReport,
-    Manifest,
-    PhaseDir,
-    SelectionRecord,
-)
+from brefine.phasedir import Decision, GateCriterion, GateRecord, IntegrationReport, Manifest, PhaseDir
+from brefine.run.gate_evidence import GateFiles, evidence_of
 from brefine.run.gate_page import gate_page
 
 
@@ -36,31 +28,13 @@ def judge_phase(phase: PhaseDir, answers: Mapping[str, Answer] | None = None) ->
     Raises:
         ConfigError: an id is none of the criteria.
     """
-    config = phase.load_config()
-    selection = SelectionRecord.read_if_there(phase.selection)
-    report = _current_integration(phase, selection)
-    evidence = None if report is None else _evidence(report, config)
-    given = {**_earlier_answers(phase), **{_criterion(name): answer for name, answer in (answers or {}).items()}}
-    verdict = judge(evidence, thresholds_of(config.gate), given)
-    winner = report.model if report is not None else None if selection is None else selection.model
-    return GateRecord(
-        verdict=verdict.verdict,
-        evidence=None if report is None else report.evidence,
-        winner=winner,
-        criteria=[_to_record(finding) for finding in verdict.findings],
-        recommendation=verdict.recommendation,
-        unix_s=time.time(),
-    )
+    return _judged(phase, GateFiles.of(phase), answers or {})
 
 
 def write_gate(phase: PhaseDir, answers: Mapping[str, Answer] | None = None) -> GateRecord:
     """Judges, and writes `gate4.json`, `gate4.md` and one line of `decisions.jsonl` for each new answer."""
-    record = judge_phase(phase, answers)
-    record.write(phase.gate)
-    selection = SelectionRecord.read_if_there(phase.selection)
-    report = _current_integration(phase, selection)
-    manifest = Manifest.read_if_there(phase.manifest)
-    write_text_atomic(phase.gate_page, gate_page(phase, record, manifest, selection, report))
+    files = GateFiles.of(phase)
+    record = _judged(phase, files, answers or {})
     for criterion in record.criteria:
         if criterion.id in (answers or {}) and criterion.answer is not None:
             evidence = f"{criterion.finding}: {criterion.why} [{criterion.threshold}; {criterion.convention}]"
@@ -71,37 +45,112 @@ def write_gate(phase: PhaseDir, answers: Mapping[str, Answer] | None = None) -> 
                     evidence=evidence,
                     answer=criterion.answer,
                     note=criterion.note,
+                    criterion=criterion.id,
+                    evidence_seal=_seal(files.report),
                 )
             )
+    record.write(phase.gate)
+    write_text_atomic(phase.gate_page, gate_page(phase, record, _manifest(phase)[0], files.selection, files.report))
     return record
 
 
-def _current_integration(phase: PhaseDir, selection: SelectionRecord | None) -> IntegrationReport | None:
-    """The integration of the model that is selected now; that of another model proves nothing about it."""
-    report = IntegrationReport.read_if_there(phase.integration)
-    if report is None or (selection is not None and selection.model != report.model):
-        return None
-    return report
-
-
-def _evidence(report: IntegrationReport, config: PhaseConfig) -> Evidence:
-    comparison = report.comparison
-    at_collar = [item for item in report.der if math.isclose(item.collar_s, config.gate.der_collar_s)]
-    der = next(iter(at_collar or report.der), None)
-    mae_interval = comparison.intervals.get("mae_ms")
-    return Evidence(
-        simulated=report.evidence == "simulated",
-        recordings=tuple(item.recording for item in report.recordings),
-        trained_on=frozenset(report.trained_on),
-        diarizer_trained_on=frozenset(config.gate.diarizer_trained_on),
-        mae_ms=Measured(
-            comparison.before.mae_ms, comparison.after.mae_ms, None if mae_interval is None else Interval(*mae_interval)
-        ),
-        recall=comparison.before.recall,
-        window_s=comparison.before.window_s,
-        der=Measured(None, None, None) if der is None else Measured(der.before.der, der.after.der, Interval(*der.interval)),
-        collar_s=config.gate.der_collar_s if der is None else der.collar_s,
+def _judged(phase: PhaseDir, files: GateFiles, answers: Mapping[str, Answer]) -> GateRecord:
+    config, notes, faults = _agreed(phase)
+    given, stale = _earlier_answers(phase, files.report)
+    given.update({_criterion(name): answer for name, answer in answers.items()})
+    evidence = evidence_of(phase, config, files, faults)
+    missing = {} if files.problem is None else {"missing": files.problem}
+    verdict = judge(evidence, thresholds_of(config.gate), given, **missing)
+    report, selection = files.report, files.selection
+    winner = report.model if report is not None else None if selection is None else selection.model
+    asked_anew = [note for criterion, note in stale.items() if criterion not in given]
+    return GateRecord(
+        verdict=verdict.verdict,
+        evidence=None if evidence is None else "simulated" if evidence.simulated else "real",
+        winner=winner,
+        criteria=[_to_record(finding) for finding in verdict.findings],
+        notes=[*notes, *_looks(report), *asked_anew, *_edited(phase)],
+        recommendation=verdict.recommendation,
+        unix_s=time.time(),
     )
+
+
+# --- what was agreed, what was answered -----------------------------------------------------------------------------------
+
+
+def _agreed(phase: PhaseDir) -> tuple[PhaseConfig, list[str], list[str]]:
+    """The recipe with the [gate] of the launch, a note on each threshold that differs now, and what makes it unknown.
+
+    Thresholds that move once the figures are known decide nothing. Recordings that the diarizer was trained on may be added.
+    """
+    config = phase.load_config()
+    manifest, problem = _manifest(phase)
+    if manifest is None:
+        return config, [], [f"{problem}: what was agreed at the launch is not known"]
+    agreed = GateConfig.model_validate_json(json.dumps(manifest.gate))
+    now, then = config.gate.model_dump(), agreed.model_dump()
+    trained_on = tuple(sorted({*now.pop("diarizer_trained_on"), *then.pop("diarizer_trained_on")}))
+    notes = [
+        f"gate.{key} was changed after the launch ({then[key]:g} → {now[key]:g}); judged by {then[key]:g}"
+        for key in then
+        if now[key] != then[key]
+    ]
+    gate = agreed.model_copy(update={"diarizer_trained_on": trained_on})
+    return config.model_copy(update={"gate": gate}), notes, []
+
+
+def _manifest(phase: PhaseDir) -> tuple[Manifest | None, str]:
+    """The manifest, or why there is none."""
+    try:
+        return Manifest.read(phase.manifest), ""
+    except FileNotFoundError:
+        return None, f"{phase.manifest.name} is missing"
+    except FormatError as error:
+        return None, f"{phase.manifest.name}: {error.what}"
+
+
+def _earlier_answers(
+    phase: PhaseDir, report: IntegrationReport | None
+) -> tuple[dict[CriterionId, Answer], dict[CriterionId, str]]:
+    """The last answer to each criterion, where this very evidence was shown; and a note on each that was given on other evidence.
+
+    They are read from decisions.jsonl: `gate4.json` tells answers, it does not give them.
+    """
+    given: dict[CriterionId, Answer] = {}
+    stale: dict[CriterionId, str] = {}
+    for decision in phase.read_decisions():
+        if decision.criterion is None:
+            continue
+        criterion = _criterion(decision.criterion)
+        given.pop(criterion, None)
+        stale.pop(criterion, None)
+        if decision.evidence_seal == _seal(report):
+            given[criterion] = Answer(decision.answer == "yes", decision.note)
+        else:
+            when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(decision.unix_s))
+            stale[criterion] = f"{criterion}: the {decision.answer} of {when} was given on other evidence; it is asked anew"
+    return given, stale
+
+
+def _seal(report: IntegrationReport | None) -> str | None:
+    return None if report is None else report.seal
+
+
+def _looks(report: IntegrationReport | None) -> Iterator[str]:
+    looks = [] if report is None else report.looks
+    if len(looks) > 1:
+        models = ", ".join(look.model for look in looks)
+        yield f"{len(looks)} sets of weights were scored on the gate split ({models}); no interval allows for a choice among them"
+
+
+def _edited(phase: PhaseDir) -> Iterator[str]:
+    try:
+        GateRecord.read_if_there(phase.gate)
+    except FormatError as error:
+        yield f"{phase.gate.name}: {error.what}; what it said does not count"
+
+
+# --- the recipe and the record ---------------------------------------------------------------------------------------------
 
 
 def thresholds_of(gate: GateConfig) -> Thresholds:
@@ -115,13 +164,6 @@ def thresholds_of(gate: GateConfig) -> Thresholds:
         min_recordings=gate.min_recordings,
         min_recall=gate.min_recall,
     )
-
-
-def _earlier_answers(phase: PhaseDir) -> dict[CriterionId, Answer]:
-    earlier = GateRecord.read_if_there(phase.gate)
-    if earlier is None:
-        return {}
-    return {CriterionId(item.id): Answer(item.answer == "yes", item.note) for item in earlier.criteria if item.answer is not None}
 
 
 def _criterion(name: str) -> CriterionId:

@@ -42,6 +42,7 @@ def create_phase(config: PhaseConfig, *, argv: Sequence[str] = ()) -> PhaseDir:
         corpus=str(prepared_corpus_path(config)),
         price_usd_per_hour=budget.price_usd_per_hour,
         priced_on=None if budget.priced_on is None else budget.priced_on.isoformat(),
+        gate=config.gate.model_dump(mode="json"),
     ).write(phase.manifest)
     for model in config.models:
         phase.run(model).path.mkdir()

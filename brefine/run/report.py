@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from brefine.io.atomic import write_text_atomic
-from brefine.phasedir import Decision, Manifest, PhaseDir
+from brefine.phasedir import Manifest, PhaseDir
 from brefine.run.report_boundaries import extremes, picture, read_boundaries
 from brefine.run.report_sections import (
     boundaries_section,
@@ -57,7 +57,7 @@ def report_page(snapshot: PhaseSnapshot, manifest: Manifest | None, phase: Phase
             chosen, [picture(row, corpus) for row in best], [picture(row, corpus) for row in worst], n_boundaries=len(rows)
         ),
         cost_section(snapshot),
-        decisions_section(_decisions(phase), snapshot.alerts),
+        decisions_section(phase.read_decisions(), snapshot.alerts),
         provenance_section(snapshot, manifest),
     ]
     style = files("brefine.run").joinpath("report.css").read_text(encoding="utf-8")
@@ -76,19 +76,6 @@ def _chosen(snapshot: PhaseSnapshot) -> str | None:
     if snapshot.selection is not None:
         return snapshot.selection.model
     return next(iter(snapshot.evaluations), None)
-
-
-def _decisions(phase: PhaseDir) -> list[Decision]:
-    """The readable lines of decisions.jsonl; a torn one is left out."""
-    if not phase.decisions.is_file():
-        return []
-    found = []
-    for line in phase.decisions.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            found.append(Decision.model_validate_json(line))
-        except ValueError:
-            continue
-    return found
 
 
 def _plain_title(name: str) -> str:

@@ -55,6 +55,7 @@ def gate_table(record: GateRecord) -> list[str]:
         lines.append(f"    {item.finding}: {item.why} [{item.convention}]")
         if item.answer is not None:
             lines.append(f"    answered {item.answer}" + (f": {item.note}" if item.note else ""))
+    lines += [f"note: {note}" for note in record.notes]
     evidence = "no evidence yet" if record.evidence is None else f"the evidence is {record.evidence}"
     return [*lines, f"gate 4: {record.verdict.upper()} ({evidence})", record.recommendation]
 

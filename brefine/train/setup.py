@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 
 from brefine.config import MODEL_NAMES, ModelName, PhaseConfig, prepared_corpus_path
@@ -11,6 +13,7 @@ from brefine.data.splits import Split
 from brefine.errors import DataError, RunError
 from brefine.models import build_model
 from brefine.models.heads import n_frames_of
+from brefine.models.weights import save_weights
 from brefine.phasedir import RunDir
 from brefine.train.checkpoint import Checkpoints, TrainingState, fingerprint_of
 from brefine.train.device import Device, claim_device
@@ -53,7 +56,17 @@ def build_training(run: RunDir, model: ModelName, config: PhaseConfig, *, resume
         device=device,
     )
     training = Training(
-        run, model, config, settings, plan, device, batches, validation, checkpoints, recordings=corpus.recordings
+        run,
+        model,
+        config,
+        settings,
+        plan,
+        device,
+        batches,
+        validation,
+        checkpoints,
+        recordings=corpus.recordings,
+        write_weights=partial(save_weights, corpus_sha256=corpus.corpus_sha256),
     )
     state = fresh_state(model, config, device)
     packed, refused = checkpoints.load() if resume else (None, [])

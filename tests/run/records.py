@@ -11,12 +11,15 @@ from brefine.phasedir import (
     DerFigures,
     EvaluationReport,
     IntegrationReport,
+    Look,
     RecordingChange,
     RunState,
     RunStatus,
     Speed,
     Validation,
 )
+
+WEIGHTS_SHA256 = "ab" * 32
 
 
 def figures(mae_ms: float, *, capped_mean_ms: float | None = None, recall: float = 0.62) -> BoundaryFigures:
@@ -57,12 +60,15 @@ def comparison(before_ms: float, after_ms: float, *, capped_after_ms: float | No
     )
 
 
-def evaluation(model: ModelName, mae_ms: float, *, boundaries_per_s: float = 100.0) -> EvaluationReport:
+def evaluation(
+    model: ModelName, mae_ms: float, *, boundaries_per_s: float = 100.0, evidence: str = "simulated"
+) -> EvaluationReport:
     """A validation report."""
     return EvaluationReport(
         model=model,
         split="validation",
-        evidence="simulated",
+        weights_sha256=WEIGHTS_SHA256,
+        evidence=evidence,
         hypothesis_source="replayed errors",
         checkpoint_step=100,
         n_recordings=24,
@@ -96,6 +102,11 @@ def integration(
     ]
     return IntegrationReport(
         model=model,
+        weights_sha256=WEIGHTS_SHA256,
+        trained_corpus_sha256="cd" * 32,
+        corpus_sha256="cd" * 32,
+        turns_sha256="ef" * 32,
+        looks=[Look(model=model, weights_sha256=WEIGHTS_SHA256, unix_s=1000.0)],
         split="gate",
         evidence=evidence,
         hypothesis_source="a diarizer",

@@ -40,7 +40,7 @@ def phase(tmp_path: Path) -> PhaseDir:
     made = make_toy_phase(tmp_path)
     Manifest(
         phase="toy", created_unix_s=1.0, argv=[], git_commit=None, git_dirty=None, versions={}, seed=0, models=["mlp"],
-        corpus=str(corpus), price_usd_per_hour=0.0, priced_on=None,
+        corpus=str(corpus), price_usd_per_hour=0.0, priced_on=None, gate={},
     ).write(made.manifest)  # fmt: skip
     table = made.boundaries("mlp", "validation")
     table.parent.mkdir(parents=True)

@@ -69,7 +69,7 @@ def test_the_road_after_training_is_proved_by_its_files(phase: PhaseDir) -> None
     assert store.snapshot().state is PhaseState.TO_INTEGRATE
     integration("mlp").write(phase.integration)
     assert store.snapshot().state is PhaseState.TO_DECIDE
-    write_gate(phase, {"go-on": Answer(True)})
+    write_gate(phase, {"go-on": Answer(False)})
     assert store.snapshot().state is PhaseState.DECIDED
     choose(phase, "transformer", why="its errors are rarer in overlap")
     assert store.snapshot().state is PhaseState.TO_INTEGRATE

@@ -213,6 +213,7 @@ def evaluation(model: ModelName) -> EvaluationReport:
         split="validation",
         evidence="simulated",
         hypothesis_source="replayed vbx-voxconverse",
+        weights_sha256="ab" * 32,
         checkpoint_step=12_000,
         n_recordings=24,
         recordings=[f"validation-{index:03d}" for index in range(24)],
@@ -264,6 +265,11 @@ def integration() -> IntegrationReport:
     ]
     return IntegrationReport(
         model="transformer",
+        weights_sha256="ab" * 32,
+        trained_corpus_sha256="cd" * 32,
+        corpus_sha256="cd" * 32,
+        turns_sha256="ef" * 32,
+        looks=[],
         split="gate",
         evidence="simulated",
         hypothesis_source="replayed vbx-voxconverse",

@@ -163,6 +163,7 @@ def _verdict(record: GateRecord, snapshot: PhaseSnapshot, width: int, *, written
     winner = f"   {record.winner}" if record.winner else ""
     where = f"written to {PhaseDir(snapshot.path).gate}" if written else "not written yet: your first answer writes it"
     return [
+        *(part for note in record.notes for part in wrapped(f"! {harmless(note)}", width, "$warning")),
         line((f" {look.glyph} verdict: {record.verdict}", f"bold {look.style}"), evidence, winner),
         *wrapped(record.recommendation, width, ""),
         line((f" {where}", "$quiet")),

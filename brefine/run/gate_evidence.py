@@ -1,0 +1,180 @@
+"""What gate 4 rests on: the integration's figures, and whether they still belong to what lies on disk.
+
+The figures were measured by another process, perhaps weeks ago. Since then somebody may have trained further, diarized again,
+chosen another model, prepared another corpus, or edited a file. Whatever no longer fits is a fault, and a fault leaves the gate
+open. Digests find changes, and the turns are scored again; who forges turns, digests and seals together lies to himself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from brefine.config import PhaseConfig, prepared_corpus_path
+from brefine.core.bootstrap import Interval
+from brefine.core.der import DerParts, score_der
+from brefine.core.gate import Evidence, Measured
+from brefine.core.headroom import oracle_refine
+from brefine.core.turns import Diarization
+from brefine.errors import FormatError
+from brefine.io.atomic import digest_of_files
+from brefine.io.rttm import read_rttm
+from brefine.phasedir import (
+    CheckpointCard,
+    CorpusManifest,
+    DerComparison,
+    EvaluationReport,
+    IntegrationReport,
+    PhaseDir,
+    SelectionRecord,
+)
+
+_SAME_DER = 1e-5
+"""Turns are written to the microsecond."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateFiles:
+    """The files that the gate judges, as far as they are there and whole.
+
+    Attributes:
+        selection: None where nobody has chosen.
+        report: the integration of the selected model; that of another model proves nothing about it.
+        problem: why there is no report, where there should be one.
+    """
+
+    selection: SelectionRecord | None = None
+    report: IntegrationReport | None = None
+    problem: str | None = None
+
+    @classmethod
+    def of(cls, phase: PhaseDir) -> GateFiles:
+        try:
+            selection = SelectionRecord.read_if_there(phase.selection)
+        except FormatError as error:
+            return cls(problem=f"{phase.selection.name}: {error.what}; select again")
+        try:
+            report = IntegrationReport.read_if_there(phase.integration)
+        except FormatError as error:
+            return cls(selection, problem=f"{phase.integration.name}: {error.what}; integrate again")
+        if report is not None and selection is not None and selection.model != report.model:
+            problem = f"{selection.model} is selected, {report.model} was integrated; integrate again"
+            return cls(selection, problem=problem)
+        return cls(selection, report)
+
+
+def evidence_of(phase: PhaseDir, config: PhaseConfig, files: GateFiles, faults: Sequence[str] = ()) -> Evidence | None:
+    """The figures of the integration with these faults and every other that is found; None where there are no figures."""
+    report = files.report
+    if report is None:
+        return None
+    corpus = prepared_corpus_path(config)
+    manifest = _manifest(corpus)
+    comparison = report.comparison
+    at_collar = [item for item in report.der if math.isclose(item.collar_s, config.gate.der_collar_s)]
+    der = next(iter(at_collar or report.der), None)
+    mae_interval = comparison.intervals.get("mae_ms")
+    all_faults = [
+        *faults,
+        *_faults_of_corpus(phase, report, corpus, manifest),
+        *_faults_of_weights(phase, report, files.selection),
+    ]
+    oracle_der = None
+    if manifest is not None and der is not None and not all_faults:
+        again = _score_again(phase, corpus, manifest, collar_s=der.collar_s, window_s=config.gate.window_s)
+        oracle_der = again.oracle
+        all_faults += _faults_of_scores(again, der)
+    return Evidence(
+        simulated=report.evidence == "simulated" or _is_simulated(config, manifest),
+        recordings=tuple(item.recording for item in report.recordings),
+        trained_on=frozenset(report.trained_on),
+        diarizer_trained_on=frozenset(config.gate.diarizer_trained_on),
+        mae_ms=Measured(
+            comparison.before.mae_ms, comparison.after.mae_ms, None if mae_interval is None else Interval(*mae_interval)
+        ),
+        recall=comparison.before.recall,
+        window_s=comparison.before.window_s,
+        der=Measured(None, None, None) if der is None else Measured(der.before.der, der.after.der, Interval(*der.interval)),
+        collar_s=config.gate.der_collar_s if der is None else der.collar_s,
+        faults=tuple(all_faults),
+        oracle_der=oracle_der,
+    )
+
+
+def _manifest(corpus: Path) -> CorpusManifest | None:
+    try:
+        return CorpusManifest.read_if_there(corpus / "corpus.json")
+    except FormatError:
+        return None
+
+
+def _is_simulated(config: PhaseConfig, manifest: CorpusManifest | None) -> bool:
+    """Whatever the report calls it: what brefine made, or whose errors it drew, proves nothing about real recordings."""
+    made = [] if manifest is None else [one for one in manifest.splits["gate"] if one.simulated or one.replayed]
+    return config.corpus.kind == "simulated" or config.hypothesis.source == "replayed" or bool(made)
+
+
+def _faults_of_corpus(phase: PhaseDir, report: IntegrationReport, corpus: Path, manifest: CorpusManifest | None) -> Iterator[str]:
+    if manifest is None:
+        yield "the prepared corpus is no longer there, so that nothing can be checked"
+        return
+    if manifest.fingerprint() != report.corpus_sha256:
+        yield "the corpus is no longer the one that was integrated on; integrate again"
+    elif digest_of_files(phase.gate_turns(corpus, manifest)) != report.turns_sha256:
+        yield "references, hypotheses or refined turns were changed after the integration; integrate again"
+    if report.trained_corpus_sha256 is None:
+        yield "the weights do not tell what they were trained on"
+    elif report.trained_corpus_sha256 != report.corpus_sha256:
+        yield "the weights were trained on another corpus, or its splits were changed after the training"
+
+
+def _faults_of_weights(phase: PhaseDir, report: IntegrationReport, selection: SelectionRecord | None) -> Iterator[str]:
+    if selection is None:
+        yield "no model was selected on the validation split"
+        return
+    try:
+        card = CheckpointCard.read_if_there(phase.run(report.model).card("best"))
+        evaluated = EvaluationReport.read_if_there(phase.evaluation(report.model, "validation"))
+    except FormatError as error:
+        yield f"{error.what} ({error.where})"
+        return
+    if card is None or card.weights_sha256 != report.weights_sha256:
+        yield f"the best checkpoint of {report.model} is not the one that was integrated; integrate again"
+    if evaluated is None or evaluated.weights_sha256 != report.weights_sha256:
+        yield f"{report.model} was integrated with other weights than those it was selected with; evaluate and select again"
+    elif evaluated.unix_s > selection.unix_s:
+        yield f"{report.model} was evaluated anew after it had been selected; select again"
+
+
+@dataclass(frozen=True, slots=True)
+class _Scores:
+    """DERs of the gate split, by its files of turns; `oracle` after perfect movement of the matched boundaries."""
+
+    before: float
+    after: float
+    oracle: float
+
+
+def _score_again(phase: PhaseDir, corpus: Path, manifest: CorpusManifest, *, collar_s: float, window_s: float) -> _Scores:
+    parts = [DerParts(), DerParts(), DerParts()]
+    for one in manifest.splits["gate"]:
+        files = (corpus / one.reference, corpus / one.hypothesis, phase.refined / f"{one.name}.rttm")
+        reference, hypothesis, refined = (read_rttm(path).get(one.name, Diarization(one.name)) for path in files)
+        answers = (hypothesis, refined, oracle_refine(reference, hypothesis, window_s=window_s))
+        for place, answer in enumerate(answers):
+            parts[place] += score_der(reference, answer, regions_s=one.regions_s, collar_s=collar_s)
+    return _Scores(*(part.der for part in parts))
+
+
+def _faults_of_scores(again: _Scores, told: DerComparison) -> Iterator[str]:
+    same = (
+        math.isclose(found, der, abs_tol=_SAME_DER)
+        for found, der in ((again.before, told.before.der), (again.after, told.after.der))
+    )
+    if not all(same):
+        yield (
+            f"scored again, the turns give a DER of {again.before:.2%} → {again.after:.2%}, the integration told "
+            f"{told.before.der:.2%} → {told.after.der:.2%}"
+        )

@@ -1,0 +1,126 @@
+"""A phase that passes gate 4 by right: twenty real recordings, whole files, weights that were selected and integrated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from brefine.config import PhaseConfig, format_config, parse_config, prepared_corpus_path
+from brefine.core.turns import Diarization, Turn
+from brefine.io.atomic import digest_of_files
+from brefine.io.rttm import write_rttm
+from brefine.phasedir import CheckpointCard, CorpusManifest, CorpusRecording, Look, Manifest, PhaseDir
+from brefine.run.decide import choose
+from tests.run.records import WEIGHTS_SHA256, evaluation, integration
+
+RECIPE = """
+schema = 1
+name = "honest"
+[corpus]
+kind = "folder"
+root = "{root}"
+train = "train"
+gate = "gate"
+[hypothesis]
+source = "folder"
+[models.transformer]
+[models.mlp]
+"""
+
+
+class HonestPhase:
+    """`phase` and the prepared corpus at `corpus`, which tests then spoil. Made by `make`, or found at `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.phase = PhaseDir(folder / "20261126T000000Z-honest")
+        self.config: PhaseConfig = parse_config(RECIPE.format(root=folder / "data"), where="honest")
+        self.corpus = prepared_corpus_path(self.config)
+        self.phase.path.mkdir(parents=True, exist_ok=True)
+        self.phase.config.write_text(format_config(self.config))
+
+    def make(self) -> None:
+        self.prepare()
+        self.launch()
+        for model, mae_ms in (("transformer", 120.0), ("mlp", 90.0)):
+            self.train(model)
+            evaluation(model, mae_ms, evidence="real").write(self.phase.evaluation(model, "validation"))
+        choose(self.phase)
+        self.integrate()
+
+    def prepare(self, *, simulated: bool = False) -> None:
+        """Writes the prepared corpus: names, turns, splits."""
+        splits: dict[str, list[CorpusRecording]] = {}
+        for split, prefix, n in (("train", "t", 2), ("validation", "v", 2), ("gate", "g", 24)):
+            splits[split] = []
+            for name in (f"{prefix}{index}" for index in range(n)):
+                for kind, offset_s in (("reference", 4.0), ("hypothesis", 4.105)):
+                    path = self.corpus / split / kind / f"{name}.rttm"
+                    write_rttm(path, Diarization(name, (Turn(1.0, offset_s, "A"),)))
+                paths = {kind: f"{split}/{kind}/{name}.rttm" for kind in ("reference", "hypothesis")}
+                splits[split].append(
+                    CorpusRecording(
+                        name=name,
+                        audio=f"/audio/{name}.wav",
+                        duration_s=10.0,
+                        regions_s=[(0.0, 10.0)],
+                        speakers=["A"],
+                        simulated=simulated and split == "gate",
+                        **paths,
+                    )
+                )
+        manifest = CorpusManifest(title="train→gate", evidence="real", hypothesis_source="a diarizer", splits=splits)
+        manifest.write(self.corpus / "corpus.json")
+        self.refine(4.075)
+
+    def refine(self, offset_s: float) -> None:
+        """Refined turns of which each ends here; the reference's end at 4 s, the hypothesis's at 4.105 s."""
+        for index in range(24):
+            path = self.phase.refined / f"g{index}.rttm"
+            write_rttm(path, Diarization(path.stem, (Turn(1.0, offset_s, "A"),)))
+
+    def launch(self) -> None:
+        Manifest(
+            phase=self.phase.path.name,
+            created_unix_s=900.0,
+            argv=["launch-phase3"],
+            git_commit="0123456789ab",
+            git_dirty=False,
+            versions={"brefine": "0.1.0"},
+            seed=0,
+            models=["transformer", "mlp"],
+            corpus=str(self.corpus),
+            price_usd_per_hour=0.0,
+            priced_on=None,
+            gate=self.config.gate.model_dump(mode="json"),
+        ).write(self.phase.manifest)
+
+    def train(self, model: str, weights_sha256: str = WEIGHTS_SHA256, corpus_sha256: str | None = None) -> None:
+        """The card of its best checkpoint."""
+        card = CheckpointCard(
+            model=model,
+            n_parameters=1,
+            validation=None,
+            weights_sha256=weights_sha256,
+            config={},
+            corpus_sha256=corpus_sha256 or self.fingerprint(),
+        )
+        card.write(self.phase.run(model).card("best"))
+
+    def integrate(self, model: str = "mlp", **changes: object) -> None:
+        """integration.json of what lies there now."""
+        manifest = CorpusManifest.read(self.corpus / "corpus.json")
+        own = {
+            "trained_corpus_sha256": self.fingerprint(),
+            "corpus_sha256": self.fingerprint(),
+            "turns_sha256": digest_of_files(self.phase.gate_turns(self.corpus, manifest)),
+            "looks": [Look(model=model, weights_sha256=WEIGHTS_SHA256, unix_s=1000.0)],
+        }
+        integration(model).model_copy(update={**own, **changes}).write(self.phase.integration)
+
+    def fingerprint(self) -> str:
+        return CorpusManifest.read(self.corpus / "corpus.json").fingerprint()
+
+    def edit(self, path: Path, old: str, new: str) -> None:
+        """Changes a file by hand."""
+        text = path.read_text()
+        assert text.count(old) >= 1, old
+        path.write_text(text.replace(old, new, 1))

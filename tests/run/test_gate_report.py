@@ -1,0 +1,297 @@
+"""Gate 4 over files: an honest phase passes, and every way to fool the gate is refused or told, in these words."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from brefine.core.gate import Answer
+from brefine.core.turns import Diarization, Turn
+from brefine.errors import FormatError
+from brefine.io.rttm import write_rttm
+from brefine.phasedir import GateRecord, Look
+from brefine.run.decide import choose
+from brefine.run.gate_report import judge_phase, write_gate
+from tests.run.honest_phase import HonestPhase
+from tests.run.records import comparison, evaluation, figures, integration
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+YES = {name: Answer(True) for name in ("mae", "der", "der-target", "go-on")}
+GO = {"go-on": Answer(True, "file it")}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("honest")
+    HonestPhase(folder).make()
+    return folder
+
+
+@pytest.fixture
+def honest(made: Path, tmp_path: Path) -> HonestPhase:
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    return HonestPhase(tmp_path)
+
+
+def test_an_honest_phase_passes(honest: HonestPhase) -> None:
+    """Selected on validation, integrated on unseen real recordings, everything as it was: with a person's yes the gate opens."""
+    assert judge_phase(honest.phase).verdict == "open"
+    record = write_gate(honest.phase, GO)
+    assert (record.verdict, record.evidence, record.winner, record.notes) == ("pass", "real", "mlp", [])
+    again = judge_phase(honest.phase)
+    assert again.verdict == "pass"
+    assert again.criteria[-1].note == "file it"
+
+
+def _turns(honest: HonestPhase, kind: str) -> None:
+    write_rttm(honest.corpus / "gate" / kind / "g3.rttm", Diarization("g3", (Turn(1.0, 9.0, "A"),)))
+
+
+def _refined_by_cheating(honest: HonestPhase) -> None:
+    shutil.copy(honest.corpus / "gate/reference/g3.rttm", honest.phase.refined / "g3.rttm")
+
+
+def _hard_recordings_left_out(honest: HonestPhase) -> None:
+    document = json.loads((honest.corpus / "corpus.json").read_text())
+    document["splits"]["gate"] = document["splits"]["gate"][:22]
+    (honest.corpus / "corpus.json").write_text(json.dumps(document))
+
+
+def _compared(honest: HonestPhase, **changes: object) -> None:
+    report = integration("mlp")
+    before = figures(170.0).model_copy(update=changes)
+    honest.integrate(comparison=report.comparison.model_copy(update={"before": before}))
+
+
+def _figures_forged(honest: HonestPhase) -> None:
+    honest.integrate(der=integration("mlp", der=0.012).der)
+
+
+CHANGED = "the file was changed after brefine had written it"
+FRAUDS: dict[str, tuple[Callable[[HonestPhase], object], str]] = {
+    "a figure of the integration edited": (
+        lambda it: it.edit(it.phase.integration, '"mae_ms": 90.0', '"mae_ms": 20.0'),
+        f"integration.json: {CHANGED}; integrate again",
+    ),
+    "the interval taken out": (
+        lambda it: it.edit(it.phase.integration, '"interval"', '"no_interval"'),
+        "integration.json: this is not a valid IntegrationReport; integrate again",
+    ),
+    "the seal taken out": (
+        lambda it: it.edit(it.phase.integration, '"seal"', '"no_seal"'),
+        f"integration.json: {CHANGED}; integrate again",
+    ),
+    "figures forged together with the seal": (
+        _figures_forged,
+        "scored again, the turns give a DER of 3.50% → 2.50%, the integration told 3.50% → 1.20%",
+    ),
+    "the hypotheses changed": (
+        lambda it: _turns(it, "hypothesis"),
+        "references, hypotheses or refined turns were changed after the integration; integrate again",
+    ),
+    "the references changed": (
+        lambda it: _turns(it, "reference"),
+        "references, hypotheses or refined turns were changed after the integration; integrate again",
+    ),
+    "the refined turns replaced by the truth": (
+        _refined_by_cheating,
+        "references, hypotheses or refined turns were changed after the integration; integrate again",
+    ),
+    "a refined recording removed": (
+        lambda it: (it.phase.refined / "g3.rttm").unlink(),
+        "references, hypotheses or refined turns were changed after the integration; integrate again",
+    ),
+    "hard recordings left out of the split": (
+        _hard_recordings_left_out,
+        "the corpus is no longer the one that was integrated on; integrate again",
+    ),
+    "the corpus gone": (
+        lambda it: shutil.rmtree(it.corpus),
+        "the prepared corpus is no longer there, so that nothing can be checked",
+    ),
+    "splits changed between training and integration": (
+        lambda it: it.integrate(trained_corpus_sha256="00" * 32),
+        "the weights were trained on another corpus, or its splits were changed after the training",
+    ),
+    "weights of unknown origin": (
+        lambda it: it.integrate(trained_corpus_sha256=None),
+        "the weights do not tell what they were trained on",
+    ),
+    "trained on a gate recording": (
+        lambda it: it.integrate(trained_on=["t0", "g3"]),
+        "the refiner was trained on 1 of these recordings: g3",
+    ),
+    "a diarizer that knows a gate recording": (
+        lambda it: it.edit(it.phase.config, "diarizer_trained_on = []", 'diarizer_trained_on = ["g4"]'),
+        "the diarizer was trained on 1 of these recordings: g4",
+    ),
+    "few recordings": (
+        lambda it: it.integrate(recordings=integration("mlp").recordings[:5]),
+        "5 recordings are fewer than the 20 demanded",
+    ),
+    "another cap": (lambda it: _compared(it, window_s=0.25), "but matched within 0.25 s instead of 1 s"),
+    "recall hidden": (lambda it: _compared(it, recall=None), "but the recall of the matching is not told"),
+    "recall low": (lambda it: _compared(it, recall=0.2), "but only 20% of the reference boundaries were matched"),
+    "trained on after the integration": (
+        lambda it: it.train("mlp", weights_sha256="99" * 32),
+        "the best checkpoint of mlp is not the one that was integrated; integrate again",
+    ),
+    "selected with other weights": (
+        lambda it: (
+            evaluation("mlp", 90.0)
+            .model_copy(update={"weights_sha256": "99" * 32})
+            .write(it.phase.evaluation("mlp", "validation"))
+        ),
+        "mlp was integrated with other weights than those it was selected with; evaluate and select again",
+    ),
+    "evaluated anew after the choice": (
+        lambda it: (
+            evaluation("mlp", 90.0).model_copy(update={"unix_s": 4e9}).write(it.phase.evaluation("mlp", "validation"))
+        ),
+        "mlp was evaluated anew after it had been selected; select again",
+    ),
+    "the evaluation edited": (
+        lambda it: it.edit(it.phase.evaluation("mlp", "validation"), '"mae_ms": 90.0', '"mae_ms": 20.0'),
+        CHANGED,
+    ),
+    "another model selected": (
+        lambda it: choose(it.phase, "transformer", why="I like it"),
+        "transformer is selected, mlp was integrated; integrate again",
+    ),
+    "the selection edited": (
+        lambda it: it.edit(it.phase.selection, '"recommended": "mlp"', '"recommended": "transformer"'),
+        f"selection.json: {CHANGED}; select again",
+    ),
+    "nothing selected": (lambda it: it.phase.selection.unlink(), "no model was selected on the validation split"),
+    "what was agreed removed": (
+        lambda it: it.phase.manifest.unlink(),
+        "manifest.json is missing: what was agreed at the launch is not known",
+    ),
+    "what was agreed edited": (
+        lambda it: it.edit(it.phase.manifest, '"mae_ms": 100.0', '"mae_ms": 500.0'),
+        f"manifest.json: {CHANGED}: what was agreed at the launch is not known",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("fraud", "words"), FRAUDS.values(), ids=FRAUDS.keys())
+def test_nothing_that_was_changed_passes(honest: HonestPhase, fraud: Callable[[HonestPhase], object], words: str) -> None:
+    """Whatever is answered, the gate stays open; the reason is in the record, on the page and in the recommendation."""
+    fraud(honest)
+    record = write_gate(honest.phase, YES)
+    assert record.verdict == "open"
+    assert any(words in criterion.why and criterion.finding == "unknown" for criterion in record.criteria)
+    assert words in honest.phase.gate_page.read_text()
+    assert record.recommendation.startswith("iterate on the evidence")
+
+
+@pytest.mark.parametrize("how", ["made by brefine", "errors drawn anew"])
+def test_simulated_recordings_that_are_called_real_stay_simulated(honest: HonestPhase, how: str) -> None:
+    """The report's word counts less than what the corpus and the recipe tell."""
+    if how == "made by brefine":
+        honest.prepare(simulated=True)
+        honest.train("mlp")
+        honest.integrate()
+    else:
+        honest.edit(honest.phase.config, 'source = "folder"', 'source = "replayed"')
+        shutil.move(honest.corpus, honest.corpus.with_name("elsewhere"))
+    record = write_gate(honest.phase, YES)
+    assert (record.verdict, record.evidence) == ("open", "simulated")
+
+
+def test_a_threshold_that_is_moved_later_decides_nothing(honest: HonestPhase) -> None:
+    """What stood in the recipe at the launch is judged by, and the change is told."""
+    honest.integrate(comparison=comparison(170.0, 120.0))
+    honest.edit(honest.phase.config, "mae_ms = 100.0", "mae_ms = 150.0")
+    record = write_gate(honest.phase, YES)
+    assert record.verdict == "fail"
+    assert record.criteria[0].threshold == "MAE < 100 ms"
+    assert record.notes == ["gate.mae_ms was changed after the launch (100 → 150); judged by 100"]
+    assert record.notes[0] in honest.phase.gate_page.read_text()
+
+
+def test_a_verdict_that_is_edited_is_found_out(honest: HonestPhase) -> None:
+    """gate4.json tells answers, it gives none; readers refuse it, and the next judgement says so and writes it anew."""
+    write_gate(honest.phase)
+    honest.edit(honest.phase.gate, '"verdict": "open"', '"verdict": "pass"')
+    honest.edit(honest.phase.gate, '"answer": null', '"answer": "yes"')
+    with pytest.raises(FormatError, match=CHANGED):
+        GateRecord.read(honest.phase.gate)
+    record = write_gate(honest.phase)
+    assert record.verdict == "open"
+    assert record.notes == [f"gate4.json: {CHANGED}; what it said does not count"]
+    assert GateRecord.read(honest.phase.gate).verdict == "open"
+    assert write_gate(honest.phase).notes == []
+
+
+def test_an_answer_counts_for_the_evidence_it_was_given_on(honest: HonestPhase) -> None:
+    """A yes to one integration is no yes to the next."""
+    assert write_gate(honest.phase, GO).verdict == "pass"
+    honest.integrate(unix_s=2000.0)
+    record = write_gate(honest.phase)
+    assert record.verdict == "open"
+    assert record.criteria[-1].answer is None
+    (note,) = record.notes
+    assert re.fullmatch(r"go-on: the yes of .* UTC was given on other evidence; it is asked anew", note)
+    assert write_gate(honest.phase, GO).verdict == "pass"
+
+
+def test_a_choice_made_on_the_gate_split_is_told(honest: HonestPhase) -> None:
+    """Whoever scores several models there picks the luckiest."""
+    looks = [Look(model=model, weights_sha256=digit * 64, unix_s=1.0) for model, digit in (("transformer", "1"), ("mlp", "2"))]
+    honest.integrate(looks=looks)
+    assert judge_phase(honest.phase).notes == [
+        "2 sets of weights were scored on the gate split (transformer, mlp); no interval allows for a choice among them"
+    ]
+
+
+def test_a_moved_phase_is_judged_as_before(honest: HonestPhase, tmp_path: Path) -> None:
+    """Digests are of contents: where files lie does not matter."""
+    honest.phase.path.rename(tmp_path / "moved")
+    moved = type(honest.phase)(tmp_path / "moved")
+    assert write_gate(moved, GO).verdict == "pass"
+
+
+def _fail(honest: HonestPhase) -> None:
+    report = integration("mlp", mae_ms=120.0, der=0.034)
+    honest.refine(4.102)
+    honest.integrate(comparison=report.comparison, der=report.der)
+
+
+def test_what_is_out_of_reach_is_known_from_the_turns(honest: HonestPhase) -> None:
+    """Where even perfect movement would not do, the advice is to stop moving boundaries."""
+    for one in [*honest.corpus.glob("gate/hypothesis/*"), *honest.phase.refined.glob("*")]:
+        write_rttm(one, Diarization(one.stem, (Turn(1.0, 4.105, "A"), Turn(7.0, 9.0, "B"))))
+    report = integration("mlp")
+    figures = report.der[0].before.model_copy(update={"der": 2.105 / 3.0})
+    honest.integrate(der=[one.model_copy(update={"before": figures, "after": figures}) for one in report.der])
+    record = judge_phase(honest.phase)
+    assert record.verdict == "fail"
+    assert record.recommendation.startswith(
+        "stop moving boundaries: even perfect movement of the matched boundaries gives 66.67%"
+    )
+
+
+PAGES: dict[str, tuple[Callable[[HonestPhase], object], dict[str, Answer]]] = {
+    "pass": (lambda it: None, GO),
+    "fail": (_fail, {"mae": Answer(True, "close | enough"), "go-on": Answer(False, "no\ncustomer <b>needs</b> it")}),
+    "simulated": (lambda it: it.integrate(evidence="simulated"), {}),
+    "refused": (lambda it: _turns(it, "hypothesis"), GO),
+    "nothing": (lambda it: it.phase.integration.unlink(), {}),
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_page_is_a_decision_record(honest: HonestPhase, page: str) -> None:
+    """Verdict, criteria with conventions and intervals, evidence, selection, provenance: word for word."""
+    prepare, answers = PAGES[page]
+    prepare(honest)
+    write_gate(honest.phase, answers)
+    text = re.sub(r"Corpus: `.*`", "Corpus: `CORPUS`", honest.phase.gate_page.read_text())
+    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "TODAY", text)
+    assert text == (GOLDEN / f"gate4_{page}.md").read_text()
