@@ -444,6 +444,29 @@ class Speed(Part):
     seconds_per_audio_hour: float
 
 
+class WindowFigures(Part):
+    """What another matching cap would have said."""
+
+    window_s: float
+    recall: float | None
+    mae_before_ms: float | None
+    mae_after_ms: float | None
+    capped_mean_before_ms: float | None
+    capped_mean_after_ms: float | None
+
+
+class RecordingBoundaries(Part):
+    """One recording's boundaries, at the report's cap."""
+
+    recording: str
+    n_reference: int
+    n_matched: int
+    mae_before_ms: float | None
+    mae_after_ms: float | None
+    capped_mean_before_ms: float | None
+    capped_mean_after_ms: float | None
+
+
 class EvaluationReport(SealedDocument):
     """One model on one split."""
 
@@ -452,7 +475,7 @@ class EvaluationReport(SealedDocument):
     evidence: Literal["real", "simulated"]
     hypothesis_source: str
     checkpoint: str = "best"
-    """best, last, or the stem of a file."""
+    """best, last, or for a file its stem and the start of its weights' digest."""
     checkpoint_step: int
     weights_sha256: str
     n_recordings: int
@@ -461,9 +484,13 @@ class EvaluationReport(SealedDocument):
     before_abs_error_quantiles_ms: list[float]
     after_abs_error_quantiles_ms: list[float]
     """101 quantiles, 0 to 100 %, of the absolute error: the CDFs of the dashboard."""
+    at_windows: list[WindowFigures] = []
+    by_recording: list[RecordingBoundaries] = []
     calibration: list[CalibrationBin]
     expected_calibration_error: float | None
     speed: Speed
+    speed_on_cpu: Speed | None = None
+    """Where `speed` is that of a GPU: one recording on the CPU beside it."""
     unix_s: float
 
 

@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json as jsonlib
+import tempfile
+from typing import Annotated, Literal
 
 import typer
 
 from brefine.cli.options import RUNS, Json, PhaseOption, Runs
-from brefine.phasedir import find_phase
+from brefine.cli.output import print_json, print_lines
+from brefine.phasedir import EvaluationReport, find_phase
 from brefine.run.stages import run_worker
+from brefine.run.tables import evaluation_table
 
 
 def evaluate(
     model: Annotated[list[str] | None, typer.Option("--model", help="Model of the phase (repeatable); all if left out.")] = None,
-    checkpoint: Annotated[str, typer.Option(help="best, last, or a .safetensors file.")] = "best",
+    checkpoint: Annotated[
+        list[str] | None,
+        typer.Option("--checkpoint", help="best (if left out), last, or a .safetensors file (repeatable)."),
+    ] = None,
     phase: PhaseOption = None,
-    split: Annotated[str, typer.Option(help="validation or gate.")] = "validation",
+    split: Annotated[Literal["validation", "gate"], typer.Option(help="Which recordings.")] = "validation",
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the models run.")] = "auto",
     json: Json = False,
     runs: Runs = RUNS,
 ) -> None:
-    """Example: brefine evaluate --model mlp --checkpoint best
+    """Example: brefine evaluate --model mlp --checkpoint best --checkpoint last
 
-    Boundary figures before and after, on the pairs matched before refinement, with intervals; and the speed.
+    Boundary figures before and after, on the pairs matched before refinement, with intervals; and the speed. Several checkpoints
+    stand beside each other. The model is chosen by its best checkpoint, whatever else is evaluated.
     """
     chosen = [part for name in model or [] for part in ("--model", name)]
-    options = ["--split", split, "--checkpoint", checkpoint, *(["--json"] if json else [])]
-    raise typer.Exit(run_worker("brefine.evaluate", "evaluate", find_phase(phase, runs).path, *chosen, *options))
+    chosen += [part for name in checkpoint or [] for part in ("--checkpoint", name)]
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as told:
+        words = (find_phase(phase, runs).path, *chosen, "--split", split, "--device", device, "--json")
+        code = run_worker("brefine.evaluate", "evaluate", *words, stdout=told)
+        if code != 0:
+            raise typer.Exit(code)
+        told.seek(0)
+        document = jsonlib.load(told)
+    if json:
+        print_json(document)
+    else:
+        reports = [EvaluationReport.model_validate(one) for one in document["evaluations"]]
+        names = [one.model if one.checkpoint == "best" else f"{one.model} {one.checkpoint}" for one in reports]
+        print_lines(evaluation_table(dict(zip(names, reports, strict=True))))

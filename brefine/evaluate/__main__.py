@@ -14,7 +14,7 @@ from brefine.config import MODEL_NAMES, RefineConfig
 from brefine.data.progress import ProgressReporter
 from brefine.errors import BrefineError, ConfigError, run_main
 from brefine.evaluate.calibration import calibrate_refiner, read_calibration, read_references
-from brefine.evaluate.evaluation import evaluate_refiner, load_checkpoint, write_evaluation
+from brefine.evaluate.evaluation import evaluate_refiner, load_checkpoint, load_checkpoints, write_evaluation
 from brefine.evaluate.integration import integrate, integrate_part
 from brefine.evaluate.recordings import GivenSplit, SplitName
 from brefine.evaluate.refine import Refined, format_report, load_weights, plan_refinement, refine_tasks
@@ -32,7 +32,7 @@ def main() -> int:
     one.add_argument("phase", type=Path)
     one.add_argument("--model", action="append", choices=MODEL_NAMES, help="repeatable; all of the phase if left out")
     one.add_argument("--split", choices=get_args(SplitName), default="validation")
-    one.add_argument("--checkpoint", default="best", help="best, last, or a .safetensors file")
+    one.add_argument("--checkpoint", action="append", help="repeatable: best (if left out), last, or a .safetensors file")
     one.set_defaults(run=_evaluate)
 
     two = commands.add_parser("integrate", help="the chosen model behind the diarizer on the gate split")
@@ -82,17 +82,19 @@ def _evaluate(options: argparse.Namespace) -> None:
     with ProgressReporter(options.progress, Stage.EVALUATE) as tell:
         tell("loading the recordings", 0, 1)
         config = phase.load_config()
-        models = options.model or list(config.models)
+        found = load_checkpoints(phase, options.model, options.checkpoint or ["best"], options.device)
+        refiners = [(name, refiner) for name, own in found.items() for refiner in own]
         split = GivenSplit(config, options.split)
-        total = len(models) * len(split.recordings)
+        total = len(refiners) * len(split.recordings)
         reports: list[EvaluationReport] = []
-        for place, model in enumerate(models):
-            refiner = load_checkpoint(phase, model, options.checkpoint, options.device)
+        for place, (name, refiner) in enumerate(refiners):
             before = place * len(split.recordings)
+            model = refiner.card.model
             report, rows = evaluate_refiner(
                 refiner,
                 split,
                 config,
+                checkpoint=name,
                 report=lambda done: tell(f"evaluating {model}", before + done, total),  # noqa: B023
             )
             write_evaluation(phase, report, rows)

@@ -1,12 +1,16 @@
-"""`brefine evaluate`: one checkpoint on one split, boundary by boundary, before and after."""
+"""`brefine evaluate`: checkpoints on one split, boundary by boundary, before and after."""
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+
+import torch
 
 from brefine.config import ModelName, PhaseConfig
 from brefine.core.boundaries import boundaries_of
@@ -15,11 +19,14 @@ from brefine.errors import CheckpointError
 from brefine.evaluate.device import pick_device
 from brefine.evaluate.moves import HeardRecording, fit_prior, hear_recording, refine_heard
 from brefine.evaluate.recordings import GivenSplit
-from brefine.evaluate.score import ScoredRecording, abs_error_quantiles_ms, calibrate, compare
+from brefine.evaluate.score import ScoredRecording, abs_error_quantiles_ms, at_window, calibrate, compare, of_recording
 from brefine.evaluate.speed import Stopwatch, speed_of
 from brefine.io.atomic import write_text_atomic
 from brefine.models.weights import Refiner, load_refiner
-from brefine.phasedir import BoundaryRow, EvaluationReport, PhaseDir
+from brefine.phasedir import BoundaryRow, EvaluationReport, PhaseDir, Speed
+
+WINDOWS_S = (0.25, 0.5, 1.0, 2.0)
+"""Matching caps that are told beside the gate's."""
 
 
 def load_checkpoint(phase: PhaseDir, model: ModelName, checkpoint: str, device: str) -> Refiner:
@@ -36,6 +43,32 @@ def load_checkpoint(phase: PhaseDir, model: ModelName, checkpoint: str, device: 
     return refiner
 
 
+def load_checkpoints(
+    phase: PhaseDir, models: Sequence[ModelName] | None, checkpoints: Sequence[str], device: str
+) -> dict[str, list[Refiner]]:
+    """Name of a checkpoint → its refiners: `best` and `last` of each model, a file of the model that it is.
+
+    Args:
+        models: None = all of the phase.
+
+    Raises:
+        CheckpointError: there are no such weights, or a file is of another model.
+    """
+    found: dict[str, list[Refiner]] = {}
+    for checkpoint in dict.fromkeys(checkpoints):
+        if checkpoint in ("best", "last"):
+            found[checkpoint] = [load_checkpoint(phase, model, checkpoint, device) for model in models or phase.models()]
+            continue
+        path = Path(checkpoint)
+        refiner = load_refiner(path, pick_device(device))
+        if models and refiner.card.model not in models:
+            raise CheckpointError(
+                "these weights are of another model", where=path, expected=" or ".join(models), got=refiner.card.model
+            )
+        found[f"{path.stem}-{refiner.card.weights_sha256[:8]}"] = [refiner]
+    return found
+
+
 def evaluate_refiner(
     refiner: Refiner,
     split: GivenSplit,
@@ -50,7 +83,7 @@ def evaluate_refiner(
     system's boundaries are off. No label has a part in that.
 
     Args:
-        checkpoint: as it was given, for the report.
+        checkpoint: its name, for the report.
         report: called with the number of recordings done.
 
     Returns:
@@ -67,10 +100,14 @@ def evaluate_refiner(
     with watch:
         prior = fit_prior(refiner, heard)
         refinements = [refine_heard(refiner, one, prior, config=config.refine) for one in heard]
-    scored = [
-        ScoredRecording.of(recording.reference, refinement, regions_s=recording.regions_s, window_s=config.gate.window_s)
-        for recording, refinement in zip(split.recordings, refinements, strict=True)
-    ]
+
+    def scored_at(window_s: float) -> list[ScoredRecording]:
+        return [
+            ScoredRecording.of(recording.reference, refinement, regions_s=recording.regions_s, window_s=window_s)
+            for recording, refinement in zip(split.recordings, refinements, strict=True)
+        ]
+
+    scored = scored_at(config.gate.window_s)
     report(len(scored))
     bins, expected_error = calibrate([outcome for one in scored for outcome in one.outcomes()])
     return EvaluationReport(
@@ -78,7 +115,7 @@ def evaluate_refiner(
         split=split.name,
         evidence=split.manifest.evidence,
         hypothesis_source=split.manifest.hypothesis_source,
-        checkpoint=checkpoint if checkpoint in ("best", "last") else Path(checkpoint).stem,
+        checkpoint=checkpoint,
         weights_sha256=refiner.card.weights_sha256,
         checkpoint_step=0 if refiner.card.validation is None else refiner.card.validation.step,
         n_recordings=len(scored),
@@ -86,6 +123,8 @@ def evaluate_refiner(
         comparison=compare(scored),
         before_abs_error_quantiles_ms=abs_error_quantiles_ms(BoundaryErrors.joined(one.before for one in scored)),
         after_abs_error_quantiles_ms=abs_error_quantiles_ms(BoundaryErrors.joined(one.after for one in scored)),
+        at_windows=[at_window(scored_at(window_s)) for window_s in WINDOWS_S],
+        by_recording=[of_recording(one) for one in scored],
         calibration=bins,
         expected_calibration_error=expected_error,
         speed=speed_of(
@@ -95,8 +134,26 @@ def evaluate_refiner(
             audio_s=sum(recording.duration_s for recording in split.recordings),
             sample=min(split.recordings, key=lambda recording: recording.duration_s).audio,
         ),
+        speed_on_cpu=None if refiner.device.type == "cpu" else speed_on_cpu(refiner, split),
         unix_s=time.time(),
     ), [row for one in scored for row in one.rows()]
+
+
+def speed_on_cpu(refiner: Refiner, split: GivenSplit) -> Speed:
+    """Of the shortest recording that has boundaries: the CPU may take long."""
+    there = replace(refiner, model=copy.deepcopy(refiner.model).cpu(), device=torch.device("cpu"))
+    spoken = [one for one in split.recordings if one.hypothesis.turns] or list(split.recordings)
+    recording = min(spoken, key=lambda one: one.duration_s)
+    frames, watch = split.frames(recording, there), Stopwatch()
+    with watch:
+        heard = hear_recording(there, frames, recording.hypothesis, duration_s=recording.duration_s)
+    return speed_of(
+        there,
+        refining_s=watch.seconds,
+        n_boundaries=len(heard.boundaries),
+        audio_s=recording.duration_s,
+        sample=recording.audio,
+    )
 
 
 def write_evaluation(phase: PhaseDir, report: EvaluationReport, rows: Sequence[BoundaryRow]) -> None:

@@ -6,8 +6,9 @@ from a paired bootstrap over recordings (`core.bootstrap`). Where a UEM limits w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from brefine.core.matching import BoundaryMatch, match_boundaries
 from brefine.core.turns import Diarization
 from brefine.evaluate.moves import Refinement
 from brefine.models.heads import TOLERANCE_S
-from brefine.phasedir import BoundaryFigures, BoundaryRow, CalibrationBin, Comparison
+from brefine.phasedir import BoundaryFigures, BoundaryRow, CalibrationBin, Comparison, RecordingBoundaries, WindowFigures
 
 N_BINS = 10
 _ROUNDING_S = 1e-9
@@ -117,6 +118,32 @@ def compare(scored: Sequence[ScoredRecording]) -> Comparison:
         unchanged=change.unchanged,
         good_harm_ms=change.good_harm_ms,
     )
+
+
+def at_window(scored: Sequence[ScoredRecording]) -> WindowFigures:
+    """Before and after at the cap that these were matched with."""
+    before, after = (
+        BoundaryErrors.joined(errors).figures() for errors in zip(*((one.before, one.after) for one in scored), strict=True)
+    )
+    return WindowFigures(window_s=before["window_s"], recall=before["recall"], **_before_and_after(before, after))
+
+
+def of_recording(one: ScoredRecording) -> RecordingBoundaries:
+    before, after = one.before.figures(), one.after.figures()
+    return RecordingBoundaries(
+        recording=one.recording,
+        n_reference=before["n_reference"],
+        n_matched=before["n_matched"],
+        **_before_and_after(before, after),
+    )
+
+
+def _before_and_after(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, float | None]:
+    return {
+        f"{figure}_{when}_ms": figures[f"{figure}_ms"]
+        for figure in ("mae", "capped_mean")
+        for when, figures in (("before", before), ("after", after))
+    }
 
 
 def abs_error_quantiles_ms(errors: BoundaryErrors) -> list[float]:

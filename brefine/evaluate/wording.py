@@ -27,7 +27,7 @@ def format_integration(report: IntegrationReport) -> str:
 def _format_evaluation(report: EvaluationReport) -> str:
     calibration = "–" if report.expected_calibration_error is None else f"{report.expected_calibration_error:.3f}"
     lines = [
-        f"{report.model}, {report.split} split: {report.n_recordings} {report.evidence} recordings, "
+        f"{report.model} ({report.checkpoint}), {report.split} split: {report.n_recordings} {report.evidence} recordings, "
         f"hypotheses: {report.hypothesis_source}",
         *_comparison_lines(report.comparison),
         f"  expected calibration error {calibration}; {report.speed.boundaries_per_s:.0f} boundaries a second, "

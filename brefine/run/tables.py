@@ -20,8 +20,10 @@ def evaluation_table(reports: Mapping[str, EvaluationReport]) -> list[str]:
     rows += [
         (f"MAE, W = {before.window_s:g} s", _ms(before.mae_ms), *(_mae(report.comparison) for report in reports.values())),
         *(_row(label, before, reports, figure) for label, figure in _FIGURES),
+        *(_part_row(part, name, before, reports) for part in ("by_side", "by_kind") for name in getattr(before, part)),
         ("improved / worse / unchanged", "", *(_counts(report.comparison) for report in reports.values())),
         ("boundaries a second", "", *(f"{report.speed.boundaries_per_s:,.0f}" for report in reports.values())),
+        ("seconds an hour of audio", "", *(f"{report.speed.seconds_per_audio_hour:.1f}" for report in reports.values())),
     ]
     n = f"{first.n_recordings} recordings, {before.n_matched:,} of {before.n_reference:,} reference boundaries matched"
     return [*align(rows), f"{first.split} split, {first.evidence}: {n}; errors of {first.hypothesis_source}; [95 % intervals]"]
@@ -75,6 +77,13 @@ def _row(
     label: str, before: BoundaryFigures, reports: Mapping[str, EvaluationReport], figure: Callable[[BoundaryFigures], str]
 ) -> tuple[str, ...]:
     return (label, figure(before), *(figure(report.comparison.after) for report in reports.values()))
+
+
+def _part_row(part: str, name: str, before: BoundaryFigures, reports: Mapping[str, EvaluationReport]) -> tuple[str, ...]:
+    """The MAE of one side or kind of boundary."""
+    figures = [before, *(report.comparison.after for report in reports.values())]
+    own = [getattr(one, part).get(name) for one in figures]
+    return (f"MAE of {name}s", *(_ms(one and one.mae_ms) for one in own))
 
 
 def _mae(comparison: Comparison) -> str:

@@ -8,7 +8,13 @@ import json
 import pytest
 
 from brefine.errors import CheckpointError
-from brefine.evaluate.evaluation import evaluate_refiner, load_checkpoint, write_evaluation
+from brefine.evaluate.evaluation import (
+    evaluate_refiner,
+    load_checkpoint,
+    load_checkpoints,
+    speed_on_cpu,
+    write_evaluation,
+)
 from brefine.evaluate.recordings import GivenSplit
 from brefine.phasedir import EvaluationReport, PhaseDir
 from tests.evaluate.conftest import save_untrained
@@ -40,6 +46,49 @@ def test_the_report_is_written_as_its_schema_says(phase: PhaseDir) -> None:
         errors_s = [abs(float(row["refined_s"]) - float(row["reference_s"])) for row in csv.DictReader(file)]
     assert 1000 * sum(errors_s) / len(errors_s) == pytest.approx(report.comparison.after.mae_ms, abs=0.01)
     assert json.loads(phase.evaluation("mlp", "validation").read_text())["schema"] == 1
+
+
+def test_other_caps_and_each_recording_stand_beside(phase: PhaseDir) -> None:
+    """The same refinement at W = 0.25, 0.5, 1 and 2 s, and recording by recording at the gate's cap."""
+    config = phase.load_config()
+    report, _ = evaluate_refiner(load_checkpoint(phase, "mlp", "best", "cpu"), GivenSplit(config, "validation"), config)
+    at = {one.window_s: one for one in report.at_windows}
+    assert list(at) == [0.25, 0.5, 1.0, 2.0]
+    assert at[1.0].mae_after_ms == report.comparison.after.mae_ms
+    assert at[1.0].capped_mean_before_ms == report.comparison.before.capped_mean_ms
+    recalls = [one.recall or 0.0 for one in report.at_windows]
+    assert recalls == sorted(recalls)
+    assert [one.recording for one in report.by_recording] == report.recordings
+    assert sum(one.n_matched for one in report.by_recording) == report.comparison.before.n_matched
+    error_ms = sum((one.mae_after_ms or 0.0) * one.n_matched for one in report.by_recording)
+    assert error_ms / report.comparison.after.n_matched == pytest.approx(report.comparison.after.mae_ms)
+
+
+def test_several_checkpoints_stand_side_by_side(phase: PhaseDir) -> None:
+    """`best` and `last` of each model, a file of the model that it is; only `best` is what a model is chosen by."""
+    save_untrained(phase.run("mlp").weights("last"), "mlp", seed=1)
+    other = phase.path / "older.safetensors"
+    save_untrained(other, "contrastive", seed=2)
+    found = load_checkpoints(phase, None, ["best", str(other)], "cpu")
+    digest = found["best"][1].card.weights_sha256
+    (label,) = found.keys() - {"best"}
+    assert [refiner.card.model for refiner in found["best"]] == ["mlp", "contrastive"]
+    assert label.startswith("older-") and found[label][0].card.weights_sha256 != digest
+    with pytest.raises(CheckpointError, match="another model"):
+        load_checkpoints(phase, ["mlp"], [str(other)], "cpu")
+    config = phase.load_config()
+    for name, own in load_checkpoints(phase, ["mlp"], ["best", "last"], "cpu").items():
+        write_evaluation(phase, *evaluate_refiner(own[0], GivenSplit(config, "validation"), config, checkpoint=name))
+    best, last = (EvaluationReport.read(phase.evaluation("mlp", "validation", name)) for name in ("best", "last"))
+    assert phase.evaluation("mlp", "validation") == phase.evaluation("mlp", "validation", "best")
+    assert (best.checkpoint, last.checkpoint) == ("best", "last")
+    assert best.weights_sha256 != last.weights_sha256
+
+
+def test_the_speed_of_a_cpu_is_measured_on_one_recording(phase: PhaseDir) -> None:
+    """Where the models ran on a GPU, the report tells what a CPU would have taken."""
+    speed = speed_on_cpu(load_checkpoint(phase, "mlp", "best", "cpu"), GivenSplit(phase.load_config(), "validation"))
+    assert speed.boundaries_per_s > 0 and speed.seconds_per_audio_hour > 0
 
 
 def test_figures_are_the_same_each_time(phase: PhaseDir) -> None:
