@@ -1,6 +1,7 @@
 # make demo    the whole road, from nothing to a gate verdict, in minutes on two CPU cores
 # make test    the tests
 # make test-slurm  the tests of [executor] kind = "slurm" on a real Slurm of one node, which it installs and starts (as root)
+# make fuzz    a million mutated files through everything that reads files; takes an hour
 # make check   style, types, layers and tests: what CI runs
 # make wheel   dist/*.whl
 
@@ -9,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: demo test test-slurm check lint wheel clean
+.PHONY: demo test test-slurm fuzz check lint wheel clean
 
 demo: $(VENV)/.installed
 	$(BIN)/brefine launch-phase3 --config configs/demo.toml
@@ -24,6 +25,9 @@ test-slurm: $(VENV)/.installed-dev
 	tests/slurm/one_node.sh start $(SLURM)
 	SLURM_CONF=$(SLURM)/slurm.conf BREFINE_SLURM=1 $(BIN)/python -m pytest tests/slurm; \
 	  code=$$?; tests/slurm/one_node.sh stop $(SLURM); rm -rf $(SLURM); exit $$code
+
+fuzz: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.fuzz.run
 
 check: lint test
 

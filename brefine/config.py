@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,13 +25,13 @@ DiarizerName = Literal["builtin", "diarizen", "pyannote"]
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10**12)]
 
 
 class Section(BaseModel):
     """What every section has in common: unknown keys are refused, values are never coerced or changed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True, allow_inf_nan=False)
 
 
 class SimulationConfig(Section):
@@ -307,7 +307,7 @@ class PhaseConfig(Section):
 
     version: Annotated[Literal[1], Field(alias="schema")]
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")] = "phase3"
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
     runs: str = "runs"
     """Folder in which phase directories are made."""
     corpus: CorpusConfig
@@ -349,10 +349,15 @@ def parse_config(text: str, *, where: str, overrides: Sequence[str] = ()) -> Pha
     """Parses a recipe's text; see `load_config`."""
     try:
         tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a TOMLDecodeError, a number of 5,000 digits, or brackets without end
         raise ConfigError(f"this is not TOML: {error}", where=where, hint="is the file complete?") from None
     for override in overrides:
         _set_key(tree, override)
+    unprintable = [
+        f"{where}: {key}: {ascii(value)[:60]} holds characters that cannot be printed" for key, value in _unprintable(tree)
+    ]
+    if unprintable:
+        raise ConfigError("the recipe has faults", where=where, problems=unprintable)
     try:
         # TOML has arrays where the schema has tuples; pydantic's JSON mode is strict about all else.
         return PhaseConfig.model_validate_json(_to_json(tree))
@@ -422,13 +427,27 @@ def _to_json(tree: dict[str, Any]) -> str:
     return json.dumps(tree, default=lambda value: value.isoformat())
 
 
+def _unprintable(tree: Any, key: str = "(top level)") -> Iterator[tuple[str, str]]:
+    """Key and value of strings that a screen or a file name could not hold."""
+    if isinstance(tree, dict):
+        for name, value in tree.items():
+            if not name.isprintable():
+                yield key, name
+            yield from _unprintable(value, name)
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from _unprintable(value, key)
+    elif isinstance(tree, str) and not tree.replace("\n", "").replace("\t", "").isprintable():
+        yield key, tree
+
+
 def _set_key(tree: dict[str, Any], override: str) -> None:
     key, separator, text = override.partition("=")
     if not separator or not key.strip():
         raise ConfigError("an override must read key=value", where=f"--set {override}", expected="optim.key=value", got=override)
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         value = text
     *sections, last = key.strip().split(".")
     for section in sections:

@@ -9,7 +9,7 @@
     └── ProcessError          1   a process cannot be started, is refused, or was lost
 
 `core` raises ValueError for a caller's bug; everything else that a user can meet is one of these. Only `run_main` catches
-them, once in every process.
+them, once in every process. What a message quotes from a file cannot give orders to a terminal: it is escaped.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class BrefineError(Exception):
         lines = [head, *(f"  {problem}" for problem in self.problems)]
         if self.hint is not None:
             lines.append(f"  → {self.hint}")
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
 
 class ConfigError(BrefineError):
@@ -90,6 +90,13 @@ class CheckpointError(BrefineError):
 
 class ProcessError(BrefineError):
     """A process cannot be started, is refused, or was lost."""
+
+
+def printable(text: str) -> str:
+    """The text with every character escaped that a terminal would obey or that cannot be printed; line breaks and tabs stay."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one in "\n\t" else repr(one)[1:-1] for one in text)
 
 
 def run_main(main: Callable[[], int | None]) -> NoReturn:

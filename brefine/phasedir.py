@@ -23,14 +23,18 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from brefine.config import MODEL_NAMES, ModelName, PhaseConfig, load_config
 from brefine.errors import BrefineError, FormatError
 from brefine.identity import ProcessIdentity
 from brefine.io.atomic import append_line, read_json, write_json_atomic
+from brefine.io.filenames import file_stem
 
 SCHEMA: Final = 1
+
+UnixTime = Annotated[float, Field(ge=0.0, le=1e11)]
+"""Seconds since 1970; later than the year 5000 is no time that a clock can have told."""
 
 
 class Tag(StrEnum):
@@ -78,7 +82,7 @@ class Stage(StrEnum):
 class Document(BaseModel):
     """A JSON file of a phase directory."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, defer_build=True, allow_inf_nan=False)
 
     version: Annotated[Literal[1], Field(alias="schema")] = SCHEMA
 
@@ -153,7 +157,7 @@ def _seal_of(tree: dict[str, Any]) -> str:
 class Part(BaseModel):
     """A piece of a document."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, defer_build=True, allow_inf_nan=False)
 
 
 # --- written by the launcher -----------------------------------------------------------------------------------------
@@ -163,7 +167,7 @@ class Manifest(SealedDocument):
     """What was started, by whom, from which code and data. Written once."""
 
     phase: str
-    created_unix_s: float
+    created_unix_s: UnixTime
     argv: list[str]
     git_commit: str | None
     git_dirty: bool | None
@@ -188,8 +192,8 @@ class SupervisorState(Document):
     process: ProcessIdentity
     stage: Stage
     state: Literal["running", "finished", "failed", "stopped", "budget"]
-    started_unix_s: float
-    heartbeat_unix_s: float
+    started_unix_s: UnixTime
+    heartbeat_unix_s: UnixTime
     restarts: dict[str, int] = {}
     """Model → how often its trainer was restarted."""
     paused: list[ModelName] = []
@@ -213,7 +217,7 @@ class Alert(Document):
     model: str | None = None
     step: int | None = None
     text: str
-    unix_s: float
+    unix_s: UnixTime
 
 
 class ControlRequest(Document):
@@ -222,7 +226,7 @@ class ControlRequest(Document):
     action: Literal["stop", "pause", "resume", "restart"]
     model: ModelName | None = None
     """None = all models."""
-    unix_s: float
+    unix_s: UnixTime
 
 
 class JobRecord(Document):
@@ -240,7 +244,7 @@ class JobRecord(Document):
     node: str | None = None
     price_usd_per_hour: float = 0.0
     """Of its allocation."""
-    unix_s: float
+    unix_s: UnixTime
 
 
 # --- written by a job on its node ----------------------------------------------------------------------------------------
@@ -257,7 +261,7 @@ class JobWord(Document):
     """The command's exit code, negative for a signal; None while it runs."""
     asked: Literal["time limit", "terminate"] | None = None
     """What the scheduler has sent it."""
-    unix_s: float
+    unix_s: UnixTime
 
 
 # --- written by prepare, in the prepared corpus's own folder ----------------------------------------------------------------
@@ -265,10 +269,18 @@ class JobWord(Document):
 SPLITS: Final = ("train", "validation", "gate")
 
 
+def _file_stem(name: str) -> str:
+    """Files are named after a recording wherever it goes: a name that leads out of its folder is refused at once."""
+    try:
+        return file_stem(name)
+    except FormatError as error:
+        raise ValueError(f"no file can be named after this recording: {error.got}") from None
+
+
 class CorpusRecording(Part):
     """One recording of a prepared corpus. Paths are relative to corpus.json's folder, or absolute where they lie elsewhere."""
 
-    name: str
+    name: Annotated[str, AfterValidator(_file_stem)]
     audio: str
     reference: str
     hypothesis: str
@@ -312,8 +324,8 @@ class Progress(Document):
     """What is being done, for people: `simulating conversations`."""
     done: int
     total: int
-    started_unix_s: float
-    unix_s: float
+    started_unix_s: UnixTime
+    unix_s: UnixTime
     process: ProcessIdentity
     error: str | None = None
 
@@ -344,8 +356,8 @@ class RunStatus(Document):
     n_steps: int
     epoch: int
     n_epochs: int
-    started_unix_s: float
-    heartbeat_unix_s: float
+    started_unix_s: UnixTime
+    heartbeat_unix_s: UnixTime
     device: str
     loss: float | None = None
     examples_per_s: float | None = None
@@ -489,9 +501,13 @@ class EvaluationReport(SealedDocument):
     calibration: list[CalibrationBin]
     expected_calibration_error: float | None
     speed: Speed
+<<<<<<< HEAD
     speed_on_cpu: Speed | None = None
     """Where `speed` is that of a GPU: one recording on the CPU beside it."""
     unix_s: float
+=======
+    unix_s: UnixTime
+>>>>>>> 3329158 (Fuzz every reader of files; follow no links, obey no escape codes, refuse numbers that are none)
 
 
 class DerFigures(Part):
@@ -537,7 +553,7 @@ class SelectionRecord(SealedDocument):
     override_reason: str | None = None
     """The person's reason, where `model` is not the recommended one."""
     chosen_by: Literal["person", "rule"]
-    unix_s: float
+    unix_s: UnixTime
 
 
 class Look(Part):
@@ -579,7 +595,7 @@ class IntegrationReport(SealedDocument):
     """95 % paired bootstrap over recordings of the relative improvement of the JER."""
     n_boundaries: int
     n_moved: int
-    unix_s: float
+    unix_s: UnixTime
 
 
 # --- written by the gate ------------------------------------------------------------------------------------------------
@@ -610,13 +626,13 @@ class GateRecord(SealedDocument):
     notes: list[str] = []
     """What a reader of the verdict has to know beside the findings: changed thresholds, answers that no longer count, …"""
     recommendation: str
-    unix_s: float
+    unix_s: UnixTime
 
 
 class Decision(Document):
     """One line of decisions.jsonl: a question, the evidence that was shown, and the answer."""
 
-    unix_s: float
+    unix_s: UnixTime
     question: str
     evidence: str
     answer: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import shutil
 import time
 import urllib.error
@@ -12,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from brefine.errors import DataError
-from brefine.io.atomic import write_json_atomic
+from brefine.errors import DataError, FormatError
+from brefine.io.atomic import read_json, write_json_atomic
 
 _BLOCK_BYTES = 1 << 20
 _PATIENCE = 6
@@ -152,8 +151,8 @@ def _starts_at(content_range: str) -> int | None:
 def _continues(note: Path, remote: RemoteFile) -> bool:
     """Whether what lies there is the beginning of this very file."""
     try:
-        kept = json.loads(note.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        kept = read_json(note)
+    except (FileNotFoundError, FormatError):
         return False
     return bool(kept == {"url": remote.url, "size_bytes": remote.size_bytes, "version": remote.version})
 

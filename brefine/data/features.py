@@ -20,14 +20,14 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
 from brefine.config import FeatureConfig
-from brefine.errors import DataError
+from brefine.errors import DataError, FormatError
 from brefine.io.atomic import read_json, write_json_atomic
 from brefine.io.audio import audio_blocks, probe_audio
 
@@ -207,7 +207,7 @@ def build_store(
     """
     key = _key(audio, config)
     data = folder / f"log_mel-{key}.f16"
-    if (folder / _INDEX).exists() and data.exists() and read_json(folder / _INDEX).get("key") == key:
+    if data.exists() and _kept_key(folder) == key:
         on_progress(len(audio), len(audio))
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -244,18 +244,28 @@ def open_store(folder: Path, config: FeatureConfig) -> FeatureStore:
         index = read_json(folder / _INDEX)
         found = FeatureConfig.model_validate(index["features"])
         spans = {name: (int(start), int(end)) for name, (start, end) in index["spans"].items()}
-        data = folder / index["data"]
-    except (FileNotFoundError, KeyError, ValueError, TypeError) as error:
+        data = folder / Path(index["data"]).name
+        n_data_bytes = data.stat().st_size if data.exists() else 0
+    except (OSError, FormatError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise DataError("there is no feature store", where=folder, got=error, hint=hint) from None
     if found != config:
         raise DataError("the feature store was made with other parameters", where=folder, expected=config, got=found, hint=hint)
     n_frames = max((end for _, end in spans.values()), default=0)
-    expected_bytes, found_bytes = n_frames * n_columns_of(config) * 2, data.stat().st_size if data.exists() else 0
-    if found_bytes != expected_bytes or n_frames == 0:
+    expected_bytes, sound = n_frames * n_columns_of(config) * 2, all(0 <= start < end for start, end in spans.values())
+    if n_data_bytes != expected_bytes or n_frames == 0 or not sound:
         raise DataError(
-            "the feature store is torn", where=data, expected=f"{expected_bytes} bytes", got=f"{found_bytes} bytes", hint=hint
+            "the feature store is torn", where=data, expected=f"{expected_bytes} bytes", got=f"{n_data_bytes} bytes", hint=hint
         )
     return FeatureStore(config, spans, np.memmap(data, np.float16, "r", shape=(n_frames, n_columns_of(config))))
+
+
+def _kept_key(folder: Path) -> Any:
+    """The key of the store that is there; None where none is, or its index is torn and it has to be made again."""
+    try:
+        index = read_json(folder / _INDEX)
+    except (FileNotFoundError, FormatError):
+        return None
+    return index.get("key") if isinstance(index, dict) else None
 
 
 def _key(audio: Mapping[str, Path], config: FeatureConfig) -> str:

@@ -185,7 +185,7 @@ def _from_json(tree: Any, *, where: object) -> SystemErrors:
             grid_s=(float(tree["grid_s"][0]), float(tree["grid_s"][1])),
             source=str(tree["source"]),
         )
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
         raise FormatError(f"this is not a summary of system errors: {error}", where=where) from None
 
 

@@ -35,11 +35,12 @@ def read_heard(path: Path, key: str, hypothesis: Diarization, duration_s: float)
             if metadata.get("key") != key:
                 return None
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (safe_open is no mapping)
-    except (FileNotFoundError, OSError, SafetensorError):
+        hop_s = float(metadata["hop_s"] or "nan")
+    except (FileNotFoundError, OSError, SafetensorError, KeyError, ValueError):
         return None
     if not tensors:
         return HeardRecording(hypothesis, duration_s, boundaries, None) if not boundaries else None
     if set(tensors) != set(_COLUMNS) or any(len(tensor) != len(boundaries) for tensor in tensors.values()):
         return None
     tensors["onset_B"] = tensors["onset_B"].to(torch.bool)
-    return HeardRecording(hypothesis, duration_s, boundaries, Reading(**tensors, hop_s=float(metadata["hop_s"])))
+    return HeardRecording(hypothesis, duration_s, boundaries, Reading(**tensors, hop_s=hop_s))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from brefine.errors import FormatError
+from brefine.io.jsontext import parse_json
 
 
 def write_bytes_atomic(path: Path, content: bytes, *, mode: int = 0o644) -> None:
@@ -40,10 +43,16 @@ def write_json_atomic(path: Path, document: Any, *, mode: int = 0o644) -> None:
     write_text_atomic(path, json.dumps(document, indent=1, allow_nan=False) + "\n", mode=mode)
 
 
-def append_line(path: Path, line: str) -> None:
-    """Appends one whole line and waits until it is on disk; a torn last line of an earlier crash is closed first."""
+def append_line(path: Path, line: str, *, mode: int = 0o644) -> None:
+    """Appends one whole line and waits until it is on disk; a torn last line of an earlier crash is closed first.
+
+    A symbolic link is not followed: whoever plants one decides nothing about other files.
+
+    Args:
+        mode: of a file that is made.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, mode)
     try:
         size_bytes = os.fstat(descriptor).st_size
         torn = size_bytes > 0 and os.pread(descriptor, 1, size_bytes - 1) != b"\n"
@@ -54,19 +63,45 @@ def append_line(path: Path, line: str) -> None:
 
 
 def read_json(path: Path, *, limit_bytes: int = 64 << 20) -> Any:
-    """Reads one JSON document.
+    """Reads one JSON document; see `jsontext` for what is refused. A symbolic link is not followed.
 
     Raises:
-        FormatError: it is not JSON, not UTF-8, or larger than `limit_bytes`.
+        FormatError: it is not JSON, larger than `limit_bytes`, or cannot be read.
         FileNotFoundError: there is no such file.
     """
-    size_bytes = path.stat().st_size
-    if size_bytes > limit_bytes:
-        raise FormatError("the file is too large", where=path, expected=f"at most {limit_bytes} bytes", got=size_bytes)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise FormatError(f"this is not JSON: {error}", where=path) from None
+        with open_no_link(path) as file:
+            content = file.read(limit_bytes + 1)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise FormatError(f"the file cannot be read: {error.strerror}", where=path) from None
+    if len(content) > limit_bytes:
+        raise FormatError("the file is too large", where=path, expected=f"at most {limit_bytes} bytes")
+    return parse_json(content, where=path)
+
+
+def open_to_append(path: Path) -> BinaryIO:
+    """Opens a log; where a symbolic link of that name lies, nothing is written through it.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644), "ab")
+
+
+def open_no_link(path: Path) -> BinaryIO:
+    """Opens a regular file for reading; never what a symbolic link, a pipe or a device of that name would lead to.
+
+    Raises:
+        OSError: it is not there, is no regular file, or cannot be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # a pipe without a writer would wait for ever
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return os.fdopen(descriptor, "rb")
 
 
 def digest_of_files(paths: Iterable[Path]) -> str:

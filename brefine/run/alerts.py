@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from brefine.io.atomic import append_line
+from brefine.errors import FormatError
+from brefine.io.atomic import append_line, open_no_link
+from brefine.io.jsontext import parse_json
 from brefine.phasedir import Alert
 from brefine.run.snapshot import Curve
 from brefine.run.tail.file import TailFault
@@ -28,7 +30,7 @@ class AlertLog:
     def read(self) -> tuple[Alert, ...]:
         """All alerts, oldest first; lines that are torn or of another schema are passed over."""
         try:
-            with self._path.open("rb") as file:
+            with open_no_link(self._path) as file:
                 found = os.fstat(file.fileno())
                 if found.st_ino != self._inode or found.st_size < self._offset:
                     self._alerts.clear()
@@ -41,8 +43,8 @@ class AlertLog:
         self._offset += len(whole)
         for line in whole.splitlines():
             try:
-                alert = Alert.model_validate_json(line)
-            except ValidationError:
+                alert = Alert.model_validate(parse_json(line, where=self._path))
+            except (ValidationError, FormatError):
                 continue
             self._alerts.setdefault(alert.id, alert)
         return tuple(self._alerts.values())

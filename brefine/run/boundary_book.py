@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import subprocess
 import sys
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,7 +18,8 @@ from pydantic import ValidationError
 from brefine.config import ModelName
 from brefine.core.matching import map_speakers
 from brefine.core.turns import Diarization, Turn
-from brefine.errors import DataError, FormatError, ProcessError
+from brefine.errors import DataError, FormatError, ProcessError, printable
+from brefine.io.atomic import open_no_link
 from brefine.io.audio import read_excerpt
 from brefine.io.rttm import read_rttm
 from brefine.phasedir import BoundaryRow, CorpusManifest, CorpusRecording, Manifest, PhaseDir
@@ -56,6 +56,9 @@ class Excerpt:
     audio: Path
 
 
+_MOST_TABLE_BYTES: Final = 256 << 20
+
+
 class BoundaryBook:
     """Reads what evaluation has written; nothing here needs torch."""
 
@@ -73,16 +76,8 @@ class BoundaryBook:
             DataError: the model was not evaluated.
             FormatError: the table is broken.
         """
-        path = self._phase.boundaries(model, SPLIT)
-        try:
-            with path.open(encoding="utf-8", newline="") as file:
-                rows = tuple(BoundaryRow.model_validate(row) for row in csv.DictReader(file))
-        except FileNotFoundError:
-            raise DataError(f"the {model} has no table of boundaries", where=path, hint="evaluate it first") from None
-        except (ValidationError, UnicodeDecodeError, csv.Error) as error:
-            raise FormatError("the table of boundaries is broken", where=path, got=str(error).splitlines()[0]) from None
-        self._rows[model] = rows
-        return rows
+        self._rows[model] = read_rows(self._phase.boundaries(model, SPLIT))
+        return self._rows[model]
 
     def excerpt(self, model: ModelName, row: BoundaryRow, *, n_columns: int, n_bands: int) -> Excerpt:
         """The four seconds around a boundary, the reference's end in the middle.
@@ -151,21 +146,42 @@ class BoundaryBook:
         except OSError:
             return None
         try:
-            kept = _load_posteriors(path, stamp)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # torn or foreign: it can be computed again
+            return _drawn(_load_posteriors(path, stamp), row, start_s, n_columns)
+        except Exception:  # torn or foreign, in any of a dozen ways that zip and numpy know; it can be computed again
             return None
-        here = (kept["recording"] == row.recording) & (kept["speaker"] == row.speaker) & (kept["side"] == row.side)
-        found = np.flatnonzero(here & (np.abs(kept["hypothesis_s"] - row.hypothesis_s) < _SAME_TIME_S))
-        if not len(found):
-            return None
-        probability = kept["probability"][found[0]].astype(np.float64)
-        times_s = kept["start_s"][found[0]] + float(kept["hop_s"]) * np.arange(len(probability))
-        edges_s = start_s + WIDTH_S * np.arange(n_columns + 1) / n_columns
-        columns = np.searchsorted(edges_s, times_s, side="right") - 1
-        inside = (columns >= 0) & (columns < n_columns)
-        drawn = np.zeros(n_columns)
-        np.maximum.at(drawn, columns[inside], probability[inside])
-        return drawn / max(float(probability.max()), 1e-9)
+
+
+def _drawn(kept: dict[str, NDArray[Any]], row: BoundaryRow, start_s: float, n_columns: int) -> NDArray[np.float64] | None:
+    """The boundary's posterior as columns of a screen; None where it is not among those kept."""
+    here = (kept["recording"] == row.recording) & (kept["speaker"] == row.speaker) & (kept["side"] == row.side)
+    found = np.flatnonzero(here & (np.abs(kept["hypothesis_s"] - row.hypothesis_s) < _SAME_TIME_S))
+    if not len(found):
+        return None
+    probability = np.nan_to_num(kept["probability"][found[0]].astype(np.float64))
+    times_s = kept["start_s"][found[0]] + float(kept["hop_s"]) * np.arange(len(probability))
+    edges_s = start_s + WIDTH_S * np.arange(n_columns + 1) / n_columns
+    columns = np.searchsorted(edges_s, times_s, side="right") - 1
+    inside = (columns >= 0) & (columns < n_columns)
+    drawn = np.zeros(n_columns)
+    np.maximum.at(drawn, columns[inside], probability[inside])
+    return drawn / max(float(probability.max()), 1e-9)
+
+
+def read_rows(path: Path) -> tuple[BoundaryRow, ...]:
+    """The rows of a `<split>.boundaries.csv`.
+
+    Raises:
+        DataError: there is no such file.
+        FormatError: it is broken, or of another version.
+    """
+    try:
+        with open_no_link(path) as file:
+            lines = printable(file.read(_MOST_TABLE_BYTES).decode("utf-8")).splitlines()
+        return tuple(BoundaryRow.model_validate(row) for row in csv.DictReader(lines))
+    except FileNotFoundError:
+        raise DataError("there is no table of boundaries", where=path, hint="evaluate the model first") from None
+    except (OSError, ValidationError, UnicodeDecodeError, csv.Error) as error:
+        raise FormatError("the table of boundaries is broken", where=path, got=str(error).splitlines()[0]) from None
 
 
 @lru_cache(maxsize=4)

@@ -17,12 +17,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from brefine.config import BudgetConfig
+from brefine.errors import FormatError
 from brefine.identity import boot_id
 from brefine.io.atomic import append_line
+from brefine.io.jsontext import parse_json
 from brefine.run.snapshot import BudgetView
 
 TICK_S: Final = 60.0
 """Seconds between two lines of a running session."""
+
+_LARGEST: Final = 1e12
+"""Of a time or an amount in a line that is believed."""
 
 TIERS: Final = (0.5, 0.75, 0.9, 1.0)
 """Shares of the cap, or else of what was left, at which the person is told."""
@@ -130,23 +135,32 @@ class Ledger:
         return Account(tuple(self._sessions.values()), tuple(self._corrections), self._n_torn)
 
     def _append(self, entry: dict[str, Any]) -> None:
-        append_line(self.path, json.dumps({"schema": 1, **entry}, allow_nan=False))
+        # The file is the person's own and may be a link of his; nobody else need read it.
+        append_line(self.path.resolve(), json.dumps({"schema": 1, **entry}, allow_nan=False), mode=0o600)
 
     def _take(self, line: bytes) -> None:
         try:
-            entry = json.loads(line)
-            unix_s = float(entry["unix_s"])
+            entry = parse_json(line, where=self.path)
+            unix_s = _sane(entry["unix_s"])
             if entry["kind"] == "open":
-                price, machine, phase = float(entry["price_usd_per_hour"]), str(entry["machine"]), str(entry["phase"])
+                price, machine, phase = _sane(entry["price_usd_per_hour"]), str(entry["machine"]), str(entry["phase"])
                 self._sessions[entry["session"]] = Session(entry["session"], machine, phase, price, unix_s, unix_s)
             elif entry["kind"] == "tick":
                 session = self._sessions[entry["session"]]
                 until_unix_s = max(session.until_unix_s, unix_s)  # a clock set back takes nothing back
                 self._sessions[session.id] = replace(session, until_unix_s=until_unix_s)
             elif entry["kind"] == "correction":
-                self._corrections.append(Correction(float(entry["amount_usd"]), str(entry["note"]), unix_s))
-        except (ValueError, KeyError, TypeError):
+                self._corrections.append(Correction(_sane(entry["amount_usd"]), str(entry["note"]), unix_s))
+        except (FormatError, ValueError, KeyError, TypeError, OverflowError):
             self._n_torn += 1
+
+
+def _sane(number: Any) -> float:
+    """A time or an amount of money that sums up without overflow."""
+    value = float(number)
+    if abs(value) > _LARGEST:
+        raise ValueError(f"{value} is beyond anything that can be paid")
+    return value
 
 
 def ledger_path(config: BudgetConfig) -> Path:

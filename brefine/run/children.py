@@ -15,6 +15,7 @@ from typing import Literal
 import psutil
 
 from brefine.identity import ProcessIdentity, identity_of, is_alive, is_same
+from brefine.io.atomic import open_no_link, open_to_append
 from brefine.run.oom import OomKills
 from brefine.run.supervision import Ended
 from brefine.run.tail.log import clean_line
@@ -29,12 +30,11 @@ class Child:
     """A process that was started here."""
 
     def __init__(self, command: Sequence[str], *, log: Path, environment: Mapping[str, str], oom_kills: OomKills) -> None:
-        log.parent.mkdir(parents=True, exist_ok=True)
         self._log = log
         self._log_start_bytes = log.stat().st_size if log.exists() else 0
         self._oom_kills = oom_kills
         self._forced = False
-        with log.open("ab") as file:
+        with open_to_append(log) as file:
             self._process = subprocess.Popen(
                 list(command),
                 stdin=subprocess.DEVNULL,
@@ -129,7 +129,7 @@ def _signal_group(pid: int, number: signal.Signals) -> None:
 
 def _last_words(log: Path, start_bytes: int) -> str:
     try:
-        with log.open("rb") as file:
+        with open_no_link(log) as file:
             file.seek(max(start_bytes, file.seek(0, os.SEEK_END) - _LAST_WORDS_BYTES))
             return file.read(_LAST_WORDS_BYTES).decode("utf-8", errors="replace")
     except OSError:

@@ -16,7 +16,7 @@ from typing import Final
 import brefine
 from brefine.config import ModelName, PhaseConfig, format_config, prepared_corpus_path, with_absolute_paths
 from brefine.errors import ProcessError
-from brefine.io.atomic import write_text_atomic
+from brefine.io.atomic import open_to_append, write_text_atomic
 from brefine.phasedir import Manifest, PhaseDir, RunState, RunStatus, SupervisorState
 from brefine.run.control import request
 from brefine.run.executor import Executor, Work, executor_of
@@ -62,7 +62,7 @@ def start_supervisor(phase: PhaseDir) -> None:
     read_end, write_end = os.pipe()
     command = [sys.executable, "-m", "brefine.run.supervise", str(phase.path), "--ready", str(write_end)]
     log_start_bytes = phase.supervisor_log.stat().st_size if phase.supervisor_log.exists() else 0
-    with phase.supervisor_log.open("ab") as log:
+    with open_to_append(phase.supervisor_log) as log:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -11,13 +10,13 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from brefine.core.spectrogram import spectrogram_db
 from brefine.errors import BrefineError
 from brefine.io.audio import read_audio
 from brefine.io.png import format_png
 from brefine.phasedir import BoundaryRow, CorpusManifest
+from brefine.run.boundary_book import read_rows
 
 N_SHOWN: Final = 10
 _RATE_HZ: Final = 16000
@@ -47,9 +46,8 @@ class BoundaryPicture:
 def read_boundaries(path: Path) -> list[BoundaryRow]:
     """The rows of `<split>.boundaries.csv`; none where there is no such file or it is of another version."""
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return [BoundaryRow.model_validate(row) for row in csv.DictReader(file)]
-    except (FileNotFoundError, UnicodeDecodeError, csv.Error, ValidationError):
+        return list(read_rows(path))
+    except BrefineError:
         return []
 
 

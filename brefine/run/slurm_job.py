@@ -18,6 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 from brefine.identity import identity_of
+from brefine.io.atomic import open_to_append
 from brefine.phasedir import JobWord
 
 if TYPE_CHECKING:
@@ -46,12 +47,11 @@ class JobCommand:
     def __call__(self) -> int:
         """Runs it to its end; ends the job with its exit code."""
         restarts = int(os.environ.get("SLURM_RESTART_COUNT") or 0)
-        self.log.parent.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         if cpus := os.environ.get("SLURM_CPUS_PER_TASK"):
             environment |= {"OMP_NUM_THREADS": cpus, "MKL_NUM_THREADS": cpus, "OPENBLAS_NUM_THREADS": cpus}
         # In the same process group: what Slurm sends to the job reaches the command as well.
-        with self.log.open("ab") as log:
+        with open_to_append(self.log) as log:
             process = subprocess.Popen(
                 list(self.again if restarts else self.command),
                 stdin=subprocess.DEVNULL,

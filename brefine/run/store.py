@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from brefine.config import BudgetConfig, ModelName, PhaseConfig
-from brefine.errors import BrefineError
+from brefine.errors import BrefineError, printable
 from brefine.identity import boot_id
 from brefine.phasedir import (
     Alert,
@@ -119,7 +119,7 @@ class PhaseStore:
         return PhaseSnapshot(
             unix_s=now_unix_s,
             path=self.phase.path,
-            name=self.phase.path.name,
+            name=printable(self.phase.path.name),
             title=title_of(self.config),
             simulated=self.config.corpus.kind == "simulated",
             state=state,
@@ -219,7 +219,7 @@ class FolderStore:
         return PhaseSnapshot(
             unix_s=now_unix_s,
             path=self._root,
-            name=self._root.name,
+            name=printable(self._root.name),
             title="event files",
             simulated=False,
             state=PhaseState.TRAINING if any(run.state is ShownState.RUNNING for run in runs) else PhaseState.STOPPED,
@@ -246,7 +246,7 @@ class FolderStore:
             return
         self._looked_s = time.monotonic()
         for folder in find_run_folders(self._root):
-            name = folder.relative_to(self._root).as_posix()
+            name = printable(folder.relative_to(self._root).as_posix())
             self._tails.setdefault(self._root.name if name == "." else name, RunTail(folder))
 
     def _view(self, name: str, tail: RunTail, drain: bool) -> RunView:

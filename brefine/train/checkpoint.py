@@ -139,6 +139,7 @@ class Checkpoints:
             payload = outer["payload"].numpy().tobytes()
             whole = hashlib.sha256(payload).hexdigest() == outer["sha256"]
             schema, fingerprint = outer["schema"], outer["fingerprint"]
+            packed: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True) if whole else {}
         except Exception as error:  # torch has no exception of its own for a torn file: zip, pickle, key, type, end of file …
             raise CheckpointError("the checkpoint is torn", where=path, got=type(error).__name__) from None
         if not whole:
@@ -147,7 +148,6 @@ class Checkpoints:
             raise CheckpointError(
                 "the checkpoint belongs to another training", where=path, expected=self.fingerprint, got=fingerprint
             )
-        packed: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
         return packed
 
 

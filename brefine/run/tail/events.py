@@ -9,6 +9,7 @@ Source: tensorboard/compat/proto/{event,summary,tensor}.proto; https://protobuf.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from brefine.errors import printable
 from brefine.run.tail.tfrecord import CHECKED_BYTES, Frames
 
 _WALL_TIME_KEY: Final = 0x09  # field 1, 64 bit
@@ -108,6 +110,7 @@ def parse_event(payload: bytes) -> Event:
     for field, value in _fields(payload):
         if field == 1:
             (unix_s,) = struct.unpack("<d", _as_bytes(value, 8))
+            unix_s = unix_s if math.isfinite(unix_s) else 0.0
         elif field == 2:
             step = _signed(value)
         elif field == 5:
@@ -151,6 +154,7 @@ def _decode_alike(
             steps = (digits << (7 * np.arange(n_bytes))).sum(axis=1)
             values = np.ascontiguousarray(matrix[group, length - 4 :]).view("<f4")[:, 0].astype(np.float64)
             unix_s = np.ascontiguousarray(matrix[group, 1:9]).view("<f8")[:, 0]
+            unix_s = np.where(np.isfinite(unix_s), unix_s, 0.0)
             series.setdefault(tag, []).append((rows[group], steps, values, unix_s))
         left.append(rows[members])
     return np.concatenate(left)
@@ -160,12 +164,12 @@ def _tag_of(payload: bytes) -> str | None:
     """The tag of a record whose last four bytes are its one plain value; None for any other record."""
     try:
         event = parse_event(payload)
+        if len(event.scalars) != 1 or event.starts_session:
+            return None
+        tag, value = event.scalars[0]
+        probe = parse_event(payload[:-4] + struct.pack("<f", 1.0 if value != 1.0 else 2.0))
     except ValueError:
         return None
-    if len(event.scalars) != 1 or event.starts_session:
-        return None
-    tag, value = event.scalars[0]
-    probe = parse_event(payload[:-4] + struct.pack("<f", 1.0 if value != 1.0 else 2.0))
     return tag if probe.scalars != event.scalars else None
 
 
@@ -198,7 +202,7 @@ def _summary_value(payload: bytes) -> tuple[str, float] | None:
     tag, scalar = None, None
     for field, value in _fields(payload):
         if field == 1:
-            tag = _as_bytes(value).decode("utf-8")  # UnicodeDecodeError is a ValueError
+            tag = printable(_as_bytes(value).decode("utf-8"))  # UnicodeDecodeError is a ValueError
         elif field == 2:
             (scalar,) = struct.unpack("<f", _as_bytes(value, 4))
         elif field == 8:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from brefine.errors import printable
 from brefine.run.tail.events import SessionStart, decode_frames
 from brefine.run.tail.series import GrowingSeries
 from brefine.run.tail.tfrecord import HEADER_BYTES, FrameScanner, find_record
@@ -48,7 +49,7 @@ class EventFileTail:
     def poll(self) -> bool:
         """Reads at most one chunk; returns whether more is waiting."""
         try:
-            descriptor = os.open(self.path, os.O_RDONLY)
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW)
         except FileNotFoundError:
             self._fault("deleted", "the file is gone; what was read of it is kept")
             return False
@@ -151,6 +152,6 @@ class EventFileTail:
         self._anchor = os.pread(descriptor, length, self._offset - length)
 
     def _fault(self, kind: FaultKind, text: str, offset: int | None = None) -> None:
-        fault = TailFault(self.path.name, kind, self._offset if offset is None else offset, text)
+        fault = TailFault(printable(self.path.name), kind, self._offset if offset is None else offset, text)
         if fault not in self.faults:
             self.faults.append(fault)

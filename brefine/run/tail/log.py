@@ -8,10 +8,11 @@ from collections import deque
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from brefine.io.atomic import open_no_link
+
 _CHUNK_BYTES: Final = 256 << 10
 _LONGEST_LINE: Final = 2000
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 class LogTail:
@@ -27,7 +28,7 @@ class LogTail:
     def poll(self) -> tuple[str, ...]:
         """Reads what has come, at most the last 256 KiB of it, and returns the last lines."""
         try:
-            with self._path.open("rb") as file:
+            with open_no_link(self._path) as file:
                 self._read(file)
         except OSError:  # not there yet, or not readable: the lines known so far stay
             pass
@@ -59,4 +60,5 @@ def clean_line(text: str) -> str:
     """One line without escape sequences, control and direction characters; of an overwritten line, what stood last."""
     text = text[-_LONGEST_LINE * 4 :].rstrip("\r\n")
     text = text.rsplit("\r", 1)[-1]
-    return _CONTROL.sub("", _ESCAPE.sub("", text)).replace("\t", "    ")[:_LONGEST_LINE]
+    shown = _ESCAPE.sub("", text).replace("\t", "    ")[:_LONGEST_LINE]
+    return shown if shown.isprintable() else "".join(one for one in shown if one.isprintable())
