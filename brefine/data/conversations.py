@@ -147,8 +147,21 @@ def _reference(
     return Diarization(recording, tuple(turns)).clipped(0.0, duration_s).unioned()
 
 
+_MARK = "simulated by brefine"
+
+
 def write_audio(path: Path, samples: Samples) -> None:
-    """Writes a 16-bit FLAC that is whole or absent."""
+    """Writes a 16-bit FLAC that is whole or absent, and marked as made."""
     half_made = path.with_name(f".{path.name}.tmp")
-    soundfile.write(half_made, samples, SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_16")
+    with soundfile.SoundFile(half_made, "w", SAMPLE_RATE_HZ, 1, subtype="PCM_16", format="FLAC") as file:
+        file.comment = _MARK
+        file.write(samples)
     half_made.replace(path)
+
+
+def is_simulated(audio: Path) -> bool:
+    """Whether brefine made this file: it stays simulated in whatever folder it is found."""
+    try:
+        return bool(soundfile.SoundFile(audio).copy_metadata().get("comment") == _MARK)
+    except soundfile.LibsndfileError:  # a format that is read by other means
+        return False

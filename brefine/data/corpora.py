@@ -13,6 +13,7 @@ from brefine.config import PhaseConfig
 from brefine.core.boundaries import ends_of_speech
 from brefine.core.turns import Diarization
 from brefine.data.audit import Audit, Audited, audit_corpus
+from brefine.data.conversations import is_simulated
 from brefine.data.hypotheses import diarize_all, diarizer_of
 from brefine.data.simulated import Studio, make_until
 from brefine.data.system_errors import learn_system_errors, load_system_errors, replay
@@ -35,8 +36,8 @@ def manifest_of_folders(
 ) -> tuple[CorpusManifest, tuple[str, ...]]:
     """Writes references and hypotheses of the recipe's corpora below `folder`; audio stays where it is.
 
-    Both are clipped to the audio. Evidence is real where the hypotheses are a real diarizer's own output. To the training split,
-    and to no other, `corpus.synthetic_per_real` adds simulated conversations.
+    Both are clipped to the audio. Evidence is real where recordings and hypotheses are: no conversation of brefine's own, no
+    errors drawn anew. To the training split, and to no other, `corpus.synthetic_per_real` adds simulated conversations.
 
     Returns:
         The manifest, and what the user should know about the audio and the labels.
@@ -63,12 +64,20 @@ def manifest_of_folders(
     replayed = config.hypothesis.source == "replayed"
     written = {split: [_write(folder, split, one, hypotheses, replayed=replayed) for one in own] for split, own in splits.items()}
     notes = [note for audit in audits for note in audit.notes]
+    n_simulated = sum(one.simulated for one in written["gate"])
+    if n_simulated:
+        notes.append(f"gate: {n_simulated} of its recordings were simulated by brefine, so that the evidence is simulated")
     if config.corpus.synthetic_per_real > 0.0:
         added, note = _simulate_more(folder, config, splits, hypotheses, n_processes, on_progress)
         written["train"] += added
         notes.append(note)
     return (
-        CorpusManifest(title=title, evidence="simulated" if replayed else "real", hypothesis_source=said, splits=written),
+        CorpusManifest(
+            title=title,
+            evidence="simulated" if replayed or n_simulated else "real",
+            hypothesis_source=said,
+            splits=written,
+        ),
         tuple(notes),
     )
 
@@ -236,5 +245,6 @@ def _write(folder: Path, split: str, one: Audited, hypotheses: Mapping[str, Diar
         duration_s=one.duration_s,
         regions_s=list(one.recording.regions_s or [(0.0, one.duration_s)]),
         speakers=list(one.reference.speakers),
+        simulated=is_simulated(one.recording.audio),
         replayed=replayed,
     )

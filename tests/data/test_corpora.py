@@ -12,6 +12,7 @@ from brefine.config import PhaseConfig, load_config
 from brefine.core.boundaries import ends_of_speech
 from brefine.core.turns import Diarization, Turn
 from brefine.data.audit import audit_corpus
+from brefine.data.conversations import write_audio
 from brefine.data.corpora import divide
 from brefine.data.hypotheses import diarize_all, diarizer_of
 from brefine.data.prepare import prepare
@@ -132,6 +133,22 @@ def test_common_recordings_and_speakers_are_refused_together(tmp_path: Path, ton
     with pytest.raises(DataError) as refused:
         prepare(config, n_processes=1)
     assert set(refused.value.problems) == {"recording two is in both corpora", "five: speaker ann is in both corpora"}
+
+
+def test_a_simulated_recording_stays_simulated_in_a_folder_of_ones_own(tmp_path: Path, tone_bank: Path) -> None:
+    """Whoever gives brefine's own conversations as real ones is told, and the evidence is called what it is."""
+    config = _recipe(tmp_path, tone_bank)
+    (original,) = (tmp_path / "gate" / "audio").glob("*.wav")
+    samples, _ = soundfile.read(original)
+    original.unlink()
+    write_audio(original.with_suffix(".flac"), samples)
+    folder = prepare(config, n_processes=1)
+    manifest = CorpusManifest.read(folder / "corpus.json")
+    assert manifest.evidence == "simulated"
+    assert [one.simulated for one in manifest.splits["gate"]] == [True]
+    assert not any(one.simulated for one in manifest.splits["validation"])
+    notes = read_json(folder / "summary.json")["notes"]
+    assert any("1 of its recordings were simulated by brefine" in note for note in notes)
 
 
 def test_copies_of_a_recording_cross_nothing(tmp_path: Path, tone_bank: Path) -> None:
