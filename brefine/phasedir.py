@@ -16,6 +16,7 @@ keys that it does not know and refuses a schema that it does not know.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from dataclasses import dataclass
@@ -28,10 +29,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from brefine.config import MODEL_NAMES, ModelName, PhaseConfig, load_config
 from brefine.errors import BrefineError, FormatError
 from brefine.identity import ProcessIdentity
-from brefine.io.atomic import append_line, read_json, write_json_atomic
+from brefine.io.atomic import append_line, open_no_link, read_json, write_json_atomic
 from brefine.io.filenames import file_stem
+from brefine.io.jsontext import parse_json
 
 SCHEMA: Final = 1
+
+_MOST_DECISIONS_BYTES: Final = 16 << 20
 
 UnixTime = Annotated[float, Field(ge=0.0, le=1e11)]
 """Seconds since 1970; later than the year 5000 is no time that a clock can have told."""
@@ -501,13 +505,9 @@ class EvaluationReport(SealedDocument):
     calibration: list[CalibrationBin]
     expected_calibration_error: float | None
     speed: Speed
-<<<<<<< HEAD
     speed_on_cpu: Speed | None = None
     """Where `speed` is that of a GPU: one recording on the CPU beside it."""
-    unix_s: float
-=======
     unix_s: UnixTime
->>>>>>> 3329158 (Fuzz every reader of files; follow no links, obey no escape codes, refuse numbers that are none)
 
 
 class DerFigures(Part):
@@ -561,7 +561,7 @@ class Look(Part):
 
     model: ModelName
     weights_sha256: str
-    unix_s: float
+    unix_s: UnixTime
 
 
 class IntegrationReport(SealedDocument):
@@ -784,14 +784,15 @@ class PhaseDir:
 
     def read_decisions(self) -> list[Decision]:
         """The readable lines of decisions.jsonl, oldest first; a torn one is left out."""
-        if not self.decisions.is_file():
+        try:
+            with open_no_link(self.decisions) as file:
+                lines = file.read(_MOST_DECISIONS_BYTES).splitlines()
+        except OSError:
             return []
         found = []
-        for line in self.decisions.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                found.append(Decision.model_validate_json(line))
-            except ValidationError:
-                continue
+        for line in lines:
+            with contextlib.suppress(FormatError, ValidationError):
+                found.append(Decision.model_validate(parse_json(line, where=self.decisions)))
         return found
 
 

@@ -6,22 +6,12 @@ the rest. Names, notes and log lines come from people and files, and are escaped
 
 from __future__ import annotations
 
-import contextlib
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-<<<<<<< HEAD
 from brefine.io.atomic import write_text_atomic
 from brefine.phasedir import Manifest, PhaseDir
-=======
-from pydantic import ValidationError
-
-from brefine.errors import FormatError
-from brefine.io.atomic import open_no_link, write_text_atomic
-from brefine.io.jsontext import parse_json
-from brefine.phasedir import Decision, Manifest, PhaseDir
->>>>>>> 3329158 (Fuzz every reader of files; follow no links, obey no escape codes, refuse numbers that are none)
 from brefine.run.report_boundaries import extremes, picture, read_boundaries
 from brefine.run.report_sections import (
     boundaries_section,
@@ -38,7 +28,6 @@ from brefine.run.report_sections import (
 from brefine.run.snapshot import PhaseSnapshot
 from brefine.run.store import PhaseStore
 
-_MOST_DECISIONS_BYTES: Final = 16 << 20
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
@@ -89,22 +78,5 @@ def _chosen(snapshot: PhaseSnapshot) -> str | None:
     return next(iter(snapshot.evaluations), None)
 
 
-<<<<<<< HEAD
-=======
-def _decisions(phase: PhaseDir) -> list[Decision]:
-    """The readable lines of decisions.jsonl; a torn one is left out."""
-    try:
-        with open_no_link(phase.decisions) as file:
-            lines = file.read(_MOST_DECISIONS_BYTES).splitlines()
-    except OSError:
-        return []
-    found = []
-    for line in lines:
-        with contextlib.suppress(FormatError, ValidationError):
-            found.append(Decision.model_validate(parse_json(line, where=phase.decisions)))
-    return found
-
-
->>>>>>> 3329158 (Fuzz every reader of files; follow no links, obey no escape codes, refuse numbers that are none)
 def _plain_title(name: str) -> str:
     return "".join(letter for letter in name if letter.isalnum() or letter in "-_. ")
