@@ -47,7 +47,8 @@ def make_phase(folder: Path) -> PhaseDir:
     word = status("mlp")
     Manifest(
         phase=phase.path.name, created_unix_s=1e9, argv=["brefine"], git_commit=None, git_dirty=None, versions={"python": "3"},
-        seed=0, models=["mlp"], corpus=str(folder / "corpus"), price_usd_per_hour=1.5, priced_on="2026-11-01",
+        seed=0, models=["mlp"], corpus=str(folder / "corpus"), price_usd_per_hour=1.5,
+        priced_on="2026-11-01", gate=phase.load_config().gate.model_dump(mode="json"),
     ).write(phase.manifest)  # fmt: skip
     SupervisorState(process=word.process, stage=Stage.TRAIN, state="running", started_unix_s=1e9, heartbeat_unix_s=1e9 + 5).write(
         phase.supervisor
