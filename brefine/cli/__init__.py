@@ -5,7 +5,7 @@ Commands are loaded when they are called, so that `brefine --help` costs no more
 
 from __future__ import annotations
 
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
@@ -74,6 +74,8 @@ app = typer.Typer(
 
 def _show_version(asked: bool) -> None:
     if asked:
+        from importlib import metadata  # it loads the whole of `email`
+
         typer.echo(f"brefine {metadata.version('brefine')}")
         raise typer.Exit
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, ClassVar
 
@@ -11,6 +11,7 @@ from textual import events, work
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Static
 
@@ -18,13 +19,8 @@ from brefine.errors import BrefineError
 from brefine.run.snapshot import PhaseSnapshot, PhaseState
 from brefine.tui.actions import Actions
 from brefine.tui.poller import Poller, SnapshotArrived, SnapshotFailed, SnapshotSource
-from brefine.tui.screens.boundaries import BoundaryScreen
-from brefine.tui.screens.evaluate import EvaluatePlace
-from brefine.tui.screens.gate import GatePlace
-from brefine.tui.screens.integrate import IntegratePlace
 from brefine.tui.screens.place import Place, Wanted
 from brefine.tui.screens.reading import ReadingScreen
-from brefine.tui.screens.select import SelectPlace
 from brefine.tui.screens.watch import WatchPlace
 from brefine.tui.theme import DEFAULT_VARIABLES, THEMES
 from brefine.tui.widgets.alerts import alert_lines, newest_first
@@ -55,6 +51,12 @@ def closing_words(snapshot: PhaseSnapshot | None) -> str:
     if snapshot.state in (PhaseState.DECIDED, PhaseState.STOPPED, PhaseState.FAILED):
         return f"The phase is {snapshot.state}. `brefine watch {snapshot.path.name}` shows it again."
     return f"The phase is at: {snapshot.state}. `brefine watch {snapshot.path.name}` brings you back."
+
+
+def _reached(size: Size) -> dict[str, bool]:
+    """Breakpoints as classes of a screen → whether it has them."""
+    reached = {f"-w{width}": size.width >= width for width in _WIDTHS}
+    return reached | {f"-h{height}": size.height >= height for height in _HEIGHTS}
 
 
 def _collect_again() -> None:
@@ -115,26 +117,28 @@ class DashboardApp(App[int]):
         self._read_only = read_only
         self._first_place = place
         self._unreadable = False
+        self._other_places_mounted = False
         self.snapshot: PhaseSnapshot | None = None
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.set_reactive(App.theme, THEMES[0].name)  # before anything is drawn, or all styles are made twice
+
+    def get_default_screen(self) -> Screen[Any]:
+        screen: Screen[Any] = Screen(id="_default")
+        screen.update_classes(_reached(self.size), update=False)  # before anything is drawn, see above
+        return screen
 
     def compose(self) -> ComposeResult:
         yield PhaseHeader()
         yield Static(id="lead")
         with ContentSwitcher(initial="watch", id="places"):
-            yield WatchPlace(self._actions, read_only=self._read_only)
-            yield EvaluatePlace(self._actions, read_only=self._read_only)
-            yield SelectPlace(self._actions, read_only=self._read_only)
-            yield IntegratePlace(self._actions, read_only=self._read_only)
-            yield GatePlace(self._actions, read_only=self._read_only)
+            yield WatchPlace(self._actions, read_only=self._read_only)  # the others follow, see `_complete`
         yield KeyHints()
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return dict(DEFAULT_VARIABLES)
 
     def on_mount(self) -> None:
-        for theme in THEMES:
-            self.register_theme(theme)
-        self.theme = THEMES[0].name
         header = self.query_one(PhaseHeader)
         header.read_only, header.which = self._read_only, self._which
         self.query_one(WatchPlace).focus()
@@ -142,10 +146,8 @@ class DashboardApp(App[int]):
 
     def on_resize(self, event: events.Resize) -> None:
         """Each width and height that is reached has a class of its own, so that rules for wide screens build on narrower ones."""
-        reached = {f"-w{width}": event.size.width >= width for width in _WIDTHS}
-        reached |= {f"-h{height}": event.size.height >= height for height in _HEIGHTS}
         for screen in self.screen_stack:
-            screen.update_classes(reached)
+            screen.update_classes(_reached(event.size))
 
     def on_unmount(self) -> None:
         self._poller.close()
@@ -172,19 +174,19 @@ class DashboardApp(App[int]):
     def _poll(self) -> None:
         self._poller.run()
 
-    def on_snapshot_arrived(self, message: SnapshotArrived) -> None:
+    async def on_snapshot_arrived(self, message: SnapshotArrived) -> None:
         if not self.query(PhaseHeader):  # the screen is already being taken down
             return
+        if self.snapshot is None:
+            await self._enter(self._first_place or place_of(message.snapshot.state))
         before, self.snapshot = self.snapshot, message.snapshot
-        if before is None:
-            self._enter(self._first_place or place_of(message.snapshot.state))
-        elif before.state is not message.snapshot.state or self._unreadable:
+        if before is not None and (before.state is not message.snapshot.state or self._unreadable):
             self._lead(message.snapshot)
         self._unreadable = False
         self._ring(message.snapshot, first=before is None)
         self._show()
         if before is None:
-            self.call_after_refresh(_collect_again)
+            self.call_after_refresh(self._complete)
         self._poller.shown()
 
     def on_snapshot_failed(self, message: SnapshotFailed) -> None:
@@ -226,16 +228,16 @@ class DashboardApp(App[int]):
 
     # --- going about -------------------------------------------------------------------------------------------------
 
-    def action_place(self, place: str) -> None:
-        self._enter(place)
+    async def action_place(self, place: str) -> None:
+        await self._enter(place)
         self._show()
 
-    def action_go_on(self) -> None:
+    async def action_go_on(self) -> None:
         if self.snapshot is not None:
-            self.action_place(place_of(self.snapshot.state))
+            await self.action_place(place_of(self.snapshot.state))
 
-    def on_phase_header_place_chosen(self, message: PhaseHeader.PlaceChosen) -> None:
-        self.action_place(message.place)
+    async def on_phase_header_place_chosen(self, message: PhaseHeader.PlaceChosen) -> None:
+        await self.action_place(message.place)
 
     def on_phase_header_alerts_chosen(self) -> None:
         self.action_alerts()
@@ -253,6 +255,8 @@ class DashboardApp(App[int]):
         return action != "turn" or self._which[1] > 1
 
     def action_help(self) -> None:
+        from brefine.tui.screens.boundaries import BoundaryScreen  # see `_complete`
+
         here: tuple[str, Screen[Any] | Place] = (PLACES[self.place], self.query_one(f"#{self.place}", Place))
         if isinstance(self.screen, BoundaryScreen):
             here = ("boundary viewer", self.screen)
@@ -280,7 +284,29 @@ class DashboardApp(App[int]):
         run = self.query_one(WatchPlace).chosen_run
         self.push_screen(ReadingScreen(f"log {run.name}" if run is not None else "log", self._log_lines, searching=True))
 
-    def _enter(self, place: str) -> None:
+    async def _complete(self) -> None:
+        """What the first frame had no need of: the garbage collector, and the places that nobody has entered yet."""
+        _collect_again()
+        await self._mount_other_places()
+
+    async def _mount_other_places(self) -> None:
+        if self._other_places_mounted:
+            return
+        self._other_places_mounted = True
+        from brefine.tui.screens.evaluate import EvaluatePlace
+        from brefine.tui.screens.gate import GatePlace
+        from brefine.tui.screens.integrate import IntegratePlace
+        from brefine.tui.screens.select import SelectPlace
+
+        types: tuple[Callable[..., Place], ...] = (EvaluatePlace, SelectPlace, IntegratePlace, GatePlace)
+        places = [build(self._actions, read_only=self._read_only) for build in types]
+        for place in places:
+            place.display = False
+        await self.query_one(ContentSwitcher).mount_all(places)
+
+    async def _enter(self, place: str) -> None:
+        if place != "watch":
+            await self._mount_other_places()
         self.query_one(ContentSwitcher).current = place
         self.query_one(f"#{place}", Place).focus()
         if self.snapshot is None or place == place_of(self.snapshot.state):
