@@ -13,7 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -61,7 +61,7 @@ def examine(diarizer: DiarizenChoice, *, runs: Path, budget: BudgetConfig, on_te
         check_terminal(os.environ, shutil.get_terminal_size(), on_terminal),
         check_logind(read_logind(), Path("/run/systemd/system").is_dir()),
         check_diarizen(ask_diarizen(diarizer), diarizer.wanted),
-        check_pyannote(_version("pyannote.audio")),
+        check_pyannote(_version("pyannote.audio"), ask_pyannote),
     ]
 
 
@@ -229,13 +229,22 @@ def check_diarizen(told: Mapping[str, Any] | None, wanted: bool) -> Check:
     return Check("DiariZen", "error" if wanted else "absent", "; ".join(told["problems"]), tuple(told["install"]))
 
 
-def check_pyannote(version: str | None) -> Check:
+def check_pyannote(version: str | None, ask: Callable[[], dict[str, Any]]) -> Check:
+    """Whether the adapter can use it: version 4, and an import that works.
+
+    Args:
+        ask: what a process that imports it says; asked only where it is installed.
+    """
     if version is None:
         return Check(
             "pyannote", "absent", "not installed", (f"{sys.executable} -m pip install -c constraints.txt 'brefine[pyannote]'",)
         )
     if _minor(version)[0] < 4:
         return Check("pyannote", "warning", f"pyannote.audio {version}: 4 is needed", ("pip install 'pyannote.audio>=4'",))
+    told = ask()
+    if "error" in told:
+        mend = f"{sys.executable} -m pip install -c constraints.txt 'brefine[pyannote]'"
+        return Check("pyannote", "warning", f"pyannote.audio {version}, but the import fails: {told['error']}", (mend,))
     return Check("pyannote", "ok", f"pyannote.audio {version}; brefine turns its telemetry off")
 
 
@@ -255,6 +264,23 @@ except Exception as error:
 def ask_torch() -> dict[str, Any]:
     """What a process that imports torch and torchaudio says."""
     return _ask([sys.executable, "-c", _TORCH_QUESTION]) or {"error": "the process gave no answer"}
+
+
+_PYANNOTE_QUESTION: Final = """
+import json, os
+os.environ["PYANNOTE_METRICS_ENABLED"] = "0"
+try:
+    from pyannote.audio import Pipeline
+    print(json.dumps({}))
+except Exception as error:
+    print(json.dumps({"error": f"{type(error).__name__}: {error}"}))
+"""
+
+
+def ask_pyannote() -> dict[str, Any]:
+    """What a process that imports pyannote.audio says."""
+    told = _ask([sys.executable, "-c", _PYANNOTE_QUESTION])
+    return {"error": "the process gave no answer"} if told is None else told
 
 
 def ask_diarizen(options: DiarizenChoice) -> dict[str, Any] | None:

@@ -6,12 +6,15 @@ the rest. Names, notes and log lines come from people and files, and are escaped
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
+from brefine.errors import FormatError
 from brefine.io.atomic import write_text_atomic
 from brefine.phasedir import Manifest, PhaseDir
+from brefine.run.gate_report import judge_phase
 from brefine.run.report_boundaries import extremes, picture, read_boundaries
 from brefine.run.report_sections import (
     boundaries_section,
@@ -33,11 +36,27 @@ _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 def write_report(phase: PhaseDir, out: Path | None = None) -> Path:
     """Writes the report of what the phase has so far; returns where it is."""
-    snapshot = PhaseStore(phase.path).snapshot(drain=True)
-    manifest = Manifest.read_if_there(phase.manifest)
+    snapshot = _judged_today(PhaseStore(phase.path).snapshot(drain=True), phase)
+    try:
+        manifest = Manifest.read_if_there(phase.manifest)
+    except FormatError:  # the gate tells what is wrong with it
+        manifest = None
     path = phase.report if out is None else out
     write_text_atomic(path, report_page(snapshot, manifest, phase))
     return path
+
+
+def _judged_today(snapshot: PhaseSnapshot, phase: PhaseDir) -> PhaseSnapshot:
+    """With the verdict that is on file, unless the files would now be judged otherwise: then with that, and a note."""
+    if not phase.gate.exists():
+        return snapshot
+    today, filed = judge_phase(phase), snapshot.gate
+    if filed is not None and filed.verdict == today.verdict:
+        return snapshot
+    note = (
+        [] if filed is None else [f"the verdict on file was {filed.verdict}; judged again for this report it is {today.verdict}"]
+    )
+    return replace(snapshot, gate=today.model_copy(update={"notes": [*today.notes, *note]}))
 
 
 def report_page(snapshot: PhaseSnapshot, manifest: Manifest | None, phase: PhaseDir) -> str:

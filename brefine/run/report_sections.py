@@ -67,7 +67,9 @@ def criteria_section(snapshot: PhaseSnapshot) -> str:
         )
         for item in snapshot.gate.criteria
     ]
-    return _section("criteria", "Criteria", _table(("criterion", "threshold", "finding", "convention", "answer"), rows))
+    notes = "".join(f"<li>{escape(note)}</li>" for note in snapshot.gate.notes)
+    table = _table(("criterion", "threshold", "finding", "convention", "answer"), rows)
+    return _section("criteria", "Criteria", table + (f"<ul>{notes}</ul>" if notes else ""))
 
 
 def integration_section(snapshot: PhaseSnapshot) -> str:

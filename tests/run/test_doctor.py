@@ -120,10 +120,17 @@ def test_an_interpreter_on_the_command_line_is_wanted() -> None:
 
 
 def test_an_older_pyannote_is_a_warning() -> None:
-    """The adapter speaks to version 4."""
-    assert check_pyannote("3.3.2").state == "warning"
-    assert check_pyannote("4.0.1").state == "ok"
-    assert check_pyannote(None).state == "absent"
+    """The adapter speaks to version 4; whether that can be imported is asked only where it is there."""
+
+    def never() -> dict[str, str]:
+        raise AssertionError("nothing is to be imported")
+
+    assert check_pyannote("3.3.2", never).state == "warning"
+    assert check_pyannote("4.0.1", dict).state == "ok"
+    assert check_pyannote(None, never).state == "absent"
+    broken = check_pyannote("4.0.1", lambda: {"error": "ImportError: no torchcodec"})
+    assert broken.state == "warning"
+    assert "the import fails: ImportError: no torchcodec" in broken.found
 
 
 def test_the_command_prints_one_json_document() -> None:

@@ -17,6 +17,7 @@ from brefine.io.rttm import write_rttm
 from brefine.phasedir import GateRecord, Look
 from brefine.run.decide import choose
 from brefine.run.gate_report import judge_phase, write_gate
+from brefine.run.report import write_report
 from tests.run.honest_phase import HonestPhase
 from tests.run.records import comparison, evaluation, figures, integration
 
@@ -261,6 +262,18 @@ def _fail(honest: HonestPhase) -> None:
     report = integration("mlp", mae_ms=120.0, der=0.034)
     honest.refine(4.102)
     honest.integrate(comparison=report.comparison, der=report.der)
+
+
+def test_the_report_judges_again(honest: HonestPhase) -> None:
+    """A verdict on file that the files no longer bear is not reprinted: the report shows today's, and says what was filed."""
+    write_gate(honest.phase, GO)
+    assert "<b>Gate 4: PASS</b>" in write_report(honest.phase).read_text()
+    _refined_by_cheating(honest)
+    page = write_report(honest.phase).read_text()
+    assert "<b>Gate 4: OPEN</b>" in page
+    assert "the verdict on file was pass; judged again for this report it is open" in page
+    honest.edit(honest.phase.gate, "on recordings that nobody trained on", "on recordings")
+    assert f"gate4.json: {CHANGED}" in write_report(honest.phase).read_text()
 
 
 def test_what_is_out_of_reach_is_known_from_the_turns(honest: HonestPhase) -> None:
