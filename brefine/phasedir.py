@@ -494,6 +494,8 @@ class EvaluationReport(SealedDocument):
     """best, last, or for a file its stem and the start of its weights' digest."""
     checkpoint_step: int
     weights_sha256: str
+    refine: dict[str, Any]
+    """The recipe's [refine] with which boundaries were moved."""
     n_recordings: int
     recordings: list[str]
     comparison: Comparison
@@ -561,6 +563,8 @@ class Look(Part):
 
     model: ModelName
     weights_sha256: str
+    refine: dict[str, Any]
+    """The recipe's [refine] with which boundaries were moved."""
     unix_s: UnixTime
 
 
@@ -569,6 +573,8 @@ class IntegrationReport(SealedDocument):
 
     model: ModelName
     weights_sha256: str
+    refine: dict[str, Any]
+    """The recipe's [refine] with which boundaries were moved."""
     trained_corpus_sha256: str | None
     """Fingerprint of the corpus on which these weights were trained; None where they do not tell."""
     corpus_sha256: str
@@ -576,7 +582,7 @@ class IntegrationReport(SealedDocument):
     turns_sha256: str
     """Digest of the gate split's references, hypotheses and refined turns; see `PhaseDir.gate_turns`."""
     looks: list[Look]
-    """Every integration so far, one for each set of weights, this one last."""
+    """Every integration so far, one for each set of weights and settings, this one last."""
     split: Literal["gate"]
     evidence: Literal["real", "simulated"]
     hypothesis_source: str

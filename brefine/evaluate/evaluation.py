@@ -117,6 +117,7 @@ def evaluate_refiner(
         hypothesis_source=split.manifest.hypothesis_source,
         checkpoint=checkpoint,
         weights_sha256=refiner.card.weights_sha256,
+        refine=config.refine.model_dump(mode="json"),
         checkpoint_step=0 if refiner.card.validation is None else refiner.card.validation.step,
         n_recordings=len(scored),
         recordings=[one.recording for one in scored],

@@ -79,10 +79,16 @@ def integrate(
         heard = list(pool.map(hear, split.recordings))
         prior = fit_prior(refiner, heard)
         found = list(pool.map(lambda given, one: _integrate(refiner, given, one, prior, config, phase), split.recordings, heard))
-    look = Look(model=refiner.card.model, weights_sha256=refiner.card.weights_sha256, unix_s=time.time())
-    return IntegrationReport(
+    look = Look(
         model=refiner.card.model,
         weights_sha256=refiner.card.weights_sha256,
+        refine=config.refine.model_dump(mode="json"),
+        unix_s=time.time(),
+    )
+    return IntegrationReport(
+        model=refiner.card.model,
+        weights_sha256=look.weights_sha256,
+        refine=look.refine,
         trained_corpus_sha256=refiner.card.corpus_sha256,
         corpus_sha256=split.manifest.fingerprint(),
         turns_sha256=digest_of_files(phase.gate_turns(split.folder, split.manifest)),
@@ -106,12 +112,13 @@ def integrate(
 
 
 def _earlier_looks(phase: PhaseDir, look: Look) -> list[Look]:
-    """What other weights have been scored on the gate split; forgotten with the report that told it."""
+    """What other weights or settings have been scored on the gate split; forgotten with the report that told it."""
     try:
         before = IntegrationReport.read_if_there(phase.integration)
     except FormatError:
         return []
-    return [] if before is None else [one for one in before.looks if one.weights_sha256 != look.weights_sha256]
+    looks = [] if before is None else before.looks
+    return [one for one in looks if (one.weights_sha256, one.refine) != (look.weights_sha256, look.refine)]
 
 
 def integrate_part(refiner: Refiner, split: GivenSplit, phase: PhaseDir, *, index: int, n_parts: int) -> None:

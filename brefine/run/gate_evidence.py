@@ -144,6 +144,8 @@ def _faults_of_weights(phase: PhaseDir, report: IntegrationReport, selection: Se
         yield f"the best checkpoint of {report.model} is not the one that was integrated; integrate again"
     if evaluated is None or evaluated.weights_sha256 != report.weights_sha256:
         yield f"{report.model} was integrated with other weights than those it was selected with; evaluate and select again"
+    elif evaluated.refine != report.refine:
+        yield f"{report.model} was integrated with another [refine] than it was selected with; evaluate and select again"
     elif evaluated.unix_s > selection.unix_s:
         yield f"{report.model} was evaluated anew after it had been selected; select again"
 

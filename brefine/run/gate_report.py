@@ -140,7 +140,7 @@ def _looks(report: IntegrationReport | None) -> Iterator[str]:
     looks = [] if report is None else report.looks
     if len(looks) > 1:
         models = ", ".join(look.model for look in looks)
-        yield f"{len(looks)} sets of weights were scored on the gate split ({models}); no interval allows for a choice among them"
+        yield f"{len(looks)} refiners were scored on the gate split ({models}); no interval allows for a choice among them"
 
 
 def _edited(phase: PhaseDir) -> Iterator[str]:

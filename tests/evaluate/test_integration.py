@@ -112,3 +112,17 @@ def test_a_model_that_hears_nothing_changes_nothing(phase: PhaseDir, monkeypatch
     for one in report.der:
         assert one.relative == pytest.approx(0.0, abs=1e-12)
         assert one.interval == (pytest.approx(0.0, abs=1e-12), pytest.approx(0.0, abs=1e-12))
+
+
+def test_every_refiner_that_was_scored_is_remembered(phase: PhaseDir) -> None:
+    """Other weights and other settings are further looks at the gate split; the same ones again are not."""
+    integrated(phase).write(phase.integration)
+    again = integrated(phase)
+    assert len(again.looks) == 1
+    text = phase.config.read_text()
+    phase.config.write_text(text.replace(f"min_confidence = {phase.load_config().refine.min_confidence}", "min_confidence = 0.9"))
+    tuned = integrated(phase)
+    tuned.write(phase.integration)
+    save_untrained(phase.run("mlp").weights("best"), "mlp", seed=1)
+    assert [look.refine["min_confidence"] for look in integrated(phase).looks][1:] == [0.9, 0.9]
+    assert len({look.weights_sha256 for look in integrated(phase).looks}) == 2

@@ -112,7 +112,7 @@ class HonestPhase:
             "trained_corpus_sha256": self.fingerprint(),
             "corpus_sha256": self.fingerprint(),
             "turns_sha256": digest_of_files(self.phase.gate_turns(self.corpus, manifest)),
-            "looks": [Look(model=model, weights_sha256=WEIGHTS_SHA256, unix_s=1000.0)],
+            "looks": [Look(model=model, weights_sha256=WEIGHTS_SHA256, refine={}, unix_s=1000.0)],
         }
         integration(model).model_copy(update={**own, **changes}).write(self.phase.integration)
 

@@ -150,6 +150,10 @@ FRAUDS: dict[str, tuple[Callable[[HonestPhase], object], str]] = {
         ),
         "mlp was integrated with other weights than those it was selected with; evaluate and select again",
     ),
+    "tuned on the gate split": (
+        lambda it: it.integrate(refine={"min_confidence": 0.7}),
+        "mlp was integrated with another [refine] than it was selected with; evaluate and select again",
+    ),
     "evaluated anew after the choice": (
         lambda it: (
             evaluation("mlp", 90.0).model_copy(update={"unix_s": 4e9}).write(it.phase.evaluation("mlp", "validation"))
@@ -244,10 +248,13 @@ def test_an_answer_counts_for_the_evidence_it_was_given_on(honest: HonestPhase) 
 
 def test_a_choice_made_on_the_gate_split_is_told(honest: HonestPhase) -> None:
     """Whoever scores several models there picks the luckiest."""
-    looks = [Look(model=model, weights_sha256=digit * 64, unix_s=1.0) for model, digit in (("transformer", "1"), ("mlp", "2"))]
+    looks = [
+        Look(model=model, weights_sha256=digit * 64, refine={}, unix_s=1.0)
+        for model, digit in (("transformer", "1"), ("mlp", "2"))
+    ]
     honest.integrate(looks=looks)
     assert judge_phase(honest.phase).notes == [
-        "2 sets of weights were scored on the gate split (transformer, mlp); no interval allows for a choice among them"
+        "2 refiners were scored on the gate split (transformer, mlp); no interval allows for a choice among them"
     ]
 
 

@@ -214,6 +214,7 @@ def evaluation(model: ModelName) -> EvaluationReport:
         evidence="simulated",
         hypothesis_source="replayed vbx-voxconverse",
         weights_sha256="ab" * 32,
+        refine={},
         checkpoint_step=12_000,
         n_recordings=24,
         recordings=[f"validation-{index:03d}" for index in range(24)],
@@ -266,6 +267,7 @@ def integration() -> IntegrationReport:
     return IntegrationReport(
         model="transformer",
         weights_sha256="ab" * 32,
+        refine={},
         trained_corpus_sha256="cd" * 32,
         corpus_sha256="cd" * 32,
         turns_sha256="ef" * 32,
