@@ -2,6 +2,9 @@
 
 `brefine.data.decode` is that process: this layer never reaches torch. Both are optional; without them the user is told how to
 convert the file.
+
+Boundaries need true times. Tried with ffmpeg's encoders and torchcodec 0.11: m4a, mp4, mov, mkv and webm keep them to a
+millisecond; a bare .aac comes 23 ms late and a .wma 46 ms early, since nothing in them says how far their encoder ran ahead.
 """
 
 from __future__ import annotations

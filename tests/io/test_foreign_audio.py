@@ -1,11 +1,15 @@
-"""Audio that libsndfile does not know goes through torchcodec's process, here with a stand-in for torchcodec."""
+"""Audio that libsndfile does not know goes through torchcodec's process, here with a stand-in and, where it is, the real one."""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from brefine.errors import DataError
 from brefine.io import foreign_audio
@@ -80,3 +84,24 @@ def test_without_torchcodec_the_way_out_is_told(tmp_path: Path, monkeypatch: pyt
     path.touch()
     with pytest.raises(DataError, match="needs torchcodec and ffmpeg"):
         read_audio(path)
+
+
+@pytest.mark.end_to_end
+@pytest.mark.skipif(find_spec("torchcodec") is None, reason="torchcodec is not installed")
+@pytest.mark.skipif(
+    shutil.which("ffmpeg") is None, reason="ffmpeg is not installed: nothing can be encoded, and torchcodec finds no decoder"
+)
+@pytest.mark.parametrize(("name", "options"), [("talk.m4a", []), ("talk.webm", ["-c:a", "libopus"])])
+def test_a_real_file_keeps_its_times(tmp_path: Path, name: str, options: list[str]) -> None:
+    """What an encoder runs ahead is taken off again: a tone from 1 to 2 s of stereo comes back there, to 2 ms."""
+    rate_hz = 44100
+    samples = np.zeros((3 * rate_hz, 2))
+    samples[rate_hz : 2 * rate_hz] = 0.3 * np.sin(2 * np.pi * 440 * np.arange(rate_hz) / rate_hz)[:, None]
+    soundfile.write(tmp_path / "talk.wav", samples, rate_hz)
+    command = ["ffmpeg", "-v", "error", "-i", tmp_path / "talk.wav", *options, tmp_path / name]
+    subprocess.run([str(part) for part in command], check=True)
+    info, heard = probe_audio(tmp_path / name), read_audio(tmp_path / name)
+    assert (info.n_channels, info.duration_s) == (2, pytest.approx(3.0, abs=0.05))
+    assert len(heard) / 16000 == pytest.approx(3.0, abs=0.05)
+    loud_s = np.flatnonzero(np.abs(heard) > 0.1) / 16000
+    assert (loud_s[0], loud_s[-1]) == (pytest.approx(1.0, abs=0.002), pytest.approx(2.0, abs=0.002))
