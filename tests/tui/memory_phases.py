@@ -261,7 +261,15 @@ def integration() -> IntegrationReport:
         return DerComparison(collar_s=collar_s, before=parts[0], after=parts[1], relative=1 - after / before, interval=interval)
 
     recordings = [
-        RecordingChange(recording=f"gate-{index:03d}", der_before=0.05 + 0.003 * index, der_after=0.043 + 0.0031 * index)
+        RecordingChange(
+            recording=f"gate-{index:03d}",
+            der_before=0.05 + 0.003 * index,
+            der_after=0.043 + 0.0031 * index + (0.01 if index == 20 else 0.0),
+            jer_before=0.12,
+            jer_after=0.11,
+            mae_before_ms=170.0 + index,
+            mae_after_ms=70.0 + index,
+        )
         for index in range(24)
     ]
     return IntegrationReport(
@@ -288,8 +296,10 @@ def integration() -> IntegrationReport:
             good_harm_ms=5.0,
         ),
         der=[der(0.0, 0.0686, 0.0601, (0.092, 0.151)), der(0.25, 0.0344, 0.0331, (-0.004, 0.07))],
+        der_without_overlap=[der(0.0, 0.0512, 0.0433, (0.11, 0.19)), der(0.25, 0.0211, 0.0214, (-0.04, -0.01))],
         jer_before=0.121,
         jer_after=0.113,
+        jer_interval=(0.031, 0.098),
         n_boundaries=1377,
         n_moved=1190,
         unix_s=START_UNIX_S + 1300,

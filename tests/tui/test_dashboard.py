@@ -337,6 +337,23 @@ async def test_integration_runs_shows_progress_and_its_outcome(open_desk: OpenDe
         assert "5.00 % →   4.30 %    -0.70" in desk.row("✓ gate-000")
 
 
+async def test_integration_shows_what_a_decider_needs(open_desk: OpenDesk) -> None:
+    """Overlap in and out, JER with interval, what the DER is made of, whom it helped and whom it harmed, the worst first."""
+    async with open_desk(phase(PhaseState.TO_DECIDE), (120, 40), place="integrate") as desk:
+        assert "5.12 %  →   4.33 %     -15.4 %   -19.0 to -11.0 %" in desk.row("no overlap ±0 s")
+        assert "+1.4 %   +1.0 to +4.0 %" in desk.row("no overlap ±0.25 s")
+        assert "12.10 %  →  11.30 %      -6.6 %   -9.8 to -3.1 %" in desk.row(" JER")
+        assert "169 ms  →    73 ms     -56.8 %   after: 69 to 78 ms" in desk.row("MAE within 1 s")
+        assert "missed 0.83 → 0.83 %   false alarm 0.67 → 0.67 %   confusion 0.33 → 0.33 %" in desk.text
+        assert "800 improved   250 worse   120 unchanged" in desk.row("boundaries ")
+        assert "23 improved   1 worse   0 unchanged   worst gate-020 +0.50   best gate-000 -0.70" in desk.text
+        assert "12.00 % → 11.00 %        170 ms →  70 ms" in desk.row("✓ gate-000")
+        await desk.press("w")
+        rows = desk.text.splitlines()
+        first = next(number for number, row in enumerate(rows) if "worst first" in row and "DER by recording" in row)
+        assert "✗ gate-020" in rows[first + 2]
+
+
 @pytest.mark.parametrize("size", SIZES)
 async def test_the_gate_is_a_checklist(open_desk: OpenDesk, size: tuple[int, int]) -> None:
     """Question, evidence with interval and convention, threshold, finding, answer; verdict and recommendation below."""

@@ -40,12 +40,12 @@ class BoundaryScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n,right,down", "go(1)", "next", key_display="n"),
-        Binding("p,left,up", "go(-1)", "previous", key_display="p"),
+        Binding("p,left,up", "go(-1)", "prev", key_display="p"),
         Binding("w", "worst", "worst first"),
         Binding("k", "kind", "kind"),
         Binding("m", "model", "model"),
-        Binding("c", "compute", "posterior"),
         Binding("space", "play", "play", key_display="space"),
+        Binding("c", "compute", "posterior"),
         Binding("escape,q,enter", "leave", "back", key_display="esc"),
     ]
 

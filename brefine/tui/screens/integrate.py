@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
-from brefine.phasedir import IntegrationReport, Stage
+from brefine.phasedir import Comparison, DerComparison, IntegrationReport, RecordingChange, Stage
 from brefine.run.snapshot import PhaseSnapshot
 from brefine.tui.actions import Actions
 from brefine.tui.format import clip, format_count, format_der, format_ms, harmless
 from brefine.tui.screens.place import Place, Wanted
-from brefine.tui.widgets.panel import Panel, line, stack
+from brefine.tui.widgets.panel import Panel, line, stack, wrapped
 from brefine.tui.widgets.progress import ProgressPanel
 
+_WIDE = 100
+"""Cells from which each recording's JER and MAE stand beside its DER."""
 _SAME_WITHIN = 5e-5
 """Change of a recording's DER that two decimals of a percentage do not show."""
 
 
 class Outcome(Panel):
-    """The corpus: DER at each collar, JER, boundaries."""
+    """The corpus: DER at each collar with overlap and without, what it is made of, JER, boundaries, recordings."""
 
     grows = True
     BORDER_TITLE = "behind the diarizer"
@@ -33,58 +36,48 @@ class Outcome(Panel):
         report = snapshot.integration
         if report is None:
             return line((f" {_waiting(snapshot)}", "$quiet"))
-        lines = [line((f" {'':16}{'before':>9}{'after':>12}{'relative':>11}   95 % interval", "$quiet"))]
-        for der in report.der:
-            style = "$success" if der.interval[0] > 0 else "$error" if der.interval[1] < 0 else "$warning"
-            lines.append(
-                line(
-                    (f" DER ±{der.collar_s:g} s".ljust(17), "bold"),
-                    f"{format_der(der.before.der, 9)}  → {format_der(der.after.der)}",
-                    (f"{-100 * der.relative:+10.1f} %", style),
-                    f"   {-100 * der.interval[1]:+.1f} to {-100 * der.interval[0]:+.1f} %",
-                )
-            )
-        before, after = report.comparison.before, report.comparison.after
-        lines.append(line(" JER".ljust(17), f"{format_der(report.jer_before, 9)}  → {format_der(report.jer_after)}"))
-        lines.append(line(" boundary MAE".ljust(17), f"{format_ms(before.mae_ms, 9)}  → {format_ms(after.mae_ms, 8)}"))
-        lines.append(line((f" {_words(report)}", "$quiet")))
-        return stack(lines)
+        lines = [line((f" {'':20}{'before':>9}{'after':>12}{'relative':>11}   95 % interval", "$quiet"))]
+        lines += [_der_line(f"DER ±{der.collar_s:g} s", der) for der in report.der]
+        lines += [_der_line(f"  no overlap ±{der.collar_s:g} s", der) for der in report.der_without_overlap]
+        jer = 1.0 - report.jer_after / report.jer_before if report.jer_before else 0.0
+        lines.append(_row("JER", report.jer_before, report.jer_after, jer, report.jer_interval))
+        lines.append(_mae_line(report.comparison))
+        if report.der:
+            lines.append(line((_parts(report.der[0]), "$quiet")))
+        lines += [_boundaries_line(report.comparison), _recordings_line(report.recordings)]
+        return stack([*lines, *wrapped(_words(report), width, "$quiet")])
 
 
 class RecordingList(Panel):
-    """Every recording, in the order it was refined."""
+    """Every recording, in the order it was refined or the most worsened first."""
 
     grows = True
     BORDER_TITLE = "DER by recording, collar 0"
 
     def __init__(self) -> None:
         super().__init__(id="recordings", classes="panel")
+        self.worst_first = False
 
     def text(self, snapshot: PhaseSnapshot, width: int, height: int) -> Content:
         report = snapshot.integration
         if report is None:
             return line((" no recording refined yet", "$quiet"))
-        lines = []
-        for change in report.recordings:
-            gained = change.der_before - change.der_after
-            glyph, style = (
-                ("✓", "$success") if gained > _SAME_WITHIN else ("✗", "$error") if gained < -_SAME_WITHIN else ("=", "$quiet")
-            )
-            lines.append(
-                line(
-                    (f" {glyph} ", style),
-                    f"{clip(harmless(change.recording), 28):<28}{format_der(change.der_before)} → {format_der(change.der_after)}",
-                    (f"{-100 * gained:+9.2f}", style),
-                )
-            )
-        return stack(lines)
+        wide = width >= _WIDE
+        head = f"{'DER before':>11}{'after':>9}{'change':>9}"
+        if wide:
+            head += f"{'JER before':>14}{'after':>9}{'MAE before':>14}{'after':>9}"
+        changes = sorted(report.recordings, key=_gained) if self.worst_first else report.recordings
+        return stack([line((f" {'':27}{head}", "$quiet")), *(_recording_line(change, wide=wide) for change in changes)])
 
 
 class IntegratePlace(Place):
     """Progress while it runs, the outcome when it is done."""
 
     CHANGING = frozenset({"integrate"})
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "integrate", "run the integration")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "integrate", "run the integration"),
+        Binding("w", "worst_first", "worst first"),
+    ]
 
     def __init__(self, actions: Actions, *, read_only: bool) -> None:
         super().__init__(id="integrate", read_only=read_only)
@@ -103,6 +96,13 @@ class IntegratePlace(Place):
     def action_integrate(self) -> None:
         self.post_message(Wanted(self._actions.integrate))
 
+    def action_worst_first(self) -> None:
+        """Sorts the recordings by what the refiner has done to them, or puts them back in order."""
+        recordings = self.query_one(RecordingList)
+        recordings.worst_first = not recordings.worst_first
+        recordings.border_title = RecordingList.BORDER_TITLE + (", worst first" if recordings.worst_first else "")
+        recordings.redraw()
+
 
 def _waiting(snapshot: PhaseSnapshot) -> str:
     progress = snapshot.progress.get(Stage.INTEGRATE)
@@ -111,6 +111,88 @@ def _waiting(snapshot: PhaseSnapshot) -> str:
     if snapshot.selection is not None:
         return f"{snapshot.selection.model} is selected: enter runs it behind the diarizer on the gate split"
     return "waits for the selection of a model (place 3)"
+
+
+def _row(
+    name: str, before: float, after: float, relative: float, interval: tuple[float, float] | None, style: str = "bold"
+) -> Content:
+    """One rate before and after; less is better, and so a gain is shown as a minus."""
+    low, high = interval if interval is not None else (0.0, 0.0)
+    colour = "$success" if low > 0 else "$error" if high < 0 else "$warning"
+    return line(
+        (f" {name}".ljust(21), style),
+        f"{format_der(before, 9)}  → {format_der(after)}",
+        (f"{-100 * relative:+10.1f} %", colour),
+        "" if interval is None else f"   {-100 * high:+.1f} to {-100 * low:+.1f} %",
+    )
+
+
+def _der_line(name: str, der: DerComparison) -> Content:
+    style = "$foreground" if name.startswith(" ") else "bold"
+    return _row(name, der.before.der, der.after.der, der.relative, der.interval, style)
+
+
+def _mae_line(comparison: Comparison) -> Content:
+    before_ms, after_ms = comparison.before.mae_ms, comparison.after.mae_ms
+    change = f"{100 * (after_ms / before_ms - 1):+10.1f} %" if before_ms and after_ms is not None else ""
+    interval = comparison.intervals.get("mae_ms")
+    return line(
+        (f" MAE within {comparison.before.window_s:g} s".ljust(21), "bold"),
+        f"{format_ms(before_ms, 9)}  → {format_ms(after_ms, 8)}{change}",
+        "" if interval is None else f"   after: {interval[0]:.0f} to {interval[1]:.0f} ms",
+    )
+
+
+def _parts(der: DerComparison) -> str:
+    """What the DER is made of, as shares of the reference speech."""
+    words = []
+    for name, key in (("missed", "missed_s"), ("false alarm", "false_alarm_s"), ("confusion", "confusion_s")):
+        before, after = (100 * getattr(side, key) / side.reference_speech_s for side in (der.before, der.after))
+        words.append(f"{name} {before:.2f} → {after:.2f} %")
+    return " " + "   ".join(words)
+
+
+def _boundaries_line(comparison: Comparison) -> Content:
+    return line(
+        (" boundaries ", "bold"),
+        (f" {format_count(comparison.improved)} improved", "$success"),
+        (f"   {format_count(comparison.worsened)} worse", "$error"),
+        f"   {format_count(comparison.unchanged)} unchanged",
+    )
+
+
+def _recordings_line(changes: Sequence[RecordingChange]) -> Content:
+    better = sum(_gained(change) > _SAME_WITHIN for change in changes)
+    worse = sum(_gained(change) < -_SAME_WITHIN for change in changes)
+    parts: list[str | tuple[str, str]] = [
+        (" recordings ", "bold"),
+        (f" {better} improved", "$success"),
+        (f"   {worse} worse", "$error"),
+        f"   {len(changes) - better - worse} unchanged",
+    ]
+    if changes:
+        for name, one in (("worst", min(changes, key=_gained)), ("best", max(changes, key=_gained))):
+            parts.append(f"   {name} {clip(harmless(one.recording), 12)} {-100 * _gained(one):+.2f}")
+    return line(*parts)
+
+
+def _recording_line(change: RecordingChange, *, wide: bool) -> Content:
+    gained = _gained(change)
+    glyph, style = ("✓", "$success") if gained > _SAME_WITHIN else ("✗", "$error") if gained < -_SAME_WITHIN else ("=", "$quiet")
+    more = ""
+    if wide:
+        more = f"{format_der(change.jer_before, 14)} → {format_der(change.jer_after, 6)}"
+        more += f"{format_ms(change.mae_before_ms, 14)} → {format_ms(change.mae_after_ms, 6)}"
+    return line(
+        (f" {glyph} ", style),
+        f"{clip(harmless(change.recording), 28):<28}{format_der(change.der_before)} → {format_der(change.der_after)}",
+        (f"{-100 * gained:+9.2f}", style),
+        more,
+    )
+
+
+def _gained(change: RecordingChange) -> float:
+    return change.der_before - change.der_after
 
 
 def _words(report: IntegrationReport) -> str:

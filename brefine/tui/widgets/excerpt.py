@@ -137,10 +137,10 @@ def _column(at_s: float, excerpt: Excerpt, columns: int) -> int:
 
 
 def _posterior_rows(posterior: NDArray[np.float64] | None, n_rows: int, columns: int) -> list[list[Cell]]:
-    words = "not computed: c runs the model once more"
+    words = "not computed: press c"  # to the left, where no upright line crosses it
     if posterior is None:
         empty = [_row(_label("model" if index == 0 else ""), " " * columns, "text") for index in range(n_rows)]
-        empty[-1] = _row(_label(""), words[:columns].center(columns), "text")
+        empty[-1] = _row(_label(""), words[:columns].ljust(columns), "text")
         return empty
     places = np.minimum(np.arange(columns) * len(posterior) // columns, len(posterior) - 1)
     eighths = np.rint(posterior[places] * n_rows * 8).astype(int)

@@ -12,7 +12,7 @@ from brefine.tui.widgets.panel import line
 
 
 class KeyHints(Widget):
-    """Key and meaning of every binding that shows itself, as many as fit; closing is always among them."""
+    """Key and meaning of every binding that shows itself, as many as fit; help and the way out are always among them."""
 
     def __init__(self) -> None:
         super().__init__(id="keys")
@@ -27,8 +27,8 @@ class KeyHints(Widget):
             binding = active.binding
             if binding.show and active.enabled and binding.description:
                 shown.setdefault(binding.action, binding)
-        # The place's own keys stand first; help and closing keep their corner however short the line is.
-        corner = [shown.pop(action) for action in ("help", "close") if action in shown]
+        # The place's own keys stand first; help and the way out keep their corner however short the line is.
+        corner = [shown.pop(action) for action in ("help", "leave", "close") if action in shown]
         hints = [(self._key(binding), binding.description, binding.action) for binding in shown.values()]
         last = [(self._key(binding), binding.description, binding.action) for binding in corner]
         room = self.size.width - 1 - sum(len(key) + len(word) + 3 for key, word, _ in last)
