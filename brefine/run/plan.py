@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from brefine.config import ModelName, PhaseConfig, prepared_corpus_path, with_absolute_paths
+from brefine.config import ExecutorConfig, ModelName, PhaseConfig, prepared_corpus_path, with_absolute_paths
 from brefine.errors import BrefineError
 from brefine.phasedir import PhaseDir, Progress, RunStatus, Stage, list_phases
 from brefine.run.gpu import GpuProbe
@@ -39,25 +39,30 @@ class Plan:
     corpus_is_ready: bool
     devices: str
     stages: tuple[PlannedStage, ...]
+    billed_s: float | None
+    """Time that is paid: of this machine until the last station has ended; of a cluster its jobs' time × GPUs. None = unknown."""
     price_usd_per_hour: float
     cap_usd: float | None
 
     @property
     def seconds(self) -> float | None:
         """Wall time of all stations; None where one of them is unknown."""
-        known = [stage.seconds for stage in self.stages if stage.seconds is not None]
-        return sum(known) if len(known) == len(self.stages) else None
+        return _sum(stage.seconds for stage in self.stages)
 
     @property
     def cost_usd(self) -> float | None:
-        return None if self.seconds is None else self.price_usd_per_hour * self.seconds / 3600.0
+        return None if self.billed_s is None else self.price_usd_per_hour * self.billed_s / 3600.0
 
 
 def plan_phase(config: PhaseConfig, *, gpus: GpuProbe, n_cores: int) -> Plan:
     """Plans a phase; rates come from the newest phase on record that trained the same models, else from a rough table."""
     corpus = prepared_corpus_path(with_absolute_paths(config))
     ready = (corpus / "corpus.json").is_file()
-    n_gpus = len(gpus.read())
+    on_cluster, n_models = config.executor.kind == "slurm", len(config.models)
+    if on_cluster:  # what this login node has is nobody's business
+        n_gpus, n_cores = n_models * config.executor.gpus, n_models * config.executor.cpus
+    else:
+        n_gpus = len(gpus.read())
     past = list(reversed(list_phases(Path(config.runs))))
     training = [_training(config, model, past, n_gpus, n_cores) for model in config.models]
     longest = max(training, key=lambda stage: stage.seconds or 0.0)
@@ -67,9 +72,14 @@ def plan_phase(config: PhaseConfig, *, gpus: GpuProbe, n_cores: int) -> Plan:
         _from_the_past(Stage.EVALUATE, past),
         _from_the_past(Stage.INTEGRATE, past),
     )
-    devices = f"{n_gpus} GPU{'s' if n_gpus != 1 else ''}" if n_gpus else f"no GPU, {n_cores} CPU cores"
+    if on_cluster:
+        devices = _jobs(config.executor, longest.seconds)
+        billed_s = _billed_s(config.executor, training, stages)
+    else:
+        devices = f"{n_gpus} GPU{'s' if n_gpus != 1 else ''}" if n_gpus else f"no GPU, {n_cores} CPU cores"
+        billed_s = _sum(stage.seconds for stage in stages)
     budget = config.budget
-    return Plan(tuple(config.models), corpus, ready, devices, stages, budget.price_usd_per_hour, budget.cap_usd)
+    return Plan(tuple(config.models), corpus, ready, devices, stages, billed_s, budget.price_usd_per_hour, budget.cap_usd)
 
 
 def plan_lines(plan: Plan) -> list[str]:
@@ -102,10 +112,42 @@ def plan_to_json(plan: Plan) -> dict[str, object]:
         "devices": plan.devices,
         "stages": [{"name": stage.name, "seconds": stage.seconds, "basis": stage.basis} for stage in plan.stages],
         "seconds": plan.seconds,
+        "billed_s": plan.billed_s,
         "price_usd_per_hour": plan.price_usd_per_hour,
         "cost_usd": plan.cost_usd,
         "cap_usd": plan.cap_usd,
     }
+
+
+def _jobs(executor: ExecutorConfig, longest_s: float | None) -> str:
+    """What the scheduler will be asked for."""
+    gpus = f"{executor.gpus} GPU{'s' if executor.gpus != 1 else ''}, " if executor.gpus else ""
+    memory = "" if executor.memory_gb is None else f"{executor.memory_gb:g} GB, "
+    place = f" in {executor.partition}" if executor.partition else ""
+    asked = f"Slurm jobs of {gpus}{executor.cpus} cores, {memory}at most {duration(60.0 * executor.time_minutes)} each{place}"
+    goes_s = 60.0 * executor.time_minutes - executor.checkpoint_ahead_s
+    n_limits = 0 if longest_s is None else int(longest_s // max(goes_s, 1.0))
+    if n_limits > executor.max_timeouts:
+        return f"{asked}; the longest needs {n_limits} continuations, max_timeouts allows {executor.max_timeouts}"
+    return asked + (f"; the longest goes on after its limit {n_limits} times" if n_limits else "")
+
+
+def _billed_s(executor: ExecutorConfig, training: Iterable[PlannedStage], stages: Sequence[PlannedStage]) -> float | None:
+    """The allocations' time × GPUs; preparation has none. An array shares its station's work, whatever its length."""
+    gpus = max(1, executor.gpus)
+    prepare, _, *judging = stages
+    works = [(prepare, 1), *((one, gpus) for one in training), *((one, gpus) for one in judging)]
+    return _sum(None if stage.seconds is None else stage.seconds * factor for stage, factor in works)
+
+
+def _sum(seconds: Iterable[float | None]) -> float | None:
+    """None where one of them is unknown."""
+    total_s = 0.0
+    for one_s in seconds:
+        if one_s is None:
+            return None
+        total_s += one_s
+    return total_s
 
 
 def _training(config: PhaseConfig, model: ModelName, past: Iterable[PhaseDir], n_gpus: int, n_cores: int) -> PlannedStage:

@@ -1,0 +1,88 @@
+"""`launch-phase3 --dry-run`: what a launch would ask for, take and cost, here and on a cluster."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from brefine.config import parse_config
+from brefine.identity import identity_of
+from brefine.phasedir import PhaseDir, Progress, Stage
+from brefine.run.gpu import NoGpu
+from brefine.run.plan import Plan, plan_lines, plan_phase, plan_to_json
+
+_RECIPE = """schema = 1
+runs = "{runs}"
+[corpus]
+kind = "simulated"
+root = "{runs}/data"
+[examples]
+n_train = 6000
+[train]
+epochs = 10
+[models.mlp]
+[models.contrastive]
+[budget]
+price_usd_per_hour = 2.0
+cap_usd = 1.0
+"""
+
+
+def plan(folder: Path, *overrides: str) -> Plan:
+    recipe = parse_config(_RECIPE.format(runs=folder), where="here", overrides=overrides)
+    return plan_phase(recipe, gpus=NoGpu("none here"), n_cores=4)
+
+
+def a_phase_took(folder: Path, **seconds: float) -> None:
+    """A phase on record, with what each of its stations took."""
+    phase = PhaseDir(folder / "20260101T000000Z-phase3")
+    phase.path.mkdir(parents=True)
+    phase.config.write_text(_RECIPE.format(runs=folder))
+    for stage, took_s in seconds.items():
+        Progress(
+            stage=Stage(stage),
+            state="finished",
+            step="",
+            done=1,
+            total=1,
+            started_unix_s=100.0,
+            unix_s=100.0 + took_s,
+            process=identity_of(os.getpid()),
+        ).write(phase.progress(Stage(stage)))
+
+
+def test_a_machine_is_paid_from_the_first_station_to_the_last(tmp_path: Path) -> None:
+    """Trainings share it; the longest decides."""
+    a_phase_took(tmp_path, prepare=60.0, evaluate=30.0, integrate=30.0)
+    found = plan(tmp_path)
+    longest_s = 60000 / (159.0 * 4 / 2)  # the contrastive one, on half of four cores
+    assert found.seconds == found.billed_s == pytest.approx(60.0 + longest_s + 60.0)
+    assert found.devices == "no GPU, 4 CPU cores"
+
+
+def test_on_a_cluster_every_job_is_paid_for_its_own_gpus(tmp_path: Path) -> None:
+    """This login node's four cores do not matter: each training has its own, and the bill adds them up."""
+    a_phase_took(tmp_path, prepare=60.0, evaluate=30.0, integrate=30.0)
+    found = plan(tmp_path, "executor.kind=slurm", "executor.gpus=2", "executor.cpus=8", "executor.partition=gpu")
+    train_s = 60000 / 5000.0
+    assert found.seconds == pytest.approx(60.0 + train_s + 60.0)
+    assert found.billed_s == pytest.approx(60.0 + 2 * (2 * train_s + 60.0))
+    assert found.devices == "Slurm jobs of 2 GPUs, 8 cores, at most 4:00:00 each in gpu"
+    assert found.cost_usd == pytest.approx(2.0 * (60.0 + 2 * (2 * train_s + 60.0)) / 3600.0)
+    assert plan_to_json(found)["billed_s"] == found.billed_s
+
+
+def test_time_limits_that_are_too_short_are_told(tmp_path: Path) -> None:
+    """How often the longest training goes on, and when that is more often than it may."""
+    short = ("executor.kind=slurm", "executor.gpus=0", "executor.cpus=1", "executor.time_minutes=3")
+    assert "goes on after its limit 6 times" in plan(tmp_path, *short).devices
+    assert "needs 6 continuations, max_timeouts allows 2" in plan(tmp_path, *short, "executor.max_timeouts=2").devices
+
+
+def test_what_nobody_knows_is_not_guessed(tmp_path: Path) -> None:
+    """Without a phase on record the cost is open, and the lines say so."""
+    found = plan(tmp_path, "executor.kind=slurm")
+    assert found.billed_s is None
+    assert any(line == "cost: $2.00 an hour; how long is unknown" for line in plan_lines(found))
