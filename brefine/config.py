@@ -182,6 +182,8 @@ class TrainConfig(Section):
     """Non-finite steps after which the training fails."""
     log_every_s: Positive = 2.0
     """Seconds between two writings of training scalars and status."""
+    capture: Literal["auto", "off"] = "auto"
+    """Whether a GPU records the step once, as a CUDA graph, and replays it; `off`: it launches kernel by kernel."""
     threads: Annotated[int, Field(ge=0)] = 0
     """CPU threads of one trainer; 0 = its share of the machine."""
 

@@ -12,6 +12,7 @@ import json
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -24,6 +25,8 @@ from brefine.train.loop import train
 from brefine.train.reporter import Reporter
 from brefine.train.setup import build_training
 from brefine.train.signals import StopSignal
+
+_BEAT_S = 2.0
 
 
 def main() -> int:
@@ -47,8 +50,8 @@ def _train(run: RunDir, model: ModelName, *, resume: bool) -> int:
     stop.listen()
     try:
         config = load_config(run.path.parent / "phase.toml")
-        _announce(run, model)
-        training, state = build_training(run, model, config, resume=resume)
+        first_word = _announce(run, model)
+        training, state = build_training(run, model, config, resume=resume, alive=_heartbeat(run, first_word))
         with Reporter(
             run, model, training.plan, training.device, every_s=training.settings.log_every_s, start_step=state.step
         ) as reporter:
@@ -81,11 +84,11 @@ def _train(run: RunDir, model: ModelName, *, resume: bool) -> int:
     return 0
 
 
-def _announce(run: RunDir, model: ModelName) -> None:
+def _announce(run: RunDir, model: ModelName) -> RunStatus:
     """The first word: a process is there and is loading."""
     now_unix_s = time.time()
     before = RunStatus.read_if_there(run.status)
-    RunStatus(
+    status = RunStatus(
         model=model,
         state=RunState.STARTING,
         process=own_identity(),
@@ -98,7 +101,22 @@ def _announce(run: RunDir, model: ModelName) -> None:
         device="",
         last=None if before is None else before.last,
         best=None if before is None else before.best,
-    ).write(run.status)
+    )
+    status.write(run.status)
+    return status
+
+
+def _heartbeat(run: RunDir, first_word: RunStatus) -> Callable[[], None]:
+    """Signs of life while a large corpus is loaded, which may take longer than a silent trainer is borne."""
+    told_s = time.monotonic()
+
+    def beat() -> None:
+        nonlocal told_s
+        if time.monotonic() - told_s >= _BEAT_S:
+            told_s = time.monotonic()
+            first_word.model_copy(update={"heartbeat_unix_s": time.time()}).write(run.status)
+
+    return beat
 
 
 def _fail(run: RunDir, state: RunState, error: str) -> None:

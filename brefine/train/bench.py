@@ -1,9 +1,10 @@
-"""How fast this machine trains: `python -m brefine.train.bench [--config RECIPE] [--baseline] [--json]`.
+"""How fast this machine trains: `python -m brefine.train.bench [--config RECIPE] [--models NAMES] [--baseline] [--json]`.
 
 Each model of the recipe is trained for one epoch of noise by the real loop with its real reporter, validation and checkpoints,
 in a scratch folder, with the share of the cores that it has in a phase. Clocks sit on what the loop is given, not in the loop:
 whatever is not data, validation, logging or checkpointing is the model's own arithmetic (forward, loss, backward, clipping,
-optimiser, average).
+optimiser, average). Time in which other programs had the cores does not count. The plain loop takes the same examples in the
+same order, with the same learning rates and from the same weights: its losses are the engine's but for rounding.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -23,13 +23,14 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from brefine.config import MODEL_NAMES, ModelName, PhaseConfig, load_config
+from brefine.config import MODEL_NAMES, ModelName, PhaseConfig, load_config, with_models
 from brefine.data.batches import Batch, Tables, TrainingBatches
-from brefine.data.examples import Examples, find_examples
+from brefine.data.examples import Examples, draw_epoch, find_examples
 from brefine.errors import run_main
 from brefine.models.heads import n_frames_of, target_distribution
 from brefine.phasedir import RunDir
 from brefine.train.checkpoint import Checkpoints, TrainingState
+from brefine.train.clock import Clock, Timed, timed
 from brefine.train.device import Device, claim_device
 from brefine.train.loop import Training, train
 from brefine.train.losses import refiner_loss
@@ -38,13 +39,13 @@ from brefine.train.plain_loop import PlainDataset, run_plain_loop
 from brefine.train.reporter import Plan, Reporter
 from brefine.train.setup import fresh_state
 from brefine.train.signals import StopSignal
+from brefine.train.step import Taken
 from brefine.train.validation import ValidationSet
 
 _STEPS = 115
 """An epoch of the demo."""
 _SQUARE = 1024
 _N_VALIDATION = 800
-_PARTS = ("data", "validation", "logging", "checkpointing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +53,15 @@ class TrainBench:
     """Figures of one model on this machine.
 
     Attributes:
-        examples_per_s: by the wall clock, without validation; says little where other programs want the same cores.
+        examples_per_s: of this training, without validation, as on an idle machine (`clock.own_s`).
         examples_per_cpu_s: by the processor time that this process got; on a CPU the figure of one core.
-        share: of the wall time: model, data, validation, logging, checkpointing; they sum to one.
+        share: of the time: model, data, validation, logging, checkpointing; they sum to one.
         flops_a_step: forward and backward, of matrix products and convolutions alone.
         matmul_flops_per_s: of a product of two square matrices of 1024 in the same precision, on the same cores.
         matmul_fraction: the training's arithmetic a second as a share of that.
-        plain_examples_per_s: the plain loop beside it; None where it was not asked for. `plain_share` likewise.
+        mean_loss: of the second half of the steps.
+        plain_examples_per_s: the plain loop beside it, as the other `plain_…`; None where it was not asked for.
+        loss_difference: the largest of any step between the two loops, relative to the loss.
     """
 
     model: ModelName
@@ -71,9 +74,12 @@ class TrainBench:
     flops_a_step: float
     matmul_flops_per_s: float
     matmul_fraction: float
+    mean_loss: float
     plain_examples_per_s: float | None = None
     plain_examples_per_cpu_s: float | None = None
     plain_share: dict[str, float] | None = None
+    plain_mean_loss: float | None = None
+    loss_difference: float | None = None
 
     @property
     def outside_model(self) -> float:
@@ -85,13 +91,14 @@ class TrainBench:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m brefine.train.bench", description=__doc__)
     parser.add_argument("--config", type=Path, help="the recipe; without one, the phase's defaults")
+    parser.add_argument("--models", help="only these, such as `mlp,contrastive`")
     parser.add_argument("--steps", type=int, default=_STEPS)
     parser.add_argument("--baseline", action="store_true", help="run the plain loop beside it")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     options = parser.parse_args()
     config = _default_recipe() if options.config is None else load_config(options.config)
     benches = []
-    for model in config.models:
+    for model in with_models(config, options.models).models:
         with contextlib.redirect_stdout(sys.stderr):  # what the reporter tells is no result
             benches.append(bench_model(model, config, n_steps=options.steps, baseline=options.baseline))
         print("\n".join(_lines(benches[-1])), file=sys.stderr if options.json else sys.stdout, flush=True)
@@ -108,17 +115,20 @@ def bench_model(model: ModelName, config: PhaseConfig, *, n_steps: int, baseline
     device = claim_device(settings, model, tuple(config.models))
     conversations = noise_conversations(n_steps * settings.batch_size, config.features)
     tables, examples = _tables_and_examples(conversations, config, device)
-    batches = TrainingBatches(tables, examples, examples_config, batch_size=settings.batch_size, seed=0, redraw=True)
+    batches = TrainingBatches(tables, examples, examples_config, batch_size=settings.batch_size, seed=0, redraw=False)
     clock, state = Clock(), fresh_state(model, config, device)
     with tempfile.TemporaryDirectory(prefix="brefine-bench-") as scratch:
         training = _training(Path(scratch), model, config, device, batches, conversations, clock)
-        with Reporter(training.run, model, training.plan, device, every_s=settings.log_every_s) as reporter:
+        whole = replace(training.plan, n_steps=training.plan.n_steps * settings.epochs)  # curves get as many points as in a phase
+        with ListeningReporter(training.run, model, whole, device, every_s=settings.log_every_s) as reporter:
+            reporter.losses = []
             timed_reporter = cast(Reporter, Timed(reporter, clock, "logging"))
             _warm_up(training, state, device)
             clock.start()
             train(training, state, timed_reporter, StopSignal())
-            wall_s, cpu_s = clock.stop()
-    trained_s = wall_s - clock.parts_s["validation"]
+            taken_s, cpu_s = clock.stop()
+            losses = list(reporter.losses)
+    trained_s = taken_s - clock.parts_s["validation"]
     n_examples = training.plan.n_steps * batches.batch_size
     flops, rate = (
         _flops_a_step(state, batches.at(0), device, settings.label_sigma_s / config.features.hop_s),
@@ -132,58 +142,26 @@ def bench_model(model: ModelName, config: PhaseConfig, *, n_steps: int, baseline
         training.plan.n_steps,
         examples_per_s=n_examples / trained_s,
         examples_per_cpu_s=n_examples / (cpu_s - clock.parts_cpu_s["validation"]),
-        share=clock.shares(wall_s),
+        share=clock.shares(taken_s),
         flops_a_step=flops,
         matmul_flops_per_s=rate,
         matmul_fraction=flops * training.plan.n_steps / own_s / rate,
+        mean_loss=_late_mean(losses),
     )
-    return _with_baseline(bench, config, device, conversations, examples) if baseline else bench
+    if not baseline:
+        return bench
+    order, _ = draw_epoch(examples, examples_config, seed=0, epoch=0, redraw=False)
+    return _with_baseline(bench, config, device, PlainDataset(conversations, examples, config), order.tolist(), losses)
 
 
-class Clock:
-    """Seconds of wall and processor time, in all and by part."""
+class ListeningReporter(Reporter):
+    """A reporter that keeps the loss of every step."""
 
-    def __init__(self) -> None:
-        self.start()
+    losses: list[float]
 
-    def start(self) -> None:
-        self.parts_s, self.parts_cpu_s = dict.fromkeys(_PARTS, 0.0), dict.fromkeys(_PARTS, 0.0)
-        self._began = time.perf_counter(), time.process_time()
-
-    def stop(self) -> tuple[float, float]:
-        return time.perf_counter() - self._began[0], time.process_time() - self._began[1]
-
-    def add(self, part: str, wall_s: float, cpu_s: float) -> None:
-        self.parts_s[part] += wall_s
-        self.parts_cpu_s[part] += cpu_s
-
-    def shares(self, wall_s: float) -> dict[str, float]:
-        parts = {part: self.parts_s[part] / wall_s for part in _PARTS}
-        return {"model": 1.0 - sum(parts.values()), **parts}
-
-
-class Timed:
-    """An object whose methods are timed as one part of the whole."""
-
-    def __init__(self, inner: object, clock: Clock, part: str) -> None:
-        self._inner, self._clock, self._part = inner, clock, part
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._inner, name)
-        return timed(found, self._clock, self._part) if callable(found) else found
-
-
-def timed(function: Callable[..., Any], clock: Clock, part: str) -> Callable[..., Any]:
-    """The function with a clock on it."""
-
-    def run(*arguments: Any, **keywords: Any) -> Any:
-        wall_s, cpu_s = time.perf_counter(), time.process_time()
-        try:
-            return function(*arguments, **keywords)
-        finally:
-            clock.add(part, time.perf_counter() - wall_s, time.process_time() - cpu_s)
-
-    return run
+    def stepped(self, state: TrainingState, taken: Taken) -> None:
+        self.losses.append(taken.loss)
+        super().stepped(state, taken)
 
 
 def _training(
@@ -226,8 +204,8 @@ def _training(
 
 
 def _warm_up(training: Training, state: TrainingState, device: Device) -> None:
-    """Lets kernels be chosen and memory be claimed; nothing is learnt."""
-    for step in range(3):
+    """Lets kernels be chosen and memory be claimed; nothing is learnt. With the next epoch's batches: the first is drawn anew."""
+    for step in range(training.plan.n_steps, training.plan.n_steps + 3):
         batch = training.batches.at(step)
         with device.autocast():
             output = state.model(batch.features_BTF)
@@ -236,20 +214,26 @@ def _warm_up(training: Training, state: TrainingState, device: Device) -> None:
 
 
 def _with_baseline(
-    bench: TrainBench, config: PhaseConfig, device: Device, conversations: list[Conversation], examples: Examples
+    bench: TrainBench, config: PhaseConfig, device: Device, dataset: PlainDataset, order: list[int], losses: list[float]
 ) -> TrainBench:
-    settings, features = config.train_of(bench.model), config.features
-    dataset = PlainDataset(conversations, examples, features, n_frames_of(config.examples.context_s, features.hop_s))
+    settings = config.train_of(bench.model)
     model = fresh_state(bench.model, config, device).model
-    sigma_frames = settings.label_sigma_s / features.hop_s
-    run = run_plain_loop(model, dataset, settings, sigma_frames=sigma_frames, device=device.device, n_steps=bench.steps)
-    share = {"data": run.data_s / run.wall_s, "logging": run.logging_s / run.wall_s}
+    sigma_frames = settings.label_sigma_s / config.features.hop_s
+    run = run_plain_loop(model, dataset, order, settings, sigma_frames=sigma_frames, device=device.device, n_steps=bench.steps)
+    share = {"data": run.data_s / run.taken_s, "logging": run.logging_s / run.taken_s}
     return replace(
         bench,
-        plain_examples_per_s=run.n_examples / run.wall_s,
+        plain_examples_per_s=run.n_examples / run.taken_s,
         plain_examples_per_cpu_s=run.n_examples / run.cpu_s,
         plain_share={"model": 1.0 - sum(share.values()), **share},
+        plain_mean_loss=_late_mean(run.losses),
+        loss_difference=max(abs(own - plain) / plain for own, plain in zip(losses, run.losses, strict=True)),
     )
+
+
+def _late_mean(losses: list[float]) -> float:
+    late = losses[len(losses) // 2 :]
+    return sum(late) / len(late)
 
 
 def _tables_and_examples(conversations: list[Conversation], config: PhaseConfig, device: Device) -> tuple[Tables, Examples]:
@@ -307,6 +291,10 @@ def _lines(bench: TrainBench) -> list[str]:
         lines.append(
             f"  plain loop: {bench.plain_examples_per_s:,.0f} examples/s ({bench.plain_examples_per_cpu_s:,.0f} a second of one "
             f"core); time: {shares}. The engine is {factor:.2f} × as fast"
+        )
+        lines.append(
+            f"  loss of the second half: engine {bench.mean_loss:.4f}, plain loop {bench.plain_mean_loss:.4f}; of single steps "
+            f"they differ by {100 * (bench.loss_difference or 0.0):.2g} % at most"
         )
     return lines
 

@@ -92,14 +92,14 @@ class Checkpoints:
         """Makes the last state the previous one, and this the last; killed in between, at least one of them is whole."""
         inner = io.BytesIO()
         torch.save(state.pack(), inner)
-        payload = inner.getvalue()
+        payload = inner.getbuffer()
         outer = io.BytesIO()
         torch.save(
             {
                 "schema": _SCHEMA,
                 "fingerprint": self.fingerprint,
                 "sha256": hashlib.sha256(payload).hexdigest(),
-                "payload": torch.frombuffer(bytearray(payload), dtype=torch.uint8),
+                "payload": torch.frombuffer(payload, dtype=torch.uint8),
             },
             outer,
         )
@@ -159,6 +159,6 @@ def fingerprint_of(config: PhaseConfig, model: ModelName) -> str:
         "seed": config.seed,
         "features": config.features.model_dump(mode="json"),
         "examples": config.examples.model_dump(mode="json"),
-        "train": config.train_of(model).model_dump(mode="json", exclude={"log_every_s", "threads"}),
+        "train": config.train_of(model).model_dump(mode="json", exclude={"log_every_s", "threads", "capture"}),
     }
     return hashlib.sha256(json.dumps(sections, sort_keys=True).encode()).hexdigest()[:16]

@@ -12,6 +12,7 @@ import torch
 from brefine.config import ModelName, TrainConfig
 
 _MEMORY_SHARE = 0.95
+_READ_EVERY = 16
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Of glibc's malloc.h."""
 _LARGEST_KEPT_BYTES = 32 << 20
@@ -28,6 +29,11 @@ class Device:
 
     def autocast(self) -> AbstractContextManager[None]:
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not torch.float32)
+
+    @property
+    def read_every(self) -> int:
+        """Steps between two readings of a training's numbers: on a GPU reading means waiting."""
+        return _READ_EVERY if self.device.type == "cuda" else 1
 
     @property
     def memory_bytes(self) -> int | None:
@@ -47,6 +53,7 @@ def claim_device(config: TrainConfig, model: ModelName, models: tuple[ModelName,
         n_gpus = torch.cuda.device_count()
         index = models.index(model) % n_gpus
         n_sharing = sum(other % n_gpus == index for other in range(len(models)))
+        torch.cuda.set_device(index)
         torch.cuda.set_per_process_memory_fraction(_MEMORY_SHARE / n_sharing, index)
         torch.backends.cuda.matmul.allow_tf32 = True
         dtype = torch.float32 if config.precision == "float32" else torch.bfloat16

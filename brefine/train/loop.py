@@ -7,26 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-import torch
-from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
-
 from brefine.config import ModelName, PhaseConfig, TrainConfig
 from brefine.data.batches import Batch
 from brefine.errors import CheckpointError, RunError
-from brefine.models.heads import target_distribution
 from brefine.models.weights import save_weights
 from brefine.phasedir import RunDir, RunState
 from brefine.train.checkpoint import Checkpoints, TrainingState
 from brefine.train.device import Device
-from brefine.train.losses import refiner_loss
 from brefine.train.optim import learning_rate
 from brefine.train.reporter import Plan, Reporter
 from brefine.train.signals import StopSignal
+from brefine.train.step import Stepper, Taken
 from brefine.train.validation import ValidationSet
-
-_EXPLODING = 1000.0
-"""Gradient norms above this many times the clipping norm say that something broke, not that a batch was hard."""
 
 
 class Batches(Protocol):
@@ -63,32 +55,26 @@ def train(training: Training, state: TrainingState, reporter: Reporter, stop: St
     """
     plan, settings = training.plan, training.settings
     sigma_frames = settings.label_sigma_s / training.config.features.hop_s
+    stepper = Stepper(state, training.device, settings, sigma_frames=sigma_frames)
     while state.step < plan.n_steps and not out_of_patience(state, settings):
-        batch = training.batches.at(state.step)
-        with training.device.autocast():
-            output = state.model(batch.features_BTF)
-        target_BK = target_distribution(batch.offset_frames_B, output.logits_BK.shape[1] - 1, sigma_frames)
-        loss = refiner_loss(output, target_BK, batch.offset_frames_B)
-        torch.autograd.backward(loss)
-        norm = clip_grad_norm_(state.model.parameters(), settings.clip_norm, foreach=True)
-        loss_value, norm_value = _numbers(loss, norm)  # the only wait for the device in a step
         rate = learning_rate(state.step, plan.n_steps, settings) * state.rate_scale
-
-        if math.isfinite(loss_value) and norm_value <= _EXPLODING * settings.clip_norm:
-            _set_rate(state.optimizer, rate)
-            state.optimizer.step()
-            state.average.update(state.step)
-            state.loss_sum, state.n_losses = state.loss_sum + loss_value, state.n_losses + 1
-        else:
-            _handle_nonfinite(training, state, reporter, loss=loss_value, norm=norm_value)
-        state.optimizer.zero_grad(set_to_none=True)
+        stepper.take(training.batches.at(state.step), step=state.step, rate=rate)
         state.step += 1
-        reporter.stepped(state, rate=rate, norm=norm_value)
+        validates, stops = plan.validates(state.step), stop.requested and state.step < plan.n_steps
+        if not (stepper.full or validates or stops):
+            continue
 
-        if state.step % plan.steps_per_epoch == 0:
+        for taken in stepper.read():  # the only wait for the device
+            if taken.sound:
+                state.loss_sum, state.n_losses = state.loss_sum + taken.loss, state.n_losses + 1
+            else:
+                _handle_nonfinite(training, state, reporter, taken)
+                stepper.renew()  # a rollback gives the optimiser other tensors
+            reporter.stepped(state, taken)
+        if validates:
             validate(training, state, reporter)
             save(training, state, reporter)
-        if stop.requested and state.step < plan.n_steps:
+        if stops:
             save(training, state, reporter)
             return RunState.STOPPED
     return RunState.FINISHED
@@ -137,7 +123,7 @@ def _save_weights(training: Training, state: TrainingState, name: Literal["last"
     )
 
 
-def _handle_nonfinite(training: Training, state: TrainingState, reporter: Reporter, *, loss: float, norm: float) -> None:
+def _handle_nonfinite(training: Training, state: TrainingState, reporter: Reporter, taken: Taken) -> None:
     """Says what happened and to which examples, then follows the policy. The optimiser has not seen the gradient.
 
     A rollback takes back weights and optimiser, and halves the learning rate; the step counter goes on, so that the
@@ -147,18 +133,17 @@ def _handle_nonfinite(training: Training, state: TrainingState, reporter: Report
         RunError: see `train`.
     """
     state.n_nonfinite += 1
-    exploding = math.isfinite(loss) and math.isfinite(norm)
-    what = "non-finite gradient" if math.isfinite(loss) else "non-finite loss"
-    if exploding:
-        what = f"exploding gradient (norm {norm:.3g})"
-    members = training.batches.members(state.step)
+    what = "non-finite gradient" if math.isfinite(taken.loss) else "non-finite loss"
+    if math.isfinite(taken.loss) and math.isfinite(taken.norm):
+        what = f"exploding gradient (norm {taken.norm:.3g})"
+    members = training.batches.members(taken.step)
     batch = [f"{training.recordings[recording]} at {time_s:.2f} s" for recording, time_s in members]
-    where = f"step {state.step:,}, batch of {', '.join(batch[:3])}" + (f" and {len(batch) - 3} more" if len(batch) > 3 else "")
+    where = f"step {taken.step:,}, batch of {', '.join(batch[:3])}" + (f" and {len(batch) - 3} more" if len(batch) > 3 else "")
     policy = training.settings.nonfinite
     done = f"skipped {where}"
     if policy == "rollback":
         done = f"{_roll_back(training, state)} at {where}"
-    reporter.nonfinite(state, loss=loss, norm=norm, message=f"{done} ({what})", batch=batch)
+    reporter.nonfinite(state, taken, message=f"{done} ({what})", batch=batch)
     if policy == "stop" or state.n_nonfinite > training.settings.max_nonfinite:
         raise RunError(
             f"{what} at {where}",
@@ -177,13 +162,3 @@ def _roll_back(training: Training, state: TrainingState) -> str:
         return "no checkpoint to roll back to: skipped, learning rate halved,"
     state.unpack_weights(packed)
     return f"rolled back to step {packed['step']:,}, learning rate halved,"
-
-
-def _numbers(*tensors: Tensor) -> list[float]:
-    numbers: list[float] = torch.stack([tensor.detach().float() for tensor in tensors]).tolist()
-    return numbers
-
-
-def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = rate

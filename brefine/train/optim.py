@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from brefine.config import TrainConfig
 
+BETAS = (0.9, 0.99)
 _FINAL_FRACTION = 0.01
 """Of the highest learning rate, at the last step."""
 
@@ -18,10 +20,15 @@ def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
 
     Source: Loshchilov and Hutter 2019, "Decoupled weight decay regularization".
     """
+    groups = parameter_groups(model, config)
+    return torch.optim.AdamW(groups, lr=config.lr, betas=BETAS, fused=True)
+
+
+def parameter_groups(model: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
+    """What decays, and what does not."""
     matrices = [parameter for parameter in model.parameters() if parameter.ndim >= 2]
     vectors = [parameter for parameter in model.parameters() if parameter.ndim < 2]
-    groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.99), fused=True)
+    return [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
 
 
 def learning_rate(step: int, n_steps: int, config: TrainConfig) -> float:
@@ -51,9 +58,15 @@ class WeightAverage:
         self._parameters: list[Tensor] = [parameter for _, parameter in model.named_parameters()]
         self._averages = [parameter.detach().clone() for parameter in self._parameters]
 
+    def pull(self, step: int) -> float:
+        """How far the average goes towards the weights after `step` updates, of the whole way."""
+        return 1.0 - average_decay(step, self.decay)
+
     @torch.no_grad()
-    def update(self, step: int) -> None:
-        torch._foreach_lerp_(self._averages, self._parameters, 1.0 - average_decay(step, self.decay))
+    def update(self, pull: Tensor) -> None:
+        """Goes that far; `pull` is one number on the device."""
+        for average, parameter in zip(self._averages, self._parameters, strict=True):
+            average.lerp_(parameter, pull)
 
     def state_dict(self) -> dict[str, Tensor]:
         return dict(zip(self._names, self._averages, strict=True))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from brefine.config import ModelName
 from brefine.identity import own_identity
@@ -16,6 +16,7 @@ from brefine.phasedir import RunDir, RunState, RunStatus, Tag, Validation
 from brefine.train.checkpoint import TrainingState
 from brefine.train.device import Device
 from brefine.train.events import EventWriter
+from brefine.train.step import Taken
 
 _SCALARS = 500
 """Points of a training curve: more than a screen has columns, few enough to cost nothing."""
@@ -28,6 +29,8 @@ class Plan:
     n_steps: int
     steps_per_epoch: int
     batch_size: int
+    stagger: int = 0
+    """Steps by which validations come after the ends of epochs: trainings that share a machine need not validate at once."""
 
     @property
     def n_epochs(self) -> int:
@@ -36,6 +39,11 @@ class Plan:
     def epoch(self, step: int) -> int:
         """Whole epochs behind `step`."""
         return step // self.steps_per_epoch
+
+    def validates(self, step: int) -> bool:
+        """Whether a validation follows the first `step` steps: one for each epoch, the last at the end."""
+        on_time = step >= self.steps_per_epoch and (step - self.stagger) % self.steps_per_epoch == 0
+        return on_time or step == self.n_steps
 
 
 class Reporter:
@@ -60,7 +68,7 @@ class Reporter:
         self._scalar_every = max(1, plan.n_steps // _SCALARS)
         self._events = EventWriter(run.path, start_step=start_step)
 
-    def __enter__(self) -> Reporter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -75,21 +83,22 @@ class Reporter:
         print(f"{self._model} on {self._device.name}: {word}, batches of {self._plan.batch_size}", flush=True)
         self.write(RunState.RUNNING, state)
 
-    def stepped(self, state: TrainingState, *, rate: float, norm: float) -> None:
+    def stepped(self, state: TrainingState, taken: Taken) -> None:
         """A step is behind us; scalars and status are written when they are due."""
-        if state.step % self._scalar_every == 0 or state.step % self._plan.steps_per_epoch == 0:
+        step = taken.step + 1
+        if step % self._scalar_every == 0 or self._plan.validates(step):
             self._loss = state.loss_sum / state.n_losses if state.n_losses else None
             state.loss_sum, state.n_losses = 0.0, 0
-            self._count(state.step)
+            self._count(step)
             scalars: dict[str, float | None] = {
                 Tag.LOSS: self._loss,
-                Tag.LEARNING_RATE: rate,
-                Tag.GRADIENT_NORM: norm,
-                Tag.EPOCH: state.step / self._plan.steps_per_epoch,
+                Tag.LEARNING_RATE: taken.rate,
+                Tag.GRADIENT_NORM: taken.norm,
+                Tag.EPOCH: step / self._plan.steps_per_epoch,
                 Tag.EXAMPLES_PER_S: self._examples_per_s,
                 Tag.DEVICE_MEMORY_BYTES: self._device.memory_bytes,
             }
-            self._events.scalars(scalars, state.step)
+            self._events.scalars(scalars, step)
         self.alive(state)
 
     def alive(self, state: TrainingState) -> None:
@@ -122,10 +131,10 @@ class Reporter:
         """Waits until the curves are with the operating system, so that no checkpoint is ahead of them."""
         self._events.flush()
 
-    def nonfinite(self, state: TrainingState, *, loss: float, norm: float, message: str, batch: list[str]) -> None:
+    def nonfinite(self, state: TrainingState, taken: Taken, *, message: str, batch: list[str]) -> None:
         """Shows what was caught, in the curves and in words. Infinity and not-a-number stay what they are."""
-        self._events.scalars({Tag.LOSS: loss, Tag.GRADIENT_NORM: norm}, state.step)
-        self._events.text(Tag.NONFINITE, f"{message}: {'; '.join(batch)}", state.step)
+        self._events.scalars({Tag.LOSS: taken.loss, Tag.GRADIENT_NORM: taken.norm}, taken.step)
+        self._events.text(Tag.NONFINITE, f"{message}: {'; '.join(batch)}", taken.step)
         self._message, self._nonfinite_batch = message, batch
         print(message, flush=True)
         self.write(RunState.RUNNING, state)
@@ -136,6 +145,7 @@ class Reporter:
         self._written_s = time.monotonic()
         done, elapsed_s = state.step - self._start_step, self._written_s - self._begun_s
         steps_per_s = done / elapsed_s if done > 0 and elapsed_s > 0.0 else None
+        n_left = 0 if run_state is RunState.FINISHED else self._plan.n_steps - state.step  # patience may end it before
         RunStatus(
             model=self._model,
             state=run_state,
@@ -150,7 +160,7 @@ class Reporter:
             loss=self._loss,
             examples_per_s=self._examples_per_s,
             steps_per_s=steps_per_s,
-            eta_s=None if steps_per_s is None else (self._plan.n_steps - state.step) / steps_per_s,
+            eta_s=None if steps_per_s is None else n_left / steps_per_s,
             unrefined_mae_ms=self._unrefined_mae_ms,
             last=state.last,
             best=state.best,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from typing import TypeVar
 
 import torch
 
@@ -22,9 +24,16 @@ from brefine.train.optim import WeightAverage, build_optimizer
 from brefine.train.reporter import Plan
 from brefine.train.validation import ValidationSet
 
+_Item = TypeVar("_Item")
 
-def build_training(run: RunDir, model: ModelName, config: PhaseConfig, *, resume: bool) -> tuple[Training, TrainingState]:
+
+def build_training(
+    run: RunDir, model: ModelName, config: PhaseConfig, *, resume: bool, alive: Callable[[], None] = lambda: None
+) -> tuple[Training, TrainingState]:
     """Loads the corpus onto the device, builds the model, and takes up its last checkpoint.
+
+    Args:
+        alive: called while the corpus is loaded, recording by recording.
 
     Raises:
         DataError: the corpus is not prepared, or has no boundary to learn from.
@@ -39,7 +48,7 @@ def build_training(run: RunDir, model: ModelName, config: PhaseConfig, *, resume
         )
     device = claim_device(settings, model, tuple(config.models))
     corpus = Split(prepared_corpus_path(config), "train", config.features)
-    tables, examples = tables_and_examples(corpus, config, device)
+    tables, examples = tables_and_examples(corpus, config, device, alive=alive)
     if not examples.positive.any():
         raise DataError(
             "no hypothesised boundary has a partner in the reference",
@@ -49,9 +58,11 @@ def build_training(run: RunDir, model: ModelName, config: PhaseConfig, *, resume
     batches = TrainingBatches(
         tables, examples, config.examples, batch_size=settings.batch_size, seed=config.seed, redraw=corpus.replayed
     )
-    plan = Plan(settings.epochs * batches.steps_per_epoch, batches.steps_per_epoch, batches.batch_size)
+    n_steps, models = batches.steps_per_epoch, tuple(config.models)
+    stagger = models.index(model) * n_steps // len(models)
+    plan = Plan(settings.epochs * n_steps, n_steps, batches.batch_size, stagger)
     validation = ValidationSet(
-        *tables_and_examples(Split(prepared_corpus_path(config), "validation", config.features), config, device),
+        *tables_and_examples(Split(prepared_corpus_path(config), "validation", config.features), config, device, alive=alive),
         sigma_frames=settings.label_sigma_s / config.features.hop_s,
         device=device,
     )
@@ -77,10 +88,12 @@ def build_training(run: RunDir, model: ModelName, config: PhaseConfig, *, resume
     return training, state
 
 
-def tables_and_examples(split: Split, config: PhaseConfig, device: Device) -> tuple[Tables, Examples]:
+def tables_and_examples(
+    split: Split, config: PhaseConfig, device: Device, *, alive: Callable[[], None] = lambda: None
+) -> tuple[Tables, Examples]:
     n_frames = n_frames_of(config.examples.context_s, config.features.hop_s)
     tables = Tables.build(
-        split.heard(),
+        _telling(split.heard(), alive),
         config.features.hop_s,
         n_frames,
         n_mels=config.features.n_mels,
@@ -96,3 +109,9 @@ def fresh_state(model: ModelName, config: PhaseConfig, device: Device) -> Traini
     built = build_model(model, config.features, config.examples).to(device.device).train()
     settings = config.train_of(model)
     return TrainingState(built, WeightAverage(built, settings.ema_decay), build_optimizer(built, settings))
+
+
+def _telling(items: Iterable[_Item], alive: Callable[[], None]) -> Iterator[_Item]:
+    for item in items:
+        alive()
+        yield item

@@ -46,7 +46,7 @@ class ValidationSet:
         """Figures of the model with `weights` in place, decoded without a prior, and the prior that would serve best.
 
         Args:
-            on_batch: called between batches, so that a long validation still shows signs of life.
+            on_batch: called between batches and decodings, so that a long validation still shows signs of life.
         """
         logits, losses = [], []
         for start in range(0, len(self), _BATCH):
@@ -73,16 +73,18 @@ class ValidationSet:
             within_100ms=float((absolute_B <= 0.1).mean()),
             within_200ms=float((absolute_B <= 0.2).mean()),
         )
-        return validation, self._fit_prior(logits_BK)
+        return validation, self._fit_prior(logits_BK, on_batch)
 
-    def _fit_prior(self, logits_BK: Tensor) -> dict[str, float]:
+    def _fit_prior(self, logits_BK: Tensor, on_scale: Callable[[], None]) -> dict[str, float]:
         """The Laplace scale with the least mean error, then each side's median residual at that scale."""
         if len(self) < _LEAST_EXAMPLES or not torch.isfinite(logits_BK).all():
             return {}
-        residual_B = {
-            scale_s: self._true_shift_B - decode(logits_BK, self._tables.hop_s, prior_scale_s=scale_s).shift_s.double()
-            for scale_s in (None, *_SCALES_S)
-        }
+        residual_B = {}
+        for scale_s in (None, *_SCALES_S):
+            residual_B[scale_s] = (
+                self._true_shift_B - decode(logits_BK, self._tables.hop_s, prior_scale_s=scale_s).shift_s.double()
+            )
+            on_scale()
         mean_s = {scale_s: float(residual.abs().mean()) for scale_s, residual in residual_B.items()}
         chosen = min(mean_s, key=lambda scale_s: mean_s[scale_s])
         if mean_s[chosen] > (1.0 - _LEAST_GAIN) * mean_s[None]:

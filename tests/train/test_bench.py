@@ -5,12 +5,24 @@ from __future__ import annotations
 import pytest
 import torch
 
-from brefine.config import ExampleConfig, FeatureConfig, PhaseConfig
+from brefine.config import PhaseConfig
 from brefine.data.batches import Tables, TrainingBatches, n_channels_of
 from brefine.data.examples import find_examples
 from brefine.train.bench import bench_model
 from brefine.train.noise_corpus import noise_conversations
 from brefine.train.plain_loop import PlainDataset
+
+
+def recipe(**train: object) -> PhaseConfig:
+    return PhaseConfig.model_validate(
+        {
+            "schema": 1,
+            "corpus": {"kind": "simulated"},
+            "examples": {"context_s": 0.64},
+            "train": {"batch_size": 8, "threads": 1, "precision": "float32", **train},
+            "models": {"mlp": {}},
+        }
+    )
 
 
 @pytest.fixture
@@ -22,16 +34,7 @@ def threads() -> object:
 
 def test_shares_sum_to_one_and_nothing_is_left_at_zero(threads: object) -> None:
     """Every part takes some of the time; the arithmetic is counted; the plain loop stands beside it."""
-    config = PhaseConfig.model_validate(
-        {
-            "schema": 1,
-            "corpus": {"kind": "simulated"},
-            "examples": {"context_s": 0.64},
-            "train": {"batch_size": 8, "threads": 1, "precision": "float32"},
-            "models": {"mlp": {}},
-        }
-    )
-    bench = bench_model("mlp", config, n_steps=4, baseline=True)
+    bench = bench_model("mlp", recipe(), n_steps=4, baseline=True)
     assert sum(bench.share.values()) == pytest.approx(1.0)
     assert all(share > 0.0 for share in bench.share.values())
     # forward and backward are three products a weight, and every weight meets every example at least once
@@ -42,16 +45,28 @@ def test_shares_sum_to_one_and_nothing_is_left_at_zero(threads: object) -> None:
     assert bench.plain_examples_per_s > 0.0
 
 
+def test_the_plain_loop_has_the_same_losses(threads: object) -> None:
+    """From the same weights, with the same examples in the same order, step by step but for rounding, in single precision.
+
+    The batches' own order, the schedule, the guard, the fused optimiser and the windows from the tables thus change nothing.
+    """
+    bench = bench_model("mlp", recipe(lr=1e-3), n_steps=10, baseline=True)
+    assert bench.loss_difference is not None
+    assert bench.loss_difference < 1e-4
+    assert bench.mean_loss == pytest.approx(bench.plain_mean_loss, rel=1e-4)
+
+
 def test_the_plain_loop_sees_what_the_engine_sees() -> None:
     """Both cut the same windows, so that the comparison is one of speed alone."""
-    features, examples_config = FeatureConfig(), ExampleConfig(context_s=0.64)
+    config = recipe()
+    features, examples_config = config.features, config.examples
     conversations = noise_conversations(40, features)
     examples = find_examples([each.annotated for each in conversations], examples_config)
     examples = examples[examples.positive]
     tables = Tables.build([(each.log_mel_NM, each.annotated.hypothesis) for each in conversations], features.hop_s, 128)
     batches = TrainingBatches(tables, examples, examples_config, batch_size=8, seed=0, redraw=False)
     batch, members = batches.at(0), batches.members(0)
-    dataset = PlainDataset(conversations, examples, features, 128)
+    dataset = PlainDataset(conversations, examples, config)
     times_s = [(int(row), time_s) for row, time_s in zip(examples.recording, examples.hypothesis_s, strict=True)]
     for row, member in enumerate(members):
         window_TF, _ = dataset[times_s.index(member)]

@@ -22,7 +22,7 @@ def small_state(step: int = 0, seed: int = 0) -> TrainingState:
     state = TrainingState(model, WeightAverage(model, 0.9), torch.optim.AdamW(model.parameters()), step=step)
     model(torch.ones(1, 3)).sum().backward()
     state.optimizer.step()
-    state.average.update(step)
+    state.average.update(torch.tensor(0.1))
     return state
 
 

@@ -16,8 +16,9 @@ from brefine.errors import CheckpointError, RunError
 from brefine.models.weights import load_refiner, read_weights
 from brefine.phasedir import CheckpointCard, RunDir, RunState, RunStatus, Tag
 from brefine.train.checkpoint import TrainingState
+from brefine.train.device import Device
 from brefine.train.loop import Batches, Training, train
-from brefine.train.reporter import Reporter
+from brefine.train.reporter import Plan, Reporter
 from brefine.train.setup import build_training
 from brefine.train.signals import StopSignal
 
@@ -194,4 +195,59 @@ def test_a_training_out_of_patience_ends_and_stays_ended(make_run: MakeRun) -> N
     assert outcome is RunState.FINISHED
     assert state.step < training.plan.n_steps
     assert state.last.epoch == state.best.epoch + 1
+    assert RunStatus.read(run.status).eta_s == 0.0
     assert go(run, config, resume=True)[1].step == state.step
+
+
+@pytest.mark.parametrize("poison", [lambda batches: batches, lambda batches: Poisoned(batches, {2, 9})])
+def test_reading_late_changes_nothing(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, poison: Callable[[Batches], Batches]
+) -> None:
+    """Where the host reads after several steps, as on a GPU, weights, curves and what is said of broken steps stay the same."""
+    runs = {}
+    for read_every in (1, 5):
+        monkeypatch.setattr(Device, "read_every", read_every)
+        run, config = make_run(f"every-{read_every}", train={"nonfinite": "skip"})
+        _, state, _ = go(run, config, poison=poison)
+        runs[read_every] = run, state
+    (now, state), (late, late_state) = runs.values()
+    assert late_state.n_nonfinite == state.n_nonfinite
+    assert all(torch.equal(*pair) for pair in zip(state.model.parameters(), late_state.model.parameters(), strict=True))
+    words, late_words = RunStatus.read(now.status), RunStatus.read(late.status)
+    assert (late_words.message, late_words.nonfinite_batch) == (words.message, words.nonfinite_batch)
+    for tag in (Tag.LOSS, Tag.LEARNING_RATE, Tag.VALIDATION_MAE_MS):
+        assert str(scalars(late, tag)) == str(scalars(now, tag))
+
+
+def test_a_torn_checkpoint_is_named_and_the_previous_one_used(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:
+    """So is one of another training that was copied over it; the training goes on from an epoch earlier."""
+    run, config = make_run()
+    _, _, training = go(run, config)
+    foreign, changed = make_run("foreign", train={"lr": 0.5})
+    go(foreign, changed, stop=StopAt(2))
+    for content, word in ((b"PK torn", "torn"), (foreign.training_state.read_bytes(), "another training")):
+        run.training_state.write_bytes(content)
+        _, state = build_training(run, "mlp", config, resume=True)
+        assert state.step == training.plan.steps_per_epoch
+        told = capsys.readouterr().out
+        assert word in told
+        assert "using the checkpoint before it" in told
+
+
+def test_a_corpus_that_loads_slowly_gives_signs_of_life(make_run: MakeRun) -> None:
+    """One a recording, so that nobody takes a trainer for hung that is reading."""
+    run, config = make_run()
+    beats: list[None] = []
+    build_training(run, "mlp", config, resume=False, alive=lambda: beats.append(None))
+    assert len(beats) == 4
+
+
+def test_validations_of_trainings_that_share_a_machine_are_staggered() -> None:
+    """Each has one an epoch and one at its end, and before that no two fall on the same step."""
+    n_steps, per_epoch = 60, 12
+    plans = [Plan(n_steps, per_epoch, 8, stagger) for stagger in (0, 4, 8)]
+    places = [[step for step in range(1, n_steps + 1) if plan.validates(step)] for plan in plans]
+    assert [len(steps) for steps in places] == [5, 5, 5]
+    assert all(steps[-1] == n_steps for steps in places)
+    early = [step for steps in places for step in steps[:-1]]
+    assert len(early) == len(set(early))

@@ -37,8 +37,8 @@ def test_the_average_follows_the_weights() -> None:
     average, none = WeightAverage(model, 0.5), WeightAverage(model, 0.0)
     with torch.no_grad():
         model.weight += 1.0
-    average.update(1000)
-    none.update(1000)
+    average.update(torch.tensor(average.pull(1000)))
+    none.update(torch.tensor(none.pull(1000)))
     torch.testing.assert_close(average.state_dict()["weight"], start + 0.5)
     torch.testing.assert_close(none.state_dict()["weight"], start + 1.0)
 
