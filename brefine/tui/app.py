@@ -162,6 +162,12 @@ class DashboardApp(App[int]):
             yield SystemCommand(f"Go to {title}", f"the place {title}", partial(self.action_place, place))
         if self._which[1] > 1:
             yield SystemCommand("Next phase", "another of the phases that are watched", partial(self.action_turn, 1))
+        if not self._read_only:
+            watch = self.query_one(WatchPlace)
+            yield SystemCommand("Pause or resume the run", "the chosen one; it keeps a checkpoint", watch.action_pause)
+            yield SystemCommand("Stop the run", "the chosen one; it keeps a checkpoint", watch.action_stop_run)
+            yield SystemCommand("Restart the run", "the chosen one, from its last checkpoint", watch.action_restart_run)
+            yield SystemCommand("Stop all", "every training of this phase", watch.action_stop_all)
         yield SystemCommand("Alerts", "everything that was reported, with its time", self.action_alerts)
         yield SystemCommand("Log", "what the chosen run has written", self.action_log)
         for theme in THEMES:

@@ -171,9 +171,11 @@ async def test_an_idle_machine_is_told_with_its_price_and_its_end(open_desk: Ope
 
 
 async def test_runs_are_paused_resumed_and_stopped(open_desk: OpenDesk) -> None:
-    """Pausing acts at once, what ends a run asks first, and a no changes nothing."""
+    """Whatever ends a process asks first, a no changes nothing, and going on needs no question."""
     async with open_desk(phase()) as desk:
         await desk.press("down", "p")
+        assert "Pause mlp?" in desk.text
+        await desk.press("y")
         await desk.until(lambda: desk.actions.asked == [("control", "pause", "mlp")])
         await desk.press("x")
         assert "Stop mlp?" in desk.text
@@ -192,8 +194,22 @@ async def test_a_refused_action_is_told_in_words(open_desk: OpenDesk) -> None:
     """What cannot be done says why, and the dashboard goes on."""
     async with open_desk(phase()) as desk:
         desk.actions.error = ProcessError("the supervisor is gone", hint="brefine resume")
-        await desk.press("p")
+        await desk.press("p", "y")
         await desk.until(lambda: "the supervisor is gone" in desk.text)
+
+
+async def test_the_palette_acts_on_the_chosen_run_unless_one_may_only_look(open_desk: OpenDesk) -> None:
+    """Without knowing a key: the command asks the same question; under --read-only there is no such command."""
+    for read_only in (False, True):
+        async with open_desk(phase(), read_only=read_only) as desk:
+            titles = {command.title for command in desk.app.get_system_commands(desk.app.screen)}
+            assert ("Stop the run" in titles) is not read_only
+            assert {"Alerts", "Log", "Go to Gate 4", "Close"} < titles
+    async with open_desk(phase()) as desk:
+        await desk.press("ctrl+p", *"stop the run", "enter")
+        await desk.until(lambda: "Stop transformer?" in desk.text)
+        await desk.press("y")
+        await desk.until(lambda: desk.actions.asked == [("control", "stop", "transformer")])
 
 
 async def test_read_only_has_no_keys_that_change_anything(open_desk: OpenDesk) -> None:

@@ -27,6 +27,7 @@ from brefine.tui.widgets.run_table import RunTable
 _STEP = 0.02
 """Share of the visible axis that an arrow key moves the cursor."""
 _CONSEQUENCES = {
+    "pause": "It saves a checkpoint and gives its memory back; p again, and it goes on from there.",
     "stop": "It saves a checkpoint and ends; `brefine resume` goes on from there.",
     "restart": "It saves a checkpoint, ends, and starts again from that checkpoint.",
 }
@@ -137,9 +138,10 @@ class WatchPlace(Place):
 
     def action_pause(self) -> None:
         run = self.chosen_run
-        if run is not None:
-            wish: Wish = "resume" if run.state is ShownState.PAUSED else "pause"
-            self.post_message(Wanted(lambda: self._actions.control(wish, run.name)))
+        if run is not None and run.state is ShownState.PAUSED:
+            self.post_message(Wanted(lambda: self._actions.control("resume", run.name)))
+        else:
+            self._ask("pause")
 
     def action_stop_run(self) -> None:
         self._ask("stop")
