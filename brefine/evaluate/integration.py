@@ -35,6 +35,7 @@ from brefine.models.weights import Refiner
 from brefine.phasedir import DerComparison, DerFigures, IntegrationReport, Look, PhaseDir, RecordingChange
 
 COLLARS_S = (0.0, 0.25)
+"""Scored beside that of the gate."""
 _Scoring = tuple[float, bool]
 _MAX_WORKERS = 4
 
@@ -100,8 +101,8 @@ def integrate(
         recordings=[_change(one) for one in found],
         trained_on=split.seen,
         comparison=compare([one.scored for one in found]),
-        der=[_compare_der(found, (collar_s, False)) for collar_s in COLLARS_S],
-        der_without_overlap=[_compare_der(found, (collar_s, True)) for collar_s in COLLARS_S],
+        der=[_compare_der(found, (collar_s, False)) for collar_s in _collars_s(config)],
+        der_without_overlap=[_compare_der(found, (collar_s, True)) for collar_s in _collars_s(config)],
         jer_before=_sum_jer(one.jer_before for one in found),
         jer_after=_sum_jer(one.jer_after for one in found),
         jer_interval=_jer_interval(found),
@@ -109,6 +110,10 @@ def integrate(
         n_moved=sum(one.scored.refinement.n_moved for one in found),
         unix_s=look.unix_s,
     )
+
+
+def _collars_s(config: PhaseConfig) -> list[float]:
+    return sorted({*COLLARS_S, config.gate.der_collar_s})
 
 
 def _earlier_looks(phase: PhaseDir, look: Look) -> list[Look]:
@@ -151,7 +156,7 @@ def _integrate(
             (collar_s, skip_overlap): score_der(
                 given.reference, diarization, regions_s=regions_s, collar_s=collar_s, skip_overlap=skip_overlap
             )
-            for collar_s in COLLARS_S
+            for collar_s in _collars_s(config)
             for skip_overlap in (False, True)
         }
 

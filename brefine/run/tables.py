@@ -36,7 +36,7 @@ def integration_table(report: IntegrationReport) -> list[str]:
     for item, how in scorings:
         name = f"DER, collar {item.collar_s:g} s{how}"
         before_after = f"{item.before.der:.2%}", f"{item.after.der:.2%}"
-        rows.append((name, *before_after, f"{-item.relative:+.1%}", _improvement(item.interval)))
+        rows.append((name, *before_after, f"{0.0 - item.relative:+.1%}", _improvement(item.interval)))
     jer = "" if not report.jer_before else f"{report.jer_after / report.jer_before - 1.0:+.1%}"
     jer_interval = "" if report.jer_interval is None else _improvement(report.jer_interval)
     rows.append(("JER", f"{report.jer_before:.2%}", f"{report.jer_after:.2%}", jer, jer_interval))
@@ -101,7 +101,7 @@ def _interval(low_high: tuple[float, float]) -> str:
 
 def _improvement(low_high: tuple[float, float]) -> str:
     """An interval of improvements as one of changes: less is better."""
-    return f"[{-low_high[1]:+.1%}, {-low_high[0]:+.1%}]"
+    return f"[{0.0 - low_high[1]:+.1%}, {0.0 - low_high[0]:+.1%}]"
 
 
 def _ms(value: float | None) -> str:

@@ -45,6 +45,12 @@ def test_overlap_is_scored_and_left_out_beside_each_other(phase: PhaseDir) -> No
         assert without.interval[0] <= without.relative <= without.interval[1]
 
 
+def test_the_gates_own_collar_is_scored_as_well(phase: PhaseDir) -> None:
+    """A recipe may ask for any; what it asks for is measured."""
+    phase.config.write_text(phase.config.read_text().replace("der_collar_s = 0.0", "der_collar_s = 0.1"))
+    assert [one.collar_s for one in integrated(phase).der] == [0.0, 0.1, 0.25]
+
+
 def test_each_recording_has_its_own_figures(phase: PhaseDir) -> None:
     """JER and MAE beside the DER; the interval of the JER holds its improvement."""
     report = integrated(phase)
