@@ -17,6 +17,7 @@ def headroom(
     uem: Annotated[Path | None, typer.Option(metavar="FILE", help="What is scored; everything if left out.")] = None,
     window_s: Annotated[float, typer.Option(min=0.001, help="Cap W of the boundary matching: the furthest a move can go.")] = 1.0,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Recipe with the gate's thresholds.")] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the same as a page with charts (HTML).")] = None,
     json: Json = False,
 ) -> None:
     """Example: brefine headroom --reference ref/ --hypothesis hyp/
@@ -25,8 +26,10 @@ def headroom(
     """
     from brefine.config import GateConfig, load_config
     from brefine.core.headroom import Headroom, measure_headroom
+    from brefine.io.atomic import write_text_atomic
     from brefine.io.pairs import read_pairs
     from brefine.run.gate_report import thresholds_of
+    from brefine.run.headroom_plot import headroom_page
     from brefine.run.headroom_table import headroom_lines
 
     found = read_pairs(reference, hypothesis, uem)
@@ -39,4 +42,7 @@ def headroom(
         )
     )
     figures = measured.figures(thresholds_of(gate))
+    if plot is not None:
+        write_text_atomic(plot, headroom_page(figures, thresholds_of(gate)))
+        tell(f"written: {plot}")
     print_json(figures) if json else print_lines(headroom_lines(figures))

@@ -1,0 +1,53 @@
+"""The headroom as a page to be mailed: the DER over what is left of the boundary errors, its parts, and the screen's words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+from brefine.core.gate import Thresholds
+from brefine.run.headroom_table import headroom_lines
+from brefine.run.report_charts import Axis, Rule, Series, bar_chart, line_chart
+
+_PARTS = (("boundaries", "boundary"), ("missed", "missed"), ("false alarm", "false_alarm"), ("confusion", "confusion"))
+
+
+def headroom_page(figures: Mapping[str, Any], thresholds: Thresholds) -> str:
+    """One HTML page that loads nothing, from `Headroom.figures`."""
+    collars_s = sorted({item["collar_s"] for item in figures["at"]})
+    at = {collar_s: [item for item in figures["at"] if item["collar_s"] == collar_s] for collar_s in collars_s}
+    lines = [
+        Series(
+            f"collar ±{collar_s:g} s",
+            f"s{place}",
+            [100.0 * item["reduction"] for item in items],
+            [100.0 * item["der"] for item in items],
+            [f"{100.0 * item['der']:.2f} %" for item in items],
+        )
+        for place, (collar_s, items) in enumerate(at.items())
+    ]
+    target = Rule(100.0 * thresholds.der_target, f"der-target: {thresholds.der_target:.1%}")
+    reduced = line_chart(
+        lines, Axis("boundary errors reduced by, %", low=0.0), Axis("DER, %", low=0.0), rules=[target], points=True
+    )
+    parts = bar_chart(
+        [name for name, _ in _PARTS],
+        [
+            (f"collar ±{item['collar_s']:g} s", f"s{place}", [1e4 * item[key] for _, key in _PARTS])
+            for place, item in enumerate(figures["parts"])
+        ],
+        "hundredths of a point of DER",
+    )
+    style = files("brefine.run").joinpath("report.css").read_text(encoding="utf-8")
+    words = escape("\n".join(headroom_lines(figures)))
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+        "<title>brefine: headroom</title>\n<style>\n"
+        f"{style}</style></head>\n<body>\n<h1>Headroom</h1>\n"
+        f'<div class="pair"><figure>{reduced}<figcaption>The DER if each matched boundary moved so far to its place.</figcaption>'
+        f"</figure><figure>{parts}<figcaption>What the DER consists of; moving boundaries takes the first away.</figcaption>"
+        f'</figure></div>\n<div class="scroll"><pre>{words}</pre></div>\n</body></html>\n'
+    )
