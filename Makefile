@@ -2,6 +2,7 @@
 # make test    the tests
 # make test-slurm  the tests of [executor] kind = "slurm" on a real Slurm of one node, which it installs and starts (as root)
 # make fuzz    a million mutated files through everything that reads files; takes an hour
+# make faults  every process killed, starved and shut out at every moment: hundreds of cases; root for the full disk
 # make check   style, types, layers and tests: what CI runs
 # make wheel   dist/*.whl
 
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: demo test test-slurm fuzz check lint wheel clean
+.PHONY: demo test test-slurm fuzz faults check lint wheel clean
 
 demo: $(VENV)/.installed
 	$(BIN)/brefine launch-phase3 --config configs/demo.toml
@@ -28,6 +29,9 @@ test-slurm: $(VENV)/.installed-dev
 
 fuzz: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.fuzz.run
+
+faults: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.faults.matrix
 
 check: lint test
 

@@ -8,8 +8,9 @@
     ├── CheckpointError       1   weights are torn, foreign or missing
     └── ProcessError          1   a process cannot be started, is refused, or was lost
 
-`core` raises ValueError for a caller's bug; everything else that a user can meet is one of these. Only `run_main` catches
-them, once in every process. What a message quotes from a file cannot give orders to a terminal: it is escaped.
+`core` raises ValueError for a caller's bug; everything else that a user can meet is one of these, or what the system refuses:
+room on a disk, a folder, memory. Only `run_main` catches them, once in every process. What a message quotes from a file cannot
+give orders to a terminal: it is escaped.
 """
 
 from __future__ import annotations
@@ -108,7 +109,17 @@ def run_main(main: Callable[[], int | None]) -> NoReturn:
         code = error.exit_code
     except KeyboardInterrupt:
         code = 130
+    except MemoryError:
+        print(
+            "brefine: out of memory\n  → close other programs, or use a machine with more; what was finished is kept",
+            file=sys.stderr,
+        )
+        code = 1
     except BrokenPipeError:  # `brefine … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
+    except OSError as error:  # a full disk, a folder that may not be written into, a network disk that is gone
+        where = "" if error.filename is None else f"{error.filename}: "
+        print(f"brefine: {printable(f'{where}{error.strerror or error}')}", file=sys.stderr)
+        code = 1
     sys.exit(code)

@@ -176,6 +176,8 @@ def _from_json(tree: Any, *, where: object) -> SystemErrors:
         if tree["schema"] != 1:
             raise ValueError(f"schema {tree['schema']}")
         rows = tree["rows"]
+        if not all(isinstance(number, int | float) for row in rows for number in row):
+            raise ValueError("a row holds something that is no number")
         return SystemErrors(
             keys=np.array([row[:6] for row in rows], dtype=np.int64),
             context=np.array([row[6:9] for row in rows], dtype=np.float64) / 20.0,

@@ -14,7 +14,12 @@ SAMPLE_RATE_HZ = 16000
 @pytest.fixture(scope="session")
 def tone_bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve "speakers", each a chord of their own, three utterances each: bursts of 0.3–1.2 s between silences."""
-    folder = tmp_path_factory.mktemp("bank")
+    return write_tone_bank(tmp_path_factory.mktemp("bank"))
+
+
+def write_tone_bank(folder: Path) -> Path:
+    """Writes the utterances into `folder`."""
+    folder.mkdir(exist_ok=True)
     for number in range(12):
         rng = np.random.default_rng(number)
         for index in range(3):
