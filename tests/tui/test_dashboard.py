@@ -38,7 +38,7 @@ async def test_the_smallest_screen_has_machine_and_money(open_desk: OpenDesk) ->
     """At 80 × 24 GPU, CPU, memory, price with date, spent, projected and left are all there."""
     async with open_desk(phase()) as desk:
         assert "GPU0 H200" in desk.row("GPU0")
-        assert "87 %   12.1/139 GiB   412 W" in desk.row("GPU0")
+        assert "87 %  12.1/139 GiB  412 W  61 °C" in desk.row("GPU0")
         assert "CPU  31 %   RAM 9/128 GiB" in desk.row("GPU0")
         assert "$2.49/h (2026-11-01)  spent 0.83  projected 2.55  left 998.45" in desk.row("$2.49/h")
         assert "8 % of the cap" in desk.row("$2.49/h")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from textual.content import Content
 
 from brefine.run.snapshot import GpuView, HostView, PhaseSnapshot
@@ -21,28 +23,37 @@ class MachinePanel(Panel):
         super().__init__(id="machine", classes="panel")
 
     def text(self, snapshot: PhaseSnapshot, width: int, height: int) -> Content:
-        gpus = [_gpu(gpu, width) for gpu in snapshot.gpus] or [line((f" {snapshot.gpu_note or 'no GPU'}", "$quiet"))]
+        short = _host(snapshot.host, short=True)
+        room = width - short.cell_length - 3 if height < 2 else width
+        gpus = [_gpu(gpu, room) for gpu in snapshot.gpus] or [line((f" {snapshot.gpu_note or 'no GPU'}", "$quiet"))]
         if height < 2:
-            short = _host(snapshot.host, short=True)
             gpus = [_several(snapshot.gpus)] if len(gpus) > 1 else gpus
             gap = max(3, width - gpus[0].cell_length - short.cell_length - 1)
             return line(gpus[0], " " * gap, short)
         return stack([*gpus[: height - 1], _host(snapshot.host, short=False)])
 
 
-def _gpu(gpu: GpuView, width: int) -> Content:
+def _gpu(gpu: GpuView, room: int) -> Content:
+    """As much as there is room for: a smaller bar before the temperature goes."""
+    whole, close = _gpu_figures(gpu, 8, "   "), _gpu_figures(gpu, 6, "  ")
+    if whole.cell_length <= room:
+        return whole
+    return close if close.cell_length <= room else _gpu_figures(replace(gpu, temperature_c=None), 8, "   ")
+
+
+def _gpu_figures(gpu: GpuView, bar_length: int, gap: str) -> Content:
     name = gpu.name.replace("NVIDIA ", "")
     used = "n/a" if gpu.utilisation is None else format_rate(gpu.utilisation, 5)
     style = "$success" if (gpu.utilisation or 0) >= 0.5 else "$accent"
     parts: list[str | Content | tuple[str, str]] = [
         (f" GPU{gpu.index} ", "bold"),
         f"{name:<5.16} ",
-        (bar(gpu.utilisation, 8), style),
-        f" {used}   {format_gib(gpu.memory_used_bytes, gpu.memory_total_bytes)}",
+        (bar(gpu.utilisation, bar_length), style),
+        f" {used}{gap}{format_gib(gpu.memory_used_bytes, gpu.memory_total_bytes)}",
     ]
     if gpu.power_w is not None:
-        parts.append(f"   {gpu.power_w:.0f} W")
-    if gpu.temperature_c is not None and width > 80:
+        parts.append(f"{gap}{gpu.power_w:.0f} W")
+    if gpu.temperature_c is not None:
         parts.append(f"  {gpu.temperature_c:.0f} °C")
     return line(*parts)
 
