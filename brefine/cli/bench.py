@@ -15,26 +15,35 @@ from brefine.run.stages import run_worker
 
 _WORKERS = {"train": "brefine.train.bench"}
 """Benchmarks of the torch half: the module that runs as a process."""
-_HERE = {"tail": ("brefine.run.bench_tail", "bench_tail"), "watch": ("brefine.tui.bench_watch", "bench_watch")}
+_HERE = {
+    "phase": ("brefine.run.bench_phase", "bench_phase"),
+    "tail": ("brefine.run.bench_tail", "bench_tail"),
+    "watch": ("brefine.tui.bench_watch", "bench_watch"),
+}
 """Benchmarks of the operator half: module and function; `bench_lines` of the module tells the result."""
 _NAMES = sorted([*_WORKERS, *_HERE])
 
 
 def bench(
     what: Annotated[str, typer.Argument(metavar="|".join(_NAMES), help="What to measure.")],
-    config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="train: the recipe.")] = None,
+    config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="train, phase: the recipe.")] = None,
+    models: Annotated[str | None, typer.Option("--models", metavar="NAMES", help="train: only these models.")] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="phase: epochs to train; the rest is projected.")] = None,
+    examples: Annotated[int | None, typer.Option("--examples", help="phase: examples an epoch to train.")] = None,
     baseline: Annotated[bool, typer.Option("--baseline", help="train: run the plain loop beside it.")] = False,
     json: Json = False,
 ) -> None:
     """Example: brefine bench train --baseline
 
     Measures this machine, as ratios side by side and CPU seconds, since wall times depend on the neighbours. train: examples a
-    second, shares of the time, the fraction of the matrix product's rate. tail: loading 1,000,000 scalars beside TensorBoard's
-    EventAccumulator. watch: start, first frame, delay, CPU and memory of the dashboard.
+    second, shares of the time, the fraction of the matrix product's rate. phase: time and cost of all models at once, on noise
+    of the phase's size; without a GPU a small part is trained and the rest projected. tail: loading 1,000,000 scalars beside
+    TensorBoard's EventAccumulator. watch: start, first frame, delay, CPU and memory of the dashboard.
     """
     if what in _WORKERS:
         options = [
             *(["--config", config] if config else []),
+            *(["--models", models] if models else []),
             *(["--baseline"] if baseline else []),
             *(["--json"] if json else []),
         ]
@@ -43,7 +52,8 @@ def bench(
         raise ConfigError("there is no such benchmark", where="brefine bench", expected=", ".join(_NAMES), got=what)
     name, function = _HERE[what]
     module = import_module(name)
-    result = getattr(module, function)()
+    arguments = {"recipe": config, "n_examples": examples, "n_epochs": epochs} if what == "phase" else {}
+    result = getattr(module, function)(**arguments)
     if json:
         print_json(result)
     else:

@@ -226,11 +226,23 @@ def build_store(
         temporary.replace(data)
     finally:
         temporary.unlink(missing_ok=True)
-    index = {"schema": 1, "key": key, "data": data.name, "features": config.model_dump(mode="json"), "spans": spans}
-    write_json_atomic(folder / _INDEX, index)
+    _write_index(folder, data, key, spans, config)
     for stale in [*folder.glob("log_mel-*.f16"), *folder.glob(".log_mel-*.tmp")]:
         if stale != data:
             stale.unlink(missing_ok=True)
+
+
+def write_store(folder: Path, frames: Mapping[str, NDArray[np.float16]], config: FeatureConfig) -> None:
+    """Makes a store of frames that are there already, recording → log_mel_NF."""
+    folder.mkdir(parents=True, exist_ok=True)
+    spans, start = {}, 0
+    data = folder / "log_mel-given.f16"
+    with data.open("wb") as file:
+        for name, log_mel_NF in frames.items():
+            file.write(log_mel_NF.tobytes())
+            spans[name] = (start, start + len(log_mel_NF))
+            start += len(log_mel_NF)
+    _write_index(folder, data, "given", spans, config)
 
 
 def open_store(folder: Path, config: FeatureConfig) -> FeatureStore:
@@ -257,6 +269,11 @@ def open_store(folder: Path, config: FeatureConfig) -> FeatureStore:
             "the feature store is torn", where=data, expected=f"{expected_bytes} bytes", got=f"{n_data_bytes} bytes", hint=hint
         )
     return FeatureStore(config, spans, np.memmap(data, np.float16, "r", shape=(n_frames, n_columns_of(config))))
+
+
+def _write_index(folder: Path, data: Path, key: str, spans: Mapping[str, tuple[int, int]], config: FeatureConfig) -> None:
+    index = {"schema": 1, "key": key, "data": data.name, "features": config.model_dump(mode="json"), "spans": spans}
+    write_json_atomic(folder / _INDEX, index)
 
 
 def _kept_key(folder: Path) -> Any:

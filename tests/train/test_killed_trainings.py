@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +16,9 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from brefine.config import PhaseConfig
-from brefine.phasedir import RunDir, RunState, RunStatus, Tag
+from brefine.identity import is_alive
+from brefine.phasedir import RunDir, RunState, RunStatus, SupervisorState, Tag
+from brefine.run.launch import create_phase, start_supervisor, stop_phase
 from brefine.train.checkpoint import Checkpoints, fingerprint_of
 
 pytestmark = pytest.mark.end_to_end
@@ -54,3 +60,36 @@ def test_killed_trainings_end_as_if_nothing_had_happened(make_run: Callable[...,
     assert str(states[0]) == str(states[1])
     moments = [state["optimizer"]["state"] for state in states]
     assert all(torch.equal(moments[0][key]["exp_avg_sq"], moments[1][key]["exp_avg_sq"]) for key in moments[0])
+
+
+def test_a_phase_whose_processes_are_all_killed_goes_on_by_the_command(
+    make_run: Callable[..., tuple[RunDir, PhaseConfig]], tmp_path: Path
+) -> None:
+    """SIGKILL to supervisor and trainer, then `brefine resume`: the files are those of a training that nobody killed."""
+    whole, config = make_run("whole", train={"epochs": 8}, supervisor={"max_restarts": 0})
+    train_killed(whole)
+    phase = create_phase(config.model_copy(update={"runs": str(tmp_path / "runs")}))
+    run = phase.run("mlp")
+    start_supervisor(phase)
+    _wait_until(run.training_state.exists)
+    supervisor, trainer = SupervisorState.read(phase.supervisor), RunStatus.read(run.status)
+    for process in (supervisor.process, trainer.process):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+    _wait_until(lambda: not is_alive(supervisor.process) and not is_alive(trainer.process))
+    assert RunStatus.read(run.status).state is RunState.RUNNING  # killed in the middle
+    command = [sys.executable, "-m", "brefine", "resume", str(phase.path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    assert (done.returncode, "training mlp" in done.stderr) == (0, True), done.stderr
+    _wait_until(lambda: RunStatus.read(run.status).state is RunState.FINISHED)
+    for name in ("best", "last"):
+        assert run.weights(name).read_bytes() == whole.weights(name).read_bytes()
+    assert curves(run) == curves(whole)
+    stop_phase(phase)
+
+
+def _wait_until(condition: Callable[[], bool], timeout_s: float = 120.0) -> None:
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline_s, "it did not come true in time"
+        time.sleep(0.02)
