@@ -738,6 +738,10 @@ class PhaseDir:
     def evaluation(self, model: ModelName, split: str, checkpoint: str = "best") -> Path:
         return self.path / "evaluation" / model / f"{_of_checkpoint(split, checkpoint)}.json"
 
+    def heard(self, model: ModelName) -> Path:
+        """Where the tasks of an array leave what a model says of recordings, until the evaluation has taken it in."""
+        return self.path / "evaluation" / model / "heard"
+
     def boundaries(self, model: ModelName, split: str, checkpoint: str = "best") -> Path:
         return self.path / "evaluation" / model / f"{_of_checkpoint(split, checkpoint)}.boundaries.csv"
 

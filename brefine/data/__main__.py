@@ -31,6 +31,7 @@ def main() -> None:
     )
     prepare.add_argument("--audio-from", type=Path, help="kind = voxconverse: folder with audio that was downloaded before")
     prepare.add_argument("--processes", type=int, help="worker processes; default: one a core")
+    prepare.add_argument("--part", metavar="K/N", help="make the Kth of N shares alone, for a later call without it")
     prepare.add_argument("--json", action="store_true", help="print the summary as JSON")
     prepare.set_defaults(run=_prepare)
 
@@ -56,12 +57,16 @@ def main() -> None:
 
 
 def _prepare(arguments: argparse.Namespace) -> None:
-    from brefine.data.prepare import prepare
+    from brefine.data.prepare import prepare, prepare_part
     from brefine.data.progress import ProgressReporter
     from brefine.data.summary import format_summary
     from brefine.io.atomic import read_json
     from brefine.phasedir import Stage
 
+    if arguments.part is not None:
+        index, _, n_parts = arguments.part.partition("/")
+        prepare_part(load_config(arguments.recipe), index=int(index), n_parts=int(n_parts), n_processes=arguments.processes)
+        return
     lines = sys.stderr if arguments.progress is None else None
     with ProgressReporter(arguments.progress, Stage.PREPARE, lines=lines) as report:
         folder = prepare(

@@ -19,8 +19,9 @@ from brefine.data.simulated import Studio, make_until
 from brefine.data.system_errors import learn_system_errors, load_system_errors, replay
 from brefine.data.turn_taking import load_turn_taking
 from brefine.data.voices import builtin_bank, find_utterances
-from brefine.data.voxconverse import lay_out_voxconverse
+from brefine.data.voxconverse import SPLIT_NAMES, lay_out_voxconverse
 from brefine.errors import DataError
+from brefine.io.audio import AUDIO_SUFFIXES
 from brefine.io.rttm import read_diarizations, write_rttm
 from brefine.phasedir import CorpusManifest, CorpusRecording
 
@@ -80,6 +81,16 @@ def manifest_of_folders(
         ),
         tuple(notes),
     )
+
+
+def audio_of_folders(config: PhaseConfig) -> dict[str, Path]:
+    """Recording → its audio, of what lies in the recipe's corpora now."""
+    if config.corpus.kind == "voxconverse":
+        folders = [Path(config.corpus.root) / "voxconverse" / name for name in SPLIT_NAMES]
+    else:
+        folders = [Path(config.corpus.train or ""), Path(config.corpus.gate or "")]
+    files = [path for folder in folders for path in (folder / "audio").glob("*") if path.suffix.lower() in AUDIO_SUFFIXES]
+    return {path.stem: path for path in files}
 
 
 def voice_bank(config: PhaseConfig, on_progress: OnProgress) -> Path:

@@ -11,9 +11,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import get_args
 
-from brefine.config import PhaseConfig, prepared_corpus_path
-from brefine.data.corpora import OnProgress, manifest_of_folders, voice_bank
+from brefine.config import DiarizerName, PhaseConfig, prepared_corpus_path
+from brefine.data.corpora import OnProgress, audio_of_folders, manifest_of_folders, voice_bank
 from brefine.data.features import build_store
 from brefine.data.hypotheses import diarize_all, diarizer_of
 from brefine.data.simulated import Studio, Take, make_conversations
@@ -71,6 +72,32 @@ def prepare(
     return folder
 
 
+def prepare_part(config: PhaseConfig, *, index: int, n_parts: int, n_processes: int | None = None) -> None:
+    """Makes a share of what takes the time, for a later `prepare` of the whole: conversations, and the diarizer's answers.
+
+    Shares write files of their own, so that they may work at once; a share of nothing does nothing. Audio that is still to be
+    downloaded is left to the whole.
+    """
+    folder = prepared_corpus_path(config)
+    if (folder / "corpus.json").exists():
+        return
+    workers = n_processes or len(os.sched_getaffinity(0))
+
+    def silent(step: str, done: int, total: int) -> None: ...
+
+    if config.corpus.kind == "simulated":
+        with _locked(Path(config.corpus.root).absolute() / "voices", silent):
+            voice_bank(config, silent)
+        studio, takes = _studio(folder, config, silent)
+        made = make_conversations(studio, takes[index::n_parts], n_processes=workers)
+        audio = {one.name: folder / one.audio for one in made}
+    else:
+        audio = audio_of_folders(config)
+        audio = {name: audio[name] for name in sorted(audio)[index::n_parts]}
+    if audio and config.hypothesis.source in get_args(DiarizerName):
+        diarize_all(audio, diarizer_of(config), cache=Path(config.corpus.root) / "hypotheses", n_processes=workers)
+
+
 @contextmanager
 def _locked(folder: Path, on_progress: OnProgress) -> Iterator[None]:
     """Keeps a second process out while a corpus is made; it waits, then finds everything ready."""
@@ -85,6 +112,36 @@ def _locked(folder: Path, on_progress: OnProgress) -> Iterator[None]:
 
 
 def _simulate_corpus(folder: Path, config: PhaseConfig, workers: int, on_progress: OnProgress) -> CorpusManifest:
+    source = config.hypothesis.source
+    studio, takes = _studio(folder, config, on_progress)
+    made = make_conversations(
+        studio,
+        takes,
+        n_processes=workers,
+        on_progress=lambda done, total: on_progress("simulating conversations", done, total),
+    )
+    splits: dict[str, list[CorpusRecording]] = {split: [] for split in SPLITS}
+    for take, recording in zip(takes, made, strict=True):
+        splits[take.split].append(recording)
+    for split in SPLITS:
+        lines = [f"{one.name} 1 0.000 {one.duration_s:.3f}\n" for one in splits[split]]
+        write_text_atomic(folder / split / "all.uem", "".join(lines))
+    if studio.errors is None:
+        audio = {one.name: folder / one.audio for one in made}
+        cache = Path(config.corpus.root) / "hypotheses"
+        heard = diarize_all(audio, diarizer_of(config), cache=cache, n_processes=workers, on_progress=on_progress)
+        for one in made:
+            write_rttm(folder / one.hypothesis, heard[one.name].clipped(0.0, one.duration_s))
+    return CorpusManifest(
+        title="simulated conversations",
+        evidence="simulated",
+        hypothesis_source=source if studio.errors is None else f"replayed errors: {studio.errors.source}",
+        splits=splits,
+    )
+
+
+def _studio(folder: Path, config: PhaseConfig, on_progress: OnProgress) -> tuple[Studio, list[Take]]:
+    """What the conversations of a recipe are made with, and all of them."""
     simulation, source = config.corpus.simulation, config.hypothesis.source
     if source == "folder":
         raise ConfigError(
@@ -102,27 +159,4 @@ def _simulate_corpus(folder: Path, config: PhaseConfig, workers: int, on_progres
     takes = [
         Take(split, f"{split}-{index:05d}", (SPLITS.index(split), index)) for split in SPLITS for index in range(counts[split])
     ]
-    made = make_conversations(
-        Studio(folder, simulation, voices, load_turn_taking(), errors, config.seed),
-        takes,
-        n_processes=workers,
-        on_progress=lambda done, total: on_progress("simulating conversations", done, total),
-    )
-    splits: dict[str, list[CorpusRecording]] = {split: [] for split in SPLITS}
-    for take, recording in zip(takes, made, strict=True):
-        splits[take.split].append(recording)
-    for split in SPLITS:
-        lines = [f"{one.name} 1 0.000 {one.duration_s:.3f}\n" for one in splits[split]]
-        write_text_atomic(folder / split / "all.uem", "".join(lines))
-    if errors is None:
-        audio = {one.name: folder / one.audio for one in made}
-        cache = Path(config.corpus.root) / "hypotheses"
-        heard = diarize_all(audio, diarizer_of(config), cache=cache, n_processes=workers, on_progress=on_progress)
-        for one in made:
-            write_rttm(folder / one.hypothesis, heard[one.name].clipped(0.0, one.duration_s))
-    return CorpusManifest(
-        title="simulated conversations",
-        evidence="simulated",
-        hypothesis_source=source if errors is None else f"replayed errors: {errors.source}",
-        splits=splits,
-    )
+    return Studio(folder, simulation, voices, load_turn_taking(), errors, config.seed), takes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import get_args
@@ -14,7 +15,7 @@ from brefine.config import MODEL_NAMES, RefineConfig
 from brefine.data.progress import ProgressReporter
 from brefine.errors import BrefineError, ConfigError, run_main
 from brefine.evaluate.calibration import calibrate_refiner, read_calibration, read_references
-from brefine.evaluate.evaluation import evaluate_refiner, load_checkpoint, load_checkpoints, write_evaluation
+from brefine.evaluate.evaluation import evaluate_refiner, hear_part, load_checkpoint, load_checkpoints, write_evaluation
 from brefine.evaluate.integration import integrate, integrate_part
 from brefine.evaluate.recordings import GivenSplit, SplitName
 from brefine.evaluate.refine import Refined, format_report, load_weights, plan_refinement, refine_tasks
@@ -39,7 +40,6 @@ def main() -> int:
     two.add_argument("phase", type=Path)
     two.add_argument("--model", choices=MODEL_NAMES, help="the one that was selected if left out")
     two.add_argument("--checkpoint", default="best", help="best, last, or a .safetensors file")
-    two.add_argument("--part", metavar="K/N", help="hear every Nth recording alone, for a later integration of the whole")
     two.set_defaults(run=_integrate)
 
     three = commands.add_parser("refine", help="refine the turns of any RTTM")
@@ -69,6 +69,9 @@ def main() -> int:
 
     for command in (one, two):
         command.add_argument("--progress", type=Path, help="file to tell the progress in")
+        command.add_argument(
+            "--part", metavar="K/N", help="hear every Nth recording alone, from K on, for a later call without it"
+        )
     for command in (one, two, three, four, five):
         command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
         command.add_argument("--json", action="store_true", help="one JSON document on stdout")
@@ -79,7 +82,8 @@ def main() -> int:
 
 def _evaluate(options: argparse.Namespace) -> None:
     phase = PhaseDir(options.phase)
-    with ProgressReporter(options.progress, Stage.EVALUATE) as tell:
+    progress = options.progress if options.part is None else None  # one writer a file: the whole
+    with ProgressReporter(progress, Stage.EVALUATE) as tell:
         tell("loading the recordings", 0, 1)
         config = phase.load_config()
         found = load_checkpoints(phase, options.model, options.checkpoint or ["best"], options.device)
@@ -90,15 +94,24 @@ def _evaluate(options: argparse.Namespace) -> None:
         for place, (name, refiner) in enumerate(refiners):
             before = place * len(split.recordings)
             model = refiner.card.model
+            kept = phase.heard(model)
+            if options.part is not None:
+                index, n_parts = _part(options.part)
+                hear_part(refiner, split, kept, index=index, n_parts=n_parts)
+                continue
             report, rows = evaluate_refiner(
                 refiner,
                 split,
                 config,
                 checkpoint=name,
+                kept=kept,
                 report=lambda done: tell(f"evaluating {model}", before + done, total),  # noqa: B023
             )
             write_evaluation(phase, report, rows)
+            shutil.rmtree(kept, ignore_errors=True)
             reports.append(report)
+    if options.part is not None:
+        return
     if options.json:
         print(json.dumps({"evaluations": [report.to_json() for report in reports]}, indent=1, allow_nan=False))
     else:
@@ -121,8 +134,8 @@ def _integrate(options: argparse.Namespace) -> None:
         refiner = load_checkpoint(phase, model, options.checkpoint, options.device)
         total = len(split.recordings)
         if options.part is not None:
-            index, _, n_parts = options.part.partition("/")
-            integrate_part(refiner, split, phase, index=int(index), n_parts=int(n_parts))
+            index, n_parts = _part(options.part)
+            integrate_part(refiner, split, phase, index=index, n_parts=n_parts)
             return
         report = integrate(refiner, split, config, phase, report=lambda done: tell(f"refining with {model}", done, total))
         report.write(phase.integration)
@@ -168,6 +181,12 @@ def _ship(options: argparse.Namespace) -> None:
     models = options.model or list(phase.load_config().models)
     card = ship(phase, models, options.out, device=options.device)
     print(json.dumps(card.to_json(), indent=1) if options.json else f"{options.out}: {', '.join(models)}")
+
+
+def _part(text: str) -> tuple[int, int]:
+    """`3/16`: the share and the number of shares."""
+    index, _, n_parts = text.partition("/")
+    return int(index), int(n_parts)
 
 
 def _told(refined: Refined) -> str:

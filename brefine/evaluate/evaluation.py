@@ -6,7 +6,7 @@ import copy
 import csv
 import io
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +17,9 @@ from brefine.core.boundaries import boundaries_of
 from brefine.core.boundary_error import BoundaryErrors
 from brefine.errors import CheckpointError
 from brefine.evaluate.device import pick_device
+from brefine.evaluate.hearing import hear_kept, kept_heard
 from brefine.evaluate.moves import HeardRecording, fit_prior, hear_recording, refine_heard
-from brefine.evaluate.recordings import GivenSplit
+from brefine.evaluate.recordings import GivenRecording, GivenSplit
 from brefine.evaluate.score import ScoredRecording, abs_error_quantiles_ms, at_window, calibrate, compare, of_recording
 from brefine.evaluate.speed import Stopwatch, speed_of
 from brefine.io.atomic import write_text_atomic
@@ -75,6 +76,7 @@ def evaluate_refiner(
     config: PhaseConfig,
     *,
     checkpoint: str = "best",
+    kept: Path | None = None,
     report: Callable[[int], None] = lambda done: None,
 ) -> tuple[EvaluationReport, list[BoundaryRow]]:
     """Refines a split with `config.refine` and scores it at the cap W of the gate.
@@ -84,20 +86,26 @@ def evaluate_refiner(
 
     Args:
         checkpoint: its name, for the report.
+        kept: where `hear_part` has left what the model says; the first recording is heard in any case, which is timed.
         report: called with the number of recordings done.
 
     Returns:
         The report, and every matched boundary.
     """
-    watch = Stopwatch()
+    hearing, moving = Stopwatch(), Stopwatch()
     heard: list[HeardRecording] = []
+    timed: list[int] = []
     warm_up(refiner, split)
     for done, recording in enumerate(split.recordings):
         report(done)
-        frames = split.frames(recording, refiner)
-        with watch:
-            heard.append(hear_recording(refiner, frames, recording.hypothesis, duration_s=recording.duration_s))
-    with watch:
+        found = None if kept is None or done == 0 else kept_heard(_kept(kept, recording), refiner, recording)
+        if found is None:
+            frames = split.frames(recording, refiner)
+            with hearing:
+                found = hear_recording(refiner, frames, recording.hypothesis, duration_s=recording.duration_s)
+            timed.append(done)
+        heard.append(found)
+    with moving:
         prior = fit_prior(refiner, heard)
         refinements = [refine_heard(refiner, one, prior, config=config.refine) for one in heard]
 
@@ -106,6 +114,9 @@ def evaluate_refiner(
             ScoredRecording.of(recording.reference, refinement, regions_s=recording.regions_s, window_s=window_s)
             for recording, refinement in zip(split.recordings, refinements, strict=True)
         ]
+
+    def audio_s(places: Iterable[int]) -> float:
+        return sum(split.recordings[place].duration_s for place in places)
 
     scored = scored_at(config.gate.window_s)
     report(len(scored))
@@ -130,14 +141,24 @@ def evaluate_refiner(
         expected_calibration_error=expected_error,
         speed=speed_of(
             refiner,
-            refining_s=watch.seconds,
-            n_boundaries=sum(len(one.refinement.moves) for one in scored),
-            audio_s=sum(recording.duration_s for recording in split.recordings),
+            refining_s=hearing.seconds + moving.seconds * audio_s(timed) / audio_s(range(len(scored))),
+            n_boundaries=sum(len(scored[place].refinement.moves) for place in timed),
+            audio_s=audio_s(timed),
             sample=min(split.recordings, key=lambda recording: recording.duration_s).audio,
         ),
         speed_on_cpu=None if refiner.device.type == "cpu" else speed_on_cpu(refiner, split),
         unix_s=time.time(),
     ), [row for one in scored for row in one.rows()]
+
+
+def hear_part(refiner: Refiner, split: GivenSplit, kept: Path, *, index: int, n_parts: int) -> None:
+    """Hears every `n_parts`th recording from `index` on, for a later evaluation of the whole."""
+    for recording in split.recordings[index::n_parts]:
+        hear_kept(_kept(kept, recording), refiner, split, recording)
+
+
+def _kept(folder: Path, recording: GivenRecording) -> Path:
+    return folder / f"{recording.name}.reading.safetensors"
 
 
 def speed_on_cpu(refiner: Refiner, split: GivenSplit) -> Speed:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import fields
 from pathlib import Path
 
@@ -10,11 +12,34 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from brefine.core.turns import Diarization
-from brefine.evaluate.moves import HeardRecording, movable
+from brefine.evaluate.moves import HeardRecording, hear_recording, movable
+from brefine.evaluate.recordings import GivenRecording, GivenSplit
 from brefine.io.atomic import write_bytes_atomic
+from brefine.io.rttm import format_rttm
 from brefine.models.error_prior import Reading
+from brefine.models.weights import Refiner
 
 _COLUMNS = tuple(column.name for column in fields(Reading) if column.name != "hop_s")
+
+
+def hear_kept(kept: Path, refiner: Refiner, split: GivenSplit, given: GivenRecording) -> HeardRecording:
+    """What the model says of a recording of a split: kept from an earlier call, or asked now and kept."""
+    heard = kept_heard(kept, refiner, given)
+    if heard is None:
+        heard = hear_recording(refiner, split.frames(given, refiner), given.hypothesis, duration_s=given.duration_s)
+        write_heard(kept, _key(refiner, given), heard)
+    return heard
+
+
+def kept_heard(kept: Path, refiner: Refiner, given: GivenRecording) -> HeardRecording | None:
+    """What was kept of this recording, this hypothesis and these weights."""
+    return read_heard(kept, _key(refiner, given), given.hypothesis, given.duration_s)
+
+
+def _key(refiner: Refiner, given: GivenRecording) -> str:
+    hypothesis_rttm = format_rttm(given.hypothesis.clipped(0.0, given.duration_s))
+    content = [refiner.card.weights_sha256, refiner.card.prior, given.duration_s, hypothesis_rttm]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def write_heard(path: Path, key: str, heard: HeardRecording) -> None:

@@ -7,8 +7,6 @@ hypothesis) decides whether it still holds.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import operator
 import os
 import time
@@ -16,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
+from pathlib import Path
 
 import numpy as np
 
@@ -24,12 +23,12 @@ from brefine.core.bootstrap import paired_bootstrap
 from brefine.core.der import DerParts, JerParts, score_der, score_jer
 from brefine.core.turns import Diarization
 from brefine.errors import FormatError
-from brefine.evaluate.hearing import read_heard, write_heard
-from brefine.evaluate.moves import HeardRecording, fit_prior, hear_recording, refine_heard
+from brefine.evaluate.hearing import hear_kept
+from brefine.evaluate.moves import HeardRecording, fit_prior, refine_heard
 from brefine.evaluate.recordings import GivenRecording, GivenSplit
 from brefine.evaluate.score import ScoredRecording, compare
 from brefine.io.atomic import digest_of_files
-from brefine.io.rttm import format_rttm, write_rttm
+from brefine.io.rttm import write_rttm
 from brefine.models.error_prior import ErrorPrior
 from brefine.models.weights import Refiner
 from brefine.phasedir import DerComparison, DerFigures, IntegrationReport, Look, PhaseDir, RecordingChange
@@ -71,7 +70,7 @@ def integrate(
 
     def hear(given: GivenRecording) -> HeardRecording:
         nonlocal n_heard
-        heard = _hear(refiner, split, given, phase)
+        heard = hear_kept(_kept(phase, given), refiner, split, given)
         n_heard += 1
         report(n_heard)
         return heard
@@ -129,18 +128,11 @@ def _earlier_looks(phase: PhaseDir, look: Look) -> list[Look]:
 def integrate_part(refiner: Refiner, split: GivenSplit, phase: PhaseDir, *, index: int, n_parts: int) -> None:
     """Hears every `n_parts`th recording from `index` on, which a later `integrate` of the whole finds kept."""
     for recording in split.recordings[index::n_parts]:
-        _hear(refiner, split, recording, phase)
+        hear_kept(_kept(phase, recording), refiner, split, recording)
 
 
-def _hear(refiner: Refiner, split: GivenSplit, given: GivenRecording, phase: PhaseDir) -> HeardRecording:
-    """What the model says of a recording: kept from an earlier integration, or asked now and kept."""
-    key = _key(refiner, format_rttm(given.hypothesis.clipped(0.0, given.duration_s)), given.duration_s)
-    kept = phase.refined / f"{given.name}.reading.safetensors"
-    heard = read_heard(kept, key, given.hypothesis, given.duration_s)
-    if heard is None:
-        heard = hear_recording(refiner, split.frames(given, refiner), given.hypothesis, duration_s=given.duration_s)
-        write_heard(kept, key, heard)
-    return heard
+def _kept(phase: PhaseDir, given: GivenRecording) -> Path:
+    return phase.refined / f"{given.name}.reading.safetensors"
 
 
 def _integrate(
@@ -167,11 +159,6 @@ def _integrate(
         score_jer(given.reference, given.hypothesis, regions_s=regions_s),
         score_jer(given.reference, refined, regions_s=regions_s),
     )
-
-
-def _key(refiner: Refiner, hypothesis_rttm: str, duration_s: float) -> str:
-    content = [refiner.card.weights_sha256, refiner.card.prior, duration_s, hypothesis_rttm]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _change(one: IntegratedRecording) -> RecordingChange:

@@ -52,7 +52,7 @@ class StageProcess:
         self._progress = WatchedDocument(phase.progress(stage), Progress)
         executor = executor_of(phase, phase.load_config())
         self._work = executor.find(stage, log=self.log, writer=None) or executor.start(
-            Order(stage, tuple(command), self.log, divisible=stage is Stage.INTEGRATE)
+            Order(stage, tuple(command), self.log, divisible=True)
         )
         self._code: int | None = None
 

@@ -272,7 +272,7 @@ class Supervisor:
         self._stage = self._executor.find(stage, log=log, writer=None)
         if self._stage is None:
             self._phase.progress(stage).unlink(missing_ok=True)
-            self._stage = self._executor.start(Order(stage, tuple(command), log))
+            self._stage = self._executor.start(Order(stage, tuple(command), log, divisible=True))
 
     def _tell(self, told: Tell) -> None:
         subject = told.model or "phase"

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from brefine.config import PhaseConfig, load_config, prepared_corpus_path
-from brefine.data.conversations import Conversation, Voice, load_voice, simulate
-from brefine.data.prepare import prepare
+from brefine.data.conversations import Conversation, simulate
+from brefine.data.phrases import Voice, load_voice
+from brefine.data.prepare import prepare, prepare_part
 from brefine.errors import ConfigError, DataError
 from brefine.io.corpus import read_corpus
 from brefine.io.rttm import read_rttm
@@ -94,7 +95,7 @@ def test_no_utterance_is_heard_in_two_splits(tmp_path: Path, tone_bank: Path, mo
         return load_voice(path)
 
     monkeypatch.setattr("brefine.data.simulated.simulate", simulate_watched)
-    monkeypatch.setattr("brefine.data.conversations.load_voice", load_watched)
+    monkeypatch.setattr("brefine.data.phrases.load_voice", load_watched)
     babble = [f"corpus.simulation.{kind}_probability=1.0" for kind in ("noise", "babble")]
     prepare(_recipe(tmp_path, tone_bank, *babble), n_processes=1)
     assert all(len(own) >= 4 for own in heard.values())
@@ -138,6 +139,21 @@ def test_a_half_made_corpus_is_resumed(tmp_path: Path, tone_bank: Path) -> None:
     assert _content(folder) == whole
     assert kept.stat().st_mtime_ns == kept_ns
     assert CorpusManifest.read(folder / "corpus.json").title == "simulated conversations"
+
+
+def test_shares_make_what_the_whole_finds(prepared: tuple[PhaseConfig, Path], tmp_path: Path, tone_bank: Path) -> None:
+    """Three tasks of an array, more than there are cores or in any order, leave nothing to simulate, to the same bytes."""
+    config = _recipe(tmp_path, tone_bank)
+    folder = prepared_corpus_path(config)
+    for index in (2, 0, 1):
+        prepare_part(config, index=index, n_parts=3, n_processes=1)
+    assert not (folder / "corpus.json").exists()
+    made = {path: path.stat().st_mtime_ns for split in SPLITS for path in (folder / split).rglob("*.*")}
+    assert len(made) == 3 * 8
+    prepare(config, n_processes=1)
+    assert {path: path.stat().st_mtime_ns for path in made} == made
+    assert _content(folder) == _content(prepared[1])
+    prepare_part(config, index=0, n_parts=1)  # nothing is left to do
 
 
 def test_too_few_voices_are_refused_before_anything_is_made(tmp_path: Path, tone_bank: Path) -> None:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import csv
 import json
+from typing import Any
 
 import pytest
 
+from brefine.core.turns import Diarization
 from brefine.errors import CheckpointError
 from brefine.evaluate.evaluation import (
     evaluate_refiner,
+    hear_part,
     load_checkpoint,
     load_checkpoints,
     speed_on_cpu,
     write_evaluation,
 )
+from brefine.evaluate.moves import HeardRecording, hear_recording
 from brefine.evaluate.recordings import GivenSplit
+from brefine.models.weights import Refiner
 from brefine.phasedir import EvaluationReport, PhaseDir
 from tests.evaluate.conftest import save_untrained
 
@@ -34,6 +39,27 @@ def test_a_checkpoint_is_judged_on_its_split(phase: PhaseDir) -> None:
     assert report.speed.boundaries_per_s > 0
     assert len(report.before_abs_error_quantiles_ms) == 101
     assert done == [0, 1, 2]
+
+
+def test_what_an_array_has_heard_is_not_heard_again(phase: PhaseDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two shares hear a recording each; the whole hears the first one, for its speed, and comes to the same report."""
+    config = phase.load_config()
+    refiner, split = load_checkpoint(phase, "mlp", "best", "cpu"), GivenSplit(config, "validation")
+    alone, rows = evaluate_refiner(refiner, split, config)
+    for index in (0, 1):
+        hear_part(refiner, split, phase.heard("mlp"), index=index, n_parts=2)
+    heard: list[str] = []
+
+    def hear_watched(refiner: Refiner, frames: Any, hypothesis: Diarization, *, duration_s: float) -> HeardRecording:
+        heard.append(hypothesis.recording)
+        return hear_recording(refiner, frames, hypothesis, duration_s=duration_s)
+
+    monkeypatch.setattr("brefine.evaluate.evaluation.hear_recording", hear_watched)
+    shared, rows_again = evaluate_refiner(refiner, split, config, kept=phase.heard("mlp"))
+    assert heard.count("rec3") == 0
+    assert rows_again == rows
+    assert shared.comparison == alone.comparison
+    assert shared.speed.boundaries_per_s > 0
 
 
 def test_the_report_is_written_as_its_schema_says(phase: PhaseDir) -> None:

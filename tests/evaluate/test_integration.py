@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from brefine.core.der import score_der
-from brefine.evaluate import integration
+from brefine.evaluate import hearing
 from brefine.evaluate.evaluation import load_checkpoint
 from brefine.evaluate.integration import integrate
 from brefine.evaluate.moves import HeardRecording
@@ -71,13 +71,13 @@ def test_an_interrupted_integration_goes_on(phase: PhaseDir, monkeypatch: pytest
     whole = integrated(phase)
     (phase.refined / "rec5.reading.safetensors").unlink()
     asked: list[str] = []
-    hear = integration.hear_recording
+    hear = hearing.hear_recording
 
     def counted(refiner, frames, hypothesis, **options):
         asked.append(hypothesis.recording)
         return hear(refiner, frames, hypothesis, **options)
 
-    monkeypatch.setattr(integration, "hear_recording", counted)
+    monkeypatch.setattr(hearing, "hear_recording", counted)
     again = integrated(phase)
     assert asked == ["rec5"]
     assert again.model_dump(exclude={"unix_s", "looks"}) == whole.model_dump(exclude={"unix_s", "looks"})
@@ -94,13 +94,13 @@ def test_what_was_kept_counts_only_for_the_same_question(phase: PhaseDir, monkey
     else:
         save_untrained(phase.run("mlp").weights("best"), "mlp", seed=1)
     asked: list[str] = []
-    hear = integration.hear_recording
+    hear = hearing.hear_recording
 
     def counted(refiner, frames, hypothesis, **options):
         asked.append(hypothesis.recording)
         return hear(refiner, frames, hypothesis, **options)
 
-    monkeypatch.setattr(integration, "hear_recording", counted)
+    monkeypatch.setattr(hearing, "hear_recording", counted)
     integrated(phase)
     assert sorted(asked) == ["rec4", "rec5"]
 
@@ -111,7 +111,7 @@ def test_a_model_that_hears_nothing_changes_nothing(phase: PhaseDir, monkeypatch
     def deaf(refiner, frames, hypothesis, *, duration_s):
         return HeardRecording(hypothesis.clipped(0.0, duration_s), duration_s, (), None)
 
-    monkeypatch.setattr(integration, "hear_recording", deaf)
+    monkeypatch.setattr(hearing, "hear_recording", deaf)
     report = integrated(phase)
     assert report.n_moved == 0
     assert report.jer_before == report.jer_after

@@ -53,7 +53,8 @@ def test_a_preempted_phase_reaches_its_verdict(tmp_path: Path, cluster: Cluster)
     assert "from step" in phase.run("mlp").log.read_text()
     epochs = [line.split(":")[0] for line in phase.run("mlp").log.read_text().splitlines() if line.startswith("epoch ")]
     assert epochs == [f"epoch {epoch}/30" for epoch in range(1, 31)]
-    assert len(list((phase.path / "jobs").glob("integrate.[01].word.json"))) == 2
+    for stage in ("prepare", "evaluate", "integrate"):
+        assert [JobWord.read(phase.job_word(f"{stage}.{task}")).code for task in (0, 1)] == [0, 0]
     assert "gate 4: OPEN (the evidence is simulated)" in said
     budget = json.loads(Folder(tmp_path).brefine("watch", "--once", "--json").stdout)["budget"]
     assert 0.0 < budget["spent_usd"] < 2.0
