@@ -3,6 +3,7 @@
 # make test-slurm  the tests of [executor] kind = "slurm" on a real Slurm of one node, which it installs and starts (as root)
 # make fuzz    a million mutated files through everything that reads files; takes an hour
 # make faults  every process killed, starved and shut out at every moment: hundreds of cases; root for the full disk
+# make licences, make audit   docs/licences.md anew; known weaknesses of the pinned packages, where the index tells them
 # make check   style, types, layers and tests: what CI runs
 # make wheel   dist/*.whl
 
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: demo test test-slurm fuzz faults check lint wheel clean
+.PHONY: demo test test-slurm fuzz faults licences audit check lint wheel clean
 
 demo: $(VENV)/.installed
 	$(BIN)/brefine launch-phase3 --config configs/demo.toml
@@ -32,6 +33,13 @@ fuzz: $(VENV)/.installed-dev
 
 faults: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.faults.matrix
+
+licences: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.licences
+
+audit:
+	$(PYTHON) -m venv .venv-audit && .venv-audit/bin/python -m pip install -q pip-audit
+	.venv-audit/bin/pip-audit --no-deps --disable-pip -r constraints.txt || echo "see above: weaknesses, or no word from the index"
 
 check: lint test
 

@@ -9,7 +9,6 @@ Source: tensorboard/compat/proto/{event,summary,tensor}.proto; https://protobuf.
 
 from __future__ import annotations
 
-import math
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,6 +28,8 @@ _DTYPES: Final = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8"}
 _FEWEST_ROWS: Final = 24
 """Below this many alike records the plain reader is the quicker one."""
 _MOST_ALIKE_TAGS: Final = 64
+_LATEST_UNIX_S: Final = 1e11
+"""No clock can have told a later time than this, nor one before 1970, nor what is no number: then it counts as not told."""
 
 
 _Series = dict[str, list[tuple[NDArray[Any], ...]]]
@@ -116,7 +117,7 @@ def parse_event(payload: bytes) -> Event:
     for field, value in _fields(payload):
         if field == 1:
             (unix_s,) = struct.unpack("<d", _as_bytes(value, 8))
-            unix_s = unix_s if math.isfinite(unix_s) else 0.0
+            unix_s = unix_s if 0.0 <= unix_s <= _LATEST_UNIX_S else 0.0
         elif field == 2:
             step = _signed(value)
         elif field == 5:
@@ -160,7 +161,7 @@ def _decode_alike(
             steps = (digits << (7 * np.arange(n_bytes))).sum(axis=1)
             values = np.ascontiguousarray(matrix[group, length - 4 :]).view("<f4")[:, 0].astype(np.float64)
             unix_s = np.ascontiguousarray(matrix[group, 1:9]).view("<f8")[:, 0]
-            unix_s = np.where(np.isfinite(unix_s), unix_s, 0.0)
+            unix_s = np.where((unix_s >= 0.0) & (unix_s <= _LATEST_UNIX_S), unix_s, 0.0)
             series.setdefault(tag, []).append((rows[group], steps, values, unix_s))
         left.append(rows[members])
     return np.concatenate(left)
