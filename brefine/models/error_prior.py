@@ -43,7 +43,7 @@ from brefine.models.heads import decode_frames
 SCALES_S = (0.008, 0.02, 0.05, 0.12, 0.3)
 CAUTIOUS_WEIGHTS = (0.25, 0.2, 0.25, 0.2, 0.1)
 """A good system, with tails: what has to be shown otherwise before boundaries move far."""
-_CAUTIOUS_DOUBT = 0.3
+_CAUTIOUS_DOUBT = 0.15
 _PSEUDO_BOUNDARIES = 8.0
 _UNTRAINED = 0.05
 """Share of a flat distribution in what training is taken to have shown."""
