@@ -349,7 +349,7 @@ def test_what_a_killed_supervisor_had_not_sent_the_next_one_sends(tmp_path: Path
     for _ in range(2):
         following = start(phase, started)
         wait_until(lambda: is_supervised(phase) and len(arrived()) == 2)
-        following.terminate()
+        request(phase, "stop")
         assert following.wait(_DEADLINE_S) == 0
     assert arrived() == ["mlp", "transformer"]
     sent = [json.loads(line) for line in phase.alerts_sent.read_text().splitlines()]
