@@ -17,6 +17,7 @@ _WORKERS = {"train": "brefine.train.bench"}
 """Benchmarks of the torch half: the module that runs as a process."""
 _HERE = {
     "phase": ("brefine.run.bench_phase", "bench_phase"),
+    "scale": ("brefine.run.bench_scale", "bench_scale"),
     "tail": ("brefine.run.bench_tail", "bench_tail"),
     "watch": ("brefine.tui.bench_watch", "bench_watch"),
 }
@@ -38,7 +39,8 @@ def bench(
     Measures this machine, as ratios side by side and CPU seconds, since wall times depend on the neighbours. train: examples a
     second, shares of the time, the fraction of the matrix product's rate. phase: time and cost of all models at once, on noise
     of the phase's size; without a GPU a small part is trained and the rest projected. tail: loading 1,000,000 scalars beside
-    TensorBoard's EventAccumulator. watch: start, first frame, delay, CPU and memory of the dashboard.
+    TensorBoard's EventAccumulator. scale: how time and memory grow, up to 5,000,000 scalars, 20,000 turns, 10,000 recordings.
+    watch: start, first frame, delay, CPU and memory of the dashboard.
     """
     if what in _WORKERS:
         options = [
