@@ -44,6 +44,8 @@ _KEY_WEIGHTS = np.array([100.0, 2.0, 1.0, 1.0, 1.5, 0.5])
 _START_WEIGHT = 3.0
 
 _OWN, _OTHER, _BEFORE, _AFTER, _ANYBODY = 1, 2, 4, 8, 16
+_NONE = 2
+"""In the keys: there is no boundary on that side."""
 _LOST_BELOW = 0.3
 """A speaker of whose speech the system finds less than this share counts as lost."""
 _GRIDS_S = (0.1, 0.08, 0.064, 0.05, 0.04, 0.02, 0.016, 0.0125, 0.01, 0.005)
@@ -127,7 +129,8 @@ def replay(errors: SystemErrors, reference: Diarization, *, duration_s: float, r
         if errors.starts[row] != piece.roles(state):  # no row begins in this state: the system is put where it would be
             state = piece.resolve(int(errors.starts[row]), state, lost)
             events.append((piece.start_s, state))
-        before_s, after_s = np.exp(errors.context[row, :2])
+        # A piece reaches half-way to the next boundary, and all the way to an end of the recording.
+        before_s, after_s = np.exp(errors.context[row, :2]) * np.where(errors.keys[row, 2:4] == _NONE, 1.0, 0.5)
         for moment_ms, roles in errors.changes[row]:
             state = piece.resolve(roles, state, lost)
             events.append((piece.time_s + piece.warp(moment_ms / 1000.0, before_s, after_s), state))
@@ -220,9 +223,9 @@ class _Piece:
         return frozenset(active)
 
     def warp(self, moment_s: float, before_s: float, after_s: float) -> float:
-        """Fits a moment of a row, whose neighbours were that far, into this piece: true near the boundary, stretched far off."""
+        """Fits a moment of a row, whose piece reached that far, into this piece: true near the boundary, stretched far off."""
         theirs, ours = (before_s, self.time_s - self.start_s) if moment_s < 0 else (after_s, self.end_s - self.time_s)
-        theirs = max(theirs / 2, abs(moment_s))
+        theirs = max(theirs, abs(moment_s))
         kept = 0.5 * min(theirs, ours)
         if abs(moment_s) <= kept:
             return moment_s
@@ -260,8 +263,8 @@ def _pieces(reference: Diarization, *, end_s: float, lost: Mapping[str, str]) ->
             key=(
                 1 - is_onset,
                 int(bool(others)),
-                2 if previous is None else int(previous[2].speaker == turn.speaker),
-                2 if following is None else int(following[2].speaker == turn.speaker),
+                _NONE if previous is None else int(previous[2].speaker == turn.speaker),
+                _NONE if following is None else int(following[2].speaker == turn.speaker),
                 int(turn.speaker in lost),
                 int(starting == gone),
             ),
