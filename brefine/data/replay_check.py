@@ -83,6 +83,7 @@ def _figures(pairs: Pairs) -> tuple[dict[str, float], dict[str, list[float]]]:
         founds.append(BoundaryErrors.of(match))
         der += score_der(reference, hypothesis)
         for (place, _), error_s in zip(match.pairs, match.error_s, strict=True):
-            by_kind.setdefault(match.reference[place].kind.value, []).append(float(error_s))
+            # RTTMs tell milliseconds; smaller differences are arithmetic
+            by_kind.setdefault(match.reference[place].kind.value, []).append(round(float(error_s), 3))
     found = functools.reduce(operator.add, founds).figures()
     return {**{key: found[key] for key in FIGURES if key != "der"}, "der": der.der}, by_kind

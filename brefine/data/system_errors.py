@@ -64,6 +64,7 @@ class SystemErrors:
         changes: for each row the pairs (milliseconds from the boundary, roles active from there on), in time order.
         speakers: shape (m, 2): log of the seconds a reference speaker speaks, and 1 where the system lost him.
         grid_s: the step and the phase of the hypothesis's times; a step of 0 = none found.
+        first_s: the earliest time in any hypothesis: a system's first frame has a middle, and nothing starts before it.
         source: a word on where the rows come from.
     """
 
@@ -73,6 +74,7 @@ class SystemErrors:
     changes: tuple[tuple[tuple[int, int], ...], ...]
     speakers: NDArray[np.float64]
     grid_s: tuple[float, float]
+    first_s: float
     source: str
 
 
@@ -110,6 +112,7 @@ def learn_system_errors(pairs: Sequence[tuple[Diarization, Diarization]], *, sou
         changes=tuple(rows[i][3] for i in order),
         speakers=np.array(sorted(speakers), dtype=np.float64),
         grid_s=_find_grid([hypothesis for _, hypothesis in pairs]),
+        first_s=min((turn.onset_s for _, hypothesis in pairs for turn in hypothesis.turns), default=0.0),
         source=source,
     )
 
@@ -137,7 +140,7 @@ def replay(errors: SystemErrors, reference: Diarization, *, duration_s: float, r
         last = piece
     if last is not None:
         events.append((max(last.end_s, duration_s), frozenset()))
-    return _numbered(_diarization(reference.recording, events, errors.grid_s), duration_s)
+    return _numbered(_diarization(reference.recording, events, errors.grid_s, errors.first_s), duration_s)
 
 
 def load_system_errors(name_or_path: str) -> SystemErrors:
@@ -169,6 +172,7 @@ def system_errors_to_json(errors: SystemErrors) -> dict[str, Any]:
         "schema": 1,
         "source": errors.source,
         "grid_s": list(errors.grid_s),
+        "first_s": errors.first_s,
         "speakers": [[round(float(log_s), 2), int(lost)] for log_s, lost in errors.speakers],
         "rows": [[*key, *near, start, *(number for change in own for number in change)] for key, near, start, own in rows],
     }
@@ -188,6 +192,7 @@ def _from_json(tree: Any, *, where: object) -> SystemErrors:
             changes=tuple(tuple(zip(row[10::2], row[11::2], strict=True)) for row in rows),
             speakers=np.array(tree["speakers"], dtype=np.float64).reshape(-1, 2),
             grid_s=(float(tree["grid_s"][0]), float(tree["grid_s"][1])),
+            first_s=float(tree.get("first_s", 0.0)),  # summaries of earlier versions do not know it
             source=str(tree["source"]),
         )
     except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
@@ -338,13 +343,15 @@ def _states(hypothesis: Diarization) -> list[tuple[float, frozenset[str]]]:
     return states
 
 
-def _diarization(recording: str, events: Sequence[tuple[float, frozenset[str]]], grid_s: tuple[float, float]) -> Diarization:
-    """Turns from states; times are rounded to the system's grid."""
+def _diarization(
+    recording: str, events: Sequence[tuple[float, frozenset[str]]], grid_s: tuple[float, float], first_s: float
+) -> Diarization:
+    """Turns from states; times are rounded to the system's grid, and none lies before its first moment."""
     step_s, phase_s = grid_s
     since: dict[str, float] = {}
     turns: list[Turn] = []
     for moment_s, state in events:
-        time_s = max(0.0, round((moment_s - phase_s) / step_s) * step_s + phase_s if step_s else moment_s)
+        time_s = max(first_s, round((moment_s - phase_s) / step_s) * step_s + phase_s if step_s else moment_s)
         for name in sorted(since.keys() - state):
             onset_s = since.pop(name)
             if time_s - onset_s >= 0.01:

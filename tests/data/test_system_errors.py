@@ -53,7 +53,7 @@ def test_replayed_errors_match_the_real_ones_on_recordings_that_were_not_learned
     assert check["recordings"] == 216
     for one in check["figures"]:
         assert one["replayed"] == pytest.approx(one["real"], rel=0.10), one["figure"]
-    for kind in ("pause", "change", "overlap"):
+    for kind in ("pause", "change", "overlap", "edge"):
         assert check["ks_distance"][kind] < 0.1, kind
     assert "more than 10 %" not in format_check(check)
 
@@ -80,6 +80,19 @@ def test_a_system_that_is_always_late_is_replayed_as_late() -> None:
         for own, true in zip(hypothesis.turns, reference.turns, strict=True)
     ]
     np.testing.assert_allclose(np.median(error_s, axis=0), (0.06, 0.1), atol=0.002)
+
+
+def test_nothing_starts_before_the_systems_first_moment() -> None:
+    """A system whose first frame lies at 50 ms starts speech there that starts with the recording."""
+    references = [
+        Diarization(f"r{seed}", tuple(Turn(turn.onset_s - 1.0, turn.offset_s - 1.0, turn.speaker) for turn in one.turns))
+        for seed, one in enumerate(_reference("r", seed=seed) for seed in range(4))
+    ]
+    errors = learn_system_errors([(one, _moved(one, 0.05, 0.05)) for one in references[:3]], source="a test")
+    assert errors.first_s == pytest.approx(0.05)
+    for seed in range(5):
+        hypothesis = replay(errors, references[3], duration_s=references[3].end_s, rng=np.random.default_rng(seed))
+        assert hypothesis.turns[0].onset_s == pytest.approx(0.05, abs=0.001)
 
 
 def test_the_same_generator_replays_the_same_hypothesis() -> None:
