@@ -18,6 +18,7 @@ _WORKERS = {"train": "brefine.train.bench"}
 _HERE = {
     "phase": ("brefine.run.bench_phase", "bench_phase"),
     "scale": ("brefine.run.bench_scale", "bench_scale"),
+    "soak": ("brefine.tui.bench_soak", "bench_soak"),
     "tail": ("brefine.run.bench_tail", "bench_tail"),
     "watch": ("brefine.tui.bench_watch", "bench_watch"),
 }
@@ -40,7 +41,7 @@ def bench(
     second, shares of the time, the fraction of the matrix product's rate. phase: time and cost of all models at once, on noise
     of the phase's size; without a GPU a small part is trained and the rest projected. tail: loading 1,000,000 scalars beside
     TensorBoard's EventAccumulator. scale: how time and memory grow, up to 5,000,000 scalars, 20,000 turns, 10,000 recordings.
-    watch: start, first frame, delay, CPU and memory of the dashboard.
+    watch: start, first frame, delay, CPU and memory of the dashboard. soak: its memory over an hour that takes a minute.
     """
     if what in _WORKERS:
         options = [

@@ -37,7 +37,7 @@ from brefine.tui.app import DashboardApp
 
 _SIZE: Final = (160, 45)
 _SCALARS_A_SECOND: Final = 20
-_RECIPE: Final = """
+RECIPE: Final = """
 schema = 1
 name = "bench"
 [corpus]
@@ -88,9 +88,9 @@ def bench_lines(result: dict[str, Any]) -> Iterable[str]:
 def _writers(folder: Path) -> Iterator[PhaseDir]:
     """A phase whose three trainings are written by a process of its own."""
     phase = PhaseDir(folder / "20260101T000000Z-bench")
-    parse_config(_RECIPE, where="bench")
+    parse_config(RECIPE, where="bench")
     phase.path.mkdir()
-    write_text_atomic(phase.config, _RECIPE)
+    write_text_atomic(phase.config, RECIPE)
     writer = subprocess.Popen([sys.executable, "-m", "brefine.tui.bench_watch", "write", str(phase.path)])
     try:
         while not all(phase.run(model).status.exists() for model in phase.models()):
@@ -135,7 +135,7 @@ def _help() -> tuple[float, float]:
 
 
 @contextmanager
-def _dashboard(path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def terminal_of(path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """`brefine watch` on a terminal of its own, and the terminal's other end."""
     outer, inner = pty.openpty()
     columns, rows = _SIZE
@@ -155,7 +155,7 @@ def _dashboard(path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
 def _first_frame(path: Path) -> tuple[float, float]:
     """Until the name of a run stands on the terminal."""
     began_s = time.monotonic()
-    with _dashboard(path) as (process, terminal):
+    with terminal_of(path) as (process, terminal):
         seen = b""
         while b"contrastive" not in seen:
             seen = seen[-4096:] + os.read(terminal, 65536)
@@ -166,18 +166,18 @@ def _first_frame(path: Path) -> tuple[float, float]:
 
 def _cost(path: Path, seconds: float) -> dict[str, float]:
     """CPU and memory of a dashboard that has settled, its output read as a terminal does."""
-    with _dashboard(path) as (process, terminal):
+    with terminal_of(path) as (process, terminal):
         os.set_blocking(terminal, False)
         watched = psutil.Process(process.pid)
-        _drain(terminal, 5.0)
+        drain(terminal, 5.0)
         before, began_s = watched.cpu_times(), time.monotonic()
-        _drain(terminal, seconds)
+        drain(terminal, seconds)
         after, took_s = watched.cpu_times(), time.monotonic() - began_s
         used_s = after.user + after.system - before.user - before.system
         return {"cpu_share_of_a_core": round(used_s / took_s, 4), "memory_bytes": watched.memory_info().rss}
 
 
-def _drain(terminal: int, seconds: float) -> None:
+def drain(terminal: int, seconds: float) -> None:
     until_s = time.monotonic() + seconds
     while time.monotonic() < until_s:
         try:

@@ -1,0 +1,27 @@
+"""The benchmark of an hour writes the hour whole, and tells memory that grows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from brefine.io.atomic import write_text_atomic
+from brefine.phasedir import PhaseDir
+from brefine.run.tail.run import RunTail
+from brefine.tui.bench_soak import _write, bench_lines
+from brefine.tui.bench_watch import RECIPE
+
+
+def test_the_whole_hour_is_written(tmp_path: Path) -> None:
+    """However fast it passes, every training has written 20 scalars a second."""
+    write_text_atomic(tmp_path / "phase.toml", RECIPE)
+    _write(PhaseDir(tmp_path), 0.1)
+    tail = RunTail(tmp_path / "mlp")
+    while tail.poll():
+        pass
+    assert {len(curve.steps) for curve in tail.curves().values()} == {14_400}
+
+
+def test_memory_that_grows_is_told() -> None:
+    """The verdict stands beside the growth."""
+    result = {"seconds": 60.0, "n_scalars": 216_000, "memory_bytes": [1e8, 2e8], "growth_bytes": 1e8, "target_growth_bytes": 16e6}
+    assert "100.0 MB" in list(bench_lines(result))[-1] and "missed" in list(bench_lines(result))[-1]
