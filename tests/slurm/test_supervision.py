@@ -137,7 +137,7 @@ def test_a_job_without_a_place_waits_and_its_silence_means_nothing(tmp_path: Pat
     """Three trainings on two CPUs: one is shown as pending, with the scheduler's reason, and raises no alarm."""
     recipe = _RECIPE.replace("[models.mlp]", "[models.mlp]\n[models.contrastive]").replace("= 30.0", "= 5.0")
     phase = toy_phase(
-        tmp_path, recipe, **{model: {"steps": 200, "step_s": 0.1} for model in ("transformer", "mlp", "contrastive")}
+        tmp_path, recipe, **{model: {"steps": 5000, "step_s": 0.1} for model in ("transformer", "mlp", "contrastive")}
     )
     supervisor = start(phase)
     wait_until(lambda: phase.job("contrastive").exists() and job(phase, "contrastive").reason == "Resources")
