@@ -93,6 +93,8 @@ def _write(phase: PhaseDir, seconds: float) -> None:
             ).write(phase.run(model).status)  # fmt: skip
         step = due
         time.sleep(0.25)
+    for file in files.values():
+        file.close()
 
 
 if __name__ == "__main__":
