@@ -11,7 +11,7 @@ from textual import events
 from textual.content import Content
 from textual.message import Message
 
-from brefine.phasedir import Tag
+from brefine.phasedir import JobRecord, Tag
 from brefine.run.snapshot import Curve, PhaseSnapshot, RunView, ShownState
 from brefine.tui.format import (
     UNKNOWN,
@@ -95,7 +95,8 @@ class RunTable(Panel):
         state = (run.state.ljust(_STATE_WIDTH), look.style)
         room = width - _HEAD_WIDTH - _STATE_WIDTH - sum(len(text) for text, _ in cells) - 3
         message = message_of(run)
-        urgent = run.state in _HIDES_FIGURES or (run.status is not None and run.status.n_nonfinite > 0)
+        waits = run.job is not None and run.job.waits
+        urgent = waits or run.state in _HIDES_FIGURES or (run.status is not None and run.status.n_nonfinite > 0)
         if len(message) <= room or room >= _MESSAGE_WIDTH:
             return line(
                 *head, state, *cells, (f"   {clip(message, room)}" if message else "", "$warning" if urgent else "$quiet")
@@ -109,10 +110,16 @@ class RunTable(Panel):
 
 
 def message_of(run: RunView) -> str:
-    """What the person should know of a run: its error, its message, or nothing."""
-    if run.status is None:
+    """What the person should know of a run: its error, its message, where its job is and why it waits, or nothing."""
+    told = "" if run.status is None else (run.status.error or run.status.message or "").split("\n", maxsplit=1)[0]
+    return harmless(" · ".join(part for part in (_place(run.job), told) if part))
+
+
+def _place(job: JobRecord | None) -> str:
+    """`waits: Resources`, `on gpu3`; nothing for a process of this machine, or a job that is over."""
+    if job is None or job.is_over:
         return ""
-    return harmless((run.status.error or run.status.message or "").split("\n", maxsplit=1)[0])
+    return f"waits: {job.reason or job.state}" if job.waits else f"on {job.node}" if job.node else ""
 
 
 def trend(curve: Curve | None) -> str:
