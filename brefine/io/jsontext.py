@@ -1,16 +1,18 @@
 """JSON that anybody may have written, read so that what comes out harms nobody.
 
-Numbers are finite, integers fit into 64 bits, and characters that a terminal would obey are escaped (`errors.printable`).
+Numbers are finite with room for arithmetic, integers fit into 64 bits, and characters that a terminal would obey are escaped
+(`errors.printable`).
 """
 
 from __future__ import annotations
 
 import json
-import math
 from typing import Any, Final
 
 from brefine.errors import FormatError, printable
 
+_LARGEST: Final = 1e100
+"""No quantity is larger, and its square and its sums are still finite."""
 _LONGEST_DIGITS: Final = 19
 """Of a number that fits into 64 bits."""
 
@@ -41,7 +43,7 @@ def _printable(tree: Any) -> Any:
 
 def _parse_float(text: str) -> float:
     value = float(text)
-    return value if math.isfinite(value) else _refuse(text)
+    return value if abs(value) <= _LARGEST else _refuse(text)  # false for what is not a number, too
 
 
 def _parse_int(text: str) -> int:
