@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from importlib import metadata
+from importlib.resources import files
 from pathlib import Path
 
 from brefine.config import DiarizerConfig, PhaseConfig
@@ -58,7 +58,7 @@ def diarize_all(
         ProcessError: the diarizer cannot be run; its own words are passed on.
     """
     # A model's answers last; those of the built-in diarizer last as long as its code.
-    version = _digest_of_text(diarizer.model) if diarizer.model else metadata.version("brefine")
+    version = _digest_of_text(diarizer.model or _own_code())
     folder = (cache / f"{diarizer.name}-{version}").absolute()
     folder.mkdir(parents=True, exist_ok=True)
     answers = {name: folder / f"{_digest_of_file(path)}.rttm" for name, path in audio.items()}
@@ -119,6 +119,15 @@ def _digest_of_file(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()[:24]
     except OSError as error:
         raise DataError(f"the audio cannot be read: {error.strerror}", where=path) from None
+
+
+def _own_code() -> str:
+    """All modules that a diarization without a model of its own depends on."""
+    package = files("brefine")
+    modules = sorted(
+        (path for path in (package / "diarizers").iterdir() if path.name.endswith(".py")), key=lambda path: path.name
+    )
+    return "".join(module.read_text(encoding="utf-8") for module in (*modules, package / "data" / "voice_activity.py"))
 
 
 def _digest_of_text(text: str) -> str:

@@ -219,6 +219,17 @@ def test_audio_that_no_diarizer_can_read_ends_with_the_diarizers_words(tmp_path:
     assert len(list(cache.glob("builtin-*/*.rttm"))) == 1
 
 
+def test_another_diarizer_code_is_asked_again(tmp_path: Path, tone_bank: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers of the built-in diarizer last as long as its code: the same finds them, another makes its own."""
+    config, audio = load_config(_recipe_file(tmp_path, tone_bank)), {"quiet": tmp_path / "quiet.wav"}
+    soundfile.write(audio["quiet"], np.zeros(RATE_HZ), RATE_HZ)
+    cache = tmp_path / "cache"
+    for code, n_answers in (("one", 1), ("one", 1), ("another", 2)):
+        monkeypatch.setattr("brefine.data.hypotheses._own_code", lambda code=code: code)
+        diarize_all(audio, diarizer_of(config), cache=cache)
+        assert len(list(cache.glob("builtin-*/*.rttm"))) == n_answers
+
+
 def test_a_model_of_another_diarizer_is_a_contradiction(tmp_path: Path, tone_bank: Path) -> None:
     """[diarizer] with DiariZen's weights does not go with hypotheses of pyannote."""
     path = _recipe_file(tmp_path, tone_bank)
