@@ -29,7 +29,7 @@ array_tasks = 2
 
 
 def test_a_preempted_phase_reaches_its_verdict(tmp_path: Path, cluster: Cluster) -> None:
-    """Submit, watch, preempt, requeue from the checkpoint, finish, integrate as an array, gate; no epoch is trained twice."""
+    """Submit, watch, preempt, requeue from the checkpoint, finish, integrate as an array, gate; no epoch is lost."""
     make_voices(tmp_path / "voices")
     (tmp_path / "tiny.toml").write_text(tiny_road(epochs=30) + _SITE)
     words = ("launch-phase3", "--config", "tiny.toml", "--models", "mlp,contrastive", "--plain", "--no-input")
@@ -51,8 +51,10 @@ def test_a_preempted_phase_reaches_its_verdict(tmp_path: Path, cluster: Cluster)
     assert (word.job_id, word.restarts) == (first, 1)
     assert "it is requeued and goes on from its last checkpoint" in said
     assert "from step" in phase.run("mlp").log.read_text()
-    epochs = [line.split(":")[0] for line in phase.run("mlp").log.read_text().splitlines() if line.startswith("epoch ")]
-    assert epochs == [f"epoch {epoch}/30" for epoch in range(1, 31)]
+    told = [line for line in phase.run("mlp").log.read_text().splitlines() if line.startswith("epoch ")]
+    epochs = dict.fromkeys(told)  # killed between an epoch's line and its checkpoint, the training tells the very same line again
+    assert [line.split(":")[0] for line in epochs] == [f"epoch {epoch}/30" for epoch in range(1, 31)]
+    assert len(told) <= len(epochs) + 1
     for stage in ("prepare", "evaluate", "integrate"):
         assert [JobWord.read(phase.job_word(f"{stage}.{task}")).code for task in (0, 1)] == [0, 0]
     assert "gate 4: OPEN (the evidence is simulated)" in said
