@@ -20,7 +20,7 @@ import pytest
 from brefine.config import BudgetConfig, parse_config
 from brefine.errors import ProcessError
 from brefine.identity import is_alive
-from brefine.phasedir import RunState, SupervisorState
+from brefine.phasedir import PhaseDir, RunState, SupervisorState
 from brefine.run import supervise as supervise_module
 from brefine.run.budget import Account, view_budget
 from brefine.run.gpu import NvmlProbe
@@ -172,13 +172,19 @@ def brefine(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
 
 
-def test_resume_takes_over_what_runs_and_leaves_it_untouched(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
-    """Supervisor killed, `brefine resume`: the same processes, not one step lost or done twice; a second one is refused."""
+def orphaned_trainings(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> PhaseDir:
+    """Two trainings that run on after their supervisor was killed."""
     phase = make_toy_phase(tmp_path, mlp={"steps": 10_000}, transformer={"steps": 10_000})
     supervisor = start(phase, started)
     wait_until(lambda: step(phase, "mlp") > 2 and step(phase, "transformer") > 2)
     supervisor.kill()
     supervisor.wait()
+    return phase
+
+
+def test_resume_takes_over_what_runs_and_leaves_it_untouched(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+    """Supervisor killed, `brefine resume`: the same processes, not one step lost or done twice; a second one is refused."""
+    phase = orphaned_trainings(tmp_path, started)
     before = {model: status(phase, model).process for model in phase.models()}
     taken = {model: (phase.run(model).path / "steps").read_bytes() for model in phase.models()}
     resumed = brefine("resume", str(phase.path))
@@ -200,11 +206,7 @@ def test_resume_takes_over_what_runs_and_leaves_it_untouched(tmp_path: Path, sta
 
 def test_trainings_without_a_supervisor_can_be_stopped(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
     """After `kill -9` the trainings go on alone, and even alone they can be stopped in order, each with its checkpoint."""
-    phase = make_toy_phase(tmp_path, mlp={"steps": 10_000}, transformer={"steps": 10_000})
-    supervisor = start(phase, started)
-    wait_until(lambda: step(phase, "mlp") > 2 and step(phase, "transformer") > 2)
-    supervisor.kill()
-    supervisor.wait()
+    phase = orphaned_trainings(tmp_path, started)
     now = step(phase, "mlp")
     wait_until(lambda: step(phase, "mlp") > now + 2)
     assert not is_supervised(phase)

@@ -45,12 +45,12 @@ def everything(state: TrainingState) -> list[torch.Tensor]:
     return [each.detach().clone() for each in (*state.model.parameters(), *state.average.state_dict().values(), *moments)]
 
 
-@pytest.mark.parametrize("place", ["input", "gradient"])
-@pytest.mark.parametrize("factor", [math.nan, math.inf, 1e9])
+@pytest.mark.parametrize(
+    ("factor", "place"),  # a loud input breaks nothing: the model's normalisation bears it
+    [(math.nan, "input"), (math.inf, "input"), (math.nan, "gradient"), (math.inf, "gradient"), (1e9, "gradient")],
+)
 def test_a_broken_step_leaves_weights_moments_and_average_alone(make_run: MakeRun, factor: float, place: str) -> None:
     """Not a number, infinite, or a gradient that explodes: the optimiser follows none of them, and the next step is sound."""
-    if (place, factor) == ("input", 1e9):
-        pytest.skip("the model's normalisation bears a loud input")
     training, state = build(make_run)
     stepper = stepper_of(training, state)
     first = take(stepper, training, range(1))
