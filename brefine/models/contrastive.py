@@ -13,6 +13,8 @@ measure of audio novelty" and Kreuk et al. 2020, "Self-supervised contrastive le
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -34,9 +36,6 @@ class ContrastiveRefiner(nn.Module):
         n_frames: T, frames of a window.
     """
 
-    left_STT: Tensor
-    right_STT: Tensor
-
     def __init__(self, n_channels: int, n_frames: int) -> None:
         super().__init__()
         self.n_frames = n_frames
@@ -49,8 +48,6 @@ class ContrastiveRefiner(nn.Module):
         self.sharpness = nn.Parameter(torch.full((len(_SPANS_FRAMES),), 4.0))
         self.none = nn.Linear(_WIDTH + len(_SPANS_FRAMES), 1)
         self.prior = nn.Parameter(torch.zeros(n_frames))
-        self.register_buffer("left_STT", _averages(n_frames, before=True), persistent=False)
-        self.register_buffer("right_STT", _averages(n_frames, before=False), persistent=False)
 
     def forward(self, features_BTF: Tensor) -> ModelOutput:
         n_batch = len(features_BTF)
@@ -64,16 +61,10 @@ class ContrastiveRefiner(nn.Module):
         spread_BTE = self.refine(coarse_BCN.transpose(1, 2)).reshape(n_batch, -1, _EMBEDDING)
         embeddings_BTE = self.embed(torch.cat([fine_BTC, spread_BTE], dim=2))[:, : self.n_frames]
         embeddings_BTE = functional.normalize(embeddings_BTE, dim=2)
-        dissimilarity_BST = self._dissimilarity(embeddings_BTE)
+        dissimilarity_BST = dissimilarity(embeddings_BTE, _SPANS_FRAMES)
         logits_BT = torch.einsum("s,bst->bt", self.sharpness, dissimilarity_BST) + self.prior
         evidence_BC = torch.cat([coarse_BCN.mean(dim=2), dissimilarity_BST.amax(dim=2)], dim=1)
         return ModelOutput(torch.cat([logits_BT, self.none(evidence_BC)], dim=1), embeddings_BTE)
-
-    def _dissimilarity(self, embeddings_BTE: Tensor) -> Tensor:
-        """1 − cosine between the mean embeddings before and after each frame, for each span: shape (B, S, T)."""
-        left_BSTE = torch.einsum("stu,bue->bste", self.left_STT, embeddings_BTE)
-        right_BSTE = torch.einsum("stu,bue->bste", self.right_STT, embeddings_BTE)
-        return 1.0 - functional.cosine_similarity(left_BSTE, right_BSTE, dim=3, eps=1e-4)
 
 
 class DilatedBlock(nn.Module):
@@ -90,14 +81,31 @@ class DilatedBlock(nn.Module):
         return coarse_BCN + wide_BCN
 
 
-def _averages(n_frames: int, *, before: bool) -> Tensor:
-    """For each span, the matrix that averages the frames before (or after) each frame; at the window's ends what is there.
+def dissimilarity(embeddings_BTE: Tensor, spans_frames: Sequence[int]) -> Tensor:
+    """1 − cosine between the mean embeddings before and after each frame, for each span: shape (B, S, T), float32.
 
-    Shape (S, T, T). As matrices these means cost one product; running sums would lose their digits in bfloat16.
+    At the window's ends the means are of what is there; the first frame has nothing before it and the last nothing after it, so
+    they are compared with themselves. The running sums are in float32 whatever the precision: bfloat16 would lose their digits.
     """
-    rows, columns = torch.arange(n_frames)[:, None], torch.arange(n_frames)[None, :]
-    distance = rows - columns if before else columns - rows
-    # the first frame has nothing before it, the last nothing after it: they are compared with themselves
-    distance = distance.clamp(min=0) + (distance == 0) * (rows == (0 if before else n_frames - 1))
-    masks = torch.stack([((distance > 0) & (distance <= span)).float() for span in _SPANS_FRAMES])
-    return masks / masks.sum(dim=2, keepdim=True)
+    with torch.autocast(embeddings_BTE.device.type, enabled=False):
+        embeddings_BTE = embeddings_BTE.float()
+        running_BTE = embeddings_BTE.cumsum(dim=1)
+        return torch.stack([_dissimilarity(embeddings_BTE, running_BTE, span) for span in spans_frames], dim=1)
+
+
+def _dissimilarity(embeddings_BTE: Tensor, running_BTE: Tensor, span: int) -> Tensor:
+    """For one span, shape (B, T).
+
+    The frames after one are those before a later one: with S_i the sum over the frames i − span … i − 1, frame k is compared by
+    S_k and S_(k + span + 1). The cosine of sums is that of means.
+    """
+    n_frames = embeddings_BTE.shape[1]
+    span = min(span, n_frames)
+    entering_BTE = running_BTE[:, :span]
+    inside_BTE = running_BTE[:, span:] - running_BTE[:, :-span]
+    leaving_BTE = running_BTE[:, -1:] - running_BTE[:, n_frames - span : -1]
+    sums_BIE = torch.cat([embeddings_BTE[:, :1], entering_BTE, inside_BTE, leaving_BTE, embeddings_BTE[:, -1:]], dim=1)
+    norms_BI = torch.linalg.vector_norm(sums_BIE, dim=2).clamp(min=1e-4)
+    before_BTE, after_BTE = sums_BIE[:, :n_frames], sums_BIE[:, span + 1 :]
+    cosine_BT: Tensor = (before_BTE * after_BTE).sum(dim=2) / (norms_BI[:, :n_frames] * norms_BI[:, span + 1 :])
+    return 1.0 - cosine_BT

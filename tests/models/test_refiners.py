@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.nn import functional
 
 from brefine.config import MODEL_NAMES, ExampleConfig, FeatureConfig, ModelName, load_config
 from brefine.data.batches import n_channels_of
@@ -69,10 +70,23 @@ def test_only_the_contrastive_model_has_embeddings_and_they_have_unit_length() -
 
 def test_the_contrastive_logits_are_the_dissimilarity_of_left_and_right() -> None:
     """Embeddings that change once put the highest logit at the change; embeddings that never change say nothing."""
-    model = contrastive.ContrastiveRefiner(n_channels_of(FEATURES), 128)
     embeddings = torch.zeros(1, 128, contrastive._EMBEDDING)
     embeddings[:, :40, 0] = 1.0
     embeddings[:, 40:, 1] = 1.0
-    profile = model._dissimilarity(embeddings).sum(dim=1)
+    profile = contrastive.dissimilarity(embeddings, (3, 8, 20, 50)).sum(dim=1)
     assert profile.argmax().item() in (39, 40)
-    assert model._dissimilarity(torch.ones(1, 128, contrastive._EMBEDDING)).abs().max() < 1e-5
+    assert contrastive.dissimilarity(torch.ones(1, 128, contrastive._EMBEDDING), (3, 50)).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("n_frames", [2, 30, 400])
+def test_dissimilarity_compares_the_means_of_what_is_there(n_frames: int) -> None:
+    """Also at the window's ends, in windows shorter than a span, and under bfloat16, where running sums would lose digits."""
+    embeddings_BTE = functional.normalize(torch.randn(2, n_frames, 40), dim=2)
+    with torch.autocast("cpu", torch.bfloat16):
+        found_BST = contrastive.dissimilarity(embeddings_BTE, (3, 50))
+    for place, span in enumerate((3, 50)):
+        for k in {0, 1, n_frames // 2, n_frames - 2, n_frames - 1}:
+            before_BTE = embeddings_BTE[:, max(0, k - span) : k] if k > 0 else embeddings_BTE[:, :1]
+            after_BTE = embeddings_BTE[:, k + 1 : k + 1 + span] if k < n_frames - 1 else embeddings_BTE[:, -1:]
+            wanted_B = 1.0 - functional.cosine_similarity(before_BTE.mean(dim=1), after_BTE.mean(dim=1))
+            torch.testing.assert_close(found_BST[:, place, k], wanted_B, atol=1e-5, rtol=0)
