@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -58,9 +59,13 @@ def go(
     resume: bool = False,
     stop: StopSignal | None = None,
     poison: Callable[[Batches], Batches] = lambda batches: batches,
+    explodes_at: int | None = None,
 ) -> tuple[RunState, TrainingState, Training]:
     training, state = build_training(run, "mlp", config, resume=resume)
     training = replace(training, batches=poison(training.batches))
+    steps = itertools.count(state.step)
+    first = next(state.model.parameters())
+    first.register_hook(lambda gradient: gradient * (1e9 if next(steps) == explodes_at else 1.0))
     with Reporter(run, "mlp", training.plan, training.device, every_s=60.0, start_step=state.step) as reporter:
         reporter.started(state, unrefined_mae_ms=training.validation.unrefined_mae_ms)
         outcome = train(training, state, reporter, stop or StopSignal())
@@ -166,11 +171,43 @@ def test_a_rollback_returns_to_the_last_checkpoint_with_half_the_rate(make_run: 
     assert rates[bad + 2] == pytest.approx(0.5 * clean[bad + 2])
 
 
-def test_an_exploding_gradient_is_treated_as_a_non_finite_one(make_run: MakeRun) -> None:
+def test_an_exploding_gradient_is_skipped(make_run: MakeRun) -> None:
     """A gradient a thousand times the clipping norm would turn the optimiser's moments for hundreds of steps."""
-    run, config = make_run(train={"nonfinite": "skip", "clip_norm": 1e-6})
-    with pytest.raises(RunError, match="exploding gradient"):
-        go(run, config)
+    run, config = make_run(train={"nonfinite": "skip", "capture": "off"})
+    outcome, state, _ = go(run, config, explodes_at=4)
+    assert outcome is RunState.FINISHED
+    assert (state.n_nonfinite, state.rate_scale) == (1, 1.0)
+    status = RunStatus.read(run.status)
+    assert "skipped step 4" in (status.message or "")
+    assert "exploding gradient" in (status.message or "")
+    assert len(status.nonfinite_batch) == 8
+    assert max(scalars(run, Tag.GRADIENT_NORM), key=lambda point: point[1])[0] == 4
+
+
+def test_an_exploding_gradient_is_rolled_back(make_run: MakeRun) -> None:
+    """As a non-finite one: to the last checkpoint, with half the learning rate."""
+    run, config = make_run(train={"nonfinite": "rollback", "capture": "off"})
+    _, _, training = go(*make_run("clean"))
+    saved = training.plan.steps_per_epoch
+    outcome, state, _ = go(run, config, explodes_at=saved + 2)
+    assert outcome is RunState.FINISHED
+    assert (state.n_nonfinite, state.rate_scale) == (1, 0.5)
+    message = RunStatus.read(run.status).message or ""
+    assert f"rolled back to step {saved}" in message
+    assert "exploding gradient" in message
+    rates, clean = (dict(scalars(RunDir(run.path.parents[1] / name / "mlp"), Tag.LEARNING_RATE)) for name in ("phase", "clean"))
+    assert rates[saved + 4] == pytest.approx(0.5 * clean[saved + 4])
+
+
+def test_an_exploding_gradient_stops_the_training(make_run: MakeRun) -> None:
+    """Where the policy is to stop; the weights that are kept are those of the last checkpoint."""
+    run, config = make_run(train={"nonfinite": "stop", "capture": "off"})
+    _, _, training = go(*make_run("clean"))
+    saved = training.plan.steps_per_epoch
+    with pytest.raises(RunError, match=f"exploding gradient .* at step {saved + 2}"):
+        go(run, config, explodes_at=saved + 2)
+    assert "exploding gradient" in (RunStatus.read(run.status).message or "")
+    assert build_training(run, "mlp", config, resume=True)[1].step == saved
 
 
 def test_the_policy_stop_ends_at_the_first_broken_step(make_run: MakeRun) -> None:
