@@ -1,0 +1,96 @@
+"""The phase directory: every path and every JSON schema, in one place for writers and readers.
+
+    runs/<utc>-phase3/
+      phase.toml  manifest.json  supervisor.json  decisions.jsonl  alerts.jsonl  alerts.sent  supervisor.log
+      control/<nanoseconds>-<action>[-<model>].json            requests, consumed atomically by the supervisor
+      progress/<stage>.json  logs/<stage>.log                  prepare, evaluate, integrate
+      jobs/<model or stage>.json  <model or stage>.word.json   on a cluster: what the scheduler says of a job, and its node
+      <model>/status.json  events.out.tfevents.*  train.log  checkpoints/{last,best}.{safetensors,json}  last.state
+      evaluation/<model>/<split>.json  <split>.boundaries.csv  <split>.posteriors.npz    of `best`
+      evaluation/<model>/<split>@<checkpoint>.json  …                                   of another checkpoint
+      selection.json  integration.json  integration/<recording>.rttm  gate4.json  gate4.md  report.html
+
+One writer a file. All but events and logs are replaced atomically. Every JSON document carries `"schema"`. A reader ignores
+keys that it does not know and refuses a schema that it does not know.
+
+A module for each writer; `document` has what they share, `folders` the paths.
+"""
+
+from brefine.phasedir.corpus import SPLITS, CorpusManifest, CorpusRecording
+from brefine.phasedir.document import SCHEMA, Document, Part, SealedDocument, UnixTime
+from brefine.phasedir.evaluation import (
+    BoundaryFigures,
+    BoundaryRow,
+    CalibrationBin,
+    Comparison,
+    EvaluationReport,
+    RecordingBoundaries,
+    SelectionRecord,
+    Speed,
+    WindowFigures,
+)
+from brefine.phasedir.folders import PhaseDir, RunDir, find_phase, is_phase, list_phases, run_model
+from brefine.phasedir.gate import Decision, GateCriterion, GateRecord
+from brefine.phasedir.integration import DerComparison, DerFigures, IntegrationReport, Look, RecordingChange
+from brefine.phasedir.operation import (
+    Alert,
+    AlertKind,
+    AlertLevel,
+    ControlRequest,
+    JobRecord,
+    JobWord,
+    Manifest,
+    Progress,
+    Stage,
+    SupervisorState,
+)
+from brefine.phasedir.training import CheckpointCard, RunState, RunStatus, Tag, Validation
+
+__all__ = [
+    "SCHEMA",
+    "SPLITS",
+    "Alert",
+    "AlertKind",
+    "AlertLevel",
+    "BoundaryFigures",
+    "BoundaryRow",
+    "CalibrationBin",
+    "CheckpointCard",
+    "Comparison",
+    "ControlRequest",
+    "CorpusManifest",
+    "CorpusRecording",
+    "Decision",
+    "DerComparison",
+    "DerFigures",
+    "Document",
+    "EvaluationReport",
+    "GateCriterion",
+    "GateRecord",
+    "IntegrationReport",
+    "JobRecord",
+    "JobWord",
+    "Look",
+    "Manifest",
+    "Part",
+    "PhaseDir",
+    "Progress",
+    "RecordingBoundaries",
+    "RecordingChange",
+    "RunDir",
+    "RunState",
+    "RunStatus",
+    "SealedDocument",
+    "SelectionRecord",
+    "Speed",
+    "Stage",
+    "SupervisorState",
+    "Tag",
+    "UnixTime",
+    "Validation",
+    "WindowFigures",
+    "find_phase",
+    "is_phase",
+    "list_phases",
+    "run_model",
+]

@@ -1,0 +1,58 @@
+"""What `prepare` writes, in the prepared corpus's own folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator
+
+from brefine.errors import FormatError
+from brefine.io.filenames import file_stem
+from brefine.phasedir.document import Document, Part
+
+SPLITS: Final = ("train", "validation", "gate")
+
+
+def _file_stem(name: str) -> str:
+    """Files are named after a recording wherever it goes: a name that leads out of its folder is refused at once."""
+    try:
+        return file_stem(name)
+    except FormatError as error:
+        raise ValueError(f"no file can be named after this recording: {error.got}") from None
+
+
+class CorpusRecording(Part):
+    """One recording of a prepared corpus. Paths are relative to corpus.json's folder, or absolute where they lie elsewhere."""
+
+    name: Annotated[str, AfterValidator(_file_stem)]
+    audio: str
+    reference: str
+    hypothesis: str
+    duration_s: float
+    regions_s: list[tuple[float, float]]
+    """What is scored; the whole recording where no UEM says otherwise."""
+    speakers: list[str]
+    """Who speaks: names of voices where brefine made the audio, else the reference's names, unique only within it."""
+    simulated: bool = False
+    """brefine made the audio."""
+    replayed: bool = False
+    """The hypothesis is measured errors drawn anew, which know nothing of the audio."""
+
+
+class CorpusManifest(Document):
+    """corpus.json: what a phase trains, validates and gates on. Written last, so its presence means that all is there."""
+
+    title: str
+    """`simulated conversations`, `VoxConverse dev→test`."""
+    evidence: Literal["real", "simulated"]
+    hypothesis_source: str
+    splits: dict[str, list[CorpusRecording]]
+    """train, validation, gate → recordings."""
+
+    def fingerprint(self) -> str:
+        """A digest of what is in which split, and of what kind; the same wherever the files lie."""
+        kept = {"name", "duration_s", "regions_s", "simulated", "replayed"}
+        content = {name: [one.model_dump(mode="json", include=kept) for one in own] for name, own in self.splits.items()}
+        return hashlib.sha256(json.dumps([self.evidence, content], sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,99 @@
+"""What all JSON documents of a phase directory have in common: a schema, atomic writes, and clear refusals."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from brefine.errors import FormatError
+from brefine.io.atomic import read_json, write_json_atomic
+
+SCHEMA: Final = 1
+
+UnixTime = Annotated[float, Field(ge=0.0, le=1e11)]
+"""Seconds since 1970; later than the year 5000 is no time that a clock can have told."""
+
+
+class Document(BaseModel):
+    """A JSON file of a phase directory."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, defer_build=True, allow_inf_nan=False)
+
+    version: Annotated[Literal[1], Field(alias="schema")] = SCHEMA
+
+    def write(self, path: Path) -> None:
+        """Replaces the file atomically."""
+        write_json_atomic(path, self.to_json())
+
+    def to_json(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", by_alias=True)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Reads and checks the file.
+
+        Raises:
+            FormatError: it is not JSON, has another schema, or lacks a key.
+            FileNotFoundError: there is no such file.
+        """
+        tree = read_json(path)
+        found = tree.get("schema") if isinstance(tree, dict) else None
+        if found != SCHEMA:
+            raise FormatError(
+                "the file has another schema",
+                where=path,
+                expected=f'"schema": {SCHEMA}',
+                got=repr(found),
+                hint="it was written by another version of brefine; open the phase with that version",
+            )
+        try:
+            return cls.model_validate(tree)
+        except ValidationError as error:
+            problems = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors(include_url=False)]
+            raise FormatError(f"this is not a valid {cls.__name__}", where=path, problems=problems) from None
+
+    @classmethod
+    def read_if_there(cls, path: Path) -> Self | None:
+        """Like `read`, but None where there is no such file."""
+        try:
+            return cls.read(path)
+        except FileNotFoundError:
+            return None
+
+
+class SealedDocument(Document):
+    """A file that a verdict rests on: it carries a digest of itself, so that nothing written by hand is taken for measured."""
+
+    seal: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        tree = super().to_json()
+        return {**tree, "seal": _seal_of(tree)}
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        found = super().read(path)
+        if found.seal != _seal_of(read_json(path)):
+            raise FormatError(
+                "the file was changed after brefine had written it",
+                where=path,
+                expected="the seal of its content",
+                got=found.seal or "no seal",
+                hint="let brefine write it anew",
+            )
+        return found
+
+
+def _seal_of(tree: dict[str, Any]) -> str:
+    content = {key: value for key, value in tree.items() if key != "seal"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+class Part(BaseModel):
+    """A piece of a document."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, defer_build=True, allow_inf_nan=False)

@@ -1,0 +1,134 @@
+"""What `evaluate` writes of a model, and which model was chosen for what reason."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from brefine.config import ModelName
+from brefine.phasedir.document import Part, SealedDocument, UnixTime
+
+
+class BoundaryFigures(Part):
+    """The boundary figures of ARCHITECTURE's section 4, always shown together. Rates 0–1; None where nothing matched."""
+
+    window_s: float
+    n_reference: int
+    n_hypothesis: int
+    n_matched: int
+    recall: float | None
+    precision: float | None
+    mae_ms: float | None
+    median_ms: float | None
+    p90_ms: float | None
+    bias_ms: float | None
+    within_50ms: float | None
+    within_100ms: float | None
+    within_200ms: float | None
+    capped_mean_ms: float | None
+    by_side: dict[str, BoundaryFigures] = {}
+    by_kind: dict[str, BoundaryFigures] = {}
+
+
+class BoundaryRow(Part):
+    """One matched boundary before and after, in seconds; a row of `<split>.boundaries.csv`."""
+
+    recording: str
+    speaker: str
+    side: Literal["onset", "offset"]
+    kind: Literal["pause", "change", "overlap", "edge"]
+    reference_s: float
+    hypothesis_s: float
+    refined_s: float
+    confidence: float
+
+
+class Comparison(Part):
+    """Before against after, on the pairs that were matched before refinement."""
+
+    before: BoundaryFigures
+    after: BoundaryFigures
+    intervals: dict[str, tuple[float, float]]
+    """95 % paired bootstrap over recordings: mae_ms, median_ms, within_50ms, …, of `after`; `mae_change_ms` = after − before."""
+    improved: int
+    worsened: int
+    unchanged: int
+    """Boundaries whose absolute error fell by more than 1 ms, rose by more than 1 ms, or neither."""
+    good_harm_ms: float | None
+    """Mean change of the absolute error of boundaries that were within 50 ms before."""
+
+
+class CalibrationBin(Part):
+    confidence: float
+    n: int
+    within_100ms: float
+
+
+class Speed(Part):
+    device: str
+    boundaries_per_s: float
+    seconds_per_audio_hour: float
+
+
+class WindowFigures(Part):
+    """What another matching cap would have said."""
+
+    window_s: float
+    recall: float | None
+    mae_before_ms: float | None
+    mae_after_ms: float | None
+    capped_mean_before_ms: float | None
+    capped_mean_after_ms: float | None
+
+
+class RecordingBoundaries(Part):
+    """One recording's boundaries, at the report's cap."""
+
+    recording: str
+    n_reference: int
+    n_matched: int
+    mae_before_ms: float | None
+    mae_after_ms: float | None
+    capped_mean_before_ms: float | None
+    capped_mean_after_ms: float | None
+
+
+class EvaluationReport(SealedDocument):
+    """One model on one split."""
+
+    model: ModelName
+    split: Literal["validation", "gate"]
+    evidence: Literal["real", "simulated"]
+    hypothesis_source: str
+    checkpoint: str = "best"
+    """best, last, or for a file its stem and the start of its weights' digest."""
+    checkpoint_step: int
+    weights_sha256: str
+    refine: dict[str, Any]
+    """The recipe's [refine] with which boundaries were moved."""
+    n_recordings: int
+    recordings: list[str]
+    comparison: Comparison
+    before_abs_error_quantiles_ms: list[float]
+    after_abs_error_quantiles_ms: list[float]
+    """101 quantiles, 0 to 100 %, of the absolute error: the CDFs of the dashboard."""
+    at_windows: list[WindowFigures] = []
+    by_recording: list[RecordingBoundaries] = []
+    calibration: list[CalibrationBin]
+    expected_calibration_error: float | None
+    speed: Speed
+    speed_on_cpu: Speed | None = None
+    """Where `speed` is that of a GPU: one recording on the CPU beside it."""
+    unix_s: UnixTime
+
+
+class SelectionRecord(SealedDocument):
+    """Which model goes on, who said so, and why."""
+
+    model: ModelName
+    recommended: ModelName
+    reason: str
+    """The rule's reason for its recommendation."""
+    override_reason: str | None = None
+    """The person's reason, where `model` is not the recommended one."""
+    chosen_by: Literal["person", "rule"]
+    unix_s: UnixTime

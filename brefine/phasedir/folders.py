@@ -1,0 +1,229 @@
+"""Every path of a phase directory, and how a phase is found."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import ValidationError
+
+from brefine.config import MODEL_NAMES, ModelName, PhaseConfig, load_config
+from brefine.errors import BrefineError, FormatError
+from brefine.io.atomic import append_line, open_no_link
+from brefine.io.jsontext import parse_json
+from brefine.phasedir.corpus import CorpusManifest
+from brefine.phasedir.gate import Decision
+from brefine.phasedir.operation import Stage
+
+_MOST_DECISIONS_BYTES: Final = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class RunDir:
+    """One training's folder."""
+
+    path: Path
+
+    @property
+    def status(self) -> Path:
+        return self.path / "status.json"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "train.log"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    def weights(self, name: Literal["last", "best"]) -> Path:
+        return self.checkpoints / f"{name}.safetensors"
+
+    def card(self, name: Literal["last", "best"]) -> Path:
+        return self.checkpoints / f"{name}.json"
+
+    @property
+    def training_state(self) -> Path:
+        return self.checkpoints / "last.state"
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseDir:
+    """One phase's folder."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        return self.path / "phase.toml"
+
+    @property
+    def manifest(self) -> Path:
+        return self.path / "manifest.json"
+
+    @property
+    def supervisor(self) -> Path:
+        return self.path / "supervisor.json"
+
+    @property
+    def supervisor_log(self) -> Path:
+        return self.path / "supervisor.log"
+
+    @property
+    def decisions(self) -> Path:
+        return self.path / "decisions.jsonl"
+
+    @property
+    def alerts(self) -> Path:
+        return self.path / "alerts.jsonl"
+
+    @property
+    def alerts_sent(self) -> Path:
+        """The ids of the alerts that have left for the person's services, one a line."""
+        return self.path / "alerts.sent"
+
+    @property
+    def control(self) -> Path:
+        return self.path / "control"
+
+    def run(self, model: ModelName) -> RunDir:
+        return RunDir(self.path / model)
+
+    def progress(self, stage: Stage) -> Path:
+        return self.path / "progress" / f"{stage}.json"
+
+    def stage_log(self, stage: Stage) -> Path:
+        return self.path / "logs" / f"{stage}.log"
+
+    def job(self, name: str) -> Path:
+        return self.path / "jobs" / f"{name}.json"
+
+    def job_word(self, name: str) -> Path:
+        return self.path / "jobs" / f"{name}.word.json"
+
+    def evaluation(self, model: ModelName, split: str, checkpoint: str = "best") -> Path:
+        return self.path / "evaluation" / model / f"{_of_checkpoint(split, checkpoint)}.json"
+
+    def heard(self, model: ModelName) -> Path:
+        """Where the tasks of an array leave what a model says of recordings, until the evaluation has taken it in."""
+        return self.path / "evaluation" / model / "heard"
+
+    def boundaries(self, model: ModelName, split: str, checkpoint: str = "best") -> Path:
+        return self.path / "evaluation" / model / f"{_of_checkpoint(split, checkpoint)}.boundaries.csv"
+
+    def posteriors(self, model: ModelName, split: str) -> Path:
+        """Where the model puts each boundary, as `evaluate.posterior` writes it on demand."""
+        return self.path / "evaluation" / model / f"{split}.posteriors.npz"
+
+    @property
+    def selection(self) -> Path:
+        return self.path / "selection.json"
+
+    @property
+    def integration(self) -> Path:
+        return self.path / "integration.json"
+
+    @property
+    def refined(self) -> Path:
+        """Folder of the refined RTTMs of the gate split."""
+        return self.path / "integration"
+
+    def gate_turns(self, corpus: Path, manifest: CorpusManifest) -> list[Path]:
+        """Every file of turns that the gate's figures rest on: reference, hypothesis and refined, recording by recording."""
+        return [
+            path
+            for one in manifest.splits["gate"]
+            for path in (corpus / one.reference, corpus / one.hypothesis, self.refined / f"{one.name}.rttm")
+        ]
+
+    @property
+    def gate(self) -> Path:
+        return self.path / "gate4.json"
+
+    @property
+    def gate_page(self) -> Path:
+        return self.path / "gate4.md"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    def load_config(self) -> PhaseConfig:
+        return load_config(self.config)
+
+    def models(self) -> tuple[ModelName, ...]:
+        """The models of the phase in the order of the recipe."""
+        return tuple(self.load_config().models)
+
+    def record_decision(self, decision: Decision) -> None:
+        append_line(self.decisions, json.dumps(decision.to_json(), allow_nan=False))
+
+    def read_decisions(self) -> list[Decision]:
+        """The readable lines of decisions.jsonl, oldest first; a torn one is left out."""
+        try:
+            with open_no_link(self.decisions) as file:
+                lines = file.read(_MOST_DECISIONS_BYTES).splitlines()
+        except OSError:
+            return []
+        found = []
+        for line in lines:
+            with contextlib.suppress(FormatError, ValidationError):
+                found.append(Decision.model_validate(parse_json(line, where=self.decisions)))
+        return found
+
+
+def _of_checkpoint(split: str, checkpoint: str) -> str:
+    return split if checkpoint == "best" else f"{split}@{checkpoint}"
+
+
+def find_phase(name: str | None, runs: Path) -> PhaseDir:
+    """Finds a phase by its directory, by its folder's name under `runs`, or, for None, the newest.
+
+    Raises:
+        BrefineError: there is none, or the directory is not a phase.
+    """
+    if name is None:
+        phases = list_phases(runs)
+        if not phases:
+            raise BrefineError(
+                "there is no phase yet", where=runs, hint="start one: brefine launch-phase3 --config configs/demo.toml"
+            )
+        return phases[-1]
+    for path in (Path(name), runs / name):
+        if is_phase(path):
+            return PhaseDir(path)
+    there = Path(name).exists() or (runs / name).exists()
+    raise BrefineError(
+        "this is not a phase directory" if there else "there is no such phase",
+        where=name,
+        expected="a folder with phase.toml",
+        hint="`brefine runs` lists the phases there are",
+    )
+
+
+def list_phases(runs: Path) -> list[PhaseDir]:
+    """The phases under `runs`, oldest first (their names start with the UTC time of their creation)."""
+    if not runs.is_dir():
+        return []
+    return [PhaseDir(path) for path in sorted(runs.iterdir()) if is_phase(path)]
+
+
+def is_phase(path: Path) -> bool:
+    return (path / "phase.toml").is_file()
+
+
+def run_model(path: Path) -> ModelName:
+    """The model that a run directory belongs to, from its name.
+
+    Raises:
+        BrefineError: the folder is not named after a model.
+    """
+    for name in MODEL_NAMES:
+        if path.resolve().name == name:
+            return name
+    raise BrefineError(
+        "this is not a run directory", where=path, expected=f"a folder named {', '.join(MODEL_NAMES)}", got=path.name
+    )

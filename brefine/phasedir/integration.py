@@ -1,0 +1,88 @@
+"""What `integrate` writes: the chosen model behind the diarizer, on the gate split."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from brefine.config import ModelName
+from brefine.phasedir.document import Part, SealedDocument, UnixTime
+from brefine.phasedir.evaluation import Comparison
+
+
+class DerFigures(Part):
+    """Diarization error of a corpus. Times in seconds, `der` a fraction."""
+
+    collar_s: float
+    der: float
+    missed_s: float
+    false_alarm_s: float
+    confusion_s: float
+    reference_speech_s: float
+
+
+class DerComparison(Part):
+    collar_s: float
+    before: DerFigures
+    after: DerFigures
+    relative: float
+    """1 − after/before, positive = better; 0 where before is 0."""
+    interval: tuple[float, float]
+    """95 % paired bootstrap over recordings of `relative`."""
+
+
+class RecordingChange(Part):
+    """One recording: DER at collar 0 with overlap scored, JER, and the MAE of its matched boundaries."""
+
+    recording: str
+    der_before: float
+    der_after: float
+    jer_before: float | None = None
+    jer_after: float | None = None
+    mae_before_ms: float | None = None
+    mae_after_ms: float | None = None
+
+
+class Look(Part):
+    """One scoring of the gate split."""
+
+    model: ModelName
+    weights_sha256: str
+    refine: dict[str, Any]
+    """The recipe's [refine] with which boundaries were moved."""
+    unix_s: UnixTime
+
+
+class IntegrationReport(SealedDocument):
+    """The chosen model behind the diarizer on the gate split."""
+
+    model: ModelName
+    weights_sha256: str
+    refine: dict[str, Any]
+    """The recipe's [refine] with which boundaries were moved."""
+    trained_corpus_sha256: str | None
+    """Fingerprint of the corpus on which these weights were trained; None where they do not tell."""
+    corpus_sha256: str
+    """Fingerprint of the corpus whose gate split this is."""
+    turns_sha256: str
+    """Digest of the gate split's references, hypotheses and refined turns; see `PhaseDir.gate_turns`."""
+    looks: list[Look]
+    """Every integration so far, one for each set of weights and settings, this one last."""
+    split: Literal["gate"]
+    evidence: Literal["real", "simulated"]
+    hypothesis_source: str
+    n_recordings: int
+    recordings: list[RecordingChange]
+    trained_on: list[str]
+    """Every recording that training or validation has seen."""
+    comparison: Comparison
+    der: list[DerComparison]
+    """At collar 0 and 0.25, overlap scored: what the gate judges."""
+    der_without_overlap: list[DerComparison] = []
+    """The same where several reference speakers at once are left out."""
+    jer_before: float
+    jer_after: float
+    jer_interval: tuple[float, float] | None = None
+    """95 % paired bootstrap over recordings of the relative improvement of the JER."""
+    n_boundaries: int
+    n_moved: int
+    unix_s: UnixTime

@@ -1,0 +1,129 @@
+"""What the launcher, the supervisor, a cluster's jobs and the stage processes write about their own work."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Literal
+
+from brefine.config import ModelName
+from brefine.identity import ProcessIdentity
+from brefine.phasedir.document import Document, SealedDocument, UnixTime
+
+
+class Stage(StrEnum):
+    """Stations of the road, in order. Training and the person's decisions have files of their own."""
+
+    PREPARE = "prepare"
+    TRAIN = "train"
+    EVALUATE = "evaluate"
+    INTEGRATE = "integrate"
+
+
+class Manifest(SealedDocument):
+    """What was started, by whom, from which code and data. Written once."""
+
+    phase: str
+    created_unix_s: UnixTime
+    argv: list[str]
+    git_commit: str | None
+    git_dirty: bool | None
+    versions: dict[str, str]
+    """Package → version, of brefine and what decides its results."""
+    seed: int
+    models: list[ModelName]
+    corpus: str
+    """The prepared corpus folder, absolute."""
+    price_usd_per_hour: float
+    priced_on: str | None
+    gate: dict[str, Any]
+    """The recipe's [gate] at the launch: what was agreed before there was anything to see."""
+
+
+class SupervisorState(Document):
+    """The supervisor's own word; whether it is alive is for the reader to find out from `process` and `heartbeat_unix_s`."""
+
+    process: ProcessIdentity
+    stage: Stage
+    state: Literal["running", "finished", "failed", "stopped", "budget"]
+    started_unix_s: UnixTime
+    heartbeat_unix_s: UnixTime
+    restarts: dict[str, int] = {}
+    """Model → how often its trainer was restarted."""
+    paused: list[ModelName] = []
+    """Models that the person paused: their trainers are checkpointed and gone until they are resumed."""
+    error: str | None = None
+
+
+AlertKind = Literal[
+    "nonfinite", "corrupt-events", "stalled", "crashed", "lost", "out-of-memory", "diverging", "slow", "disk-full", "budget",
+    "idle-burn", "requeued", "cancelled", "scheduler",
+]  # fmt: skip
+AlertLevel = Literal["info", "warning", "error"]
+
+
+class Alert(Document):
+    """One line of alerts.jsonl. `id` is stable, so that one cause is told once."""
+
+    id: str
+    level: AlertLevel
+    kind: AlertKind
+    model: str | None = None
+    step: int | None = None
+    text: str
+    unix_s: UnixTime
+
+
+class ControlRequest(Document):
+    """A wish of the person, one file each in control/, deleted by the supervisor when it has acted."""
+
+    action: Literal["stop", "pause", "resume", "restart"]
+    model: ModelName | None = None
+    """None = all models."""
+    unix_s: UnixTime
+
+
+class JobRecord(Document):
+    """A job of a cluster, as its scheduler sees it; written by whoever has submitted it, as long as that lives."""
+
+    name: str
+    """The model or the stage."""
+    job_id: str
+    state: str
+    """The scheduler's own word: PENDING, RUNNING, COMPLETED, TIMEOUT, …"""
+    waits: bool
+    is_over: bool
+    reason: str | None = None
+    """Why it waits or ended, in the scheduler's words: Resources, Priority, …"""
+    node: str | None = None
+    price_usd_per_hour: float = 0.0
+    """Of its allocation."""
+    unix_s: UnixTime
+
+
+class JobWord(Document):
+    """What the node says of the command that it runs for a job."""
+
+    job_id: str
+    restarts: int
+    """How often the scheduler had started this job before."""
+    process: ProcessIdentity
+    code: int | None = None
+    """The command's exit code, negative for a signal; None while it runs."""
+    asked: Literal["time limit", "terminate"] | None = None
+    """What the scheduler has sent it."""
+    unix_s: UnixTime
+
+
+class Progress(Document):
+    """How far a stage is. The last one written has `state` finished or failed."""
+
+    stage: Stage
+    state: Literal["running", "finished", "failed"]
+    step: str
+    """What is being done, for people: `simulating conversations`."""
+    done: int
+    total: int
+    started_unix_s: UnixTime
+    unix_s: UnixTime
+    process: ProcessIdentity
+    error: str | None = None

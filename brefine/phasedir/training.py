@@ -1,0 +1,102 @@
+"""What a trainer writes: its curves' names, its word about itself, and the card beside its weights."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from brefine.config import ModelName
+from brefine.identity import ProcessIdentity
+from brefine.phasedir.document import Document, Part, UnixTime
+
+
+class Tag(StrEnum):
+    """The scalars of a training, as named in its TensorBoard event files. `step` counts optimiser steps."""
+
+    LOSS = "train/loss"
+    LEARNING_RATE = "train/learning_rate"
+    GRADIENT_NORM = "train/gradient_norm"
+    EXAMPLES_PER_S = "train/examples_per_s"
+    EPOCH = "train/epoch"
+    VALIDATION_LOSS = "validation/loss"
+    VALIDATION_MAE_MS = "validation/mae_ms"
+    VALIDATION_MEDIAN_MS = "validation/median_ms"
+    WITHIN_50MS = "validation/within_50ms"
+    WITHIN_100MS = "validation/within_100ms"
+    WITHIN_200MS = "validation/within_200ms"
+    UNREFINED_MAE_MS = "validation/unrefined_mae_ms"
+    DEVICE_MEMORY_BYTES = "system/device_memory_bytes"
+    NONFINITE = "train/nonfinite"
+    """Words, not a curve: what was caught, and every example of its batch."""
+
+
+class RunState(StrEnum):
+    """What a trainer says of itself. STALLED and LOST are derived by readers, never written."""
+
+    PENDING = "pending"
+    STARTING = "starting"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    FINISHED = "finished"
+    FAILED = "failed"
+    NONFINITE = "nonfinite"
+
+
+class Validation(Part):
+    """One pass over the validation examples (matched boundaries within the model's context)."""
+
+    step: int
+    epoch: int
+    loss: float | None
+    mae_ms: float | None
+    median_ms: float | None
+    within_50ms: float | None
+    within_100ms: float | None
+    within_200ms: float | None
+
+
+class RunStatus(Document):
+    """A trainer's word about itself."""
+
+    model: ModelName
+    state: RunState
+    process: ProcessIdentity
+    step: int
+    n_steps: int
+    epoch: int
+    n_epochs: int
+    started_unix_s: UnixTime
+    heartbeat_unix_s: UnixTime
+    device: str
+    loss: float | None = None
+    examples_per_s: float | None = None
+    steps_per_s: float | None = None
+    eta_s: float | None = None
+    unrefined_mae_ms: float | None = None
+    """MAE of the same validation examples when nothing is moved."""
+    last: Validation | None = None
+    best: Validation | None = None
+    n_nonfinite: int = 0
+    nonfinite_batch: list[str] = []
+    """The examples of the last batch that was not finite: `ES2011a at 3.20 s`, hypothesised times."""
+    message: str | None = None
+    """What the person should know now: `rolled back to step 9,400 (non-finite gradient)`."""
+    error: str | None = None
+
+
+class CheckpointCard(Document):
+    """The metrics beside the weights: nobody needs torch to choose a checkpoint."""
+
+    model: ModelName
+    n_parameters: int
+    validation: Validation | None
+    weights_sha256: str
+    config: dict[str, Any]
+    """The sections that rebuild the model and its inputs: features, examples."""
+    members: list[ModelName] = []
+    """The architectures of an ensemble, of which `model` is the first; none = a single model."""
+    prior: dict[str, float] = {}
+    """Decoding constants fitted on the validation split, e.g. scale_s, onset_bias_s, offset_bias_s."""
+    corpus_sha256: str | None = None
+    """Fingerprint of the prepared corpus that it was trained on."""
