@@ -16,6 +16,7 @@ give orders to a terminal: it is escaped.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -100,6 +101,21 @@ def printable(text: str) -> str:
     return "".join(one if one.isprintable() or one in "\n\t" else repr(one)[1:-1] for one in text)
 
 
+OUT_OF_MEMORY = re.compile(
+    r"out of memory|MemoryError|can(.t|not) allocate memory|bad_alloc|could not create a (primitive|memory object)"
+    r"|failed to map segment from shared object|can.t start new thread",
+    re.IGNORECASE,
+)
+"""How libraries say so: Python's allocators, the system's, torch's, oneDNN's, the dynamic linker, a new thread's stack."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception, or one that it came of, tells of missing memory; not every library has a `MemoryError` for it."""
+    before = error.__cause__ or error.__context__
+    told = isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)) is not None
+    return told or (before is not None and is_out_of_memory(before))
+
+
 def run_main(main: Callable[[], int | None]) -> NoReturn:
     """Ends the process with the exit code of `main`, telling a `BrefineError` in its own words instead of a traceback."""
     try:
@@ -109,17 +125,19 @@ def run_main(main: Callable[[], int | None]) -> NoReturn:
         code = error.exit_code
     except KeyboardInterrupt:
         code = 130
-    except MemoryError:
-        print(
-            "brefine: out of memory\n  → close other programs, or use a machine with more; what was finished is kept",
-            file=sys.stderr,
-        )
-        code = 1
     except BrokenPipeError:  # `brefine … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
     except OSError as error:  # a full disk, a folder that may not be written into, a network disk that is gone
         where = "" if error.filename is None else f"{error.filename}: "
         print(f"brefine: {printable(f'{where}{error.strerror or error}')}", file=sys.stderr)
+        code = 1
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        print(
+            "brefine: out of memory\n  → close other programs, or use a machine with more; what was finished is kept",
+            file=sys.stderr,
+        )
         code = 1
     sys.exit(code)

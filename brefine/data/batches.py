@@ -6,12 +6,12 @@ boundary's own speaker and of all others; the evidence that the own speaker is h
 onset, −1 offset).
 
 Shapes: B examples, T frames of a window, F channels, M columns of a recording's frames, N frames of all recordings, R rows of
-(speaker, frame), C tracks of a speaker.
+(speaker, frame), S speakers, C tracks of a speaker.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,7 +26,7 @@ from brefine.core.turns import Diarization
 from brefine.data.augmentation import Channels, augmented
 from brefine.data.evidence import activity, edge_frame, speaker_evidence
 from brefine.data.examples import Examples, draw_epoch
-from brefine.data.features import n_columns_of, normalised
+from brefine.data.features import n_columns_of, normalise
 from brefine.data.transfer import sent
 
 _N_TRACKS = 4
@@ -38,7 +38,7 @@ def n_channels_of(features: FeatureConfig) -> int:
     return n_columns_of(features) + _N_TRACKS + 1
 
 
-def inputs_for(
+def input_batches(
     log_mel_NM: NDArray[np.floating],
     diarization: Diarization,
     boundaries: Sequence[Boundary],
@@ -46,9 +46,10 @@ def inputs_for(
     context_s: float,
     hop_s: float,
     n_mels: int | None = None,
+    batch_size: int = 256,
     device: torch.device | str = "cpu",
-) -> Tensor:
-    """The model's input for boundaries of one recording.
+) -> Iterator[Tensor]:
+    """The model's input for boundaries of one recording, in their order.
 
     Args:
         log_mel_NM: the recording's frames as `features.analyse` makes them, not normalised.
@@ -56,9 +57,12 @@ def inputs_for(
         context_s: seconds on each side of a boundary.
         n_mels: how many of the columns are bands; None = all of them.
 
-    Returns:
-        features_BTF, float32. The window's middle is the frame edge nearest to the boundary; `centres_s` says where that is.
+    Yields:
+        features_BTF of at most `batch_size` boundaries, float32: a day's recording has more windows than fit into memory. The
+        window's middle is the frame edge nearest to the boundary; `centres_s` says where that is.
     """
+    if not boundaries:
+        return
     n_frames = 2 * round(context_s / hop_s)
     tables = Tables.build([(log_mel_NM, diarization)], hop_s, n_frames, n_mels=n_mels, device=device)
     places = Places.of(
@@ -68,7 +72,8 @@ def inputs_for(
         np.array([boundary.time_s for boundary in boundaries], np.float64),
         tables,
     )
-    return tables.windows(places, slice(None))
+    for start in range(0, len(boundaries), batch_size):
+        yield tables.windows(places, slice(start, start + batch_size))
 
 
 def centres_s(times_s: NDArray[np.float64], hop_s: float) -> NDArray[np.float64]:
@@ -120,21 +125,26 @@ class Tables:
         strides, n_speakers = [], []
         for log_mel_NM, hypothesis in recordings:
             active_SN = activity(hypothesis, len(log_mel_NM), hop_s)
-            others_SN = active_SN.sum(axis=0) - active_SN > 0
-            bands_NM, rest_NM = log_mel_NM[:, :n_mels], log_mel_NM[:, log_mel_NM.shape[1] if n_mels is None else n_mels :]
-            evidence = speaker_evidence(bands_NM, active_SN, hop_s)
-            columns_NM = np.column_stack([normalised(bands_NM), rest_NM]).astype(np.float32)
-            frames.append(torch.from_numpy(_padded(columns_NM, n_frames, n_room=_N_TRACKS + 1)).to(dtype))
-            for own_N, others_N, evidence_N in zip(active_SN, others_SN, evidence.own_SN, strict=True):
-                rows_NC = np.stack([own_N, others_N, evidence_N, evidence.speech_N], axis=1).astype(np.float32)
-                tracks.append(torch.from_numpy(_padded(rows_NC, n_frames)).to(dtype))
-            strides.append(len(frames[-1]))
+            others_SN = active_SN.sum(axis=0, dtype=np.int32) > active_SN
+            n_bands, n_columns = log_mel_NM.shape[1] if n_mels is None else n_mels, log_mel_NM.shape[1]
+            evidence = speaker_evidence(log_mel_NM[:, :n_bands], active_SN, hop_s)
+            n_rows, inside = len(log_mel_NM) + 2 * n_frames, slice(n_frames, n_frames + len(log_mel_NM))
+            # each value is written once, in its place: of a day's recording there should not be many copies
+            own_NF = np.zeros((n_rows, n_columns + _N_TRACKS + 1), np.float32)
+            own_NF[inside, :n_columns] = log_mel_NM
+            normalise(own_NF[inside, :n_bands])
+            frames.append(torch.from_numpy(own_NF).to(dtype))
+            own_SNC = np.zeros((len(active_SN), n_rows, _N_TRACKS), np.float32)
+            for column, track_SN in enumerate((active_SN, others_SN, evidence.own_SN, evidence.speech_N)):
+                own_SNC[:, inside, column] = track_SN
+            tracks.append(torch.from_numpy(own_SNC.reshape(-1, _N_TRACKS)).to(dtype))
+            strides.append(n_rows)
             n_speakers.append(len(active_SN))
         stride = np.array(strides, np.int64)
         rows = stride * np.array(n_speakers, np.int64)
         return cls(
-            torch.cat(frames).to(device),
-            (torch.cat(tracks) if tracks else torch.zeros(n_frames, _N_TRACKS, dtype=dtype)).to(device),
+            _joined(frames).to(device),
+            (_joined(tracks) if any(n_speakers) else torch.zeros(n_frames, _N_TRACKS, dtype=dtype)).to(device),
             np.cumsum(stride) - stride + n_frames,
             np.cumsum(rows) - rows + n_frames,
             stride,
@@ -261,8 +271,8 @@ def placed(tables: Tables, examples: Examples, times_s: NDArray[np.float64]) -> 
     return places, sent(torch.from_numpy(offset_frames.astype(np.float32)), tables.frames_NF.device)
 
 
-def _padded(rows_NC: NDArray[np.float32], n_frames: int, *, n_room: int = 0) -> NDArray[np.float32]:
-    return np.pad(rows_NC, ((n_frames, n_frames), (0, n_room)))
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))  # cat copies one, too
 
 
 def _spans(table_NC: Tensor, start_B: Tensor, n_frames: int) -> Tensor:

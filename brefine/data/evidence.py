@@ -5,7 +5,7 @@ Shapes: S speakers (in the order of `Diarization.speakers`), N frames, F mel ban
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ _MARGIN_S = 0.1
 _MIN_FRAMES = 50
 """With less solo speech than this a speaker's Gaussian would describe a word, not a voice."""
 _SMOOTHING_FRAMES = 5
+_BLOCK_FRAMES = 4096
 _RANGE = 10.0
 """Log-likelihood ratios are scaled to, and cut off at, ±1 here; beyond it they only say `certain` again."""
 
@@ -92,8 +93,12 @@ def _cepstra(log_mel_NF: NDArray[np.floating]) -> NDArray[np.float32]:
 
     The first is loudness, which tells distance from the microphone rather than a voice.
     """
-    cepstra_NC = scipy.fft.dct(np.asarray(log_mel_NF, np.float32), norm="ortho")[:, 1 : N_CEPSTRA + 1]
-    return np.asarray(cepstra_NC - cepstra_NC.mean(axis=0), np.float32)
+    n_cepstra = min(N_CEPSTRA, log_mel_NF.shape[1] - 1)
+    cepstra_NC = np.empty((len(log_mel_NF), n_cepstra), np.float32)
+    for block in _blocks(len(log_mel_NF)):
+        cepstra_NC[block] = scipy.fft.dct(np.asarray(log_mel_NF[block], np.float32), norm="ortho")[:, 1 : N_CEPSTRA + 1]
+    cepstra_NC -= cepstra_NC.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return cepstra_NC
 
 
 def _inner(mask_N: NDArray[np.bool_], margin: int) -> NDArray[np.bool_]:
@@ -110,5 +115,15 @@ def _log_likelihood(cepstra_NC: NDArray[np.float32], mask_N: NDArray[np.bool_]) 
     if mask_N.sum() < _MIN_FRAMES:
         return None
     inside = cepstra_NC[mask_N]
-    mean_C, variance_C = inside.mean(axis=0), inside.var(axis=0) + 1e-2
-    return np.asarray(-0.5 * (((cepstra_NC - mean_C) ** 2 / variance_C).sum(axis=1) + np.log(variance_C).sum()), np.float32)
+    mean_C = inside.mean(axis=0, dtype=np.float64).astype(np.float32)
+    inside -= mean_C
+    variance_C = (np.square(inside, out=inside).mean(axis=0, dtype=np.float64) + 1e-2).astype(np.float32)
+    fitted_N, constant = np.empty(len(cepstra_NC), np.float32), np.log(variance_C).sum()
+    for block in _blocks(len(cepstra_NC)):
+        fitted_N[block] = -0.5 * ((np.square(cepstra_NC[block] - mean_C) / variance_C).sum(axis=1) + constant)
+    return fitted_N
+
+
+def _blocks(n_frames: int) -> Iterator[slice]:
+    """Frames are gone through in pieces where nothing but the result should take memory."""
+    return (slice(start, start + _BLOCK_FRAMES) for start in range(0, n_frames, _BLOCK_FRAMES))

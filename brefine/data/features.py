@@ -167,11 +167,22 @@ def n_frames_of(n_samples: int, config: FeatureConfig) -> int:
 
 
 def normalised(log_mel_NF: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Zero mean and unit variance in each band over the whole recording, which removes level and channel."""
+    """The frames with zero mean and unit variance in each band; see `normalise`."""
     frames = np.array(log_mel_NF, np.float32)
-    frames -= frames.mean(axis=0)  # in place: of a day's recording there should not be many copies
-    frames /= frames.std(axis=0) + 1e-3
+    normalise(frames)
     return frames
+
+
+def normalise(log_mel_NF: NDArray[np.float32]) -> None:
+    """Zero mean and unit variance in each band over the whole recording, in place; this removes level and channel.
+
+    Sums are of float64: in float32 the millions of frames of a long recording no longer count once the sum is large.
+    """
+    log_mel_NF -= log_mel_NF.mean(axis=0, dtype=np.float64).astype(np.float32)
+    power_F = np.zeros(log_mel_NF.shape[1])
+    for start in range(0, len(log_mel_NF), _BLOCK_FRAMES):
+        power_F += np.square(log_mel_NF[start : start + _BLOCK_FRAMES]).sum(axis=0, dtype=np.float64)
+    log_mel_NF /= (np.sqrt(power_F / max(1, len(log_mel_NF))) + 1e-3).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

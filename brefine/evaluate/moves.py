@@ -26,8 +26,6 @@ APART_S = 0.1
 """Confident proposals for the two sides of a change that differ by more than this open a gap or an overlap instead."""
 CONFIDENT = 0.5
 _STILL_S = 0.0005
-_BOUNDARIES_AT_ONCE = 4096
-"""Windows of so many boundaries take about half a gigabyte."""
 
 
 class Reason(StrEnum):
@@ -136,11 +134,9 @@ def hear_recording(
     """What the model says of every boundary of a recording that may move at all; the frames are not needed afterwards."""
     hypothesis = hypothesis.clipped(0.0, duration_s)
     boundaries = movable(hypothesis, duration_s)
-    readings = [
-        refiner.read(log_mel_NM, hypothesis, boundaries[start : start + _BOUNDARIES_AT_ONCE])
-        for start in range(0, len(boundaries), _BOUNDARIES_AT_ONCE)
-    ]
-    return HeardRecording(hypothesis, duration_s, boundaries, Reading.joined(readings) if readings else None)
+    return HeardRecording(
+        hypothesis, duration_s, boundaries, refiner.read(log_mel_NM, hypothesis, boundaries) if boundaries else None
+    )
 
 
 def fit_prior(refiner: Refiner, heard: Sequence[HeardRecording]) -> ErrorPrior:

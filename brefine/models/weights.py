@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from brefine.config import ExampleConfig, FeatureConfig, ModelName
 from brefine.core.boundaries import Boundary, Shift, Side
 from brefine.core.turns import Diarization
-from brefine.data.batches import centres_s, inputs_for
+from brefine.data.batches import centres_s, input_batches
 from brefine.errors import CheckpointError
 from brefine.io.atomic import write_bytes_atomic
 from brefine.models import build_model
@@ -33,7 +33,6 @@ from brefine.models.heads import Decoded, decode, decode_frames
 from brefine.phasedir import CheckpointCard, Validation
 
 _CARD = "brefine_card"
-_BATCH = 256
 _LEAST_GAIN_S = 0.002
 _LEAST_RELATIVE_GAIN = 0.05
 """A boundary stays where the error that is expected to go is less than this, or a smaller share of the error expected now."""
@@ -62,7 +61,7 @@ class Refiner:
         Args:
             log_mel_NM: frames of the recording from `data.features.analyse` with `self.features`, or from a store.
         """
-        features_BTF = inputs_for(
+        batches = input_batches(
             log_mel_NM,
             hypothesis,
             boundaries,
@@ -71,9 +70,9 @@ class Refiner:
             n_mels=self.features.n_mels,
             device=self.device,
         )
-        chunks = [self.model(features_BTF[start : start + _BATCH]).logits_BK for start in range(0, len(features_BTF), _BATCH)]
+        chunks = [self.model(features_BTF).logits_BK.float().cpu() for features_BTF in batches]
         n_bins = 2 * round(self.examples.context_s / self.features.hop_s) + 1
-        return torch.cat(chunks).float().cpu() if chunks else torch.zeros(0, n_bins)
+        return torch.cat(chunks) if chunks else torch.zeros(0, n_bins)
 
     def decode(self, logits_BK: Tensor, boundaries: Sequence[Boundary], *, prior_scale_s: float | None = None) -> Decoded:
         """What the logits say of those boundaries, with the constants that were fitted on the validation split.

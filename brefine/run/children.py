@@ -14,6 +14,7 @@ from typing import Literal
 
 import psutil
 
+from brefine.errors import OUT_OF_MEMORY
 from brefine.identity import ProcessIdentity, identity_of, is_alive, is_same
 from brefine.io.atomic import open_no_link, open_to_append
 from brefine.run.oom import OomKills
@@ -22,7 +23,6 @@ from brefine.run.tail.log import clean_line
 
 _LAST_WORDS_BYTES = 16 << 10
 _NO_ROOM_BYTES = 64 << 10
-_OUT_OF_MEMORY = re.compile(r"out of memory|MemoryError|can't allocate memory|Cannot allocate memory", re.IGNORECASE)
 _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
 
 
@@ -148,7 +148,7 @@ def _last_line(words: str) -> str | None:
 def _cause(words: str) -> Literal["out-of-memory", "disk-full"] | None:
     if _DISK_FULL.search(words):
         return "disk-full"
-    return "out-of-memory" if _OUT_OF_MEMORY.search(words) else None
+    return "out-of-memory" if OUT_OF_MEMORY.search(words) else None
 
 
 def _is_full(folder: Path) -> bool:

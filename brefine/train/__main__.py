@@ -15,10 +15,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-
 from brefine.config import ModelName, load_config
-from brefine.errors import BrefineError, RunError, run_main
+from brefine.errors import BrefineError, RunError, is_out_of_memory, run_main
 from brefine.identity import own_identity
 from brefine.phasedir import RunDir, RunState, RunStatus, run_model
 from brefine.train.loop import train
@@ -64,9 +62,6 @@ def _train(run: RunDir, model: ModelName, *, resume: bool) -> int:
     except BrefineError as error:
         _fail(run, RunState.FAILED, str(error))
         raise
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        _fail(run, RunState.FAILED, f"out of memory: {error}")
-        raise RunError("out of memory", where=run.path, hint="a smaller batch: --set train.batch_size=16") from error
     except OSError as error:
         _fail(run, RunState.FAILED, f"{type(error).__name__}: {error}")
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
@@ -77,6 +72,9 @@ def _train(run: RunDir, model: ModelName, *, resume: bool) -> int:
             hint="free some and `brefine resume`: the last checkpoint that was written whole is kept",
         ) from error
     except Exception as error:
+        if is_out_of_memory(error):  # torch has no one class for it
+            _fail(run, RunState.FAILED, f"out of memory: {error}")
+            raise RunError("out of memory", where=run.path, hint="a smaller batch: --set train.batch_size=16") from error
         traceback.print_exc()  # into train.log, for the person who has to find out
         _fail(run, RunState.FAILED, f"{type(error).__name__}: {error}")
         return RunError.exit_code

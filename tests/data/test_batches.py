@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ import torch
 from brefine.config import ExampleConfig, FeatureConfig
 from brefine.core.boundaries import boundaries_of
 from brefine.core.turns import Diarization, Turn
-from brefine.data.batches import Tables, TrainingBatches, centres_s, inputs_for, n_channels_of, placed
+from brefine.data.batches import Tables, TrainingBatches, centres_s, input_batches, n_channels_of, placed
 from brefine.data.examples import Annotated, find_examples
 from brefine.data.features import normalised
 
@@ -26,7 +28,7 @@ def frames() -> np.ndarray:
 def test_a_window_holds_the_frames_around_its_boundary(frames: np.ndarray) -> None:
     """T frames, normalised over the recording, half of them before the frame edge nearest to the boundary."""
     boundaries = boundaries_of(HYPOTHESIS)
-    features_BTF = inputs_for(frames, HYPOTHESIS, boundaries, context_s=CONTEXT_S, hop_s=HOP_S)
+    (features_BTF,) = input_batches(frames, HYPOTHESIS, boundaries, context_s=CONTEXT_S, hop_s=HOP_S)
     assert features_BTF.shape == (6, 100, n_channels_of(FeatureConfig()))
     index = next(i for i, boundary in enumerate(boundaries) if boundary.time_s == 1.003)
     np.testing.assert_allclose(features_BTF[index, :, :N_MELS], normalised(frames)[50:150], atol=1e-5)
@@ -36,7 +38,7 @@ def test_a_window_holds_the_frames_around_its_boundary(frames: np.ndarray) -> No
 def test_own_activity_changes_exactly_in_the_middle_of_the_window(frames: np.ndarray) -> None:
     """An onset: silent before, speaking after; an offset the other way round; the side flag says which."""
     boundaries = boundaries_of(HYPOTHESIS)
-    features_BTF = inputs_for(frames, HYPOTHESIS, boundaries, context_s=CONTEXT_S, hop_s=HOP_S)
+    (features_BTF,) = input_batches(frames, HYPOTHESIS, boundaries, context_s=CONTEXT_S, hop_s=HOP_S)
     for boundary, features_TF in zip(boundaries, features_BTF, strict=True):
         before, after = features_TF[49, OWN].item(), features_TF[50, OWN].item()
         assert (before, after) == ((0.0, 1.0) if boundary.side == "onset" else (1.0, 0.0))
@@ -47,8 +49,8 @@ def test_others_activity_shows_who_else_speaks(frames: np.ndarray) -> None:
     """At the offset of a at 3.0 s, b has been speaking since 2.8 s."""
     boundaries = boundaries_of(HYPOTHESIS)
     index = next(i for i, boundary in enumerate(boundaries) if boundary.time_s == 3.0)
-    others_T = inputs_for(frames, HYPOTHESIS, boundaries, context_s=CONTEXT_S, hop_s=HOP_S)[index, :, OTHERS]
-    assert np.flatnonzero(others_T.numpy()).tolist() == list(range(30, 100))
+    (features_BTF,) = input_batches(frames, HYPOTHESIS, boundaries, context_s=CONTEXT_S, hop_s=HOP_S)
+    assert np.flatnonzero(features_BTF[index, :, OTHERS].numpy()).tolist() == list(range(30, 100))
 
 
 def test_windows_reach_over_the_ends_of_a_recording(frames: np.ndarray) -> None:
@@ -75,7 +77,7 @@ def test_a_moved_boundary_looks_as_if_the_hypothesis_had_it_there(frames: np.nda
         turns = [Turn(moved_s, 3.0, "a") if row == 0 else Turn(1.003, moved_s, "a"), *HYPOTHESIS.turns[1:]]
         there = Diarization("r", tuple(turns))
         boundary = next(b for b in boundaries_of(there) if b.time_s == moved_s)
-        wanted_TF = inputs_for(frames, there, [boundary], context_s=CONTEXT_S, hop_s=HOP_S)[0]
+        wanted_TF = next(input_batches(frames, there, [boundary], context_s=CONTEXT_S, hop_s=HOP_S))[0]
         for channel in (*range(N_MELS), OWN, OTHERS, SIDE):
             assert torch.equal(seen_TF[:, channel], wanted_TF[:, channel]), (row, moved_s, channel)
         true_s = (1.003, 3.0)[row]
@@ -96,6 +98,25 @@ def test_batches_are_functions_of_the_step(frames: np.ndarray) -> None:
 
 
 def test_a_recording_without_speech_has_no_windows(frames: np.ndarray) -> None:
-    """A hypothesis that heard nobody gives an empty input, not an error."""
-    empty = inputs_for(frames, Diarization("r"), [], context_s=CONTEXT_S, hop_s=HOP_S)
-    assert empty.shape == (0, 100, n_channels_of(FeatureConfig()))
+    """A hypothesis that heard nobody gives no input, not an error."""
+    assert not list(input_batches(frames, Diarization("r"), [], context_s=CONTEXT_S, hop_s=HOP_S))
+
+
+def test_batches_of_one_recording_are_its_windows_in_order(frames: np.ndarray) -> None:
+    """However many windows are made at a time."""
+    boundaries = boundaries_of(HYPOTHESIS)
+    whole, parts = (
+        list(input_batches(frames, HYPOTHESIS, boundaries, context_s=CONTEXT_S, hop_s=HOP_S, batch_size=size)) for size in (6, 4)
+    )
+    assert [len(part) for part in parts] == [4, 2]
+    assert torch.equal(torch.cat(parts), whole[0])
+
+
+def test_a_long_recording_is_not_copied_about() -> None:
+    """While tables are built, little more is held than they take in the end."""
+    frames = np.zeros((60_000, N_MELS), np.float16)
+    tracemalloc.start()
+    tables = Tables.build([(frames, HYPOTHESIS)], HOP_S, 100)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 1.3 * (tables.frames_NF.nbytes + tables.tracks_RC.nbytes)

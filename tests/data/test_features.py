@@ -99,6 +99,14 @@ def test_normalisation_removes_level_and_channel() -> None:
     np.testing.assert_allclose(normalised(frames), normalised(coloured), atol=1e-4)
 
 
+def test_a_day_of_silence_does_not_wear_the_mean_out() -> None:
+    """The four-millionth frame counts as much as the first: in float32 it would be lost against the sum of the others."""
+    frames = np.full((1 << 22, 2), -18.42, np.float32)
+    frames[-4000:] = np.random.default_rng(0).normal(-5.0, 2.0, (4000, 2))
+    exact = (frames[-1] - frames.mean(axis=0, dtype=np.float64)) / (frames.std(axis=0, dtype=np.float64) + 1e-3)
+    np.testing.assert_allclose(normalised(frames)[-1], exact, rtol=1e-4)
+
+
 @pytest.fixture
 def audio(tmp_path: Path) -> dict[str, Path]:
     rng = np.random.default_rng(4)

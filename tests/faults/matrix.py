@@ -41,6 +41,8 @@ _PATIENCE_S = 300.0
 _FILLER = "filler"
 Point = tuple[str, int]
 """What the process was about to do, and for the how-manieth time."""
+Outcome = tuple[str, str, str, str]
+"""Who met what, when and how, and how it ended."""
 
 
 # --- in the forked process ----------------------------------------------------------------------------------------------------
@@ -202,7 +204,8 @@ def _happen(actor: Actor, folder: Path, point: Point, how: str, wanted: Any) -> 
     assert struck or code == 0, f"undisturbed, it ends with {code}"
     if how == "KILL" and struck:
         assert code == -signal.SIGKILL, f"killed, it ends with {code}"
-    assert "Traceback" not in folder.with_suffix(".log").read_text(errors="replace"), "a user would see a traceback"
+    words = folder.with_suffix(".log").read_text(errors="replace")
+    assert "Traceback" not in words, f"a user would see a traceback: {words[-2000:]}"
     for path in {Path(line.partition(" ")[2]) for line in told if line.startswith("renamed ")}:
         if path.name.endswith((".part.json", ".tmp")):  # of passing use
             continue
@@ -214,14 +217,15 @@ def _happen(actor: Actor, folder: Path, point: Point, how: str, wanted: Any) -> 
     again, _ = _fork(actor, folder)
     words = folder.with_suffix(".log").read_text(errors="replace")[-300:]
     assert again == 0, f"it cannot be resumed: exit code {again}: {words}"
-    assert actor.result(folder) == wanted, "resumed, it ends in another result"
+    found = actor.result(folder)
+    assert found == wanted, f"resumed, it ends in another result: {str(found)[:500]} instead of {str(wanted)[:500]}"
     return "not reached" if not struck else "killed" if code < 0 else "went on" if code == 0 else "said so"
 
 
-def run(names: list[str], *, sample: int | None = None) -> int:
-    """Runs all cases of these actors, or `sample` of each, spread evenly; returns how many failed."""
+def run(names: list[str], *, sample: int | None = None, only: str | None = None) -> int:
+    """Runs all cases of these actors, or `sample` of each, spread evenly, or the one so called; returns how many failed."""
     torch.set_num_threads(1)
-    failures, outcomes = 0, Counter[tuple[str, str, str]]()
+    failures, outcomes = 0, Counter[Outcome]()
     began_s = time.monotonic()
     with _disk() as (root, hows):
         for name in names:
@@ -239,28 +243,40 @@ def run(names: list[str], *, sample: int | None = None) -> int:
             cases = [(point, how) for point in _points(told) for how in hows]
             if sample is not None:
                 cases = [cases[(index * len(cases) // sample + index % len(hows)) % len(cases)] for index in range(sample)]
+            if only is not None:
+                moment, _, how = only.partition(", ")
+                cases = [((moment.split()[0], int(moment.split()[1])), how)]
             for index, (point, how) in enumerate(cases):
                 folder = root / name / str(index)
                 try:
                     outcome = _happen(actor, folder, point, how, wanted)
                 except Exception as error:
                     outcome, failures = "FAILED", failures + 1
-                    print(f"{name}, {point[0]} {point[1]}, {how}: {type(error).__name__}: {error}", flush=True)
-                outcomes[name, how, outcome] += 1
+                    print(f"{name}, {_name(point, how)}: {type(error).__name__}: {error}", flush=True)
+                outcomes[name, point[0], how, outcome] += 1
                 shutil.rmtree(folder, ignore_errors=True)
             print(f"{name}: {len(cases)} cases, {time.monotonic() - began_s:.0f} s", flush=True)
             shutil.rmtree(root / name, ignore_errors=True)
-    _print_table(names, outcomes)
+    _print_table(outcomes)
     print(f"{outcomes.total()} cases, {failures} failed, {time.monotonic() - began_s:.0f} s")
     return failures
 
 
-def _print_table(names: list[str], outcomes: Counter[tuple[str, str, str]]) -> None:
-    for name in names:
-        for how in HOWS:
-            own = {outcome: n for (who, with_what, outcome), n in sorted(outcomes.items()) if (who, with_what) == (name, how)}
-            if own:
-                print(f"  {name:12} {how:14} " + ", ".join(f"{n} {outcome}" for outcome, n in own.items()))
+def _name(point: Point, how: str) -> str:
+    return f"{point[0]} {point[1]}, {how}"
+
+
+def _print_table(outcomes: Counter[Outcome]) -> None:
+    """Who × when × how: passed of tried; and what became of the processes."""
+    print(f"{'':12} {'passed / tried':14}" + "".join(f"{how:>15}" for how in HOWS))
+    for who, when in dict.fromkeys((who, when) for who, when, _, _ in outcomes):
+        own = {how: Counter({end: n for (*case, end), n in outcomes.items() if case == [who, when, how]}) for how in HOWS}
+        cells = (f"{tried.total() - tried['FAILED']} / {tried.total()}" if tried else "" for tried in own.values())
+        print(f"{who:12} {when:14}" + "".join(f"{cell:>15}" for cell in cells))
+    for how in HOWS:
+        ends = sum((Counter({end: n}) for (_, _, with_what, end), n in outcomes.items() if with_what == how), Counter[str]())
+        if ends:
+            print(f"{how}: " + ", ".join(f"{n} {end}" for end, n in ends.most_common()))
 
 
 @contextlib.contextmanager
@@ -282,8 +298,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.matrix", description=__doc__)
     parser.add_argument("--sample", type=int, help="so many cases of each actor; all if left out")
     parser.add_argument("--only", action="append", choices=list(ACTORS), help="repeatable")
+    parser.add_argument("--case", help="one alone, as a failure names it: 'open 11, out of memory'; with --only")
     options = parser.parse_args()
-    return 1 if run(options.only or list(ACTORS), sample=options.sample) else 0
+    return 1 if run(options.only or list(ACTORS), sample=options.sample, only=options.case) else 0
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from brefine.identity import own_identity
+from brefine.io.atomic import write_text_atomic
 from brefine.phasedir import PhaseDir, Progress, RunDir, RunState, RunStatus, Stage
 
 
@@ -61,7 +62,7 @@ def train(run: RunDir, resume: bool) -> int:
         if step == wish.get("nonfinite_at"):
             say(RunState.NONFINITE, "the loss is nan", 1)
             return 4
-        run.training_state.write_text(str(step))
+        write_text_atomic(run.training_state, str(step))  # as a trainer does
         with (run.path / "steps").open("a") as steps:
             steps.write(f"{os.getpid()} {step}\n")
         run.weights("best").write_text("toy")

@@ -1,0 +1,52 @@
+"""How a process ends that meets what it cannot help."""
+
+from __future__ import annotations
+
+import pytest
+
+from brefine.errors import run_main
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory: you tried to allocate 64"),
+        RuntimeError("could not create a primitive"),
+        RuntimeError("can't start new thread"),
+        ImportError("libx.so: failed to map segment from shared object"),
+    ],
+)
+def test_missing_memory_is_told_in_words_whoever_misses_it(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    """Libraries that know no `MemoryError` are understood, too."""
+
+    def work() -> int:
+        raise error
+
+    with pytest.raises(SystemExit, match="1"):
+        run_main(work)
+    assert capsys.readouterr().err.startswith("brefine: out of memory\n")
+
+
+def test_what_goes_wrong_while_memory_is_missing_is_told_as_that(capsys: pytest.CaptureFixture[str]) -> None:
+    """A writer of archives that cannot finish its file complains of the file."""
+
+    def work() -> int:
+        try:
+            raise MemoryError
+        finally:
+            raise RuntimeError("unexpected pos 4978048 vs 4977976")
+
+    with pytest.raises(SystemExit, match="1"):
+        run_main(work)
+    assert capsys.readouterr().err.startswith("brefine: out of memory\n")
+
+
+def test_a_fault_of_the_program_is_not_taken_for_anything_else() -> None:
+    """Its traceback is what helps."""
+
+    def work() -> int:
+        raise RuntimeError("an index is off by one")
+
+    with pytest.raises(RuntimeError):
+        run_main(work)
