@@ -2,6 +2,7 @@
 # make test    the tests
 # make test-slurm  the tests of [executor] kind = "slurm" on a real Slurm of one node, which it installs and starts (as root)
 # make fuzz    a million mutated files through everything that reads files; takes an hour
+# make fuzz-guided  the same readers, led by which code an input reaches (atheris); twenty minutes
 # make faults  every process killed, starved and shut out at every moment: hundreds of cases; root for the full disk
 # make licences, make audit   docs/licences.md anew; known weaknesses of the pinned packages, where the index tells them
 # make check   style, types, layers and tests: what CI runs
@@ -12,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: demo test test-slurm fuzz faults licences audit check lint wheel clean
+.PHONY: demo test test-slurm fuzz fuzz-guided faults licences audit check lint wheel clean
 
 demo: $(VENV)/.installed
 	$(BIN)/brefine launch-phase3 --config configs/demo.toml
@@ -30,6 +31,10 @@ test-slurm: $(VENV)/.installed-dev
 
 fuzz: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.fuzz.run
+
+fuzz-guided: $(VENV)/.installed-dev
+	$(INSTALL) atheris
+	$(BIN)/python -m tests.fuzz.guided
 
 faults: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.faults.matrix
