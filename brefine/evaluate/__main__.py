@@ -194,6 +194,10 @@ def _told(refined: Refined) -> str:
     return (
         f"{summary['recording']}: {summary['moved']} of {summary['boundaries']} boundaries moved, "
         f"by {summary['mean_abs_shift_ms']:.0f} ms on average ({summary['seconds']:.1f} s)"
+    ) + (
+        f"\n  {refined.n_left_out} turns start after the audio's end at {refined.audio_s:.1f} s and are left out: is it whole?"
+        if refined.n_left_out
+        else ""
     )
 
 

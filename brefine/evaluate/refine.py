@@ -52,11 +52,16 @@ class Task:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Refined:
-    """One recording, refined, and what it took."""
+    """One recording, refined, and what it took.
+
+    Attributes:
+        n_left_out: turns of the hypothesis that start after the end of the audio.
+    """
 
     refinement: Refinement
     audio_s: float
     seconds: float
+    n_left_out: int
 
     def summary(self) -> dict[str, Any]:
         """The recording's entry of `brefine refine --json`."""
@@ -66,6 +71,7 @@ class Refined:
             "boundaries": len(self.refinement.moves),
             "moved": len(shifts_s),
             "mean_abs_shift_ms": round(1000.0 * float(np.mean(shifts_s)), 3) if shifts_s else 0.0,
+            "left_out": self.n_left_out,
             "audio_s": round(self.audio_s, 3),
             "seconds": round(self.seconds, 3),
         }
@@ -163,11 +169,12 @@ def refine_tasks(
         prior = fit_prior(refiner, [one for own in heard for one, _ in own])
     for task, own in zip(tasks, heard, strict=True):
         text = task.text
-        for one, hearing_s in own:
+        for (one, hearing_s), given in zip(own, task.hypotheses, strict=True):
             started = time.perf_counter()
             refinement = refine_heard(refiner, one, prior, config=config)
             text = rewrite_rttm(text, refinement, duration_s=one.duration_s)
-            yield Refined(refinement, one.duration_s, hearing_s + time.perf_counter() - started)
+            n_left_out = len(given.turns) - len(one.hypothesis.turns)
+            yield Refined(refinement, one.duration_s, hearing_s + time.perf_counter() - started, n_left_out)
         if task.out.exists():
             print(f"replaced {task.out}", file=sys.stderr)
         write_text_atomic(task.out, text)
@@ -211,6 +218,8 @@ def frames_of(audio: Path, features: FeatureConfig) -> tuple[NDArray[np.float16]
 
 
 def _audio_named(folder: Path, stem: str) -> Path | None:
+    if stem != Path(stem).name:  # `../x`: a recording's name leads out of no folder
+        return None
     for suffix in AUDIO_SUFFIXES:
         for path in (folder / f"{stem}{suffix}", folder / f"{stem}{suffix.upper()}"):
             if path.is_file():

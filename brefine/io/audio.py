@@ -8,6 +8,7 @@ header claims. Times are seconds from the first sample.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,9 @@ MAX_DURATION_S = 24 * 3600.0
 """Longer files are refused: at 16 kHz a day takes 5.5 GB of memory."""
 
 _BLOCK_FRAMES = 1 << 18
+_CLAIM = re.compile(r"^data\s*:\s*(?P<claimed>\d+) \(should be (?P<there>\d+)\)", re.MULTILINE)
+_LONG_CLAIM = re.compile(r"Frames\s*: (?P<claimed>\d+).*Calculated frame count (?P<there>\d+) does not match", re.DOTALL)
+_UNKNOWN_BYTES = 0x7FFF0000
 _MAX_SHORTFALL = 0.01
 """A file may hold this much less than its header says (MP3 headers estimate); more means that it is cut off."""
 
@@ -132,7 +136,23 @@ def _info(file: soundfile.SoundFile, path: Path) -> AudioInfo:
             got=f"{file.frames} samples at {file.samplerate} Hz",
             hint="convert it anew, for instance with ffmpeg or sox",
         )
+    claimed, there = _claim(file.extra_info)
+    if there < (1.0 - _MAX_SHORTFALL) * claimed:
+        raise DataError("the audio is cut off", where=path, expected=f"{claimed}, as its header says", got=there)
     return AudioInfo(file.frames / file.samplerate, file.samplerate, file.channels, file.frames)
+
+
+def _claim(header_log: str) -> tuple[int, int]:
+    """What a WAV's header claims and what is there, where libsndfile found them to differ and went by the latter.
+
+    Who writes into a pipe doesn't know the length and claims about two or four gigabytes: that claims nothing.
+    """
+    plain, long = _CLAIM.search(header_log), _LONG_CLAIM.search(header_log)
+    if long is not None:
+        return int(long["claimed"]), int(long["there"])
+    if plain is not None and int(plain["claimed"]) < _UNKNOWN_BYTES:
+        return int(plain["claimed"]), int(plain["there"])
+    return 0, 0
 
 
 def _mono_blocks(file: soundfile.SoundFile, info: AudioInfo, path: Path) -> Iterator[NDArray[np.float32]]:

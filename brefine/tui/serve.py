@@ -128,7 +128,7 @@ class WatchServer(Server):
         return web.Response(text=_DOOR, status=401, content_type="text/html")
 
     def _opens(self, given: str) -> bool:
-        return secrets.compare_digest(given.encode(), self._token.encode())
+        return secrets.compare_digest(given.encode(errors="replace"), self._token.encode())
 
 
 def serve_dashboard(path: Path, *, port: int, announce: Callable[[str, Path], None]) -> None:

@@ -98,6 +98,21 @@ def test_all_missing_audio_is_named_before_anything_is_written(talks: Path) -> N
     assert not (talks / "out").exists()
 
 
+def test_a_recordings_name_leads_out_of_no_folder(talks: Path) -> None:
+    """An RTTM that somebody else wrote chooses no audio outside of the folder that was given."""
+    (talks / "both.rttm").write_text("SPEAKER ../audio/rec0 1 0 1 <NA> <NA> s <NA> <NA>\n" * 2)
+    with pytest.raises(DataError, match=r"no audio for \.\./audio/rec0"):
+        plan_refinement(talks / "audio", talks / "both.rttm", talks / "out.rttm")
+
+
+def test_turns_after_the_end_of_the_audio_are_counted(talks: Path) -> None:
+    """They cannot be refined and are left out: the user is told, since the audio may be the one that is not whole."""
+    with (talks / "rttm" / "rec0.rttm").open("a") as file:
+        file.write("SPEAKER rec0 1 5000 1 <NA> <NA> s <NA> <NA>\n")
+    (one,) = refine(talks, talks / "audio" / "rec0.wav", talks / "rttm" / "rec0.rttm", talks / "out.rttm")
+    assert one.summary()["left_out"] == 1
+
+
 def test_an_rttm_without_the_audios_recording_is_refused(talks: Path) -> None:
     """Of a file of several recordings, only the one named like the audio can be meant."""
     both = "".join((talks / "rttm" / f"rec{seed}.rttm").read_text() for seed in (0, 1))

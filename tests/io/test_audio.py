@@ -83,6 +83,41 @@ def test_a_header_that_claims_a_year_is_refused(tmp_path: Path) -> None:
             read(path)
 
 
+@pytest.mark.parametrize("kind", ["WAV", "WAVEX", "RF64"])
+def test_a_wav_that_is_cut_off_is_refused(tmp_path: Path, kind: str) -> None:
+    """Half a download is not taken for a shorter recording, though libsndfile would: its turns would be lost."""
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tone(440.0, 2.0, 16000), 16000, format=kind)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    for read in (probe_audio, read_audio):
+        with pytest.raises(DataError, match="cut off"):
+            read(path)
+
+
+def test_a_wav_that_claims_a_year_is_refused(tmp_path: Path) -> None:
+    """An RF64 of a tenth of a second whose header claims 365 days."""
+    n_bytes = 365 * 86400 * 32000
+    sizes = struct.pack("<4sIQQQI", b"ds64", 28, n_bytes + 72, n_bytes, n_bytes // 2, 0)
+    layout = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, 16000, 32000, 2, 16)
+    unknown = struct.pack("<I", 0xFFFFFFFF)
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"RF64" + unknown + b"WAVE" + sizes + layout + b"data" + unknown + bytes(3200))
+    with pytest.raises(DataError, match="cut off"):
+        probe_audio(path)
+
+
+@pytest.mark.parametrize("claimed", [0x7FFFF000, 0xFFFFFFFF])
+def test_a_wav_that_came_through_a_pipe_is_read(tmp_path: Path, claimed: int) -> None:
+    """Its writer did not know the length, and claimed two or four gigabytes as sox and ffmpeg do."""
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tone(440.0, 0.5, 16000), 16000)
+    content = bytearray(path.read_bytes())
+    content[4:8] = content[40:44] = struct.pack("<I", claimed)
+    path.write_bytes(content)
+    assert len(read_audio(path)) == 8000
+
+
 def test_audio_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     """Half a download is not taken for a shorter recording."""
     path = tmp_path / "a.flac"

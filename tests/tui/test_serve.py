@@ -76,6 +76,16 @@ async def test_the_token_can_be_typed(address: str) -> None:
             assert answer.status == 403
 
 
+async def test_bytes_that_are_no_text_are_refused_like_any_wrong_token(address: str) -> None:
+    """In the cookie, in the address, in the form: no error of the server."""
+    host, _, port = address.removeprefix("http://").partition(":")
+    for request in (b"GET / HTTP/1.1\r\nCookie: brefine-1=\xff\xfe\r\n", b"GET /?token=%ff%ed%a0%80 HTTP/1.1\r\n"):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(request + b"Host: 127.0.0.1:1\r\nConnection: close\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 401 ")
+        writer.close()
+
+
 async def test_other_names_and_other_pages_are_refused(address: str) -> None:
     """A page elsewhere can neither rename itself to this machine nor open the socket of somebody who is logged in."""
     cookie = {"Cookie": f"brefine-1={TOKEN}"}
