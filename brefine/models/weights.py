@@ -33,6 +33,8 @@ from brefine.models.heads import Decoded, decode, decode_frames
 from brefine.phasedir import CheckpointCard, Validation
 
 _CARD = "brefine_card"
+_PROBLEM_CHARACTERS = 160
+"""Of each line in which torch lists every tensor that differs."""
 _LEAST_GAIN_S = 0.002
 _LEAST_RELATIVE_GAIN = 0.05
 """A boundary stays where the error that is expected to go is less than this, or a smaller share of the error expected now."""
@@ -183,10 +185,10 @@ def load_refiner(path: Path, device: torch.device | str = "cpu") -> Refiner:
         model.load_state_dict(tensors)
     except (KeyError, ValidationError, RuntimeError) as error:
         raise CheckpointError(
-            f"these weights do not fit the {card.model}",
+            f"these weights do not fit this version's {' + '.join(card.members or [card.model])}",
             where=path,
             hint="they were written by another version of brefine; train again, or use that version",
-            problems=[line.strip() for line in str(error).splitlines()[:6]],
+            problems=[line.strip()[:_PROBLEM_CHARACTERS] for line in str(error).splitlines()[:6]],
         ) from None
     return Refiner(model.to(device).eval(), card, features, examples, torch.device(device))
 

@@ -101,5 +101,5 @@ def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
     """A card that names one model beside another's tensors."""
     model = build_model("contrastive", FEATURES, EXAMPLES)
     save_weights(tmp_path / "mixed.safetensors", "mlp", model.state_dict(), FEATURES, EXAMPLES)
-    with pytest.raises(CheckpointError, match="do not fit the mlp"):
+    with pytest.raises(CheckpointError, match="do not fit this version's mlp"):
         load_refiner(tmp_path / "mixed.safetensors")
