@@ -23,7 +23,7 @@ from brefine.data.system_errors import load_system_errors
 from brefine.data.turn_taking import load_turn_taking
 from brefine.data.voices import find_utterances, split_by_speaker
 from brefine.errors import ConfigError
-from brefine.io.atomic import write_json_atomic, write_text_atomic
+from brefine.io.atomic import remove_leftovers, write_json_atomic, write_text_atomic
 from brefine.io.rttm import write_rttm
 from brefine.phasedir import SPLITS, CorpusManifest, CorpusRecording
 
@@ -50,6 +50,7 @@ def prepare(
     folder = prepared_corpus_path(config) if out is None else out.absolute()
     workers = n_processes or len(os.sched_getaffinity(0))
     with _locked(folder, on_progress):
+        remove_leftovers(folder)
         manifest, notes = CorpusManifest.read_if_there(folder / "corpus.json"), tuple[str, ...]()
         if manifest is None:
             if config.corpus.kind == "simulated":

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
 import os
+import re
 import stat
 import tempfile
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from brefine.errors import FormatError
 from brefine.io.jsontext import parse_json
+
+_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
 
 
 def write_bytes_atomic(path: Path, content: bytes, *, mode: int = 0o644) -> None:
@@ -32,6 +37,18 @@ def write_bytes_atomic(path: Path, content: bytes, *, mode: int = 0o644) -> None
         temporary.unlink(missing_ok=True)
         raise
     _fsync_folder(path.parent)
+
+
+def remove_leftovers(folder: Path, *, older_than_s: float = 600.0) -> None:
+    """Removes the temporary files of `write_bytes_atomic` that killed writers have left under a folder.
+
+    Nobody takes them for anything, but they fill a disk. A younger one may belong to a writer that lives.
+    """
+    for path in folder.rglob(".*.tmp"):
+        with contextlib.suppress(OSError):
+            found = path.lstat()
+            if stat.S_ISREG(found.st_mode) and _TEMPORARY.fullmatch(path.name) and time.time() - found.st_mtime > older_than_s:
+                path.unlink()
 
 
 def write_text_atomic(path: Path, text: str, *, mode: int = 0o644) -> None:

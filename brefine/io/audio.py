@@ -31,6 +31,7 @@ _BLOCK_FRAMES = 1 << 18
 _CLAIM = re.compile(r"^data\s*:\s*(?P<claimed>\d+) \(should be (?P<there>\d+)\)", re.MULTILINE)
 _LONG_CLAIM = re.compile(r"Frames\s*: (?P<claimed>\d+).*Calculated frame count (?P<there>\d+) does not match", re.DOTALL)
 _UNKNOWN_BYTES = 0x7FFF0000
+_MIN_RATE_HZ = 1000
 _MAX_SHORTFALL = 0.01
 """A file may hold this much less than its header says (MP3 headers estimate); more means that it is cut off."""
 
@@ -135,6 +136,10 @@ def _info(file: soundfile.SoundFile, path: Path) -> AudioInfo:
             expected=f"between one sample and {MAX_DURATION_S / 3600:.0f} hours",
             got=f"{file.frames} samples at {file.samplerate} Hz",
             hint="convert it anew, for instance with ffmpeg or sox",
+        )
+    if file.samplerate < _MIN_RATE_HZ:  # a file of a few bytes would become hours at 16 kHz
+        raise DataError(
+            "no speech is sampled so slowly", where=path, expected=f"at least {_MIN_RATE_HZ} Hz", got=f"{file.samplerate} Hz"
         )
     claimed, there = _claim(file.extra_info)
     if there < (1.0 - _MAX_SHORTFALL) * claimed:

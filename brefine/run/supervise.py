@@ -25,6 +25,7 @@ import psutil
 from brefine.config import ModelName
 from brefine.errors import FormatError, run_main
 from brefine.identity import own_identity
+from brefine.io.atomic import remove_leftovers
 from brefine.phasedir import Alert, PhaseDir, Progress, RunStatus, Stage, SupervisorState
 from brefine.run.alerts import AlertLog
 from brefine.run.budget import left_before_usd
@@ -355,6 +356,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     phase = PhaseDir(options.phase.resolve())
     with PhaseLock(phase):
+        remove_leftovers(phase.path)
         supervisor = Supervisor(phase)
         supervisor.take_over()
         if options.ready is not None:

@@ -118,6 +118,14 @@ def test_a_wav_that_came_through_a_pipe_is_read(tmp_path: Path, claimed: int) ->
     assert len(read_audio(path)) == 8000
 
 
+def test_a_sampling_rate_of_one_hertz_is_refused(tmp_path: Path) -> None:
+    """A few kilobytes would become hours of samples at 16 kHz."""
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tone(440.0, 0.5, 16000), 1)
+    with pytest.raises(DataError, match="at least 1000 Hz, got 1 Hz"):
+        probe_audio(path)
+
+
 def test_audio_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     """Half a download is not taken for a shorter recording."""
     path = tmp_path / "a.flac"

@@ -19,6 +19,7 @@ from brefine.run.alerts import AlertLog
 from brefine.run.boundary_book import read_rows
 from brefine.run.budget import Ledger
 from brefine.run.children import Child
+from brefine.run.control import pending_requests
 from brefine.run.gpu import NoGpu
 from brefine.run.oom import OomKills
 from brefine.run.plain import PlainLines, overview
@@ -140,6 +141,25 @@ def test_a_recording_whose_name_leads_elsewhere_is_refused(phase: PhaseDir, tmp_
     (tmp_path / "corpus.json").write_text(json.dumps(tree))
     with pytest.raises(FormatError, match="no file can be named after this recording"):
         CorpusManifest.read(tmp_path / "corpus.json")
+
+
+# --- half-written files -----------------------------------------------------------------------------------------------------
+
+
+def test_temporary_files_of_killed_writers_are_taken_for_nothing(phase: PhaseDir) -> None:
+    """Whatever was being written beside every file of a phase: screens show what they showed before."""
+
+    def shown() -> list[str]:
+        return [line for line in overview(snapshot_of(phase)) if "CPU" not in line]  # how busy this machine is changes
+
+    before = shown()
+    phase.control.mkdir(exist_ok=True)
+    for path in [*phase.path.rglob("*"), phase.control / "1-stop.json", phase.run("transformer").status]:
+        if not path.is_dir():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.with_name(f".{path.name}.abcdefgh.tmp").write_bytes(b'{"schema": 1, "state": "finished"}' * 9)
+    assert shown() == before
+    assert list(pending_requests(phase)) == []
 
 
 # --- escape sequences -----------------------------------------------------------------------------------------------------
