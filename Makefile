@@ -4,6 +4,7 @@
 # make fuzz    a million mutated files through everything that reads files; takes an hour
 # make fuzz-guided  the same readers, led by which code an input reaches (atheris); twenty minutes
 # make faults  every process killed, starved and shut out at every moment: hundreds of cases; root for the full disk
+# make kills   trainings of all three models killed at random points: the same weights and curves, bit for bit; a few minutes
 # make licences, make audit   docs/licences.md anew; known weaknesses of the pinned packages, where the index tells them
 # make check   style, types, layers and tests: what CI runs
 # make wheel   dist/*.whl
@@ -13,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: demo test test-slurm fuzz fuzz-guided faults licences audit check lint wheel clean
+.PHONY: demo test test-slurm fuzz fuzz-guided faults kills licences audit check lint wheel clean
 
 demo: $(VENV)/.installed
 	$(BIN)/brefine launch-phase3 --config configs/demo.toml
@@ -38,6 +39,9 @@ fuzz-guided: $(VENV)/.installed-dev
 
 faults: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.faults.matrix
+
+kills: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.train.killed_trainings
 
 licences: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.licences
