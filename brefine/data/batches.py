@@ -31,6 +31,8 @@ from brefine.data.transfer import sent
 
 _N_TRACKS = 4
 """Own activity, others' activity, evidence of the own speaker, evidence of speech."""
+_GATHERED_WINDOWS = 256
+"""As many are gathered at once, those of several batches: launching a dozen small operations for one costs as much as copying."""
 
 
 def n_channels_of(features: FeatureConfig) -> int:
@@ -235,6 +237,7 @@ class TrainingBatches:
         self._tables, self._examples, self._config = tables, examples, config
         self._seed, self._redraw = seed, redraw
         self._channels = Channels.of(tables.n_mels, tables.n_columns)
+        self._block = -1
         self._draw(0)
         self.batch_size = min(batch_size, len(self._chosen))
         self.steps_per_epoch = len(self._chosen) // self.batch_size
@@ -245,10 +248,19 @@ class TrainingBatches:
         if epoch != self._epoch:
             self._draw(epoch)
         chosen = slice(place * self.batch_size, (place + 1) * self.batch_size)
-        features_BTF = self._tables.windows(self._places, chosen)
+        features_BTF = self._windows(place)
         if self._config.augment_rate > 0.0:
             features_BTF = augmented(features_BTF, self._channels, self._config.augment_rate, seed=self._seed, step=step)
         return Batch(features_BTF, self._offset_frames[chosen])
+
+    def _windows(self, place: int) -> Tensor:
+        """The windows of the epoch's batch at `place`, out of several that were gathered at once."""
+        n_batches = max(1, _GATHERED_WINDOWS // self.batch_size)
+        block, within = divmod(place, n_batches)
+        if block != self._block:
+            chosen = slice(block * n_batches * self.batch_size, (block + 1) * n_batches * self.batch_size)
+            self._gathered_BTF, self._block = self._tables.windows(self._places, chosen), block
+        return self._gathered_BTF[within * self.batch_size : (within + 1) * self.batch_size]
 
     def members(self, step: int) -> list[tuple[int, float]]:
         """The examples of a batch for people: recording's index in the split, and hypothesised time in seconds."""
@@ -261,6 +273,7 @@ class TrainingBatches:
         self._epoch = epoch
         self._chosen, times_s = draw_epoch(self._examples, self._config, seed=self._seed, epoch=epoch, redraw=self._redraw)
         self._places, self._offset_frames = placed(self._tables, self._examples[self._chosen], times_s)
+        self._block = -1
 
 
 def placed(tables: Tables, examples: Examples, times_s: NDArray[np.float64]) -> tuple[Places, Tensor]:

@@ -42,8 +42,8 @@ from brefine.train.signals import StopSignal
 from brefine.train.step import Taken
 from brefine.train.validation import ValidationSet
 
-_STEPS = 115
-"""An epoch of the demo."""
+_STEPS = 468
+"""An epoch of a phase: 15,000 examples in batches of 32, then one validation and one checkpoint."""
 _SQUARE = 1024
 _N_VALIDATION = 800
 
@@ -239,7 +239,9 @@ def _late_mean(losses: list[float]) -> float:
 def _tables_and_examples(conversations: list[Conversation], config: PhaseConfig, device: Device) -> tuple[Tables, Examples]:
     heard = [(each.log_mel_NM, each.annotated.hypothesis) for each in conversations]
     n_frames = n_frames_of(config.examples.context_s, config.features.hop_s)
-    tables = Tables.build(heard, config.features.hop_s, n_frames, device=device.device, dtype=device.dtype)
+    tables = Tables.build(
+        heard, config.features.hop_s, n_frames, n_mels=config.features.n_mels, device=device.device, dtype=device.dtype
+    )
     examples = find_examples([each.annotated for each in conversations], config.examples)
     return tables, examples[examples.positive]
 

@@ -48,12 +48,13 @@ class PlainDataset(Dataset[tuple[Tensor, float]]):
         features = config.features
         self._examples, self._hop_s = examples, features.hop_s
         self._half = n_frames_of(config.examples.context_s, features.hop_s) // 2
-        self._frames = [conversation.log_mel_NM for conversation in conversations]
-        self._scale = [normalised(frames_NM) for frames_NM in self._frames]
+        frames = [conversation.log_mel_NM for conversation in conversations]
+        n_mels = features.n_mels
+        self._scaled = [np.column_stack([normalised(frames_NM[:, :n_mels]), frames_NM[:, n_mels:]]) for frames_NM in frames]
         self._active = [activity(each.annotated.hypothesis, len(each.log_mel_NM), features.hop_s) for each in conversations]
         self._evidence = [
-            speaker_evidence(frames_NM, active_SN, features.hop_s)
-            for frames_NM, active_SN in zip(self._frames, self._active, strict=True)
+            speaker_evidence(frames_NM[:, :n_mels], active_SN, features.hop_s)
+            for frames_NM, active_SN in zip(frames, self._active, strict=True)
         ]
 
     def __len__(self) -> int:
@@ -73,7 +74,7 @@ class PlainDataset(Dataset[tuple[Tensor, float]]):
         evidence = self._evidence[recording]
         evidence_T, speech_T = (np.pad(track_N, self._half)[span] for track_N in (evidence.own_SN[speaker], evidence.speech_N))
         side_T = np.full_like(own_T, 1.0 if self._examples.onset[index] else -1.0)
-        mel_TM = np.pad(self._scale[recording], ((self._half, self._half), (0, 0)))[span].astype(np.float32)
+        mel_TM = np.pad(self._scaled[recording], ((self._half, self._half), (0, 0)))[span].astype(np.float32)
         features_TF = np.concatenate([mel_TM, np.stack([own_T, others_T, evidence_T, speech_T, side_T], axis=1)], axis=1)
         return torch.from_numpy(features_TF), float(true_s / self._hop_s - start)
 

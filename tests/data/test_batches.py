@@ -84,17 +84,19 @@ def test_a_moved_boundary_looks_as_if_the_hypothesis_had_it_there(frames: np.nda
         assert offset_B.item() == pytest.approx((true_s - centres_s(np.array([moved_s]), HOP_S)[0]) / HOP_S, abs=1e-3)
 
 
-def test_batches_are_functions_of_the_step(frames: np.ndarray) -> None:
-    """In whatever order steps are asked for, each gives the same batch; an epoch is cut into whole batches."""
+def test_batches_are_functions_of_the_step(frames: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In whatever order steps are asked for, and however many are gathered at once; an epoch is cut into whole batches."""
     tables = Tables.build([(frames, HYPOTHESIS)], HOP_S, 100)
     config = ExampleConfig(context_s=CONTEXT_S, negatives_per_positive=0.0)
     examples = find_examples([Annotated(HYPOTHESIS, HYPOTHESIS, [(0.0, 7.0)])], config)
     batches = TrainingBatches(tables, examples, config, batch_size=2, seed=0, redraw=True)
     assert batches.steps_per_epoch == 3
     forwards = [batches.at(step) for step in range(6)]
-    for step in reversed(range(6)):
-        assert torch.equal(batches.at(step).features_BTF, forwards[step].features_BTF)
-        assert len(batches.members(step)) == 2
+    for n_windows in (256, 4, 1):
+        monkeypatch.setattr("brefine.data.batches._GATHERED_WINDOWS", n_windows)
+        for step in reversed(range(6)):
+            assert torch.equal(batches.at(step).features_BTF, forwards[step].features_BTF)
+            assert len(batches.members(step)) == 2
 
 
 def test_a_recording_without_speech_has_no_windows(frames: np.ndarray) -> None:

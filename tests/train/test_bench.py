@@ -56,14 +56,17 @@ def test_the_plain_loop_has_the_same_losses(threads: object) -> None:
     assert bench.mean_loss == pytest.approx(bench.plain_mean_loss, rel=1e-4)
 
 
-def test_the_plain_loop_sees_what_the_engine_sees() -> None:
+@pytest.mark.parametrize("speech", [False, True])
+def test_the_plain_loop_sees_what_the_engine_sees(speech: bool) -> None:
     """Both cut the same windows, so that the comparison is one of speed alone."""
     config = recipe()
+    config = config.model_copy(update={"features": config.features.model_copy(update={"speech": speech})})
     features, examples_config = config.features, config.examples
     conversations = noise_conversations(40, features)
     examples = find_examples([each.annotated for each in conversations], examples_config)
     examples = examples[examples.positive]
-    tables = Tables.build([(each.log_mel_NM, each.annotated.hypothesis) for each in conversations], features.hop_s, 128)
+    heard = [(each.log_mel_NM, each.annotated.hypothesis) for each in conversations]
+    tables = Tables.build(heard, features.hop_s, 128, n_mels=features.n_mels)
     batches = TrainingBatches(tables, examples, examples_config, batch_size=8, seed=0, redraw=False)
     batch, members = batches.at(0), batches.members(0)
     dataset = PlainDataset(conversations, examples, config)
