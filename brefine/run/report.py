@@ -16,18 +16,9 @@ from brefine.io.atomic import write_text_atomic
 from brefine.phasedir import Manifest, PhaseDir
 from brefine.run.gate_report import judge_phase
 from brefine.run.report_boundaries import extremes, picture, read_boundaries
-from brefine.run.report_sections import (
-    boundaries_section,
-    calibration_section,
-    cost_section,
-    criteria_section,
-    curves_section,
-    decisions_section,
-    head,
-    integration_section,
-    models_section,
-    provenance_section,
-)
+from brefine.run.report_models import calibration_section, curves_section, models_section
+from brefine.run.report_record import boundaries_section, cost_section, decisions_section, provenance_section
+from brefine.run.report_verdict import criteria_section, head, integration_section
 from brefine.run.snapshot import PhaseSnapshot
 from brefine.run.store import PhaseStore
 

@@ -1,0 +1,183 @@
+"""The models side by side: figures, curves, and whether their confidence can be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Final
+
+import numpy as np
+
+from brefine.core.series import downsample_minmax
+from brefine.phasedir import BoundaryFigures, Comparison, EvaluationReport, Tag
+from brefine.run.report_charts import Axis, Rule, Series, bar_chart, line_chart
+from brefine.run.report_html import LOOKS, html_figure, html_section, html_table, interval_text, ms_text, rate_text, side_by_side
+from brefine.run.snapshot import Curve, PhaseSnapshot
+
+_MAX_POINTS: Final = 240
+_KINDS: Final = ("pause", "change", "overlap", "edge")
+
+
+def models_section(snapshot: PhaseSnapshot, chosen: str | None) -> str:
+    reports = list(snapshot.evaluations.values())
+    if not reports:
+        return html_section("models", "Models", "<p>None is evaluated yet: <code>brefine evaluate</code>.</p>")
+    first = reports[0]
+    rows = [_model_row("unrefined", first.comparison.before, None, None)]
+    rows += [_model_row(one.model, one.comparison.after, one.comparison, one, one.model == chosen) for one in reports]
+    names = (
+        "",
+        "MAE",
+        "95 %",
+        "median",
+        "p90",
+        "bias",
+        "≤ 50 ms",
+        "≤ 100 ms",
+        "≤ 200 ms",
+        "capped mean",
+        "improved / worse / same",
+        "boundaries/s",
+    )
+    table = f'<div class="dense">{html_table(names, rows, numbers=tuple(range(1, len(names))))}</div>'
+    before = first.comparison.before
+    convention = (
+        f"{first.split} split, {first.n_recordings} {first.evidence} recordings; pairs matched before refinement within W = "
+        f"{before.window_s:g} s: {before.n_matched:,} of {before.n_reference:,} reference boundaries "
+        f"(recall {rate_text(before.recall)}, precision {rate_text(before.precision)}). "
+        "Capped mean: over all reference boundaries, an unmatched one counts W. Per s: boundaries a second."
+    )
+    selection = snapshot.selection
+    reason = ""
+    if selection is not None:
+        reason = f"<p><b>{escape(selection.model)}</b> goes on (chosen by {selection.chosen_by}): {escape(selection.reason)}.</p>"
+        if selection.override_reason:
+            reason += f"<p>{escape(selection.recommended)} was recommended; against it: {escape(selection.override_reason)}</p>"
+    looked_at = next((one for one in reports if one.model == chosen), first)
+    figures = side_by_side(
+        html_figure(_cdf(reports), "Share of matched boundaries whose absolute error is no larger; further left is better."),
+        html_figure(_kinds(looked_at), f"MAE by kind of the reference boundary, {escape(looked_at.model)}, validation split."),
+    )
+    return html_section("models", "Models", reason + table + f'<p class="quiet">{escape(convention)}</p>' + figures)
+
+
+def curves_section(snapshot: PhaseSnapshot) -> str:
+    charts = []
+    for tag, label, rules in (
+        (Tag.VALIDATION_MAE_MS, "validation MAE, ms", [Rule(snapshot.gate_mae_ms, f"gate: {snapshot.gate_mae_ms:g} ms")]),
+        (Tag.LOSS, "training loss", []),
+    ):
+        series = [
+            _thinned(run.name, LOOKS[place % len(LOOKS)], run.curves[tag])
+            for place, run in enumerate(snapshot.runs)
+            if tag in run.curves and len(run.curves[tag].steps)
+        ]
+        if series:
+            x = Axis("optimiser step", low=0.0, tick=lambda value: f"{value:,.0f}")
+            low = 0.0 if tag is Tag.VALIDATION_MAE_MS else None
+            chart = line_chart(series, x, Axis(label, low=low), rules=rules, points=tag is Tag.VALIDATION_MAE_MS)
+            charts.append(html_figure(chart, "✗ marks values that are not numbers."))
+    states = html_table(
+        ("training", "state", "steps", "epochs", "best validation MAE", "unrefined", "device"),
+        [
+            (
+                escape(run.name),
+                escape(str(run.state)),
+                "–" if run.status is None else f"{run.status.step:,} of {run.status.n_steps:,}",
+                "–" if run.status is None else f"{run.status.epoch} of {run.status.n_epochs}",
+                "–"
+                if run.status is None or run.status.best is None
+                else f"{ms_text(run.status.best.mae_ms)} (epoch {run.status.best.epoch})",
+                "–" if run.status is None else ms_text(run.status.unrefined_mae_ms),
+                "–" if run.status is None else escape(run.status.device),
+            )
+            for run in snapshot.runs
+        ],
+    )
+    return html_section("curves", "Learning curves", side_by_side(*charts) + states if charts else states)
+
+
+def calibration_section(snapshot: PhaseSnapshot) -> str:
+    series, rows = [], []
+    for place, one in enumerate(snapshot.evaluations.values()):
+        if one.calibration:
+            confidence = [100 * item.confidence for item in one.calibration]
+            right = [100 * item.within_100ms for item in one.calibration]
+            labels = [f"{item.n:,} boundaries" for item in one.calibration]
+            series.append(Series(one.model, LOOKS[place % len(LOOKS)], confidence, right, labels))
+            error = one.expected_calibration_error
+            rows.append(
+                (escape(one.model), "–" if error is None else f"{error:.3f}", f"{sum(item.n for item in one.calibration):,}")
+            )
+    if not series:
+        return ""
+    chart = line_chart(
+        series,
+        Axis("confidence of the model, %", low=0.0, high=100.0),
+        Axis("truly within 100 ms, %", low=0.0, high=100.0),
+        rules=[Rule("diagonal", "perfectly calibrated")],
+        points=True,
+    )
+    table = html_table(("model", "expected calibration error", "proposals"), rows, numbers=(1, 2))
+    note = (
+        "<p>Below the diagonal the model is too sure of itself. A proposal is right if a boundary lies within 100 ms of it.</p>"
+    )
+    return html_section(
+        "calibration",
+        "Calibration",
+        side_by_side(html_figure(chart, "Ten bins of equal width, validation split."), f"<div>{note}{table}</div>"),
+    )
+
+
+def _model_row(
+    name: str, figures: BoundaryFigures, comparison: Comparison | None, report: EvaluationReport | None, chosen: bool = False
+) -> tuple[str, ...]:
+    interval = None if comparison is None else comparison.intervals.get("mae_ms")
+    counts = "" if comparison is None else f"{comparison.improved:,} / {comparison.worsened:,} / {comparison.unchanged:,}"
+    return (
+        f'<span class="{"chosen" if chosen else ""}">{escape(name)}{" ◀" if chosen else ""}</span>',
+        ms_text(figures.mae_ms),
+        interval_text(interval),
+        ms_text(figures.median_ms),
+        ms_text(figures.p90_ms),
+        "–" if figures.bias_ms is None else f"{figures.bias_ms:+.0f} ms",
+        *(rate_text(value) for value in (figures.within_50ms, figures.within_100ms, figures.within_200ms)),
+        ms_text(figures.capped_mean_ms),
+        counts,
+        "" if report is None else f"{report.speed.boundaries_per_s:,.0f}",
+    )
+
+
+def _cdf(reports: Sequence[EvaluationReport]) -> str:
+    share = [float(value) for value in range(101)]
+    series = [Series("unrefined", "base", reports[0].before_abs_error_quantiles_ms, share)]
+    series += [
+        Series(one.model, LOOKS[place % len(LOOKS)], one.after_abs_error_quantiles_ms, share) for place, one in enumerate(reports)
+    ]
+    drawn = [Series(one.name, one.look, [max(1.0, x) for x in one.x], one.y) for one in series if len(one.x) == len(share)]
+    return line_chart(drawn, Axis("absolute error, ms", "log", low=5.0, high=1000.0), Axis("boundaries, %", low=0.0, high=100.0))
+
+
+def _kinds(report: EvaluationReport) -> str:
+    before, after = report.comparison.before, report.comparison.after
+    kinds = [kind for kind in _KINDS if kind in before.by_kind and before.by_kind[kind].n_matched]
+    groups = [f"{kind} ({before.by_kind[kind].n_matched:,})" for kind in kinds]
+    sides = [side for side in ("onset", "offset") if side in before.by_side]
+    return bar_chart(
+        [*groups, *(f"{side}s" for side in sides)],
+        [
+            ("unrefined", "base", [*(before.by_kind[k].mae_ms for k in kinds), *(before.by_side[s].mae_ms for s in sides)]),
+            (report.model, "s0", [*(after.by_kind[k].mae_ms for k in kinds), *(after.by_side[s].mae_ms for s in sides)]),
+        ],
+        "MAE, ms",
+    )
+
+
+def _thinned(name: str, look: str, curve: Curve) -> Series:
+    """The whole curve where it is short; of a long one the middle of each bucket's extremes, gaps kept."""
+    if len(curve.steps) <= _MAX_POINTS:
+        return Series(name, look, curve.steps.tolist(), curve.values.tolist(), [f"{value:.4g}" for value in curve.values])
+    buckets = downsample_minmax(curve.steps, curve.values, _MAX_POINTS)
+    known = ~np.isnan(buckets.low) | buckets.nonfinite
+    middle = np.where(buckets.nonfinite, np.nan, (buckets.low + buckets.high) / 2)
+    return Series(name, look, buckets.x[known].tolist(), middle[known].tolist())
