@@ -103,10 +103,12 @@ def printable(text: str) -> str:
 
 OUT_OF_MEMORY = re.compile(
     r"out of memory|MemoryError|can(.t|not) allocate memory|bad_alloc|could not create a (primitive|memory object)"
-    r"|failed to map segment from shared object|can.t start new thread",
+    r"|failed to map segment from shared object|can.t start new thread"
+    r"|error return without exception set|returned NULL without setting an exception",
     re.IGNORECASE,
 )
-"""How libraries say so: Python's allocators, the system's, torch's, oneDNN's, the dynamic linker, a new thread's stack."""
+"""How libraries say so: Python's allocators, the system's, torch's, oneDNN's, the dynamic linker, a new thread's stack;
+and compiled code that found no room for its exception."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -14,6 +14,7 @@ from brefine.errors import run_main
         RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory: you tried to allocate 64"),
         RuntimeError("could not create a primitive"),
         RuntimeError("can't start new thread"),
+        SystemError("error return without exception set"),
         ImportError("libx.so: failed to map segment from shared object"),
     ],
 )
