@@ -13,7 +13,7 @@ from brefine.phasedir import PhaseDir, Progress, RunStatus, Stage, list_phases
 from brefine.run.gpu import GpuProbe
 from brefine.run.plain import duration
 
-_EXAMPLES_PER_S_A_CORE: Final[dict[ModelName, float]] = {"transformer": 120.0, "mlp": 650.0, "contrastive": 140.0}
+_EXAMPLES_PER_S_A_CORE: Final[dict[ModelName, float]] = {"transformer": 120.0, "mlp": 1250.0, "contrastive": 220.0}
 """Rough rates of training on ±2 s, for machines on which no phase has run yet; measured on one core of a busy machine."""
 _EXAMPLES_PER_S_A_GPU: Final = 5000.0
 """Rough, for a data-centre GPU, where the launching of kernels is the limit and not the arithmetic."""

@@ -57,7 +57,7 @@ def test_a_machine_is_paid_from_the_first_station_to_the_last(tmp_path: Path) ->
     """Trainings share it; the longest decides."""
     a_phase_took(tmp_path, prepare=60.0, evaluate=30.0, integrate=30.0)
     found = plan(tmp_path)
-    longest_s = 60000 / (140.0 * 4 / 2)  # the contrastive one, on half of four cores
+    longest_s = 60000 / (220.0 * 4 / 2)  # the contrastive one, on half of four cores
     assert found.seconds == found.billed_s == pytest.approx(60.0 + longest_s + 60.0)
     assert found.devices == "no GPU, 4 CPU cores"
 
@@ -77,8 +77,8 @@ def test_on_a_cluster_every_job_is_paid_for_its_own_gpus(tmp_path: Path) -> None
 def test_time_limits_that_are_too_short_are_told(tmp_path: Path) -> None:
     """How often the longest training goes on, and when that is more often than it may."""
     short = ("executor.kind=slurm", "executor.gpus=0", "executor.cpus=1", "executor.time_minutes=3")
-    assert "goes on after its limit 7 times" in plan(tmp_path, *short).devices
-    assert "needs 7 continuations, max_timeouts allows 2" in plan(tmp_path, *short, "executor.max_timeouts=2").devices
+    assert "goes on after its limit 4 times" in plan(tmp_path, *short).devices
+    assert "needs 4 continuations, max_timeouts allows 2" in plan(tmp_path, *short, "executor.max_timeouts=2").devices
 
 
 def test_what_nobody_knows_is_not_guessed(tmp_path: Path) -> None:
