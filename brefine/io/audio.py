@@ -107,7 +107,7 @@ def read_excerpt(path: Path, *, start_s: float, duration_s: float, sample_rate_h
         first = min(first, info.n_samples)
         file.seek(first)
         block = file.read(max(0, last - first), dtype="float32", always_2d=True)
-    samples = np.nan_to_num(block.mean(axis=1), posinf=0.0, neginf=0.0).astype(np.float32)
+    samples = np.nan_to_num(_mono(block), nan=0.0, posinf=0.0, neginf=0.0)
     if info.sample_rate_hz != sample_rate_hz and len(samples):
         samples = soxr.resample(samples, info.sample_rate_hz, sample_rate_hz)
     offset = max(0, round(-start_s * sample_rate_hz))
@@ -143,7 +143,13 @@ def _info(file: soundfile.SoundFile, path: Path) -> AudioInfo:
         )
     claimed, there = _claim(file.extra_info)
     if there < (1.0 - _MAX_SHORTFALL) * claimed:
-        raise DataError("the audio is cut off", where=path, expected=f"{claimed}, as its header says", got=there)
+        raise DataError(
+            "the audio is cut off",
+            where=path,
+            expected=f"{claimed}, as its header says",
+            got=there,
+            hint="copy it again; if this is all there is, write a true header: sox --ignore-length IN.wav OUT.wav",
+        )
     return AudioInfo(file.frames / file.samplerate, file.samplerate, file.channels, file.frames)
 
 
@@ -166,7 +172,7 @@ def _mono_blocks(file: soundfile.SoundFile, info: AudioInfo, path: Path) -> Iter
         block = file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)
         if not len(block):
             break
-        mono = block.mean(axis=1) if info.n_channels > 1 else block[:, 0]
+        mono = _mono(block)
         _require_finite(mono, n_read, info.sample_rate_hz, path)
         n_read += len(block)
         if n_read > MAX_DURATION_S * info.sample_rate_hz:
@@ -179,6 +185,14 @@ def _mono_blocks(file: soundfile.SoundFile, info: AudioInfo, path: Path) -> Iter
             expected=f"{info.duration_s:.3f} s, as its header says",
             got=f"{n_read / info.sample_rate_hz:.3f} s",
         )
+
+
+def _mono(block: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean of the channels; not a number where one is infinite and another the opposite."""
+    if block.shape[1] == 1:
+        return block[:, 0]
+    with np.errstate(invalid="ignore", over="ignore"):  # the caller asks whether the result is finite
+        return np.asarray(block.mean(axis=1))
 
 
 def _require_file(path: Path) -> None:
