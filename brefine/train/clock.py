@@ -6,7 +6,6 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 PARTS = ("data", "validation", "logging", "checkpointing")
@@ -30,9 +29,9 @@ def own_s() -> float:
 def _waited_ns() -> int:
     """What the kernel says of this thread; its file is opened once, as opening it takes longer than reading."""
     try:
-        if not hasattr(_local, "file"):
-            _local.file = Path("/proc/thread-self/schedstat").open("rb", buffering=0)  # noqa: SIM115 – as long as the thread lives
-        return int(os.pread(_local.file.fileno(), 128, 0).split()[1])
+        if not hasattr(_local, "descriptor"):
+            _local.descriptor = os.open("/proc/thread-self/schedstat", os.O_RDONLY)  # the end of the process closes it
+        return int(os.pread(_local.descriptor, 128, 0).split()[1])
     except (OSError, IndexError):
         return 0
 
