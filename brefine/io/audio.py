@@ -106,8 +106,9 @@ def read_excerpt(path: Path, *, start_s: float, duration_s: float, sample_rate_h
         first, last = (round(at_s * info.sample_rate_hz) for at_s in (max(0.0, start_s), start_s + duration_s))
         first = min(first, info.n_samples)
         file.seek(first)
-        n_left = info.n_samples - file.tell()  # less than none where a decoder overshoots the end that its header tells
-        block = file.read(max(0, min(last - first, n_left)), dtype="float32", always_2d=True)
+        n_wanted = min(last - first, info.n_samples - file.tell())
+        # a decoder may stand behind the end that its header tells, and then can read less than nothing
+        block = file.read(n_wanted, dtype="float32", always_2d=True) if n_wanted > 0 else np.zeros((0, 1), np.float32)
     samples = np.nan_to_num(_mono(block), nan=0.0, posinf=0.0, neginf=0.0)
     if info.sample_rate_hz != sample_rate_hz and len(samples):
         samples = soxr.resample(samples, info.sample_rate_hz, sample_rate_hz)
