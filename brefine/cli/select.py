@@ -24,7 +24,7 @@ def select(
 ) -> None:
     """Example: brefine select --model contrastive --why "it must run on a phone"
 
-    Recommends by a stated rule: the best capped mean on the validation split; of the models within its interval, the fastest.
+    Recommends by a stated rule: the best capped mean on the validation split; of the models that are as good, the fastest.
     """
     found = find_phase(phase, runs)
     asked = model is None and not no_input and on_terminal()

@@ -1,17 +1,20 @@
 """Which model goes on: a stated rule, its ranking, and its reason as a sentence.
 
-The rule: the least capped mean error on the validation split wins; of the models whose capped mean lies within the winner's
-interval, which are as good as it as far as anybody can tell, the fastest is taken. The capped mean is used because neither
-moving few boundaries nor losing turns can improve it.
+The rule: the least capped mean error on the validation split wins; of the models that are as good as the winner as far as
+anybody can tell, the fastest is taken. As good is a model whose difference from the winner has an interval that reaches 0. The
+models were evaluated on the same boundaries, so recordings are drawn for both together: what makes a recording hard for all of
+them does not hide which is better. The capped mean is used because neither moving few boundaries nor losing turns can improve it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from brefine.core.bootstrap import Interval
+import numpy as np
+
+from brefine.core.bootstrap import Interval, paired_bootstrap
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,8 @@ class Candidate:
     boundaries_per_s: float
     unrefined_ms: float | None = None
     """The capped mean of the same boundaries when nothing is moved."""
+    capped_sum_ms: Mapping[str, tuple[int, float]] = field(default_factory=dict)
+    """For each recording its reference boundaries and the sum of their capped errors; empty where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +54,11 @@ def select(candidates: Sequence[Candidate]) -> Ranking:
     if not known:
         raise ValueError("no candidate has a capped mean to be ranked by")
     best = known[0]
-    high_ms = _mean(best) if best.interval_ms is None else max(_mean(best), best.interval_ms.high)
-    as_good = [one for one in known if _mean(one) <= high_ms]
+    as_good = [one for one in known if _is_as_good(one, best)]
     # The better one of equally fast models.
     chosen = min(as_good, key=lambda one: (-one.boundaries_per_s, _mean(one)))
     unknown = [one for one in candidates if not _is_known(one)]
-    return Ranking((*known, *unknown), chosen.model, _reason(chosen, best, known, len(as_good)))
+    return Ranking((*known, *unknown), chosen.model, _reason(chosen, best, known, as_good))
 
 
 def _is_known(candidate: Candidate) -> bool:
@@ -66,27 +70,60 @@ def _mean(candidate: Candidate) -> float:
     return candidate.capped_mean_ms
 
 
-def _reason(chosen: Candidate, best: Candidate, known: Sequence[Candidate], n_as_good: int) -> str:
-    interval = "" if best.interval_ms is None else f" [{best.interval_ms.low:.0f}, {best.interval_ms.high:.0f}]"
+def _is_as_good(one: Candidate, best: Candidate) -> bool:
+    if one is best:
+        return True
+    difference_ms = _difference_ms(one, best)
+    if difference_ms is not None:
+        return difference_ms.low <= 0.0
+    return best.interval_ms is not None and _mean(one) <= best.interval_ms.high
+
+
+def _difference_ms(one: Candidate, best: Candidate) -> Interval | None:
+    """The interval of how much larger one's capped mean is than the best one's; None where their boundaries are not the same."""
+    own, theirs = one.capped_sum_ms, best.capped_sum_ms
+    counts = {recording: n for recording, (n, _) in own.items()}
+    if counts != {recording: n for recording, (n, _) in theirs.items()} or not sum(counts.values()):
+        return None
+    parts = np.array([(own[name][1] - theirs[name][1], counts[name]) for name in sorted(counts)], dtype=np.float64)
+    return paired_bootstrap(parts, lambda sums: sums[:, 0] / sums[:, 1])
+
+
+def _reason(chosen: Candidate, best: Candidate, known: Sequence[Candidate], as_good: Sequence[Candidate]) -> str:
+    least = f"{_mean(best):.0f} ms{_in_brackets(best.interval_ms)}"
     if len(known) == 1:
-        reason = f"{chosen.model} is the only model with figures: capped mean {_mean(chosen):.0f} ms{interval}"
+        reason = f"{chosen.model} is the only model with figures: capped mean {least}"
     elif chosen is not best:
         reason = (
-            f"{chosen.model} is the fastest of {n_as_good} models that are as good as the best: its capped mean of "
-            f"{_mean(chosen):.0f} ms lies within {best.model}'s interval ({_mean(best):.0f} ms{interval}), "
-            f"at {chosen.boundaries_per_s:.0f} instead of {best.boundaries_per_s:.0f} boundaries/s"
-        )
-    elif n_as_good > 1:
-        reason = (
-            f"{chosen.model} has the least capped mean ({_mean(chosen):.0f} ms{interval}) and is the fastest of the {n_as_good} "
-            f"models within that interval ({chosen.boundaries_per_s:.0f} boundaries/s)"
+            f"{chosen.model} is the fastest of {len(as_good)} models that are as good as the best: its capped mean of "
+            f"{_mean(chosen):.0f} ms {_beside(chosen, best)}, at {chosen.boundaries_per_s:.0f} instead of "
+            f"{best.boundaries_per_s:.0f} boundaries/s"
         )
     else:
-        second = known[1]
-        reason = (
-            f"{chosen.model} has the least capped mean ({_mean(chosen):.0f} ms{interval}); the next, {second.model} with "
-            f"{_mean(second):.0f} ms, lies outside its interval"
-        )
+        reason = f"{chosen.model} has the least capped mean ({least})"
+        if len(as_good) > 1:
+            reason += (
+                f" and is the fastest of the {len(as_good)} models that are as good ({chosen.boundaries_per_s:.0f} boundaries/s)"
+            )
+        worse = next((one for one in known if one not in as_good), None)
+        if worse is not None:
+            reason += f"; the next, {worse.model} with {_mean(worse):.0f} ms, {_beside(worse, best)}"
     if chosen.unrefined_ms is not None and _mean(chosen) >= chosen.unrefined_ms:
         reason += f"; but it is no better than moving nothing ({chosen.unrefined_ms:.0f} ms)"
     return reason
+
+
+def _beside(one: Candidate, best: Candidate) -> str:
+    """How one's capped mean stands to the best one's."""
+    difference_ms = _difference_ms(one, best)
+    if difference_ms is None:
+        where = "within" if _is_as_good(one, best) else "outside"
+        return f"lies {where} {best.model}'s interval ({_mean(best):.0f} ms{_in_brackets(best.interval_ms)})"
+    return (
+        f"is {_mean(one) - _mean(best):.0f} ms{_in_brackets(difference_ms)} more than {best.model}'s "
+        f"{_mean(best):.0f} ms on the same recordings"
+    )
+
+
+def _in_brackets(interval_ms: Interval | None) -> str:
+    return "" if interval_ms is None else f" [{interval_ms.low:.0f}, {interval_ms.high:.0f}]"

@@ -79,6 +79,9 @@ def _candidate(report: EvaluationReport) -> Candidate:
         interval_ms=None if interval is None else Interval(*interval),
         boundaries_per_s=report.speed.boundaries_per_s,
         unrefined_ms=report.comparison.before.capped_mean_ms,
+        capped_sum_ms={
+            one.recording: (one.n_reference, one.n_reference * (one.capped_mean_after_ms or 0.0)) for one in report.by_recording
+        },
     )
 
 

@@ -26,7 +26,7 @@ def test_outside_the_interval_the_better_model_is_taken() -> None:
     """However slow it is."""
     ranking = select([TRANSFORMER, CONTRASTIVE])
     assert ranking.recommended == "transformer"
-    assert "contrastive with 330 ms, lies outside its interval" in ranking.reason
+    assert "contrastive with 330 ms, lies outside transformer's interval (300 ms [290, 312])" in ranking.reason
 
 
 def test_the_best_may_also_be_the_fastest() -> None:
@@ -34,6 +34,40 @@ def test_the_best_may_also_be_the_fastest() -> None:
     fast = Candidate("transformer", 300.0, Interval(290.0, 320.0), 99999.0)
     assert select([fast, MLP]).recommended == "transformer"
     assert "fastest of the 2 models" in select([fast, MLP]).reason
+
+
+def _by_recording(model: str, extra_ms: tuple[float, ...], per_s: float) -> Candidate:
+    """Ten boundaries in each recording, hard (900 ms each) and easy (100 ms) in turn; `extra_ms` more in one each."""
+    sums = {f"r{place}": (10, 1000.0 * (9 if place % 2 else 1) + 10 * more) for place, more in enumerate(extra_ms)}
+    mean_ms = sum(total for _, total in sums.values()) / (10 * len(sums))
+    return Candidate(model, mean_ms, Interval(mean_ms - 200.0, mean_ms + 200.0), per_s, capped_sum_ms=sums)
+
+
+def test_what_makes_a_recording_hard_for_all_models_hides_no_difference() -> None:
+    """Always 10 to 14 ms worse is worse, though both lie deep within each other's interval and the worse one is faster."""
+    best = _by_recording("contrastive", (0.0,) * 10, 500.0)
+    worse = _by_recording("mlp", (10.0, 14.0) * 5, 1000.0)
+    ranking = select([worse, best])
+    assert ranking.recommended == "contrastive"
+    assert "mlp with 512 ms, is 12 ms [11, 13] more than contrastive's 500 ms on the same recordings" in ranking.reason
+
+
+def test_a_difference_that_may_be_chance_leaves_the_choice_to_speed() -> None:
+    """12 ms worse on average, better in four recordings of ten: the interval of the difference reaches 0."""
+    best = _by_recording("contrastive", (0.0,) * 10, 500.0)
+    other = _by_recording("mlp", (60.0, -40.0, 50.0, -30.0, 40.0, -20.0, 30.0, -10.0, 30.0, 10.0), 1000.0)
+    ranking = select([best, other])
+    assert ranking.recommended == "mlp"
+    assert "its capped mean of 512 ms is 12 ms [-" in ranking.reason
+
+
+def test_models_of_different_boundaries_are_compared_by_the_interval() -> None:
+    """An older evaluation, or one of other recordings, cannot be paired: the winner's own interval decides, as it says."""
+    best = _by_recording("contrastive", (0.0,) * 10, 500.0)
+    other = _by_recording("mlp", (12.0,) * 12, 1000.0)
+    ranking = select([best, other])
+    assert ranking.recommended == "mlp"
+    assert "lies within contrastive's interval" in ranking.reason
 
 
 def test_models_without_figures_come_last_and_are_never_taken() -> None:
