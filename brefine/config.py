@@ -47,6 +47,8 @@ class SimulationConfig(Section):
     """Length of one conversation."""
     lively_probability: Probability = 0.0
     """Share of conversations livelier than those whose statistics are used: shorter turns, more of them at a time."""
+    short_turns: tuple[Probability, Probability] = (0.0, 0.0)
+    """Range of the share of turns that are but a word or two, often soft; drawn per conversation."""
     n_speakers: tuple[Count, Count] = (2, 4)
     """Fewest and most speakers in a conversation."""
     voices: str = "builtin"
@@ -66,7 +68,7 @@ class SimulationConfig(Section):
     codec_probability: Probability = 0.1
     """Share of conversations that went through a lossy codec."""
     nonverbal_probability: Probability = 0.0
-    """Share of conversations with breath, laughter, coughs and smacking lips, which no label marks."""
+    """Share of conversations with breath, laughter, coughs, smacking lips and knocks, which no label marks."""
     bystander_probability: Probability = 0.0
     """Share of conversations in which voices from elsewhere are heard now and then, which no label marks."""
     level_spread_db: Annotated[float, Field(ge=0.0)] = 6.0

@@ -18,6 +18,11 @@ CODECS = ("opus", "vorbis", "mp3", "gsm")
 NOISES = ("white", "pink", "brown", "hum", "fan", "hall", "bursts")
 
 
+def happens(probability: float, rng: np.random.Generator) -> bool:
+    """Draws nothing where the answer is known: conversations of recipes without it stay what they are."""
+    return probability > 0.0 and bool(rng.random() < probability)
+
+
 def rms(samples: Samples) -> float:
     """Root mean square; 0.0 of nothing."""
     return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if len(samples) else 0.0

@@ -21,9 +21,9 @@ import soundfile
 
 from brefine.config import SimulationConfig
 from brefine.core.turns import Diarization, Turn
-from brefine.data.acoustics import Samples
+from brefine.data.acoustics import Samples, happens
 from brefine.data.phrases import SAMPLE_RATE_HZ, choose_phrase, cut_phrase, draw_voice, mix_in
-from brefine.data.soundscape import happens, record
+from brefine.data.soundscape import record
 from brefine.data.turn_taking import PlannedTurn, TurnTaking, draw_script
 from brefine.data.voices import Utterance
 
@@ -66,6 +66,7 @@ def simulate(
         max_turn_s=max(4.0, simulation.duration_s / 8),
         least_pause_s=bridge_s,
         liveliness=liveliness,
+        short_share=float(rng.uniform(*simulation.short_turns)) if simulation.short_turns[1] > 0.0 else 0.0,
         rng=rng,
     )
     n_samples = round(simulation.duration_s * SAMPLE_RATE_HZ)
@@ -114,9 +115,9 @@ def _place(
         if int(voice.regions[last, 1]) + offset > start + room_left:
             break
         piece_start, piece = cut_phrase(voice, first, last, rng)
-        mix_in(track, piece_start + offset, piece)
+        mix_in(track, piece_start + offset, piece * np.float32(10.0 ** (planned.level_db / 20.0)))
         placed.extend((int(region[0]) + offset, int(region[1]) + offset) for region in voice.regions[first : last + 1])
-        floor_db = max(floor_db, voice.floor_db)
+        floor_db = max(floor_db, voice.floor_db + planned.level_db)
         position = placed[-1][1] + round(float(rng.uniform(0.08, max(0.1, 0.9 * bridge_s))) * SAMPLE_RATE_HZ)
         if end - position < 0.25 * SAMPLE_RATE_HZ:
             break

@@ -1,4 +1,4 @@
-"""Sounds of people that are no words: breath, laughter, coughs, lips; made from random numbers.
+"""Sounds of people that are no words: breath, laughter, coughs, lips, air on the microphone, knocks; made from random numbers.
 
 Recordings of real conversations are full of them, mostly just before somebody starts to speak and just after he has stopped,
 and no label marks them. A refiner that has never heard one takes its edge for the turn's. What is needed is not a laugh that
@@ -17,14 +17,23 @@ from scipy.signal import butter, sosfilt
 
 Samples = NDArray[np.float32]
 
-SOUNDS = ("breath", "laugh", "cough", "lips")
-LEVELS_DB = {"breath": (-30.0, -14.0), "laugh": (-15.0, 2.0), "cough": (-12.0, 3.0), "lips": (-24.0, -8.0)}
-"""How loud each is against speech."""
+SOUNDS = ("breath", "laugh", "cough", "lips", "air", "knock")
+BEFORE_SPEECH = ("breath", "lips", "air")
+"""What is heard before somebody starts, rather than after he has stopped."""
+LEVELS_DB = {
+    "breath": (-30.0, -6.0),
+    "laugh": (-15.0, 2.0),
+    "cough": (-12.0, 3.0),
+    "lips": (-24.0, -2.0),
+    "air": (-16.0, 5.0),
+    "knock": (-20.0, 5.0),
+}
+"""How loud each is against speech. On a headset, air and knocks can be louder than words."""
 
 
 def draw_sound(kind: str, *, sample_rate_hz: int, rng: np.random.Generator) -> Samples:
     """One sound of a kind in `SOUNDS` with an RMS of 1, silent at both ends; shape (n_samples,)."""
-    draw = {"breath": _breath, "laugh": _laugh, "cough": _cough, "lips": _lips}[kind]
+    draw = {"breath": _breath, "laugh": _laugh, "cough": _cough, "lips": _lips, "air": _air, "knock": _knock}[kind]
     sound = draw(sample_rate_hz, rng)
     return np.asarray(sound / max(float(np.sqrt(np.mean(np.square(sound)))), 1e-12), np.float32)
 
@@ -69,6 +78,30 @@ def _lips(rate_hz: int, rng: np.random.Generator) -> NDArray[np.float64]:
     return _band(rng.standard_normal(n_samples), rng.uniform(800.0, 2000.0), rng.uniform(4000.0, 7000.0), rate_hz) * _swell(
         n_samples, 0.2
     )
+
+
+def _air(rate_hz: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Breath that hits the microphone: rumble, and noise up to any frequency, at once there."""
+    n_samples = int(rng.uniform(0.06, 0.45) * rate_hz)
+    rumble = _band(rng.standard_normal(n_samples), 30.0, rng.uniform(120.0, 400.0), rate_hz)
+    hiss = _band(rng.standard_normal(n_samples), rng.uniform(200.0, 800.0), rng.uniform(2500.0, 7500.0), rate_hz)
+    return (rng.uniform(0.2, 2.0) * rumble + rng.uniform(0.2, 1.0) * hiss) * _swell(n_samples, rng.uniform(0.05, 0.5))
+
+
+def _knock(rate_hz: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """A pen, a key, a hand on the table or at the headset: one to four short blows, dull or sharp."""
+    knock = np.zeros(int(0.8 * rate_hz))
+    low_hz = np.exp(rng.uniform(np.log(50.0), np.log(2000.0)))
+    decay_s = rng.uniform(0.003, 0.03)
+    start = 0
+    for _ in range(int(rng.integers(1, 5))):
+        n_samples = int(min(6.0 * decay_s, 0.15) * rate_hz)
+        blow = _band(rng.standard_normal(n_samples), low_hz, min(low_hz * rng.uniform(3.0, 20.0), 7500.0), rate_hz)
+        times = np.arange(n_samples) / n_samples
+        knock[start : start + n_samples] += blow * np.minimum(times / 0.03, 1.0) * np.exp(-6.0 * times) * (1.0 - times)
+        end = start + n_samples
+        start += int(rng.uniform(0.08, 0.2) * rate_hz)
+    return knock[:end]
 
 
 def _swell(n_samples: int, peak: float) -> NDArray[np.float64]:

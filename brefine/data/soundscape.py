@@ -19,12 +19,13 @@ from brefine.data.acoustics import (
     draw_music,
     draw_noise,
     draw_room,
+    happens,
     reverberate,
     rms,
     telephone_band,
     through_codec,
 )
-from brefine.data.nonverbal import LEVELS_DB, SOUNDS, draw_sound
+from brefine.data.nonverbal import BEFORE_SPEECH, LEVELS_DB, SOUNDS, draw_sound
 from brefine.data.phrases import SAMPLE_RATE_HZ, choose_phrase, cut_phrase, draw_voice, mix_in
 
 _ROOM_TONE_DB = -45.0
@@ -74,14 +75,9 @@ def record(
     return np.asarray(mixed * (float(rng.uniform(0.3, 0.9)) / max(peak, 1e-9)), np.float32)
 
 
-def happens(probability: float, rng: np.random.Generator) -> bool:
-    """Draws nothing where the answer is known: conversations of recipes without it stay what they are."""
-    return probability > 0.0 and bool(rng.random() < probability)
-
-
 def _add_nonverbal(tracks: Samples, speech: Sequence[Sequence[tuple[int, int]]], level: float, rng: np.random.Generator) -> None:
     """Adds sounds to the speakers' tracks: a third anywhere, the others close before an onset or after an offset."""
-    a_second = rng.uniform(0.05, 0.4)
+    a_second = rng.uniform(0.05, 0.6)
     for track, own in zip(tracks, speech, strict=True):
         for _ in range(rng.poisson(a_second / len(tracks) * len(track) / SAMPLE_RATE_HZ)):
             kind = str(rng.choice(SOUNDS))
@@ -90,7 +86,7 @@ def _add_nonverbal(tracks: Samples, speech: Sequence[Sequence[tuple[int, int]]],
             gap = round(0.4 * float(rng.random()) ** 2 * SAMPLE_RATE_HZ)
             if own and rng.random() < 2.0 / 3.0:
                 onset, offset = own[int(rng.integers(len(own)))]
-                start = onset - gap - len(sound) if kind in ("breath", "lips") or rng.random() < 0.3 else offset + gap
+                start = onset - gap - len(sound) if kind in BEFORE_SPEECH or rng.random() < 0.3 else offset + gap
             mix_in(track, start, sound * np.float32(level * 10.0 ** (rng.uniform(*LEVELS_DB[kind]) / 20.0)))
 
 

@@ -21,12 +21,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brefine.core.turns import Diarization
+from brefine.data.acoustics import happens
 
 N_QUANTILES: Final = 51
 MIN_CHANGE_RATE: Final = 0.5
 """Styles below this are near-monologues: they cost audio and teach few changes."""
 MIN_TRANSITIONS: Final = 8
 """Recordings with fewer transitions between turns have no style worth drawing."""
+_SHORT_TURN_S: Final = (0.2, 0.9)
+_SHORT_TURN_DB: Final = (-10.0, 2.0)
+"""Length of a turn of a word or two, and how loud it is against the speaker's other turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,8 @@ class PlannedTurn:
     speaker: int
     gap_s: float
     duration_s: float
+    level_db: float = 0.0
+    """Against the speaker's other turns."""
 
 
 def learn_turn_taking(references: Sequence[Diarization]) -> TurnTaking:
@@ -106,6 +112,7 @@ def draw_script(
     max_turn_s: float,
     least_pause_s: float,
     liveliness: float = 0.0,
+    short_share: float = 0.0,
     rng: np.random.Generator,
 ) -> list[PlannedTurn]:
     """Draws the turns of one conversation until it is `duration_s` long.
@@ -114,6 +121,7 @@ def draw_script(
         max_turn_s: longer turns are cut to it, so that a short conversation still has several.
         least_pause_s: the pause rule; a speaker's own shorter silences would not separate turns.
         liveliness: 0 = as the statistics are; 1 = as in a heated meeting; see `livelier`.
+        short_share: of the turns that are but a word or two, often soft: half of a meeting's turns are shorter than a second.
     """
     lively = [style for style in statistics.styles if style.change_rate >= MIN_CHANGE_RATE]
     style = livelier(lively[rng.integers(len(lively))], liveliness)
@@ -125,6 +133,9 @@ def draw_script(
     end_s = script[0].gap_s + script[0].duration_s
     while end_s < duration_s:
         duration = float(np.clip(_draw(statistics.turn_ratio, rng) * style.turn_s, 0.2, max_turn_s))
+        short = happens(short_share, rng)
+        if short:
+            duration = float(np.exp(rng.uniform(*np.log(_SHORT_TURN_S))))
         if n_speakers == 1 or rng.random() >= style.change_rate:
             gap = max(least_pause_s, _draw(statistics.pause_ratio, rng) * style.gap_s)
         else:
@@ -134,11 +145,11 @@ def draw_script(
             if rng.random() >= style.overlap_rate:
                 gap = _draw(statistics.change_gap_ratio, rng) * style.gap_s
             elif rng.random() < style.inside_rate and before_s > 1.0:
-                duration = min(_draw(statistics.inside_turn_s, rng), 0.8 * before_s)
+                duration = min(duration if short else _draw(statistics.inside_turn_s, rng), 0.8 * before_s)
                 gap = -float(rng.uniform(duration, before_s))
             else:
                 gap = -min(_draw(statistics.overlap_s, rng), 0.8 * before_s, 0.8 * duration)
-        script.append(PlannedTurn(speaker, float(gap), duration))
+        script.append(PlannedTurn(speaker, float(gap), duration, float(rng.uniform(*_SHORT_TURN_DB)) if short else 0.0))
         end_s = max(end_s, end_s + gap + duration)
     return script
 

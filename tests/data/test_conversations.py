@@ -64,6 +64,23 @@ def test_the_pause_rule_holds(tone_bank: Path) -> None:
             assert all(after.onset_s - before.offset_s >= 0.3 - 1e-6 for before, after in itertools.pairwise(own))
 
 
+def test_conversations_of_short_turns_have_short_and_soft_ones(tone_bank: Path) -> None:
+    """Where most turns are a word or two, the median turn is shorter and the soft ones are far below the loud ones."""
+    found = []
+    for share in (0.0, 0.9):
+        made = [_simulate(tone_bank, seed, level_spread_db=0.0, short_turns=(share, share), **_DRY) for seed in range(6)]
+        turns = [
+            (one.samples[round(turn.onset_s * SAMPLE_RATE_HZ) : round(turn.offset_s * SAMPLE_RATE_HZ)], turn.duration_s)
+            for one in made
+            for turn in one.reference.turns
+        ]
+        levels_db = [20.0 * np.log10(rms(samples)) for samples, _ in turns]
+        found.append((np.median([length_s for _, length_s in turns]), np.subtract(*np.quantile(levels_db, [0.9, 0.1]))))
+    (usual_s, usual_db), (short_s, short_db) = found
+    assert short_s < 0.6 * usual_s
+    assert short_db > usual_db + 2.0
+
+
 @pytest.mark.parametrize("what", ["nonverbal", "bystander"])
 def test_sounds_without_labels_change_the_recording_but_not_the_reference(tone_bank: Path, what: str) -> None:
     """The same conversation with and without them: the same turns, and something to hear where nobody speaks."""

@@ -8,7 +8,7 @@ import pytest
 from brefine.data.nonverbal import SOUNDS, draw_sound
 
 _RATE_HZ = 16000
-_LONGEST_S = {"breath": 0.7, "laugh": 2.7, "cough": 2.0, "lips": 0.03}
+_LONGEST_S = {"breath": 0.7, "laugh": 2.7, "cough": 2.0, "lips": 0.03, "air": 0.45, "knock": 0.76}
 
 
 @pytest.mark.parametrize("kind", SOUNDS)
