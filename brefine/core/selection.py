@@ -96,7 +96,7 @@ def _reason(chosen: Candidate, best: Candidate, known: Sequence[Candidate], as_g
     elif chosen is not best:
         reason = (
             f"{chosen.model} is the fastest of {len(as_good)} models that are as good as the best: its capped mean of "
-            f"{_mean(chosen):.0f} ms {_beside(chosen, best)}, at {chosen.boundaries_per_s:.0f} instead of "
+            f"{_mean(chosen):.0f} ms {_beside(chosen, best, told=False)}, at {chosen.boundaries_per_s:.0f} instead of "
             f"{best.boundaries_per_s:.0f} boundaries/s"
         )
     else:
@@ -107,22 +107,21 @@ def _reason(chosen: Candidate, best: Candidate, known: Sequence[Candidate], as_g
             )
         worse = next((one for one in known if one not in as_good), None)
         if worse is not None:
-            reason += f"; the next, {worse.model} with {_mean(worse):.0f} ms, {_beside(worse, best)}"
+            reason += f"; the next, {worse.model} with {_mean(worse):.0f} ms, {_beside(worse, best, told=True)}"
     if chosen.unrefined_ms is not None and _mean(chosen) >= chosen.unrefined_ms:
         reason += f"; but it is no better than moving nothing ({chosen.unrefined_ms:.0f} ms)"
     return reason
 
 
-def _beside(one: Candidate, best: Candidate) -> str:
-    """How one's capped mean stands to the best one's."""
+def _beside(one: Candidate, best: Candidate, *, told: bool) -> str:
+    """How one's capped mean stands to the best one's, whose figure the sentence has `told` already or not."""
     difference_ms = _difference_ms(one, best)
     if difference_ms is None:
         where = "within" if _is_as_good(one, best) else "outside"
-        return f"lies {where} {best.model}'s interval ({_mean(best):.0f} ms{_in_brackets(best.interval_ms)})"
-    return (
-        f"is {_mean(one) - _mean(best):.0f} ms{_in_brackets(difference_ms)} more than {best.model}'s "
-        f"{_mean(best):.0f} ms on the same recordings"
-    )
+        whose = "its interval" if told else f"{best.model}'s interval ({_mean(best):.0f} ms{_in_brackets(best.interval_ms)})"
+        return f"lies {where} {whose}"
+    than = "" if told else f" than {best.model}'s {_mean(best):.0f} ms"
+    return f"is {_mean(one) - _mean(best):.0f} ms{_in_brackets(difference_ms)} more{than} on the same recordings"
 
 
 def _in_brackets(interval_ms: Interval | None) -> str:

@@ -26,7 +26,7 @@ def test_outside_the_interval_the_better_model_is_taken() -> None:
     """However slow it is."""
     ranking = select([TRANSFORMER, CONTRASTIVE])
     assert ranking.recommended == "transformer"
-    assert "contrastive with 330 ms, lies outside transformer's interval (300 ms [290, 312])" in ranking.reason
+    assert "contrastive with 330 ms, lies outside its interval" in ranking.reason
 
 
 def test_the_best_may_also_be_the_fastest() -> None:
@@ -49,7 +49,7 @@ def test_what_makes_a_recording_hard_for_all_models_hides_no_difference() -> Non
     worse = _by_recording("mlp", (10.0, 14.0) * 5, 1000.0)
     ranking = select([worse, best])
     assert ranking.recommended == "contrastive"
-    assert "mlp with 512 ms, is 12 ms [11, 13] more than contrastive's 500 ms on the same recordings" in ranking.reason
+    assert "mlp with 512 ms, is 12 ms [11, 13] more on the same recordings" in ranking.reason
 
 
 def test_a_difference_that_may_be_chance_leaves_the_choice_to_speed() -> None:
