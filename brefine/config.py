@@ -80,6 +80,13 @@ class SimulationConfig(Section):
     offset_margin_s: tuple[float, float] = (0.0, 0.0)
     """Range of what the labels leave after the last sound of a turn; drawn per conversation."""
 
+    @model_validator(mode="after")
+    def _ranges_rise(self) -> SimulationConfig:
+        for name, value in self:
+            if isinstance(value, tuple) and value[0] > value[1]:
+                raise ValueError(f"`{name}` is a range, lowest first: got [{value[0]}, {value[1]}]")
+        return self
+
 
 class CorpusConfig(Section):
     """Where examples and the gate's recordings come from."""

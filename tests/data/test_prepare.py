@@ -193,3 +193,12 @@ def test_a_failure_is_told_without_a_traceback_and_in_the_progress_file(tmp_path
     assert "no such folder of voices" in done.stderr
     assert "Traceback" not in done.stderr
     assert "no such folder of voices" in (Progress.read(progress).error or "")
+
+
+@pytest.mark.parametrize(
+    ("name", "falling"), [("short_turns", "[0.7, 0.0]"), ("n_speakers", "[4, 2]"), ("snr_db", "[30.0, 3.0]")]
+)
+def test_a_range_that_falls_is_refused(tmp_path: Path, tone_bank: Path, name: str, falling: str) -> None:
+    """By its name, before anything is made: silently it would mean nothing, or fail in the middle of the work."""
+    with pytest.raises(ConfigError, match=f"`{name}` is a range, lowest first"):
+        _recipe(tmp_path, tone_bank, f"corpus.simulation.{name}={falling}")
