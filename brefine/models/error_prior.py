@@ -17,6 +17,10 @@ EM over all boundaries finds w and doubt. Pseudo-counts pull them to cautious va
 p_train takes back what the model assumes about errors from its training. Where the model knows nothing, L is flat, and the
 posterior stays around h.
 
+Boundaries are then moved by a sharper reading, p_model raised to a power: the mean of several models is vaguer than each of
+them, and its doubt is counted in δ once more. The prior is fitted to the reading as it is: of a sharp one it would learn that a
+system makes no errors wherever the models agree with it.
+
 The habit of a side is how far what is heard lies from the hypothesis as a rule: the median over the boundaries of which the
 model is sure. It has two causes that look alike: the system is biased (which is to be mended), or the labels' convention, which
 a system learns, leaves room around speech (which is to be kept). Two things tell them apart. Annotators leave room outside
@@ -53,6 +57,8 @@ _SURE = 0.6
 """Boundaries heard with at least this confidence count for the habit."""
 _KEPT = 0.5
 """Share of an outward habit that is taken for a convention."""
+_SHARPNESS = 1.5
+"""The power that a reading is raised to before a boundary moves; 1 = as the models say it."""
 _MAX_HABIT_S = 0.2
 _MAX_MARGIN_S, _MARGIN_STEP_S, _MARGIN_SPREAD_S = 0.24, 0.01, 0.08
 _N_STEPS = 30
@@ -134,11 +140,29 @@ def read(logits_BK: Tensor, trained_weights: Sequence[float], onset_B: Tensor, c
     logits_BK = logits_BK.float()
     n_frames = logits_BK.shape[1] - 1
     there_B = 1.0 - torch.softmax(logits_BK, dim=1)[:, -1]
+    ratio_BT = torch.softmax(logits_BK[:, :-1], dim=1) / _trained_bins(trained_weights, n_frames, hop_s)
+    return Reading(ratio_BT, there_B, onset_B, centre_B, hop_s)
+
+
+def _trained_bins(trained_weights: Sequence[float], n_frames: int, hop_s: float) -> Tensor:
+    """Probability of each frame of a window under the training errors."""
     trained_T = torch.tensor(trained_weights) @ laplace_bins(n_frames, hop_s, 0.0)
     # training knows no errors beyond its matching cap: what a model says there is noise, and stays small
-    trained_T = (1.0 - _UNTRAINED) * trained_T + _UNTRAINED / n_frames
-    ratio_BT = torch.softmax(logits_BK[:, :-1], dim=1) / trained_T
-    return Reading(ratio_BT, there_B, onset_B, centre_B, hop_s)
+    return (1.0 - _UNTRAINED) * trained_T + _UNTRAINED / n_frames
+
+
+def sharpened(reading: Reading, trained_weights: Sequence[float]) -> Reading:
+    """The reading that boundaries are moved by: what the models say raised to a power, and normalised; see the module.
+
+    Args:
+        trained_weights: those that the reading was made with, by `read`.
+    """
+    trained_T = _trained_bins(trained_weights, reading.ratio_BT.shape[1], reading.hop_s)
+    frames_BT = (reading.there_B[:, None] * reading.ratio_BT * trained_T) ** _SHARPNESS
+    absent_B = (1.0 - reading.there_B) ** _SHARPNESS
+    present_B = frames_BT.sum(dim=1)
+    ratio_BT = frames_BT / present_B.clamp(min=1e-30)[:, None] / trained_T
+    return replace(reading, ratio_BT=ratio_BT, there_B=present_B / (present_B + absent_B).clamp(min=1e-30))
 
 
 def fit(reading: Reading, *, start: ErrorPrior | None = None) -> ErrorPrior:

@@ -28,7 +28,7 @@ from brefine.errors import CheckpointError
 from brefine.io.atomic import write_bytes_atomic
 from brefine.models import build_model
 from brefine.models.ensemble import Ensemble
-from brefine.models.error_prior import ErrorPrior, Reading, posterior, read, trained_on
+from brefine.models.error_prior import ErrorPrior, Reading, posterior, read, sharpened, trained_on
 from brefine.models.heads import Decoded, decode, decode_frames
 from brefine.phasedir import CheckpointCard, Validation
 
@@ -109,8 +109,9 @@ class Refiner:
         """
         if not boundaries:
             return ()
-        frames_BT, margin_B = posterior(reading, prior)
-        decoded = decode_frames(frames_BT, 1.0 - reading.there_B, reading.hop_s, bias_s=margin_B + reading.centre_B)
+        sharp = sharpened(reading, trained_on(self.card.prior))
+        frames_BT, margin_B = posterior(sharp, prior)
+        decoded = decode_frames(frames_BT, 1.0 - sharp.there_B, reading.hop_s, bias_s=margin_B + reading.centre_B)
         place_s_T = (torch.arange(frames_BT.shape[1]) + 0.5 - frames_BT.shape[1] / 2) * reading.hop_s
         place_s_BT = place_s_T + (margin_B + reading.centre_B)[:, None]
         now_s_B = (frames_BT * place_s_BT.abs()).sum(dim=1)

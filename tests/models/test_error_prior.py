@@ -16,6 +16,7 @@ from brefine.models.error_prior import (
     laplace_bins,
     posterior,
     read,
+    sharpened,
     trained_on,
 )
 
@@ -108,3 +109,33 @@ def test_a_cards_training_errors_are_found_again() -> None:
     described = trained_on(describe_training(errors_s))
     assert described[3] > 0.7
     assert sum(trained_on({})) == pytest.approx(1.0)
+
+
+def test_a_sharper_reading_says_the_same_more_firmly() -> None:
+    """The likeliest place and what training assumed stay as they are; doubt shrinks, and what is certain or flat stays so."""
+    weights = trained_on({})
+    onset_B = torch.tensor([True, True])
+    logits_BK = torch.zeros(2, T + 1)
+    logits_BK[0, 70:80] = torch.linspace(1.0, 4.0, 10)
+    logits_BK[0, -1] = -1.0
+    reading = read(logits_BK, weights, onset_B, torch.zeros(2), HOP_S)
+    sharp = sharpened(reading, weights)
+    trained_T = torch.softmax(logits_BK[0, :-1], dim=0) / reading.ratio_BT[0]
+    said_T, firmly_T = reading.ratio_BT[0] * trained_T, sharp.ratio_BT[0] * trained_T
+    assert firmly_T.sum() == pytest.approx(1.0, abs=1e-5)
+    assert firmly_T.argmax() == said_T.argmax() == 79
+    assert firmly_T.max() > 1.3 * said_T.max()
+    assert sharp.there_B[0] > reading.there_B[0]
+    torch.testing.assert_close(sharp.ratio_BT[1] * trained_T, torch.full((T,), 1.0 / T))
+
+
+def test_nothing_said_of_a_place_is_no_danger() -> None:
+    """Logits so far apart that most probabilities are zero: everything stays finite."""
+    logits_BK = torch.full((2, T + 1), -200.0)
+    logits_BK[0, 30], logits_BK[1, -1] = 200.0, 200.0
+    weights = trained_on({})
+    sharp = sharpened(read(logits_BK, weights, torch.tensor([True, False]), torch.zeros(2), HOP_S), weights)
+    assert torch.isfinite(sharp.ratio_BT).all()
+    assert sharp.there_B.tolist() == pytest.approx([1.0, 0.0])
+    frames_BT, _ = posterior(sharp, ErrorPrior())
+    assert torch.isfinite(frames_BT).all()
