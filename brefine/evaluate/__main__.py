@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from brefine.config import MODEL_NAMES, RefineConfig
 from brefine.data.progress import ProgressReporter
 from brefine.errors import BrefineError, ConfigError, run_main
-from brefine.evaluate.calibration import calibrate_refiner, read_calibration, read_references
+from brefine.evaluate.calibration import calibrate_refiner, read_calibration, read_references, refuse_replacing
 from brefine.evaluate.evaluation import evaluate_refiner, hear_part, load_checkpoint, load_checkpoints, write_evaluation
 from brefine.evaluate.integration import integrate, integrate_part
 from brefine.evaluate.recordings import GivenSplit, SplitName
@@ -163,7 +163,8 @@ def _refine(options: argparse.Namespace) -> None:
 
 
 def _calibrate(options: argparse.Namespace) -> None:
-    tasks = plan_refinement(options.audio, options.rttm, options.out)
+    refuse_replacing(options.out)
+    tasks = plan_refinement(options.audio, options.rttm)
     found = calibrate_refiner(load_weights(options.weights, options.device), tasks, read_references(options.reference))
     found.write(options.out)
     if options.json:

@@ -104,11 +104,11 @@ def shipped_weights() -> Path:
     return found[0]
 
 
-def plan_refinement(audio: Path, rttm: Path, out: Path) -> list[Task]:
+def plan_refinement(audio: Path, rttm: Path, out: Path | None = None) -> list[Task]:
     """Finds the audio of every recording before anything is computed or written.
 
     `audio` and `rttm` are files, or folders whose files have equal stems; an RTTM file of several recordings goes with a folder
-    of audio files named after them. `out` is a folder where `rttm` is one, else a file.
+    of audio files named after them. `out` is a folder where `rttm` is one, else a file; None where no turns will be written.
 
     Raises:
         DataError: audio or RTTM is missing; everything that is missing is listed.
@@ -124,10 +124,12 @@ def plan_refinement(audio: Path, rttm: Path, out: Path) -> list[Task]:
         files = sorted(rttm.glob("*.rttm"))
         if not files:
             raise DataError("there is no RTTM file in this folder", where=rttm, expected="*.rttm")
-        outs = [out / file.name for file in files]
     else:
-        files, outs = [rttm], [out / rttm.name if out.is_dir() else out]
-    _refuse_replacing([audio, rttm, *files], outs)
+        files = [rttm]
+    outs = files
+    if out is not None:
+        outs = [out / file.name if rttm.is_dir() or out.is_dir() else out for file in files]
+        _refuse_replacing([audio, rttm, *files], outs)
     tasks, problems = [], []
     for file, target in zip(files, outs, strict=True):
         text = read_lines_text(file)

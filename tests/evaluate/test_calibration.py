@@ -8,7 +8,8 @@ import pytest
 import soundfile
 
 from brefine.core.turns import Diarization, Turn
-from brefine.errors import DataError, FormatError
+from brefine.errors import BrefineError, DataError, FormatError
+from brefine.evaluate import __main__ as processes
 from brefine.evaluate.calibration import Calibration, calibrate_refiner, read_calibration, read_references
 from brefine.evaluate.refine import load_weights, plan_refinement
 from brefine.io.rttm import write_rttm
@@ -29,7 +30,7 @@ def labelled(tmp_path: Path) -> Path:
 
 
 def calibrated(folder: Path, references: dict[str, Diarization]) -> Calibration:
-    tasks = plan_refinement(folder / "audio", folder / "rttm", folder / "unused")
+    tasks = plan_refinement(folder / "audio", folder / "rttm")
     return calibrate_refiner(load_weights(folder / "mlp.safetensors", "cpu"), tasks, references)
 
 
@@ -59,3 +60,23 @@ def test_too_little_to_calibrate_with_is_told(labelled: Path) -> None:
     lonely = {f"rec{seed}": Diarization(f"rec{seed}", (Turn(0.2, 0.3, "x"),)) for seed in range(3)}
     with pytest.raises(DataError, match="too few boundaries"):
         calibrated(labelled, lonely)
+
+
+def test_a_calibration_can_be_made_anew_and_replaces_nothing_else(
+    labelled: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same command twice; a file of another kind or a folder is left alone, before anything is heard."""
+    given = [*(str(labelled / one) for one in ("audio", "rttm", "labels")), "--weights", str(labelled / "mlp.safetensors")]
+
+    def run(out: Path) -> None:
+        monkeypatch.setattr("sys.argv", ["evaluate", "calibrate", *given, "-o", str(out), "--device", "cpu"])
+        processes.main()
+
+    for _ in range(2):
+        run(labelled / "mine.json")
+    assert capsys.readouterr().out.count("labelled boundaries in 3 recordings") == 2
+    (labelled / "notes.json").write_text("mine")
+    for name, message in (("notes.json", "no calibration"), ("labels", "a folder")):
+        with pytest.raises(BrefineError, match=message):
+            run(labelled / name)
+    assert (labelled / "notes.json").read_text() == "mine"
