@@ -17,9 +17,9 @@ EM over all boundaries finds w and doubt. Pseudo-counts pull them to cautious va
 p_train takes back what the model assumes about errors from its training. Where the model knows nothing, L is flat, and the
 posterior stays around h.
 
-Boundaries are then moved by a sharper reading, p_model raised to a power: the mean of several models is vaguer than each of
-them, and its doubt is counted in δ once more. The prior is fitted to the reading as it is: of a sharp one it would learn that a
-system makes no errors wherever the models agree with it.
+An ensemble's boundaries are then moved by a sharper reading, p_model raised to a power: the mean of several models is vaguer than
+each of them, and its doubt is counted in δ once more. The prior is fitted to the reading as it is: of a sharp one it would learn
+that a system makes no errors wherever the models agree with it.
 
 The habit of a side is how far what is heard lies from the hypothesis as a rule: the median over the boundaries of which the
 model is sure. It has two causes that look alike: the system is biased (which is to be mended), or the labels' convention, which
@@ -57,8 +57,6 @@ _SURE = 0.6
 """Boundaries heard with at least this confidence count for the habit."""
 _KEPT = 0.5
 """Share of an outward habit that is taken for a convention."""
-_SHARPNESS = 1.5
-"""The power that a reading is raised to before a boundary moves; 1 = as the models say it."""
 _MAX_HABIT_S = 0.2
 _MAX_MARGIN_S, _MARGIN_STEP_S, _MARGIN_SPREAD_S = 0.24, 0.01, 0.08
 _N_STEPS = 30
@@ -151,15 +149,16 @@ def _trained_bins(trained_weights: Sequence[float], n_frames: int, hop_s: float)
     return (1.0 - _UNTRAINED) * trained_T + _UNTRAINED / n_frames
 
 
-def sharpened(reading: Reading, trained_weights: Sequence[float]) -> Reading:
+def sharpened(reading: Reading, trained_weights: Sequence[float], *, power: float) -> Reading:
     """The reading that boundaries are moved by: what the models say raised to a power, and normalised; see the module.
 
     Args:
         trained_weights: those that the reading was made with, by `read`.
+        power: 1 = as the models say it.
     """
     trained_T = _trained_bins(trained_weights, reading.ratio_BT.shape[1], reading.hop_s)
-    frames_BT = (reading.there_B[:, None] * reading.ratio_BT * trained_T) ** _SHARPNESS
-    absent_B = (1.0 - reading.there_B) ** _SHARPNESS
+    frames_BT = (reading.there_B[:, None] * reading.ratio_BT * trained_T) ** power
+    absent_B = (1.0 - reading.there_B) ** power
     present_B = frames_BT.sum(dim=1)
     ratio_BT = frames_BT / present_B.clamp(min=1e-30)[:, None] / trained_T
     return replace(reading, ratio_BT=ratio_BT, there_B=present_B / (present_B + absent_B).clamp(min=1e-30))

@@ -101,6 +101,12 @@ class Refiner:
             self.features.hop_s,
         )
 
+    def decisive(self, reading: Reading) -> Reading:
+        """The reading as boundaries are moved by it: an ensemble's is sharpened, a lone model's is as it is."""
+        if not isinstance(self.model, Ensemble):
+            return reading
+        return sharpened(reading, trained_on(self.card.prior), power=self.model.sharpness)
+
     def propose(self, reading: Reading, boundaries: Sequence[Boundary], prior: ErrorPrior) -> tuple[Shift, ...]:
         """The move of each boundary with the least expected error; none where little is to be gained.
 
@@ -109,7 +115,7 @@ class Refiner:
         """
         if not boundaries:
             return ()
-        sharp = sharpened(reading, trained_on(self.card.prior))
+        sharp = self.decisive(reading)
         frames_BT, margin_B = posterior(sharp, prior)
         decoded = decode_frames(frames_BT, 1.0 - sharp.there_B, reading.hop_s, bias_s=margin_B + reading.centre_B)
         place_s_T = (torch.arange(frames_BT.shape[1]) + 0.5 - frames_BT.shape[1] / 2) * reading.hop_s

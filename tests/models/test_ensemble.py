@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from torch import nn
 
-from brefine.config import ExampleConfig, FeatureConfig
+from brefine.config import ExampleConfig, FeatureConfig, ModelName
 from brefine.data.batches import n_channels_of
 from brefine.models import build_model
 from brefine.models.ensemble import Ensemble
-from brefine.models.weights import load_refiner, save_weights
+from brefine.models.error_prior import read, sharpened, trained_on
+from brefine.models.weights import Refiner, load_refiner, save_weights
 
 FEATURES, EXAMPLES = FeatureConfig(n_mels=20), ExampleConfig(context_s=0.64)
 
@@ -43,3 +45,22 @@ def test_an_ensemble_is_rebuilt_from_half_precision(tmp_path: Path) -> None:
         before, after = torch.softmax(model(features).logits_BK, 1), torch.softmax(refiner.model(features).logits_BK, 1)
     assert (before - after).abs().max() < 0.01
     assert refiner.card.members == ["mlp", "contrastive"]
+
+
+def test_an_ensemble_decides_more_sharply_than_it_reads_and_a_lone_model_does_not(tmp_path: Path) -> None:
+    """What is vague in a mean is not vague in each of its members; a lone model's reading is taken as it is."""
+    both = saved(tmp_path / "both.safetensors", ensemble(), ["mlp", "contrastive"])
+    alone = saved(tmp_path / "alone.safetensors", build_model("mlp", FEATURES, EXAMPLES), [])
+    logits_BK = torch.zeros(1, 129)
+    logits_BK[0, 70] = 5.0
+    for refiner, power in ((both, Ensemble.sharpness), (alone, 1.0)):
+        weights = trained_on(refiner.card.prior)
+        reading = read(logits_BK, weights, torch.tensor([True]), torch.zeros(1), FEATURES.hop_s)
+        expected = sharpened(reading, weights, power=power)
+        torch.testing.assert_close(refiner.decisive(reading).ratio_BT, expected.ratio_BT, rtol=1e-4, atol=1e-6)
+    assert Ensemble.sharpness > 1.0
+
+
+def saved(path: Path, model: nn.Module, members: list[ModelName]) -> Refiner:
+    save_weights(path, "mlp", model.state_dict(), FEATURES, EXAMPLES, members=members)
+    return load_refiner(path)
