@@ -18,7 +18,7 @@ from pydantic import Field
 from brefine.config import RefineConfig
 from brefine.core.matching import match_boundaries
 from brefine.core.turns import Diarization
-from brefine.errors import BrefineError, DataError, FormatError
+from brefine.errors import DataError, FormatError
 from brefine.evaluate.moves import HeardRecording, hear_recording, refine_heard
 from brefine.evaluate.refine import Task, frames_of
 from brefine.io.rttm import read_rttm
@@ -117,20 +117,13 @@ def read_calibration(path: Path, refiner: Refiner) -> ErrorPrior:
     return found.prior()
 
 
-def refuse_replacing(path: Path) -> None:
-    """Refuses an output that would destroy something else; a calibration may be made anew.
-
-    Raises:
-        BrefineError: there is a folder, or a file that is no calibration.
-    """
-    if path.is_dir():
-        raise BrefineError("the output is a folder", where=path, expected="a file", hint="give a file as -o")
+def is_calibration(path: Path) -> bool:
+    """Whether a file is one, of whatever weights."""
     try:
-        Calibration.read_if_there(path)
+        Calibration.read(path)
     except FormatError:
-        raise BrefineError(
-            "the output exists and is no calibration; it is left alone", where=path, hint="give another -o, or remove it first"
-        ) from None
+        return False
+    return True
 
 
 def read_references(path: Path) -> dict[str, Diarization]:

@@ -6,7 +6,7 @@ import csv
 import io
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,7 +129,7 @@ def plan_refinement(audio: Path, rttm: Path, out: Path | None = None) -> list[Ta
     outs = files
     if out is not None:
         outs = [out / file.name if rttm.is_dir() or out.is_dir() else out for file in files]
-        _refuse_replacing([audio, rttm, *files], outs)
+        refuse_replacing([audio, rttm, *files], outs, "RTTM", _is_rttm)
     tasks, problems = [], []
     for file, target in zip(files, outs, strict=True):
         text = read_lines_text(file)
@@ -229,17 +229,21 @@ def _audio_named(folder: Path, stem: str) -> Path | None:
     return None
 
 
-def _refuse_replacing(read: Sequence[Path], written: Sequence[Path]) -> None:
-    """Refuses outputs that would destroy an input or a file that is no RTTM; refined RTTMs may be made anew."""
+def refuse_replacing(read: Sequence[Path], written: Sequence[Path], kind: str, is_of_kind: Callable[[Path], bool]) -> None:
+    """Refuses outputs that would destroy an input or a file that is no `kind`; files of that kind may be made anew.
+
+    Raises:
+        BrefineError: an output is an input, a folder, or something else that is not empty.
+    """
     inputs = {path.resolve() for path in read}
     for path in written:
         if path.resolve() in inputs:
             raise BrefineError("the output would replace the input", where=path, hint="give another -o")
         if path.is_dir():
             raise BrefineError("the output is a folder", where=path, expected="a file", hint="give a file as -o")
-        if path.exists() and path.stat().st_size > 0 and not _is_rttm(path):
+        if path.exists() and path.stat().st_size > 0 and not is_of_kind(path):
             raise BrefineError(
-                "the output exists and is no RTTM; it is left alone", where=path, hint="give another -o, or remove it first"
+                f"the output exists and is no {kind}; it is left alone", where=path, hint="give another -o, or remove it first"
             )
 
 

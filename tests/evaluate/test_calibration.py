@@ -65,7 +65,7 @@ def test_too_little_to_calibrate_with_is_told(labelled: Path) -> None:
 def test_a_calibration_can_be_made_anew_and_replaces_nothing_else(
     labelled: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The same command twice; a file of another kind or a folder is left alone, before anything is heard."""
+    """The same command twice; a file of another kind, a folder or an input is left alone, before anything is heard."""
     given = [*(str(labelled / one) for one in ("audio", "rttm", "labels")), "--weights", str(labelled / "mlp.safetensors")]
 
     def run(out: Path) -> None:
@@ -76,7 +76,8 @@ def test_a_calibration_can_be_made_anew_and_replaces_nothing_else(
         run(labelled / "mine.json")
     assert capsys.readouterr().out.count("labelled boundaries in 3 recordings") == 2
     (labelled / "notes.json").write_text("mine")
-    for name, message in (("notes.json", "no calibration"), ("labels", "a folder")):
+    (labelled / "checkpoints").mkdir()
+    for name, message in (("notes.json", "no calibration"), ("checkpoints", "a folder"), ("labels", "replace the input")):
         with pytest.raises(BrefineError, match=message):
             run(labelled / name)
     assert (labelled / "notes.json").read_text() == "mine"
