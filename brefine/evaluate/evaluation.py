@@ -200,4 +200,4 @@ def warm_up(refiner: Refiner, split: GivenSplit) -> None:
     recording = split.recordings[0]
     boundaries = boundaries_of(recording.hypothesis)[:16]
     if boundaries:
-        refiner.shifts(split.frames(recording, refiner), recording.hypothesis, boundaries)
+        refiner.read(split.frames(recording, refiner), recording.hypothesis, boundaries)

@@ -142,8 +142,7 @@ def hear_recording(
 def fit_prior(refiner: Refiner, heard: Sequence[HeardRecording]) -> ErrorPrior:
     """What hypotheses of one system tell about its errors; no labels are needed."""
     readings = [one.reading for one in heard if one.reading is not None]
-    start = refiner.expected_prior
-    return fit(Reading.joined(readings), start=start) if readings else start
+    return fit(Reading.joined(readings)) if readings else ErrorPrior()
 
 
 def refine_heard(refiner: Refiner, heard: HeardRecording, prior: ErrorPrior, *, config: RefineConfig) -> Refinement:

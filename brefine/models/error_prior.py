@@ -48,7 +48,8 @@ SCALES_S = (0.008, 0.02, 0.05, 0.12, 0.3)
 CAUTIOUS_WEIGHTS = (0.25, 0.2, 0.25, 0.2, 0.1)
 """A good system, with tails: what has to be shown otherwise before boundaries move far."""
 _CAUTIOUS_DOUBT = 0.15
-_PSEUDO_BOUNDARIES = 8.0
+_PSEUDO_BOUNDARIES, _PSEUDO_READINGS = 16.0, 8.0
+"""Weight of what is expected of weights and habits, and of the doubt, in boundaries."""
 _UNTRAINED = 0.05
 """Share of a flat distribution in what training is taken to have shown."""
 _MOST_FAR = 0.2
@@ -59,7 +60,8 @@ _KEPT = 0.5
 """Share of an outward habit that is taken for a convention."""
 _MAX_HABIT_S = 0.2
 _MAX_MARGIN_S, _MARGIN_STEP_S, _MARGIN_SPREAD_S = 0.24, 0.01, 0.08
-_N_STEPS = 30
+_MOST_STEPS, _STILL = 500, 1e-5
+"""EM goes on until no weight changes by more in a step."""
 _TRAINED_ON = (0.05, 0.1, 0.2, 0.4, 0.25)
 """Weights of the training errors for models whose card does not tell."""
 
@@ -180,15 +182,28 @@ def fit(reading: Reading, *, start: ErrorPrior | None = None) -> ErrorPrior:
     own_BJ = torch.where(reading.onset_B[:, None], onset_BJ, offset_BJ)
     first_J = torch.tensor(start.weights)
     weights_J, doubt = first_J.clone(), start.doubt
-    for _ in range(_N_STEPS):
-        sure_B = (1.0 - doubt) * reading.there_B
-        joint_BJ = weights_J * (sure_B[:, None] * own_BJ + (1.0 - sure_B[:, None]))
+    for _ in range(_MOST_STEPS):
+        sure_B1 = ((1.0 - doubt) * reading.there_B)[:, None]
+        joint_BJ = weights_J * (sure_B1 * own_BJ + (1.0 - sure_B1))
         share_BJ = joint_BJ / joint_BJ.sum(dim=1, keepdim=True)
-        meant_B = sure_B * (own_BJ @ weights_J) / joint_BJ.sum(dim=1)
+        last_J, last_doubt = weights_J, doubt
         weights_J = _capped((share_BJ.sum(dim=0) + _PSEUDO_BOUNDARIES * first_J) / (len(reading) + _PSEUDO_BOUNDARIES))
-        doubtful = (reading.there_B - meant_B).clamp(min=0.0).sum() + _PSEUDO_BOUNDARIES * start.doubt
-        doubt = float(doubtful / (reading.there_B.sum() + _PSEUDO_BOUNDARIES))
+        doubt = _doubt(reading.there_B, own_BJ @ last_J, last_doubt, start.doubt)
+        if max(abs(doubt - last_doubt), float((weights_J - last_J).abs().max())) < _STILL:
+            break
     return replace(start, weights=tuple(weights_J.tolist()), habit_s=habit_s, margin_s=margin_s, doubt=doubt)
+
+
+def _doubt(there_B: Tensor, ratio_B: Tensor, doubt: float, expected: float) -> float:
+    """One EM step of the doubt: of the boundaries that the model takes to be there, the share whose reading means nothing.
+
+    Args:
+        ratio_B: how probable each reading is where it means something, over where it does not.
+    """
+    meant_B, doubted_B = (1.0 - doubt) * there_B * ratio_B, doubt * there_B
+    total_B = meant_B + doubted_B + (1.0 - there_B)
+    meant, doubted = float((meant_B / total_B).sum()), float((doubted_B / total_B).sum())
+    return (doubted + _PSEUDO_READINGS * expected) / (meant + doubted + _PSEUDO_READINGS)
 
 
 def _capped(weights_J: Tensor) -> Tensor:
@@ -237,19 +252,21 @@ def fit_labelled(reading: Reading, true_shift_s_B: Tensor, *, start: ErrorPrior 
     bins_BM = (((true_shift_s_B - reading.centre_B)[:, None] - margins_s_M) / reading.hop_s + n_frames / 2).floor().long()
     ratio_BM = reading.ratio_BT.gather(1, bins_BM.clamp(0, n_frames - 1)) * ((bins_BM >= 0) & (bins_BM < n_frames))
     penalty_M = -0.5 * (margins_s_M / _MARGIN_SPREAD_S) ** 2
-    doubt, margin_s, habit_s = start.doubt, [0.0, 0.0], [0.0, 0.0]
-    meant_B = torch.zeros(len(reading))
-    for _ in range(_N_STEPS):
+    doubt, habit_s = start.doubt, [0.0, 0.0]
+    side_2B = (reading.onset_B, ~reading.onset_B)
+    for _ in range(_MOST_STEPS):
         sure_B1 = ((1.0 - doubt) * reading.there_B)[:, None]
         score_BM = torch.log((sure_B1 * ratio_BM + (1.0 - sure_B1)).clamp(min=1e-9))
-        for place, side_B in enumerate((reading.onset_B, ~reading.onset_B)):
-            best = int((score_BM[side_B].sum(dim=0) + penalty_M).argmax())
-            margin_s[place] = round(float(margins_s_M[best]), 3)
-            meant_B[side_B] = sure_B1[side_B, 0] * ratio_BM[side_B, best] / score_BM[side_B, best].exp()
-        doubtful = float((reading.there_B - meant_B).clamp(min=0.0).sum()) + _PSEUDO_BOUNDARIES * start.doubt
-        doubt = doubtful / (float(reading.there_B.sum()) + _PSEUDO_BOUNDARIES)
+        best_2 = [int((score_BM[side_B].sum(dim=0) + penalty_M).argmax()) for side_B in side_2B]
+        last_doubt = doubt
+        doubt = _doubt(
+            reading.there_B, ratio_BM[:, best_2].gather(1, (~reading.onset_B).long()[:, None])[:, 0], doubt, start.doubt
+        )
+        if abs(doubt - last_doubt) < _STILL:
+            break
+    margin_s = [round(float(margins_s_M[best]), 3) for best in best_2]
     residual_s_B = true_shift_s_B.clone()
-    for place, side_B in enumerate((reading.onset_B, ~reading.onset_B)):
+    for place, side_B in enumerate(side_2B):
         n_side = int(side_B.sum())
         bias_s = float(true_shift_s_B[side_B].quantile(0.5)) * n_side / (n_side + _PSEUDO_BOUNDARIES) if n_side else 0.0
         habit_s[place] = bias_s - margin_s[place]
@@ -257,10 +274,13 @@ def fit_labelled(reading: Reading, true_shift_s_B: Tensor, *, start: ErrorPrior 
     density_BJ = torch.stack([torch.exp(-residual_s_B.abs() / scale_s) / (2.0 * scale_s) for scale_s in SCALES_S], dim=1)
     first_J = torch.tensor(start.weights)
     weights_J = first_J.clone()
-    for _ in range(_N_STEPS):
+    for _ in range(_MOST_STEPS):
         share_BJ = weights_J * density_BJ
         share_BJ = share_BJ / share_BJ.sum(dim=1, keepdim=True).clamp(min=1e-30)
+        last_J = weights_J
         weights_J = (share_BJ.sum(dim=0) + _PSEUDO_BOUNDARIES * first_J) / (len(reading) + _PSEUDO_BOUNDARIES)
+        if float((weights_J - last_J).abs().max()) < _STILL:
+            break
     return ErrorPrior(tuple(weights_J.tolist()), (habit_s[0], habit_s[1]), (margin_s[0], margin_s[1]), doubt)
 
 

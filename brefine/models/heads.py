@@ -72,22 +72,15 @@ def target_distribution(offset_frames_B: Tensor, n_frames: int, sigma_frames: fl
     return torch.cat([frames_BT.masked_fill(none_B1, 0.0), none_B1.to(frames_BT.dtype)], dim=1)
 
 
-def decode(logits_BK: Tensor, hop_s: float, *, prior_scale_s: float | None = None, bias_s: float | Tensor = 0.0) -> Decoded:
+def decode(logits_BK: Tensor, hop_s: float, *, bias_s: float | Tensor = 0.0) -> Decoded:
     """Turns logits into shifts.
 
     Args:
-        prior_scale_s: scale of a Laplace prior around the hypothesis that multiplies the posterior; it keeps the far jumps of an
-            unsure model small. None = the model's own prior alone.
-        bias_s: added to each shift, a number or shape (B,): how much later this corpus sets its labels than the model does.
+        bias_s: added to each shift, a number or shape (B,): how much later the window's middle lies than the boundary.
     """
     probabilities_BK = torch.softmax(logits_BK.float(), dim=1)
-    none_B = probabilities_BK[:, -1]
-    n_frames = logits_BK.shape[1] - 1
-    logits_BT = logits_BK[:, :n_frames].float()
-    if prior_scale_s is not None:
-        centres_T = torch.arange(n_frames, device=logits_BK.device) + 0.5 - n_frames / 2
-        logits_BT = logits_BT - centres_T.abs() * (hop_s / prior_scale_s)
-    return decode_frames(torch.softmax(logits_BT, dim=1), none_B, hop_s, bias_s=bias_s)
+    frames_BT = torch.softmax(logits_BK[:, :-1].float(), dim=1)
+    return decode_frames(frames_BT, probabilities_BK[:, -1], hop_s, bias_s=bias_s)
 
 
 def decode_frames(frames_BT: Tensor, none_B: Tensor, hop_s: float, *, bias_s: float | Tensor = 0.0) -> Decoded:
@@ -101,14 +94,24 @@ def decode_frames(frames_BT: Tensor, none_B: Tensor, hop_s: float, *, bias_s: fl
     cumulative_BT = functional.pad(frames_BT.cumsum(dim=1), (1, 0))
     median_B = _quantile_frames(cumulative_BT, 0.5)
     spread_B = 0.5 * (_quantile_frames(cumulative_BT, _UPPER) - _quantile_frames(cumulative_BT, _LOWER))
-    reach = TOLERANCE_S / hop_s
-    near_B = _probability_below(cumulative_BT, median_B + reach) - _probability_below(cumulative_BT, median_B - reach)
     return Decoded(
         shift_s=(median_B - n_frames / 2) * hop_s + bias_s,
         spread_s=spread_B * hop_s,
-        confidence=(near_B * (1.0 - none_B)).clamp(0.0, 1.0),
+        confidence=_confidence(cumulative_BT, none_B, median_B, hop_s),
         none=none_B,
     )
+
+
+def confidence_of_staying(frames_BT: Tensor, none_B: Tensor, hop_s: float, *, bias_s: Tensor) -> Tensor:
+    """`Decoded.confidence` of leaving each boundary where it is; arguments as for `decode_frames`, `bias_s` of shape (B,)."""
+    cumulative_BT = functional.pad(frames_BT.cumsum(dim=1), (1, 0))
+    return _confidence(cumulative_BT, none_B, frames_BT.shape[1] / 2 - bias_s / hop_s, hop_s)
+
+
+def _confidence(cumulative_BT: Tensor, none_B: Tensor, position_B: Tensor, hop_s: float) -> Tensor:
+    reach = TOLERANCE_S / hop_s
+    near_B = _probability_below(cumulative_BT, position_B + reach) - _probability_below(cumulative_BT, position_B - reach)
+    return (near_B * (1.0 - none_B)).clamp(0.0, 1.0)
 
 
 def _quantile_frames(cumulative_BT: Tensor, quantile: float) -> Tensor:

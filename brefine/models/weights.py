@@ -29,7 +29,7 @@ from brefine.io.atomic import write_bytes_atomic
 from brefine.models import build_model
 from brefine.models.ensemble import Ensemble
 from brefine.models.error_prior import ErrorPrior, Reading, posterior, read, sharpened, trained_on
-from brefine.models.heads import Decoded, decode, decode_frames
+from brefine.models.heads import confidence_of_staying, decode_frames
 from brefine.phasedir import CheckpointCard, Validation
 
 _CARD = "brefine_card"
@@ -49,12 +49,6 @@ class Refiner:
     features: FeatureConfig
     examples: ExampleConfig
     device: torch.device
-
-    @property
-    def expected_prior(self) -> ErrorPrior:
-        """What is expected of a system's errors before its output is seen: no more than the validation split tells."""
-        biases_s = (self.card.prior.get("onset_bias_s", 0.0), self.card.prior.get("offset_bias_s", 0.0))
-        return ErrorPrior(margin_s=biases_s, habit_s=(-biases_s[0], -biases_s[1]))
 
     @torch.inference_mode()
     def logits(self, log_mel_NM: NDArray[np.floating], hypothesis: Diarization, boundaries: Sequence[Boundary]) -> Tensor:
@@ -76,20 +70,6 @@ class Refiner:
         n_bins = 2 * round(self.examples.context_s / self.features.hop_s) + 1
         return torch.cat(chunks) if chunks else torch.zeros(0, n_bins)
 
-    def decode(self, logits_BK: Tensor, boundaries: Sequence[Boundary], *, prior_scale_s: float | None = None) -> Decoded:
-        """What the logits say of those boundaries, with the constants that were fitted on the validation split.
-
-        Args:
-            prior_scale_s: overrides the fitted scale of the prior around the hypothesis.
-        """
-        prior = self.card.prior
-        bias_B = torch.tensor([prior.get(f"{boundary.side}_bias_s", 0.0) for boundary in boundaries])
-        times_s = np.array([boundary.time_s for boundary in boundaries], np.float64)
-        # the model counts from its window's middle, the shift from the boundary
-        bias_B = bias_B + torch.from_numpy(centres_s(times_s, self.features.hop_s) - times_s).float()
-        scale_s = prior.get("scale_s") if prior_scale_s is None else prior_scale_s
-        return decode(logits_BK, self.features.hop_s, prior_scale_s=scale_s, bias_s=bias_B)
-
     def read(self, log_mel_NM: NDArray[np.floating], hypothesis: Diarization, boundaries: Sequence[Boundary]) -> Reading:
         """What the model hears at boundaries of one recording, before anything is known of the system's errors."""
         times_s = np.array([boundary.time_s for boundary in boundaries], np.float64)
@@ -108,7 +88,8 @@ class Refiner:
         return sharpened(reading, trained_on(self.card.prior), power=self.model.sharpness)
 
     def propose(self, reading: Reading, boundaries: Sequence[Boundary], prior: ErrorPrior) -> tuple[Shift, ...]:
-        """The move of each boundary with the least expected error; none where little is to be gained.
+        """The move of each boundary with the least expected error, or none where little is to be gained; the confidence is of
+        the place that it has then.
 
         Args:
             reading: of the same boundaries, by `read`.
@@ -117,35 +98,19 @@ class Refiner:
             return ()
         sharp = self.decisive(reading)
         frames_BT, margin_B = posterior(sharp, prior)
-        decoded = decode_frames(frames_BT, 1.0 - sharp.there_B, reading.hop_s, bias_s=margin_B + reading.centre_B)
+        none_B, bias_B = 1.0 - sharp.there_B, margin_B + reading.centre_B
+        decoded = decode_frames(frames_BT, none_B, reading.hop_s, bias_s=bias_B)
         place_s_T = (torch.arange(frames_BT.shape[1]) + 0.5 - frames_BT.shape[1] / 2) * reading.hop_s
-        place_s_BT = place_s_T + (margin_B + reading.centre_B)[:, None]
+        place_s_BT = place_s_T + bias_B[:, None]
         now_s_B = (frames_BT * place_s_BT.abs()).sum(dim=1)
         then_s_B = (frames_BT * (place_s_BT - decoded.shift_s[:, None]).abs()).sum(dim=1)
         gain_s_B = now_s_B - then_s_B
         pays_B = (gain_s_B >= _LEAST_GAIN_S) & (gain_s_B >= _LEAST_RELATIVE_GAIN * now_s_B)
+        staying_B = confidence_of_staying(frames_BT, none_B, reading.hop_s, bias_s=bias_B)
+        shift_s_B, confidence_B = decoded.shift_s * pays_B, torch.where(pays_B, decoded.confidence, staying_B)
         return tuple(
             Shift(boundary.turn_index, boundary.side, shift_s, confidence)
-            for boundary, shift_s, confidence in zip(
-                boundaries, (decoded.shift_s * pays_B).tolist(), decoded.confidence.tolist(), strict=True
-            )
-        )
-
-    def shifts(
-        self,
-        log_mel_NM: NDArray[np.floating],
-        hypothesis: Diarization,
-        boundaries: Sequence[Boundary],
-        *,
-        prior_scale_s: float | None = None,
-    ) -> tuple[Shift, ...]:
-        """The proposed move of each boundary of a recording, in their order; nothing is limited or left out yet."""
-        decoded = self.decode(self.logits(log_mel_NM, hypothesis, boundaries), boundaries, prior_scale_s=prior_scale_s)
-        return tuple(
-            Shift(boundary.turn_index, Side(boundary.side), shift_s, confidence)
-            for boundary, shift_s, confidence in zip(
-                boundaries, decoded.shift_s.tolist(), decoded.confidence.tolist(), strict=True
-            )
+            for boundary, shift_s, confidence in zip(boundaries, shift_s_B.tolist(), confidence_B.tolist(), strict=True)
         )
 
 

@@ -97,6 +97,6 @@ class CheckpointCard(Document):
     members: list[ModelName] = []
     """The architectures of an ensemble, of which `model` is the first; none = a single model."""
     prior: dict[str, float] = {}
-    """Decoding constants fitted on the validation split, e.g. scale_s, onset_bias_s, offset_bias_s."""
+    """What its training errors were like: weights of a mixture, by scale, e.g. trained_120ms."""
     corpus_sha256: str | None = None
     """Fingerprint of the prepared corpus that it was trained on."""

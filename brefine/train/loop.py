@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from brefine.config import ModelName, PhaseConfig, TrainConfig
@@ -44,6 +44,8 @@ class Training:
     checkpoints: Checkpoints
     recordings: tuple[str, ...]
     """Names of the training recordings, for messages."""
+    trained_errors: dict[str, float] = field(default_factory=dict)
+    """What the errors trained on are like, for the model's card; see `models.error_prior.describe_training`."""
     write_weights: Callable[..., object] = save_weights
 
 
@@ -90,7 +92,7 @@ def out_of_patience(state: TrainingState, settings: TrainConfig) -> bool:
 def validate(training: Training, state: TrainingState, reporter: Reporter) -> None:
     """Measures the averaged weights, and keeps them where they are the best so far."""
     weights = state.average.state_dict()
-    state.last, prior = training.validation.measure(
+    state.last = training.validation.measure(
         state.model,
         weights,
         step=state.step,
@@ -100,8 +102,8 @@ def validate(training: Training, state: TrainingState, reporter: Reporter) -> No
     found_ms, best_ms = state.last.mae_ms, None if state.best is None else state.best.mae_ms
     if best_ms is None or (found_ms is not None and found_ms < best_ms):
         state.best = state.last
-        _save_weights(training, state, "best", prior)
-    _save_weights(training, state, "last", prior)
+        _save_weights(training, state, "best")
+    _save_weights(training, state, "last")
     reporter.validated(state, state.last)
 
 
@@ -111,7 +113,7 @@ def save(training: Training, state: TrainingState, reporter: Reporter) -> None:
     training.checkpoints.save(state)
 
 
-def _save_weights(training: Training, state: TrainingState, name: Literal["last", "best"], prior: dict[str, float]) -> None:
+def _save_weights(training: Training, state: TrainingState, name: Literal["last", "best"]) -> None:
     training.write_weights(
         training.run.weights(name),
         training.model,
@@ -119,7 +121,7 @@ def _save_weights(training: Training, state: TrainingState, name: Literal["last"
         training.config.features,
         training.config.examples,
         validation=state.last,
-        prior=prior,
+        prior=training.trained_errors,
     )
 
 
@@ -138,7 +140,9 @@ def _handle_nonfinite(training: Training, state: TrainingState, reporter: Report
         what = f"exploding gradient (norm {taken.norm:.3g})"
     members = training.batches.members(taken.step)
     batch = [f"{training.recordings[recording]} at {time_s:.2f} s" for recording, time_s in members]
-    where = f"step {taken.step:,}, batch of {', '.join(batch[:3])}" + (f" and {len(batch) - 3} more" if len(batch) > 3 else "")
+    where = f"step {taken.step + 1:,}, batch of {', '.join(batch[:3])}" + (
+        f" and {len(batch) - 3} more" if len(batch) > 3 else ""
+    )
     policy = training.settings.nonfinite
     done = f"skipped {where}"
     if policy == "rollback":

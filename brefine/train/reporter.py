@@ -133,8 +133,8 @@ class Reporter:
 
     def nonfinite(self, state: TrainingState, taken: Taken, *, message: str, batch: list[str]) -> None:
         """Shows what was caught, in the curves and in words. Infinity and not-a-number stay what they are."""
-        self._events.scalars({Tag.LOSS: taken.loss, Tag.GRADIENT_NORM: taken.norm}, taken.step)
-        self._events.text(Tag.NONFINITE, f"{message}: {'; '.join(batch)}", taken.step)
+        self._events.scalars({Tag.LOSS: taken.loss, Tag.GRADIENT_NORM: taken.norm}, taken.step + 1)
+        self._events.text(Tag.NONFINITE, f"{message}: {'; '.join(batch)}", taken.step + 1)
         self._message, self._nonfinite_batch = message, batch
         print(message, flush=True)
         self.write(RunState.RUNNING, state)

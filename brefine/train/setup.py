@@ -14,6 +14,7 @@ from brefine.data.examples import Examples, find_examples
 from brefine.data.splits import Split
 from brefine.errors import DataError, RunError
 from brefine.models import build_model
+from brefine.models.error_prior import describe_training
 from brefine.models.heads import n_frames_of
 from brefine.models.weights import save_weights
 from brefine.phasedir import RunDir
@@ -77,6 +78,7 @@ def build_training(
         validation,
         checkpoints,
         recordings=corpus.recordings,
+        trained_errors=describe_training(torch.from_numpy(examples.offset_s[examples.positive])),
         write_weights=partial(save_weights, corpus_sha256=corpus.corpus_sha256),
     )
     state = fresh_state(model, config, device)

@@ -1,4 +1,4 @@
-"""How well the averaged weights place the boundaries of the validation split, and the decoding constants fitted there."""
+"""How well the averaged weights place the boundaries of the validation split."""
 
 from __future__ import annotations
 
@@ -18,11 +18,6 @@ from brefine.train.device import Device
 from brefine.train.losses import refiner_loss
 
 _BATCH = 128
-_SCALES_S = (2.0, 1.0, 0.5, 0.3, 0.2, 0.15, 0.1)
-_LEAST_GAIN = 0.005
-"""Share of the error by which a prior must pay to be used: a smaller gain is chance."""
-_LEAST_EXAMPLES = 50
-"""With fewer boundaries than this a constant would be fitted to noise."""
 
 
 class ValidationSet:
@@ -32,7 +27,6 @@ class ValidationSet:
         matched = examples[examples.positive]
         self._tables, self._device, self._sigma_frames = tables, device, sigma_frames
         self._places, self._offset_frames_B = placed(tables, matched, matched.hypothesis_s)
-        self._onset_B = torch.from_numpy(matched.onset)
         self._true_shift_B = torch.from_numpy(self._offset_frames_B.double().cpu().numpy() * tables.hop_s)
         self.unrefined_mae_ms = float(np.abs(matched.offset_s).mean() * 1e3) if len(matched) else None
 
@@ -42,11 +36,11 @@ class ValidationSet:
     @torch.inference_mode()
     def measure(
         self, model: nn.Module, weights: dict[str, Tensor], *, step: int, epoch: int, on_batch: Callable[[], None] = lambda: None
-    ) -> tuple[Validation, dict[str, float]]:
-        """Figures of the model with `weights` in place, decoded without a prior, and the prior that would serve best.
+    ) -> Validation:
+        """Figures of the model with `weights` in place, decoded without a prior.
 
         Args:
-            on_batch: called between batches and decodings, so that a long validation still shows signs of life.
+            on_batch: called between batches, so that a long validation still shows signs of life.
         """
         logits, losses = [], []
         for start in range(0, len(self), _BATCH):
@@ -59,11 +53,11 @@ class ValidationSet:
             logits.append(output.logits_BK.float().cpu())
             on_batch()
         if not logits:
-            return _empty(step, epoch), {}
+            return _empty(step, epoch)
         logits_BK = torch.cat(logits)
         error_B = decode(logits_BK, self._tables.hop_s).shift_s.double() - self._true_shift_B
         absolute_B = error_B.abs().numpy()
-        validation = Validation(
+        return Validation(
             step=step,
             epoch=epoch,
             loss=_finite(sum(losses) / len(self)),
@@ -73,27 +67,6 @@ class ValidationSet:
             within_100ms=float((absolute_B <= 0.1).mean()),
             within_200ms=float((absolute_B <= 0.2).mean()),
         )
-        return validation, self._fit_prior(logits_BK, on_batch)
-
-    def _fit_prior(self, logits_BK: Tensor, on_scale: Callable[[], None]) -> dict[str, float]:
-        """The Laplace scale with the least mean error, then each side's median residual at that scale."""
-        if len(self) < _LEAST_EXAMPLES or not torch.isfinite(logits_BK).all():
-            return {}
-        residual_B = {}
-        for scale_s in (None, *_SCALES_S):
-            residual_B[scale_s] = (
-                self._true_shift_B - decode(logits_BK, self._tables.hop_s, prior_scale_s=scale_s).shift_s.double()
-            )
-            on_scale()
-        mean_s = {scale_s: float(residual.abs().mean()) for scale_s, residual in residual_B.items()}
-        chosen = min(mean_s, key=lambda scale_s: mean_s[scale_s])
-        if mean_s[chosen] > (1.0 - _LEAST_GAIN) * mean_s[None]:
-            chosen = None
-        prior = {} if chosen is None else {"scale_s": chosen}
-        for name, of_side_B in (("onset", self._onset_B), ("offset", ~self._onset_B)):
-            if of_side_B.sum() >= _LEAST_EXAMPLES:
-                prior[f"{name}_bias_s"] = round(float(residual_B[chosen][of_side_B].median()), 4)
-        return prior
 
 
 @contextmanager

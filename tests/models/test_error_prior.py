@@ -58,7 +58,7 @@ def test_a_good_system_is_recognised_without_labels() -> None:
 def test_a_far_reading_moves_a_bad_systems_boundary_and_not_a_good_ones() -> None:
     """The same evidence counts for more where such errors are usual."""
     generator = torch.Generator().manual_seed(1)
-    far = heard_at(torch.tensor([0.35, 0.35]), sharpness=6.0)
+    far = heard_at(torch.tensor([0.35, 0.35]), sharpness=5.0)
     good = fit(heard_at(0.01 * torch.randn(200, generator=generator)))
     bad = fit(heard_at(0.2 * torch.randn(200, generator=generator)))
     assert median_shift_s(far, good).abs().max() < 0.05
@@ -90,6 +90,26 @@ def test_an_inward_habit_is_mended_and_half_of_an_outward_one_kept() -> None:
     assert early.habit_s[1] == pytest.approx(0.08, abs=0.015)
     assert late.margin_s[1] == pytest.approx(0.04, abs=0.01)
     assert median_shift_s(heard_at(shift_s_B), early)[1::2].mean() == pytest.approx(0.08, abs=0.02)
+
+
+@pytest.mark.parametrize("there", [1.0, 0.9, 0.75])
+def test_a_boundary_that_is_not_there_is_no_cause_for_doubt(there: float) -> None:
+    """Readings drawn from the very model that is fitted, all of them right: little doubt stays, however many have no boundary."""
+    generator = torch.Generator().manual_seed(2)
+    n = 2000
+    bins_T = torch.tensor((0.1, 0.1, 0.2, 0.5, 0.1)) @ laplace_bins(T, HOP_S, 0.0)
+    trained_T = torch.tensor(TRAINED) @ laplace_bins(T, HOP_S, 0.0)
+    means_B = torch.rand(n, generator=generator) < there
+    heard_B = torch.where(means_B, *(torch.multinomial(p_T, n, True, generator=generator) for p_T in (bins_T, trained_T)))
+    heard_BT = torch.exp(-0.5 * ((torch.arange(T) - heard_B[:, None]) / 2.0) ** 2) * trained_T
+    reading = Reading(
+        heard_BT / heard_BT.sum(dim=1, keepdim=True) / trained_T,
+        torch.full((n,), there),
+        torch.arange(n) % 2 == 0,
+        torch.zeros(n),
+        HOP_S,
+    )
+    assert fit(reading).doubt < 0.16
 
 
 def test_labels_tell_a_convention_from_a_bias() -> None:

@@ -52,16 +52,6 @@ def test_an_even_posterior_moves_nothing_and_is_not_confident() -> None:
     assert decoded.confidence.item() == pytest.approx(20 / (T + 1), abs=0.01)
 
 
-def test_a_prior_holds_back_far_jumps_more_than_near_ones() -> None:
-    """The Laplace prior moves an unsure far peak home, and a sure near one hardly."""
-    unsure = torch.zeros(1, T + 1)
-    unsure[0, T - 20] = 4.0
-    free, held = (abs(decode(unsure, HOP_S, prior_scale_s=scale_s).shift_s.item()) for scale_s in (None, 0.1))
-    assert held < free
-    sure = decode(logits_for(5.0), HOP_S, prior_scale_s=0.5).shift_s.item()
-    assert sure == pytest.approx(0.05, abs=5e-3)
-
-
 def test_a_bias_is_added_to_each_shift() -> None:
     """One number for all, or one a boundary."""
     logits = logits_for(0.0, 0.0)

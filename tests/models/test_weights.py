@@ -15,6 +15,7 @@ from brefine.core.turns import Diarization, Turn
 from brefine.data.batches import n_channels_of
 from brefine.errors import CheckpointError
 from brefine.models import build_model
+from brefine.models.error_prior import ErrorPrior, Reading
 from brefine.models.weights import load_refiner, read_weights, save_weights
 from brefine.phasedir import CheckpointCard
 
@@ -27,7 +28,7 @@ def weights(tmp_path: Path) -> Path:
     torch.manual_seed(0)
     path = tmp_path / "best.safetensors"
     model = build_model("mlp", FEATURES, EXAMPLES)
-    save_weights(path, "mlp", model.state_dict(), FEATURES, EXAMPLES, prior={"onset_bias_s": 0.01, "offset_bias_s": -0.02})
+    save_weights(path, "mlp", model.state_dict(), FEATURES, EXAMPLES)
     return path
 
 
@@ -48,26 +49,35 @@ def test_the_card_beside_the_weights_equals_the_one_inside(weights: Path) -> Non
     assert CheckpointCard.read(weights.with_suffix(".json")) == read_weights(weights)[1]
 
 
-def test_shifts_count_from_the_boundary_and_carry_the_fitted_biases(weights: Path) -> None:
-    """An even posterior leaves a window's middle where it is; the shift then is the bias alone, also off the 10 ms grid."""
-    refiner = load_refiner(weights)
-    boundaries = boundaries_of(HYPOTHESIS)
-    decoded = refiner.decode(torch.zeros(len(boundaries), 129), boundaries)
-    for boundary, shift_s in zip(boundaries, decoded.shift_s.tolist(), strict=True):
-        bias_s = 0.01 if boundary.side == "onset" else -0.02
-        to_grid_s = round(boundary.time_s, 2) - boundary.time_s
-        assert shift_s == pytest.approx(bias_s + to_grid_s, abs=1e-4)
+def reading_at(*shifts_s: tuple[float, float]) -> Reading:
+    """Boundaries that are surely there, heard at places with given probabilities: (shift in seconds, probability), …"""
+    ratio_1T = torch.zeros(1, 128)
+    for shift_s, share in shifts_s:
+        ratio_1T[0, 64 + round(100 * shift_s)] = share
+    return Reading(ratio_1T, torch.ones(1), torch.ones(1, dtype=torch.bool), torch.zeros(1), 0.01)
 
 
-def test_every_boundary_gets_one_shift_in_its_order(weights: Path) -> None:
+def test_every_boundary_gets_one_move_in_its_order(weights: Path) -> None:
     """Turn and side come back, so that `apply_shifts` finds the boundary again."""
     refiner = load_refiner(weights)
     frames = np.random.default_rng(0).normal(-5.0, 2.0, (600, 80)).astype(np.float32)
     boundaries = boundaries_of(HYPOTHESIS)
-    shifts = refiner.shifts(frames, HYPOTHESIS, boundaries)
+    shifts = refiner.propose(refiner.read(frames, HYPOTHESIS, boundaries), boundaries, ErrorPrior())
     assert [(shift.turn_index, shift.side) for shift in shifts] == [(b.turn_index, b.side) for b in boundaries]
     assert all(abs(shift.shift_s) <= 0.68 and 0.0 <= shift.confidence <= 1.0 for shift in shifts)
-    assert refiner.shifts(frames, Diarization("r"), ()) == ()
+    assert refiner.propose(refiner.read(frames, Diarization("r"), ()), (), ErrorPrior()) == ()
+
+
+def test_the_confidence_is_of_the_place_where_the_boundary_is_left(weights: Path) -> None:
+    """Heard at two places alike, neither of them here, it stays; nothing then says that here is right."""
+    refiner, boundary = load_refiner(weights), boundaries_of(HYPOTHESIS)[:1]
+    far = ErrorPrior(weights=(0.0, 0.0, 0.0, 0.0, 1.0), doubt=0.0)
+    (torn,) = refiner.propose(reading_at((0.2, 0.51), (-0.2, 0.49)), boundary, far)
+    assert torn.shift_s == 0.0
+    assert torn.confidence < 0.01
+    (moved,) = refiner.propose(reading_at((0.2, 0.9), (-0.2, 0.1)), boundary, far)
+    assert moved.shift_s == pytest.approx(0.2, abs=0.011)
+    assert moved.confidence == pytest.approx(0.9, abs=0.02)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.999])
