@@ -17,6 +17,7 @@ The summary is a JSON file of numbers alone, a random part of the rows in random
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -92,10 +93,12 @@ def learn_system_errors(pairs: Sequence[tuple[Diarization, Diarization]], *, sou
         speakers += [(_log_s(_speech_s(reference, name)), float(name in lost)) for name in reference.speakers]
         events = _states(hypothesis)
         place, state = 0, frozenset[str]()
-        for piece in _pieces(reference, end_s=max(reference.end_s, hypothesis.end_s), lost=lost):
+        pieces = list(_pieces(reference, end_s=max(reference.end_s, hypothesis.end_s), lost=lost))
+        for piece in pieces:
             start = piece.roles(state)
             own: list[tuple[int, int]] = []
-            while place < len(events) and events[place][0] < piece.end_s:
+            until_s = math.inf if piece is pieces[-1] else piece.end_s  # the hypothesis's last offset lies at the last end
+            while place < len(events) and events[place][0] < until_s:
                 moment_s, state = events[place]
                 roles = piece.roles(state)
                 if roles != (own[-1][1] if own else start):

@@ -45,6 +45,14 @@ def _learned(onset_s: float, offset_s: float) -> SystemErrors:
     return learn_system_errors([(one, _moved(one, onset_s, offset_s)) for one in references], source="a test")
 
 
+def test_the_last_offset_of_a_late_system_is_learnt() -> None:
+    """Where the hypothesis ends after the reference, it does end: no last turn is drawn out to the end of the audio."""
+    errors = _learned(0.0, 0.1)
+    offsets = [row for row, key in enumerate(errors.keys.tolist()) if key[0] == 1]
+    assert len(offsets) == 4 * 60
+    assert all(errors.changes[row] for row in offsets)
+
+
 def test_replayed_errors_match_the_real_ones_on_recordings_that_were_not_learned_from(shared_data: Path) -> None:
     """Each half of VoxConverse dev is replayed with the other half's errors: all figures within 10 %, KS below 0.1 by kind."""
     references = read_diarizations(shared_data / "voxconverse" / "dev" / "reference")
