@@ -151,11 +151,15 @@ class Checkpoints:
         return packed
 
 
-def fingerprint_of(config: PhaseConfig, model: ModelName) -> str:
-    """A digest of what decides a training's course: model, data, seed and settings."""
+def fingerprint_of(config: PhaseConfig, model: ModelName, corpus_sha256: str) -> str:
+    """A digest of what decides a training's course: model, data, seed and settings.
+
+    Args:
+        corpus_sha256: fingerprint of the prepared corpus: one folder may be prepared anew, with other splits.
+    """
     sections = {
         "model": model,
-        "corpus": prepared_corpus_path(config).name,
+        "corpus": [prepared_corpus_path(config).name, corpus_sha256],
         "seed": config.seed,
         "features": config.features.model_dump(mode="json"),
         "examples": config.examples.model_dump(mode="json"),

@@ -42,13 +42,13 @@ def build_training(
         CheckpointError: no checkpoint is whole and of this training.
     """
     settings = config.train_of(model)
-    checkpoints = Checkpoints(run, fingerprint_of(config, model))
     if run.training_state.exists() and not resume:
         raise RunError(
             "this run has a checkpoint already", where=run.training_state, hint="go on from it with --resume, or use a new folder"
         )
     device = claim_device(settings, model, tuple(config.models))
     corpus = Split(prepared_corpus_path(config), "train", config.features)
+    checkpoints = Checkpoints(run, fingerprint_of(config, model, corpus.corpus_sha256))
     tables, examples = tables_and_examples(corpus, config, device, alive=alive)
     if not examples.positive.any():
         raise DataError(

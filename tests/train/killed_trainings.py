@@ -23,8 +23,8 @@ from typing import Any
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from brefine.config import MODEL_NAMES, PhaseConfig, format_config
-from brefine.phasedir import RunDir, RunState, RunStatus, Tag, run_model
+from brefine.config import MODEL_NAMES, PhaseConfig, format_config, prepared_corpus_path
+from brefine.phasedir import CorpusManifest, RunDir, RunState, RunStatus, Tag, run_model
 from brefine.train import __main__ as trainer
 from brefine.train import checkpoint, loop, validation
 from brefine.train.checkpoint import Checkpoints, fingerprint_of
@@ -83,7 +83,9 @@ def differences(run: RunDir, whole: RunDir, config: PhaseConfig) -> list[str]:
     if curves(run) != curves(whole):
         found.append("curves")
     model = run_model(run.path)
-    mine, theirs = (Checkpoints(each, fingerprint_of(config, model)).load()[0] for each in (run, whole))
+    corpus_sha256 = CorpusManifest.read(prepared_corpus_path(config) / "corpus.json").fingerprint()
+    fingerprint = fingerprint_of(config, model, corpus_sha256)
+    mine, theirs = (Checkpoints(each, fingerprint).load()[0] for each in (run, whole))
     if not _equal(mine, theirs):
         found.append("state")
     return found

@@ -5,16 +5,18 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from brefine.config import PhaseConfig
-from brefine.errors import BrefineError
-from brefine.phasedir import RunDir, RunState, RunStatus
+from brefine.config import PhaseConfig, format_config, prepared_corpus_path
+from brefine.errors import BrefineError, CheckpointError
+from brefine.phasedir import CorpusManifest, RunDir, RunState, RunStatus
 from brefine.train import __main__ as trainer
 from brefine.train import checkpoint
 from brefine.train.checkpoint import Checkpoints, fingerprint_of
 from brefine.train.signals import StopSignal
+from tests.tiny_corpus import make_tiny_corpus, tiny_recipe
 
 
 def test_a_disk_that_fills_up_in_a_checkpoint_is_named_and_the_one_before_kept(
@@ -38,8 +40,29 @@ def test_a_disk_that_fills_up_in_a_checkpoint_is_named_and_the_one_before_kept(
     status = RunStatus.read(run.status)
     assert status.state is RunState.FAILED
     assert "No space left" in (status.error or "")
-    packed, refused = Checkpoints(run, fingerprint_of(config, "mlp")).load()
+    corpus_sha256 = CorpusManifest.read(prepared_corpus_path(config) / "corpus.json").fingerprint()
+    packed, refused = Checkpoints(run, fingerprint_of(config, "mlp", corpus_sha256)).load()
     assert (packed is not None, refused) == (True, [])
     monkeypatch.setattr(checkpoint, "write_bytes_atomic", write)
     assert trainer._train(run, "mlp", resume=True) == 0
     assert RunStatus.read(run.status).state is RunState.FINISHED
+
+
+def test_a_corpus_with_other_splits_is_not_resumed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recording that was trained on and is behind the gate now would stay in weights that claim the new splits."""
+    monkeypatch.setattr(StopSignal, "listen", lambda _: None)
+    config = tiny_recipe(tmp_path / "data", train={"epochs": 1})
+    corpus = make_tiny_corpus(config) / "corpus.json"
+    run = RunDir(tmp_path / "phase" / "mlp")
+    run.path.mkdir(parents=True)
+    (run.path.parent / "phase.toml").write_text(format_config(config), encoding="utf-8")
+    assert trainer._train(run, "mlp", resume=False) == 0
+    assert trainer._train(run, "mlp", resume=True) == 0
+    card = run.card("last").read_bytes()
+    manifest = CorpusManifest.read(corpus)
+    *train, moved = manifest.splits["train"]
+    splits = {**manifest.splits, "train": train, "gate": [*manifest.splits["gate"], moved]}
+    manifest.model_copy(update={"splits": splits}).write(corpus)
+    with pytest.raises(CheckpointError, match="belongs to another training"):
+        trainer._train(run, "mlp", resume=True)
+    assert run.card("last").read_bytes() == card
