@@ -31,6 +31,7 @@ def evaluate(
 
     Boundary figures before and after, on the pairs matched before refinement, with intervals; and the speed. Several checkpoints
     stand beside each other. The model is chosen by its best checkpoint, whatever else is evaluated.
+    Gate 4 counts everything that was scored on the gate split.
     """
     chosen = [part for name in model or [] for part in ("--model", name)]
     chosen += [part for name in checkpoint or [] for part in ("--checkpoint", name)]

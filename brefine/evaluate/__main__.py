@@ -107,9 +107,8 @@ def _evaluate(options: argparse.Namespace) -> None:
                 kept=kept,
                 report=lambda done: tell(f"evaluating {model}", before + done, total),  # noqa: B023
             )
-            write_evaluation(phase, report, rows)
+            reports.append(write_evaluation(phase, report, rows))
             shutil.rmtree(kept, ignore_errors=True)
-            reports.append(report)
     if options.part is not None:
         return
     if options.json:

@@ -15,7 +15,7 @@ import torch
 from brefine.config import ModelName, PhaseConfig
 from brefine.core.boundaries import boundaries_of
 from brefine.core.boundary_error import BoundaryErrors
-from brefine.errors import CheckpointError
+from brefine.errors import CheckpointError, FormatError
 from brefine.evaluate.device import pick_device
 from brefine.evaluate.hearing import hear_kept, kept_heard
 from brefine.evaluate.moves import HeardRecording, fit_prior, hear_recording, refine_heard
@@ -24,7 +24,7 @@ from brefine.evaluate.score import ScoredRecording, abs_error_quantiles_ms, at_w
 from brefine.evaluate.speed import Stopwatch, speed_of
 from brefine.io.atomic import write_text_atomic
 from brefine.models.weights import Refiner, load_refiner
-from brefine.phasedir import BoundaryRow, EvaluationReport, PhaseDir, Speed
+from brefine.phasedir import BoundaryRow, EvaluationReport, Look, PhaseDir, Speed
 
 WINDOWS_S = (0.25, 0.5, 1.0, 2.0)
 """Matching caps that are told beside the gate's."""
@@ -178,10 +178,27 @@ def speed_on_cpu(refiner: Refiner, split: GivenSplit) -> Speed:
     )
 
 
-def write_evaluation(phase: PhaseDir, report: EvaluationReport, rows: Sequence[BoundaryRow]) -> None:
-    """Writes the boundaries first: where the report is, its boundaries are."""
+def write_evaluation(phase: PhaseDir, report: EvaluationReport, rows: Sequence[BoundaryRow]) -> EvaluationReport:
+    """Writes the boundaries first: where the report is, its boundaries are.
+
+    Returns:
+        The report as it was written: with the looks at the gate split that the one in its place told.
+    """
+    place = phase.evaluation(report.model, report.split, report.checkpoint)
+    report = report.model_copy(update={"earlier_looks": _earlier_looks(place, report)})
     write_text_atomic(phase.boundaries(report.model, report.split, report.checkpoint), format_rows(rows))
-    report.write(phase.evaluation(report.model, report.split, report.checkpoint))
+    report.write(place)
+    return report
+
+
+def _earlier_looks(place: Path, report: EvaluationReport) -> list[Look]:
+    """What other weights or settings have been scored; forgotten with the report that told it."""
+    try:
+        before = EvaluationReport.read_if_there(place)
+    except FormatError:
+        return []
+    looks = [] if before is None else before.looks
+    return [one for one in looks if (one.weights_sha256, one.refine) != (report.weights_sha256, report.refine)]
 
 
 def format_rows(rows: Sequence[BoundaryRow]) -> str:

@@ -24,6 +24,7 @@ from brefine.phasedir.evaluation import (
     CalibrationBin,
     Comparison,
     EvaluationReport,
+    Look,
     RecordingBoundaries,
     SelectionRecord,
     Speed,
@@ -31,7 +32,7 @@ from brefine.phasedir.evaluation import (
 )
 from brefine.phasedir.folders import PhaseDir, RunDir, find_phase, is_phase, list_phases, run_model
 from brefine.phasedir.gate import Decision, GateCriterion, GateRecord
-from brefine.phasedir.integration import DerComparison, DerFigures, IntegrationReport, Look, RecordingChange
+from brefine.phasedir.integration import DerComparison, DerFigures, IntegrationReport, RecordingChange
 from brefine.phasedir.operation import (
     Alert,
     AlertKind,

@@ -92,6 +92,16 @@ class RecordingBoundaries(Part):
     capped_mean_after_ms: float | None
 
 
+class Look(Part):
+    """One scoring of the gate split: by an evaluation, or by an integration."""
+
+    model: ModelName
+    weights_sha256: str
+    refine: dict[str, Any]
+    """The recipe's [refine] with which boundaries were moved."""
+    unix_s: UnixTime
+
+
 class EvaluationReport(SealedDocument):
     """One model on one split."""
 
@@ -119,6 +129,14 @@ class EvaluationReport(SealedDocument):
     speed_on_cpu: Speed | None = None
     """Where `speed` is that of a GPU: one recording on the CPU beside it."""
     unix_s: UnixTime
+    earlier_looks: list[Look] = []
+    """Of the gate split: what other weights or settings were scored under this name before."""
+
+    @property
+    def looks(self) -> list[Look]:
+        """Every scoring of the gate split under this name, this one last."""
+        own = Look(model=self.model, weights_sha256=self.weights_sha256, refine=self.refine, unix_s=self.unix_s)
+        return [*self.earlier_looks, own] if self.split == "gate" else []
 
 
 class SelectionRecord(SealedDocument):

@@ -107,6 +107,10 @@ class PhaseDir:
     def evaluation(self, model: ModelName, split: str, checkpoint: str = "best") -> Path:
         return self.path / "evaluation" / model / f"{_of_checkpoint(split, checkpoint)}.json"
 
+    def gate_evaluations(self) -> list[Path]:
+        """The evaluations on the gate split, of whatever model and checkpoint."""
+        return sorted({path for name in ("gate", "gate@*") for path in self.path.glob(f"evaluation/*/{name}.json")})
+
     def heard(self, model: ModelName) -> Path:
         """Where the tasks of an array leave what a model says of recordings, until the evaluation has taken it in."""
         return self.path / "evaluation" / model / "heard"

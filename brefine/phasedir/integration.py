@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from brefine.config import ModelName
 from brefine.phasedir.document import Part, SealedDocument, UnixTime
-from brefine.phasedir.evaluation import Comparison
+from brefine.phasedir.evaluation import Comparison, Look
 
 
 class DerFigures(Part):
@@ -40,16 +40,6 @@ class RecordingChange(Part):
     jer_after: float | None = None
     mae_before_ms: float | None = None
     mae_after_ms: float | None = None
-
-
-class Look(Part):
-    """One scoring of the gate split."""
-
-    model: ModelName
-    weights_sha256: str
-    refine: dict[str, Any]
-    """The recipe's [refine] with which boundaries were moved."""
-    unix_s: UnixTime
 
 
 class IntegrationReport(SealedDocument):

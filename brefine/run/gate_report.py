@@ -14,7 +14,7 @@ from brefine.config import GateConfig, PhaseConfig
 from brefine.core.gate import Answer, CriterionId, Finding, Thresholds, judge
 from brefine.errors import ConfigError, FormatError
 from brefine.io.atomic import write_text_atomic
-from brefine.phasedir import Decision, GateCriterion, GateRecord, IntegrationReport, Manifest, PhaseDir
+from brefine.phasedir import Decision, EvaluationReport, GateCriterion, GateRecord, IntegrationReport, Look, Manifest, PhaseDir
 from brefine.run.gate_evidence import GateFiles, evidence_of
 from brefine.run.gate_page import gate_page
 
@@ -69,7 +69,7 @@ def _judged(phase: PhaseDir, files: GateFiles, answers: Mapping[str, Answer]) ->
         evidence=None if evidence is None else "simulated" if evidence.simulated else "real",
         winner=winner,
         criteria=[_to_record(finding) for finding in verdict.findings],
-        notes=[*notes, *_looks(report), *asked_anew, *_edited(phase)],
+        notes=[*notes, *_looks(phase, report), *asked_anew, *_edited(phase)],
         recommendation=verdict.recommendation,
         unix_s=time.time(),
     )
@@ -136,10 +136,18 @@ def _seal(report: IntegrationReport | None) -> str | None:
     return None if report is None else report.seal
 
 
-def _looks(report: IntegrationReport | None) -> Iterator[str]:
-    looks = [] if report is None else report.looks
+def _looks(phase: PhaseDir, report: IntegrationReport | None) -> Iterator[str]:
+    """Whether several refiners were scored on the gate split: integrated, or evaluated there; each counts once."""
+    found: list[Look] = []
+    for path in phase.gate_evaluations():
+        try:
+            found += EvaluationReport.read(path).looks
+        except FormatError as error:
+            yield f"{path.relative_to(phase.path)}: {error.what}; it cannot be told what was scored on the gate split"
+    found += [] if report is None else report.looks
+    looks = {(look.weights_sha256, json.dumps(look.refine, sort_keys=True)): look for look in found}
     if len(looks) > 1:
-        models = ", ".join(look.model for look in looks)
+        models = ", ".join(look.model for look in looks.values())
         yield f"{len(looks)} refiners were scored on the gate split ({models}); no interval allows for a choice among them"
 
 

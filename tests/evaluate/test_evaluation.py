@@ -111,6 +111,21 @@ def test_several_checkpoints_stand_side_by_side(phase: PhaseDir) -> None:
     assert best.weights_sha256 != last.weights_sha256
 
 
+def test_looks_at_the_gate_split_outlive_their_reports(phase: PhaseDir) -> None:
+    """Other weights under the same name are a further look, the same ones again are none; validation may be looked at freely."""
+    config = phase.load_config()
+    for seed in (1, 1, 2):
+        save_untrained(phase.run("mlp").weights("best"), "mlp", seed=seed)
+        for split in ("gate", "validation"):
+            refiner = load_checkpoint(phase, "mlp", "best", "cpu")
+            told = write_evaluation(phase, *evaluate_refiner(refiner, GivenSplit(config, split), config))
+            assert EvaluationReport.read(phase.evaluation("mlp", split)).looks == told.looks
+    assert told.looks == []
+    looks = EvaluationReport.read(phase.evaluation("mlp", "gate")).looks
+    assert len(looks) == len({look.weights_sha256 for look in looks}) == 2
+    assert looks[-1].weights_sha256 == refiner.card.weights_sha256
+
+
 def test_the_speed_of_a_cpu_is_measured_on_one_recording(phase: PhaseDir) -> None:
     """Where the models ran on a GPU, the report tells what a CPU would have taken."""
     speed = speed_on_cpu(load_checkpoint(phase, "mlp", "best", "cpu"), GivenSplit(phase.load_config(), "validation"))

@@ -10,16 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from brefine.config import ModelName
 from brefine.core.gate import Answer
 from brefine.core.turns import Diarization, Turn
 from brefine.errors import FormatError
 from brefine.io.rttm import write_rttm
-from brefine.phasedir import GateRecord, Look
+from brefine.phasedir import EvaluationReport, GateRecord, Look
 from brefine.run.decide import choose
 from brefine.run.gate_report import judge_phase, write_gate
 from brefine.run.report import write_report
 from tests.run.honest_phase import HonestPhase
-from tests.run.records import comparison, evaluation, figures, integration
+from tests.run.records import WEIGHTS_SHA256, comparison, evaluation, figures, integration
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 YES = {name: Answer(True) for name in ("mae", "der", "der-target", "go-on")}
@@ -255,6 +256,44 @@ def test_a_choice_made_on_the_gate_split_is_told(honest: HonestPhase) -> None:
     honest.integrate(looks=looks)
     assert judge_phase(honest.phase).notes == [
         "2 refiners were scored on the gate split (transformer, mlp); no interval allows for a choice among them"
+    ]
+
+
+def _evaluate_on_the_gate(honest: HonestPhase, model: ModelName, weights_sha256: str, checkpoint: str = "best") -> None:
+    changes = {"split": "gate", "checkpoint": checkpoint, "weights_sha256": weights_sha256}
+    report = evaluation(model, 90.0, evidence="real").model_copy(update=changes)
+    report.write(honest.phase.evaluation(model, "gate", checkpoint))
+
+
+def test_a_choice_made_by_evaluations_on_the_gate_split_is_told(honest: HonestPhase) -> None:
+    """One integration is not one look, where other models or checkpoints were scored there before it."""
+    _evaluate_on_the_gate(honest, "transformer", "1" * 64)
+    _evaluate_on_the_gate(honest, "transformer", "2" * 64, "last")
+    _evaluate_on_the_gate(honest, "mlp", WEIGHTS_SHA256)
+    record = write_gate(honest.phase, GO)
+    assert len(record.notes) == 1
+    told = re.fullmatch(r"3 refiners were scored on the gate split \((.*)\); no interval allows .*", record.notes[0])
+    assert told and sorted(told[1].split(", ")) == ["mlp", "transformer", "transformer"]
+    assert record.notes[0] in honest.phase.gate_page.read_text()
+
+
+def test_the_integrated_model_evaluated_on_the_gate_split_is_one_look(honest: HonestPhase) -> None:
+    """The same weights moved by the same [refine] tell nothing new; other weights that stood in their place do."""
+    _evaluate_on_the_gate(honest, "mlp", WEIGHTS_SHA256)
+    assert judge_phase(honest.phase).notes == []
+    place = honest.phase.evaluation("mlp", "gate")
+    earlier = Look(model="mlp", weights_sha256="3" * 64, refine={}, unix_s=1.0)
+    EvaluationReport.read(place).model_copy(update={"earlier_looks": [earlier]}).write(place)
+    (note,) = judge_phase(honest.phase).notes
+    assert note.startswith("2 refiners were scored on the gate split (mlp, mlp)")
+
+
+def test_an_evaluation_on_the_gate_split_that_is_edited_is_told(honest: HonestPhase) -> None:
+    """What it scored is not known, but that something was."""
+    _evaluate_on_the_gate(honest, "transformer", "1" * 64)
+    honest.edit(honest.phase.evaluation("transformer", "gate"), "1" * 64, WEIGHTS_SHA256)
+    assert judge_phase(honest.phase).notes == [
+        f"evaluation/transformer/gate.json: {CHANGED}; it cannot be told what was scored on the gate split"
     ]
 
 
