@@ -19,11 +19,12 @@ from brefine.data.simulated import Studio, make_until
 from brefine.data.system_errors import learn_system_errors, load_system_errors, replay
 from brefine.data.turn_taking import load_turn_taking
 from brefine.data.voices import builtin_bank, find_utterances
-from brefine.data.voxconverse import SPLIT_NAMES, lay_out_voxconverse
+from brefine.data.voxconverse import lay_out_voxconverse
 from brefine.errors import DataError
+from brefine.io.atomic import digest_of_files
 from brefine.io.audio import AUDIO_SUFFIXES
 from brefine.io.rttm import read_diarizations, write_rttm
-from brefine.phasedir import CorpusManifest, CorpusRecording
+from brefine.phasedir import CorpusManifest, CorpusRecording, label_digests, source_folders
 
 OnProgress = Callable[[str, int, int], None]
 """Called with what is being done, the parts done and the parts in all."""
@@ -36,6 +37,8 @@ def manifest_of_folders(
     folder: Path, config: PhaseConfig, *, audio_from: Path | None, n_processes: int, on_progress: OnProgress
 ) -> tuple[CorpusManifest, tuple[str, ...]]:
     """Writes references and hypotheses of the recipe's corpora below `folder`; audio stays where it is.
+
+    What was prepared there from other labels is forgotten first, but not before these have proved to be usable.
 
     Both are clipped to the audio. Evidence is real where recordings and hypotheses are: no conversation of brefine's own, no
     errors drawn anew. To the training split, and to no other, `corpus.synthetic_per_real` adds simulated conversations.
@@ -53,6 +56,7 @@ def manifest_of_folders(
     else:
         train_folder, gate_folder = Path(config.corpus.train or ""), Path(config.corpus.gate or "")
         title = f"{train_folder.name}→{gate_folder.name}"
+    sources = sources_of(config)  # before they are read: what changes meanwhile is noticed the next time
     needs_hypothesis = config.hypothesis.source == "folder" and config.hypothesis.folder is None
     audits = [_look_over(path, needs_hypothesis, on_progress) for path in (train_folder, gate_folder)]
     known, gate = (list(audit.recordings) for audit in audits)
@@ -63,6 +67,7 @@ def manifest_of_folders(
     splits = {"train": train, "validation": validation, "gate": gate}
     hypotheses, said = _hypotheses(splits, config, n_processes, on_progress)
     replayed = config.hypothesis.source == "replayed"
+    _forget(folder)
     written = {split: [_write(folder, split, one, hypotheses, replayed=replayed) for one in own] for split, own in splits.items()}
     notes = [note for audit in audits for note in audit.notes]
     n_simulated = sum(one.simulated for one in written["gate"])
@@ -78,6 +83,7 @@ def manifest_of_folders(
             evidence="simulated" if replayed or n_simulated else "real",
             hypothesis_source=said,
             splits=written,
+            sources=sources,
         ),
         tuple(notes),
     )
@@ -85,12 +91,27 @@ def manifest_of_folders(
 
 def audio_of_folders(config: PhaseConfig) -> dict[str, Path]:
     """Recording → its audio, of what lies in the recipe's corpora now."""
-    if config.corpus.kind == "voxconverse":
-        folders = [Path(config.corpus.root) / "voxconverse" / name for name in SPLIT_NAMES]
-    else:
-        folders = [Path(config.corpus.train or ""), Path(config.corpus.gate or "")]
-    files = [path for folder in folders for path in (folder / "audio").glob("*") if path.suffix.lower() in AUDIO_SUFFIXES]
-    return {path.stem: path for path in files}
+    return {path.stem: path for folder in source_folders(config).values() for path in _audio_files(folder)}
+
+
+def sources_of(config: PhaseConfig) -> dict[str, str]:
+    """What the recipe's corpus would be prepared from now; see `CorpusManifest.sources`. The feature store digests the audio."""
+    audio = {f"{part}/audio/{path.name}": "" for part, folder in source_folders(config).items() for path in _audio_files(folder)}
+    return label_digests(config) | dict(sorted(audio.items()))
+
+
+def changed_sources(manifest: CorpusManifest, config: PhaseConfig) -> list[str]:
+    """What was added, removed or changed since a corpus was prepared, in words; none where brefine simulates all of it."""
+    if config.corpus.kind == "simulated":
+        return []
+    if manifest.sources is None:
+        return ["an earlier version prepared it, and does not tell from which labels"]
+    then, now = manifest.sources, sources_of(config)
+    return [
+        f"{name}: {'removed' if name not in now else 'changed' if name in then else 'added'}"
+        for name in sorted(then.keys() | now.keys())
+        if then.get(name) != now.get(name)
+    ]
 
 
 def voice_bank(config: PhaseConfig, on_progress: OnProgress) -> Path:
@@ -101,6 +122,24 @@ def voice_bank(config: PhaseConfig, on_progress: OnProgress) -> Path:
         Path(config.corpus.root).absolute() / "voices",
         on_progress=lambda done, total: on_progress("speaking synthetic voices", done, total),
     )
+
+
+def _audio_files(folder: Path) -> list[Path]:
+    return [path for path in (folder / "audio").glob("*") if path.suffix.lower() in AUDIO_SUFFIXES]
+
+
+def _forget(folder: Path) -> None:
+    """Removes what vouches for labels that are about to be replaced; corpus.json last, so that it is forgotten whole.
+
+    Simulated conversations of a training split have the errors that its labels showed: they are made again.
+    """
+    before = CorpusManifest.read_if_there(folder / "corpus.json")
+    for one in [] if before is None else before.splits["train"]:
+        if one.simulated and not Path(one.audio).is_absolute():
+            for part, suffix in (("hypothesis", "rttm"), ("reference", "rttm"), ("audio", "flac")):
+                (folder / "train" / part / f"{one.name}.{suffix}").unlink(missing_ok=True)
+    for name in ("summary.json", "corpus.json"):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _look_over(folder: Path, needs_hypothesis: bool, on_progress: OnProgress) -> Audit:
@@ -258,4 +297,5 @@ def _write(folder: Path, split: str, one: Audited, hypotheses: Mapping[str, Diar
         speakers=list(one.reference.speakers),
         simulated=is_simulated(one.recording.audio),
         replayed=replayed,
+        labels_sha256=digest_of_files([reference, hypothesis]),
     )

@@ -2,19 +2,22 @@
 
 `corpus.json` is written last, so that its presence means that everything is there; a half-made corpus is resumed, a whole one
 reused. Everything is made in the folder that `config.prepared_corpus_path` names after the settings: others, another folder.
+Where labels were corrected, or recordings added or removed, what depends on them is made again in the same folder; weights that
+were trained on the old ones then no longer fit its fingerprint. That holds as well where an earlier version does not tell what
+it read: labels that are older than their correction would bear a verdict unnoticed, and looking at them again takes minutes.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import get_args
 
 from brefine.config import DiarizerName, PhaseConfig, prepared_corpus_path
-from brefine.data.corpora import OnProgress, audio_of_folders, manifest_of_folders, voice_bank
+from brefine.data.corpora import OnProgress, audio_of_folders, changed_sources, manifest_of_folders, voice_bank
 from brefine.data.features import build_store
 from brefine.data.hypotheses import diarize_all, diarizer_of
 from brefine.data.simulated import Studio, Take, make_conversations
@@ -26,6 +29,8 @@ from brefine.errors import ConfigError
 from brefine.io.atomic import remove_leftovers, write_json_atomic, write_text_atomic
 from brefine.io.rttm import write_rttm
 from brefine.phasedir import SPLITS, CorpusManifest, CorpusRecording
+
+_MOST_TOLD = 20
 
 
 def prepare(
@@ -52,13 +57,15 @@ def prepare(
     with _locked(folder, on_progress):
         remove_leftovers(folder)
         manifest, notes = CorpusManifest.read_if_there(folder / "corpus.json"), tuple[str, ...]()
-        if manifest is None:
+        changes = [] if manifest is None else changed_sources(manifest, config)
+        if manifest is None or changes:
             if config.corpus.kind == "simulated":
                 manifest = _simulate_corpus(folder, config, workers, on_progress)
             else:
                 manifest, notes = manifest_of_folders(
                     folder, config, audio_from=audio_from, n_processes=workers, on_progress=on_progress
                 )
+                notes = (*notes, *([f"prepared anew ({_some(changes)})"] if changes else []))
         audio = {recording.name: folder / recording.audio for split in SPLITS for recording in manifest.splits[split]}
         build_store(
             folder / "features",
@@ -80,7 +87,8 @@ def prepare_part(config: PhaseConfig, *, index: int, n_parts: int, n_processes: 
     downloaded is left to the whole.
     """
     folder = prepared_corpus_path(config)
-    if (folder / "corpus.json").exists():
+    manifest = CorpusManifest.read_if_there(folder / "corpus.json")
+    if manifest is not None and not changed_sources(manifest, config):
         return
     workers = n_processes or len(os.sched_getaffinity(0))
 
@@ -110,6 +118,10 @@ def _locked(folder: Path, on_progress: OnProgress) -> Iterator[None]:
             on_progress("waiting for another process that prepares this corpus", 0, 1)
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _some(changes: Sequence[str]) -> str:
+    return "; ".join(changes[:_MOST_TOLD]) + (f"; and {len(changes) - _MOST_TOLD} more" if len(changes) > _MOST_TOLD else "")
 
 
 def _simulate_corpus(folder: Path, config: PhaseConfig, workers: int, on_progress: OnProgress) -> CorpusManifest:

@@ -45,6 +45,7 @@ from brefine.phasedir.operation import (
     Stage,
     SupervisorState,
 )
+from brefine.phasedir.sources import corrected_labels, label_digests, source_folders
 from brefine.phasedir.training import CheckpointCard, RunState, RunStatus, Tag, Validation
 
 __all__ = [
@@ -90,8 +91,11 @@ __all__ = [
     "UnixTime",
     "Validation",
     "WindowFigures",
+    "corrected_labels",
     "find_phase",
     "is_phase",
+    "label_digests",
     "list_phases",
     "run_model",
+    "source_folders",
 ]

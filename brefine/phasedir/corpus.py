@@ -39,6 +39,8 @@ class CorpusRecording(Part):
     """brefine made the audio."""
     replayed: bool = False
     """The hypothesis is measured errors drawn anew, which know nothing of the audio."""
+    labels_sha256: str | None = None
+    """Digest of reference and hypothesis as they were prepared; None where brefine simulated them, or kept no digest yet."""
 
 
 class CorpusManifest(Document):
@@ -50,9 +52,18 @@ class CorpusManifest(Document):
     hypothesis_source: str
     splits: dict[str, list[CorpusRecording]]
     """train, validation, gate → recordings."""
+    sources: dict[str, str] | None = None
+    """What it was prepared from: file of labels → digest of its content, and the names of the audio. None where brefine simulated
+    it, or kept no digests yet."""
 
     def fingerprint(self) -> str:
-        """A digest of what is in which split, and of what kind; the same wherever the files lie."""
+        """A digest of what is in which split, of what kind, and with which labels; the same wherever the files lie.
+
+        The gate's labels are left out: no weights depend on them, and whoever corrects one has to integrate anew, not to train.
+        """
         kept = {"name", "duration_s", "regions_s", "simulated", "replayed"}
-        content = {name: [one.model_dump(mode="json", include=kept) for one in own] for name, own in self.splits.items()}
+        content = {}
+        for name, own in self.splits.items():
+            told = kept if name == "gate" else {*kept, "labels_sha256"}
+            content[name] = [one.model_dump(mode="json", include=told, exclude_none=True) for one in own]
         return hashlib.sha256(json.dumps([self.evidence, content], sort_keys=True).encode()).hexdigest()

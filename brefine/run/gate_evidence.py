@@ -29,10 +29,12 @@ from brefine.phasedir import (
     IntegrationReport,
     PhaseDir,
     SelectionRecord,
+    corrected_labels,
 )
 
 _SAME_DER = 1e-5
 """Turns are written to the microsecond."""
+_MOST_TOLD = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ def evidence_of(phase: PhaseDir, config: PhaseConfig, files: GateFiles, faults: 
     all_faults = [
         *faults,
         *_faults_of_corpus(phase, report, corpus, manifest),
+        *_faults_of_labels(config, manifest),
         *_faults_of_weights(phase, report, files.selection),
     ]
     oracle_der = None
@@ -128,6 +131,16 @@ def _faults_of_corpus(phase: PhaseDir, report: IntegrationReport, corpus: Path, 
         yield "the weights do not tell what they were trained on"
     elif report.trained_corpus_sha256 != report.corpus_sha256:
         yield "the weights were trained on another corpus, or its splits were changed after the training"
+
+
+def _faults_of_labels(config: PhaseConfig, manifest: CorpusManifest | None) -> Iterator[str]:
+    corrected = [] if manifest is None else corrected_labels(manifest, config)
+    if corrected:
+        told = ", ".join(corrected[:_MOST_TOLD]) + (", …" if len(corrected) > _MOST_TOLD else "")
+        yield (
+            f"labels were changed after the corpus had been prepared ({told}); prepare it again, then integrate again; "
+            f"where they are the training's, train again first"
+        )
 
 
 def _faults_of_weights(phase: PhaseDir, report: IntegrationReport, selection: SelectionRecord | None) -> Iterator[str]:

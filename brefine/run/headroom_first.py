@@ -9,7 +9,7 @@ from brefine.core.headroom import Headroom, RecordingHeadroom, measure_headroom
 from brefine.errors import BrefineError
 from brefine.io.pairs import read_pairs
 from brefine.io.rttm import read_diarizations
-from brefine.phasedir import CorpusManifest
+from brefine.phasedir import CorpusManifest, corrected_labels
 from brefine.run.gate_report import thresholds_of
 from brefine.run.headroom_table import headroom_lines
 
@@ -30,7 +30,7 @@ def headroom_of_recipe(config: PhaseConfig) -> list[str]:
 def _prepared(config: PhaseConfig) -> list[RecordingHeadroom]:
     folder = prepared_corpus_path(config)
     manifest = CorpusManifest.read_if_there(folder / "corpus.json")
-    if manifest is None:
+    if manifest is None or corrected_labels(manifest, config):
         return []
     return [
         measure_headroom(

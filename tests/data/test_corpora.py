@@ -18,7 +18,7 @@ from brefine.data.hypotheses import diarize_all, diarizer_of
 from brefine.data.prepare import prepare
 from brefine.data.splits import Split
 from brefine.errors import ConfigError, DataError, ProcessError
-from brefine.io.atomic import read_json
+from brefine.io.atomic import read_json, write_json_atomic
 from brefine.io.rttm import read_rttm, write_rttm
 from brefine.phasedir import SPLITS, CorpusManifest
 
@@ -167,6 +167,102 @@ def test_copies_of_a_recording_cross_nothing(tmp_path: Path, tone_bank: Path) ->
     for seed in range(20):
         train, validation = ({one.recording.name for one in part} for part in divide(known, 0.3, seed=seed))
         assert any({"four", "again"} <= part for part in (train, validation))
+
+
+def _times(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for split in (*SPLITS, "features") for path in (folder / split).rglob("*.*")}
+
+
+def _corrected(path: Path, shift_s: float = 0.02) -> None:
+    ((name, found),) = read_rttm(path).items()
+    write_rttm(path, Diarization(name, tuple(Turn(one.onset_s, one.offset_s + shift_s, one.speaker) for one in found.turns)))
+
+
+def test_a_corrected_reference_of_the_gate_is_prepared_again(tmp_path: Path, tone_bank: Path) -> None:
+    """No verdict rests on the old label; what was trained stays good, as it knows nothing of the gate, and so do features."""
+    config = _recipe(tmp_path, tone_bank, n_turns=6)
+    folder = prepare(config, n_processes=1)
+    before, times = CorpusManifest.read(folder / "corpus.json"), _times(folder)
+    prepare(config, n_processes=1)
+    assert _times(folder) == times
+    assert CorpusManifest.read(folder / "corpus.json") == before
+    source = tmp_path / "gate/reference/five.rttm"
+    _corrected(source)
+    prepare(config, n_processes=1)
+    assert read_rttm(folder / "gate/reference/five.rttm") == read_rttm(source)
+    after = CorpusManifest.read(folder / "corpus.json")
+    assert after.sources != before.sources
+    assert after.fingerprint() == before.fingerprint()
+    assert any("gate/reference/five.rttm: changed" in note for note in read_json(folder / "summary.json")["notes"])
+    features = {path for path in times if path.parent.name == "features"}
+    assert features and {path: _times(folder)[path] for path in features} == {path: times[path] for path in features}
+
+
+@pytest.mark.parametrize("kind", ["reference", "hypothesis"])
+def test_corrected_labels_of_the_training_make_another_corpus(tmp_path: Path, tone_bank: Path, kind: str) -> None:
+    """Weights that learned from the old ones no longer fit its fingerprint; conversations with its errors are made again."""
+    config = _recipe(tmp_path, tone_bank, "corpus.synthetic_per_real=0.1")
+    folder = prepare(config, n_processes=1)
+    before, times = CorpusManifest.read(folder / "corpus.json"), _times(folder)
+    for name in _TRAIN:
+        _corrected(tmp_path / f"train/{kind}/{name}.rttm")
+    prepare(config, n_processes=1)
+    after = CorpusManifest.read(folder / "corpus.json")
+    assert after.fingerprint() != before.fingerprint()
+    simulated = [folder / one.hypothesis for one in after.splits["train"] if one.simulated]
+    assert simulated and all(_times(folder)[path] > times[path] for path in simulated)
+
+
+def test_recordings_and_regions_that_come_and_go_are_noticed(tmp_path: Path, tone_bank: Path) -> None:
+    """A recording moved to the gate, one taken away, and an all.uem that was not there."""
+    config = _recipe(tmp_path, tone_bank, n_turns=6)
+    folder = prepare(config, n_processes=1)
+    before = CorpusManifest.read(folder / "corpus.json").fingerprint()
+    for part, suffix in (("audio", "wav"), ("reference", "rttm"), ("hypothesis", "rttm")):
+        (tmp_path / f"train/{part}/four.{suffix}").rename(tmp_path / f"gate/{part}/four.{suffix}")
+        (tmp_path / f"train/{part}/three.{suffix}").unlink()
+        (tmp_path / f"train/{part}/two.{suffix}").rename(tmp_path / f"train/{part}/two-.{suffix}")
+    for part in ("reference", "hypothesis"):
+        own = read_rttm(tmp_path / f"train/{part}/two-.rttm")["two"]
+        mine = tuple(Turn(one.onset_s, one.offset_s, f"cy{one.speaker}") for one in own.turns)
+        write_rttm(tmp_path / f"train/{part}/two-.rttm", Diarization("two-", mine))
+    (tmp_path / "gate/all.uem").write_text("five 1 0.5 3.0\nfour 1 0.5 2.0\n")
+    prepare(config, n_processes=1)
+    manifest = CorpusManifest.read(folder / "corpus.json")
+    assert {one.name: one.regions_s for one in manifest.splits["gate"]} == {"five": [(0.5, 3.0)], "four": [(0.5, 2.0)]}
+    assert {one.name for split in ("train", "validation") for one in manifest.splits[split]} == {"one", "two-"}
+    assert manifest.fingerprint() != before
+    (note,) = [note for note in read_json(folder / "summary.json")["notes"] if note.startswith("prepared anew")]
+    for word in ("gate/all.uem: changed", "gate/audio/four.wav: added", "train/reference/three.rttm: removed"):
+        assert word in note
+
+
+def test_a_corpus_that_does_not_tell_its_labels_is_prepared_again(tmp_path: Path, tone_bank: Path) -> None:
+    """An earlier version's may be older than a correction; it is read, and looked at anew."""
+    config = _recipe(tmp_path, tone_bank, n_turns=6)
+    folder = prepare(config, n_processes=1)
+    told = read_json(folder / "corpus.json")
+    del told["sources"]
+    write_json_atomic(folder / "corpus.json", told)
+    assert CorpusManifest.read(folder / "corpus.json").sources is None
+    _corrected(tmp_path / "gate/reference/five.rttm")
+    prepare(config, n_processes=1)
+    assert read_rttm(folder / "gate/reference/five.rttm") == read_rttm(tmp_path / "gate/reference/five.rttm")
+    assert CorpusManifest.read(folder / "corpus.json").sources
+
+
+def test_labels_that_were_broken_by_a_correction_leave_the_corpus_as_it_was(tmp_path: Path, tone_bank: Path) -> None:
+    """A slip of the pen, or a disk that is away, is told; nothing that was prepared is lost by it."""
+    config = _recipe(tmp_path, tone_bank, n_turns=6)
+    folder = prepare(config, n_processes=1)
+    before, times = (folder / "corpus.json").read_bytes(), _times(folder)
+    (tmp_path / "gate/reference/five.rttm").write_text("SPEAKER five 1 zero 0.1 <NA> <NA> s <NA> <NA>\n")
+    with pytest.raises(DataError, match=r"five\.rttm"):
+        prepare(config, n_processes=1)
+    (tmp_path / "gate").rename(tmp_path / "away")
+    with pytest.raises(DataError, match="no such corpus folder"):
+        prepare(config, n_processes=1)
+    assert ((folder / "corpus.json").read_bytes(), _times(folder)) == (before, times)
 
 
 def test_the_built_in_diarizer_hears_simulated_conversations_once(tmp_path: Path, shared_data: Path) -> None:

@@ -120,6 +120,7 @@ def test_another_seed_makes_another_corpus(prepared: tuple[PhaseConfig, Path], t
 def test_a_whole_corpus_is_reused_untouched(prepared: tuple[PhaseConfig, Path]) -> None:
     """A second call leaves every file's time of change alone."""
     config, folder = prepared
+    assert CorpusManifest.read(folder / "corpus.json").sources is None
     before = {path: path.stat().st_mtime_ns for split in SPLITS for path in (folder / split).rglob("*")}
     assert prepare(config, n_processes=1) == folder
     assert {path: path.stat().st_mtime_ns for split in SPLITS for path in (folder / split).rglob("*")} == before

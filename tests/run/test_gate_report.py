@@ -14,8 +14,9 @@ from brefine.config import ModelName
 from brefine.core.gate import Answer
 from brefine.core.turns import Diarization, Turn
 from brefine.errors import FormatError
+from brefine.io.atomic import write_text_atomic
 from brefine.io.rttm import write_rttm
-from brefine.phasedir import EvaluationReport, GateRecord, Look
+from brefine.phasedir import CorpusManifest, EvaluationReport, GateRecord, Look, label_digests
 from brefine.run.decide import choose
 from brefine.run.gate_report import judge_phase, write_gate
 from brefine.run.report import write_report
@@ -257,6 +258,27 @@ def test_a_choice_made_on_the_gate_split_is_told(honest: HonestPhase) -> None:
     assert judge_phase(honest.phase).notes == [
         "2 refiners were scored on the gate split (transformer, mlp); no interval allows for a choice among them"
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("gate/reference/g3.rttm", "corrected"), ("train/reference/t0.rttm", ""), ("gate/all.uem", "g0 1 0 1")]
+)
+def test_labels_that_were_corrected_leave_the_gate_open(
+    honest: HonestPhase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: str
+) -> None:
+    """Also where nobody has prepared anew: the sources are looked at; once they are out of reach, nothing is known of them."""
+    monkeypatch.chdir(tmp_path)  # the recipe's folders are relative
+    for part in ("train/reference/t0.rttm", "gate/reference/g3.rttm"):
+        write_text_atomic(tmp_path / part, "as it was")
+    manifest = CorpusManifest.read(honest.corpus / "corpus.json")
+    manifest.model_copy(update={"sources": label_digests(honest.config)}).write(honest.corpus / "corpus.json")
+    assert write_gate(honest.phase, GO).verdict == "pass"
+    (tmp_path / name).write_text(content)
+    record = write_gate(honest.phase, YES)
+    assert record.verdict == "open"
+    assert f"labels were changed after the corpus had been prepared ({name}); prepare it again" in record.criteria[0].why
+    shutil.rmtree(tmp_path / name.partition("/")[0])
+    assert judge_phase(honest.phase).verdict == "pass"
 
 
 def _evaluate_on_the_gate(honest: HonestPhase, model: ModelName, weights_sha256: str, checkpoint: str = "best") -> None:
