@@ -21,10 +21,9 @@ from brefine.errors import BrefineError, CheckpointError, DataError, FormatError
 from brefine.evaluate.device import pick_device
 from brefine.evaluate.moves import HeardRecording, Refinement, fit_prior, hear_recording, refine_heard
 from brefine.evaluate.rewriting import rewrite_rttm
-from brefine.io.atomic import write_text_atomic
 from brefine.io.audio import AUDIO_SUFFIXES
 from brefine.io.rttm import parse_rttm
-from brefine.io.textfile import read_lines_text
+from brefine.io.textfile import read_lines_text, write_lines_text
 from brefine.models.error_prior import ErrorPrior
 from brefine.models.weights import Refiner, load_refiner
 
@@ -170,16 +169,16 @@ def refine_tasks(
     if prior is None:
         prior = fit_prior(refiner, [one for own in heard for one, _ in own])
     for task, own in zip(tasks, heard, strict=True):
-        text = task.text
+        refinements = []
         for (one, hearing_s), given in zip(own, task.hypotheses, strict=True):
             started = time.perf_counter()
             refinement = refine_heard(refiner, one, prior, config=config)
-            text = rewrite_rttm(text, refinement, duration_s=one.duration_s)
+            refinements.append((refinement, one.duration_s))
             n_left_out = len(given.turns) - len(one.hypothesis.turns)
             yield Refined(refinement, one.duration_s, hearing_s + time.perf_counter() - started, n_left_out)
         if task.out.exists():
             print(f"replaced {task.out}", file=sys.stderr)
-        write_text_atomic(task.out, text)
+        write_lines_text(task.out, rewrite_rttm(task.text, refinements))
 
 
 def _hear(refiner: Refiner, audio: Path, hypothesis: Diarization) -> tuple[HeardRecording, float]:

@@ -3,51 +3,60 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from brefine.core.turns import Turn
 from brefine.evaluate.moves import Refinement
-from brefine.io.rttm import parse_rttm
+from brefine.io.rttm import turn_of_line
+from brefine.io.textfile import lines_of
 
-_FIELD = re.compile(r"\S+")
+_FIELD = re.compile(r"[^ \t]+")
 
 
-def rewrite_rttm(text: str, refinement: Refinement, *, duration_s: float) -> str:
-    """The RTTM text with the turns of one recording where the refinement put them.
+def rewrite_rttm(text: str, refinements: Iterable[tuple[Refinement, float]]) -> str:
+    """The RTTM text with the turns of the refined recordings where the refinement put them.
 
     Lines of turns that did not move are kept to the letter; those of turns after the end of the audio are dropped.
 
     Args:
-        text: a valid RTTM file that holds the refinement's recording.
-        duration_s: length of the audio; what the file says beyond it was not refined but cut.
+        text: a valid RTTM file that holds the refinements' recordings.
+        refinements: each with the length of its audio in seconds; what the file says beyond it was not refined but cut.
     """
-    recording = refinement.hypothesis.recording
-    places: dict[Turn, list[int]] = defaultdict(list)
-    for index, turn in enumerate(refinement.hypothesis.turns):
-        places[turn].append(index)
+    ends = {one.hypothesis.recording: _Ends.of(one, duration_s) for one, duration_s in refinements}
     lines: list[str] = []
-    for line in text.splitlines(keepends=True):
-        original = _turn_of(line, recording)
-        if original is None:
+    for line in lines_of(text):
+        recording, original = turn_of_line(line) or ("", None)
+        own = ends.get(recording)
+        if own is None or original is None:
             lines.append(line)
             continue
-        clipped = (
-            Turn(original.onset_s, min(original.offset_s, duration_s), original.speaker)
-            if original.onset_s < duration_s
-            else None
-        )
-        if clipped is None:
+        if original.onset_s >= own.duration_s:
             continue
-        onset_s, offset_s = (float(value) for value in refinement.ends_s[places[clipped].pop(0)])
+        onset_s, offset_s = own.of_next(original)
         unmoved = (onset_s, offset_s) == (original.onset_s, original.offset_s)
         lines.append(line if unmoved else _with_times(line, onset_s, offset_s))
     return "".join(lines)
 
 
-def _turn_of(line: str, recording: str) -> Turn | None:
-    """The turn that a line of `recording` holds; None for all other lines."""
-    found = parse_rttm(line).get(recording)
-    return found.turns[0] if found is not None and found.turns else None
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """Where the turns of one recording are now: turn as it was → its ends, several where the file holds it several times."""
+
+    duration_s: float
+    ends_s: dict[Turn, deque[tuple[float, float]]]
+
+    @classmethod
+    def of(cls, refinement: Refinement, duration_s: float) -> _Ends:
+        ends_s: dict[Turn, deque[tuple[float, float]]] = {}
+        for turn, (onset_s, offset_s) in zip(refinement.hypothesis.turns, refinement.ends_s.tolist(), strict=True):
+            ends_s.setdefault(turn, deque()).append((onset_s, offset_s))
+        return cls(duration_s, ends_s)
+
+    def of_next(self, original: Turn) -> tuple[float, float]:
+        cut = Turn(original.onset_s, min(original.offset_s, self.duration_s), original.speaker)
+        return self.ends_s[cut].popleft()
 
 
 def _with_times(line: str, onset_s: float, offset_s: float) -> str:

@@ -20,7 +20,7 @@ from brefine.core.turns import Diarization, Turn
 from brefine.errors import FormatError
 from brefine.io.atomic import write_text_atomic
 from brefine.io.filenames import name_problem
-from brefine.io.textfile import MAX_TIME_S, Problems, numbered_fields, parse_seconds, read_lines_text, shown
+from brefine.io.textfile import MAX_TIME_S, Problems, fields_of, numbered_fields, parse_seconds, read_lines_text, shown
 
 LINE_FORMAT = "SPEAKER recording channel onset_s duration_s <NA> <NA> speaker <NA> <NA>"
 
@@ -88,11 +88,15 @@ def parse_rttm(text: str, *, where: object = "RTTM") -> dict[str, Diarization]:
         if fault is not None:
             problems.add(number, fault)
             continue
-        recording, speaker = names[fields[1]], names[fields[7]]
-        onset_s = float(fields[3])
-        turns.setdefault(recording, []).append(Turn(onset_s, _offset_s(onset_s, float(fields[4])), speaker))
+        turns.setdefault(names[fields[1]], []).append(_turn(fields, names[fields[7]]))
     problems.raise_if_any("broken lines" if problems.n > 1 else "broken line", where, expected=LINE_FORMAT)
     return {recording: Diarization(recording, tuple(own)) for recording, own in turns.items()}
+
+
+def turn_of_line(line: str) -> tuple[str, Turn] | None:
+    """The recording and the turn that one line of a valid RTTM holds; None for comments and lines of other types."""
+    fields = fields_of(line)
+    return (fields[1], _turn(fields, fields[7])) if fields and fields[0] == "SPEAKER" else None
 
 
 def write_rttm(
@@ -146,6 +150,11 @@ def _time_fault(onset: str, duration: str) -> str | None:
     elif _offset_s(onset_s, duration_s) <= onset_s:
         fault = f"the duration {shown(duration)} is too short to be told from nothing"
     return fault
+
+
+def _turn(fields: list[str], speaker: str) -> Turn:
+    onset_s = float(fields[3])
+    return Turn(onset_s, _offset_s(onset_s, float(fields[4])), speaker)
 
 
 def _offset_s(onset_s: float, duration_s: float) -> float:

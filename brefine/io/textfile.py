@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from brefine.errors import FormatError
+from brefine.io.atomic import write_bytes_atomic
 
 MAX_FILE_BYTES = 128 << 20
 """About two million turns, more than any corpus in one file; keeps time and memory bounded for any input."""
@@ -18,6 +19,7 @@ MAX_TIME_S = 366.0 * 24 * 3600
 
 _MAX_PROBLEMS = 1000
 _SHOWN_CHARACTERS = 60
+_MARK = "\ufeff"
 
 
 @dataclass(slots=True)
@@ -42,7 +44,9 @@ class Problems:
 
 
 def read_lines_text(path: Path, *, limit_bytes: int = MAX_FILE_BYTES) -> str:
-    """Reads a whole text file of bounded size. Bytes that are not UTF-8 become lone surrogates, for the parser to report.
+    """Reads a whole text file of bounded size; its byte-order mark stays.
+
+    Bytes that are not UTF-8 become lone surrogates, for the parser to report and for `write_lines_text` to put back.
 
     Raises:
         FormatError: there is no such file, it cannot be read, is larger than `limit_bytes`, or is not text.
@@ -63,25 +67,38 @@ def read_lines_text(path: Path, *, limit_bytes: int = MAX_FILE_BYTES) -> str:
         )
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content:
         raise FormatError("this is not a text file", where=path, expected="UTF-8 text")
-    return content.removeprefix(codecs.BOM_UTF8).decode("utf-8", errors="surrogateescape")
+    return content.decode("utf-8", errors="surrogateescape")
+
+
+def write_lines_text(path: Path, text: str) -> None:
+    """Replaces the file by what `read_lines_text` has read from another, byte for byte; see `write_bytes_atomic`."""
+    write_bytes_atomic(path, text.encode("utf-8", errors="surrogateescape"))
 
 
 def numbered_fields(text: str, *, comment: str = ";;") -> Iterator[tuple[int, list[str]]]:
     """Yields the number and the blank- or tab-separated fields of every line that is not empty and no comment."""
-    # str.splitlines and str.split() would also break at form feeds, U+2028 and non-breaking spaces.
-    for number, line in enumerate(_lines(text), start=1):
-        fields = [part for part in line.rstrip("\r").replace("\t", " ").split(" ") if part]
+    for number, line in enumerate(lines_of(text), start=1):
+        fields = fields_of(line)
         if fields and not fields[0].startswith(comment):
             yield number, fields
 
 
-def _lines(text: str) -> Iterator[str]:
-    """One line at a time: a list of all of them would take three times the memory of the text."""
+def lines_of(text: str) -> Iterator[str]:
+    """One line at a time, with its end: a list of all of them would take three times the memory of the text.
+
+    str.splitlines would also break at form feeds and U+2028, which a comment may hold.
+    """
     start = 0
     while (end := text.find("\n", start)) >= 0:
-        yield text[start:end]
+        yield text[start : end + 1]
         start = end + 1
     yield text[start:]
+
+
+def fields_of(line: str) -> list[str]:
+    """The blank- or tab-separated fields of one line; str.split() would also break at non-breaking spaces."""
+    bare = line.rstrip("\r\n").removeprefix(_MARK)  # several files in one have marks in the middle, too
+    return [part for part in bare.replace("\t", " ").split(" ") if part]
 
 
 def parse_seconds(text: str) -> float:

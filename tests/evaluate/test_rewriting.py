@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from brefine.config import RefineConfig
 from brefine.core.boundaries import Shift, Side
 from brefine.evaluate.moves import decide_moves
 from brefine.evaluate.rewriting import rewrite_rttm
 from brefine.io.rttm import parse_rttm
+from brefine.io.textfile import read_lines_text, write_lines_text
 
 TEXT = """;; made by somebody
 SPKR-INFO talk 1 <NA> <NA> <NA> adult_male A <NA> <NA>
@@ -21,7 +26,7 @@ SPEAKER talk 1 25.0 1.0 <NA> <NA> A <NA> <NA>
 def rewritten(*shifts: Shift, duration_s: float = 20.0) -> list[str]:
     hypothesis = parse_rttm(TEXT)["talk"].clipped(0.0, duration_s)
     refinement = decide_moves(hypothesis, shifts, duration_s=duration_s, config=RefineConfig())
-    return rewrite_rttm(TEXT, refinement, duration_s=duration_s).splitlines()
+    return rewrite_rttm(TEXT, [(refinement, duration_s)]).splitlines()
 
 
 def test_only_the_times_of_moved_turns_change() -> None:
@@ -45,7 +50,7 @@ def test_the_text_says_what_the_refinement_says() -> None:
     hypothesis = parse_rttm(TEXT)["talk"].clipped(0.0, 20.0)
     shifts = [Shift(0, Side.OFFSET, 1 / 3, 0.9), Shift(1, Side.OFFSET, -1 / 7, 0.9)]
     refinement = decide_moves(hypothesis, shifts, duration_s=20.0, config=RefineConfig())
-    found = parse_rttm(rewrite_rttm(TEXT, refinement, duration_s=20.0))["talk"]
+    found = parse_rttm(rewrite_rttm(TEXT, [(refinement, 20.0)]))["talk"]
     for ours, theirs in zip(refinement.refined.turns, found.turns, strict=True):
         assert abs(ours.onset_s - theirs.onset_s) <= 1e-6
         assert abs(ours.offset_s - theirs.offset_s) <= 1e-6
@@ -57,4 +62,43 @@ def test_the_same_turn_twice_is_kept_twice() -> None:
     text = "SPEAKER talk 1 1.0 2.0 <NA> <NA> A <NA> <NA>\n" * 2
     hypothesis = parse_rttm(text)["talk"]
     refinement = decide_moves(hypothesis, [], duration_s=20.0, config=RefineConfig())
-    assert rewrite_rttm(text, refinement, duration_s=20.0) == text
+    assert rewrite_rttm(text, [(refinement, 20.0)]) == text
+
+
+LINE = b"SPEAKER talk 1 5.0 3.0 <NA> <NA> B <NA> <NA>"
+
+
+@pytest.mark.parametrize(
+    ("before", "line_end"),
+    [
+        (b";; annotateur: Andr\xe9\n", b"\n"),
+        (b";; made by X\xe2\x80\xa8version 2\n", b"\n"),
+        (b";; was\x0cSPEAKER talk 1 4.0 3.0 <NA> <NA> B <NA> <NA>\n", b"\n"),
+        (b";; half a\rline\n", b"\r\n"),
+        (b"\xef\xbb\xbf", b"\r\n"),
+        (b"\n \t\n", b""),
+    ],
+    ids=["Latin-1", "U+2028", "form feed", "carriage return", "byte-order mark", "no last line end"],
+)
+def test_whatever_the_parser_takes_is_kept_byte_for_byte(before: bytes, line_end: bytes, tmp_path: Path) -> None:
+    """Lines end where the parser says that they do, and a comment may hold any bytes."""
+    path = tmp_path / "talk.rttm"
+    path.write_bytes(before + LINE + line_end)
+    text = read_lines_text(path)
+    shift = Shift(0, Side.ONSET, -0.5, 0.9)
+    refinement = decide_moves(parse_rttm(text)["talk"], [shift], duration_s=20.0, config=RefineConfig())
+    write_lines_text(path, rewrite_rttm(text, [(refinement, 20.0)]))
+    assert path.read_bytes() == before + LINE.replace(b"5.0 3.0", b"4.500000 3.500000") + line_end
+
+
+def test_all_recordings_of_a_file_are_rewritten_at_once() -> None:
+    """Each turn goes where its own recording's refinement put it, each cut at the end of its own audio."""
+    shifts = {"talk": Shift(0, Side.ONSET, -0.5, 0.9), "other": Shift(0, Side.OFFSET, 0.25, 0.9)}
+    durations_s = {"talk": 20.0, "other": 10.0}
+    parsed = parse_rttm(TEXT)
+    refinements = []
+    for name, duration_s in durations_s.items():
+        hypothesis = parsed[name].clipped(0.0, duration_s)
+        refinements.append((decide_moves(hypothesis, [shifts[name]], duration_s=duration_s, config=RefineConfig()), duration_s))
+    found = parse_rttm(rewrite_rttm(TEXT, refinements))
+    assert found == {refinement.refined.recording: refinement.refined for refinement, _ in refinements}

@@ -21,7 +21,7 @@ import torch
 from safetensors import safe_open
 from safetensors import torch as safetensors_torch
 
-from brefine.config import ExampleConfig, FeatureConfig, format_config, load_config, parse_config
+from brefine.config import ExampleConfig, FeatureConfig, RefineConfig, format_config, load_config, parse_config
 from brefine.core.turns import Diarization, Turn
 from brefine.data.download import RemoteFile, _continues
 from brefine.data.features import build_store, open_store
@@ -30,9 +30,11 @@ from brefine.errors import BrefineError
 from brefine.evaluate.calibration import Calibration, read_calibration
 from brefine.evaluate.evaluation import format_rows
 from brefine.evaluate.hearing import read_heard, write_heard
-from brefine.evaluate.moves import HeardRecording, movable
+from brefine.evaluate.moves import HeardRecording, decide_moves, movable
+from brefine.evaluate.rewriting import rewrite_rttm
 from brefine.io.audio import audio_blocks, probe_audio, read_excerpt
 from brefine.io.rttm import format_rttm, parse_rttm, read_diarizations
+from brefine.io.textfile import read_lines_text
 from brefine.io.uem import read_uem
 from brefine.models import build_model
 from brefine.models.error_prior import SCALES_S, Reading
@@ -110,6 +112,9 @@ def _text_readers(folder: Path) -> list[Reader]:
         assert {name: len(one.turns) for name, one in again.items()} == {n: len(one.turns) for n, one in found.items()}
         for one in found.values():
             one.unioned().clipped(0.0, 10.0)
+        unmoved = [(decide_moves(one, [], duration_s=one.end_s, config=RefineConfig()), one.end_s) for one in found.values()]
+        text = read_lines_text(rttm)
+        assert rewrite_rttm(text, unmoved) == text
 
     def read_regions(data: bytes) -> None:
         uem.write_bytes(data)
