@@ -15,15 +15,13 @@ import numpy as np
 from brefine.core.bootstrap import Interval, bootstrap_quantile, paired_bootstrap
 from brefine.core.boundary_error import ACCURACIES_MS, BoundaryErrors, ErrorChange
 from brefine.core.matching import BoundaryMatch, match_boundaries
-from brefine.core.turns import Diarization
+from brefine.core.turns import Diarization, Regions
 from brefine.evaluate.moves import Refinement
 from brefine.models.heads import TOLERANCE_S
 from brefine.phasedir import BoundaryFigures, BoundaryRow, CalibrationBin, Comparison, RecordingBoundaries, WindowFigures
 
 N_BINS = 10
 _ROUNDING_S = 1e-9
-
-Regions = Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,9 +37,7 @@ class ScoredRecording:
     @classmethod
     def of(cls, reference: Diarization, refinement: Refinement, *, regions_s: Regions, window_s: float) -> ScoredRecording:
         """Matches the hypothesis with the reference, and scores the same pairs where refinement put them."""
-        extent_s = (min(start_s for start_s, _ in regions_s), max(end_s for _, end_s in regions_s))
-        whole = match_boundaries(reference, refinement.hypothesis, window_s=window_s, extent_s=extent_s)
-        match = within_regions(whole, regions_s)
+        match = match_boundaries(reference, refinement.hypothesis, window_s=window_s, regions_s=regions_s)
         return cls(
             reference.recording,
             match,
@@ -79,29 +75,6 @@ class ScoredRecording:
                 true_s = partner_s.get(place, np.inf)
                 found.append((move.confidence, bool(abs(move.proposed_s - true_s) <= TOLERANCE_S + _ROUNDING_S)))
         return found
-
-
-def within_regions(match: BoundaryMatch, regions_s: Regions) -> BoundaryMatch:
-    """The part of a match that lies in the scored regions: pairs by their reference boundary, others by themselves."""
-
-    def inside(time_s: float) -> bool:
-        return any(start_s <= time_s <= end_s for start_s, end_s in regions_s)
-
-    partner = {there: here for here, there in match.pairs}
-    ours = [place for place, boundary in enumerate(match.reference) if inside(boundary.time_s)]
-    theirs = [
-        place
-        for place, boundary in enumerate(match.hypothesis)
-        if inside(match.reference[partner[place]].time_s if place in partner else boundary.time_s)
-    ]
-    new_here = {place: index for index, place in enumerate(ours)}
-    new_there = {place: index for index, place in enumerate(theirs)}
-    return BoundaryMatch(
-        tuple(match.reference[place] for place in ours),
-        tuple(match.hypothesis[place] for place in theirs),
-        tuple((new_here[here], new_there[there]) for here, there in match.pairs if here in new_here),
-        match.window_s,
-    )
 
 
 def compare(scored: Sequence[ScoredRecording]) -> Comparison:

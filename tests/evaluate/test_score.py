@@ -10,7 +10,7 @@ from brefine.core.boundary_error import BoundaryErrors
 from brefine.core.matching import match_boundaries
 from brefine.core.turns import Diarization, Turn
 from brefine.evaluate.moves import decide_moves
-from brefine.evaluate.score import ScoredRecording, abs_error_quantiles_ms, calibrate, compare, within_regions
+from brefine.evaluate.score import ScoredRecording, abs_error_quantiles_ms, calibrate, compare
 
 DURATION_S = 20.0
 REFERENCE = Diarization("talk", (Turn(2.0, 5.0, "A"), Turn(6.0, 9.0, "B"), Turn(12.0, 15.0, "A")))
@@ -84,8 +84,8 @@ def test_boundaries_outside_the_scored_regions_do_not_count() -> None:
 
 def test_the_whole_recording_as_region_changes_nothing() -> None:
     """Regions that hold everything leave the match as it was."""
-    match = match_boundaries(REFERENCE, HYPOTHESIS)
-    assert within_regions(match, [(0.0, DURATION_S)]) == match
+    whole = match_boundaries(REFERENCE, HYPOTHESIS, extent_s=(0.0, DURATION_S))
+    assert scored(regions_s=((0.0, DURATION_S),)).match == whole
 
 
 def test_quantiles_run_from_the_least_to_the_largest_error() -> None:
