@@ -16,7 +16,9 @@ def calibrate(
     rttm: Annotated[
         Path, typer.Argument(metavar="RTTM", help="The diarizer's turns; a folder with the same stems for a folder.")
     ],
-    reference: Annotated[Path, typer.Argument(metavar="REFERENCE", help="The labels: an RTTM file, or a folder of them.")],
+    reference: Annotated[
+        Path, typer.Argument(metavar="REFERENCE", help="The labels: an RTTM file, or a folder of them, named after the audio.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Calibration file (JSON) to write.")],
     weights: Annotated[Path | None, typer.Option(metavar="FILE", help="Weights; those that ship if left out.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",

@@ -14,9 +14,10 @@ from pydantic import ValidationError
 from brefine.config import MODEL_NAMES, RefineConfig
 from brefine.data.progress import ProgressReporter
 from brefine.errors import BrefineError, ConfigError, run_main
-from brefine.evaluate.calibration import calibrate_refiner, is_calibration, read_calibration, read_references
+from brefine.evaluate.calibration import calibrate_refiner, is_calibration, read_calibration
 from brefine.evaluate.evaluation import evaluate_refiner, hear_part, load_checkpoint, load_checkpoints, write_evaluation
 from brefine.evaluate.integration import integrate, integrate_part
+from brefine.evaluate.labels import read_references
 from brefine.evaluate.recordings import GivenSplit, SplitName
 from brefine.evaluate.refine import Refined, format_report, load_weights, plan_refinement, refine_tasks, refuse_replacing
 from brefine.evaluate.shipping import ship
@@ -164,7 +165,8 @@ def _refine(options: argparse.Namespace) -> None:
 def _calibrate(options: argparse.Namespace) -> None:
     refuse_replacing([options.audio, options.rttm, options.reference], [options.out], "calibration", is_calibration)
     tasks = plan_refinement(options.audio, options.rttm)
-    found = calibrate_refiner(load_weights(options.weights, options.device), tasks, read_references(options.reference))
+    references = read_references(options.reference, tasks)
+    found = calibrate_refiner(load_weights(options.weights, options.device), tasks, references)
     found.write(options.out)
     if options.json:
         print(json.dumps(found.to_json(), indent=1, allow_nan=False))

@@ -7,7 +7,7 @@ from a convention that leaves room around speech. Labels can. The constants are 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,6 @@ from brefine.core.turns import Diarization
 from brefine.errors import DataError, FormatError
 from brefine.evaluate.moves import HeardRecording, hear_recording, refine_heard
 from brefine.evaluate.refine import Task, frames_of
-from brefine.io.rttm import read_rttm
 from brefine.models.error_prior import SCALES_S, ErrorPrior, Reading, fit_labelled
 from brefine.models.weights import Refiner
 from brefine.phasedir import Document
@@ -55,21 +54,22 @@ class Calibration(Document):
         return ErrorPrior(tuple(self.weights), self.habit_s, self.margin_s, self.doubt)
 
 
-def calibrate_refiner(refiner: Refiner, tasks: Sequence[Task], references: dict[str, Diarization]) -> Calibration:
+def calibrate_refiner(refiner: Refiner, tasks: Sequence[Task], references: Mapping[Path, Diarization]) -> Calibration:
     """Fits the constants on the recordings of `tasks`.
 
+    Args:
+        references: audio → its labels, by `labels.read_references`.
+
     Raises:
-        DataError: a recording has no reference, or too few boundaries have a partner in it.
+        DataError: too few boundaries have a partner in the reference.
     """
-    missing = [one.recording for task in tasks for one in task.hypotheses if one.recording not in references]
-    if missing:
-        raise DataError("recordings have no reference", where="REFERENCE", problems=missing)
-    heard = []
+    labelled = []
     for task in tasks:
         for hypothesis in task.hypotheses:
-            frames, duration_s = frames_of(task.audio[hypothesis.recording], refiner.features)
-            heard.append(hear_recording(refiner, frames, hypothesis, duration_s=duration_s))
-    labelled = [(one, _true_shifts_s(one, references[one.hypothesis.recording])) for one in heard]
+            audio = task.audio[hypothesis.recording]
+            frames, duration_s = frames_of(audio, refiner.features)
+            heard = hear_recording(refiner, frames, hypothesis, duration_s=duration_s)
+            labelled.append((heard, _true_shifts_s(heard, references[audio])))
     readings, shifts_s = [], []
     for one, true_s in labelled:
         rows = np.flatnonzero(np.isfinite(true_s))
@@ -94,7 +94,7 @@ def calibrate_refiner(refiner: Refiner, tasks: Sequence[Task], references: dict[
         habit_s=prior.habit_s,
         margin_s=prior.margin_s,
         doubt=round(prior.doubt, 5),
-        n_recordings=len(heard),
+        n_recordings=len(labelled),
         n_boundaries=n_boundaries,
         mae_before_ms=round(1e3 * float(np.abs(true_shift_s).mean()), 3),
         mae_after_ms=round(1e3 * float(np.mean(after_s)), 3),
@@ -124,27 +124,6 @@ def is_calibration(path: Path) -> bool:
     except FormatError:
         return False
     return True
-
-
-def read_references(path: Path) -> dict[str, Diarization]:
-    """The references of an RTTM file or of a folder of them, by recording; a lone recording also by its file's stem.
-
-    Raises:
-        DataError: there is no such file, or the folder holds none.
-        FormatError: lines are broken.
-    """
-    if not path.exists():
-        raise DataError("there is no such reference", where=path)
-    files = sorted(path.glob("*.rttm")) if path.is_dir() else [path]
-    if not files:
-        raise DataError("there is no RTTM file in this folder", where=path, expected="*.rttm")
-    found: dict[str, Diarization] = {}
-    for file in files:
-        own = read_rttm(file)
-        found |= own
-        if len(own) == 1:
-            found.setdefault(file.stem, next(iter(own.values())))
-    return found
 
 
 def _true_shifts_s(heard: HeardRecording, reference: Diarization) -> NDArray[np.float64]:

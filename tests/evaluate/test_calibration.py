@@ -10,9 +10,10 @@ import soundfile
 from brefine.core.turns import Diarization, Turn
 from brefine.errors import BrefineError, DataError, FormatError
 from brefine.evaluate import __main__ as processes
-from brefine.evaluate.calibration import Calibration, calibrate_refiner, read_calibration, read_references
+from brefine.evaluate.calibration import Calibration, calibrate_refiner, read_calibration
+from brefine.evaluate.labels import read_references
 from brefine.evaluate.refine import load_weights, plan_refinement
-from brefine.io.rttm import write_rttm
+from brefine.io.rttm import format_rttm, parse_rttm, write_rttm
 from tests.evaluate.conftest import RATE_HZ, bursts, save_untrained
 
 
@@ -29,14 +30,27 @@ def labelled(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def calibrated(folder: Path, references: dict[str, Diarization]) -> Calibration:
+def calibrated(folder: Path) -> Calibration:
     tasks = plan_refinement(folder / "audio", folder / "rttm")
+    references = read_references(folder / "labels", tasks)
     return calibrate_refiner(load_weights(folder / "mlp.safetensors", "cpu"), tasks, references)
+
+
+def paired(folder: Path, labels: str = "labels") -> dict[str, Diarization]:
+    """The stem of each audio file, and whose labels it gets."""
+    found = read_references(folder / labels, plan_refinement(folder / "audio", folder / "rttm"))
+    return {audio.stem: reference for audio, reference in found.items()}
+
+
+def turns_of(seed: int) -> tuple[Turn, ...]:
+    """The labels of `rec<seed>`, as an RTTM holds them."""
+    (found,) = parse_rttm(format_rttm(bursts(seed)[1])).values()
+    return found.turns
 
 
 def test_what_was_fitted_is_what_refinement_reads(labelled: Path) -> None:
     """The file holds the constants, what they were fitted on, and whose they are."""
-    found = calibrated(labelled, read_references(labelled / "labels"))
+    found = calibrated(labelled)
     found.write(labelled / "mine.json")
     refiner = load_weights(labelled / "mlp.safetensors", "cpu")
     assert read_calibration(labelled / "mine.json", refiner) == found.prior()
@@ -47,7 +61,7 @@ def test_what_was_fitted_is_what_refinement_reads(labelled: Path) -> None:
 
 def test_a_calibration_of_other_weights_is_refused(labelled: Path) -> None:
     """Another refiner hears differently: its constants mean nothing."""
-    calibrated(labelled, read_references(labelled / "labels")).write(labelled / "mine.json")
+    calibrated(labelled).write(labelled / "mine.json")
     save_untrained(labelled / "other.safetensors", "mlp", seed=1)
     with pytest.raises(FormatError, match="other weights"):
         read_calibration(labelled / "mine.json", load_weights(labelled / "other.safetensors", "cpu"))
@@ -55,11 +69,68 @@ def test_a_calibration_of_other_weights_is_refused(labelled: Path) -> None:
 
 def test_too_little_to_calibrate_with_is_told(labelled: Path) -> None:
     """References that are missing, and references without partners, are two different things."""
-    with pytest.raises(DataError, match="no reference"):
-        calibrated(labelled, {})
-    lonely = {f"rec{seed}": Diarization(f"rec{seed}", (Turn(0.2, 0.3, "x"),)) for seed in range(3)}
+    for seed in range(3):
+        write_rttm(labelled / "labels" / f"rec{seed}.rttm", Diarization(f"rec{seed}", (Turn(0.2, 0.3, "x"),)))
     with pytest.raises(DataError, match="too few boundaries"):
-        calibrated(labelled, lonely)
+        calibrated(labelled)
+    for seed in (0, 2):
+        (labelled / "labels" / f"rec{seed}.rttm").unlink()
+    with pytest.raises(DataError, match=r"no reference(?s:.*)rec0: no labels(?s:.*)rec2: no labels"):
+        calibrated(labelled)
+
+
+def test_files_of_one_recording_are_paired_by_their_stems(labelled: Path) -> None:
+    """Whatever stands in them: pyannote.audio calls all audio in memory `waveform`."""
+    for folder, one in (("labels", 1), ("rttm", 2)):
+        for seed in range(3):
+            write_rttm(labelled / folder / f"rec{seed}.rttm", Diarization("waveform", bursts(seed)[one].turns))
+    assert {stem: one.turns for stem, one in paired(labelled).items()} == {f"rec{seed}": turns_of(seed) for seed in range(3)}
+    (labelled / "labels" / "rec1.rttm").unlink()
+    with pytest.raises(DataError, match="rec1: no labels"):
+        paired(labelled)
+
+
+def test_labels_are_also_found_by_what_stands_in_them(labelled: Path) -> None:
+    """One file of all recordings, or files that are called otherwise; the stem of a file comes first."""
+    everything = "".join((labelled / "labels" / f"rec{seed}.rttm").read_text() for seed in range(3))
+    (labelled / "all.rttm").write_text(everything)
+    for seed in range(3):
+        (labelled / "labels" / f"rec{seed}.rttm").rename(labelled / "labels" / f"by_hand_{seed}.rttm")
+    for labels in ("all.rttm", "labels"):
+        assert {stem: one.turns for stem, one in paired(labelled, labels).items()} == {
+            f"rec{seed}": turns_of(seed) for seed in range(3)
+        }
+    write_rttm(labelled / "labels" / "rec0.rttm", Diarization("rec9", (Turn(0.2, 0.3, "x"),)))
+    assert paired(labelled)["rec0"].turns == (Turn(0.2, 0.3, "x"),)
+
+
+def test_no_labels_serve_two_recordings(labelled: Path) -> None:
+    """One file of labels that says `waveform` is nobody's among three such hypotheses; one of them alone may be meant."""
+    write_rttm(labelled / "one.rttm", Diarization("waveform", bursts(0)[1].turns))
+    for seed in range(3):
+        write_rttm(labelled / "rttm" / f"rec{seed}.rttm", Diarization("waveform", bursts(seed)[2].turns))
+    with pytest.raises(DataError, match=r"rec0: no labels(?s:.*)rec1: no labels(?s:.*)rec2: no labels"):
+        paired(labelled, "one.rttm")
+    alone = plan_refinement(labelled / "audio" / "rec0.wav", labelled / "rttm" / "rec0.rttm")
+    (found,) = read_references(labelled / "one.rttm", alone).values()
+    assert found.turns == turns_of(0)
+    for name in ("my talk", "my_talk"):
+        soundfile.write(labelled / "audio" / f"{name}.wav", bursts(0)[0], RATE_HZ)
+        write_rttm(labelled / "rttm" / f"{name}.rttm", bursts(0)[2])
+    write_rttm(labelled / "labels" / "my_talk.rttm", bursts(0)[1])
+    with pytest.raises(DataError, match="my_talk: the labels that would be its own are those of my talk"):
+        paired(labelled)
+
+
+def test_labels_that_are_there_twice_are_all_told(labelled: Path) -> None:
+    """A recording in two files of a folder is a fault, and so is a broken line; the user hears of both at once."""
+    both = "".join((labelled / "labels" / f"rec{seed}.rttm").read_text() for seed in (0, 1))
+    (labelled / "labels" / "both.rttm").write_text(both)
+    (labelled / "labels" / "broken.rttm").write_text("SPEAKER\n")
+    with pytest.raises(FormatError) as caught:
+        paired(labelled)
+    for part in ("'rec0' is also in both.rttm", "'rec1' is also in both.rttm", "broken.rttm", "1 fields"):
+        assert part in str(caught.value)
 
 
 def test_a_calibration_can_be_made_anew_and_replaces_nothing_else(

@@ -1,0 +1,103 @@
+"""Which labels belong to which audio, where people keep RTTMs of one recording or of many, under names of their own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from brefine.core.turns import Diarization
+from brefine.errors import DataError, FormatError
+from brefine.evaluate.refine import Task
+from brefine.io.filenames import recording_named
+from brefine.io.rttm import read_rttm
+from brefine.io.textfile import shown
+
+
+def read_references(path: Path, tasks: Sequence[Task]) -> dict[Path, Diarization]:
+    """The labels of each audio file of `tasks`, from an RTTM file or a folder of them.
+
+    They are looked for under the name of the audio file. In a folder, an RTTM file of one recording has its stem as name: what
+    stands in it may be the same in all of them, as the `waveform` that pyannote.audio writes of audio in memory.
+
+    Raises:
+        DataError: there are no such labels; all recordings without are listed.
+        FormatError: lines are broken, or labels of a recording are there twice; everything is listed.
+    """
+    labels = _Labels.read(path)
+    hypotheses = [(task.audio[one.recording], one.recording) for task in tasks for one in task.hypotheses]
+    n_called = Counter(recording for _, recording in hypotheses)
+    found: dict[Path, Diarization] = {}
+    owners: dict[int, Path] = {}
+    problems = []
+    for audio, recording in hypotheses:
+        reference = labels.of(audio.stem, recording if n_called[recording] == 1 else None)
+        if reference is None:
+            problems.append(f"{audio.stem}: no labels of this name")
+            continue
+        owner = owners.setdefault(id(reference), audio)
+        if owner != audio:
+            problems.append(f"{audio.stem}: the labels that would be its own are those of {owner.stem}")
+        found[audio] = reference
+    if problems:
+        raise DataError(
+            "recordings have no reference",
+            where=path,
+            problems=problems,
+            hint="labels are named after the audio: talk1.rttm for talk1.wav in a folder, or recordings of that name in one file",
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Labels:
+    """Labels by name.
+
+    Attributes:
+        named: by the name that comes first.
+        inside: those of one-recording files by their other name, where no two have it: what stands in the file of a folder.
+    """
+
+    named: dict[str, Diarization]
+    inside: dict[str, Diarization]
+
+    @classmethod
+    def read(cls, path: Path) -> _Labels:
+        """The labels of an RTTM file or of a folder of them; see `read_references`."""
+        if not path.exists():
+            raise DataError("there is no such reference", where=path)
+        if not path.is_dir():
+            held = read_rttm(path)
+            only = next(iter(held.values())) if len(held) == 1 else None
+            return cls(held, {} if only is None else {path.stem: only})
+        files = sorted(path.glob("*.rttm"))
+        if not files:
+            raise DataError("there is no RTTM file in this folder", where=path, expected="*.rttm")
+        named: dict[str, Diarization] = {}
+        origin: dict[str, Path] = {}
+        alone: list[Diarization] = []
+        problems: list[str] = []
+        for file in files:
+            try:
+                own = read_rttm(file) or {file.stem: Diarization(file.stem)}
+            except FormatError as error:
+                problems += str(error).splitlines()
+                continue
+            if len(own) == 1:
+                alone += own.values()
+                own = {file.stem: alone[-1]}
+            problems += [f"{file}: recording {shown(name)} is also in {origin[name].name}" for name in own if name in origin]
+            named |= own
+            origin |= dict.fromkeys(own, file)
+        if problems:
+            raise FormatError("RTTM files of this folder have faults", where=path, problems=problems)
+        n_called = Counter(one.recording for one in alone)
+        return cls(named, {one.recording: one for one in alone if n_called[one.recording] == 1})
+
+    def of(self, stem: str, recording: str | None) -> Diarization | None:
+        """The labels of an audio file, whose hypothesis calls it `recording`; None where that says nothing."""
+        for name in (stem, recording_named(stem)):
+            if (found := self.named.get(name) or self.inside.get(name)) is not None:
+                return found
+        return None if recording is None else self.named.get(recording)
