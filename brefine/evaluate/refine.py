@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from brefine.config import FeatureConfig, RefineConfig
 from brefine.core.turns import Diarization
 from brefine.data.features import analyse_file
-from brefine.errors import BrefineError, CheckpointError, DataError, FormatError
+from brefine.errors import BrefineError, DataError, FormatError
 from brefine.evaluate.device import pick_device
 from brefine.evaluate.moves import HeardRecording, Refinement, fit_prior, hear_recording, refine_heard
 from brefine.evaluate.rewriting import rewrite_rttm
 from brefine.io.audio import AUDIO_SUFFIXES
 from brefine.io.rttm import parse_rttm
+from brefine.io.shipped import shipped_weights
 from brefine.io.textfile import read_lines_text, write_lines_text
 from brefine.models.error_prior import ErrorPrior
 from brefine.models.weights import Refiner, load_refiner
@@ -83,24 +84,6 @@ def load_weights(weights: Path | None, device: str = "auto") -> Refiner:
         CheckpointError: there are no such weights, or none ship with this build.
     """
     return load_refiner(weights if weights is not None else shipped_weights(), pick_device(device))
-
-
-def shipped_weights() -> Path:
-    """The weights file in the package; the first by name if there are several.
-
-    Raises:
-        CheckpointError: this build has none.
-    """
-    folder = Path(__file__).parents[1] / "weights"
-    found = sorted(folder.glob("*.safetensors"))
-    if not found:
-        raise CheckpointError(
-            "this build of brefine ships without weights",
-            where=folder,
-            hint="train some (`brefine launch-phase3 --config configs/demo.toml`), then name them: "
-            "--weights runs/PHASE/MODEL/checkpoints/best.safetensors",
-        )
-    return found[0]
 
 
 def plan_refinement(audio: Path, rttm: Path, out: Path | None = None) -> list[Task]:

@@ -1,10 +1,12 @@
 """Thousands of recordings through one command, in shares that can be interrupted anywhere: `refine` and `diarize` with --config.
 
 What is to be done stands in `<out>.batch/batch.json`, written before anything runs; what is done is what lies in `<out>`, since
-every RTTM appears there whole, by a rename. Share k of n takes the recordings k, k + n, k + 2n, … of the list, and the list only
-ever grows at its end: no two shares have a recording in common, not even those of two submissions. A share holds a lock of its
-own, so that a task that Slurm starts anew waits for its predecessor. Hence nothing is done twice, and what a share has not done
-when it ends, the last job of the batch does.
+every RTTM appears there whole, by a rename. The list falls into handfuls, whose recordings are refined together: the errors of
+their system are estimated from all of them. So a handful is decided when its recordings come to the list, by their order alone,
+and never by what is done already or by the number of shares: interrupted or spread otherwise, a batch ends with the same RTTMs.
+Share k of n takes the handfuls k, k + n, k + 2n, …, and the list only ever grows at its end: no two shares have a recording in
+common, not even those of two submissions. A share holds a lock of its own, so that a task that Slurm starts anew waits for its
+predecessor. Hence nothing is written twice, and what a share has not done when it ends, the last job of the batch does.
 """
 
 from __future__ import annotations
@@ -15,12 +17,18 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import metadata
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Final, Literal
 
+from pydantic import Field
+
 from brefine.config import PhaseConfig
 from brefine.errors import ConfigError, DataError, ProcessError
+from brefine.io.atomic import digest_of_files
 from brefine.io.audio import AUDIO_SUFFIXES
+from brefine.io.shipped import shipped_weights
 from brefine.phasedir import Document, JobRecord, Part, PhaseDir
 from brefine.run.executor import Order, executor_of
 from brefine.run.plain import job_words
@@ -28,28 +36,84 @@ from brefine.run.programs import share_command
 
 _LOOK_S: Final = 2.0
 _NAME: Final = "batch"
+_HANDFUL: Final = {"refine": 32, "diarize": 8}
+"""Recordings for which a command is started; an interruption costs no more of the diarizer's work than this."""
+
+Command = Literal["refine", "diarize"]
 
 
 class Item(Part):
-    """One recording: its audio, its turns where the command refines given ones, and the file that will say that it is done."""
+    """One recording: its audio, its turns where the command refines given ones, and the file that will say that it is done.
+
+    Attributes:
+        handful: those with the same number are refined together.
+    """
 
     audio: str
     rttm: str | None
     out: str
+    handful: int = 0
 
 
 class Batch(Document):
-    """batch.json. `key` covers what decides the result, so that one folder never holds the output of two settings."""
+    """batch.json. `key` covers what decides the result, so that one folder never holds the output of two settings.
 
-    command: Literal["refine", "diarize"]
+    Attributes:
+        contents: of the files that decide, and the version of brefine: name → what it was when the batch began.
+    """
+
+    command: Command
     options: list[str]
     n_shares: int
     key: str
+    contents: dict[str, str] = Field(default_factory=dict)
     items: list[Item]
+
+    @classmethod
+    def begun(cls, command: Command, options: Sequence[str], *, n_shares: int) -> Batch:
+        """A batch without recordings, of the files that are there now.
+
+        Raises:
+            DataError: an option names a file that is not there.
+        """
+        contents = _contents(command, options)
+        told = json.dumps([command, list(options), sorted(contents.items())])
+        key = hashlib.sha256(told.encode()).hexdigest()[:16]
+        return cls(command=command, options=list(options), n_shares=n_shares, key=key, contents=contents, items=[])
+
+    @property
+    def is_each_alone(self) -> bool:
+        """Whether nothing is estimated from several recordings together."""
+        return "--no-refine" in self.options or "--calibration" in self.options
+
+    @property
+    def settings(self) -> str:
+        """What decides the result, as a person may compare it."""
+        contents = ", ".join(f"{name} {value}" for name, value in self.contents.items())
+        return f"{' '.join([self.command, *self.options])} ({contents or 'by another version of brefine'})"
 
     def share(self, index: int) -> list[Item]:
         """The recordings of one share."""
-        return self.items[index :: self.n_shares]
+        return [item for item in self.items if item.handful % self.n_shares == index]
+
+    def handfuls(self, index: int) -> list[list[Item]]:
+        """The recordings of one share, by handful."""
+        return [list(own) for _, own in groupby(self.share(index), key=lambda item: item.handful)]
+
+    def refuse_other_settings(self, found: Batch, *, where: Path) -> None:
+        """Refuses to go on with other settings than those that the batch began with.
+
+        Raises:
+            ConfigError: `found` has others.
+        """
+        if self.key != found.key:
+            raise ConfigError(
+                "this folder holds the output of other settings",
+                where=where,
+                expected=self.settings,
+                got=found.settings,
+                hint="give another -o, or remove the folder and its .batch",
+            )
 
 
 def batch_folder(out: Path) -> Path:
@@ -85,33 +149,27 @@ def plan_items(audio: Path, rttm: Path | None, out: Path) -> list[Item]:
     return items
 
 
-def write_batch(
-    out: Path, command: Literal["refine", "diarize"], items: Sequence[Item], options: Sequence[str], *, n_shares: int
-) -> Batch:
+def write_batch(out: Path, command: Command, items: Sequence[Item], options: Sequence[str], *, n_shares: int) -> Batch:
     """Writes the list, or extends the one there is by recordings that have come since; a share keeps what it had.
 
     Raises:
         ConfigError: the folder belongs to other settings.
-        DataError: RTTMs lie in the output folder that no batch has written.
+        DataError: RTTMs lie in the output folder that no batch has written, or an option names a file that is not there.
     """
     path = batch_folder(out) / "batch.json"
-    key = hashlib.sha256(json.dumps([command, list(options)]).encode()).hexdigest()[:16]
+    found = Batch.begun(command, options, n_shares=n_shares)
     before = Batch.read_if_there(path)
     if before is None:
         foreign = [item.out for item in items if Path(item.out).exists()]
         if foreign:
             raise DataError("these are there already", where=out, problems=foreign[:20], hint="give another -o")
-        before = Batch(command=command, options=list(options), n_shares=n_shares, key=key, items=[])
-    if before.key != key:
-        raise ConfigError(
-            "this folder holds the output of other settings",
-            where=out,
-            expected=" ".join([before.command, *before.options]),
-            got=" ".join([command, *options]),
-            hint="give another -o, or remove the folder and its .batch",
-        )
+        before = found
+    before.refuse_other_settings(found, where=out)
     known = {item.out for item in before.items}
-    batch = before.model_copy(update={"items": [*before.items, *(item for item in items if item.out not in known)]})
+    first = 1 + max((item.handful for item in before.items), default=-1)  # one that has begun gets nothing more
+    new = [item for item in items if item.out not in known]
+    numbered = [item.model_copy(update={"handful": first + place // _HANDFUL[command]}) for place, item in enumerate(new)]
+    batch = before.model_copy(update={"items": [*before.items, *numbered]})
     path.parent.mkdir(parents=True, exist_ok=True)
     out.mkdir(parents=True, exist_ok=True)
     batch.write(path)
@@ -128,7 +186,8 @@ def run_batch(out: Path, config: PhaseConfig, tell: Callable[[str], None]) -> in
     """
     folder = batch_folder(out)
     batch = Batch.read(folder / "batch.json")
-    section = config.executor.model_copy(update={"array_tasks": batch.n_shares})
+    n_handfuls = 1 + max((item.handful for item in batch.items), default=0)
+    section = config.executor.model_copy(update={"array_tasks": min(batch.n_shares, n_handfuls)})
     executor = executor_of(PhaseDir(folder), config.model_copy(update={"executor": section}))
     for path in (folder / "failed").glob("*"):
         path.unlink()
@@ -174,6 +233,22 @@ def _alone(folder: Path) -> Iterator[None]:
         if not mine:
             raise ProcessError("another process waits for this batch", where=folder, hint="let it go on, or end it first")
         yield
+
+
+def _contents(command: Command, options: Sequence[str]) -> dict[str, str]:
+    """Digests of the files that decide the result beside the recordings, and the version of brefine."""
+    given = {name: Path(value) for name, value in pairwise(options) if name.startswith("--")}
+    files: dict[str, list[Path]] = {}
+    if "--no-refine" not in options:
+        files["weights"] = [given.get("--weights") or shipped_weights()]
+    if "--calibration" in given:
+        files["calibration"] = [given["--calibration"]]
+    for path in (path for paths in files.values() for path in paths if not path.is_file()):
+        raise DataError("there is no such file", where=path)
+    model = given.get("--diarizer-model")
+    if command == "diarize" and model is not None and model.exists():  # else it is the name of one on a hub
+        files["diarizer-model"] = sorted(path for path in model.rglob("*") if path.is_file()) if model.is_dir() else [model]
+    return {"brefine": metadata.version("brefine")} | {name: digest_of_files(paths)[:16] for name, paths in files.items()}
 
 
 def _standing(batch: Batch, folder: Path) -> str:

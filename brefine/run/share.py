@@ -1,7 +1,8 @@
 """One share of a batch, or all that its shares have left over: `python -m brefine.run.share BATCH_DIR [--part K/N]`.
 
-Works in handfuls: a process loads its model once for each. A recording that cannot be done costs nobody else anything: it is
-tried once more alone, and its reason is written to `failed/`.
+Works in handfuls: a process loads its model once for each. Where some of a handful is done already, the rest is done together
+with it once more, so that it becomes what it would have been. A recording that cannot be done costs nobody else anything: the
+command names it or it is looked for by halves, it is tried once more alone and left out, and its reason is written to `failed/`.
 """
 
 from __future__ import annotations
@@ -12,14 +13,10 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 from brefine.errors import run_main
-from brefine.io.atomic import write_text_atomic
+from brefine.io.atomic import write_bytes_atomic, write_text_atomic
 from brefine.run.batch import Batch, Item, locked
-
-_HANDFUL: Final = {"refine": 32, "diarize": 8}
-"""Recordings for which a command is started; an interruption costs no more of the diarizer's work than this."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,36 +34,66 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _do_share(folder: Path, batch: Batch, index: int) -> None:
-    while left := [item for item in batch.share(index) if not _is_settled(folder, item)]:
-        handful = left[: _HANDFUL[batch.command]]
-        _run(batch, handful)
-        stuck = next((item for item in handful if not Path(item.out).exists()), None)
-        if stuck is not None:
-            words = _run(batch, [stuck])
-            if not Path(stuck.out).exists():
-                write_text_atomic(folder / "failed" / f"{Path(stuck.out).stem}.txt", words)
+    for handful in batch.handfuls(index):
+        while left := [item for item in handful if not (_is_done(item) or _failure(folder, item).exists())]:
+            batch.refuse_other_settings(Batch.begun(batch.command, batch.options, n_shares=batch.n_shares), where=folder)
+            able = left if batch.is_each_alone else [item for item in handful if not _failure(folder, item).exists()]
+            done, words = _run(batch, able, wanted=left)
+            if not done:
+                named = [item for item in left if f"/{Path(item.out).stem}." in words]
+                reasons = _reasons(batch, named) or _reasons(batch, left) or {item.out: words for item in left}
+                for item in left:
+                    if item.out in reasons:
+                        write_text_atomic(_failure(folder, item), reasons[item.out])
 
 
-def _is_settled(folder: Path, item: Item) -> bool:
-    return Path(item.out).exists() or (folder / "failed" / f"{Path(item.out).stem}.txt").exists()
+def _reasons(batch: Batch, failed: Sequence[Item]) -> dict[str, str]:
+    """Which of recordings that cannot be done together cannot be done alone either, and why."""
+    if not failed:
+        return {}
+    if len(failed) == 1:
+        done, words = _run(batch, failed)
+        return {} if done else {failed[0].out: words}
+    middle = len(failed) // 2
+    found: dict[str, str] = {}
+    for half in (failed[:middle], failed[middle:]):
+        if len(half) == 1 or not _run(batch, half)[0]:
+            found |= _reasons(batch, half)
+    return found
 
 
-def _run(batch: Batch, items: Sequence[Item]) -> str:
-    """Runs the command on links to these recordings; their RTTMs appear in the output folder one by one. Returns its words."""
+def _is_done(item: Item) -> bool:
+    return Path(item.out).exists()
+
+
+def _failure(folder: Path, item: Item) -> Path:
+    return folder / "failed" / f"{Path(item.out).stem}.txt"
+
+
+def _run(batch: Batch, items: Sequence[Item], *, wanted: Sequence[Item] = ()) -> tuple[bool, str]:
+    """Runs the command on links to these recordings, and puts the RTTMs that are wanted into the output folder.
+
+    Returns:
+        Whether all could be done, and the command's words.
+    """
     with tempfile.TemporaryDirectory(prefix="brefine-share-") as scratch:
+        out = Path(scratch) / "out"
         folders = [Path(scratch) / "audio", *([Path(scratch) / "rttm"] if batch.command == "refine" else [])]
-        for folder in folders:
+        for folder in (out, *folders):
             folder.mkdir()
         for item in items:
             stem = Path(item.out).stem
             (folders[0] / f"{stem}{Path(item.audio).suffix}").symlink_to(item.audio)
             if item.rttm is not None:
                 (folders[1] / f"{stem}.rttm").symlink_to(item.rttm)
-        out = Path(items[0].out).parent
         command = [sys.executable, "-m", "brefine", batch.command, *map(str, folders), "-o", str(out), *batch.options]
         ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    print(ended.stderr, end="", file=sys.stderr, flush=True)
-    return ended.stderr
+        done = ended.returncode == 0 and all((out / Path(item.out).name).exists() for item in items)
+        for item in wanted if done else ():
+            write_bytes_atomic(Path(item.out), (out / Path(item.out).name).read_bytes())
+    if wanted:
+        print(ended.stderr, end="", file=sys.stderr, flush=True)
+    return done, ended.stderr
 
 
 if __name__ == "__main__":

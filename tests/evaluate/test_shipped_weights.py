@@ -15,9 +15,10 @@ from brefine.core.turns import Diarization, Turn
 from brefine.data.features import analyse
 from brefine.data.system_errors import load_system_errors, replay
 from brefine.evaluate.moves import HeardRecording, Refinement, fit_prior, hear_recording, refine_heard
-from brefine.evaluate.refine import load_weights, shipped_weights
+from brefine.evaluate.refine import load_weights
 from brefine.io.audio import read_audio
 from brefine.io.rttm import read_rttm
+from brefine.io.shipped import shipped_weights
 from brefine.models.weights import Refiner
 
 RATE_HZ = 16000

@@ -19,6 +19,7 @@ import soundfile
 from brefine.errors import ConfigError, DataError
 from brefine.io.rttm import read_rttm, write_rttm
 from brefine.run.batch import Batch, Item, batch_folder, plan_items, write_batch
+from brefine.run.share import main as do_share
 from tests.slurm.conftest import Cluster
 from tests.tiny_corpus import disturbed, draw_reference, render
 
@@ -37,10 +38,10 @@ array_tasks = 2
 """
 
 
-def make_recordings(folder: Path, n: int) -> None:
+def make_recordings(folder: Path, n: int, *, first: int = 0) -> None:
     """Audio and hypotheses of `n` recordings."""
-    (folder / "audio").mkdir()
-    for number in range(n):
+    (folder / "audio").mkdir(exist_ok=True)
+    for number in range(first, first + n):
         rng = np.random.default_rng(number)
         reference = draw_reference(f"talk{number}", rng)
         soundfile.write(folder / "audio" / f"talk{number}.flac", render(reference, rng), 16000, subtype="PCM_16")
@@ -75,6 +76,20 @@ def test_shares_have_nothing_in_common_and_leave_nothing_out(tmp_path: Path) -> 
         assert all(batch.share(index)[: len(first.share(index))] == first.share(index) for index in range(n_shares))
 
 
+def test_what_is_refined_together_depends_on_the_list_alone(tmp_path: Path) -> None:
+    """Not on the number of shares; and what comes to the list later is added to nothing that may be done already."""
+    items = [Item(audio=f"{n}.wav", rttm=f"{n}.rttm", out=str(tmp_path / f"out/{n}.rttm")) for n in range(80)]
+    for n_shares in (1, 3, 16):
+        out = tmp_path / f"out{n_shares}"
+        first = write_batch(out, "refine", items[:70], [], n_shares=n_shares)
+        assert [item.handful for item in first.items] == [0] * 32 + [1] * 32 + [2] * 6
+        batch = write_batch(out, "refine", items, [], n_shares=n_shares)
+        assert batch.items[:70] == first.items
+        assert [item.handful for item in batch.items[70:]] == [3] * 10
+        handfuls = [handful for index in range(n_shares) for handful in batch.handfuls(index)]
+        assert sorted(len(handful) for handful in handfuls) == [6, 10, 32, 32]
+
+
 def test_one_folder_never_holds_the_output_of_two_settings(tmp_path: Path) -> None:
     """Other options, or RTTMs that no batch has written, are refused before anything runs."""
     items = [Item(audio="a.wav", rttm=None, out=str(tmp_path / "out/a.rttm"))]
@@ -85,6 +100,63 @@ def test_one_folder_never_holds_the_output_of_two_settings(tmp_path: Path) -> No
     (tmp_path / "mine" / "a.rttm").write_text("")
     with pytest.raises(DataError, match="there already"):
         write_batch(tmp_path / "mine", "diarize", [Item(audio="a", rttm=None, out=str(tmp_path / "mine/a.rttm"))], [], n_shares=1)
+
+
+def test_files_of_another_content_are_other_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights or a calibration under the same name, those that ship with brefine too, and another brefine."""
+    items = [Item(audio="a.wav", rttm="a.rttm", out=str(tmp_path / "out/a.rttm"))]
+    for name in ("mine.safetensors", "mine.json", "shipped.safetensors"):
+        (tmp_path / name).write_text("as it was")
+    monkeypatch.setattr("brefine.run.batch.shipped_weights", lambda: tmp_path / "shipped.safetensors")
+    for name, *options in (
+        ("mine.safetensors", "--weights", str(tmp_path / "mine.safetensors")),
+        ("mine.json", "--calibration", str(tmp_path / "mine.json")),
+        ("shipped.safetensors", "--device", "cpu"),
+    ):
+        out = tmp_path / f"out-{name}"
+        for _ in range(2):
+            write_batch(out, "refine", items, options, n_shares=1)
+        (tmp_path / name).write_text("trained on")
+        with pytest.raises(ConfigError, match=r"other settings(?s:.*)(weights|calibration) \w+(?s:.*)(weights|calibration) \w+"):
+            write_batch(out, "refine", items, options, n_shares=1)
+        (tmp_path / name).write_text("as it was")
+        write_batch(out, "refine", items, options, n_shares=1)
+    with pytest.raises(DataError, match="no such file"):
+        write_batch(tmp_path / "out", "refine", items, ["--weights", str(tmp_path / "none.safetensors")], n_shares=1)
+    monkeypatch.setattr("brefine.run.batch.metadata.version", lambda _: "9.9")
+    with pytest.raises(ConfigError, match=r"brefine 9\.9"):
+        write_batch(out, "refine", items, options, n_shares=1)
+
+
+def test_a_diarizers_local_weights_count_and_the_refiners_only_where_it_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of weights is read, the name of a hub's is taken as it is; without a refiner its weights decide nothing."""
+    items = [Item(audio="a.wav", rttm=None, out=str(tmp_path / "out/a.rttm"))]
+    (tmp_path / "model" / "part").mkdir(parents=True)
+    (tmp_path / "model" / "part" / "weights.bin").write_text("as they were")
+    (tmp_path / "shipped.safetensors").write_text("as they were")
+    monkeypatch.setattr("brefine.run.batch.shipped_weights", lambda: tmp_path / "shipped.safetensors")
+    local, hub = (["--no-refine", "--diarizer-model", name] for name in (str(tmp_path / "model"), "somebody/diarizer"))
+    write_batch(tmp_path / "local", "diarize", items, local, n_shares=1)
+    write_batch(tmp_path / "hub", "diarize", items, hub, n_shares=1)
+    (tmp_path / "shipped.safetensors").write_text("others")
+    write_batch(tmp_path / "local", "diarize", items, local, n_shares=1)
+    write_batch(tmp_path / "hub", "diarize", items, hub, n_shares=1)
+    (tmp_path / "model" / "part" / "weights.bin").write_text("others")
+    with pytest.raises(ConfigError, match="diarizer-model"):
+        write_batch(tmp_path / "local", "diarize", items, local, n_shares=1)
+
+
+def test_a_share_stops_where_the_weights_are_exchanged(tmp_path: Path) -> None:
+    """Between two tasks, too: one that is started anew would go on with others."""
+    (tmp_path / "mine.safetensors").write_text("as they were")
+    items = [Item(audio="a.wav", rttm="a.rttm", out=str(tmp_path / "out/a.rttm"))]
+    write_batch(tmp_path / "out", "refine", items, ["--weights", str(tmp_path / "mine.safetensors")], n_shares=1)
+    (tmp_path / "mine.safetensors").write_text("others")
+    with pytest.raises(ConfigError, match="other settings"):
+        do_share([str(batch_folder(tmp_path / "out"))])
+    assert not (batch_folder(tmp_path / "out") / "failed").exists()
 
 
 def test_recordings_without_audio_are_all_listed(tmp_path: Path) -> None:
@@ -98,7 +170,7 @@ def test_recordings_without_audio_are_all_listed(tmp_path: Path) -> None:
 
 @pytest.mark.end_to_end
 def test_an_array_refines_every_recording_once_and_names_those_it_cannot(tmp_path: Path, cluster: Cluster) -> None:
-    """A broken file costs nobody else anything; mended, the same command does it alone."""
+    """A broken file costs nobody else anything; mended, with another come to it, the same command does these alone."""
     make_recordings(tmp_path, 5)
     (tmp_path / "site.toml").write_text(_SITE.format(kind="slurm"))
     good = (tmp_path / "audio" / "talk3.flac").read_bytes()
@@ -113,9 +185,30 @@ def test_an_array_refines_every_recording_once_and_names_those_it_cannot(tmp_pat
         "talk0", "talk1", "talk2", "talk4",
     ]  # fmt: skip
     (tmp_path / "audio" / "talk3.flac").write_bytes(good)
+    make_recordings(tmp_path, 1, first=5)
     assert refine(tmp_path).returncode == 0
     assert {name: (tmp_path / "refined" / name).stat().st_mtime_ns for name in refined} == refined
     assert read_rttm(tmp_path / "refined" / "talk3.rttm")
+    assert read_rttm(tmp_path / "refined" / "talk5.rttm")
+
+
+@pytest.mark.end_to_end
+def test_an_interrupted_batch_ends_as_if_it_had_not_been(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The errors of a system are estimated from the same recordings, whatever is done already: byte for byte the same RTTMs."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    make_recordings(tmp_path, 3)
+    out = tmp_path / "refined"
+    write_batch(out, "refine", plan_items(tmp_path / "audio", tmp_path / "turns", out), ["--device", "cpu"], n_shares=1)
+    do_share([str(batch_folder(out))])
+    whole = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert len(whole) == 3
+    for number in (0, 2):
+        (out / f"talk{number}.rttm").unlink()
+    kept = (out / "talk1.rttm").stat()
+    do_share([str(batch_folder(out)), "--part", "0/1"])
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == whole
+    now = (out / "talk1.rttm").stat()
+    assert (now.st_ino, now.st_mtime_ns) == (kept.st_ino, kept.st_mtime_ns)
 
 
 @pytest.mark.end_to_end
