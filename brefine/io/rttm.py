@@ -27,7 +27,7 @@ LINE_FORMAT = "SPEAKER recording channel onset_s duration_s <NA> <NA> speaker <N
 _OTHER_TYPES = frozenset(
     "SEGMENT NOSCORE NO_RT_METADATA LEXEME NON-LEX NON-SPEECH FILLER EDIT IP SU CB A/P SPKR-INFO".split()  # noqa: SIM905
 )
-_N_FIELDS_MIN = 8  # some tools leave out the last one or two
+_N_FIELDS_MIN, _N_FIELDS = 8, 10  # some tools leave out the last one or two
 _DECIMALS = 6  # written: microseconds
 _SUM_DECIMALS = 9  # onset + duration is rounded to this: 0.1 + 0.2 must touch a turn that starts at 0.3
 
@@ -123,8 +123,8 @@ def format_rttm(diarizations: Iterable[Diarization] | Diarization, *, confidence
 
 
 def _fault(fields: list[str], names: dict[str, str]) -> str | None:
-    if len(fields) < _N_FIELDS_MIN:
-        return f"{len(fields)} fields instead of 10"
+    if not _N_FIELDS_MIN <= len(fields) <= _N_FIELDS:
+        return f"{len(fields)} fields instead of {_N_FIELDS}" + (" (a blank in a name?)" if len(fields) > _N_FIELDS else "")
     for name, what in ((fields[1], "recording"), (fields[7], "speaker")):
         if name not in names:
             problem = name_problem(name)

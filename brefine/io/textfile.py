@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ MAX_TIME_S = 366.0 * 24 * 3600
 """No recording is longer than a year."""
 
 _MAX_PROBLEMS = 1000
+_LONE_RETURN = re.compile(rb"\r[^\r\n]")
 _SHOWN_CHARACTERS = 60
 _MARK = "\ufeff"
 
@@ -64,6 +66,14 @@ def read_lines_text(path: Path, *, limit_bytes: int = MAX_FILE_BYTES) -> str:
             where=path,
             expected=f"at most {limit_bytes >> 20} MiB",
             hint="split it into one file for each recording",
+        )
+    if _LONE_RETURN.search(content) and b"\0" not in content:
+        # Read as one line, all turns but its first would be lost, or all of them where it starts with a comment.
+        raise FormatError(
+            "lines end with a carriage return alone",
+            where=path,
+            expected="line feeds, or both (Windows)",
+            hint="convert it: tr '\\r' '\\n' < OLD > NEW",
         )
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content:
         raise FormatError("this is not a text file", where=path, expected="UTF-8 text")

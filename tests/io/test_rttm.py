@@ -50,6 +50,9 @@ def test_variants_of_the_format_are_read(text: str, tmp_path: Path) -> None:
         ("SPEAKER a 1 1e300 1 <NA> <NA> s <NA> <NA>", "more than a year"),
         ("SPEAKER a 1 5 1e-12 <NA> <NA> s <NA> <NA>", "too short"),
         ("SPEAKER a 1 0.5", "4 fields"),
+        ("SPEAKER a 1 0.5 1 <NA> <NA> Anna Maria <NA> <NA>", "11 fields instead of 10 (a blank in a name?)"),
+        ("SPEAKER my talk 1 0.5 1 <NA> <NA> s <NA> <NA>", "11 fields instead of 10 (a blank in a name?)"),
+        ("SPEAKER a 1 0.5 1 <NA> <NA> s <NA> <NA>\rSPEAKER a 1 2 1 <NA> <NA> s <NA> <NA>", "19 fields instead of 10"),
         ("SPEAKER \x1b[2J 1 0.5 1 <NA> <NA> s <NA> <NA>", "cannot be printed"),
         ("SPEAKER a 1 0.5 1 <NA> <NA> s\x07 <NA> <NA>", "cannot be printed"),
         ("SPEAKR a 1 0.5 1 <NA> <NA> s <NA> <NA>", "starts with"),
@@ -87,6 +90,15 @@ def test_bytes_that_are_not_utf8_are_told_by_line(tmp_path: Path) -> None:
     path = tmp_path / "a.rttm"
     path.write_bytes(LINE.encode() + LINE.replace("spk00", "Zo\xeb").encode("latin-1"))
     with pytest.raises(FormatError, match="line 2"):
+        read_rttm(path)
+
+
+@pytest.mark.parametrize("first", ["", ";; a comment\n", "SPKR-INFO a 1 <NA> <NA> <NA> unknown spk00 <NA> <NA>\n"])
+def test_line_ends_of_an_old_mac_are_refused(first: str, tmp_path: Path) -> None:
+    """To everybody else such a file is one line: nothing of it may be lost without a word, and the message says what it is."""
+    path = tmp_path / "a.rttm"
+    path.write_bytes((first + 3 * LINE).replace("\n", "\r").encode())
+    with pytest.raises(FormatError, match=r"a carriage return alone(.|\n)*tr '\\r' '\\n'"):
         read_rttm(path)
 
 
