@@ -42,13 +42,13 @@ def read_rttm(path: Path) -> dict[str, Diarization]:
 
 
 def read_diarizations(path: Path) -> dict[str, Diarization]:
-    """Reads one RTTM file, or all `*.rttm` of a folder; in a folder, a file without turns is a recording without speech.
+    """Reads one RTTM file, or all `*.rttm` of a folder; a file without turns is the recording of its name, without speech.
 
     Raises:
         FormatError: files cannot be read, have broken lines, or two files hold the same recording; everything is listed.
     """
     if not path.is_dir():
-        return read_rttm(path)
+        return _read_named(path)
     files = sorted(path.glob("*.rttm"))
     if not files:
         raise FormatError("there is no RTTM file in this folder", where=path, expected="*.rttm")
@@ -57,7 +57,7 @@ def read_diarizations(path: Path) -> dict[str, Diarization]:
     problems: list[str] = []
     for file in files:
         try:
-            diarizations = read_rttm(file) or {file.stem: Diarization(file.stem)}
+            diarizations = _read_named(file)
         except FormatError as error:
             problems.extend(str(error).splitlines())
             continue
@@ -120,6 +120,10 @@ def format_rttm(diarizations: Iterable[Diarization] | Diarization, *, confidence
     turns = [(diarization.recording, turn) for diarization in diarizations for turn in diarization.turns]
     words = ["<NA>"] * len(turns) if confidence is None else [f"{value:.3f}" for value in confidence]
     return "".join(_format_line(recording, turn, word) for (recording, turn), word in zip(turns, words, strict=True))
+
+
+def _read_named(path: Path) -> dict[str, Diarization]:
+    return read_rttm(path) or {path.stem: Diarization(path.stem)}
 
 
 def _fault(fields: list[str], names: dict[str, str]) -> str | None:

@@ -1,0 +1,38 @@
+"""What belongs together, from two files or two folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from brefine.core.turns import Diarization
+from brefine.errors import DataError
+from brefine.io.pairs import read_pairs
+
+_LINE = "SPEAKER {} 1 0.5 1.25 <NA> <NA> spk00 <NA> <NA>\n"
+
+
+def _written(path: Path, *recordings: str) -> Path:
+    path.write_text("".join(_LINE.format(recording) for recording in recordings))
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.rttm", "hyp.rttm"])
+def test_an_empty_hypothesis_of_one_recording_heard_nobody(tmp_path: Path, name: str) -> None:
+    """Two files of one recording are a pair whatever they are called, and whether or not there are turns."""
+    (pair,) = read_pairs(_written(tmp_path / "ref.rttm", "a"), _written(tmp_path / name)).pairs
+    assert (pair.recording, len(pair.reference.turns), pair.hypothesis) == ("a", 1, Diarization("a"))
+
+
+def test_an_empty_hypothesis_speaks_for_the_recording_of_its_name_alone(tmp_path: Path) -> None:
+    """Of a reference of several recordings the others are missing, and the message says which."""
+    with pytest.raises(DataError, match="b: no hypothesis") as caught:
+        read_pairs(_written(tmp_path / "ref.rttm", "a", "b"), _written(tmp_path / "a.rttm"))
+    assert "a: no hypothesis" not in str(caught.value)
+
+
+def test_an_empty_reference_file_is_no_truth(tmp_path: Path) -> None:
+    """Nothing can be scored against it."""
+    with pytest.raises(DataError, match="there are no turns"):
+        read_pairs(_written(tmp_path / "a.rttm"), _written(tmp_path / "b.rttm", "a"))
