@@ -27,11 +27,16 @@ def headroom(
     from brefine.config import GateConfig, load_config
     from brefine.core.headroom import Headroom, measure_headroom
     from brefine.io.atomic import write_text_atomic
+    from brefine.io.outputs import is_page, refuse_replacing
     from brefine.io.pairs import read_pairs
+    from brefine.io.rttm import rttm_files
     from brefine.run.gate_report import thresholds_of
     from brefine.run.headroom_plot import headroom_page
     from brefine.run.headroom_table import headroom_lines
 
+    if plot is not None:
+        read = [*rttm_files(reference), *rttm_files(hypothesis), *(path for path in (uem, config) if path is not None)]
+        refuse_replacing(read, [plot], "page", is_page, option="--plot")
     found = read_pairs(reference, hypothesis, uem)
     if found.unreferenced:
         tell(f"left out, since there is no reference: {', '.join(found.unreferenced)}")

@@ -19,10 +19,12 @@ from brefine.evaluate.evaluation import evaluate_refiner, hear_part, load_checkp
 from brefine.evaluate.integration import integrate, integrate_part
 from brefine.evaluate.labels import read_references
 from brefine.evaluate.recordings import GivenSplit, SplitName
-from brefine.evaluate.refine import Refined, format_report, load_weights, plan_refinement, refine_tasks, refuse_replacing
+from brefine.evaluate.refine import Refined, format_report, is_report, load_weights, plan_refinement, refine_tasks
 from brefine.evaluate.shipping import ship
 from brefine.evaluate.wording import format_evaluations, format_integration
 from brefine.io.atomic import write_text_atomic
+from brefine.io.outputs import refuse_replacing
+from brefine.io.rttm import rttm_files
 from brefine.phasedir import EvaluationReport, PhaseDir, SelectionRecord, Stage
 
 
@@ -150,6 +152,10 @@ def _refine(options: argparse.Namespace) -> None:
         faults = [f"--{str(item['loc'][0]).replace('_', '-')}: {item['msg']}" for item in error.errors()]
         raise ConfigError("options are out of range", problems=faults) from None
     tasks = plan_refinement(options.audio, options.rttm, options.out)
+    if options.report is not None:
+        read = [path for task in tasks for path in (task.rttm, *task.audio.values())]
+        outs = [task.out for task in tasks]
+        refuse_replacing(read, [options.report], "report", is_report, option="--report", beside=outs)
     refiner = load_weights(options.weights, options.device)
     done: list[Refined] = []
     prior = None if options.calibration is None else read_calibration(options.calibration, refiner)
@@ -163,7 +169,8 @@ def _refine(options: argparse.Namespace) -> None:
 
 
 def _calibrate(options: argparse.Namespace) -> None:
-    refuse_replacing([options.audio, options.rttm, options.reference], [options.out], "calibration", is_calibration)
+    read = [options.audio, options.rttm, options.reference, *rttm_files(options.rttm), *rttm_files(options.reference)]
+    refuse_replacing(read, [options.out], "calibration", is_calibration)
     tasks = plan_refinement(options.audio, options.rttm)
     references = read_references(options.reference, tasks)
     found = calibrate_refiner(load_weights(options.weights, options.device), tasks, references)

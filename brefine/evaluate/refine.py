@@ -6,7 +6,7 @@ import csv
 import io
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from brefine.config import FeatureConfig, RefineConfig
 from brefine.core.turns import Diarization
 from brefine.data.features import analyse_file
-from brefine.errors import BrefineError, DataError, FormatError
+from brefine.errors import DataError, FormatError
 from brefine.evaluate.device import pick_device
 from brefine.evaluate.moves import HeardRecording, Refinement, fit_prior, hear_recording, refine_heard
 from brefine.evaluate.rewriting import rewrite_rttm
 from brefine.io.audio import AUDIO_SUFFIXES
+from brefine.io.outputs import begins_with, refuse_replacing
 from brefine.io.rttm import parse_rttm
 from brefine.io.shipped import shipped_weights
 from brefine.io.textfile import read_lines_text, write_lines_text
@@ -95,7 +96,7 @@ def plan_refinement(audio: Path, rttm: Path, out: Path | None = None) -> list[Ta
     Raises:
         DataError: audio or RTTM is missing; everything that is missing is listed.
         FormatError: an RTTM file has broken lines.
-        BrefineError: `out` would replace what is read, or something that is no RTTM.
+        BrefineError: `out` would replace what is read, or something that is no RTTM, or cannot be written.
     """
     for path, what in ((audio, "audio"), (rttm, "RTTM")):
         if not path.exists():
@@ -195,6 +196,11 @@ def format_report(refined: Sequence[Refined]) -> str:
     return buffer.getvalue()
 
 
+def is_report(path: Path) -> bool:
+    """Whether a file is one of `format_report`, whatever columns it had then."""
+    return begins_with(path, ",".join(REPORT_COLUMNS[:3]))
+
+
 def frames_of(audio: Path, features: FeatureConfig) -> tuple[NDArray[np.float16], float]:
     """Frames of an audio file by `data.features.analyse_file`, and its length in seconds."""
     frames_NC, n_samples = analyse_file(audio, features)
@@ -209,24 +215,6 @@ def _audio_named(folder: Path, stem: str) -> Path | None:
             if path.is_file():
                 return path
     return None
-
-
-def refuse_replacing(read: Sequence[Path], written: Sequence[Path], kind: str, is_of_kind: Callable[[Path], bool]) -> None:
-    """Refuses outputs that would destroy an input or a file that is no `kind`; files of that kind may be made anew.
-
-    Raises:
-        BrefineError: an output is an input, a folder, or something else that is not empty.
-    """
-    inputs = {path.resolve() for path in read}
-    for path in written:
-        if path.resolve() in inputs:
-            raise BrefineError("the output would replace the input", where=path, hint="give another -o")
-        if path.is_dir():
-            raise BrefineError("the output is a folder", where=path, expected="a file", hint="give a file as -o")
-        if path.exists() and path.stat().st_size > 0 and not is_of_kind(path):
-            raise BrefineError(
-                f"the output exists and is no {kind}; it is left alone", where=path, hint="give another -o, or remove it first"
-            )
 
 
 def _is_rttm(path: Path) -> bool:

@@ -22,8 +22,34 @@ _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
 
 
 def write_bytes_atomic(path: Path, content: bytes, *, mode: int = 0o644) -> None:
-    """Replaces `path` by `content`; a reader, or a crash at any moment, sees the old file or the new one."""
+    """Replaces `path` by `content`; a reader, or a crash at any moment, sees the old file or the new one.
+
+    Raises:
+        OSError: it cannot be written, or a device, a pipe or a socket lies there.
+    """
+    if is_special(path):
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _replace(path, content, mode)
+    except OSError as error:
+        error.filename = str(path)  # nobody knows the temporary one
+        raise
+    _fsync_folder(path.parent)
+
+
+def is_special(path: Path) -> bool:
+    """Whether a device, a pipe or a socket lies there, or a link in /dev, which leads to one: a rename would destroy it."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return False
+    if stat.S_ISLNK(mode):
+        return path.parent.resolve() == Path("/dev")
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _replace(path: Path, content: bytes, mode: int) -> None:
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     temporary = Path(name)
     try:
@@ -36,7 +62,6 @@ def write_bytes_atomic(path: Path, content: bytes, *, mode: int = 0o644) -> None
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _fsync_folder(path.parent)
 
 
 def remove_leftovers(folder: Path, *, older_than_s: float = 600.0) -> None:

@@ -49,7 +49,7 @@ def read_diarizations(path: Path) -> dict[str, Diarization]:
     """
     if not path.is_dir():
         return _read_named(path)
-    files = sorted(path.glob("*.rttm"))
+    files = rttm_files(path)
     if not files:
         raise FormatError("there is no RTTM file in this folder", where=path, expected="*.rttm")
     found: dict[str, Diarization] = {}
@@ -68,6 +68,11 @@ def read_diarizations(path: Path) -> dict[str, Diarization]:
     if problems:
         raise FormatError("RTTM files of this folder have faults", where=path, problems=problems)
     return found
+
+
+def rttm_files(path: Path) -> list[Path]:
+    """What `read_diarizations` reads: the file itself, or all `*.rttm` of a folder."""
+    return sorted(path.glob("*.rttm")) if path.is_dir() else [path]
 
 
 def parse_rttm(text: str, *, where: object = "RTTM") -> dict[str, Diarization]:

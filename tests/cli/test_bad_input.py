@@ -30,6 +30,16 @@ BAD = [
     ("refine noise.wav broken.rttm -o out.rttm", 1, "broken lines"),
     ("refine noise.wav good.rttm -o good.rttm", 1, "would replace the input"),
     ("refine noise.wav good.rttm -o good.toml", 1, "it is left alone"),
+    ("refine noise.wav good.rttm -o /proc/x.rttm", 1, "/proc/x.rttm: the output cannot be written"),
+    ("refine noise.wav good.rttm -o out.rttm --report noise.wav", 1, "would replace the input"),
+    ("refine noise.wav good.rttm -o out.rttm --report good.rttm", 1, "would replace the input"),
+    ("refine noise.wav good.rttm -o out.rttm --report out.rttm", 1, "two outputs would be one file"),
+    ("refine noise.wav good.rttm -o out.rttm --report good.toml", 1, "is no report"),
+    ("calibrate noise.wav good.rttm good.rttm -o good.rttm", 1, "would replace the input"),
+    ("diarize noise.wav -o /proc/x.rttm", 1, "/proc/x.rttm: the output cannot be written"),
+    ("headroom --reference good.rttm --hypothesis good.rttm --plot good.rttm", 1, "would replace the input"),
+    ("headroom --reference folder --hypothesis good.rttm --plot folder/silent.rttm", 1, "would replace the input"),
+    ("headroom --reference good.rttm --hypothesis good.rttm --plot good.toml", 1, "is no page"),
 ]
 
 
@@ -39,6 +49,7 @@ def folder(tmp_path: Path) -> Path:
     demo = (_RECIPES / "demo.toml").read_text()
     line = "SPEAKER a 1 0.0 1.0 <NA> <NA> s <NA> <NA>\n"
     (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "silent.rttm").touch()
     (tmp_path / "good.toml").write_text(demo)
     (tmp_path / "torn.toml").write_text(demo[: demo.index("[train]") + 4])
     (tmp_path / "wrong.toml").write_text(demo.replace("epochs = 6", "epochz = 6").replace("lr = 2e-3", "lr = -1"))

@@ -6,13 +6,16 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 
+from brefine.errors import BrefineError
 from brefine.phasedir import BoundaryRow, CorpusManifest, CorpusRecording, PhaseDir
-from brefine.run.report import report_page
+from brefine.run.report import report_page, write_report
 from brefine.run.report_boundaries import extremes, picture, read_boundaries
 from brefine.run.report_charts import Axis, Rule, Series, bar_chart, line_chart
 from brefine.run.snapshot import PhaseState
+from tests.run.whole_phase import make_phase
 from tests.tui import memory_phases
 
 _EVIL = '<script>alert("x")</script>'
@@ -100,6 +103,19 @@ def test_a_phase_that_has_just_begun_has_a_report_too() -> None:
     page = report_page(memory_phases.phase(), None, PhaseDir(Path("/nowhere")))
     assert _read(page).open == []
     assert "brefine integrate" in page
+
+
+@pytest.mark.parametrize("name", ["phase.toml", "gate4.json", "mlp/empty.log"])
+def test_no_file_of_the_phase_is_replaced_by_its_report(tmp_path: Path, name: str) -> None:
+    """Not even an empty one; an earlier report is made anew, wherever it lies."""
+    phase = make_phase(tmp_path)
+    (phase.path / "mlp" / "empty.log").touch()
+    before = (phase.path / name).read_bytes()
+    with pytest.raises(BrefineError, match="would replace the input"):
+        write_report(phase, phase.path / name)
+    assert (phase.path / name).read_bytes() == before
+    for _ in range(2):
+        assert write_report(phase, phase.path / "mine.html").read_text().startswith("<!doctype html>")
 
 
 def test_the_boundaries_that_changed_most_are_chosen() -> None:

@@ -1,0 +1,80 @@
+"""Files that a person asks for: what they must not replace, and whether they can be written, before anything is computed."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from brefine.errors import BrefineError
+from brefine.io.atomic import is_special
+
+
+def refuse_replacing(
+    read: Iterable[Path],
+    written: Sequence[Path],
+    kind: str,
+    is_of_kind: Callable[[Path], bool],
+    *,
+    option: str = "-o",
+    beside: Iterable[Path] = (),
+) -> None:
+    """Refuses outputs that would destroy an input or a file that is no `kind`; files of that kind may be made anew.
+
+    Args:
+        option: what names the outputs on the command line.
+        beside: what the same command writes as well.
+
+    Raises:
+        BrefineError: an output is an input, another output, a folder, a device, something else that is not empty, or cannot be
+            written.
+    """
+    inputs, others = ({path.resolve() for path in paths} for paths in (read, beside))
+    another = f"give another {option}"
+    for path in written:
+        if path.resolve() in inputs:
+            raise BrefineError("the output would replace the input", where=path, hint=another)
+        if path.resolve() in others:
+            raise BrefineError("two outputs would be one file", where=path, hint=another)
+        if path.is_dir():
+            raise BrefineError("the output is a folder", where=path, expected="a file", hint=f"give a file as {option}")
+        if path.is_file() and path.stat().st_size > 0 and not is_of_kind(path):
+            raise BrefineError(
+                f"the output exists and is no {kind}; it is left alone", where=path, hint=f"{another}, or remove it first"
+            )
+    refuse_unwritable(written, option=option)
+
+
+def refuse_unwritable(written: Iterable[Path], *, option: str = "-o") -> None:
+    """Refuses outputs, files or folders, that could not be written in the end; folders on the way to them may be missing.
+
+    Raises:
+        BrefineError: a device, a pipe or a socket lies there, or nothing can be put there.
+    """
+    tried: set[Path] = set()
+    for path in written:
+        if is_special(path) or (path.exists() and not path.is_file() and not path.is_dir()):
+            raise BrefineError("the output is not a regular file; it is left alone", where=path, hint=f"give a file as {option}")
+        folder = next(place for place in (path, *path.parents) if place.exists() and (place != path or place.is_dir()))
+        if folder in tried:
+            continue
+        tried.add(folder)
+        try:
+            with tempfile.TemporaryFile(dir=folder):  # permissions alone tell root little
+                pass
+        except OSError as error:
+            raise BrefineError(
+                f"the output cannot be written: {error.strerror}", where=path, hint=f"give another {option}"
+            ) from None
+
+
+def begins_with(path: Path, words: str) -> bool:
+    """Whether a file begins with these words: enough to tell one that was written here from anybody else's."""
+    beginning = words.encode()
+    with path.open("rb") as file:
+        return file.read(len(beginning)) == beginning
+
+
+def is_page(path: Path) -> bool:
+    """Whether a file is an HTML page."""
+    return begins_with(path, "<!doctype html>")

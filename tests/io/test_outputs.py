@@ -1,0 +1,86 @@
+"""Outputs that would destroy something, or could not be written in the end."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+
+from brefine.errors import BrefineError
+from brefine.io.atomic import write_text_atomic
+from brefine.io.outputs import is_page, refuse_replacing, refuse_unwritable
+
+
+def _refuse(out: Path, *, read: tuple[Path, ...] = (), beside: tuple[Path, ...] = ()) -> None:
+    refuse_replacing(read, [out], "page", is_page, option="--plot", beside=beside)
+
+
+def test_pages_are_made_anew_and_missing_folders_are_made(tmp_path: Path) -> None:
+    """What is not refused leaves nothing behind, not even a folder."""
+    (tmp_path / "page.html").write_text("<!doctype html>\n")
+    (tmp_path / "empty.html").touch()
+    for name in ("page.html", "empty.html", "new.html", "a/b/new.html"):
+        _refuse(tmp_path / name, read=(tmp_path / "in.rttm",), beside=(tmp_path / "out.rttm",))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty.html", "page.html"]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("in.rttm", "would replace the input"),
+        ("link", "would replace the input"),
+        ("sub/../out.rttm", "two outputs would be one file"),
+        ("notes.txt", "exists and is no page"),
+        ("sub", "is a folder"),
+        ("notes.txt/new.html", "cannot be written"),
+        ("pipe", "not a regular file"),
+    ],
+)
+def test_everything_else_is_refused_by_its_name(tmp_path: Path, name: str, told: str) -> None:
+    """The message names the output as it was given, and the option that is wrong."""
+    (tmp_path / "in.rttm").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "in.rttm")
+    (tmp_path / "notes.txt").write_text("do not lose me")
+    (tmp_path / "sub").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(BrefineError, match=told) as caught:
+        _refuse(tmp_path / name, read=(tmp_path / "in.rttm",), beside=(tmp_path / "out.rttm",))
+    assert str(caught.value).startswith(f"{tmp_path / name}: ")
+    assert "--plot" in str(caught.value)
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="only Linux has a folder in which nobody can write, not even root")
+@pytest.mark.parametrize("name", ["/proc/x.rttm", "/proc/self/talks/x.rttm", "/proc"])
+def test_a_folder_without_room_for_files_is_found_early(name: str) -> None:
+    """An output file, one in a folder that is yet to be made, a whole folder."""
+    with pytest.raises(BrefineError, match=f"{name}: the output cannot be written"):
+        refuse_unwritable([Path(name)])
+
+
+def test_a_folder_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten thousand outputs do not cost ten thousand trials."""
+    trial = Mock(wraps=tempfile.TemporaryFile)
+    monkeypatch.setattr(tempfile, "TemporaryFile", trial)
+    refuse_unwritable([tmp_path / "new" / f"{place}.rttm" for place in range(9)])
+    trial.assert_called_once_with(dir=tmp_path)
+
+
+def test_a_pipe_stays_a_pipe(tmp_path: Path) -> None:
+    """A rename would put a regular file in its place; of `/dev/null`, as root, in that of everybody."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="not a regular file"):
+        write_text_atomic(tmp_path / "pipe", "x")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+def test_an_error_of_writing_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    """Not the temporary one beside it."""
+    out = tmp_path / "out.rttm"
+    out.mkdir()
+    with pytest.raises(OSError, match="directory") as caught:
+        write_text_atomic(out, "x")
+    assert caught.value.filename == str(out)
