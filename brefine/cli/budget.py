@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from brefine.cli.options import Json
+from brefine.cli.options import Json, finite
 from brefine.cli.output import print_json, print_lines
 from brefine.config import BudgetConfig, load_config
 from brefine.errors import ConfigError
@@ -20,7 +20,8 @@ from brefine.run.tables import align
 def budget(
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Recipe whose [budget] counts.")] = None,
     correct: Annotated[
-        float | None, typer.Option(metavar="USD", help="Add spending that is not on record; negative takes back.")
+        float | None,
+        typer.Option(metavar="USD", callback=finite, help="Add spending that is not on record; negative takes back."),
     ] = None,
     note: Annotated[str | None, typer.Option(metavar="TEXT", help="Why, with --correct.")] = None,
     json: Json = False,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from brefine.cli.options import Json
+from brefine.cli.options import Json, finite
 from brefine.cli.output import print_json, print_lines, tell
 
 
@@ -15,7 +15,9 @@ def headroom(
     reference: Annotated[Path, typer.Option("--reference", metavar="PATH", help="RTTM file or folder of them: the truth.")],
     hypothesis: Annotated[Path, typer.Option("--hypothesis", metavar="PATH", help="RTTM file or folder of them.")],
     uem: Annotated[Path | None, typer.Option(metavar="FILE", help="What is scored; everything if left out.")] = None,
-    window_s: Annotated[float, typer.Option(min=0.001, help="Cap W of the boundary matching: the furthest a move can go.")] = 1.0,
+    window_s: Annotated[
+        float, typer.Option(min=0.001, callback=finite, help="Cap W of the boundary matching: the furthest a move can go.")
+    ] = 1.0,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Recipe with the gate's thresholds.")] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the same as a page with charts (HTML).")] = None,
     json: Json = False,

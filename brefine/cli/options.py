@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -29,3 +30,10 @@ NoInput = Annotated[bool, typer.Option("--no-input", help="Ask nothing.")]
 Plain = Annotated[bool, typer.Option("--plain", help="Lines of text instead of the dashboard.")]
 
 RUNS = Path("runs")
+
+
+def finite(value: float | None) -> float | None:
+    """Callback of options that are numbers: a range alone lets not-a-number pass, and infinity where it is open."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a finite number.")
+    return value

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from brefine.cli.options import ArrayConfig, Json, Set
+from brefine.cli.options import ArrayConfig, Json, Set, finite
 from brefine.config import load_config
 from brefine.run.stages import run_worker
 
@@ -24,8 +24,10 @@ def refine(
         ),
     ] = None,
     weights: Annotated[Path | None, typer.Option(metavar="FILE", help="Weights; those that ship if left out.")] = None,
-    min_confidence: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Leave less certain boundaries alone.")] = None,
-    max_shift_s: Annotated[float | None, typer.Option(min=0.0, help="Largest move, in seconds.")] = None,
+    min_confidence: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, callback=finite, help="Leave less certain boundaries alone.")
+    ] = None,
+    max_shift_s: Annotated[float | None, typer.Option(min=0.0, callback=finite, help="Largest move, in seconds.")] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="CSV with one row a boundary.")] = None,
     calibration: Annotated[Path | None, typer.Option(metavar="FILE", help="Made by `brefine calibrate` for this system.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",

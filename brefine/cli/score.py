@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from brefine.cli.options import Json
+from brefine.cli.options import Json, finite
 from brefine.cli.output import milliseconds, percent, print_json, print_lines, tell
 from brefine.core.scorecard import Scorecard
 from brefine.io.pairs import read_pairs
@@ -19,8 +19,10 @@ def score(
     reference: Annotated[Path, typer.Option("--reference", metavar="PATH", help="RTTM file or folder of them: the truth.")],
     hypothesis: Annotated[Path, typer.Option("--hypothesis", metavar="PATH", help="RTTM file or folder of them.")],
     uem: Annotated[Path | None, typer.Option(metavar="FILE", help="What is scored; everything if left out.")] = None,
-    collar_s: Annotated[float, typer.Option(min=0.0, help="No-score zone on EACH side of a reference boundary.")] = 0.0,
-    window_s: Annotated[float, typer.Option(min=0.001, help="Cap W of the boundary matching.")] = 1.0,
+    collar_s: Annotated[
+        float, typer.Option(min=0.0, callback=finite, help="No-score zone on EACH side of a reference boundary.")
+    ] = 0.0,
+    window_s: Annotated[float, typer.Option(min=0.001, callback=finite, help="Cap W of the boundary matching.")] = 1.0,
     per_recording: Annotated[bool, typer.Option("--per-recording", help="Each recording as well.")] = False,
     json: Json = False,
 ) -> None:

@@ -1,0 +1,53 @@
+"""Options whose values no command can use: told as usage errors, before anything is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from brefine.cli import app
+from brefine.errors import ConfigError
+from brefine.phasedir import PhaseDir
+from tests.run.whole_phase import make_phase
+
+
+@pytest.mark.parametrize("value", ["nan", "inf"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "score --reference a.rttm --hypothesis a.rttm --collar-s",
+        "score --reference a.rttm --hypothesis a.rttm --window-s",
+        "headroom --reference a.rttm --hypothesis a.rttm --window-s",
+        "budget --note x --correct",
+        "refine a.wav a.rttm --min-confidence",
+        "refine a.wav a.rttm --max-shift-s",
+    ],
+)
+def test_a_number_that_is_not_finite_is_a_usage_error(words: str, value: str) -> None:
+    """No range refuses not-a-number, and an open one no infinity: the option does, by its name."""
+    ended = CliRunner().invoke(app, [*words.split(), value])
+    assert ended.exit_code == 2
+    assert words.rsplit(maxsplit=1)[-1] in ended.stderr
+
+
+@pytest.fixture
+def phase(tmp_path: Path) -> PhaseDir:
+    return make_phase(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--note", "only a note"], "a note stands beside an answer"),
+        (["--answer", "go-on=yes", "--answer", "go-on=no"], "answered twice"),
+    ],
+)
+def test_nothing_that_a_person_says_at_the_gate_is_dropped(phase: PhaseDir, words: list[str], told: str) -> None:
+    """What cannot be put on record is refused, and nothing is written."""
+    before = {path: path.read_bytes() for path in phase.path.rglob("*") if path.is_file()}
+    ended = CliRunner().invoke(app, ["gate4", str(phase.path), *words])
+    assert isinstance(ended.exception, ConfigError)
+    assert told in str(ended.exception)
+    assert {path: path.read_bytes() for path in phase.path.rglob("*") if path.is_file()} == before
