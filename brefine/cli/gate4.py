@@ -38,7 +38,7 @@ def gate4(
     leaves the rest open. Exits with 3 unless the gate is passed.
     """
     found = find_phase(phase, runs)
-    answers = {name: Answer(yes, note) for name, yes in map(_parse, answer or [])}
+    answers = _answers(answer or [], note)
     if not answers and not (no_input or plain or json) and on_terminal():
         from brefine.tui.open import open_dashboard
 
@@ -51,6 +51,18 @@ def gate4(
         append_line(log, log_line(found, record))
     if record.verdict != "pass":
         raise typer.Exit(_EXIT_NOT_PASSED)
+
+
+def _answers(given: list[str], note: str | None) -> dict[str, Answer]:
+    answers: dict[str, Answer] = {}
+    for text in given:
+        name, yes = _parse(text)
+        if name in answers:
+            raise ConfigError("a criterion is answered twice", where=f"--answer {text}", expected=f"one answer to {name}")
+        answers[name] = Answer(yes, note)
+    if note is not None and not answers:
+        raise ConfigError("a note stands beside an answer", where="--note", expected="--answer ID=yes|no as well")
+    return answers
 
 
 def _parse(answer: str) -> tuple[str, bool]:
