@@ -118,18 +118,27 @@ def is_out_of_memory(error: BaseException) -> bool:
     return told or (before is not None and is_out_of_memory(before))
 
 
+def stop_writing() -> int:
+    """Sends what is still to be printed nowhere, since nobody reads it; returns the exit code that says so."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141
+
+
 def run_main(main: Callable[[], int | None]) -> NoReturn:
     """Ends the process with the exit code of `main`, telling a `BrefineError` in its own words instead of a traceback."""
     try:
-        code = main() or 0
+        try:
+            code = main() or 0
+        finally:
+            if sys.stdout is not None:  # `>&-`
+                sys.stdout.flush()  # here, where a closed pipe is told by the exit code, not at the interpreter's end
     except BrefineError as error:
         print(f"brefine: {error}", file=sys.stderr)
         code = error.exit_code
     except KeyboardInterrupt:
         code = 130
     except BrokenPipeError:  # `brefine … | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 141
+        code = stop_writing()
     except OSError as error:  # a full disk, a folder that may not be written into, a network disk that is gone
         where = "" if error.filename is None else f"{error.filename}: "
         print(f"brefine: {printable(f'{where}{error.strerror or error}')}", file=sys.stderr)

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from brefine.errors import stop_writing
+
 COMMANDS = {
     "launch-phase3": "Prepare, train three models, watch, evaluate, select, integrate, decide.",
     "watch": "Attach to a phase, or to any folder of TensorBoard event files.",
@@ -56,6 +58,12 @@ class _LazyGroup(TyperGroup):
         single = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
         single.command(cmd_name)(function)
         return typer.main.get_command(single)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # typer would end with 1, as if something had failed
+            raise typer.Exit(stop_writing()) from None
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):

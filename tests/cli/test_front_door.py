@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +30,20 @@ def test_every_command_explains_itself_with_an_example_first(command: str) -> No
     assert shown.returncode == 0, shown.stderr
     first = next(line.strip() for line in shown.stdout.splitlines()[1:] if line.strip())
     assert first.startswith(f"Example: brefine {command}")
+
+
+@pytest.mark.parametrize("n_recordings", [1, 100])
+def test_a_reader_that_goes_away_is_no_failure(tmp_path: Path, n_recordings: int) -> None:
+    """`brefine … | head` ends with 141 and says nothing, whether the pipe was found closed while printing or at the end."""
+    lines = [f"SPEAKER talk{place} 1 0 1 <NA> <NA> s <NA> <NA>\n" for place in range(n_recordings)]
+    (tmp_path / "a.rttm").write_text("".join(lines))
+    words = ["score", "--reference", "a.rttm", "--hypothesis", "a.rttm", "--json", "--per-recording"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as closed:
+        command = [sys.executable, "-m", "brefine", *words]
+        ended = subprocess.run(command, cwd=tmp_path, stdout=closed, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (141, "")
 
 
 def test_a_mistyped_command_is_a_usage_error_with_a_suggestion() -> None:
