@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -118,6 +119,16 @@ def is_out_of_memory(error: BaseException) -> bool:
     return told or (before is not None and is_out_of_memory(before))
 
 
+SIGNALS_VARIABLE = "BREFINE_SIGNALS"
+"""Environment variable: the descriptor in which a process notes the signals that reach it, a byte each, for its parent."""
+
+
+def _tell_signals() -> None:
+    told = os.environ.pop(SIGNALS_VARIABLE, None)  # not for processes that this one starts: they have no such descriptor
+    if told is not None:
+        signal.set_wakeup_fd(int(told), warn_on_full_buffer=False)
+
+
 def stop_writing() -> int:
     """Sends what is still to be printed nowhere, since nobody reads it; returns the exit code that says so."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -128,6 +139,7 @@ def run_main(main: Callable[[], int | None]) -> NoReturn:
     """Ends the process with the exit code of `main`, telling a `BrefineError` in its own words instead of a traceback."""
     try:
         try:
+            _tell_signals()
             code = main() or 0
         finally:
             if sys.stdout is not None:  # `>&-`

@@ -3,42 +3,67 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import select
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import IO, Final
 
-from brefine.errors import ProcessError
+from brefine.errors import SIGNALS_VARIABLE, ProcessError
 from brefine.phasedir import EvaluationReport, IntegrationReport, PhaseDir, Progress, Stage
 from brefine.run.documents import WatchedDocument
 from brefine.run.executor import Order, executor_of
 from brefine.run.programs import BREFINE, BrefinePrograms
 
 _POLL_S: Final = 0.2
+_REACHES_S: Final = 0.5
+"""A signal to the whole group reaches the worker within this time."""
 
 
 def run_worker(module: str, *arguments: object, stdout: IO[str] | None = None) -> int:
     """Runs `python -m module arguments` in the foreground, its output passed through; returns its exit code.
 
-    What it prints goes to the file `stdout`, where one is given; None among the arguments is left out. A SIGTERM is handed on;
-    Ctrl-C reaches the worker by itself, since it is in the same process group, and this process waits for it to end in its own
-    way.
+    What it prints goes to the file `stdout`, where one is given; None among the arguments is left out. SIGTERM and SIGINT are
+    handed on unless they reach the worker by themselves, as Ctrl-C does, since it is in the same process group: a second one
+    would cost a trainer its checkpoint. This process waits for the worker to end in its own way.
     """
     command = [sys.executable, "-m", module, *(str(argument) for argument in arguments if argument is not None)]
-    process = subprocess.Popen(command, stdout=stdout)
-    earlier = signal.signal(signal.SIGTERM, lambda number, _: process.send_signal(number))
+    reached, noted = os.pipe()  # the worker notes there what reaches it
+    os.set_blocking(noted, False)
     try:
-        while True:
-            try:
-                code = process.wait()
-            except KeyboardInterrupt:
-                continue
-            return code if code >= 0 else 128 - code
+        process = subprocess.Popen(command, stdout=stdout, pass_fds=[noted], env={**os.environ, SIGNALS_VARIABLE: str(noted)})
+    except BaseException:
+        os.close(reached)
+        raise
     finally:
-        signal.signal(signal.SIGTERM, earlier)
+        os.close(noted)
+    here: Counter[int] = Counter()
+    there: Counter[int] = Counter()
+
+    def hand_on(number: int, _: FrameType | None) -> None:
+        here[number] += 1
+        while there[number] < here[number] and select.select([reached], [], [], _REACHES_S)[0]:
+            numbers = os.read(reached, 4096)
+            if not numbers:
+                break
+            there.update(numbers)
+        if there[number] < here[number]:
+            process.send_signal(number)
+
+    earlier = {number: signal.signal(number, hand_on) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        code = process.wait()
+        return code if code >= 0 else 128 - code
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+        os.close(reached)
 
 
 class StageProcess:
