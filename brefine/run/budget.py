@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from brefine.config import BudgetConfig
-from brefine.errors import FormatError
+from brefine.errors import ConfigError, FormatError
 from brefine.identity import boot_id
 from brefine.io.atomic import append_line
 from brefine.io.jsontext import parse_json
@@ -111,7 +111,15 @@ class Ledger:
         self._append({"kind": "tick", "session": session_id, "unix_s": unix_s})
 
     def correct(self, amount_usd: float, note: str, unix_s: float) -> None:
-        """Adds spending that the sessions do not know of, or takes back (negative) what they counted too much."""
+        """Adds spending that the sessions do not know of, or takes back (negative) what they counted too much.
+
+        Raises:
+            ConfigError: the amount is one that `read` would not believe.
+        """
+        if abs(amount_usd) > _LARGEST:
+            raise ConfigError(
+                "such a correction would not be believed", where=self.path, expected=f"at most ${_LARGEST:,.0f}", got=amount_usd
+            )
         self._append({"kind": "correction", "amount_usd": amount_usd, "note": note, "unix_s": unix_s})
 
     def read(self) -> Account:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brefine.config import BudgetConfig
+from brefine.errors import ConfigError
 from brefine.run import budget as budget_module
 from brefine.run.budget import Account, Ledger, Session, ledger_path, left_before_usd, view_budget
 
@@ -84,6 +85,15 @@ def test_corrections_add_up(tmp_path: Path) -> None:
     book.correct(-1.5, "refunded", 1.0)
     assert book.read().spent_usd() == pytest.approx(3.5)
     assert len(book.path.read_text().splitlines()) == 2
+
+
+def test_an_amount_that_would_not_be_believed_is_not_written(tmp_path: Path) -> None:
+    """Everything that is written can be read again."""
+    book = ledger(tmp_path)
+    with pytest.raises(ConfigError, match="not be believed"):
+        book.correct(-1e13, "a slip of the finger", 0.0)
+    assert book.read().n_torn == 0
+    assert not book.path.exists()
 
 
 def test_many_writers_at_once_lose_no_line(tmp_path: Path) -> None:
