@@ -109,7 +109,8 @@ def _text_readers(folder: Path) -> list[Reader]:
         rttm.write_bytes(data)
         found = read_diarizations(rttm)
         again = parse_rttm(format_rttm(found.values()))
-        assert {name: len(one.turns) for name, one in again.items()} == {n: len(one.turns) for n, one in found.items()}
+        spoken = {name: len(one.turns) for name, one in found.items() if one.turns}  # an empty file is a recording without speech
+        assert {name: len(one.turns) for name, one in again.items()} == spoken
         for one in found.values():
             one.unioned().clipped(0.0, 10.0)
         unmoved = [(decide_moves(one, [], duration_s=one.end_s, config=RefineConfig()), one.end_s) for one in found.values()]
