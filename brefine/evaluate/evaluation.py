@@ -106,7 +106,7 @@ def evaluate_refiner(
             timed.append(done)
         heard.append(found)
     with moving:
-        prior = fit_prior(refiner, heard)
+        prior = fit_prior(heard)
         refinements = [refine_heard(refiner, one, prior, config=config.refine) for one in heard]
 
     def scored_at(window_s: float) -> list[ScoredRecording]:

@@ -77,7 +77,7 @@ def integrate(
 
     with ThreadPoolExecutor(min(_MAX_WORKERS, os.cpu_count() or 1)) as pool:
         heard = list(pool.map(hear, split.recordings))
-        prior = fit_prior(refiner, heard)
+        prior = fit_prior(heard)
         found = list(pool.map(lambda given, one: _integrate(refiner, given, one, prior, config, phase), split.recordings, heard))
     look = Look(
         model=refiner.card.model,

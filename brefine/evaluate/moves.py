@@ -125,7 +125,7 @@ def refine_recording(
         prior: what is known of the system's errors; None = what this hypothesis tells.
     """
     heard = hear_recording(refiner, log_mel_NM, hypothesis, duration_s=duration_s)
-    return refine_heard(refiner, heard, prior or fit_prior(refiner, [heard]), config=config)
+    return refine_heard(refiner, heard, prior or fit_prior([heard]), config=config)
 
 
 def hear_recording(
@@ -139,7 +139,7 @@ def hear_recording(
     )
 
 
-def fit_prior(refiner: Refiner, heard: Sequence[HeardRecording]) -> ErrorPrior:
+def fit_prior(heard: Sequence[HeardRecording]) -> ErrorPrior:
     """What hypotheses of one system tell about its errors; no labels are needed."""
     readings = [one.reading for one in heard if one.reading is not None]
     return fit(Reading.joined(readings)) if readings else ErrorPrior()

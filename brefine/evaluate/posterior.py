@@ -48,7 +48,7 @@ def write_posteriors(phase: PhaseDir, model: ModelName, *, device: str = "auto")
         )
         for recording in split.recordings
     ]
-    prior = fit_prior(refiner, [one for _, one in heard])
+    prior = fit_prior([one for _, one in heard])
     names: list[tuple[str, str, str]] = []
     times_s: list[tuple[float, float]] = []
     rows: list[np.ndarray] = []

@@ -151,7 +151,7 @@ def refine_tasks(
     """
     heard = [[_hear(refiner, task.audio[one.recording], one) for one in task.hypotheses] for task in tasks]
     if prior is None:
-        prior = fit_prior(refiner, [one for own in heard for one, _ in own])
+        prior = fit_prior([one for own in heard for one, _ in own])
     for task, own in zip(tasks, heard, strict=True):
         refinements = []
         for (one, hearing_s), given in zip(own, task.hypotheses, strict=True):

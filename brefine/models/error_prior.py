@@ -166,13 +166,9 @@ def sharpened(reading: Reading, trained_weights: Sequence[float], *, power: floa
     return replace(reading, ratio_BT=ratio_BT, there_B=present_B / (present_B + absent_B).clamp(min=1e-30))
 
 
-def fit(reading: Reading, *, start: ErrorPrior | None = None) -> ErrorPrior:
-    """The prior under which the readings of these hypotheses are most probable; see the module.
-
-    Args:
-        start: what is expected before the hypotheses are seen.
-    """
-    start = ErrorPrior() if start is None else start
+def fit(reading: Reading) -> ErrorPrior:
+    """The prior under which the readings of these hypotheses are most probable; see the module."""
+    start = ErrorPrior()  # what is expected before the hypotheses are seen
     if not len(reading):
         return start
     habit_s = _habit_s(reading, start)
@@ -240,13 +236,13 @@ def _habit_s(reading: Reading, start: ErrorPrior) -> tuple[float, float]:
     return found[0], found[1]
 
 
-def fit_labelled(reading: Reading, true_shift_s_B: Tensor, *, start: ErrorPrior | None = None) -> ErrorPrior:
+def fit_labelled(reading: Reading, true_shift_s_B: Tensor) -> ErrorPrior:
     """The same from boundaries whose labels are known: `brefine calibrate`.
 
     Args:
         true_shift_s_B: label − hypothesis in seconds.
     """
-    start = ErrorPrior() if start is None else start
+    start = ErrorPrior()
     margins_s_M = torch.arange(-round(_MAX_MARGIN_S / _MARGIN_STEP_S), round(_MAX_MARGIN_S / _MARGIN_STEP_S) + 1) * _MARGIN_STEP_S
     n_frames = reading.ratio_BT.shape[1]
     bins_BM = (((true_shift_s_B - reading.centre_B)[:, None] - margins_s_M) / reading.hop_s + n_frames / 2).floor().long()

@@ -41,7 +41,7 @@ def test_silence_moves_nothing(refiner: Refiner) -> None:
     frames = analyse(np.random.default_rng(0).normal(0.0, 1e-4, 20 * RATE_HZ).astype(np.float32), refiner.features)
     hypothesis = Diarization("quiet", (Turn(2.0, 6.0, "a"), Turn(6.5, 11.0, "b"), Turn(12.0, 17.0, "a")))
     heard = hear_recording(refiner, frames, hypothesis, duration_s=20.0)
-    refinement = refine_heard(refiner, heard, fit_prior(refiner, [heard]), config=RefineConfig())
+    refinement = refine_heard(refiner, heard, fit_prior([heard]), config=RefineConfig())
     assert max(abs(move.shift_s) for move in refinement.moves) <= 0.05
 
 
@@ -55,7 +55,7 @@ def _meetings(shared_data: Path, refiner: Refiner) -> list[tuple[Diarization, np
 
 
 def _refined(refiner: Refiner, heard: list[HeardRecording]) -> list[Refinement]:
-    prior = fit_prior(refiner, heard)
+    prior = fit_prior(heard)
     return [refine_heard(refiner, one, prior, config=RefineConfig()) for one in heard]
 
 
