@@ -423,11 +423,18 @@ def with_absolute_paths(config: PhaseConfig) -> PhaseConfig:
     if corpus.simulation.voices != "builtin":
         voices = str(Path(corpus.simulation.voices).absolute())
         folders |= {"simulation": corpus.simulation.model_copy(update={"voices": voices})}  # type: ignore[dict-item]
+    hypothesis, diarizer = config.hypothesis, config.diarizer
+    heard = {} if hypothesis.folder is None else {"folder": str(Path(hypothesis.folder).absolute())}
+    if Path(hypothesis.errors).is_file():
+        heard["errors"] = str(Path(hypothesis.errors).absolute())
+    model = {"model": str(Path(diarizer.model).absolute())} if diarizer.model and Path(diarizer.model).exists() else {}
     apprise = config.alerts.apprise
     told = {} if apprise is None else {"apprise": str(Path(apprise).expanduser().absolute())}
     return config.model_copy(
         update={
             "corpus": corpus.model_copy(update=folders),
+            "hypothesis": hypothesis.model_copy(update=heard),
+            "diarizer": diarizer.model_copy(update=model),
             "alerts": config.alerts.model_copy(update=told),
             "runs": str(Path(config.runs).absolute()),
         }

@@ -21,7 +21,8 @@ def source_folders(config: PhaseConfig) -> dict[str, Path]:
 
 
 def label_digests(config: PhaseConfig) -> dict[str, str]:
-    """RTTM and UEM files that go into the recipe's corpus, such as `gate/reference/a.rttm` → digest of the content.
+    """Files of labels that go into the recipe's corpus, such as `gate/reference/a.rttm` → digest of the content: RTTM, UEM, and
+    a summary of errors to replay where it is a file of one's own.
 
     Of a folder that is not there nothing is told. One without `all.uem` has everything scored, so that a later one is a change.
     """
@@ -37,6 +38,9 @@ def label_digests(config: PhaseConfig) -> dict[str, str]:
         place = Path(hypothesis.folder)
         found = sorted(place.glob("*.rttm")) if place.is_dir() else [place]
         files |= {f"hypothesis/{path.name}": path for path in found if path.is_file()}
+    errors = Path(hypothesis.errors)
+    if folders and hypothesis.source == "replayed" and errors.is_file():
+        files[f"hypothesis/{errors.name}"] = errors
     return {name: digest_of_files([path]) for name, path in files.items()}
 
 

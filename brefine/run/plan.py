@@ -9,7 +9,7 @@ from typing import Final
 
 from brefine.config import ExecutorConfig, ModelName, PhaseConfig, prepared_corpus_path, with_absolute_paths
 from brefine.errors import BrefineError
-from brefine.phasedir import PhaseDir, Progress, RunStatus, Stage, list_phases
+from brefine.phasedir import CorpusManifest, PhaseDir, Progress, RunStatus, Stage, corrected_labels, list_phases
 from brefine.run.gpu import GpuProbe
 from brefine.run.plain import duration
 
@@ -56,8 +56,10 @@ class Plan:
 
 def plan_phase(config: PhaseConfig, *, gpus: GpuProbe, n_cores: int) -> Plan:
     """Plans a phase; rates come from the newest phase on record that trained the same models, else from a rough table."""
-    corpus = prepared_corpus_path(with_absolute_paths(config))
-    ready = (corpus / "corpus.json").is_file()
+    config = with_absolute_paths(config)
+    corpus = prepared_corpus_path(config)
+    manifest = CorpusManifest.read_if_there(corpus / "corpus.json")
+    ready = manifest is not None and not corrected_labels(manifest, config)
     on_cluster, n_models = config.executor.kind == "slurm", len(config.models)
     if on_cluster:  # what this login node has is nobody's business
         n_gpus, n_cores = n_models * config.executor.gpus, n_models * config.executor.cpus

@@ -17,10 +17,11 @@ from brefine.data.corpora import divide
 from brefine.data.hypotheses import diarize_all, diarizer_of
 from brefine.data.prepare import prepare
 from brefine.data.splits import Split
+from brefine.data.system_errors import load_system_errors, system_errors_to_json
 from brefine.errors import ConfigError, DataError, ProcessError
 from brefine.io.atomic import read_json, write_json_atomic
 from brefine.io.rttm import read_rttm, write_rttm
-from brefine.phasedir import SPLITS, CorpusManifest
+from brefine.phasedir import SPLITS, CorpusManifest, corrected_labels
 
 RATE_HZ = 16000
 
@@ -339,3 +340,18 @@ def _recipe_file(tmp_path: Path, bank: Path) -> Path:
     path = tmp_path / "recipe.toml"
     path.write_text(path.read_text().replace('source = "folder"', 'source = "builtin"'))
     return path
+
+
+def test_errors_of_ones_own_that_were_learned_anew_are_replayed_anew(tmp_path: Path, tone_bank: Path) -> None:
+    """A summary in a file of one's own is a source like the labels: hypotheses drawn from the earlier one are stale."""
+    errors = tmp_path / "mine.json"
+    shipped = system_errors_to_json(load_system_errors("vbx-voxconverse"))
+    write_json_atomic(errors, shipped)
+    config = _recipe(tmp_path, tone_bank, "hypothesis.source=replayed", f"hypothesis.errors={errors}", n_turns=6)
+    folder = prepare(config, n_processes=1)
+    assert CorpusManifest.read(folder / "corpus.json").hypothesis_source != "replayed errors: another system"
+    write_json_atomic(errors, shipped | {"source": "another system"})
+    assert corrected_labels(CorpusManifest.read(folder / "corpus.json"), config) == ["hypothesis/mine.json"]
+    prepare(config, n_processes=1)
+    assert CorpusManifest.read(folder / "corpus.json").hypothesis_source == "replayed errors: another system"
+    assert corrected_labels(CorpusManifest.read(folder / "corpus.json"), config) == []

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from brefine.config import parse_config
+from brefine.config import parse_config, prepared_corpus_path, with_absolute_paths
 from brefine.identity import identity_of
-from brefine.phasedir import PhaseDir, Progress, Stage
+from brefine.phasedir import SPLITS, CorpusManifest, PhaseDir, Progress, Stage, label_digests
 from brefine.run.gpu import NoGpu
 from brefine.run.plan import Plan, plan_lines, plan_phase, plan_to_json
 
@@ -86,3 +86,37 @@ def test_what_nobody_knows_is_not_guessed(tmp_path: Path) -> None:
     found = plan(tmp_path, "executor.kind=slurm")
     assert found.billed_s is None
     assert any(line == "cost: $2.00 an hour; how long is unknown" for line in plan_lines(found))
+
+
+def test_a_corpus_whose_labels_were_corrected_is_to_be_prepared(tmp_path: Path) -> None:
+    """As `prepare` itself takes it."""
+    for part in ("train", "gate"):
+        (tmp_path / part / "reference").mkdir(parents=True)
+    label = tmp_path / "gate" / "reference" / "talk.rttm"
+    label.write_text("SPEAKER talk 1 0 1 <NA> <NA> ann <NA> <NA>\n")
+    overrides = ("corpus.kind=folder", *(f"corpus.{part}={tmp_path / part}" for part in ("train", "gate")))
+    recipe = parse_config(_RECIPE.format(runs=tmp_path), where="here", overrides=overrides)
+    assert not plan(tmp_path, *overrides).corpus_is_ready
+    manifest = CorpusManifest(
+        title="t", evidence="real", hypothesis_source="h", splits={split: [] for split in SPLITS}, sources=label_digests(recipe)
+    )
+    manifest.write(prepared_corpus_path(recipe) / "corpus.json")
+    assert plan(tmp_path, *overrides).corpus_is_ready
+    label.write_text("SPEAKER talk 1 0 2 <NA> <NA> ann <NA> <NA>\n")
+    assert not plan(tmp_path, *overrides).corpus_is_ready
+
+
+def test_a_recipe_means_the_same_files_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paths that are there are taken from where the recipe was given; names of what ships and of hubs stay names."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.json").write_text("{}")
+    (tmp_path / "weights").mkdir()
+    mine = ("hypothesis.folder=turns", "hypothesis.errors=mine.json", "diarizer.model=weights")
+    told = with_absolute_paths(parse_config(_RECIPE.format(runs="runs"), where="here", overrides=mine))
+    assert (told.runs, told.corpus.root) == (str(tmp_path / "runs"), str(tmp_path / "runs" / "data"))
+    assert (told.hypothesis.folder, told.hypothesis.errors) == (str(tmp_path / "turns"), str(tmp_path / "mine.json"))
+    assert told.diarizer.model == str(tmp_path / "weights")
+    theirs = ("diarizer.model=someone/model",)
+    told = with_absolute_paths(parse_config(_RECIPE.format(runs="runs"), where="here", overrides=theirs))
+    assert (told.hypothesis.folder, told.hypothesis.errors) == (None, "vbx-voxconverse")
+    assert told.diarizer.model == "someone/model"
