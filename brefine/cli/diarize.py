@@ -12,6 +12,7 @@ import typer
 from brefine.cli.options import ArrayConfig, Json, Set
 from brefine.cli.output import print_json
 from brefine.config import DiarizerName, load_config
+from brefine.errors import DataError
 from brefine.io.outputs import refuse_unwritable
 from brefine.run.stages import run_worker
 
@@ -49,6 +50,8 @@ def diarize(
         given = ["--diarizer", diarizer, *(["--no-refine"] if no_refine else [])]
         given += [str(part) for name, value in chosen.items() if value is not None for part in (name, value)]
         raise typer.Exit(go_through("diarize", audio, None, out, given, load_config(config, overrides or ())))
+    if audio.is_file() and out.exists() and out.samefile(audio):
+        raise DataError("the output would replace the input", where=out, hint="give another -o")
     refuse_unwritable([out])
     with tempfile.TemporaryDirectory() as scratch, (Path(scratch) / "stdout").open("w+", encoding="utf-8") as told:
         # For a folder the refiner wants a folder; for a file it names its output after what it was given.

@@ -21,7 +21,7 @@ from brefine.errors import DataError, FormatError
 from brefine.evaluate.device import pick_device
 from brefine.evaluate.moves import HeardRecording, Refinement, fit_prior, hear_recording, refine_heard
 from brefine.evaluate.rewriting import rewrite_rttm
-from brefine.io.audio import AUDIO_SUFFIXES
+from brefine.io.audio import AUDIO_SUFFIXES, probe_audio
 from brefine.io.outputs import begins_with, refuse_replacing
 from brefine.io.rttm import parse_rttm
 from brefine.io.shipped import shipped_weights
@@ -94,7 +94,7 @@ def plan_refinement(audio: Path, rttm: Path, out: Path | None = None) -> list[Ta
     of audio files named after them. `out` is a folder where `rttm` is one, else a file; None where no turns will be written.
 
     Raises:
-        DataError: audio or RTTM is missing; everything that is missing is listed.
+        DataError: audio or RTTM is missing, or a header is not one of audio; everything that is, is listed.
         FormatError: an RTTM file has broken lines.
         BrefineError: `out` would replace what is read, or something that is no RTTM, or cannot be written.
     """
@@ -136,7 +136,22 @@ def plan_refinement(audio: Path, rttm: Path, out: Path | None = None) -> list[Ta
             problems=problems,
             hint=f"audio files are named after the recording: talk1.wav for talk1 ({', '.join(AUDIO_SUFFIXES)})",
         )
+    _probe([path for task in tasks for path in task.audio.values()], audio)
     return tasks
+
+
+def _probe(files: Sequence[Path], where: Path) -> None:
+    """Reads the headers, so that a folder's unusable files are all named before hours of others are heard."""
+    refused: list[DataError] = []
+    for path in dict.fromkeys(files):
+        try:
+            probe_audio(path)
+        except DataError as error:
+            refused.append(error)
+    if len(refused) == 1:
+        raise refused[0]
+    if refused:
+        raise DataError("audio files cannot be used", where=where, problems=[str(error).splitlines()[0] for error in refused])
 
 
 def refine_tasks(

@@ -49,3 +49,12 @@ def test_missing_audio_ends_with_a_message(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert "there is no such audio" in ended.stderr
     assert ended.stdout == ""
+
+
+def test_audio_is_never_replaced_by_its_turns(tmp_path: Path) -> None:
+    """Refused before anything is heard, also where the audio is not one: the name alone decides."""
+    (tmp_path / "talk.wav").write_text("not even audio")
+    ended = _diarize(tmp_path / "talk.wav", "-o", tmp_path / "." / "talk.wav")
+    assert ended.returncode == 1
+    assert "the output would replace the input" in ended.stderr
+    assert (tmp_path / "talk.wav").read_text() == "not even audio"

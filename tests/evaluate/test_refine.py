@@ -98,6 +98,18 @@ def test_all_missing_audio_is_named_before_anything_is_written(talks: Path) -> N
     assert not (talks / "out").exists()
 
 
+def test_all_unusable_audio_is_named_before_anything_is_heard(talks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder's broken headers are found at once; nothing is written, and no recording is heard for nothing."""
+    monkeypatch.setattr("brefine.evaluate.refine.frames_of", lambda *given: pytest.fail("something was heard"))
+    (talks / "audio" / "rec1.wav").write_text("no audio")
+    with pytest.raises(DataError, match=r"rec1\.wav"):
+        refine(talks, talks / "audio", talks / "rttm", talks / "out")
+    (talks / "audio" / "rec0.wav").write_bytes(b"")
+    with pytest.raises(DataError, match=r"(?s)rec0\.wav.*\n.*rec1\.wav"):
+        refine(talks, talks / "audio", talks / "rttm", talks / "out")
+    assert not (talks / "out").exists()
+
+
 def test_a_recordings_name_leads_out_of_no_folder(talks: Path) -> None:
     """An RTTM that somebody else wrote chooses no audio outside of the folder that was given."""
     (talks / "both.rttm").write_text("SPEAKER ../audio/rec0 1 0 1 <NA> <NA> s <NA> <NA>\n" * 2)
