@@ -67,9 +67,10 @@ def input_batches(
         return
     n_frames = 2 * round(context_s / hop_s)
     tables = Tables.build([(log_mel_NM, diarization)], hop_s, n_frames, n_mels=n_mels, device=device)
+    speakers = {speaker: row for row, speaker in enumerate(diarization.speakers)}
     places = Places.of(
         np.zeros(len(boundaries), np.int64),
-        np.array([diarization.speakers.index(boundary.speaker) for boundary in boundaries], np.int64),
+        np.array([speakers[boundary.speaker] for boundary in boundaries], np.int64),
         np.array([boundary.side is Side.ONSET for boundary in boundaries], np.bool_),
         np.array([boundary.time_s for boundary in boundaries], np.float64),
         tables,

@@ -114,6 +114,19 @@ def test_batches_of_one_recording_are_its_windows_in_order(frames: np.ndarray) -
     assert torch.equal(torch.cat(parts), whole[0])
 
 
+def test_speakers_are_not_listed_anew_for_every_boundary(frames: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list goes over all turns: one for each boundary took minutes where a day's hypothesis holds tens of thousands."""
+    listed: list[Diarization] = []
+    speakers_of = Diarization.speakers.fget  # type: ignore[attr-defined]
+    monkeypatch.setattr(Diarization, "speakers", property(lambda own: listed.append(own) or speakers_of(own)))
+    n_listed = []
+    for boundaries in (boundaries_of(HYPOTHESIS)[:2], boundaries_of(HYPOTHESIS)):
+        listed.clear()
+        list(input_batches(frames, HYPOTHESIS, boundaries, context_s=CONTEXT_S, hop_s=HOP_S))
+        n_listed.append(len(listed))
+    assert n_listed[0] == n_listed[1]
+
+
 def test_a_long_recording_is_not_copied_about() -> None:
     """While tables are built, little more is held than they take in the end."""
     frames = np.zeros((60_000, N_MELS), np.float16)
