@@ -1,6 +1,6 @@
 """What a hypothesis says about every frame: who speaks, how much it sounds like that speaker, and like anybody at all.
 
-Shapes: S speakers (in the order of `Diarization.speakers`), N frames, F mel bands, C cepstra.
+Shapes: S speakers (in the order of `Diarization.speakers`), N frames, F mel bands, C cepstra, H Gaussians that were fitted.
 """
 
 from __future__ import annotations
@@ -68,10 +68,14 @@ def speaker_evidence(log_mel_NF: NDArray[np.floating], active_SN: NDArray[np.boo
             likelihoods[row] = fitted
     silence = _log_likelihood(cepstra_NC, _inner(count_N == 0, margin))
     evidence_SN = np.zeros(active_SN.shape, np.float32)
-    for row, own_N in likelihoods.items():
-        rest = [other for index, other in likelihoods.items() if index != row] + ([] if silence is None else [silence])
-        if rest:
-            evidence_SN[row] = _scaled(own_N - _mixture(rest))
+    heard = [*likelihoods.values(), *([] if silence is None else [silence])]
+    if len(heard) > 1:
+        for block in _blocks(active_SN.shape[1]):
+            own_HN = np.stack([one[block] for one in heard])
+            ratio_HN = own_HN - _mixtures_of_others(own_HN)
+            evidence_SN[list(likelihoods), block] = ratio_HN[: len(likelihoods)]
+        for row in likelihoods:
+            evidence_SN[row] = _scaled(evidence_SN[row])
     speech_N = np.zeros(active_SN.shape[1], np.float32)
     if likelihoods and silence is not None:
         speech_N = _scaled(_mixture(list(likelihoods.values())) - silence)
@@ -80,6 +84,19 @@ def speaker_evidence(log_mel_NF: NDArray[np.floating], active_SN: NDArray[np.boo
 
 def _mixture(likelihoods_N: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
     return np.asarray(np.logaddexp.reduce(likelihoods_N, axis=0) - np.log(len(likelihoods_N)), np.float32)
+
+
+def _mixtures_of_others(likelihoods_HN: NDArray[np.float32]) -> NDArray[np.float32]:
+    """For each of at least two rows the mixture of all the others; same shape.
+
+    From running mixtures of the rows before and after it: made anew for each, they would cost hours where every turn of a
+    hypothesis has a speaker of its own.
+    """
+    before_HN = np.logaddexp.accumulate(likelihoods_HN, axis=0)
+    after_HN = np.logaddexp.accumulate(likelihoods_HN[::-1], axis=0)[::-1]
+    inner_HN = np.logaddexp(before_HN[:-2], after_HN[2:])
+    sums_HN = np.concatenate([after_HN[1:2], inner_HN, before_HN[-2:-1]])
+    return np.asarray(sums_HN - np.log(len(likelihoods_HN) - 1), np.float32)
 
 
 def _scaled(ratio_N: NDArray[np.float32]) -> NDArray[np.float32]:

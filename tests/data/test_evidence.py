@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from brefine.core.turns import Diarization, Turn
+from brefine.data import evidence as evidence_module
 from brefine.data.evidence import activity, edge_frame, speaker_evidence
 
 HOP_S = 0.01
@@ -42,6 +43,26 @@ def test_frames_sound_like_the_speaker_whose_solo_speech_they_resemble() -> None
     assert (evidence[0][truth == 1] > 0).mean() > 0.97
     assert (evidence[0][truth == 0] < 0).mean() > 0.97
     assert np.abs(evidence).max() <= 1.0
+
+
+def test_each_speaker_is_weighed_against_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where they are many, and without mixing the others anew for each: their number may be that of the turns."""
+    rng = np.random.default_rng(1)
+    shapes, mixed = rng.normal(0.0, 1.0, (6, 80)), []
+    mixture = evidence_module._mixture
+    monkeypatch.setattr(evidence_module, "_mixture", lambda rows: mixed.append(len(rows)) or mixture(rows))
+    n_mixed = []
+    for n_speakers in (2, 6):
+        frames = np.repeat(shapes[:n_speakers], 100, axis=0) + rng.normal(0.0, 0.5, (100 * n_speakers, 80))
+        active = np.repeat(np.eye(n_speakers, dtype=np.bool_), 100, axis=1)
+        mixed.clear()
+        own_SN = speaker_evidence(frames, active, HOP_S).own_SN
+        n_mixed.append(len(mixed))
+        assert ((own_SN > 0) == active).mean() > 0.97
+    assert n_mixed[0] == n_mixed[1]
+    likelihoods = rng.normal(-50.0, 5.0, (6, 40)).astype(np.float32)
+    others = [mixture(np.delete(likelihoods, row, axis=0)) for row in range(6)]
+    np.testing.assert_allclose(evidence_module._mixtures_of_others(likelihoods), others, rtol=1e-6)
 
 
 def test_a_speaker_with_too_little_solo_speech_has_no_evidence() -> None:
