@@ -32,6 +32,8 @@ _CLAIM = re.compile(r"^data\s*:\s*(?P<claimed>\d+) \(should be (?P<there>\d+)\)"
 _LONG_CLAIM = re.compile(r"Frames\s*: (?P<claimed>\d+).*Calculated frame count (?P<there>\d+) does not match", re.DOTALL)
 _UNKNOWN_BYTES = 0x7FFF0000
 _MIN_RATE_HZ = 1000
+_LOUDEST = 1e12
+"""Full scale is 1, or 2³¹ where integers were written as floats; the power of far more than this leaves the range of floats."""
 _MAX_SHORTFALL = 0.01
 """A file may hold this much less than its header says (MP3 headers estimate); more means that it is cut off."""
 
@@ -65,7 +67,8 @@ def read_audio(path: Path, *, sample_rate_hz: int = 16000) -> NDArray[np.float32
     """Reads a whole file as mono samples at the given rate, shape (n_samples,).
 
     Raises:
-        DataError: there is no such file, it is no audio, it is cut off, too long, or holds samples that are not finite.
+        DataError: there is no such file, it is no audio, it is cut off, too long, or holds samples that are not finite or
+            too large to be sound.
     """
     samples = list(audio_blocks(path, sample_rate_hz=sample_rate_hz))
     return np.concatenate(samples) if samples else np.zeros(0, np.float32)
@@ -81,7 +84,7 @@ def audio_blocks(path: Path, *, sample_rate_hz: int = 16000) -> Iterator[NDArray
         _require_file(path)
         n_read = 0
         for block in foreign_blocks(path, sample_rate_hz=sample_rate_hz):
-            _require_finite(block, n_read, sample_rate_hz, path)
+            _require_sound(block, n_read, sample_rate_hz, path)
             n_read += len(block)
             yield block
         return
@@ -175,7 +178,7 @@ def _mono_blocks(file: soundfile.SoundFile, info: AudioInfo, path: Path) -> Iter
         if not len(block):
             break
         mono = _mono(block)
-        _require_finite(mono, n_read, info.sample_rate_hz, path)
+        _require_sound(mono, n_read, info.sample_rate_hz, path)
         n_read += len(block)
         if n_read > MAX_DURATION_S * info.sample_rate_hz:
             raise DataError("the audio is too long", where=path, expected=f"at most {MAX_DURATION_S / 3600:.0f} hours")
@@ -202,11 +205,13 @@ def _require_file(path: Path) -> None:
         raise DataError("there is no such audio file" if not path.exists() else "this is not a file", where=path)
 
 
-def _require_finite(block: NDArray[np.float32], n_before: int, sample_rate_hz: int, path: Path) -> None:
-    finite = np.isfinite(block)
-    if not finite.all():
-        first_s = (n_before + int(np.argmin(finite))) / sample_rate_hz
-        raise DataError("the audio holds samples that are not finite", where=path, got=f"the first at {first_s:.3f} s")
+def _require_sound(block: NDArray[np.float32], n_before: int, sample_rate_hz: int, path: Path) -> None:
+    sound = np.abs(block) <= _LOUDEST  # never of not-a-number
+    if not sound.all():
+        first = int(np.argmin(sound))
+        what = "too large to be sound" if np.isfinite(block[first]) else "not finite"
+        first_s = (n_before + first) / sample_rate_hz
+        raise DataError(f"the audio holds samples that are {what}", where=path, got=f"the first at {first_s:.3f} s")
 
 
 def _resampled(blocks: Iterator[NDArray[np.float32]], from_hz: int, to_hz: int) -> Iterator[NDArray[np.float32]]:

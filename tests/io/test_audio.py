@@ -58,15 +58,22 @@ def test_the_header_is_told(tmp_path: Path) -> None:
     assert (info.duration_s, info.sample_rate_hz, info.n_channels, info.n_samples) == (0.5, 8000, 2, 4000)
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_samples_that_are_not_finite_are_refused(tmp_path: Path, bad: float) -> None:
-    """The message tells where the first one is."""
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -1e25])
+def test_samples_that_are_no_sound_are_refused(tmp_path: Path, bad: float) -> None:
+    """Not finite, or with a power that is not: the message tells where the first one is."""
     samples = tone(440.0, 1.0, 16000)
     samples[8000] = bad
     path = tmp_path / "a.wav"
     soundfile.write(path, samples, 16000, subtype="FLOAT")
     with pytest.raises(DataError, match=r"0\.500 s"):
         read_audio(path)
+
+
+def test_integers_written_as_floats_are_sound(tmp_path: Path) -> None:
+    """Full scale need not be 1."""
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tone(440.0, 1.0, 16000) * 2.0**31, 16000, subtype="FLOAT")
+    assert np.abs(read_audio(path)).max() > 1e8
 
 
 def test_a_header_that_claims_a_year_is_refused(tmp_path: Path) -> None:
