@@ -137,8 +137,8 @@ def moved_ends_s(
 
     A boundary moves by a share between none and all of its shift, never the other way and never further. No turn gets shorter
     than `min_turn_s` (or than it was); no two turns of one speaker that were apart overlap; no end leaves [0, `duration_s`].
-    Where two ends of one speaker run into each other they meet half-way between their proposals. A turn that already overlaps
-    another of its own speaker is left alone: `Diarization.unioned` first.
+    Where two ends of one speaker run into each other they meet half-way between their proposals. Where turns of one speaker
+    overlap already, only the ends of their union move, inwards to the next end within it at most.
 
     Args:
         shifts: at most one for each boundary; boundaries without one stay.
@@ -187,25 +187,45 @@ def _by_speaker(diarization: Diarization) -> dict[str, list[int]]:
 def _chain(
     ends_s: NDArray[np.float64], indices: list[int], min_turn_s: float
 ) -> tuple[list[int], NDArray[np.float64], NDArray[np.bool_]]:
-    """One speaker's boundaries in time order, as places in the raveled ends; turns that overlap him form one block.
+    """One speaker's boundaries in time order, as places in the raveled ends.
+
+    Of turns that overlap him only the ends of their union, and the ends within it that these come to first, which stay.
 
     Returns:
         The places; the distance to be kept before each next one, shape (n − 1,); and which may move, shape (n,).
     """
     chain: list[int] = []
+    least_s: list[float] = []
     movable: list[bool] = []
-    for index in indices:  # in order of onset
-        if chain and ends_s[index, 0] < ends_s.flat[chain[-1]]:
-            movable[-2:] = [False, False]
-            if ends_s[index, 1] > ends_s.flat[chain[-1]]:
-                chain[-1] = 2 * index + 1
-        else:
-            chain += [2 * index, 2 * index + 1]
+    for own in _unions(ends_s, indices):
+        first, last = own[0], max(own, key=lambda index: ends_s[index, 1])
+        if len(own) == 1:
+            chain += [2 * first, 2 * first + 1]
+            least_s += [min_turn_s, 0.0]
             movable += [True, True]
-    times_s = ends_s.ravel()[chain]
-    gaps_s = np.zeros(len(chain) - 1)
-    gaps_s[::2] = np.minimum(min_turn_s, times_s[1::2] - times_s[::2])
+            continue
+        second, last_but_one = own[1], max((index for index in own if index != last), key=lambda index: ends_s[index, 1])
+        onset_s, offset_s = ends_s[second, 0], ends_s[last_but_one, 1]
+        # what the first and the last turn keep where their ends have come to those within
+        kept_s = min(ends_s[first, 1], offset_s) - onset_s, offset_s - max(ends_s[last, 0], onset_s)
+        chain += [2 * first, 2 * second, 2 * last_but_one + 1, 2 * last + 1]
+        least_s += [max(0.0, min_turn_s - kept_s[0]), 0.0, max(0.0, min_turn_s - kept_s[1]), 0.0]
+        movable += [True, False, False, True]
+    gaps_s = np.minimum(least_s[:-1], np.diff(ends_s.ravel()[chain]))
     return chain, gaps_s, np.array(movable)
+
+
+def _unions(ends_s: NDArray[np.float64], indices: list[int]) -> list[list[int]]:
+    """One speaker's turns in order of onset, those together that overlap without a break."""
+    unions: list[list[int]] = []
+    end_s = -math.inf
+    for index in indices:
+        if ends_s[index, 0] < end_s:
+            unions[-1].append(index)
+        else:
+            unions.append([index])
+        end_s = max(end_s, float(ends_s[index, 1]))
+    return unions
 
 
 def _yielded(old_s: NDArray[np.float64], wishes_s: NDArray[np.float64], gaps_s: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -70,6 +70,14 @@ def test_a_boundary_stops_at_one_that_does_not_move() -> None:
     assert apply_shifts(spoken, [Shift(0, Side.OFFSET, 5.0, 1.0)], duration_s=DURATION_S).turns[0].offset_s == 3.0
 
 
+def test_the_ends_of_overlapping_turns_of_one_speaker_move() -> None:
+    """His speech starts and stops at the ends of their union; these move, inwards to the next end within at most."""
+    overlapping = diarization((1.0, 3.0, "A"), (2.5, 5.0, "A"), (7.0, 9.0, "A"), (7.5, 8.0, "A"))
+    shifts = [Shift(0, Side.ONSET, -0.3, 1.0), Shift(1, Side.OFFSET, 0.4, 1.0), Shift(2, Side.ONSET, 0.8, 1.0)]
+    moved = apply_shifts(overlapping, shifts, duration_s=DURATION_S)
+    assert moved == diarization((0.7, 3.0, "A"), (2.5, 5.4, "A"), (7.5, 9.0, "A"), (7.5, 8.0, "A"))
+
+
 def test_ends_beyond_the_recording_are_cut_to_it() -> None:
     """Diarizers write turns that run past the audio; a turn wholly beyond it is dropped."""
     moved = apply_shifts(diarization((1.0, 12.0, "A"), (11.0, 12.0, "B")), [], duration_s=10.0)
