@@ -86,18 +86,23 @@ def boundaries_of(diarization: Diarization, *, extent_s: tuple[float, float] | N
     return tuple(boundaries)
 
 
-def ends_of_speech(diarization: Diarization, *, extent_s: tuple[float, float] | None = None) -> tuple[Boundary, ...]:
+def ends_of_speech(
+    diarization: Diarization, *, extent_s: tuple[float, float] | None = None, bridged_s: float = 0.0
+) -> tuple[Boundary, ...]:
     """The boundaries at which a speaker really starts or stops, in the order of `boundaries_of`.
 
     Ends at which his own speech goes on, because another turn of his touches or overlaps this one, are left out. These are what
     is scored: a diarizer gains and loses nothing by cutting a turn in two.
+
+    Args:
+        bridged_s: turns of one speaker this far apart touch as well.
     """
     latest: dict[str, tuple[float, int]] = {}  # speaker → end of his stretch of speech so far, and the turn that ends it
     onsets: set[int] = set()
     offsets: set[int] = set()
     for index, turn in enumerate(diarization.turns):
         end_s, ending = latest.get(turn.speaker, (-1.0, -1))
-        if turn.onset_s > end_s:
+        if turn.onset_s > end_s + bridged_s:
             onsets.add(index)
         elif turn.offset_s > end_s:
             offsets.discard(ending)

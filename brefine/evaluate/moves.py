@@ -21,7 +21,9 @@ from brefine.models.error_prior import ErrorPrior, Reading, fit
 from brefine.models.weights import Refiner
 
 TOUCHING_S = 0.02
-"""An offset and another speaker's onset at most this far apart are the two sides of one change."""
+"""An offset and another speaker's onset at most this far apart are the two sides of one change; where it is the same speaker's,
+his speech goes on. No pause is so short, but systems that cut speech into sentences leave such gaps, and a refiner that is asked
+about them learns that it is never to be believed."""
 APART_S = 0.1
 """Confident proposals for the two sides of a change that differ by more than this open a gap or an overlap instead."""
 CONFIDENT = 0.5
@@ -153,7 +155,7 @@ def refine_heard(refiner: Refiner, heard: HeardRecording, prior: ErrorPrior, *, 
 
 def movable(hypothesis: Diarization, duration_s: float) -> tuple[Boundary, ...]:
     """The boundaries of a clipped hypothesis that a refiner is asked about."""
-    ends = ends_of_speech(hypothesis, extent_s=(0.0, duration_s))
+    ends = ends_of_speech(hypothesis, extent_s=(0.0, duration_s), bridged_s=TOUCHING_S + 1e-9)
     return tuple(boundary for boundary in ends if boundary.kind is not BoundaryKind.EDGE)
 
 
@@ -165,7 +167,7 @@ def decide_moves(hypothesis: Diarization, proposals: Sequence[Shift], *, duratio
         proposals: at most one a boundary; a boundary without one stays.
     """
     boundaries = boundaries_of(hypothesis, extent_s=(0.0, duration_s))
-    scored = {(boundary.turn_index, boundary.side) for boundary in ends_of_speech(hypothesis)}
+    asked_of = {(boundary.turn_index, boundary.side) for boundary in movable(hypothesis, duration_s)}
     proposed = {(shift.turn_index, shift.side): shift for shift in proposals}
     wishes = {
         (shift.turn_index, shift.side): (shift, Reason.MOVED) for shift in proposals if shift.confidence >= config.min_confidence
@@ -184,7 +186,7 @@ def decide_moves(hypothesis: Diarization, proposals: Sequence[Shift], *, duratio
             reason = _outcome(refined_s - boundary.time_s, *wish)
         elif boundary.kind is BoundaryKind.EDGE:
             reason = Reason.CUT
-        elif key not in scored:
+        elif key not in asked_of:
             reason = Reason.OWN_SPEECH
         else:
             reason = Reason.UNSURE

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from brefine.config import RefineConfig
 from brefine.core.boundaries import Shift, Side, boundaries_of
 from brefine.core.turns import Diarization, Turn
-from brefine.evaluate.moves import Reason, Refinement, decide_moves
+from brefine.evaluate.moves import Reason, Refinement, decide_moves, movable
 
 DURATION_S = 30.0
 
@@ -72,9 +72,11 @@ def test_a_gap_is_no_change_that_touches() -> None:
     assert outcomes(refinement)[1:3] == [(5.1, Reason.MOVED), (5.25, Reason.MOVED)]
 
 
-def test_ends_within_the_speakers_own_speech_and_at_the_cut_stay() -> None:
-    """Where the same speaker goes on, or the recording was cut, there is no boundary to find."""
-    hypothesis = talk((0.0, 4.0, "A"), (4.0, 9.0, "A"))
+@pytest.mark.parametrize("onset_s", [3.9, 4.0, 4.01, 4.02])
+def test_ends_within_the_speakers_own_speech_and_at_the_cut_stay(onset_s: float) -> None:
+    """Where the same speaker goes on, or the recording was cut, there is no boundary to find: the refiner is not asked."""
+    hypothesis = talk((0.0, 4.0, "A"), (onset_s, 9.0, "A"))
+    assert [boundary.time_s for boundary in movable(hypothesis, DURATION_S)] == [9.0]
     reasons = [reason for _, reason in outcomes(proposed(hypothesis))]
     assert reasons == [Reason.CUT, Reason.OWN_SPEECH, Reason.OWN_SPEECH, Reason.UNSURE]
 
