@@ -105,11 +105,12 @@ def _stage_ended(state: State, event: StageEnded, policy: Policy, actions: list[
 
 def _after_end(trainer: Trainer, event: TrainerEnded, policy: Policy, actions: list[Action]) -> Trainer:
     """What becomes of a training whose process has ended."""
+    trainer = replace(trainer, resume=event.resumable)  # whenever it is started again, it goes on from what it has left
     orderly = event.how.code in (0, None)
     if event.state is RunState.FINISHED and orderly:  # perhaps before it heard that it should stop
         return replace(trainer, standing=Standing.FINISHED)
     if trainer.standing is Standing.STOPPING:
-        return replace(trainer, standing=trainer.then, start_at_s=event.now_s, resume=event.resumable)
+        return replace(trainer, standing=trainer.then, start_at_s=event.now_s)
     if event.state is RunState.STOPPED and orderly:  # a signal that was not ours
         return replace(trainer, standing=Standing.STOPPED)
     key = f"end:{trainer.restarts}"
@@ -123,7 +124,7 @@ def _after_end(trainer: Trainer, event: TrainerEnded, policy: Policy, actions: l
         return replace(trainer, standing=Standing.FAILED)
     start_at_s = event.now_s + policy.restart_backoff_s * 2**trainer.restarts
     restarts = trainer.restarts + 1
-    return replace(trainer, standing=Standing.WAITING, start_at_s=start_at_s, restarts=restarts, resume=event.resumable)
+    return replace(trainer, standing=Standing.WAITING, start_at_s=start_at_s, restarts=restarts)
 
 
 def _cancelled(trainer: Trainer, event: TrainerEnded, actions: list[Action]) -> Trainer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -225,9 +226,21 @@ def test_restart_of_one_model() -> None:
     history = training()
     assert history.after(Asked(5.0, "restart", "mlp")) == [StopTrainer("mlp")]
     assert history.after(TrainerEnded(6.0, "mlp", OK, RunState.STOPPED, 9, True)) == [StartTrainer("mlp", True)]
-    history.after(TrainerEnded(7.0, "mlp", Ended(4), RunState.FAILED))
+    history.after(TrainerEnded(7.0, "mlp", Ended(4), RunState.FAILED, 9, True))
     assert history.after(Asked(8.0, "restart", "mlp")) == [StartTrainer("mlp", True)]
     assert history.state.trainers["mlp"].restarts == 0
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [(Ended(4), RunState.NONFINITE), (Ended(4), RunState.FAILED), (Ended(0), RunState.STOPPED)],
+    ids=["non-finite", "given up", "somebody else's signal"],
+)
+def test_a_restart_goes_on_from_the_checkpoint_however_the_training_has_ended(how: Ended, told: RunState) -> None:
+    """A trainer that is started anew beside its checkpoint refuses to overwrite it, and would fail at every restart."""
+    history = training()
+    history.after(TrainerEnded(7.0, "mlp", how, told, 9, resumable=True))
+    assert history.after(Asked(8.0, "restart", "mlp")) == [StartTrainer("mlp", resume=True)]
 
 
 def test_a_model_stopped_by_the_person_is_evaluated_with_the_rest() -> None:
