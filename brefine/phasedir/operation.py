@@ -51,6 +51,8 @@ class SupervisorState(Document):
     """Model → how often its trainer was restarted."""
     paused: list[ModelName] = []
     """Models that the person paused: their trainers are checkpointed and gone until they are resumed."""
+    ended: dict[str, Literal["stopped", "failed"]] = {}
+    """Models whose training is stopped or given up: killed, or ended by force, it could not say so itself."""
     error: str | None = None
 
 

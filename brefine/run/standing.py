@@ -29,24 +29,27 @@ def shown_state(
     stall_after_s: float,
     supervised: bool,
     paused: bool,
+    ended: str | None = None,
     job: JobRecord | None = None,
     alive: Callable[[ProcessIdentity], bool] = is_alive,
 ) -> ShownState:
     """What the person is told: the trainer's word, unless its process is gone (LOST) or silent (STALLED).
 
     Whether a process on another machine lives, nobody here can see: there the scheduler's word on its `job` counts. A supervisor
-    that lives sees a process end within a second and acts, so under supervision the word LOST is left to it.
+    that lives sees a process end within a second and acts, so under supervision the word LOST is left to it; and what it has
+    `ended`, stopped by force or given up, has no last word of its own.
     """
     if paused:
         return ShownState.PAUSED
     queued = job is not None and job.waits
+    over = None if ended is None else ShownState(ended)
     if status is None or (queued and status.state not in _OVER):
-        return ShownState.PENDING
+        return over or ShownState.PENDING
     if status.state not in _ACTIVE:
         return ShownState(status.state.value)
     allocated = job is not None and not job.is_over
     if not allocated and not alive(status.process):
-        return ShownState.STARTING if supervised else ShownState.LOST
+        return over or (ShownState.STARTING if supervised else ShownState.LOST)
     if now_unix_s - status.heartbeat_unix_s > stall_after_s:
         return ShownState.STALLED
     return ShownState(status.state.value)

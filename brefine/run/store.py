@@ -90,12 +90,14 @@ class PhaseStore:
         alive = supervisor is not None and is_at_work(supervisor)
         restarts = {} if supervisor is None else supervisor.restarts
         paused = () if supervisor is None else supervisor.paused
+        ended = {} if supervisor is None else supervisor.ended
         runs = tuple(
             reader.view(
                 now_unix_s,
                 stall_after_s=self.config.supervisor.stall_after_s,
                 supervised=alive,
                 paused=name in paused,
+                ended=ended.get(name),
                 restarts=restarts.get(name, 0),
                 drain=drain,
             )
@@ -270,13 +272,27 @@ class _RunReader:
         self._first_seen: dict[str, Alert] = {}
 
     def view(
-        self, now_unix_s: float, *, stall_after_s: float, supervised: bool, paused: bool, restarts: int, drain: bool
+        self,
+        now_unix_s: float,
+        *,
+        stall_after_s: float,
+        supervised: bool,
+        paused: bool,
+        ended: str | None,
+        restarts: int,
+        drain: bool,
     ) -> RunView:
         while self._tail.poll(limit_s=_POLL_LIMIT_S) and drain:
             pass
         status, job = self.status.read(), self._job.read()
         state = shown_state(
-            status, now_unix_s=now_unix_s, stall_after_s=stall_after_s, supervised=supervised, paused=paused, job=job
+            status,
+            now_unix_s=now_unix_s,
+            stall_after_s=stall_after_s,
+            supervised=supervised,
+            paused=paused,
+            ended=ended,
+            job=job,
         )
         return RunView(self.name, state, status, self._tail.curves(), self._log.poll(), restarts, job)
 

@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import psutil
 
@@ -63,6 +63,7 @@ from brefine.run.transitions import advance
 _POLL_S: Final = 0.25
 _HEARTBEAT_S: Final = 3.0
 _STOP_GRACE_S: Final = 60.0
+_ENDED: Final[dict[Standing, Literal["stopped", "failed"]]] = {Standing.STOPPED: "stopped", Standing.FAILED: "failed"}
 _EXIT_CODES: Final = {"finished": 0, "stopped": 0, "failed": 4, "budget": 5}
 
 
@@ -328,6 +329,7 @@ class Supervisor:
             heartbeat_unix_s=time.time(),
             restarts={model: trainer.restarts for model, trainer in trainers.items() if trainer.restarts},
             paused=[model for model, trainer in trainers.items() if trainer.standing is Standing.PAUSED],
+            ended={model: ended for model, trainer in trainers.items() if (ended := _ENDED.get(trainer.standing)) is not None},
             error=self._state.error or self._meter.problem,
         )
 

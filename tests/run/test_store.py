@@ -120,6 +120,29 @@ def test_a_living_supervisor_answers_for_processes_that_are_gone(phase: PhaseDir
     assert PhaseStore(phase.path).snapshot().runs[1].state is ShownState.STARTING
 
 
+@pytest.mark.parametrize("told", [None, RunState.RUNNING], ids=["without a word", "killed"])
+@pytest.mark.parametrize("supervisor", ["running", "finished"])
+@pytest.mark.parametrize("ended", ["stopped", "failed"])
+def test_what_the_supervisor_has_ended_is_over(phase: PhaseDir, told: RunState | None, supervisor: str, ended: str) -> None:
+    """A training that is given up, or was ended by force, could not say so: it neither starts nor is it lost."""
+    supervised(phase, Stage.TRAIN, supervisor)
+    SupervisorState.read(phase.supervisor).model_copy(update={"ended": {"mlp": ended}}).write(phase.supervisor)
+    if told is not None:
+        gone = own_identity().model_copy(update={"start_ticks": 1})
+        status("mlp", told, unix_s=time.time(), process=gone).write(phase.run("mlp").status)
+    snapshot = PhaseStore(phase.path).snapshot()
+    assert snapshot.runs[1].state is ShownState(ended)
+    assert (snapshot.alerts, snapshot.eta_s) == ((), None)
+
+
+def test_a_training_that_goes_on_by_hand_is_shown_as_it_is(phase: PhaseDir) -> None:
+    """What an earlier supervisor said of it holds until its process speaks again."""
+    supervised(phase, Stage.TRAIN, "finished")
+    SupervisorState.read(phase.supervisor).model_copy(update={"ended": {"mlp": "failed"}}).write(phase.supervisor)
+    status("mlp", unix_s=time.time()).write(phase.run("mlp").status)
+    assert PhaseStore(phase.path).snapshot().runs[1].state is ShownState.RUNNING
+
+
 def test_damage_and_numbers_that_are_none_become_alerts(phase: PhaseDir) -> None:
     """Nobody has to look into event files to learn that they are damaged or hold NaN."""
     records = [version(), *ramp(range(3)), scalar(3, float("nan")), b"\x07" * 50, *ramp([4])]

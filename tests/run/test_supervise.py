@@ -157,6 +157,19 @@ def test_a_hanging_trainer_is_told_ended_and_started_again(tmp_path: Path) -> No
     assert SupervisorState.read(phase.supervisor).restarts == {"mlp": 1}
 
 
+def test_a_training_that_is_given_up_is_shown_as_failed(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+    """A trainer that dies at every try leaves "running" as its last word; the person reads that it has failed, at once."""
+    phase = make_toy_phase(tmp_path, mlp={"crash_at": 2}, transformer={"steps": 10_000})
+    supervisor = start(phase, started)
+    store = PhaseStore(phase.path)
+    wait_until(lambda: is_supervised(phase) and SupervisorState.read(phase.supervisor).ended == {"mlp": "failed"})
+    assert status(phase, "mlp").state is RunState.RUNNING
+    assert {run.name: run.state for run in store.snapshot().runs}["mlp"] is ShownState.FAILED
+    request(phase, "stop")
+    assert supervisor.wait(_DEADLINE_S) == 0
+    assert {run.name: run.state for run in store.snapshot().runs}["mlp"] is ShownState.FAILED
+
+
 def test_killed_trainers_are_started_again(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
     """SIGKILL from outside: the training goes on from its checkpoint and finishes."""
     phase = make_toy_phase(tmp_path, mlp={"steps": 60}, transformer={"steps": 3})
