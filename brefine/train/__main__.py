@@ -16,8 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from brefine.config import ModelName, load_config
-from brefine.errors import BrefineError, RunError, is_out_of_memory, run_main
-from brefine.identity import own_identity
+from brefine.errors import BrefineError, ProcessError, RunError, is_out_of_memory, run_main
+from brefine.identity import is_alive, is_same, own_identity
 from brefine.phasedir import RunDir, RunState, RunStatus, run_model
 from brefine.train.loop import train
 from brefine.train.reporter import Reporter
@@ -46,6 +46,7 @@ def main() -> int:
 def _train(run: RunDir, model: ModelName, *, resume: bool) -> int:
     stop = StopSignal()
     stop.listen()
+    _refuse_taken(run, resume=resume)  # before the first word: what is there stays as it is
     try:
         config = load_config(run.path.parent / "phase.toml")
         first_word = _announce(run, model)
@@ -80,6 +81,23 @@ def _train(run: RunDir, model: ModelName, *, resume: bool) -> int:
         return RunError.exit_code
     print(f"{model}: {outcome} at step {state.step:,}", flush=True)
     return 0
+
+
+def _refuse_taken(run: RunDir, *, resume: bool) -> None:
+    """Raises ProcessError where this process would spoil a training that is under way, or that has been."""
+    before = RunStatus.read_if_there(run.status)
+    at_work = before is not None and before.state in (RunState.STARTING, RunState.RUNNING)
+    if before is not None and at_work and is_alive(before.process) and not is_same(before.process, own_identity()):
+        raise ProcessError(
+            "this run is being trained already",
+            where=run.path,
+            got=f"process {before.process.pid}",
+            hint="watch it: brefine watch",
+        )
+    if run.training_state.exists() and not resume:
+        raise ProcessError(
+            "this run has a checkpoint already", where=run.training_state, hint="go on from it with --resume, or use a new folder"
+        )
 
 
 def _announce(run: RunDir, model: ModelName) -> RunStatus:

@@ -12,7 +12,7 @@ from brefine.config import MODEL_NAMES, ModelName, PhaseConfig, prepared_corpus_
 from brefine.data.batches import Tables, TrainingBatches
 from brefine.data.examples import Examples, find_examples
 from brefine.data.splits import Split
-from brefine.errors import DataError, RunError
+from brefine.errors import DataError
 from brefine.models import build_model
 from brefine.models.error_prior import describe_training
 from brefine.models.heads import n_frames_of
@@ -38,14 +38,9 @@ def build_training(
 
     Raises:
         DataError: the corpus is not prepared, or has no boundary to learn from.
-        RunError: there is a checkpoint, and `resume` is false.
         CheckpointError: no checkpoint is whole and of this training.
     """
     settings = config.train_of(model)
-    if run.training_state.exists() and not resume:
-        raise RunError(
-            "this run has a checkpoint already", where=run.training_state, hint="go on from it with --resume, or use a new folder"
-        )
     device = claim_device(settings, model, tuple(config.models))
     corpus = Split(prepared_corpus_path(config), "train", config.features)
     checkpoints = Checkpoints(run, fingerprint_of(config, model, corpus.corpus_sha256))

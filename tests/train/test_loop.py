@@ -119,14 +119,6 @@ def test_a_stopped_training_resumes_bit_for_bit(make_run: MakeRun, looks: int) -
         assert scalars(run, tag) == scalars(whole, tag)
 
 
-def test_a_run_that_has_a_checkpoint_is_not_started_over(make_run: MakeRun) -> None:
-    """Without --resume nothing is overwritten."""
-    run, config = make_run()
-    go(run, config, stop=StopAt(2))
-    with pytest.raises(RunError, match="has a checkpoint already"):
-        build_training(run, "mlp", config, resume=False)
-
-
 def test_another_recipe_does_not_resume_this_run(make_run: MakeRun) -> None:
     """A changed learning rate makes it another training."""
     run, config = make_run()

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from brefine.config import PhaseConfig, format_config, prepared_corpus_path
-from brefine.errors import BrefineError, CheckpointError
+from brefine.errors import BrefineError, CheckpointError, ProcessError
+from brefine.identity import identity_of
 from brefine.phasedir import CorpusManifest, RunDir, RunState, RunStatus
 from brefine.train import __main__ as trainer
 from brefine.train import checkpoint
 from brefine.train.checkpoint import Checkpoints, fingerprint_of
 from brefine.train.signals import StopSignal
+from tests.run.records import status
 from tests.tiny_corpus import make_tiny_corpus, tiny_recipe
 
 
@@ -66,3 +68,32 @@ def test_a_corpus_with_other_splits_is_not_resumed_on(tmp_path: Path, monkeypatc
     with pytest.raises(CheckpointError, match="belongs to another training"):
         trainer._train(run, "mlp", resume=True)
     assert run.card("last").read_bytes() == card
+
+
+def test_a_run_that_has_a_checkpoint_is_not_started_over(
+    make_run: Callable[..., tuple[RunDir, PhaseConfig]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without --resume nothing is overwritten, not even the word of how that training has ended."""
+    monkeypatch.setattr(StopSignal, "listen", lambda _: None)
+    run, _ = make_run(train={"epochs": 1})
+    assert trainer._train(run, "mlp", resume=False) == 0
+    before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+    with pytest.raises(ProcessError, match="has a checkpoint already"):
+        trainer._train(run, "mlp", resume=False)
+    assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
+
+
+def test_a_run_that_is_being_trained_is_left_alone(
+    make_run: Callable[..., tuple[RunDir, PhaseConfig]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two trainers in one folder would take turns at its status and spoil its checkpoints and curves."""
+    monkeypatch.setattr(StopSignal, "listen", lambda _: None)
+    run, _ = make_run(train={"epochs": 1})
+    status("mlp", RunState.RUNNING, process=identity_of(os.getppid())).write(run.status)
+    word = run.status.read_bytes()
+    with pytest.raises(ProcessError, match=f"is being trained already.*process {os.getppid()}"):
+        trainer._train(run, "mlp", resume=True)
+    assert run.status.read_bytes() == word
+    gone = identity_of(os.getppid()).model_copy(update={"start_ticks": 1})
+    status("mlp", RunState.RUNNING, process=gone).write(run.status)
+    assert trainer._train(run, "mlp", resume=True) == 0
