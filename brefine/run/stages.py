@@ -16,6 +16,7 @@ from types import FrameType
 from typing import IO, Final
 
 from brefine.errors import SIGNALS_VARIABLE, ProcessError
+from brefine.identity import is_alive
 from brefine.phasedir import EvaluationReport, IntegrationReport, PhaseDir, Progress, Stage
 from brefine.run.documents import WatchedDocument
 from brefine.run.executor import Order, executor_of
@@ -67,9 +68,16 @@ def run_worker(module: str, *arguments: object, stdout: IO[str] | None = None) -
 
 
 class StageProcess:
-    """One station at work: its progress, its end, its error."""
+    """One station at work: its progress, its end, its error.
+
+    Raises:
+        ProcessError: it is at work already; a second process would write the same files.
+    """
 
     def __init__(self, phase: PhaseDir, stage: Stage, command: Sequence[str]) -> None:
+        told = WatchedDocument(phase.progress(stage), Progress).read()
+        if told is not None and told.state == "running" and is_alive(told.process):
+            raise at_work_already(phase, stage, f"process {told.process.pid}")
         self.stage = stage
         self.log: Path = phase.stage_log(stage)
         self.error: str | None = None
@@ -124,6 +132,13 @@ class StageProcess:
             raise
         if self.error is not None:
             raise ProcessError(f"{self.stage} failed: {self.error}", where=self.log, hint="its log tells more")
+
+
+def at_work_already(phase: PhaseDir, stage: Stage, who: str) -> ProcessError:
+    """What is said to whoever would start a station a second time."""
+    return ProcessError(
+        f"{stage} is at work already", where=phase.path, got=who, hint=f"watch it: brefine watch {phase.path.name}"
+    )
 
 
 def start_evaluation(phase: PhaseDir, *, programs: BrefinePrograms = BREFINE) -> StageProcess:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 from brefine.config import MODEL_NAMES, ModelName
 from brefine.errors import ProcessError
-from brefine.phasedir import BoundaryRow, GateRecord, PhaseDir, SelectionRecord
+from brefine.phasedir import BoundaryRow, GateRecord, PhaseDir, SelectionRecord, Stage
 
 if TYPE_CHECKING:  # loaded by the action that needs them: the first frame waits for none of it
     from brefine.core.gate import Answer
@@ -80,6 +81,7 @@ class PhaseActions:
     def __init__(self, phase: PhaseDir) -> None:
         self._phase = phase
         self._started: list[StageProcess] = []
+        self._starting = Lock()
 
     def control(self, wish: Wish, model: str | None) -> str:
         from brefine.run.control import request
@@ -101,7 +103,7 @@ class PhaseActions:
     def evaluate(self) -> str:
         from brefine.run.stages import start_evaluation
 
-        self._start(start_evaluation(self._phase))
+        self._start(Stage.EVALUATE, lambda: start_evaluation(self._phase))
         return "the evaluation runs"
 
     def recommend(self) -> Ranking:
@@ -121,7 +123,7 @@ class PhaseActions:
         selection = SelectionRecord.read_if_there(self._phase.selection)
         if selection is None:
             raise ProcessError("no model is selected", where=self._phase.path.name, hint="choose one in place 3")
-        self._start(start_integration(self._phase, selection.model))
+        self._start(Stage.INTEGRATE, lambda: start_integration(self._phase, selection.model))
         return f"{selection.model} runs behind the diarizer"
 
     def judge(self) -> GateRecord:
@@ -139,8 +141,15 @@ class PhaseActions:
 
         return BoundaryBook(self._phase)
 
-    def _start(self, process: StageProcess) -> None:
-        self._started = [*(earlier for earlier in self._started if earlier.exit_code() is None), process]
+    def _start(self, stage: Stage, start: Callable[[], StageProcess]) -> None:
+        """Starts a station unless this dashboard has started it before: its first word takes it a few seconds."""
+        from brefine.run.stages import at_work_already
+
+        with self._starting:
+            self._started = [earlier for earlier in self._started if earlier.exit_code() is None]
+            if any(earlier.stage is stage for earlier in self._started):
+                raise at_work_already(self._phase, stage, "this dashboard has started it")
+            self._started.append(start())
 
 
 def _model(name: str | None) -> ModelName | None:

@@ -1,4 +1,4 @@
-"""Signals to a command and to the worker that it waits for."""
+"""Stations as processes: signals to a command and to the worker that it waits for, and one process a station."""
 
 from __future__ import annotations
 
@@ -10,6 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from brefine.errors import ProcessError
+from brefine.identity import own_identity
+from brefine.phasedir import Progress, Stage
+from brefine.run import stages
+from brefine.run.stages import StageProcess
+from brefine.tui.actions import PhaseActions
+from tests.run.toy_programs import make_toy_phase
 
 
 @pytest.mark.end_to_end
@@ -26,3 +34,39 @@ def test_the_worker_hears_a_signal_once(number: signal.Signals, send: Callable[[
         assert process.stdout.readline() == "heard\n"
         assert process.stdout.readline() == "1\n"
         assert process.wait(30) == 130
+
+
+def test_a_station_that_is_at_work_is_not_started_again(tmp_path: Path) -> None:
+    """Two processes would write the same files; the progress of the first one stays."""
+    phase = make_toy_phase(tmp_path)
+    working = Progress(
+        stage=Stage.INTEGRATE, state="running", step="", done=0, total=1, started_unix_s=1.0, unix_s=1.0, process=own_identity()
+    )
+    working.write(phase.progress(Stage.INTEGRATE))
+    with pytest.raises(ProcessError, match=f"integrate is at work already.*process {os.getpid()}"):
+        StageProcess(phase, Stage.INTEGRATE, ["false"])
+    assert Progress.read(phase.progress(Stage.INTEGRATE)) == working
+    working.model_copy(update={"process": own_identity().model_copy(update={"start_ticks": 1})}).write(
+        phase.progress(Stage.INTEGRATE)
+    )
+    StageProcess(phase, Stage.INTEGRATE, ["true"]).wait()
+
+
+def test_a_key_that_is_pressed_twice_starts_one_station(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process has not said a word yet, and the person does not see that it has begun."""
+    phase = make_toy_phase(tmp_path)
+    monkeypatch.setattr(stages, "start_evaluation", lambda phase: StageProcess(phase, Stage.EVALUATE, ["cat", str(pipe)]))
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    actions = PhaseActions(phase)
+    actions.evaluate()
+    with pytest.raises(ProcessError, match="evaluate is at work already"):
+        actions.evaluate()
+    (first,) = actions._started
+    pipe.write_text("")  # lets it end
+    first.wait()
+    actions.evaluate()
+    (second,) = actions._started
+    second.stop()
+    with pytest.raises(ProcessError, match="evaluate failed"):
+        second.wait()
