@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from brefine.errors import FormatError
-from brefine.phasedir import Document
+from brefine.identity import ProcessIdentity
+from brefine.phasedir import Document, PhaseDir, Progress, Stage
 
 D = TypeVar("D", bound=Document)
 
@@ -36,3 +37,9 @@ class WatchedDocument(Generic[D]):
         except OSError as error:
             self.problem = f"{self._path}: cannot be read: {error.strerror}"
         return self._content
+
+
+def working_process(phase: PhaseDir, stage: Stage) -> ProcessIdentity | None:
+    """The process that says of itself that it is at work at a stage; whether it still lives is for the caller to find out."""
+    told = WatchedDocument(phase.progress(stage), Progress).read()
+    return told.process if told is not None and told.state == "running" else None

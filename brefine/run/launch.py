@@ -17,8 +17,9 @@ import brefine
 from brefine.config import ModelName, PhaseConfig, format_config, prepared_corpus_path, with_absolute_paths
 from brefine.errors import ProcessError
 from brefine.io.atomic import open_to_append, write_text_atomic
-from brefine.phasedir import Manifest, PhaseDir, RunState, RunStatus, SupervisorState
+from brefine.phasedir import Manifest, PhaseDir, RunState, RunStatus, Stage, SupervisorState
 from brefine.run.control import request
+from brefine.run.documents import WatchedDocument, working_process
 from brefine.run.executor import Executor, Work, executor_of
 from brefine.run.lock import is_supervised, refusal
 
@@ -114,12 +115,14 @@ def stop_phase(phase: PhaseDir, *, timeout_s: float = 90.0) -> None:
     """
     deadline_s = time.monotonic() + timeout_s
     executor = executor_of(phase, phase.load_config())
+    orphans: tuple[Stage, ...] = ()
     if is_supervised(phase):
         request(phase, "stop")
     else:
-        for work in _running_trainers(phase, executor):
+        orphans = (Stage.PREPARE, Stage.EVALUATE)
+        for work in _at_work(phase, executor, orphans):
             work.stop(by_force=False)
-    while is_supervised(phase) or _running_trainers(phase, executor):
+    while is_supervised(phase) or _at_work(phase, executor, orphans):
         if time.monotonic() > deadline_s:
             raise ProcessError(
                 f"the phase has not stopped within {timeout_s:.0f} s", where=phase.path, hint=f"see {phase.supervisor_log}"
@@ -127,12 +130,16 @@ def stop_phase(phase: PhaseDir, *, timeout_s: float = 90.0) -> None:
         time.sleep(executor.poll_s)
 
 
-def _running_trainers(phase: PhaseDir, executor: Executor) -> list[Work]:
+def _at_work(phase: PhaseDir, executor: Executor, stages: Sequence[Stage]) -> list[Work]:
+    """The trainers of a phase that run, and the processes of these stages, whoever has started them."""
     found = []
     for model in phase.models():
-        status = RunStatus.read_if_there(phase.run(model).status)
+        status = WatchedDocument(phase.run(model).status, RunStatus).read()
         writer = None if status is None else status.process
         found.append(executor.find(model, log=phase.run(model).log, writer=writer))
+    for stage in stages:
+        writer = working_process(phase, stage)
+        found.append(executor.find(stage, log=phase.stage_log(stage), writer=writer))
     return [work for work in found if work is not None]
 
 

@@ -18,7 +18,7 @@ from typing import IO, Final
 from brefine.errors import SIGNALS_VARIABLE, ProcessError
 from brefine.identity import is_alive
 from brefine.phasedir import EvaluationReport, IntegrationReport, PhaseDir, Progress, Stage
-from brefine.run.documents import WatchedDocument
+from brefine.run.documents import WatchedDocument, working_process
 from brefine.run.executor import Order, executor_of
 from brefine.run.programs import BREFINE, BrefinePrograms
 
@@ -75,9 +75,9 @@ class StageProcess:
     """
 
     def __init__(self, phase: PhaseDir, stage: Stage, command: Sequence[str]) -> None:
-        told = WatchedDocument(phase.progress(stage), Progress).read()
-        if told is not None and told.state == "running" and is_alive(told.process):
-            raise at_work_already(phase, stage, f"process {told.process.pid}")
+        worker = working_process(phase, stage)
+        if worker is not None and is_alive(worker):
+            raise at_work_already(phase, stage, f"process {worker.pid}")
         self.stage = stage
         self.log: Path = phase.stage_log(stage)
         self.error: str | None = None

@@ -30,7 +30,7 @@ from brefine.phasedir import Alert, PhaseDir, Progress, RunStatus, Stage, Superv
 from brefine.run.alerts import AlertLog
 from brefine.run.budget import left_before_usd
 from brefine.run.control import pending_requests
-from brefine.run.documents import WatchedDocument
+from brefine.run.documents import WatchedDocument, working_process
 from brefine.run.executor import Executor, Order, Work, executor_of
 from brefine.run.inspection import EventInspector
 from brefine.run.lock import PhaseLock
@@ -115,6 +115,7 @@ class Supervisor:
         self._trainers: dict[ModelName, Work] = {}
         self._found: dict[ModelName, Work] = {}
         self._stage: Work | None = None
+        self._takes_over = True
         self._unstarted: list[tuple[Action, OSError]] = []
         self._asked_to_stop = False
         earlier = WatchedDocument(phase.supervisor, SupervisorState).read()
@@ -133,6 +134,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         self._take(self._began())
+        self._takes_over = False
         self._write()
         while self._state.outcome is None:
             time.sleep(self._poll_s)
@@ -195,9 +197,11 @@ class Supervisor:
                 yield TrainerEnded(time.monotonic(), action.model, failed, resumable=self._is_resumable(action.model))
             elif isinstance(action, StartStage):
                 yield StageEnded(time.monotonic(), action.stage, failed)
-        if self._stage is not None and (how := self._stage.ended()) is not None:
+        if (stage := self._stage) is not None and (how := stage.ended()) is not None:
             self._stage = None
             progress = WatchedDocument(self._phase.progress(self._state.stage), Progress).read()
+            if how.code is None and progress is not None and progress.state != "running" and stage.wrote(progress.process):
+                how = replace(how, code=0 if progress.state == "finished" else 1)  # taken over: its last word stands for its code
             if how.code != 0 and progress is not None and progress.error:
                 how = replace(how, text=progress.error)
             yield StageEnded(time.monotonic(), self._state.stage, how)
@@ -271,7 +275,8 @@ class Supervisor:
             learned = [model for model in models if self._phase.run(model).weights("best").exists()]
             command = self._programs.evaluate(self._phase, learned or models)
         log = self._phase.stage_log(stage)
-        self._stage = self._executor.find(stage, log=log, writer=None)
+        worker = working_process(self._phase, stage) if self._takes_over else None
+        self._stage = self._executor.find(stage, log=log, writer=worker)
         if self._stage is None:
             self._phase.progress(stage).unlink(missing_ok=True)
             self._stage = self._executor.start(Order(stage, tuple(command), log, divisible=True))

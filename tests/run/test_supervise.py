@@ -17,9 +17,11 @@ import pytest
 
 from brefine.errors import ProcessError
 from brefine.identity import is_alive
-from brefine.phasedir import Alert, PhaseDir, RunState, RunStatus, SupervisorState
+from brefine.phasedir import Alert, PhaseDir, Progress, RunState, RunStatus, Stage, SupervisorState
 from brefine.run import lock as lock_module
 from brefine.run.control import request
+from brefine.run.documents import working_process
+from brefine.run.launch import stop_phase
 from brefine.run.lock import PhaseLock, is_supervised
 from brefine.run.meter import Meter
 from brefine.run.snapshot import PhaseState, ShownState
@@ -199,6 +201,41 @@ def test_a_killed_supervisor_is_followed_by_one_that_takes_over(tmp_path: Path, 
     assert {model: status(phase, model).process for model in before} == before
     assert all(status(phase, model).state is RunState.FINISHED for model in before)
     assert alerts(phase) == []
+
+
+@pytest.mark.parametrize("stage", ["prepare", "evaluate"])
+def test_a_stage_without_its_supervisor_is_taken_over(tmp_path: Path, started: list[subprocess.Popen[bytes]], stage: str) -> None:
+    """Its process goes on; the next supervisor waits for that one instead of starting a second that writes the same files."""
+    gate = tmp_path / "go"
+    phase = make_toy_phase(tmp_path, **{stage: {"until": str(gate)}})
+    first = start(phase, started)
+    wait_until(lambda: working_process(phase, Stage(stage)) is not None)
+    first.kill()
+    first.wait()
+    worker = working_process(phase, Stage(stage))
+    second = start(phase, started)
+
+    def has_taken_over() -> bool:
+        found = SupervisorState.read(phase.supervisor)
+        return (found.process.pid, found.stage) == (second.pid, stage)
+
+    wait_until(has_taken_over)
+    gate.touch()
+    assert second.wait(_DEADLINE_S) == 0
+    assert Progress.read(phase.progress(Stage(stage))).process == worker
+    assert alerts(phase) == []
+
+
+def test_a_stage_without_its_supervisor_is_stopped(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+    """Whoever stops a phase leaves nothing behind that costs money."""
+    phase = make_toy_phase(tmp_path, prepare={"until": str(tmp_path / "never")})
+    first = start(phase, started)
+    wait_until(lambda: working_process(phase, Stage.PREPARE) is not None)
+    first.kill()
+    first.wait()
+    worker = working_process(phase, Stage.PREPARE)
+    stop_phase(phase)
+    assert not is_alive(worker)
 
 
 def test_a_second_supervisor_is_refused(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:

@@ -1,7 +1,8 @@
 """A trainer or a stage in miniature: statuses, checkpoints, signals and all the ways to fail, in a real process.
 
 Behaviour of a trainer, from `toy.json`: `steps` to do, `step_s` each; `crash_at`, `hang_at`, `oom_at`, `eat_at`, `nonfinite_at` a
-step; `once` = only without a checkpoint; `deaf` = SIGTERM is ignored. Of a stage: `seconds`, `fail` with words.
+step; `once` = only without a checkpoint; `deaf` = SIGTERM is ignored. Of a stage: `seconds`, `until` a file is there, `fail` with
+words.
 """
 
 from __future__ import annotations
@@ -96,6 +97,9 @@ def stage(phase: PhaseDir, name: Stage, models: list[str]) -> int:
     if wish.get("die"):
         os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(float(wish.get("seconds", 0.0)))
+    until_s = time.monotonic() + 120.0  # a test that fails leaves nobody behind
+    while "until" in wish and not Path(wish["until"]).exists() and time.monotonic() < until_s:
+        time.sleep(0.02)
     if wish.get("fail"):
         say("failed", wish["fail"])
         return 1
