@@ -124,9 +124,10 @@ class Notifier:
 
     def _start(self, name: str, command: str, message: Message, document: object) -> None:
         environment = {**os.environ, "BREFINE_ALERT_TITLE": message.title, "BREFINE_ALERT_TEXT": message.text}
-        words = tempfile.TemporaryFile()  # noqa: SIM115 – lives as long as the process
+        words: IO[bytes] | None = None
         try:
-            with tempfile.TemporaryFile() as given:  # a file, not a pipe: whoever does not read it blocks nobody
+            words = _nameless_file()  # lives as long as the process
+            with _nameless_file() as given:  # a file, not a pipe: whoever does not read it blocks nobody
                 given.write(json.dumps(document, allow_nan=False).encode())
                 given.seek(0)
                 process = subprocess.Popen(
@@ -138,7 +139,8 @@ class Notifier:
                     start_new_session=True,
                 )
         except (OSError, ValueError) as error:
-            words.close()
+            if words is not None:
+                words.close()
             self._log(f"{name} cannot be started: {error}")
             return
         self._deliveries.append(_Delivery(process, name, words, time.monotonic()))
@@ -178,6 +180,13 @@ def compose(phase: str, alerts: Sequence[Alert]) -> Message:
 def _line(alert: Alert) -> str:
     """An alert's id as one line of text; the names of files in it may hold anything."""
     return json.dumps(alert.id)
+
+
+def _nameless_file() -> IO[bytes]:
+    """In memory where the system has such files: that a disk is full must be told without room on it."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("brefine-alert"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 def _last_words(words: IO[bytes]) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
+import tempfile
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -191,3 +193,26 @@ def test_apprise_reaches_a_service_that_only_its_file_names(tmp_path: Path) -> N
         ("brefine demo: crashed", "mlp: the training ended")
     ]
     assert "secret-token" not in " ".join(map(os.fsdecode, argv))
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_a_disk_without_room_for_temporary_files_ends_no_supervisor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: bool
+) -> None:
+    """That the disk is full is told from memory; where the system has no files in memory, the log says why nobody was told."""
+    said: list[str] = []
+
+    def refuse() -> None:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    if in_memory and not hasattr(os, "memfd_create"):
+        pytest.skip("this system has no files in memory")
+    if not in_memory:
+        monkeypatch.delattr(os, "memfd_create", raising=False)
+    notifier = Notifier(keeping(tmp_path), "demo", sent=tmp_path / "sent", log=said.append)
+    notifier.add(alert(kind="disk-full"))
+    notifier.tick()
+    notifier.close()
+    assert [title for title, _ in kept(tmp_path)] == (["brefine demo: disk-full"] if in_memory else [])
+    assert [text.partition(":")[0] for text in said] == ([] if in_memory else ["the alert command cannot be started"])
