@@ -35,6 +35,7 @@ class WatchedDocument(Generic[D]):
         except FormatError as error:
             self._stamp, self.problem = stamp, str(error)
         except OSError as error:
+            self._stamp = None  # read again as soon as it can be, though it has not changed
             self.problem = f"{self._path}: cannot be read: {error.strerror}"
         return self._content
 
