@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from brefine.config import AlertsConfig
-from brefine.io.atomic import append_line
+from brefine.io.atomic import append_line, open_no_link
 from brefine.phasedir import Alert
 
 _LEVELS: Final = ("info", "warning", "error")
@@ -69,7 +69,7 @@ class Notifier:
         self._config = config
         self._phase = phase
         self._sent = sent
-        self._left = set(sent.read_text().splitlines()) if sent.exists() else set()
+        self._left = _lines_of(sent)
         self._log = log
         self._clock = clock
         self._waiting: list[Alert] = []
@@ -175,6 +175,15 @@ def compose(phase: str, alerts: Sequence[Alert]) -> Message:
     return Message(
         f"brefine {phase}: {worst.kind} and {len(alerts) - 1} more", "\n".join([*lines[:_SHOWN], *more]), tuple(alerts)
     )
+
+
+def _lines_of(path: Path) -> set[str]:
+    """What the file holds; one that is damaged, or of another kind, costs a message sent twice and not the supervisor."""
+    try:
+        with open_no_link(path) as file:
+            return set(file.read().decode("utf-8", errors="replace").splitlines())
+    except OSError:
+        return set()
 
 
 def _line(alert: Alert) -> str:

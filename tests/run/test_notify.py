@@ -109,6 +109,19 @@ def test_what_has_left_is_not_sent_again_by_another(tmp_path: Path) -> None:
     assert [[item["step"] for item in document["alerts"]] for _, document in kept(tmp_path)] in ([[1], [2]], [[2], [1]])
 
 
+def test_a_damaged_list_of_what_has_left_keeps_no_supervisor_from_starting(tmp_path: Path) -> None:
+    """What is whole in it still counts."""
+    (tmp_path / "sent").write_bytes(b'\xff\xfe\n"crashed:1"\n')
+    notifier = Notifier(keeping(tmp_path), "demo", sent=tmp_path / "sent", log=pytest.fail)
+    for number in (1, 2):
+        notifier.add(alert(number))
+    notifier.tick()
+    notifier.close()
+    assert [[item["step"] for item in document["alerts"]] for _, document in kept(tmp_path)] == [[2]]
+    os.mkfifo(tmp_path / "pipe")
+    Notifier(keeping(tmp_path), "demo", sent=tmp_path / "pipe", log=pytest.fail)
+
+
 def test_a_list_that_cannot_be_written_keeps_nobody_from_being_told(tmp_path: Path) -> None:
     """A full or foreign disk: the alert leaves, once, and the log says what could not be remembered."""
     said: list[str] = []
