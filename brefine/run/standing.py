@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from brefine.identity import ProcessIdentity, is_alive
 from brefine.phasedir import (
@@ -90,13 +90,13 @@ def phase_state(
     for state, proved in proofs:
         if proved:
             return state
-    return _unsupervised_state(supervisor, runs)
+    return _unsupervised_state(supervisor, tuple(runs))
 
 
-def _unsupervised_state(supervisor: SupervisorState | None, runs: Iterable[RunView]) -> PhaseState:
+def _unsupervised_state(supervisor: SupervisorState | None, runs: Sequence[RunView]) -> PhaseState:
     active = (ShownState.STARTING, ShownState.RUNNING, ShownState.STALLED)
     if any(run.state in active for run in runs):
         return PhaseState.TRAINING
-    if supervisor is None:
-        return PhaseState.PREPARING
+    if supervisor is None:  # a training in the foreground, whose preparation has no word of its own
+        return PhaseState.PREPARING if all(run.state is ShownState.PENDING for run in runs) else PhaseState.STOPPED
     return PhaseState.FAILED if supervisor.state == "failed" else PhaseState.STOPPED

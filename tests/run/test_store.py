@@ -40,6 +40,21 @@ def test_a_new_phase_is_preparing_and_its_runs_are_pending(phase: PhaseDir) -> N
 
 
 @pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (RunState.RUNNING, PhaseState.TRAINING),
+        (RunState.FINISHED, PhaseState.STOPPED),
+        (RunState.STOPPED, PhaseState.STOPPED),
+        (RunState.FAILED, PhaseState.STOPPED),
+    ],
+)
+def test_a_training_in_the_foreground_comes_to_an_end(phase: PhaseDir, told: RunState, expected: PhaseState) -> None:
+    """`brefine train` has no supervisor; when its process has ended nothing works any more, and who follows it may go."""
+    status("mlp", told, unix_s=time.time()).write(phase.run("mlp").status)
+    assert PhaseStore(phase.path).snapshot().state is expected
+
+
+@pytest.mark.parametrize(
     ("stage", "expected"),
     [
         (Stage.PREPARE, PhaseState.PREPARING),
