@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from socket import gethostname
 from typing import Any, Final
 
 from brefine.config import BudgetConfig, ModelName, PhaseConfig
 from brefine.errors import BrefineError, printable
-from brefine.identity import boot_id
+from brefine.identity import boot_id, is_alive
 from brefine.phasedir import (
     Alert,
     EvaluationReport,
@@ -103,7 +104,7 @@ class PhaseStore:
             )
             for name, reader in self._runs.items()
         )
-        progress = {stage: document for stage, item in self._progress.items() if (document := item.read()) is not None}
+        progress = {stage: told for stage, item in self._progress.items() if (told := item.read()) and not _has_vanished(told)}
         evaluations = {str(name): report for name, item in self._evaluations.items() if (report := item.read()) is not None}
         selection, integration, gate = self._selection.read(), self._integration.read(), self._gate.read()
         eta_s = _longest_eta_s(runs)
@@ -311,6 +312,12 @@ def title_of(config: PhaseConfig) -> str:
     if corpus.kind == "folder":
         return f"{Path(corpus.train or '').name}→{Path(corpus.gate or '').name}"
     return "simulated conversations"
+
+
+def _has_vanished(progress: Progress) -> bool:
+    """Whether a stage was stopped or killed before its last word; a process on another machine cannot be seen from here."""
+    process = progress.process
+    return progress.state == "running" and process.host == gethostname() and not is_alive(process)
 
 
 def _longest_eta_s(runs: tuple[RunView, ...]) -> float | None:

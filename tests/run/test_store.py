@@ -104,6 +104,17 @@ def test_integrating_is_a_living_process(phase: PhaseDir) -> None:
         assert choice.snapshot().state is expected
 
 
+@pytest.mark.parametrize("change", [{"start_ticks": 1}, {"boot_id": "before"}], ids=["killed", "rebooted"])
+def test_a_stage_whose_process_is_gone_is_not_shown_at_work(phase: PhaseDir, change: dict[str, object]) -> None:
+    """A stopped preparation has no last word; its bar and the minutes left would stand there for ever."""
+    supervised(phase, Stage.PREPARE, "stopped")
+    for process, shown in ((own_identity(), [Stage.PREPARE]), (own_identity().model_copy(update=change), [])):
+        Progress(
+            stage=Stage.PREPARE, state="running", step="", done=1, total=2, started_unix_s=1.0, unix_s=9.0, process=process
+        ).write(phase.progress(Stage.PREPARE))
+        assert list(PhaseStore(phase.path).snapshot().progress) == shown
+
+
 @pytest.mark.parametrize(
     ("told", "age_s", "alive", "expected"),
     [
