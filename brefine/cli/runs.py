@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from brefine.cli.options import RUNS, Json, Runs
 from brefine.cli.output import milliseconds, print_json, print_lines, tell
-from brefine.phasedir import list_phases
+from brefine.errors import BrefineError
+from brefine.phasedir import PhaseDir, list_phases
 from brefine.run.snapshot import PhaseSnapshot
 from brefine.run.store import PhaseStore
 from brefine.run.tables import align
@@ -17,14 +19,24 @@ def runs(json: Json = False, runs: Runs = RUNS) -> None:
 
     The phases under runs/, oldest first: state, best validation MAE of each model, money spent.
     """
-    snapshots = [PhaseStore(phase.path).snapshot() for phase in list_phases(runs)]
+    phases = list_phases(runs)
+    snapshots = list(_readable(phases))
     if json:
         print_json([_document(shot) for shot in snapshots])
-    elif not snapshots:
+    elif not phases:
         tell(f"no phase under {runs}; start one: brefine launch-phase3 --config configs/demo.toml")
     else:
         header = ("phase", "state", "best validation MAE", "spent", "gate 4")
         print_lines(align([header, *map(_row, snapshots)]))
+
+
+def _readable(phases: Iterable[PhaseDir]) -> Iterator[PhaseSnapshot]:
+    """One damaged phase, or one of another version, hides none of the others."""
+    for phase in phases:
+        try:
+            yield PhaseStore(phase.path).snapshot()
+        except BrefineError as error:
+            tell(f"left out: {error}")
 
 
 def _document(shot: PhaseSnapshot) -> dict[str, Any]:
