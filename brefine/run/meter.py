@@ -12,6 +12,8 @@ from brefine.run.budget import TICK_S, Ledger, ledger_path
 class Meter:
     """One session of the ledger. A machine that costs nothing is not billed and leaves the ledger alone.
 
+    It lasts from its beginning by the clock for as long as this process has lived: a clock that is set bills nothing.
+
     Attributes:
         problem: why the ledger cannot be written; the phase goes on, and its cap is kept from what this process knows.
     """
@@ -21,22 +23,23 @@ class Meter:
         self._price = budget.price_usd_per_hour
         self._ledger = Ledger(ledger_path(budget))
         self._phase = phase.resolve()
-        self._began_s = self._ticked_s = time.monotonic()
+        self._began_unix_s = time.time()
+        self._began_s = time.monotonic()
+        self._ticked_s = float("-inf")
         self._session: str | None = None
-        if self._price > 0.0:
-            try:
-                self._session = self._ledger.open_session(self._phase, self._price, time.time())
-            except OSError as error:
-                self.problem = f"{self._ledger.path}: the ledger cannot be written: {error.strerror}"
+        self.tick()
         self._before_usd = self._ledger.read().spent_by_usd(str(self._phase))
 
     def tick(self, *, force: bool = False) -> None:
-        """Writes down, once a minute, that the machine is still in use."""
-        if self._session is None or (not force and time.monotonic() - self._ticked_s < TICK_S):
+        """Writes down, once a minute, that the machine is in use, from its beginning where that could not be written."""
+        now_s = time.monotonic()
+        if self._price == 0.0 or (not force and now_s - self._ticked_s < TICK_S):
             return
-        self._ticked_s = time.monotonic()
+        self._ticked_s = now_s
         try:
-            self._ledger.tick(self._session, time.time())
+            if self._session is None:
+                self._session = self._ledger.open_session(self._phase, self._price, self._began_unix_s)
+            self._ledger.tick(self._session, self._began_unix_s + now_s - self._began_s)
             self.problem = None
         except OSError as error:
             self.problem = f"{self._ledger.path}: the ledger cannot be written: {error.strerror}"

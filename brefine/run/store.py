@@ -25,7 +25,7 @@ from brefine.phasedir import (
     is_phase,
 )
 from brefine.run.alerts import AlertLog, alert_of_fault, alerts_of_curves
-from brefine.run.budget import Account, Ledger, ledger_path, view_budget
+from brefine.run.budget import TICK_S, Account, Ledger, ledger_path, view_budget
 from brefine.run.documents import WatchedDocument
 from brefine.run.gpu import GpuProbe, find_gpus, read_host
 from brefine.run.lock import is_at_work
@@ -137,7 +137,7 @@ class PhaseStore:
             host=read_host(self.phase.path),
             budget=view_budget(
                 self.config.budget,
-                self._account(alive, now_unix_s),
+                self._account(supervisor if alive else None, now_unix_s),
                 self.phase.path,
                 self._billed_eta_s(runs, eta_s),
                 idle_s=_idle_s(supervisor, state, now_unix_s) if self.config.executor.kind == "local" else None,
@@ -150,13 +150,19 @@ class PhaseStore:
             problems=self._problems(),
         )
 
-    def _account(self, alive: bool, now_unix_s: float) -> Account:
-        """The ledger, with the running supervisor's time since its last line."""
+    def _account(self, supervisor: SupervisorState | None, now_unix_s: float) -> Account:
+        """The ledger, with the running supervisor's time since its last line.
+
+        It writes one a minute, or says why it cannot: what goes beyond is a clock that was set.
+        """
         account = self._ledger.read()
         if self.config.executor.kind == "slurm":  # billed by allocations, which the supervisor alone knows
             return account
         own = [session for session in account.sessions if session.phase == str(self.phase.path)]
-        return account.extended(own[-1].id, now_unix_s) if alive and own else account
+        if supervisor is None or not own:
+            return account
+        due_unix_s = own[-1].until_unix_s + 2 * TICK_S
+        return account.extended(own[-1].id, min(now_unix_s, due_unix_s) if supervisor.error is None else now_unix_s)
 
     def _billed_eta_s(self, runs: tuple[RunView, ...], eta_s: float | None) -> float | None:
         """The hours that remain to be billed: of the machine, or of the GPUs of every training."""
