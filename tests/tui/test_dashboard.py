@@ -411,6 +411,7 @@ async def test_foreign_event_files_are_shown_without_a_status(open_desk: OpenDes
     snapshot = phase(PhaseState.STOPPED, foreign=True, runs=(foreign,), name="tensorboard-logs", title="event files", alerts=())
     async with open_desk(replace(snapshot, path=Path("/logs")), read_only=True) as desk:
         assert "tensorboard-logs" in desk.text.splitlines()[0]
+        assert desk.text.splitlines()[0].count("read only") == 1
         assert "lr-3e-4/see…" in desk.text
         assert "97 ms" in desk.row("lr-3e-4")
         assert "⠉" in desk.text or "⠒" in desk.text

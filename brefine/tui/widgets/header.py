@@ -84,11 +84,12 @@ class PhaseHeader(Panel):
     def _phase_line(self, snapshot: PhaseSnapshot, width: int) -> Content:
         look = PHASE_LOOKS[snapshot.state]
         parts: list[tuple[str, str]] = [(f"{look.glyph} {snapshot.state}", f"bold {look.style}")]
-        if self.read_only:
+        if self.read_only or snapshot.foreign:
             parts.append(("read only", "$warning"))
         if snapshot.eta_s is not None:
             parts.append((f"ETA {format_duration(snapshot.eta_s, 0)}", ""))
-        parts.append((_money(snapshot), ""))
+        if not snapshot.foreign:
+            parts.append((_money(snapshot), ""))
         right = "   ".join(text for text, _ in parts)
         room = width - len(right) - 4
         started = format_date(snapshot.started_unix_s)
@@ -138,8 +139,6 @@ class PhaseHeader(Panel):
 
 def _money(snapshot: PhaseSnapshot) -> str:
     budget = snapshot.budget
-    if snapshot.foreign:
-        return "read only"
     if budget.price_usd_per_hour == 0 and budget.spent_usd == 0:
         return "$0/h"
     if budget.cap_usd is not None:
