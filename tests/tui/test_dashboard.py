@@ -190,6 +190,27 @@ async def test_runs_are_paused_resumed_and_stopped(open_desk: OpenDesk) -> None:
         await desk.until(lambda: desk.actions.asked[-1] == ("control", "resume", "mlp"))
 
 
+@pytest.mark.parametrize(
+    ("state", "phase_state", "keys", "words"),
+    [
+        (ShownState.FINISHED, PhaseState.TRAINING, "pxr", "there is nothing to restart"),
+        (ShownState.STOPPED, PhaseState.TRAINING, "px", "there is nothing to stop"),
+        (ShownState.FAILED, PhaseState.TRAINING, "px", "there is nothing to stop"),
+        (ShownState.STOPPED, PhaseState.EVALUATING, "r", "the trainings have ended"),
+    ],
+)
+async def test_what_cannot_be_paused_or_stopped_is_not_asked_for(
+    open_desk: OpenDesk, state: ShownState, phase_state: PhaseState, keys: str, words: str
+) -> None:
+    """The supervisor would do nothing, and the person would read that it was done."""
+    async with open_desk(phase(phase_state, runs=(run("mlp", state=state),)), place="watch") as desk:
+        for key in keys:
+            await desk.press(key)
+            assert "mlp?" not in desk.text
+        await desk.until(lambda: words in desk.text)
+        assert desk.actions.asked == []
+
+
 async def test_a_refused_action_is_told_in_words(open_desk: OpenDesk) -> None:
     """What cannot be done says why, and the dashboard goes on."""
     async with open_desk(phase()) as desk:

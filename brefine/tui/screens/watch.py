@@ -26,6 +26,7 @@ from brefine.tui.widgets.run_table import RunTable
 
 _STEP = 0.02
 """Share of the visible axis that an arrow key moves the cursor."""
+_ENDED = (ShownState.STOPPED, ShownState.FAILED, ShownState.NONFINITE)
 _CONSEQUENCES = {
     "pause": "It saves a checkpoint and gives its memory back; p again, and it goes on from there.",
     "stop": "It saves a checkpoint and ends; `brefine resume` goes on from there.",
@@ -170,9 +171,12 @@ class WatchPlace(Place):
 
     def _ask(self, wish: Wish) -> None:
         run = self.chosen_run
-        if run is None:
+        if run is None or self.snapshot is None:
             return
-        name = run.name
+        name, reason = run.name, _in_vain(wish, run, self.snapshot)
+        if reason is not None:
+            self.app.notify(reason, severity="warning", markup=False)
+            return
 
         def act(sure: bool | None) -> None:
             if sure:
@@ -201,3 +205,12 @@ class WatchPlace(Place):
             plot = plot_metric(metric, self.snapshot, self._view, chosen=self._chosen)
             waits = metric.waits_for if self.snapshot.state is not PhaseState.PREPARING else "the corpus is being prepared"
             chart.show(plot if plot is not None else Waiting(waits), title_of(metric, self.snapshot, self._view))
+
+
+def _in_vain(wish: Wish, run: RunView, snapshot: PhaseSnapshot) -> str | None:
+    """Why nothing would come of a wish, so that nobody is asked whether he is sure and then told that it is done."""
+    if run.state is ShownState.FINISHED or (wish != "restart" and run.state in _ENDED):
+        return f"there is nothing to {wish}: the state of {run.name} is {run.state}"
+    if snapshot.state is PhaseState.EVALUATING:
+        return "the trainings have ended, the models are evaluated now"
+    return None
