@@ -96,8 +96,8 @@ def resume_phase(phase: PhaseDir) -> tuple[ModelName, ...]:
     """
     if is_supervised(phase):
         raise refusal(phase)
-    supervisor = SupervisorState.read_if_there(phase.supervisor)
-    statuses = {model: RunStatus.read_if_there(phase.run(model).status) for model in phase.models()}
+    supervisor = WatchedDocument(phase.supervisor, SupervisorState).read()
+    statuses = {model: WatchedDocument(phase.run(model).status, RunStatus).read() for model in phase.models()}
     unfinished = tuple(m for m, status in statuses.items() if status is None or status.state is not RunState.FINISHED)
     if supervisor is not None and supervisor.state == "finished" and not unfinished:
         raise ProcessError(

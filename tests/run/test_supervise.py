@@ -18,10 +18,11 @@ import pytest
 from brefine.errors import ProcessError
 from brefine.identity import is_alive
 from brefine.phasedir import Alert, PhaseDir, Progress, RunState, RunStatus, Stage, SupervisorState
+from brefine.run import launch
 from brefine.run import lock as lock_module
 from brefine.run.control import request
 from brefine.run.documents import working_process
-from brefine.run.launch import stop_phase
+from brefine.run.launch import resume_phase, stop_phase
 from brefine.run.lock import PhaseLock, is_supervised
 from brefine.run.meter import Meter
 from brefine.run.snapshot import PhaseState, ShownState
@@ -236,6 +237,20 @@ def test_a_stage_without_its_supervisor_is_stopped(tmp_path: Path, started: list
     worker = working_process(phase, Stage.PREPARE)
     stop_phase(phase)
     assert not is_alive(worker)
+
+
+@pytest.mark.parametrize("damaged", ["mlp/status.json", "supervisor.json"])
+def test_a_damaged_word_keeps_no_phase_from_being_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damaged: str) -> None:
+    """A power cut may leave zeros in a file; checkpoints decide from where a training goes on, not its status."""
+    phase = make_toy_phase(tmp_path)
+    run_here(phase)
+    (phase.path / damaged).write_bytes(b"\0" * 100)
+    supervisors: list[PhaseDir] = []
+    monkeypatch.setattr(launch, "start_supervisor", supervisors.append)
+    resume_phase(phase)
+    assert supervisors == [phase]
+    run_here(phase)
+    assert SupervisorState.read(phase.supervisor).state == "finished"
 
 
 def test_a_second_supervisor_is_refused(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:

@@ -97,3 +97,15 @@ def test_a_run_that_is_being_trained_is_left_alone(
     gone = identity_of(os.getppid()).model_copy(update={"start_ticks": 1})
     status("mlp", RunState.RUNNING, process=gone).write(run.status)
     assert trainer._train(run, "mlp", resume=True) == 0
+
+
+def test_a_damaged_status_keeps_no_training_from_going_on(
+    make_run: Callable[..., tuple[RunDir, PhaseConfig]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The checkpoint is what a training goes on from; its status is written anew."""
+    monkeypatch.setattr(StopSignal, "listen", lambda _: None)
+    run, _ = make_run(train={"epochs": 1})
+    assert trainer._train(run, "mlp", resume=False) == 0
+    run.status.write_bytes(b"\0" * 100)
+    assert trainer._train(run, "mlp", resume=True) == 0
+    assert RunStatus.read(run.status).state is RunState.FINISHED
