@@ -15,7 +15,7 @@ from textual.geometry import Size
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Static
 
-from brefine.errors import BrefineError
+from brefine.errors import BrefineError, printable
 from brefine.run.snapshot import PhaseSnapshot, PhaseState
 from brefine.tui.actions import Actions
 from brefine.tui.poller import Poller, SnapshotArrived, SnapshotFailed, SnapshotSource
@@ -51,6 +51,14 @@ def closing_words(snapshot: PhaseSnapshot | None) -> str:
     if snapshot.state in (PhaseState.DECIDED, PhaseState.STOPPED, PhaseState.FAILED):
         return f"The phase is {snapshot.state}. `brefine watch {snapshot.path.name}` shows it again."
     return f"The phase is at: {snapshot.state}. `brefine watch {snapshot.path.name}` brings you back."
+
+
+def _words_of(error: BrefineError | OSError) -> str:
+    """What the person is told: of the system's refusal, a full disk for instance, the file and the reason."""
+    if isinstance(error, BrefineError):
+        return str(error)
+    where = "" if error.filename is None else f"{error.filename}: "
+    return printable(f"{where}{error.strerror or error}")
 
 
 def _reached(size: Size) -> dict[str, bool]:
@@ -335,8 +343,8 @@ class DashboardApp(App[int]):
     def _act(self, wanted: Wanted) -> None:
         try:
             result = wanted.call()
-        except BrefineError as error:
-            self.call_from_thread(self.notify, str(error), severity="error", timeout=15, markup=False)
+        except (BrefineError, OSError) as error:
+            self.call_from_thread(self.notify, _words_of(error), severity="error", timeout=15, markup=False)
             return
         if wanted.done is not None:
             self.call_from_thread(wanted.done, result)

@@ -484,7 +484,7 @@ class RecordedActions:
     """Remembers what it was asked for."""
 
     asked: list[tuple[object, ...]] = field(default_factory=list)
-    error: BrefineError | None = None
+    error: BrefineError | OSError | None = None
     answers: dict[str, Literal["yes", "no"]] = field(default_factory=dict)
 
     def control(self, wish: Wish, model: str | None) -> str:

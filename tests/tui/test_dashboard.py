@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -217,6 +219,16 @@ async def test_a_refused_action_is_told_in_words(open_desk: OpenDesk) -> None:
         desk.actions.error = ProcessError("the supervisor is gone", hint="brefine resume")
         await desk.press("p", "y")
         await desk.until(lambda: "the supervisor is gone" in desk.text)
+
+
+async def test_a_disk_that_is_full_is_told_in_words(open_desk: OpenDesk) -> None:
+    """A wish, a choice and an answer are files; where there is no room for them the dashboard says so and stays."""
+    async with open_desk(phase()) as desk:
+        desk.actions.error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/phase/control/1-stop.json")
+        await desk.press("X", "y")
+        await desk.until(lambda: "No space" in desk.text)
+        assert "1-stop.json" in desk.text
+        assert "● training" in desk.text
 
 
 async def test_the_palette_acts_on_the_chosen_run_unless_one_may_only_look(open_desk: OpenDesk) -> None:
