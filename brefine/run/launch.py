@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ from typing import Final
 import brefine
 from brefine.config import ModelName, PhaseConfig, format_config, prepared_corpus_path, with_absolute_paths
 from brefine.errors import ProcessError
+from brefine.identity import is_alive
 from brefine.io.atomic import open_to_append, write_text_atomic
 from brefine.phasedir import Manifest, PhaseDir, RunState, RunStatus, Stage, SupervisorState
 from brefine.run.control import request
@@ -117,7 +119,7 @@ def stop_phase(phase: PhaseDir, *, timeout_s: float = 90.0) -> None:
     executor = executor_of(phase, phase.load_config())
     orphans: tuple[Stage, ...] = ()
     if is_supervised(phase):
-        request(phase, "stop")
+        ask_to_stop(phase)
     else:
         orphans = (Stage.PREPARE, Stage.EVALUATE)
         for work in _at_work(phase, executor, orphans):
@@ -128,6 +130,17 @@ def stop_phase(phase: PhaseDir, *, timeout_s: float = 90.0) -> None:
                 f"the phase has not stopped within {timeout_s:.0f} s", where=phase.path, hint=f"see {phase.supervisor_log}"
             )
         time.sleep(executor.poll_s)
+
+
+def ask_to_stop(phase: PhaseDir) -> None:
+    """A request is a file; where none can be written, a signal says the same to a supervisor on this machine."""
+    try:
+        request(phase, "stop")
+    except OSError:
+        supervisor = WatchedDocument(phase.supervisor, SupervisorState).read()
+        if supervisor is None or not is_alive(supervisor.process):
+            raise
+        os.kill(supervisor.process.pid, signal.SIGTERM)
 
 
 def _at_work(phase: PhaseDir, executor: Executor, stages: Sequence[Stage]) -> list[Work]:

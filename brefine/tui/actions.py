@@ -85,12 +85,15 @@ class PhaseActions:
 
     def control(self, wish: Wish, model: str | None) -> str:
         from brefine.run.control import request
-        from brefine.run.launch import resume_phase
+        from brefine.run.launch import ask_to_stop, resume_phase
         from brefine.run.lock import is_supervised
 
         named = _model(model)
         if is_supervised(self._phase):
-            request(self._phase, wish, named)
+            if (wish, named) == ("stop", None):
+                ask_to_stop(self._phase)
+            else:
+                request(self._phase, wish, named)
             return f"{model or 'every training'} {_DONE[wish]} in a moment"
         if wish == "resume":
             return f"{', '.join(resume_phase(self._phase)) or 'the phase'} goes on"

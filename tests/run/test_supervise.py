@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -304,6 +306,24 @@ def test_pause_resume_and_restart_by_request(tmp_path: Path, started: list[subpr
     (phase.control / "1-nonsense.json").write_text("{")
     assert supervisor.wait(_DEADLINE_S) == 0
     assert list(phase.control.iterdir()) == []
+
+
+def test_a_phase_is_stopped_on_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: list[subprocess.Popen[bytes]]
+) -> None:
+    """The request to stop is a file; where there is no room for it the supervisor hears a signal."""
+    phase = make_toy_phase(tmp_path, mlp={"steps": 10_000}, transformer={"steps": 10_000})
+    supervisor = start(phase, started)
+    wait_until(lambda: step(phase, "mlp") > 2 and step(phase, "transformer") > 2)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(launch, "request", refuse)
+    threading.Thread(target=supervisor.wait, daemon=True).start()  # whoever started it collects it
+    stop_phase(phase)
+    assert SupervisorState.read(phase.supervisor).state == "stopped"
+    assert [status(phase, model).state for model in ("mlp", "transformer")] == [RunState.STOPPED] * 2
 
 
 def test_a_deaf_trainer_is_ended_by_force(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
