@@ -20,6 +20,7 @@ from brefine.errors import ProcessError
 from brefine.identity import is_alive
 from brefine.io.atomic import open_to_append, write_text_atomic
 from brefine.phasedir import Manifest, PhaseDir, RunState, RunStatus, Stage, SupervisorState
+from brefine.run.budget import Ledger, ledger_path
 from brefine.run.control import request
 from brefine.run.documents import WatchedDocument, working_process
 from brefine.run.executor import Executor, Work, executor_of
@@ -94,10 +95,11 @@ def resume_phase(phase: PhaseDir) -> tuple[ModelName, ...]:
         the models whose training was not finished.
 
     Raises:
-        ProcessError: it is supervised already, or there is nothing left to do.
+        ProcessError: it is supervised already, there is nothing left to do, or its cap is spent.
     """
     if is_supervised(phase):
         raise refusal(phase)
+    _refuse_beyond_the_cap(phase)
     supervisor = WatchedDocument(phase.supervisor, SupervisorState).read()
     statuses = {model: WatchedDocument(phase.run(model).status, RunStatus).read() for model in phase.models()}
     unfinished = tuple(m for m, status in statuses.items() if status is None or status.state is not RunState.FINISHED)
@@ -107,6 +109,23 @@ def resume_phase(phase: PhaseDir) -> tuple[ModelName, ...]:
         )
     start_supervisor(phase)
     return unfinished
+
+
+def _refuse_beyond_the_cap(phase: PhaseDir) -> None:
+    """Raises where a new supervisor would only stop what it has started; what runs already it takes over, and stops in order."""
+    config = phase.load_config()
+    budget = config.budget
+    if budget.cap_usd is None:
+        return
+    spent_usd = Ledger(ledger_path(budget)).read().spent_by_usd(str(phase.path.resolve()))
+    if spent_usd >= budget.cap_usd and not _at_work(phase, executor_of(phase, config), ()):
+        raise ProcessError(
+            "this phase has spent its cap",
+            where=phase.config,
+            expected=f"less than budget.cap_usd = {budget.cap_usd:g}",
+            got=f"${spent_usd:,.2f}",
+            hint="give it a higher cap there; what is trained so far: brefine evaluate, then brefine select",
+        )
 
 
 def stop_phase(phase: PhaseDir, *, timeout_s: float = 90.0) -> None:

@@ -22,6 +22,7 @@ from brefine.identity import is_alive
 from brefine.phasedir import Alert, PhaseDir, Progress, RunState, RunStatus, Stage, SupervisorState
 from brefine.run import launch
 from brefine.run import lock as lock_module
+from brefine.run.budget import Ledger
 from brefine.run.control import request
 from brefine.run.documents import working_process
 from brefine.run.launch import resume_phase, stop_phase
@@ -30,6 +31,7 @@ from brefine.run.meter import Meter
 from brefine.run.snapshot import PhaseState, ShownState
 from brefine.run.store import PhaseStore
 from brefine.run.supervise import Supervisor
+from tests.run.records import status as running_word
 from tests.run.tail.event_writing import ramp, scalar, version, write_events
 from tests.run.toy_programs import RECIPE, ToyPrograms, make_toy_phase
 
@@ -359,6 +361,26 @@ def test_the_cap_of_the_budget_checkpoints_and_stops(tmp_path: Path, monkeypatch
     spent_usd = PhaseStore(phase.path).snapshot().budget.spent_usd
     assert spent_usd >= 0.5
     assert PhaseStore(phase.path).snapshot().budget.remaining_usd == pytest.approx(999.28 - spent_usd)
+
+
+def test_a_phase_that_has_spent_its_cap_is_not_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be stopped again before it has begun; but a training that still runs is taken over, to be stopped in order."""
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    money = f'[budget]\nprice_usd_per_hour = 2.0\ncap_usd = 3.0\nledger = "{ledger.path}"\n'
+    phase = make_toy_phase(tmp_path, recipe=RECIPE + money)
+    session = ledger.open_session(phase.path, 2.0, 0.0)
+    supervisors: list[PhaseDir] = []
+    monkeypatch.setattr(launch, "start_supervisor", supervisors.append)
+    ledger.tick(session, 1800.0)
+    resume_phase(phase)
+    assert supervisors == [phase]
+    ledger.tick(session, 3 * 1800.0)
+    with pytest.raises(ProcessError, match=r"(?s)phase.toml: this phase has spent its cap .*got \$3.00.*higher cap"):
+        resume_phase(phase)
+    assert supervisors == [phase]
+    running_word("mlp").write(phase.run("mlp").status)
+    resume_phase(phase)
+    assert supervisors == [phase, phase]
 
 
 def test_a_rebooted_machine_is_noticed(tmp_path: Path) -> None:
