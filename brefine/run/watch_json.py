@@ -6,7 +6,10 @@ import math
 from typing import Any
 
 from brefine.phasedir import SCHEMA, JobRecord, Tag
-from brefine.run.snapshot import PhaseSnapshot, RunView
+from brefine.run.snapshot import PhaseSnapshot, RunView, ShownState
+
+_UNDER_WAY = (ShownState.STARTING, ShownState.RUNNING, ShownState.STALLED)
+"""States of a training that comes to its end by itself: what has stopped has no ETA, whatever it last said."""
 
 
 def snapshot_to_json(snapshot: PhaseSnapshot) -> dict[str, Any]:
@@ -96,7 +99,7 @@ def _run_to_json(run: RunView) -> dict[str, Any]:
         "unrefined_mae_ms": _number(None if status is None else status.unrefined_mae_ms),
         "steps_per_s": _number(None if status is None else status.steps_per_s),
         "examples_per_s": _number(None if status is None else status.examples_per_s),
-        "eta_s": _number(None if status is None else status.eta_s),
+        "eta_s": _number(status.eta_s) if status is not None and run.state in _UNDER_WAY else None,
         "pid": None if status is None else status.process.pid,
         "device": None if status is None else status.device,
         "restarts": run.restarts,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 from brefine.cli.watch import watch
 from brefine.errors import ConfigError
+from brefine.phasedir import PhaseDir, RunState
+from tests.run.records import status
 from tests.run.tail.event_writing import ramp, version, write_events
 from tests.run.toy_programs import make_toy_phase
 
@@ -32,6 +35,17 @@ def test_one_phase_is_one_document_and_several_are_a_list(two: list[str], capsys
     assert keys <= one.keys() and all(keys <= document.keys() for document in several)
     assert [document["phase"] for document in several] == ["20261122T000000Z-toy", "logs"]
     assert [model["name"] for model in several[1]["models"]] == ["a"]
+
+
+@pytest.mark.parametrize(("state", "expected"), [(RunState.RUNNING, 60.0), (RunState.STOPPED, None), (RunState.FAILED, None)])
+def test_what_does_not_run_has_no_eta(
+    two: list[str], capsys: pytest.CaptureFixture[str], state: RunState, expected: float | None
+) -> None:
+    """A trainer's last word still holds the time that was left; the dashboard shows none, and scripts get none."""
+    status("mlp", state, unix_s=time.time()).write(PhaseDir(Path(two[0])).run("mlp").status)
+    watch(two[:1], once=True, json=True)
+    models = {model["name"]: model for model in json.loads(capsys.readouterr().out)["models"]}
+    assert (models["mlp"]["state"], models["mlp"]["eta_s"]) == (state, expected)
 
 
 @pytest.mark.parametrize("options", [{"once": True}, {"plain": True}, {}])
