@@ -7,12 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from brefine.phasedir import JobRecord, Progress, Stage
-from brefine.run.snapshot import PhaseSnapshot, PhaseState, RunView, ShownState
+from brefine.run.snapshot import WORKING, PhaseSnapshot, PhaseState, RunView, ShownState
 
 _LONGEST_SILENCE_S: Final = 10.0
 _PROGRESS_EVERY_S: Final = 5.0
-WORKING: Final = (PhaseState.PREPARING, PhaseState.TRAINING, PhaseState.EVALUATING, PhaseState.INTEGRATING)
-"""States in which something goes on without the person."""
 
 
 class PlainLines:

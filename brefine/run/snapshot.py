@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,10 @@ class PhaseState(StrEnum):
     DECIDED = "decided"
     STOPPED = "stopped"
     FAILED = "failed"
+
+
+WORKING: Final = (PhaseState.PREPARING, PhaseState.TRAINING, PhaseState.EVALUATING, PhaseState.INTEGRATING)
+"""States in which something goes on without the person."""
 
 
 class ShownState(StrEnum):

@@ -72,16 +72,18 @@ def phase_state(
     if supervisor is not None and supervisor_alive:
         stages = {Stage.PREPARE: PhaseState.PREPARING, Stage.TRAIN: PhaseState.TRAINING, Stage.EVALUATE: PhaseState.EVALUATING}
         return stages.get(supervisor.stage, PhaseState.INTEGRATING)
-    integrating = progress.get(Stage.INTEGRATE)
 
-    def works(stage: Progress | None) -> bool:
-        return stage is not None and stage.state == "running" and alive(stage.process)
+    def works(stage: Stage) -> bool:
+        told = progress.get(stage)
+        return told is not None and told.state == "running" and alive(told.process)
 
     # What was found about a model that is no longer the selected one decides nothing.
     integrated = integration is not None and (selection is None or selection.model == integration.model)
     judged = gate is not None and gate.verdict != "open" and (selection is None or selection.model == gate.winner)
     proofs = (
-        (PhaseState.INTEGRATING, integrates_elsewhere or works(integrating)),
+        (PhaseState.INTEGRATING, integrates_elsewhere or works(Stage.INTEGRATE)),
+        (PhaseState.EVALUATING, works(Stage.EVALUATE)),
+        (PhaseState.PREPARING, works(Stage.PREPARE)),
         (PhaseState.DECIDED, judged),
         (PhaseState.TO_DECIDE, integrated),
         (PhaseState.TO_INTEGRATE, selection is not None),

@@ -29,7 +29,7 @@ from brefine.run.budget import TICK_S, Account, Ledger, ledger_path, view_budget
 from brefine.run.documents import WatchedDocument
 from brefine.run.gpu import GpuProbe, find_gpus, read_host
 from brefine.run.lock import is_at_work
-from brefine.run.snapshot import PhaseSnapshot, PhaseState, RunView, ShownState, SupervisorView
+from brefine.run.snapshot import WORKING, PhaseSnapshot, PhaseState, RunView, ShownState, SupervisorView
 from brefine.run.standing import phase_state, shown_state
 from brefine.run.tail.log import LogTail
 from brefine.run.tail.run import RunTail, find_run_folders
@@ -334,7 +334,7 @@ def _longest_eta_s(runs: tuple[RunView, ...]) -> float | None:
 
 def _idle_s(supervisor: SupervisorState | None, state: PhaseState, now_unix_s: float) -> float | None:
     """Since the supervisor has ended, on this very machine; what the person starts by hand afterwards is work, too."""
-    if supervisor is None or supervisor.state == "running" or state in (PhaseState.EVALUATING, PhaseState.INTEGRATING):
+    if supervisor is None or supervisor.state == "running" or state in WORKING:
         return None
     if supervisor.process.boot_id != boot_id():
         return None

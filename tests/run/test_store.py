@@ -90,18 +90,30 @@ def test_the_road_after_training_is_proved_by_its_files(phase: PhaseDir) -> None
     assert store.snapshot().state is PhaseState.TO_INTEGRATE
 
 
-def test_integrating_is_a_living_process(phase: PhaseDir) -> None:
-    """A progress file of a process that is gone does not keep the phase integrating for ever."""
+@pytest.mark.parametrize(
+    ("stage", "working"),
+    [
+        (Stage.PREPARE, PhaseState.PREPARING),
+        (Stage.EVALUATE, PhaseState.EVALUATING),
+        (Stage.INTEGRATE, PhaseState.INTEGRATING),
+    ],
+)
+def test_a_stage_without_supervisor_is_a_living_process(tmp_path: Path, stage: Stage, working: PhaseState) -> None:
+    """Started by hand, or left by a supervisor that was killed: while it lives, the phase works and the machine is not idle."""
+    recipe = 'schema = 1\n[corpus]\nkind = "simulated"\n[models.mlp]\n[budget]\nprice_usd_per_hour = 36.0\n'
+    phase = make_toy_phase(tmp_path, recipe=recipe)
     supervised(phase, Stage.EVALUATE, "finished")
     choice = PhaseStore(phase.path)
     for process, expected in (
-        (own_identity(), PhaseState.INTEGRATING),
+        (own_identity(), working),
         (own_identity().model_copy(update={"boot_id": "before"}), PhaseState.STOPPED),
     ):
-        Progress(
-            stage=Stage.INTEGRATE, state="running", step="", done=0, total=1, started_unix_s=1.0, unix_s=1.0, process=process
-        ).write(phase.progress(Stage.INTEGRATE))
-        assert choice.snapshot().state is expected
+        Progress(stage=stage, state="running", step="", done=0, total=1, started_unix_s=1.0, unix_s=1.0, process=process).write(
+            phase.progress(stage)
+        )
+        snapshot = choice.snapshot()
+        assert snapshot.state is expected
+        assert (snapshot.budget.idle_s is None) is (expected is working)
 
 
 @pytest.mark.parametrize("change", [{"start_ticks": 1}, {"boot_id": "before"}], ids=["killed", "rebooted"])
