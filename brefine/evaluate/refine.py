@@ -94,7 +94,7 @@ def plan_refinement(audio: Path, rttm: Path, out: Path | None = None) -> list[Ta
     of audio files named after them. `out` is a folder where `rttm` is one, else a file; None where no turns will be written.
 
     Raises:
-        DataError: audio or RTTM is missing, or a header is not one of audio; everything that is, is listed.
+        DataError: audio or RTTM is missing; everything that is missing is listed.
         FormatError: an RTTM file has broken lines.
         BrefineError: `out` would replace what is read, or something that is no RTTM, or cannot be written.
     """
@@ -136,11 +136,10 @@ def plan_refinement(audio: Path, rttm: Path, out: Path | None = None) -> list[Ta
             problems=problems,
             hint=f"audio files are named after the recording: talk1.wav for talk1 ({', '.join(AUDIO_SUFFIXES)})",
         )
-    _probe([path for task in tasks for path in task.audio.values()], audio)
     return tasks
 
 
-def _probe(files: Sequence[Path], where: Path) -> None:
+def _probe(files: Sequence[Path]) -> None:
     """Reads the headers, so that a folder's unusable files are all named before hours of others are heard."""
     refused: list[DataError] = []
     for path in dict.fromkeys(files):
@@ -151,7 +150,7 @@ def _probe(files: Sequence[Path], where: Path) -> None:
     if len(refused) == 1:
         raise refused[0]
     if refused:
-        raise DataError("audio files cannot be used", where=where, problems=[str(error).splitlines()[0] for error in refused])
+        raise DataError("audio files cannot be used", problems=[str(error).splitlines()[0] for error in refused])
 
 
 def refine_tasks(
@@ -163,7 +162,11 @@ def refine_tasks(
 
     Args:
         prior: what is known of the system's errors; None = what these hypotheses tell.
+
+    Raises:
+        DataError: audio cannot be used; all whose headers tell are listed before anything is heard.
     """
+    _probe([path for task in tasks for path in task.audio.values()])
     heard = [[_hear(refiner, task.audio[one.recording], one) for one in task.hypotheses] for task in tasks]
     if prior is None:
         prior = fit_prior([one for own in heard for one, _ in own])
