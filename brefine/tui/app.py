@@ -34,6 +34,10 @@ _WIDTHS = (120, 160, 200)
 _HEIGHTS = (34, 44, 56)
 """Breakpoints, in cells; dashboard.tcss says what they change."""
 
+_READING_SHARE = 0.94
+_READING_FRAME = 9
+"""The window to read in, as dashboard.tcss has it: its share of the width, less margin, border, padding and scrollbar."""
+
 _LEADS = {
     PhaseState.EVALUATING: "The trainings have ended; the models are evaluated now.",
     PhaseState.TO_SELECT: "The models are evaluated: choose the one that goes on.",
@@ -328,7 +332,8 @@ class DashboardApp(App[int]):
 
     def _alert_lines(self) -> list[Content]:
         alerts = newest_first(self.snapshot) if self.snapshot is not None else []
-        return [told for alert in alerts for told in alert_lines(alert, self.size.width - 12)]
+        width = int(_READING_SHARE * self.size.width) - _READING_FRAME
+        return [told for alert in alerts for told in alert_lines(alert, width)]
 
     def _log_lines(self) -> list[str]:
         run = self.query_one(WatchPlace).chosen_run

@@ -274,6 +274,17 @@ async def test_every_alert_can_be_read(open_desk: OpenDesk) -> None:
         assert text.index("mlp: slow") < text.index("nonfinite")
 
 
+@pytest.mark.parametrize("size", SIZES[:2])  # on wider ones the panel behind the window shows the alert, too
+async def test_a_long_alert_is_wrapped_to_its_window(open_desk: OpenDesk, size: tuple[int, int]) -> None:
+    """Wrapped for a wider one, every second line would hold one word."""
+    long = nan_alert().model_copy(update={"text": " ".join(["word"] * 100)})
+    async with open_desk(phase(alerts=(long,)), size) as desk:
+        await desk.press("a")
+        counts = [row.count("word") for row in desk.text.splitlines() if "word" in row]
+        assert sum(counts) == 100
+        assert min(counts[:-1]) >= max(counts) - 1
+
+
 async def test_logs_can_be_searched(open_desk: OpenDesk) -> None:
     """The search finds the newest line first, then goes on with n."""
     async with open_desk(phase()) as desk:
