@@ -37,6 +37,7 @@ from brefine.run.tail.run import RunTail, find_run_folders
 _FOLDERS_EVERY_S: Final = 5.0
 _POLL_LIMIT_S: Final = 0.2
 _JOB_QUIET_S: Final = 300.0
+_GONE: Final = "the supervisor is gone; `brefine resume` starts a new one that takes the trainings over"
 _FOREIGN_QUIET_S: Final = 300.0
 """A foreign run that has written nothing for this long is taken for stopped: event files do not say."""
 
@@ -89,6 +90,8 @@ class PhaseStore:
         now_unix_s = time.time()
         supervisor = self._supervisor.read()
         alive = supervisor is not None and is_at_work(supervisor)
+        if supervisor is not None and not alive and supervisor.state == "running":
+            supervisor = self._supervisor.read()  # it may have ended in between: now its last word is there, if it had one
         restarts = {} if supervisor is None else supervisor.restarts
         paused = () if supervisor is None else supervisor.paused
         ended = {} if supervisor is None else supervisor.ended
@@ -131,7 +134,7 @@ class PhaseStore:
             supervisor=_supervisor_view(supervisor, alive),
             runs=runs,
             progress=progress,
-            alerts=self._all_alerts(runs, now_unix_s),
+            alerts=(*self._all_alerts(runs, now_unix_s), *_desertion(supervisor, alive, state)),
             gpus=self._gpus.read(),
             gpu_note=self._gpus.note,
             host=read_host(self.phase.path),
@@ -346,8 +349,17 @@ def _supervisor_view(supervisor: SupervisorState | None, alive: bool) -> Supervi
         return SupervisorView(alive=False, pid=None, heartbeat_unix_s=None, error=None)
     error = supervisor.error
     if supervisor.state == "running" and not alive:
-        error = "the supervisor is gone; `brefine resume` starts a new one that takes the trainings over"
+        error = _GONE
     return SupervisorView(alive, supervisor.process.pid, supervisor.heartbeat_unix_s, error)
+
+
+def _desertion(supervisor: SupervisorState | None, alive: bool, state: PhaseState) -> tuple[Alert, ...]:
+    """That a supervisor was killed: nothing is restarted, told or stopped at the cap any more, and only a reader can say so."""
+    left = (PhaseState.PREPARING, PhaseState.TRAINING, PhaseState.EVALUATING, PhaseState.STOPPED)
+    if supervisor is None or alive or supervisor.state != "running" or state not in left:
+        return ()
+    told = supervisor.heartbeat_unix_s
+    return (Alert(id=f"lost:supervisor:{told:.0f}", level="error", kind="lost", text=_GONE, unix_s=told),)
 
 
 def _absence_alert(run: RunView, now_unix_s: float) -> Alert:

@@ -11,6 +11,7 @@ import pytest
 from brefine.errors import BrefineError
 from brefine.identity import own_identity
 from brefine.phasedir import Alert, PhaseDir, Progress, RunState, Stage, SupervisorState
+from brefine.run import store as store_module
 from brefine.run.alerts import AlertLog
 from brefine.run.snapshot import PhaseState, ShownState
 from brefine.run.store import FolderStore, PhaseStore, open_store
@@ -179,6 +180,33 @@ def test_a_training_that_goes_on_by_hand_is_shown_as_it_is(phase: PhaseDir) -> N
     SupervisorState.read(phase.supervisor).model_copy(update={"ended": {"mlp": "failed"}}).write(phase.supervisor)
     status("mlp", unix_s=time.time()).write(phase.run("mlp").status)
     assert PhaseStore(phase.path).snapshot().runs[1].state is ShownState.RUNNING
+
+
+@pytest.mark.parametrize(("alive", "told"), [(True, []), (False, ["lost"])])
+def test_a_phase_whose_supervisor_was_killed_says_so(phase: PhaseDir, alive: bool, told: list[str]) -> None:
+    """Its trainings go on as if all were well, but nobody restarts them, tells of them or keeps them from the cap."""
+    supervised(phase, Stage.TRAIN)
+    if not alive:
+        gone = own_identity().model_copy(update={"start_ticks": 1})
+        SupervisorState.read(phase.supervisor).model_copy(update={"process": gone}).write(phase.supervisor)
+    status("mlp", unix_s=time.time()).write(phase.run("mlp").status)
+    snapshot = PhaseStore(phase.path).snapshot()
+    assert snapshot.state is PhaseState.TRAINING
+    assert [alert.kind for alert in snapshot.alerts] == told
+    assert all("brefine resume" in alert.text and alert.level == "error" for alert in snapshot.alerts)
+
+
+def test_a_supervisor_that_ends_while_one_reads_is_not_called_gone(phase: PhaseDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its last word came between the reading of its file and the look at its process."""
+    supervised(phase, Stage.TRAIN)
+
+    def end(_: SupervisorState) -> bool:
+        supervised(phase, Stage.TRAIN, "stopped")
+        return False
+
+    monkeypatch.setattr(store_module, "is_at_work", end)
+    snapshot = PhaseStore(phase.path).snapshot()
+    assert (snapshot.alerts, snapshot.supervisor.error) == ((), None)
 
 
 def test_damage_and_numbers_that_are_none_become_alerts(phase: PhaseDir) -> None:

@@ -398,7 +398,7 @@ def test_a_rebooted_machine_is_noticed(tmp_path: Path) -> None:
     snapshot = PhaseStore(phase.path).snapshot()
     assert not snapshot.supervisor.alive
     assert {run.name: run.state for run in snapshot.runs}["mlp"] is ShownState.LOST
-    assert [alert.kind for alert in snapshot.alerts] == ["lost"]
+    assert [(alert.kind, alert.model) for alert in snapshot.alerts] == [("lost", "mlp"), ("lost", None)]
     assert run_here(phase) == 0
     assert status(phase, "mlp").state is RunState.FINISHED
     assert [(alert.kind, alert.model) for alert in alerts(phase)] == [("lost", "mlp")]
