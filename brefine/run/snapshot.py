@@ -192,4 +192,4 @@ class PhaseSnapshot:
     foreign: bool = False
     """A folder of event files that brefine did not write: runs, curves and alerts are all there is."""
     problems: tuple[str, ...] = ()
-    """Files of the phase that cannot be read, in words; the figures beside them are the last readable ones."""
+    """Files that cannot be read, or by the supervisor written, in words; the figures beside them are the last known ones."""

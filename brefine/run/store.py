@@ -150,7 +150,7 @@ class PhaseStore:
             selection=selection,
             integration=integration,
             gate=gate,
-            problems=self._problems(),
+            problems=(*self._problems(), *([supervisor.error] if supervisor is not None and alive and supervisor.error else [])),
         )
 
     def _account(self, supervisor: SupervisorState | None, now_unix_s: float) -> Account:

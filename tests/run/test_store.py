@@ -209,6 +209,14 @@ def test_a_supervisor_that_ends_while_one_reads_is_not_called_gone(phase: PhaseD
     assert (snapshot.alerts, snapshot.supervisor.error) == ((), None)
 
 
+def test_what_hinders_a_working_supervisor_is_a_problem(phase: PhaseDir) -> None:
+    """A ledger that it cannot write: the money on the screen is not what the machine costs."""
+    supervised(phase, Stage.TRAIN)
+    words = "/ledger.jsonl: the ledger cannot be written: No space left on device"
+    SupervisorState.read(phase.supervisor).model_copy(update={"error": words}).write(phase.supervisor)
+    assert PhaseStore(phase.path).snapshot().problems == (words,)
+
+
 def test_damage_and_numbers_that_are_none_become_alerts(phase: PhaseDir) -> None:
     """Nobody has to look into event files to learn that they are damaged or hold NaN."""
     records = [version(), *ramp(range(3)), scalar(3, float("nan")), b"\x07" * 50, *ramp([4])]
