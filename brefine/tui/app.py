@@ -23,7 +23,7 @@ from brefine.tui.screens.place import Place, Wanted
 from brefine.tui.screens.reading import ReadingScreen
 from brefine.tui.screens.watch import WatchPlace
 from brefine.tui.theme import DEFAULT_VARIABLES, THEMES
-from brefine.tui.widgets.alerts import alert_lines, newest_first
+from brefine.tui.widgets.alerts import alert_lines, newest_first, problem_lines
 from brefine.tui.widgets.header import PLACES, PhaseHeader, place_of
 from brefine.tui.widgets.keys import KeyHints
 from brefine.tui.widgets.panel import line
@@ -331,9 +331,11 @@ class DashboardApp(App[int]):
             self._say(None)
 
     def _alert_lines(self) -> list[Content]:
-        alerts = newest_first(self.snapshot) if self.snapshot is not None else []
+        if self.snapshot is None:
+            return []
         width = int(_READING_SHARE * self.size.width) - _READING_FRAME
-        return [told for alert in alerts for told in alert_lines(alert, width)]
+        alerts = [told for alert in newest_first(self.snapshot) for told in alert_lines(alert, width)]
+        return [*problem_lines(self.snapshot, width), *alerts]
 
     def _log_lines(self) -> list[str]:
         run = self.query_one(WatchPlace).chosen_run

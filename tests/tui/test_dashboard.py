@@ -476,6 +476,10 @@ async def test_unreadable_files_are_told_among_the_alerts(open_desk: OpenDesk) -
     async with open_desk(phase(problems=("gate4.json: this is not JSON",), alerts=()), (160, 45)) as desk:
         assert "1 alert ✗" in desk.text.splitlines()[1]
         assert "✗ gate4.json: this is not JSON" in desk.text
+    async with open_desk(phase(problems=("gate4.json: this is not JSON",), alerts=())) as desk:  # 80 × 24 has no list beside
+        assert "1 alert ✗" in desk.text.splitlines()[1]
+        await desk.press("a")
+        assert "✗ gate4.json: this is not JSON" in desk.text
 
 
 async def test_closing_promises_that_training_goes_on(open_desk: OpenDesk) -> None:

@@ -22,13 +22,18 @@ class AlertsPanel(Panel):
     def text(self, snapshot: PhaseSnapshot, width: int, height: int) -> Content:
         if not snapshot.alerts and not snapshot.problems:
             return line((" nothing to report", "$quiet"))
-        lines = [told for problem in snapshot.problems for told in wrapped(f"✗ {harmless(problem)}", width, "$error")]
+        lines = problem_lines(snapshot, width)
         for alert in newest_first(snapshot):
             told = alert_lines(alert, width)
             if lines and len(lines) + len(told) > height:
                 break
             lines += told
         return stack(lines[:height])
+
+
+def problem_lines(snapshot: PhaseSnapshot, width: int) -> list[Content]:
+    """What hinders reading or writing now; it has no time, and stands before all that has happened."""
+    return [told for problem in snapshot.problems for told in wrapped(f"✗ {harmless(problem)}", width, "$error")]
 
 
 def alert_lines(alert: Alert, width: int) -> list[Content]:
