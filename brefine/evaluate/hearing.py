@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import fields
 from pathlib import Path
 
 import safetensors.torch as safetensors_torch
@@ -16,10 +15,8 @@ from brefine.evaluate.moves import HeardRecording, hear_recording, movable
 from brefine.evaluate.recordings import GivenRecording, GivenSplit
 from brefine.io.atomic import write_bytes_atomic
 from brefine.io.rttm import format_rttm
-from brefine.models.error_prior import Reading
+from brefine.models.error_prior import COLUMNS, Reading
 from brefine.models.weights import Refiner
-
-_COLUMNS = tuple(column.name for column in fields(Reading) if column.name != "hop_s")
 
 
 def hear_kept(kept: Path, refiner: Refiner, split: GivenSplit, given: GivenRecording) -> HeardRecording:
@@ -45,7 +42,7 @@ def _key(refiner: Refiner, given: GivenRecording) -> str:
 def write_heard(path: Path, key: str, heard: HeardRecording) -> None:
     """Keeps the reading under a key that says what it is of."""
     reading = heard.reading
-    tensors = {} if reading is None else {name: getattr(reading, name).contiguous() for name in _COLUMNS}
+    tensors = {} if reading is None else {name: getattr(reading, name).contiguous() for name in COLUMNS}
     hop_s = "" if reading is None else repr(reading.hop_s)
     write_bytes_atomic(path, safetensors_torch.save(tensors, {"key": key, "hop_s": hop_s}))
 
@@ -65,7 +62,7 @@ def read_heard(path: Path, key: str, hypothesis: Diarization, duration_s: float)
         return None
     if not tensors:
         return HeardRecording(hypothesis, duration_s, boundaries, None) if not boundaries else None
-    if set(tensors) != set(_COLUMNS) or any(len(tensor) != len(boundaries) for tensor in tensors.values()):
+    if set(tensors) != set(COLUMNS) or any(len(tensor) != len(boundaries) for tensor in tensors.values()):
         return None
     tensors["onset_B"] = tensors["onset_B"].to(torch.bool)
     return HeardRecording(hypothesis, duration_s, boundaries, Reading(**tensors, hop_s=hop_s))

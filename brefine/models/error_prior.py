@@ -13,9 +13,10 @@ the model sees.
     δ_b        = 1 − (1 − doubt) (1 − p_model(no boundary | x))
     p(a | x)   ∝ p(a − h) · L_b(a − h),     y = a + margin
 
-EM over all boundaries finds w and doubt. Pseudo-counts pull them to cautious values: a short recording says little. Dividing by
-p_train takes back what the model assumes about errors from its training. Where the model knows nothing, L is flat, and the
-posterior stays around h.
+EM over all boundaries finds w and doubt. Pseudo-counts pull them to cautious values: a short recording says little. So does one
+in which the model is less sure than at home, however long it is: what it misreads there, alike everywhere, cannot be told from
+what the system gets wrong. Its boundaries count for less. Dividing by p_train takes back what the model assumes about errors
+from its training. Where the model knows nothing, L is flat, and the posterior stays around h.
 
 An ensemble's boundaries are then moved by a sharper reading, p_model raised to a power: the mean of several models is vaguer than
 each of them, and its doubt is counted in δ once more. The prior is fitted to the reading as it is: of a sharp one it would learn
@@ -56,6 +57,11 @@ _MOST_FAR = 0.2
 """Largest weight of the widest scale."""
 _SURE = 0.6
 """Boundaries heard with at least this confidence count for the habit."""
+_STRANGE, _AT_HOME = 0.48, 0.62
+"""Mean confidence of a recording's raw readings: few simulated conversations have less than the first, half have the second."""
+_LEAST_WORTH = 0.05
+_USUAL, _PSEUDO_SURE = 0.52, 8.0
+"""Confidence that is expected of a recording before it is heard, and in how many boundaries that counts."""
 _KEPT = 0.5
 """Share of an outward habit that is taken for a convention."""
 _MAX_HABIT_S = 0.2
@@ -83,6 +89,10 @@ class ErrorPrior:
     doubt: float = _CAUTIOUS_DOUBT
 
 
+COLUMNS = ("ratio_BT", "there_B", "onset_B", "centre_B", "worth_B")
+"""The tensors of a reading, each with a row a boundary."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
     """What a model says of some boundaries, before any prior.
@@ -92,26 +102,27 @@ class Reading:
         there_B: probability that there is a boundary at all.
         onset_B: the side.
         centre_B: the window's middle − h in seconds, at most half a hop.
+        worth_B: what each counts for where a system's errors are estimated, 1 in a recording in which the model is at home.
     """
 
     ratio_BT: Tensor
     there_B: Tensor
     onset_B: Tensor
     centre_B: Tensor
+    worth_B: Tensor
     hop_s: float
 
     def __len__(self) -> int:
         return len(self.there_B)
 
     def __getitem__(self, rows: Tensor) -> Reading:
-        return Reading(self.ratio_BT[rows], self.there_B[rows], self.onset_B[rows], self.centre_B[rows], self.hop_s)
+        return Reading(**{name: getattr(self, name)[rows] for name in COLUMNS}, hop_s=self.hop_s)
 
     @classmethod
     def joined(cls, readings: Sequence[Reading]) -> Reading:
         """All boundaries of several recordings; there must be one."""
-        columns = ("ratio_BT", "there_B", "onset_B", "centre_B")
-        ratio_BT, there_B, onset_B, centre_B = (torch.cat([getattr(one, name) for one in readings]) for name in columns)
-        return cls(ratio_BT, there_B, onset_B, centre_B, readings[0].hop_s)
+        columns = {name: torch.cat([getattr(one, name) for one in readings]) for name in COLUMNS}
+        return cls(**columns, hop_s=readings[0].hop_s)
 
     def likelihood(self, doubt: float) -> Tensor:
         """L_b of the module, shape (B, T)."""
@@ -136,12 +147,20 @@ def describe_training(error_s_B: Tensor) -> dict[str, float]:
 
 
 def read(logits_BK: Tensor, trained_weights: Sequence[float], onset_B: Tensor, centre_B: Tensor, hop_s: float) -> Reading:
-    """A model's logits as a reading."""
+    """A model's logits, of boundaries of one recording, as a reading."""
     logits_BK = logits_BK.float()
     n_frames = logits_BK.shape[1] - 1
     there_B = 1.0 - torch.softmax(logits_BK, dim=1)[:, -1]
-    ratio_BT = torch.softmax(logits_BK[:, :-1], dim=1) / _trained_bins(trained_weights, n_frames, hop_s)
-    return Reading(ratio_BT, there_B, onset_B, centre_B, hop_s)
+    frames_BT = torch.softmax(logits_BK[:, :-1], dim=1)
+    worth_B = torch.full_like(there_B, _worth(frames_BT, hop_s))
+    return Reading(frames_BT / _trained_bins(trained_weights, n_frames, hop_s), there_B, onset_B, centre_B, worth_B, hop_s)
+
+
+def _worth(frames_BT: Tensor, hop_s: float) -> float:
+    """What each boundary of a recording counts for, by how sure the model is in it of where they are."""
+    sure_B = decode_frames(frames_BT, torch.zeros(len(frames_BT)), hop_s).confidence
+    mean = (float(sure_B.sum()) + _PSEUDO_SURE * _USUAL) / (len(sure_B) + _PSEUDO_SURE)
+    return min(1.0, max(_LEAST_WORTH, (mean - _STRANGE) / (_AT_HOME - _STRANGE)))
 
 
 def _trained_bins(trained_weights: Sequence[float], n_frames: int, hop_s: float) -> Tensor:
@@ -183,22 +202,24 @@ def fit(reading: Reading) -> ErrorPrior:
         joint_BJ = weights_J * (sure_B1 * own_BJ + (1.0 - sure_B1))
         share_BJ = joint_BJ / joint_BJ.sum(dim=1, keepdim=True)
         last_J, last_doubt = weights_J, doubt
-        weights_J = _capped((share_BJ.sum(dim=0) + _PSEUDO_BOUNDARIES * first_J) / (len(reading) + _PSEUDO_BOUNDARIES))
-        doubt = _doubt(reading.there_B, own_BJ @ last_J, last_doubt, start.doubt)
+        counts_J = reading.worth_B @ share_BJ + _PSEUDO_BOUNDARIES * first_J
+        weights_J = _capped(counts_J / counts_J.sum())
+        doubt = _doubt(reading.there_B, own_BJ @ last_J, last_doubt, start.doubt, worth_B=reading.worth_B)
         if max(abs(doubt - last_doubt), float((weights_J - last_J).abs().max())) < _STILL:
             break
     return replace(start, weights=tuple(weights_J.tolist()), habit_s=habit_s, margin_s=margin_s, doubt=doubt)
 
 
-def _doubt(there_B: Tensor, ratio_B: Tensor, doubt: float, expected: float) -> float:
+def _doubt(there_B: Tensor, ratio_B: Tensor, doubt: float, expected: float, *, worth_B: Tensor) -> float:
     """One EM step of the doubt: of the boundaries that the model takes to be there, the share whose reading means nothing.
 
     Args:
         ratio_B: how probable each reading is where it means something, over where it does not.
+        worth_B: what each of them counts for.
     """
     meant_B, doubted_B = (1.0 - doubt) * there_B * ratio_B, doubt * there_B
     total_B = meant_B + doubted_B + (1.0 - there_B)
-    meant, doubted = float((meant_B / total_B).sum()), float((doubted_B / total_B).sum())
+    meant, doubted = float(worth_B @ (meant_B / total_B)), float(worth_B @ (doubted_B / total_B))
     return (doubted + _PSEUDO_READINGS * expected) / (meant + doubted + _PSEUDO_READINGS)
 
 
@@ -255,9 +276,8 @@ def fit_labelled(reading: Reading, true_shift_s_B: Tensor) -> ErrorPrior:
         score_BM = torch.log((sure_B1 * ratio_BM + (1.0 - sure_B1)).clamp(min=1e-9))
         best_2 = [int((score_BM[side_B].sum(dim=0) + penalty_M).argmax()) for side_B in side_2B]
         last_doubt = doubt
-        doubt = _doubt(
-            reading.there_B, ratio_BM[:, best_2].gather(1, (~reading.onset_B).long()[:, None])[:, 0], doubt, start.doubt
-        )
+        ratio_B = ratio_BM[:, best_2].gather(1, (~reading.onset_B).long()[:, None])[:, 0]
+        doubt = _doubt(reading.there_B, ratio_B, doubt, start.doubt, worth_B=torch.ones_like(reading.there_B))
         if abs(doubt - last_doubt) < _STILL:
             break
     margin_s = [round(float(margins_s_M[best]), 3) for best in best_2]

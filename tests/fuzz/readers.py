@@ -428,6 +428,7 @@ def _weights_readers(folder: Path) -> list[Reader]:
         there_B=torch.full((n,), 0.9),
         onset_B=torch.ones(n, dtype=torch.bool),
         centre_B=torch.zeros(n),
+        worth_B=torch.ones(n),
         hop_s=0.02,
     )
     write_heard(kept, "key", HeardRecording(hypothesis, 5.0, boundaries, reading))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -65,6 +67,22 @@ def test_a_far_reading_moves_a_bad_systems_boundary_and_not_a_good_ones() -> Non
     assert median_shift_s(far, bad).min() > 0.25
 
 
+def test_a_long_recording_that_the_model_does_not_know_says_little() -> None:
+    """Readings as far off as a bad system, and vague: a thousand of them do not make it one, as sure ones do."""
+    shift_s_B = 0.15 * torch.randn(1000, generator=torch.Generator().manual_seed(4))
+    centres_T = (torch.arange(T) + 0.5 - T / 2) * HOP_S
+    vague_BT = torch.log(0.3 * torch.exp(-(((centres_T - shift_s_B[:, None]) / 0.05) ** 2)) + 0.02)
+    onset_B = torch.arange(1000) % 2 == 0
+    vague = read(torch.cat([vague_BT, torch.full((1000, 1), -5.0)], dim=1), TRAINED, onset_B, torch.zeros(1000), HOP_S)
+    sure = heard_at(shift_s_B)
+    assert float(vague.worth_B[0]) == pytest.approx(0.05)
+    assert sure.worth_B.min() == 1.0
+    assert fit(sure).weights[3] > 0.7
+    assert fit(vague).weights[3] < 0.5
+    known = fit(replace(vague, worth_B=torch.ones(1000)))  # what the very same readings would have said at home
+    assert known.weights[3] > fit(vague).weights[3] + 0.1
+
+
 def test_where_the_model_knows_nothing_nothing_moves() -> None:
     """A reading that is what training taught to expect leaves every boundary in its place."""
     logits_BT = torch.log(torch.tensor(TRAINED) @ laplace_bins(T, HOP_S, 0.0)).expand(50, -1)
@@ -107,6 +125,7 @@ def test_a_boundary_that_is_not_there_is_no_cause_for_doubt(there: float) -> Non
         torch.full((n,), there),
         torch.arange(n) % 2 == 0,
         torch.zeros(n),
+        torch.ones(n),
         HOP_S,
     )
     assert fit(reading).doubt < 0.16

@@ -54,7 +54,7 @@ def reading_at(*shifts_s: tuple[float, float]) -> Reading:
     ratio_1T = torch.zeros(1, 128)
     for shift_s, share in shifts_s:
         ratio_1T[0, 64 + round(100 * shift_s)] = share
-    return Reading(ratio_1T, torch.ones(1), torch.ones(1, dtype=torch.bool), torch.zeros(1), 0.01)
+    return Reading(ratio_1T, torch.ones(1), torch.ones(1, dtype=torch.bool), torch.zeros(1), torch.ones(1), 0.01)
 
 
 def test_every_boundary_gets_one_move_in_its_order(weights: Path) -> None:
