@@ -6,6 +6,7 @@ This is how the weights in the package are made: `python -m brefine.evaluate shi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -21,7 +22,7 @@ from brefine.evaluate.moves import hear_recording
 from brefine.evaluate.recordings import GivenSplit
 from brefine.models.ensemble import Ensemble
 from brefine.models.error_prior import describe_training
-from brefine.models.heads import target_distribution
+from brefine.models.heads import mean_confidence, target_distribution
 from brefine.models.weights import Refiner, save_weights
 from brefine.phasedir import CheckpointCard, PhaseDir
 
@@ -40,6 +41,9 @@ def ship(phase: PhaseDir, models: Sequence[ModelName], out: Path, *, device: str
     refiners = [load_checkpoint(phase, model, "best", device) for model in models]
     ensemble = Ensemble({model: refiner.model for model, refiner in zip(models, refiners, strict=True)})
     ensemble.temperature_M = torch.tensor([fit_temperature(refiner, split, config) for refiner in refiners])
+    logits_BK, _ = _labelled(replace(refiners[0], model=ensemble), split, config)
+    confidence = mean_confidence(torch.softmax(logits_BK[:, :-1], dim=1), config.features.hop_s)
+    validation = refiners[0].card.validation
     train = Split(prepared_corpus_path(config), "train", config.features)
     examples = find_examples(train.annotated, config.examples)
     trained = describe_training(torch.from_numpy(examples.offset_s[examples.positive]))
@@ -49,7 +53,7 @@ def ship(phase: PhaseDir, models: Sequence[ModelName], out: Path, *, device: str
         {name: tensor.half() for name, tensor in ensemble.state_dict().items()},
         config.features,
         config.examples,
-        validation=refiners[0].card.validation,
+        validation=None if validation is None else validation.model_copy(update={"confidence": confidence}),
         prior=trained,
         members=models,
         corpus_sha256=train.corpus_sha256,
@@ -58,6 +62,12 @@ def ship(phase: PhaseDir, models: Sequence[ModelName], out: Path, *, device: str
 
 def fit_temperature(refiner: Refiner, split: GivenSplit, config: PhaseConfig) -> float:
     """The temperature at which the model's distributions make the labels of a split most probable."""
+    logits_BK, target_BK = _labelled(refiner, split, config)
+    return min(_TEMPERATURES, key=lambda temperature: _cross_entropy(logits_BK / temperature, target_BK))
+
+
+def _labelled(refiner: Refiner, split: GivenSplit, config: PhaseConfig) -> tuple[Tensor, Tensor]:
+    """Logits of the matched boundaries of a split, and what they should say; both of shape (B, K)."""
     logits, targets = [], []
     n_frames = 2 * round(refiner.examples.context_s / refiner.features.hop_s)
     for recording in split.recordings:
@@ -77,8 +87,7 @@ def fit_temperature(refiner: Refiner, split: GivenSplit, config: PhaseConfig) ->
         targets.append(target_distribution(offset_B, n_frames, config.train.label_sigma_s / refiner.features.hop_s))
     if not logits:
         raise DataError("the validation split has no matched boundary", where=split.folder)
-    logits_BK, target_BK = torch.cat(logits), torch.cat(targets)
-    return min(_TEMPERATURES, key=lambda temperature: _cross_entropy(logits_BK / temperature, target_BK))
+    return torch.cat(logits), torch.cat(targets)
 
 
 def _cross_entropy(logits_BK: Tensor, target_BK: Tensor) -> float:

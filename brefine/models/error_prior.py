@@ -43,25 +43,25 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from brefine.models.heads import decode_frames
+from brefine.models.heads import decode_frames, mean_confidence
 
 SCALES_S = (0.008, 0.02, 0.05, 0.12, 0.3)
 CAUTIOUS_WEIGHTS = (0.25, 0.2, 0.25, 0.2, 0.1)
 """A good system, with tails: what has to be shown otherwise before boundaries move far."""
 _CAUTIOUS_DOUBT = 0.15
 _PSEUDO_BOUNDARIES, _PSEUDO_READINGS = 16.0, 8.0
-"""Weight of what is expected of weights and habits, and of the doubt, in boundaries."""
+"""Weight of what is expected of weights and habits, and of the doubt and a recording's confidence, in boundaries."""
 _UNTRAINED = 0.05
 """Share of a flat distribution in what training is taken to have shown."""
 _MOST_FAR = 0.2
 """Largest weight of the widest scale."""
 _SURE = 0.6
 """Boundaries heard with at least this confidence count for the habit."""
-_STRANGE, _AT_HOME = 0.48, 0.62
-"""Mean confidence of a recording's raw readings: few simulated conversations have less than the first, half have the second."""
+CONFIDENCE_AT_HOME = 0.62
+"""Mean confidence of the refiner that ships in conversations like those of its training; for cards that do not tell."""
+_STRANGE, _USUAL = 0.77, 0.84
+"""Shares of that: few of those conversations have less than the first; the second is expected of a recording not yet heard."""
 _LEAST_WORTH = 0.05
-_USUAL, _PSEUDO_SURE = 0.52, 8.0
-"""Confidence that is expected of a recording before it is heard, and in how many boundaries that counts."""
 _KEPT = 0.5
 """Share of an outward habit that is taken for a convention."""
 _MAX_HABIT_S = 0.2
@@ -146,21 +146,33 @@ def describe_training(error_s_B: Tensor) -> dict[str, float]:
     return {_key(scale_s): round(weight, 5) for scale_s, weight in zip(SCALES_S, weights_J.tolist(), strict=True)}
 
 
-def read(logits_BK: Tensor, trained_weights: Sequence[float], onset_B: Tensor, centre_B: Tensor, hop_s: float) -> Reading:
-    """A model's logits, of boundaries of one recording, as a reading."""
+def read(
+    logits_BK: Tensor,
+    trained_weights: Sequence[float],
+    onset_B: Tensor,
+    centre_B: Tensor,
+    hop_s: float,
+    *,
+    at_home: float = CONFIDENCE_AT_HOME,
+) -> Reading:
+    """A model's logits, of boundaries of one recording, as a reading.
+
+    Args:
+        at_home: the model's mean confidence in recordings like those of its training.
+    """
     logits_BK = logits_BK.float()
     n_frames = logits_BK.shape[1] - 1
     there_B = 1.0 - torch.softmax(logits_BK, dim=1)[:, -1]
     frames_BT = torch.softmax(logits_BK[:, :-1], dim=1)
-    worth_B = torch.full_like(there_B, _worth(frames_BT, hop_s))
+    worth_B = torch.full_like(there_B, _worth(frames_BT, hop_s, at_home) if len(frames_BT) else 1.0)
     return Reading(frames_BT / _trained_bins(trained_weights, n_frames, hop_s), there_B, onset_B, centre_B, worth_B, hop_s)
 
 
-def _worth(frames_BT: Tensor, hop_s: float) -> float:
+def _worth(frames_BT: Tensor, hop_s: float, at_home: float) -> float:
     """What each boundary of a recording counts for, by how sure the model is in it of where they are."""
-    sure_B = decode_frames(frames_BT, torch.zeros(len(frames_BT)), hop_s).confidence
-    mean = (float(sure_B.sum()) + _PSEUDO_SURE * _USUAL) / (len(sure_B) + _PSEUDO_SURE)
-    return min(1.0, max(_LEAST_WORTH, (mean - _STRANGE) / (_AT_HOME - _STRANGE)))
+    share = mean_confidence(frames_BT, hop_s) / at_home
+    share = (len(frames_BT) * share + _PSEUDO_READINGS * _USUAL) / (len(frames_BT) + _PSEUDO_READINGS)
+    return min(1.0, max(_LEAST_WORTH, (share - _STRANGE) / (1.0 - _STRANGE)))
 
 
 def _trained_bins(trained_weights: Sequence[float], n_frames: int, hop_s: float) -> Tensor:

@@ -102,6 +102,11 @@ def decode_frames(frames_BT: Tensor, none_B: Tensor, hop_s: float, *, bias_s: fl
     )
 
 
+def mean_confidence(frames_BT: Tensor, hop_s: float) -> float:
+    """How sure a model is of boundaries that are taken to be there: the mean of `Decoded.confidence`; not-a-number of none."""
+    return float(decode_frames(frames_BT, torch.zeros(len(frames_BT)), hop_s).confidence.mean())
+
+
 def confidence_of_staying(frames_BT: Tensor, none_B: Tensor, hop_s: float, *, bias_s: Tensor) -> Tensor:
     """`Decoded.confidence` of leaving each boundary where it is; arguments as for `decode_frames`, `bias_s` of shape (B,)."""
     cumulative_BT = functional.pad(frames_BT.cumsum(dim=1), (1, 0))

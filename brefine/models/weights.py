@@ -28,7 +28,7 @@ from brefine.errors import CheckpointError
 from brefine.io.atomic import write_bytes_atomic
 from brefine.models import build_model
 from brefine.models.ensemble import Ensemble
-from brefine.models.error_prior import ErrorPrior, Reading, posterior, read, sharpened, trained_on
+from brefine.models.error_prior import CONFIDENCE_AT_HOME, ErrorPrior, Reading, posterior, read, sharpened, trained_on
 from brefine.models.heads import confidence_of_staying, decode_frames
 from brefine.phasedir import CheckpointCard, Validation
 
@@ -73,12 +73,14 @@ class Refiner:
     def read(self, log_mel_NM: NDArray[np.floating], hypothesis: Diarization, boundaries: Sequence[Boundary]) -> Reading:
         """What the model hears at boundaries of one recording, before anything is known of the system's errors."""
         times_s = np.array([boundary.time_s for boundary in boundaries], np.float64)
+        validated = self.card.validation
         return read(
             self.logits(log_mel_NM, hypothesis, boundaries),
             trained_on(self.card.prior),
             torch.tensor([boundary.side is Side.ONSET for boundary in boundaries], dtype=torch.bool),
             torch.from_numpy(centres_s(times_s, self.features.hop_s) - times_s).float(),
             self.features.hop_s,
+            at_home=(validated and validated.confidence) or CONFIDENCE_AT_HOME,
         )
 
     def decisive(self, reading: Reading) -> Reading:

@@ -54,6 +54,8 @@ class Validation(Part):
     within_50ms: float | None
     within_100ms: float | None
     within_200ms: float | None
+    confidence: float | None = None
+    """Mean of what the model itself says of the probability of lying within 100 ms; see `models.heads.mean_confidence`."""
 
 
 class RunStatus(Document):

@@ -12,7 +12,7 @@ from torch.func import functional_call
 
 from brefine.data.batches import Tables, placed
 from brefine.data.examples import Examples
-from brefine.models.heads import decode, target_distribution
+from brefine.models.heads import decode, mean_confidence, target_distribution
 from brefine.phasedir import Validation
 from brefine.train.device import Device
 from brefine.train.losses import refiner_loss
@@ -55,6 +55,7 @@ class ValidationSet:
         if not logits:
             return _empty(step, epoch)
         logits_BK = torch.cat(logits)
+        frames_BT = torch.softmax(logits_BK[:, :-1], dim=1)
         error_B = decode(logits_BK, self._tables.hop_s).shift_s.double() - self._true_shift_B
         absolute_B = error_B.abs().numpy()
         return Validation(
@@ -66,6 +67,7 @@ class ValidationSet:
             within_50ms=float((absolute_B <= 0.05).mean()),
             within_100ms=float((absolute_B <= 0.1).mean()),
             within_200ms=float((absolute_B <= 0.2).mean()),
+            confidence=_finite(mean_confidence(frames_BT, self._tables.hop_s)),
         )
 
 

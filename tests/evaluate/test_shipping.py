@@ -6,10 +6,11 @@ from pathlib import Path
 
 import torch
 
+from brefine.evaluate.evaluation import load_checkpoint
 from brefine.evaluate.shipping import ship
 from brefine.models.error_prior import SCALES_S, trained_on
-from brefine.models.weights import load_refiner, read_weights
-from brefine.phasedir import PhaseDir
+from brefine.models.weights import load_refiner, read_weights, save_weights
+from brefine.phasedir import PhaseDir, Validation
 
 
 def test_a_phases_models_become_one_calibrated_refiner(phase: PhaseDir, tmp_path: Path) -> None:
@@ -23,3 +24,16 @@ def test_a_phases_models_become_one_calibrated_refiner(phase: PhaseDir, tmp_path
     assert len([key for key in card.prior if key.startswith("trained_")]) == len(SCALES_S)
     assert abs(sum(trained_on(card.prior)) - 1.0) < 0.01
     assert load_refiner(out).card == card
+
+
+def test_the_refiner_that_ships_tells_how_sure_all_its_members_together_were(phase: PhaseDir, tmp_path: Path) -> None:
+    """Not how sure the first of them was: the mean of several is vaguer than each."""
+    refiner = load_checkpoint(phase, "mlp", "best", "cpu")
+    figures = dict.fromkeys(("loss", "mae_ms", "median_ms", "within_50ms", "within_100ms", "within_200ms"))
+    own = Validation(step=1, epoch=1, **figures, confidence=0.999)
+    path, state = phase.run("mlp").weights("best"), refiner.model.state_dict()
+    save_weights(path, "mlp", state, refiner.features, refiner.examples, validation=own)
+    told = ship(phase, ["mlp", "contrastive"], tmp_path / "refiner.safetensors", device="cpu").validation
+    assert told is not None and told.confidence is not None
+    assert 0.05 < told.confidence < 0.9
+    assert told.model_copy(update={"confidence": own.confidence}) == own

@@ -17,7 +17,7 @@ from brefine.errors import CheckpointError
 from brefine.models import build_model
 from brefine.models.error_prior import ErrorPrior, Reading
 from brefine.models.weights import load_refiner, read_weights, save_weights
-from brefine.phasedir import CheckpointCard
+from brefine.phasedir import CheckpointCard, Validation
 
 FEATURES, EXAMPLES = FeatureConfig(), ExampleConfig(context_s=0.64)
 HYPOTHESIS = Diarization("r", (Turn(1.004, 3.0, "a"), Turn(3.2, 5.0, "b")))
@@ -47,6 +47,21 @@ def test_a_refiner_is_rebuilt_from_its_file_alone(weights: Path) -> None:
 def test_the_card_beside_the_weights_equals_the_one_inside(weights: Path) -> None:
     """Nobody needs torch to choose a checkpoint."""
     assert CheckpointCard.read(weights.with_suffix(".json")) == read_weights(weights)[1]
+
+
+@pytest.mark.parametrize(("at_home", "worth"), [(0.05, 1.0), (0.9, 0.05)])
+def test_a_recording_counts_by_how_sure_the_model_is_of_it_against_its_own_validation(
+    tmp_path: Path, at_home: float, worth: float
+) -> None:
+    """An untrained model is as vague as can be: at home where it was so in validation, too, and nowhere else."""
+    torch.manual_seed(0)
+    path = tmp_path / "best.safetensors"
+    figures = dict.fromkeys(("loss", "mae_ms", "median_ms", "within_50ms", "within_100ms", "within_200ms"))
+    validation = Validation(step=1, epoch=1, **figures, confidence=at_home)
+    save_weights(path, "mlp", build_model("mlp", FEATURES, EXAMPLES).state_dict(), FEATURES, EXAMPLES, validation=validation)
+    frames = np.random.default_rng(0).normal(size=(600, FEATURES.n_mels)).astype(np.float16)
+    reading = load_refiner(path).read(frames, HYPOTHESIS, boundaries_of(HYPOTHESIS))
+    assert reading.worth_B.tolist() == pytest.approx([worth] * len(reading))
 
 
 def reading_at(*shifts_s: tuple[float, float]) -> Reading:

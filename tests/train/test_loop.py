@@ -87,6 +87,8 @@ def test_a_training_learns_and_leaves_curves_status_and_weights(make_run: MakeRu
     assert outcome is status.state is RunState.FINISHED
     assert status.best is not None
     assert status.best.mae_ms < 0.8 * status.unrefined_mae_ms
+    assert status.best.confidence is not None
+    assert 0.0 < status.best.confidence < 1.0
     assert (status.step, status.epoch, status.eta_s) == (training.plan.n_steps, 4, 0.0)
     assert len(scalars(run, Tag.LOSS)) == training.plan.n_steps
     maes = scalars(run, Tag.VALIDATION_MAE_MS)
