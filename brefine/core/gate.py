@@ -287,11 +287,11 @@ def _recommendation(verdict: str, findings: tuple[Finding, ...], evidence: Evide
         advice = "iterate on the evidence: run the chosen model behind the diarizer on the gate split"
     elif not_met:
         advice = _after_failure(found, evidence, thresholds)
+    elif unknown:
+        advice = f"iterate on the evidence: {unknown[0].why.split('; measured')[0]}"
     elif denied:
         names = ", ".join(finding.criterion.id for finding in denied)
         advice = f"iterate on what the person doubts ({names}): the figures are met, but the answer is no"
-    elif unknown:
-        advice = f"iterate on the evidence: {unknown[0].why.split('; measured')[0]}"
     elif evidence.simulated:
         advice = "iterate on the evidence: the figures are met on simulated recordings, which prove nothing about real ones"
     else:

@@ -80,6 +80,14 @@ def test_a_no_to_a_met_criterion_fails() -> None:
     assert "doubts (der)" in verdict.recommendation
 
 
+def test_a_no_to_figures_that_are_not_known_does_not_make_them_met() -> None:
+    """Of three recordings nothing is known; whoever says no to that is told what is missing, not that it was there."""
+    few = replace(GOOD, recordings=GOOD.recordings[:3])
+    verdict = judge(few, THRESHOLDS, YES | {CriterionId.DER: Answer(yes=False)})
+    assert found(verdict, CriterionId.DER).outcome is Outcome.UNKNOWN
+    assert verdict.recommendation.startswith("iterate on the evidence: 3 recordings are fewer")
+
+
 REFUSED: dict[str, tuple[dict[str, Any], CriterionId, str]] = {
     "trained on by the refiner": ({"trained_on": frozenset({"test03", "x"})}, CriterionId.MAE, "the refiner was trained on 1 of"),
     "trained on by the diarizer": ({"diarizer_trained_on": frozenset({"test04"})}, CriterionId.DER, "the diarizer was trained"),
