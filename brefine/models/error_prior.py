@@ -15,8 +15,9 @@ the model sees.
 
 EM over all boundaries finds w and doubt. Pseudo-counts pull them to cautious values: a short recording says little. So does one
 in which the model is less sure than at home, however long it is: what it misreads there, alike everywhere, cannot be told from
-what the system gets wrong. Its boundaries count for less. Dividing by p_train takes back what the model assumes about errors
-from its training. Where the model knows nothing, L is flat, and the posterior stays around h.
+what the system gets wrong. Its boundaries count for less, and from some hundreds on more of them change nothing. Dividing by
+p_train takes back what the model assumes about errors from its training. Where the model knows nothing, L is flat, and the
+posterior stays around h.
 
 An ensemble's boundaries are then moved by a sharper reading, p_model raised to a power: the mean of several models is vaguer than
 each of them, and its doubt is counted in δ once more. The prior is fitted to the reading as it is: of a sharp one it would learn
@@ -62,6 +63,8 @@ CONFIDENCE_AT_HOME = 0.62
 _STRANGE, _USUAL = 0.77, 0.84
 """Shares of that: few of those conversations have less than the first; the second is expected of a recording not yet heard."""
 _LEAST_WORTH = 0.05
+_MOST_READINGS = 400.0
+"""What all readings count for at most, however many there are: what is misread in one hour is misread in the next."""
 _KEPT = 0.5
 """Share of an outward habit that is taken for a convention."""
 _MAX_HABIT_S = 0.2
@@ -209,14 +212,15 @@ def fit(reading: Reading) -> ErrorPrior:
     own_BJ = torch.where(reading.onset_B[:, None], onset_BJ, offset_BJ)
     first_J = torch.tensor(start.weights)
     weights_J, doubt = first_J.clone(), start.doubt
+    worth_B = reading.worth_B * min(1.0, _MOST_READINGS / len(reading))
     for _ in range(_MOST_STEPS):
         sure_B1 = ((1.0 - doubt) * reading.there_B)[:, None]
         joint_BJ = weights_J * (sure_B1 * own_BJ + (1.0 - sure_B1))
         share_BJ = joint_BJ / joint_BJ.sum(dim=1, keepdim=True)
         last_J, last_doubt = weights_J, doubt
-        counts_J = reading.worth_B @ share_BJ + _PSEUDO_BOUNDARIES * first_J
+        counts_J = worth_B @ share_BJ + _PSEUDO_BOUNDARIES * first_J
         weights_J = _capped(counts_J / counts_J.sum())
-        doubt = _doubt(reading.there_B, own_BJ @ last_J, last_doubt, start.doubt, worth_B=reading.worth_B)
+        doubt = _doubt(reading.there_B, own_BJ @ last_J, last_doubt, start.doubt, worth_B=worth_B)
         if max(abs(doubt - last_doubt), float((weights_J - last_J).abs().max())) < _STILL:
             break
     return replace(start, weights=tuple(weights_J.tolist()), habit_s=habit_s, margin_s=margin_s, doubt=doubt)
