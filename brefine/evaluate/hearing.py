@@ -35,7 +35,7 @@ def kept_heard(kept: Path, refiner: Refiner, given: GivenRecording) -> HeardReco
 
 def _key(refiner: Refiner, given: GivenRecording) -> str:
     hypothesis_rttm = format_rttm(given.hypothesis.clipped(0.0, given.duration_s))
-    content = [refiner.card.weights_sha256, refiner.card.prior, given.duration_s, hypothesis_rttm]
+    content = [refiner.card.weights_sha256, refiner.card.prior, refiner.at_home, given.duration_s, hypothesis_rttm]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -30,7 +30,8 @@ speech, before onsets and after offsets, never inside; so an inward habit is the
 lack of anything that says more; a few labelled minutes (`fit_labelled`) do say more.
 
 Sources: Robbins 1956, "An empirical Bayes approach to statistics"; Saerens et al. 2002, "Adjusting the outputs of a classifier to
-new a priori probabilities" (division by the training prior, EM for the new one).
+new a priori probabilities" (division by the training prior, EM for the new one); Hendrycks and Gimpel 2017, "A baseline for
+detecting misclassified and out-of-distribution examples" (a model's confidence tells where it is not at home).
 
 Shapes: B boundaries, T frames of a window, K = T + 1 bins, J scales, M margins.
 """
@@ -59,7 +60,7 @@ _MOST_FAR = 0.2
 _SURE = 0.6
 """Boundaries heard with at least this confidence count for the habit."""
 CONFIDENCE_AT_HOME = 0.62
-"""Mean confidence of the refiner that ships in conversations like those of its training; for cards that do not tell."""
+"""Mean confidence of an ensemble in conversations like those of its training, for cards that do not tell."""
 _STRANGE, _USUAL = 0.77, 0.84
 """Shares of that: few of those conversations have less than the first; the second is expected of a recording not yet heard."""
 _LEAST_WORTH = 0.05

@@ -73,15 +73,20 @@ class Refiner:
     def read(self, log_mel_NM: NDArray[np.floating], hypothesis: Diarization, boundaries: Sequence[Boundary]) -> Reading:
         """What the model hears at boundaries of one recording, before anything is known of the system's errors."""
         times_s = np.array([boundary.time_s for boundary in boundaries], np.float64)
-        validated = self.card.validation
         return read(
             self.logits(log_mel_NM, hypothesis, boundaries),
             trained_on(self.card.prior),
             torch.tensor([boundary.side is Side.ONSET for boundary in boundaries], dtype=torch.bool),
             torch.from_numpy(centres_s(times_s, self.features.hop_s) - times_s).float(),
             self.features.hop_s,
-            at_home=(validated and validated.confidence) or CONFIDENCE_AT_HOME,
+            at_home=self.at_home,
         )
+
+    @property
+    def at_home(self) -> float:
+        """Its mean confidence in recordings like those of its training, 0 to 1."""
+        validated = self.card.validation
+        return (validated and validated.confidence) or CONFIDENCE_AT_HOME
 
     def decisive(self, reading: Reading) -> Reading:
         """The reading as boundaries are moved by it: an ensemble's is sharpened, a lone model's is as it is."""
