@@ -64,6 +64,14 @@ class Document(BaseModel):
         except FileNotFoundError:
             return None
 
+    @classmethod
+    def read_if_sound(cls, path: Path) -> Self | None:
+        """Like `read`, but None where nothing can be read: for words whose owner writes them anew, damaged or not."""
+        try:
+            return cls.read(path)
+        except (FormatError, OSError):
+            return None
+
 
 class SealedDocument(Document):
     """A file that a verdict rests on: it carries a digest of itself, so that nothing written by hand is taken for measured."""

@@ -42,5 +42,5 @@ class WatchedDocument(Generic[D]):
 
 def working_process(phase: PhaseDir, stage: Stage) -> ProcessIdentity | None:
     """The process that says of itself that it is at work at a stage; whether it still lives is for the caller to find out."""
-    told = WatchedDocument(phase.progress(stage), Progress).read()
+    told = Progress.read_if_sound(phase.progress(stage))
     return told.process if told is not None and told.state == "running" else None

@@ -22,7 +22,7 @@ from brefine.io.atomic import open_to_append, write_text_atomic
 from brefine.phasedir import Manifest, PhaseDir, RunState, RunStatus, Stage, SupervisorState
 from brefine.run.budget import Ledger, ledger_path
 from brefine.run.control import request
-from brefine.run.documents import WatchedDocument, working_process
+from brefine.run.documents import working_process
 from brefine.run.executor import Executor, Work, executor_of
 from brefine.run.lock import is_supervised, refusal
 
@@ -100,8 +100,8 @@ def resume_phase(phase: PhaseDir) -> tuple[ModelName, ...]:
     if is_supervised(phase):
         raise refusal(phase)
     _refuse_beyond_the_cap(phase)
-    supervisor = WatchedDocument(phase.supervisor, SupervisorState).read()
-    statuses = {model: WatchedDocument(phase.run(model).status, RunStatus).read() for model in phase.models()}
+    supervisor = SupervisorState.read_if_sound(phase.supervisor)
+    statuses = {model: RunStatus.read_if_sound(phase.run(model).status) for model in phase.models()}
     unfinished = tuple(m for m, status in statuses.items() if status is None or status.state is not RunState.FINISHED)
     if supervisor is not None and supervisor.state == "finished" and not unfinished:
         raise ProcessError(
@@ -156,7 +156,7 @@ def ask_to_stop(phase: PhaseDir) -> None:
     try:
         request(phase, "stop")
     except OSError:
-        supervisor = WatchedDocument(phase.supervisor, SupervisorState).read()
+        supervisor = SupervisorState.read_if_sound(phase.supervisor)
         if supervisor is None or not is_alive(supervisor.process):
             raise
         os.kill(supervisor.process.pid, signal.SIGTERM)
@@ -166,7 +166,7 @@ def _at_work(phase: PhaseDir, executor: Executor, stages: Sequence[Stage]) -> li
     """The trainers of a phase that run, and the processes of these stages, whoever has started them."""
     found = []
     for model in phase.models():
-        status = WatchedDocument(phase.run(model).status, RunStatus).read()
+        status = RunStatus.read_if_sound(phase.run(model).status)
         writer = None if status is None else status.process
         found.append(executor.find(model, log=phase.run(model).log, writer=writer))
     for stage in stages:

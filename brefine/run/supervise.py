@@ -118,7 +118,7 @@ class Supervisor:
         self._takes_over = True
         self._unstarted: list[tuple[Action, OSError]] = []
         self._asked_to_stop = False
-        earlier = WatchedDocument(phase.supervisor, SupervisorState).read()
+        earlier = SupervisorState.read_if_sound(phase.supervisor)
         self._started_unix_s = time.time() if earlier is None else earlier.started_unix_s
         self._written_s = float("-inf")
 
@@ -165,7 +165,7 @@ class Supervisor:
             if work is not None:
                 self._found[model] = work
             found[model] = Found(work is not None, None if status is None else status.state, self._is_resumable(model))
-        progress = WatchedDocument(self._phase.progress(Stage.PREPARE), Progress).read()
+        progress = Progress.read_if_sound(self._phase.progress(Stage.PREPARE))
         return Began(time.monotonic(), progress is not None and progress.state == "finished", found)
 
     def _happened(self) -> Iterator[Event]:
@@ -199,7 +199,7 @@ class Supervisor:
                 yield StageEnded(time.monotonic(), action.stage, failed)
         if (stage := self._stage) is not None and (how := stage.ended()) is not None:
             self._stage = None
-            progress = WatchedDocument(self._phase.progress(self._state.stage), Progress).read()
+            progress = Progress.read_if_sound(self._phase.progress(self._state.stage))
             if how.code is None and progress is not None and progress.state != "running" and stage.wrote(progress.process):
                 how = replace(how, code=0 if progress.state == "finished" else 1)  # taken over: its last word stands for its code
             if how.code != 0 and progress is not None and progress.error:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from brefine.config import ModelName, load_config
-from brefine.errors import BrefineError, FormatError, ProcessError, RunError, is_out_of_memory, run_main
+from brefine.errors import BrefineError, ProcessError, RunError, is_out_of_memory, run_main
 from brefine.identity import is_alive, is_same, own_identity
 from brefine.phasedir import RunDir, RunState, RunStatus, run_model
 from brefine.train.loop import train
@@ -85,7 +85,7 @@ def _train(run: RunDir, model: ModelName, *, resume: bool) -> int:
 
 def _refuse_taken(run: RunDir, *, resume: bool) -> None:
     """Raises ProcessError where this process would spoil a training that is under way, or that has been."""
-    before = _last_word(run)
+    before = RunStatus.read_if_sound(run.status)
     at_work = before is not None and before.state in (RunState.STARTING, RunState.RUNNING)
     if before is not None and at_work and is_alive(before.process) and not is_same(before.process, own_identity()):
         raise ProcessError(
@@ -100,18 +100,10 @@ def _refuse_taken(run: RunDir, *, resume: bool) -> None:
         )
 
 
-def _last_word(run: RunDir) -> RunStatus | None:
-    """What the run's status says; one that is damaged is as good as none, for its owner writes it anew."""
-    try:
-        return RunStatus.read_if_there(run.status)
-    except FormatError:
-        return None
-
-
 def _announce(run: RunDir, model: ModelName) -> RunStatus:
     """The first word: a process is there and is loading."""
     now_unix_s = time.time()
-    before = _last_word(run)
+    before = RunStatus.read_if_sound(run.status)
     status = RunStatus(
         model=model,
         state=RunState.STARTING,
@@ -145,7 +137,7 @@ def _heartbeat(run: RunDir, first_word: RunStatus) -> Callable[[], None]:
 
 def _fail(run: RunDir, state: RunState, error: str) -> None:
     """The last word, where there was a first and the disk has room for it; the log has it in any case."""
-    status = _last_word(run)
+    status = RunStatus.read_if_sound(run.status)
     if status is not None:
         with contextlib.suppress(OSError):
             status.model_copy(update={"state": state, "error": error, "heartbeat_unix_s": time.time()}).write(run.status)
