@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -129,6 +130,7 @@ class DashboardApp(App[int]):
         self._read_only = read_only
         self._first_place = place
         self._unreadable = False
+        self._mounting = asyncio.Lock()
         self._other_places_mounted = False
         self.snapshot: PhaseSnapshot | None = None
         for theme in THEMES:
@@ -308,19 +310,21 @@ class DashboardApp(App[int]):
         await self._mount_other_places()
 
     async def _mount_other_places(self) -> None:
-        if self._other_places_mounted:
-            return
-        self._other_places_mounted = True
+        """Mounts them once; whoever asks again while they are being mounted waits until they stand."""
         from brefine.tui.screens.evaluate import EvaluatePlace
         from brefine.tui.screens.gate import GatePlace
         from brefine.tui.screens.integrate import IntegratePlace
         from brefine.tui.screens.select import SelectPlace
 
-        types: tuple[Callable[..., Place], ...] = (EvaluatePlace, SelectPlace, IntegratePlace, GatePlace)
-        places = [build(self._actions, read_only=self._read_only) for build in types]
-        for place in places:
-            place.display = False
-        await self.query_one(ContentSwitcher).mount_all(places)
+        async with self._mounting:
+            if self._other_places_mounted:
+                return
+            types: tuple[Callable[..., Place], ...] = (EvaluatePlace, SelectPlace, IntegratePlace, GatePlace)
+            places = [build(self._actions, read_only=self._read_only) for build in types]
+            for place in places:
+                place.display = False
+            await self.query_one(ContentSwitcher).mount_all(places)
+            self._other_places_mounted = True
 
     async def _enter(self, place: str) -> None:
         if place != "watch":

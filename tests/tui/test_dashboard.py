@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 from dataclasses import replace
@@ -14,8 +15,9 @@ from brefine.errors import FormatError, ProcessError
 from brefine.phasedir import Stage
 from brefine.run.snapshot import GpuView, PhaseState, ShownState
 from brefine.tui.app import CLOSING_WORDS, DashboardApp, closing_words
+from brefine.tui.screens.reading import ReadingScreen
 from tests.tui.conftest import OpenDesk
-from tests.tui.memory_phases import gate, integration, nan_alert, phase, progress, run, selection
+from tests.tui.memory_phases import MemorySource, RecordedActions, gate, integration, nan_alert, phase, progress, run, selection
 
 SIZES = [(80, 24), (120, 40), (160, 45), (200, 60)]
 
@@ -272,6 +274,34 @@ async def test_every_alert_can_be_read(open_desk: OpenDesk) -> None:
         text = desk.text
         assert "14:07:00 ✗ contrastive step 7,600: nonfinite" in text
         assert text.index("mlp: slow") < text.index("nonfinite")
+
+
+async def test_a_window_can_be_told_news_while_it_opens(open_desk: OpenDesk) -> None:
+    """A snapshot may come between any two of the steps in which a window, its frame and its text are mounted."""
+    async with open_desk(phase()) as desk:
+        screen = ReadingScreen("alerts", lambda: ["news"])
+        opened = desk.app.push_screen(screen)
+        while not screen.query("#text"):
+            screen.refresh_lines()
+            await asyncio.sleep(0)
+        await opened
+        assert "news" in desk.text
+
+
+async def test_a_place_can_be_entered_while_it_is_mounted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other places follow the first frame; a key may ask for one of them in the middle of that."""
+    app = DashboardApp(MemorySource(phase()), RecordedActions(), poll_s=0.2)
+    complete = app._complete
+
+    async def pressed_meanwhile() -> None:
+        await asyncio.gather(complete(), app.action_place("evaluate"))
+
+    monkeypatch.setattr(app, "_complete", pressed_meanwhile)
+    async with app.run_test() as pilot:
+        while app.place != "evaluate":
+            await pilot.pause(0.01)
+        await pilot.pause()
+        assert app.query_one("#evaluate").query("ComparisonTable")
 
 
 @pytest.mark.parametrize("size", SIZES[:2])  # on wider ones the panel behind the window shows the alert, too

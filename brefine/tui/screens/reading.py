@@ -60,7 +60,7 @@ class ReadingScreen(ModalScreen[None]):
 
     def refresh_lines(self) -> None:
         """Shows the lines as they are now."""
-        if not self.query("#reading"):  # a snapshot came before the window stands
+        if not self.query("#text"):  # a snapshot came before the window stands: its frame is there a moment earlier
             return
         reading = self.query_one("#reading", VerticalScroll)
         at_end = reading.scroll_offset.y >= reading.max_scroll_y
