@@ -21,9 +21,6 @@ from brefine.models.heads import ModelOutput
 class Ensemble(nn.Module):
     """Members with one input and one output shape."""
 
-    sharpness = 1.25
-    """The power that the mean is raised to before a boundary moves; see `error_prior`."""
-
     temperature_M: Tensor
 
     def __init__(self, members: Mapping[str, nn.Module]) -> None:

@@ -10,7 +10,7 @@ the model sees.
 
     p(a − h)   = Σ_j w_j Laplace(a − h; habit, scale_j)                   the prior: weights over fixed scales
     L_b(a − h) = (1 − δ_b) p_model(a − h | x) / p_train(a − h) + δ_b      the reading; δ_b: the chance that it means nothing
-    δ_b        = 1 − (1 − doubt) (1 − p_model(no boundary | x))
+    δ_b        = 1 − (1 − doubt) (1 − p_model(no boundary | x)²)
     p(a | x)   ∝ p(a − h) · L_b(a − h),     y = a + margin
 
 EM over all boundaries finds w and doubt. Pseudo-counts pull them to cautious values: a short recording says little. So does one
@@ -19,9 +19,12 @@ what the system gets wrong. Its boundaries count for less, and from some hundred
 p_train takes back what the model assumes about errors from its training. Where the model knows nothing, L is flat, and the
 posterior stays around h.
 
-An ensemble's boundaries are then moved by a sharper reading, p_model raised to a power: the mean of several models is vaguer than
-each of them, and its doubt is counted in δ once more. The prior is fitted to the reading as it is: of a sharp one it would learn
-that a system makes no errors wherever the models agree with it.
+"There is no boundary here" holds a boundary back only where the model is sure of it, hence the square: one that is there and far
+off loses much by staying, and one that is not there loses little by moving.
+
+Boundaries are then moved by a sharper reading, p_model raised to a power: its doubt is counted in δ once more, and the mean of
+several models is vaguer than each of them, hence a higher power for it. The prior is fitted to the reading as it is: of a sharp
+one it would learn that a system makes no errors wherever the model agrees with it.
 
 The habit of a side is how far what is heard lies from the hypothesis as a rule: the median over the boundaries of which the
 model is sure. It has two causes that look alike: the system is biased (which is to be mended), or the labels' convention, which
@@ -50,12 +53,12 @@ from brefine.models.heads import decode_frames, mean_confidence
 SCALES_S = (0.008, 0.02, 0.05, 0.12, 0.3)
 CAUTIOUS_WEIGHTS = (0.25, 0.2, 0.25, 0.2, 0.1)
 """A good system, with tails: what has to be shown otherwise before boundaries move far."""
-_CAUTIOUS_DOUBT = 0.15
+_CAUTIOUS_DOUBT = 0.175
 _PSEUDO_BOUNDARIES, _PSEUDO_READINGS = 16.0, 8.0
 """Weight of what is expected of weights and habits, and of the doubt and a recording's confidence, in boundaries."""
 _UNTRAINED = 0.05
 """Share of a flat distribution in what training is taken to have shown."""
-_MOST_FAR = 0.2
+_MOST_FAR = 0.15
 """Largest weight of the widest scale."""
 _SURE = 0.6
 """Boundaries heard with at least this confidence count for the habit."""
@@ -130,8 +133,13 @@ class Reading:
 
     def likelihood(self, doubt: float) -> Tensor:
         """L_b of the module, shape (B, T)."""
-        sure_B1 = ((1.0 - doubt) * self.there_B)[:, None]
+        sure_B1 = ((1.0 - doubt) * _meaning(self.there_B))[:, None]
         return sure_B1 * self.ratio_BT + (1.0 - sure_B1)
+
+
+def _meaning(there_B: Tensor) -> Tensor:
+    """The chance that a reading means something, unless it is to be doubted: 1 − p(no boundary)²; see the module."""
+    return 1.0 - (1.0 - there_B) ** 2
 
 
 def trained_on(card_prior: Mapping[str, float]) -> tuple[float, ...]:
@@ -214,28 +222,30 @@ def fit(reading: Reading) -> ErrorPrior:
     first_J = torch.tensor(start.weights)
     weights_J, doubt = first_J.clone(), start.doubt
     worth_B = reading.worth_B * min(1.0, _MOST_READINGS / len(reading))
+    means_B = _meaning(reading.there_B)
     for _ in range(_MOST_STEPS):
-        sure_B1 = ((1.0 - doubt) * reading.there_B)[:, None]
+        sure_B1 = ((1.0 - doubt) * means_B)[:, None]
         joint_BJ = weights_J * (sure_B1 * own_BJ + (1.0 - sure_B1))
         share_BJ = joint_BJ / joint_BJ.sum(dim=1, keepdim=True)
         last_J, last_doubt = weights_J, doubt
         counts_J = worth_B @ share_BJ + _PSEUDO_BOUNDARIES * first_J
         weights_J = _capped(counts_J / counts_J.sum())
-        doubt = _doubt(reading.there_B, own_BJ @ last_J, last_doubt, start.doubt, worth_B=worth_B)
+        doubt = _doubt(means_B, own_BJ @ last_J, last_doubt, start.doubt, worth_B=worth_B)
         if max(abs(doubt - last_doubt), float((weights_J - last_J).abs().max())) < _STILL:
             break
     return replace(start, weights=tuple(weights_J.tolist()), habit_s=habit_s, margin_s=margin_s, doubt=doubt)
 
 
-def _doubt(there_B: Tensor, ratio_B: Tensor, doubt: float, expected: float, *, worth_B: Tensor) -> float:
+def _doubt(means_B: Tensor, ratio_B: Tensor, doubt: float, expected: float, *, worth_B: Tensor) -> float:
     """One EM step of the doubt: of the boundaries that the model takes to be there, the share whose reading means nothing.
 
     Args:
+        means_B: see `_meaning`.
         ratio_B: how probable each reading is where it means something, over where it does not.
         worth_B: what each of them counts for.
     """
-    meant_B, doubted_B = (1.0 - doubt) * there_B * ratio_B, doubt * there_B
-    total_B = meant_B + doubted_B + (1.0 - there_B)
+    meant_B, doubted_B = (1.0 - doubt) * means_B * ratio_B, doubt * means_B
+    total_B = meant_B + doubted_B + (1.0 - means_B)
     meant, doubted = float(worth_B @ (meant_B / total_B)), float(worth_B @ (doubted_B / total_B))
     return (doubted + _PSEUDO_READINGS * expected) / (meant + doubted + _PSEUDO_READINGS)
 
@@ -288,13 +298,14 @@ def fit_labelled(reading: Reading, true_shift_s_B: Tensor) -> ErrorPrior:
     penalty_M = -0.5 * (margins_s_M / _MARGIN_SPREAD_S) ** 2
     doubt, habit_s = start.doubt, [0.0, 0.0]
     side_2B = (reading.onset_B, ~reading.onset_B)
+    means_B = _meaning(reading.there_B)
     for _ in range(_MOST_STEPS):
-        sure_B1 = ((1.0 - doubt) * reading.there_B)[:, None]
+        sure_B1 = ((1.0 - doubt) * means_B)[:, None]
         score_BM = torch.log((sure_B1 * ratio_BM + (1.0 - sure_B1)).clamp(min=1e-9))
         best_2 = [int((score_BM[side_B].sum(dim=0) + penalty_M).argmax()) for side_B in side_2B]
         last_doubt = doubt
         ratio_B = ratio_BM[:, best_2].gather(1, (~reading.onset_B).long()[:, None])[:, 0]
-        doubt = _doubt(reading.there_B, ratio_B, doubt, start.doubt, worth_B=torch.ones_like(reading.there_B))
+        doubt = _doubt(means_B, ratio_B, doubt, start.doubt, worth_B=torch.ones_like(ratio_B))
         if abs(doubt - last_doubt) < _STILL:
             break
     margin_s = [round(float(margins_s_M[best]), 3) for best in best_2]

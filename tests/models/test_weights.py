@@ -92,7 +92,7 @@ def test_the_confidence_is_of_the_place_where_the_boundary_is_left(weights: Path
     assert torn.confidence < 0.01
     (moved,) = refiner.propose(reading_at((0.2, 0.9), (-0.2, 0.1)), boundary, far)
     assert moved.shift_s == pytest.approx(0.2, abs=0.011)
-    assert moved.confidence == pytest.approx(0.9, abs=0.02)
+    assert moved.confidence == pytest.approx(0.94, abs=0.02)  # what was said, 0.9, to the power that one model decides by
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.999])
