@@ -13,11 +13,11 @@ the model sees.
     δ_b        = 1 − (1 − doubt) (1 − p_model(no boundary | x)²)
     p(a | x)   ∝ p(a − h) · L_b(a − h),     y = a + margin
 
-EM over all boundaries finds w and doubt. Pseudo-counts pull them to cautious values: a short recording says little. So does one
-in which the model is less sure than at home, however long it is: what it misreads there, alike everywhere, cannot be told from
-what the system gets wrong. Its boundaries count for less, and from some hundreds on more of them change nothing. Dividing by
-p_train takes back what the model assumes about errors from its training. Where the model knows nothing, L is flat, and the
-posterior stays around h.
+EM over all boundaries finds w and doubt. Pseudo-counts pull them to cautious values: a short recording says little. And a
+boundary says the more of its system the surer the model is of it; one of which it is no surer than of most at home says nothing.
+A vague reading, of a false turn or in a recording unlike those of the training, would else pass for an error of the system or
+for a cause to doubt, and many of them, misread alike, for a proof. Dividing by p_train takes back what the model assumes about
+errors from its training. Where the model knows nothing, L is flat, and the posterior stays around h.
 
 "There is no boundary here" holds a boundary back only where the model is sure of it, hence the square: one that is there and far
 off loses much by staying, and one that is not there loses little by moving.
@@ -48,27 +48,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from brefine.models.heads import decode_frames, mean_confidence
+from brefine.models.heads import decode_frames
 
 SCALES_S = (0.008, 0.02, 0.05, 0.12, 0.3)
 CAUTIOUS_WEIGHTS = (0.25, 0.2, 0.25, 0.2, 0.1)
 """A good system, with tails: what has to be shown otherwise before boundaries move far."""
-_CAUTIOUS_DOUBT = 0.175
-_PSEUDO_BOUNDARIES, _PSEUDO_READINGS = 16.0, 8.0
-"""Weight of what is expected of weights and habits, and of the doubt and a recording's confidence, in boundaries."""
+_CAUTIOUS_DOUBT = 0.15
+_PSEUDO_ERRORS, _PSEUDO_HABITS, _PSEUDO_READINGS = 10.0, 16.0, 8.0
+"""Weight of what is expected of the weights, of a side's habit and of the doubt, in boundaries."""
 _UNTRAINED = 0.05
 """Share of a flat distribution in what training is taken to have shown."""
-_MOST_FAR = 0.15
-"""Largest weight of the widest scale."""
 _SURE = 0.6
 """Boundaries heard with at least this confidence count for the habit."""
 CONFIDENCE_AT_HOME = 0.62
 """Mean confidence of an ensemble in conversations like those of its training, for cards that do not tell."""
-_STRANGE, _USUAL = 0.77, 0.84
-"""Shares of that: few of those conversations have less than the first; the second is expected of a recording not yet heard."""
-_LEAST_WORTH = 0.05
-_MOST_READINGS = 400.0
-"""What all readings count for at most, however many there are: what is misread in one hour is misread in the next."""
 _KEPT = 0.5
 """Share of an outward habit that is taken for a convention."""
 _MAX_HABIT_S = 0.2
@@ -109,7 +102,7 @@ class Reading:
         there_B: probability that there is a boundary at all.
         onset_B: the side.
         centre_B: the window's middle − h in seconds, at most half a hop.
-        worth_B: what each counts for where a system's errors are estimated, 1 in a recording in which the model is at home.
+        worth_B: what each counts for where a system's errors are estimated, 0 to 1.
     """
 
     ratio_BT: Tensor
@@ -167,7 +160,7 @@ def read(
     *,
     at_home: float = CONFIDENCE_AT_HOME,
 ) -> Reading:
-    """A model's logits, of boundaries of one recording, as a reading.
+    """A model's logits as a reading.
 
     Args:
         at_home: the model's mean confidence in recordings like those of its training.
@@ -176,15 +169,10 @@ def read(
     n_frames = logits_BK.shape[1] - 1
     there_B = 1.0 - torch.softmax(logits_BK, dim=1)[:, -1]
     frames_BT = torch.softmax(logits_BK[:, :-1], dim=1)
-    worth_B = torch.full_like(there_B, _worth(frames_BT, hop_s, at_home) if len(frames_BT) else 1.0)
+    confidence_B = decode_frames(frames_BT, torch.zeros_like(there_B), hop_s).confidence
+    halfway_B = 2.0 * (confidence_B - at_home) / max(1.0 - at_home, 1e-6)  # 1 = half-way from what is usual to certainty
+    worth_B = halfway_B.clamp(0.0, 1.0)
     return Reading(frames_BT / _trained_bins(trained_weights, n_frames, hop_s), there_B, onset_B, centre_B, worth_B, hop_s)
-
-
-def _worth(frames_BT: Tensor, hop_s: float, at_home: float) -> float:
-    """What each boundary of a recording counts for, by how sure the model is in it of where they are."""
-    share = mean_confidence(frames_BT, hop_s) / at_home
-    share = (len(frames_BT) * share + _PSEUDO_READINGS * _USUAL) / (len(frames_BT) + _PSEUDO_READINGS)
-    return min(1.0, max(_LEAST_WORTH, (share - _STRANGE) / (1.0 - _STRANGE)))
 
 
 def _trained_bins(trained_weights: Sequence[float], n_frames: int, hop_s: float) -> Tensor:
@@ -221,16 +209,15 @@ def fit(reading: Reading) -> ErrorPrior:
     own_BJ = torch.where(reading.onset_B[:, None], onset_BJ, offset_BJ)
     first_J = torch.tensor(start.weights)
     weights_J, doubt = first_J.clone(), start.doubt
-    worth_B = reading.worth_B * min(1.0, _MOST_READINGS / len(reading))
     means_B = _meaning(reading.there_B)
     for _ in range(_MOST_STEPS):
         sure_B1 = ((1.0 - doubt) * means_B)[:, None]
         joint_BJ = weights_J * (sure_B1 * own_BJ + (1.0 - sure_B1))
         share_BJ = joint_BJ / joint_BJ.sum(dim=1, keepdim=True)
         last_J, last_doubt = weights_J, doubt
-        counts_J = worth_B @ share_BJ + _PSEUDO_BOUNDARIES * first_J
-        weights_J = _capped(counts_J / counts_J.sum())
-        doubt = _doubt(means_B, own_BJ @ last_J, last_doubt, start.doubt, worth_B=worth_B)
+        counts_J = reading.worth_B @ share_BJ + _PSEUDO_ERRORS * first_J
+        weights_J = counts_J / counts_J.sum()
+        doubt = _doubt(means_B, own_BJ @ last_J, last_doubt, start.doubt, worth_B=reading.worth_B)
         if max(abs(doubt - last_doubt), float((weights_J - last_J).abs().max())) < _STILL:
             break
     return replace(start, weights=tuple(weights_J.tolist()), habit_s=habit_s, margin_s=margin_s, doubt=doubt)
@@ -250,19 +237,6 @@ def _doubt(means_B: Tensor, ratio_B: Tensor, doubt: float, expected: float, *, w
     return (doubted + _PSEUDO_READINGS * expected) / (meant + doubted + _PSEUDO_READINGS)
 
 
-def _capped(weights_J: Tensor) -> Tensor:
-    """The weights with at most `_MOST_FAR` on the widest scale.
-
-    In a recording that the model misreads, its own far jumps look like far errors of the system.
-    """
-    far = float(weights_J[-1])
-    if far <= _MOST_FAR:
-        return weights_J
-    capped_J = weights_J * ((1.0 - _MOST_FAR) / (1.0 - far))
-    capped_J[-1] = _MOST_FAR
-    return capped_J
-
-
 def _habit_s(reading: Reading, start: ErrorPrior) -> tuple[float, float]:
     """Each side's habit, pulled to what is expected where few boundaries are sure."""
     n_frames = reading.ratio_BT.shape[1]
@@ -280,7 +254,7 @@ def _habit_s(reading: Reading, start: ErrorPrior) -> tuple[float, float]:
         n_sure = int(sure_B.sum())
         median_s = float(decoded.shift_s[sure_B].quantile(0.5)) if n_sure else expected_s
         median_s = max(-_MAX_HABIT_S, min(_MAX_HABIT_S, median_s))
-        found.append((n_sure * median_s + _PSEUDO_BOUNDARIES * expected_s) / (n_sure + _PSEUDO_BOUNDARIES))
+        found.append((n_sure * median_s + _PSEUDO_HABITS * expected_s) / (n_sure + _PSEUDO_HABITS))
     return found[0], found[1]
 
 
@@ -312,7 +286,7 @@ def fit_labelled(reading: Reading, true_shift_s_B: Tensor) -> ErrorPrior:
     residual_s_B = true_shift_s_B.clone()
     for place, side_B in enumerate(side_2B):
         n_side = int(side_B.sum())
-        bias_s = float(true_shift_s_B[side_B].quantile(0.5)) * n_side / (n_side + _PSEUDO_BOUNDARIES) if n_side else 0.0
+        bias_s = float(true_shift_s_B[side_B].quantile(0.5)) * n_side / (n_side + _PSEUDO_HABITS) if n_side else 0.0
         habit_s[place] = bias_s - margin_s[place]
         residual_s_B[side_B] -= bias_s
     density_BJ = torch.stack([torch.exp(-residual_s_B.abs() / scale_s) / (2.0 * scale_s) for scale_s in SCALES_S], dim=1)
@@ -322,7 +296,7 @@ def fit_labelled(reading: Reading, true_shift_s_B: Tensor) -> ErrorPrior:
         share_BJ = weights_J * density_BJ
         share_BJ = share_BJ / share_BJ.sum(dim=1, keepdim=True).clamp(min=1e-30)
         last_J = weights_J
-        weights_J = (share_BJ.sum(dim=0) + _PSEUDO_BOUNDARIES * first_J) / (len(reading) + _PSEUDO_BOUNDARIES)
+        weights_J = (share_BJ.sum(dim=0) + _PSEUDO_ERRORS * first_J) / (len(reading) + _PSEUDO_ERRORS)
         if float((weights_J - last_J).abs().max()) < _STILL:
             break
     return ErrorPrior(tuple(weights_J.tolist()), (habit_s[0], habit_s[1]), (margin_s[0], margin_s[1]), doubt)

@@ -49,11 +49,11 @@ def test_the_card_beside_the_weights_equals_the_one_inside(weights: Path) -> Non
     assert CheckpointCard.read(weights.with_suffix(".json")) == read_weights(weights)[1]
 
 
-@pytest.mark.parametrize(("at_home", "worth"), [(0.05, 1.0), (0.9, 0.05)])
-def test_a_recording_counts_by_how_sure_the_model_is_of_it_against_its_own_validation(
-    tmp_path: Path, at_home: float, worth: float
+@pytest.mark.parametrize(("at_home", "counts"), [(0.05, True), (0.9, False)])
+def test_a_boundary_counts_where_the_model_is_surer_of_it_than_of_most_in_its_own_validation(
+    tmp_path: Path, at_home: float, counts: bool
 ) -> None:
-    """An untrained model is as vague as can be: at home where it was so in validation, too, and nowhere else."""
+    """An untrained model is as vague as can be: what it says counts where it was vaguer still in validation."""
     torch.manual_seed(0)
     path = tmp_path / "best.safetensors"
     figures = dict.fromkeys(("loss", "mae_ms", "median_ms", "within_50ms", "within_100ms", "within_200ms"))
@@ -61,7 +61,7 @@ def test_a_recording_counts_by_how_sure_the_model_is_of_it_against_its_own_valid
     save_weights(path, "mlp", build_model("mlp", FEATURES, EXAMPLES).state_dict(), FEATURES, EXAMPLES, validation=validation)
     frames = np.random.default_rng(0).normal(size=(600, FEATURES.n_mels)).astype(np.float16)
     reading = load_refiner(path).read(frames, HYPOTHESIS, boundaries_of(HYPOTHESIS))
-    assert reading.worth_B.tolist() == pytest.approx([worth] * len(reading))
+    assert (reading.worth_B > 0.0).tolist() == [counts] * len(reading)
 
 
 def reading_at(*shifts_s: tuple[float, float]) -> Reading:
