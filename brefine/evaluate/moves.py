@@ -21,9 +21,10 @@ from brefine.models.error_prior import ErrorPrior, Reading, fit
 from brefine.models.weights import Refiner
 
 TOUCHING_S = 0.02
-"""An offset and another speaker's onset at most this far apart are the two sides of one change; where it is the same speaker's,
-his speech goes on. No pause is so short, but systems that cut speech into sentences leave such gaps, and a refiner that is asked
-about them learns that it is never to be believed."""
+"""An offset and another speaker's onset at most this far apart are the two sides of one change."""
+BRIDGED_S = 0.2
+"""A speaker's speech goes on across a gap of his own no longer than this. Labels hardly ever have so short a pause, and systems
+that cut speech into sentences leave many: moved apart, their ends would open holes in speech."""
 APART_S = 0.1
 """Confident proposals for the two sides of a change that differ by more than this open a gap or an overlap instead."""
 CONFIDENT = 0.5
@@ -155,7 +156,7 @@ def refine_heard(refiner: Refiner, heard: HeardRecording, prior: ErrorPrior, *, 
 
 def movable(hypothesis: Diarization, duration_s: float) -> tuple[Boundary, ...]:
     """The boundaries of a clipped hypothesis that a refiner is asked about."""
-    ends = ends_of_speech(hypothesis, extent_s=(0.0, duration_s), bridged_s=TOUCHING_S + 1e-9)
+    ends = ends_of_speech(hypothesis, extent_s=(0.0, duration_s), bridged_s=BRIDGED_S + 1e-9)
     return tuple(boundary for boundary in ends if boundary.kind is not BoundaryKind.EDGE)
 
 

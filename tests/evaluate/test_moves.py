@@ -72,13 +72,19 @@ def test_a_gap_is_no_change_that_touches() -> None:
     assert outcomes(refinement)[1:3] == [(5.1, Reason.MOVED), (5.25, Reason.MOVED)]
 
 
-@pytest.mark.parametrize("onset_s", [3.9, 4.0, 4.01, 4.02])
+@pytest.mark.parametrize("onset_s", [3.9, 4.0, 4.01, 4.2])
 def test_ends_within_the_speakers_own_speech_and_at_the_cut_stay(onset_s: float) -> None:
     """Where the same speaker goes on, or the recording was cut, there is no boundary to find: the refiner is not asked."""
     hypothesis = talk((0.0, 4.0, "A"), (onset_s, 9.0, "A"))
     assert [boundary.time_s for boundary in movable(hypothesis, DURATION_S)] == [9.0]
     reasons = [reason for _, reason in outcomes(proposed(hypothesis))]
     assert reasons == [Reason.CUT, Reason.OWN_SPEECH, Reason.OWN_SPEECH, Reason.UNSURE]
+
+
+def test_a_real_pause_is_asked_about() -> None:
+    """From a fifth of a second on a gap in a speaker's speech is one that labels have, too."""
+    hypothesis = talk((0.0, 4.0, "A"), (4.21, 9.0, "A"))
+    assert [boundary.time_s for boundary in movable(hypothesis, DURATION_S)] == [4.0, 4.21, 9.0]
 
 
 def test_a_turn_gives_way_to_its_speakers_next_turn() -> None:
