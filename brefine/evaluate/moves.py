@@ -25,9 +25,9 @@ TOUCHING_S = 0.02
 BRIDGED_S = 0.2
 """A speaker's speech goes on across a gap of his own no longer than this. Labels hardly ever have so short a pause, and systems
 that cut speech into sentences leave many: moved apart, their ends would open holes in speech."""
-APART_S = 0.1
+APART_S = 0.05
 """Confident proposals for the two sides of a change that differ by more than this open a gap or an overlap instead."""
-CONFIDENT = 0.5
+CONFIDENT = 0.4
 _STILL_S = 0.0005
 
 

@@ -58,11 +58,12 @@ def test_an_unsure_side_follows_its_sure_partner() -> None:
     assert outcomes(refinement)[1:3] == [(5.1, Reason.WITH_PARTNER), (5.11, Reason.WITH_PARTNER)]
 
 
-def test_confident_sides_that_disagree_open_a_gap() -> None:
-    """Two confident proposals far from each other are evidence for a pause between the speakers."""
+@pytest.mark.parametrize("confidence", [0.4, 0.9])
+def test_confident_sides_that_disagree_open_a_gap(confidence: float) -> None:
+    """Two confident proposals more than 50 ms from each other are evidence for a pause between the speakers."""
     hypothesis = talk((2.0, 5.0, "A"), (5.0, 9.0, "B"))
-    refinement = proposed(hypothesis, (0, Side.OFFSET, -0.3, 0.9), (1, Side.ONSET, 0.2, 0.9))
-    assert outcomes(refinement)[1:3] == [(4.7, Reason.MOVED), (5.2, Reason.MOVED)]
+    refinement = proposed(hypothesis, (0, Side.OFFSET, -0.03, confidence), (1, Side.ONSET, 0.03, confidence))
+    assert outcomes(refinement)[1:3] == [(4.97, Reason.MOVED), (5.03, Reason.MOVED)]
 
 
 def test_a_gap_is_no_change_that_touches() -> None:
