@@ -445,6 +445,14 @@ async def test_integration_shows_what_a_decider_needs(open_desk: OpenDesk) -> No
 
 
 @pytest.mark.parametrize("size", SIZES)
+async def test_whom_it_helped_and_harmed_most_is_whole_at_every_size(open_desk: OpenDesk, size: tuple[int, int]) -> None:
+    """Where one line has no room for both, they have a line of their own."""
+    async with open_desk(phase(PhaseState.TO_DECIDE), size, place="integrate") as desk:
+        assert "23 improved   1 worse   0 unchanged" in desk.row(" recordings ")
+        assert "worst gate-020 +0.50   best gate-000 -0.70" in desk.text
+
+
+@pytest.mark.parametrize("size", SIZES)
 async def test_the_gate_is_a_checklist(open_desk: OpenDesk, size: tuple[int, int]) -> None:
     """Question, evidence with interval and convention, threshold, finding, answer; verdict and recommendation below."""
     async with open_desk(phase(PhaseState.TO_DECIDE), size) as desk:

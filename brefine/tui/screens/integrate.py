@@ -44,7 +44,7 @@ class Outcome(Panel):
         lines.append(_mae_line(report.comparison))
         if report.der:
             lines.append(line((_parts(report.der[0]), "$quiet")))
-        lines += [_boundaries_line(report.comparison), _recordings_line(report.recordings)]
+        lines += [_boundaries_line(report.comparison), *_recordings_lines(report.recordings, width)]
         return stack([*lines, *wrapped(_words(report), width, "$quiet")])
 
 
@@ -161,19 +161,25 @@ def _boundaries_line(comparison: Comparison) -> Content:
     )
 
 
-def _recordings_line(changes: Sequence[RecordingChange]) -> Content:
+def _recordings_lines(changes: Sequence[RecordingChange], width: int) -> list[Content]:
+    """How many got better; the extremes beside it, or on a line of their own where there is no room."""
     better = sum(_gained(change) > _SAME_WITHIN for change in changes)
     worse = sum(_gained(change) < -_SAME_WITHIN for change in changes)
-    parts: list[str | tuple[str, str]] = [
+    counts = line(
         (" recordings ", "bold"),
         (f" {better} improved", "$success"),
         (f"   {worse} worse", "$error"),
         f"   {len(changes) - better - worse} unchanged",
-    ]
-    if changes:
-        for name, one in (("worst", min(changes, key=_gained)), ("best", max(changes, key=_gained))):
-            parts.append(f"   {name} {clip(harmless(one.recording), 12)} {-100 * _gained(one):+.2f}")
-    return line(*parts)
+    )
+    if not changes:
+        return [counts]
+    extremes = "".join(
+        f"   {name} {clip(harmless(one.recording), 12)} {-100 * _gained(one):+.2f}"
+        for name, one in (("worst", min(changes, key=_gained)), ("best", max(changes, key=_gained)))
+    )
+    if counts.cell_length + len(extremes) > width:
+        return [counts, line(f"{'':10}{extremes}")]
+    return [counts + extremes]
 
 
 def _recording_line(change: RecordingChange, *, wide: bool) -> Content:
