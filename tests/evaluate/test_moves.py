@@ -58,12 +58,20 @@ def test_an_unsure_side_follows_its_sure_partner() -> None:
     assert outcomes(refinement)[1:3] == [(5.1, Reason.WITH_PARTNER), (5.11, Reason.WITH_PARTNER)]
 
 
-@pytest.mark.parametrize("confidence", [0.4, 0.9])
-def test_confident_sides_that_disagree_open_a_gap(confidence: float) -> None:
+@pytest.mark.parametrize(("offset_s", "onset_s", "confidence"), [(-0.3, 0.2, 0.9), (-0.03, 0.03, 0.4)])
+def test_confident_sides_that_disagree_open_a_gap(offset_s: float, onset_s: float, confidence: float) -> None:
     """Two confident proposals more than 50 ms from each other are evidence for a pause between the speakers."""
     hypothesis = talk((2.0, 5.0, "A"), (5.0, 9.0, "B"))
-    refinement = proposed(hypothesis, (0, Side.OFFSET, -0.03, confidence), (1, Side.ONSET, 0.03, confidence))
-    assert outcomes(refinement)[1:3] == [(4.97, Reason.MOVED), (5.03, Reason.MOVED)]
+    refinement = proposed(hypothesis, (0, Side.OFFSET, offset_s, confidence), (1, Side.ONSET, onset_s, confidence))
+    assert outcomes(refinement)[1:3] == [(5.0 + offset_s, Reason.MOVED), (5.0 + onset_s, Reason.MOVED)]
+
+
+@pytest.mark.parametrize(("apart_s", "confidence"), [(0.05, 0.9), (0.3, 0.39)])
+def test_sides_that_hardly_disagree_or_are_unsure_stay_together(apart_s: float, confidence: float) -> None:
+    """No hole of a few frames is opened, and none for a guess."""
+    hypothesis = talk((2.0, 5.0, "A"), (5.0, 9.0, "B"))
+    refinement = proposed(hypothesis, (0, Side.OFFSET, 0.0, confidence), (1, Side.ONSET, apart_s, confidence))
+    assert outcomes(refinement)[1:3] == [(pytest.approx(5.0 + apart_s / 2), Reason.WITH_PARTNER)] * 2
 
 
 def test_a_gap_is_no_change_that_touches() -> None:
@@ -73,7 +81,7 @@ def test_a_gap_is_no_change_that_touches() -> None:
     assert outcomes(refinement)[1:3] == [(5.1, Reason.MOVED), (5.25, Reason.MOVED)]
 
 
-@pytest.mark.parametrize("onset_s", [3.9, 4.0, 4.01, 4.2])
+@pytest.mark.parametrize("onset_s", [3.9, 4.0, 4.01, 4.02, 4.2])
 def test_ends_within_the_speakers_own_speech_and_at_the_cut_stay(onset_s: float) -> None:
     """Where the same speaker goes on, or the recording was cut, there is no boundary to find: the refiner is not asked."""
     hypothesis = talk((0.0, 4.0, "A"), (onset_s, 9.0, "A"))

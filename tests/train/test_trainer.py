@@ -21,12 +21,17 @@ from tests.run.records import status
 from tests.tiny_corpus import make_tiny_corpus, tiny_recipe
 
 
+@pytest.fixture(autouse=True)
+def _signals_are_left_to_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trainer in a process of its own listens to signals; here it would take them from pytest."""
+    monkeypatch.setattr(StopSignal, "listen", lambda _: None)
+
+
 def test_a_disk_that_fills_up_in_a_checkpoint_is_named_and_the_one_before_kept(
     make_run: Callable[..., tuple[RunDir, PhaseConfig]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The person reads what to do, the status says it too, and `resume` has a whole checkpoint to go on from."""
     run, config = make_run()
-    monkeypatch.setattr(StopSignal, "listen", lambda _: None)
     write, written = checkpoint.write_bytes_atomic, []
 
     def full_at_the_second(path: os.PathLike[str], content: bytes) -> None:
@@ -50,9 +55,8 @@ def test_a_disk_that_fills_up_in_a_checkpoint_is_named_and_the_one_before_kept(
     assert RunStatus.read(run.status).state is RunState.FINISHED
 
 
-def test_a_corpus_with_other_splits_is_not_resumed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_corpus_with_other_splits_is_not_resumed_on(tmp_path: Path) -> None:
     """A recording that was trained on and is behind the gate now would stay in weights that claim the new splits."""
-    monkeypatch.setattr(StopSignal, "listen", lambda _: None)
     config = tiny_recipe(tmp_path / "data", train={"epochs": 1})
     corpus = make_tiny_corpus(config) / "corpus.json"
     run = RunDir(tmp_path / "phase" / "mlp")
@@ -70,11 +74,8 @@ def test_a_corpus_with_other_splits_is_not_resumed_on(tmp_path: Path, monkeypatc
     assert run.card("last").read_bytes() == card
 
 
-def test_a_run_that_has_a_checkpoint_is_not_started_over(
-    make_run: Callable[..., tuple[RunDir, PhaseConfig]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_has_a_checkpoint_is_not_started_over(make_run: Callable[..., tuple[RunDir, PhaseConfig]]) -> None:
     """Without --resume nothing is overwritten, not even the word of how that training has ended."""
-    monkeypatch.setattr(StopSignal, "listen", lambda _: None)
     run, _ = make_run(train={"epochs": 1})
     assert trainer._train(run, "mlp", resume=False) == 0
     before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
@@ -83,11 +84,8 @@ def test_a_run_that_has_a_checkpoint_is_not_started_over(
     assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
 
 
-def test_a_run_that_is_being_trained_is_left_alone(
-    make_run: Callable[..., tuple[RunDir, PhaseConfig]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_is_being_trained_is_left_alone(make_run: Callable[..., tuple[RunDir, PhaseConfig]]) -> None:
     """Two trainers in one folder would take turns at its status and spoil its checkpoints and curves."""
-    monkeypatch.setattr(StopSignal, "listen", lambda _: None)
     run, _ = make_run(train={"epochs": 1})
     status("mlp", RunState.RUNNING, process=identity_of(os.getppid())).write(run.status)
     word = run.status.read_bytes()
@@ -99,11 +97,8 @@ def test_a_run_that_is_being_trained_is_left_alone(
     assert trainer._train(run, "mlp", resume=True) == 0
 
 
-def test_a_damaged_status_keeps_no_training_from_going_on(
-    make_run: Callable[..., tuple[RunDir, PhaseConfig]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_damaged_status_keeps_no_training_from_going_on(make_run: Callable[..., tuple[RunDir, PhaseConfig]]) -> None:
     """The checkpoint is what a training goes on from; its status is written anew."""
-    monkeypatch.setattr(StopSignal, "listen", lambda _: None)
     run, _ = make_run(train={"epochs": 1})
     assert trainer._train(run, "mlp", resume=False) == 0
     run.status.write_bytes(b"\0" * 100)
