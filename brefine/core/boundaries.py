@@ -17,6 +17,8 @@ from brefine.core.turns import Diarization, Turn
 
 EDGE_S = 0.05
 """A boundary this close to an end of the recording was made by the cut, not by the speaker."""
+TOUCHING_S = 0.02
+"""An offset and another speaker's onset at most this far apart are the two sides of one change."""
 
 
 class Side(StrEnum):
@@ -115,6 +117,27 @@ def ends_of_speech(
         for boundary in boundaries_of(diarization, extent_s=extent_s)
         if boundary.turn_index in (onsets if boundary.side is Side.ONSET else offsets)
     )
+
+
+def touching_changes(boundaries: Sequence[Boundary]) -> tuple[tuple[int, int], ...]:
+    """Where one speaker stops and another starts at once: the places in `boundaries` of each such offset and its onset.
+
+    At most `TOUCHING_S` lie between the two; of several onsets the nearest is taken, and each only once.
+    """
+    onsets = sorted((place for place, b in enumerate(boundaries) if b.side is Side.ONSET), key=lambda p: boundaries[p].time_s)
+    onset_s = np.array([boundaries[place].time_s for place in onsets])
+    taken: set[int] = set()
+    changes: list[tuple[int, int]] = []
+    for offset, boundary in enumerate(boundaries):
+        if boundary.side is not Side.OFFSET:
+            continue
+        first, last = np.searchsorted(onset_s, [boundary.time_s - TOUCHING_S, boundary.time_s + TOUCHING_S + 1e-9])
+        near = [p for p in onsets[first:last] if boundaries[p].speaker != boundary.speaker and p not in taken]
+        if near:
+            onset = min(near, key=lambda p: abs(boundaries[p].time_s - boundary.time_s))
+            taken.add(onset)
+            changes.append((offset, onset))
+    return tuple(changes)
 
 
 def apply_shifts(

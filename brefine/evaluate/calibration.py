@@ -21,7 +21,8 @@ from brefine.core.turns import Diarization
 from brefine.errors import DataError, FormatError
 from brefine.evaluate.moves import HeardRecording, hear_recording, refine_heard
 from brefine.evaluate.refine import Task, frames_of
-from brefine.models.error_prior import SCALES_S, ErrorPrior, Reading, fit_labelled
+from brefine.models.error_prior import ErrorPrior, fit_labelled
+from brefine.models.reading import SCALES_S, Reading
 from brefine.models.weights import Refiner
 from brefine.phasedir import Document
 
@@ -35,6 +36,7 @@ class Calibration(Document):
 
     Attributes:
         weights_sha256: of the refiner that listened; another one hears differently.
+        change_weights: None in files of versions that did not tell changes from other boundaries.
         mae_before_ms: of the labelled boundaries as the system has them, matched within 1 s.
         mae_after_ms: refined with these constants; the same boundaries fitted them, so it flatters.
     """
@@ -42,6 +44,7 @@ class Calibration(Document):
     weights_sha256: str
     scales_s: list[float]
     weights: list[float] = Field(min_length=len(SCALES_S), max_length=len(SCALES_S))
+    change_weights: list[float] | None = Field(default=None, min_length=len(SCALES_S), max_length=len(SCALES_S))
     habit_s: tuple[float, float]
     margin_s: tuple[float, float]
     doubt: float = Field(ge=0.0, le=1.0)
@@ -51,7 +54,13 @@ class Calibration(Document):
     mae_after_ms: float
 
     def prior(self) -> ErrorPrior:
-        return ErrorPrior(tuple(self.weights), self.habit_s, self.margin_s, self.doubt)
+        return ErrorPrior(
+            weights=tuple(self.weights),
+            change_weights=tuple(self.change_weights or self.weights),
+            habit_s=self.habit_s,
+            margin_s=self.margin_s,
+            doubt=self.doubt,
+        )
 
 
 def calibrate_refiner(refiner: Refiner, tasks: Sequence[Task], references: Mapping[Path, Diarization]) -> Calibration:
@@ -91,6 +100,7 @@ def calibrate_refiner(refiner: Refiner, tasks: Sequence[Task], references: Mappi
         weights_sha256=refiner.card.weights_sha256,
         scales_s=list(SCALES_S),
         weights=[round(weight, 5) for weight in prior.weights],
+        change_weights=[round(weight, 5) for weight in prior.change_weights],
         habit_s=prior.habit_s,
         margin_s=prior.margin_s,
         doubt=round(prior.doubt, 5),

@@ -15,7 +15,7 @@ from brefine.evaluate.moves import HeardRecording, hear_recording, movable
 from brefine.evaluate.recordings import GivenRecording, GivenSplit
 from brefine.io.atomic import write_bytes_atomic
 from brefine.io.rttm import format_rttm
-from brefine.models.error_prior import COLUMNS, Reading
+from brefine.models.reading import COLUMNS, Reading
 from brefine.models.weights import Refiner
 
 
@@ -64,5 +64,6 @@ def read_heard(path: Path, key: str, hypothesis: Diarization, duration_s: float)
         return HeardRecording(hypothesis, duration_s, boundaries, None) if not boundaries else None
     if set(tensors) != set(COLUMNS) or any(len(tensor) != len(boundaries) for tensor in tensors.values()):
         return None
-    tensors["onset_B"] = tensors["onset_B"].to(torch.bool)
+    for name in ("onset_B", "change_B"):
+        tensors[name] = tensors[name].to(torch.bool)
     return HeardRecording(hypothesis, duration_s, boundaries, Reading(**tensors, hop_s=hop_s))

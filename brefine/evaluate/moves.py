@@ -15,19 +15,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brefine.config import RefineConfig
-from brefine.core.boundaries import Boundary, BoundaryKind, Shift, Side, boundaries_of, ends_of_speech, moved_ends_s
+from brefine.core.boundaries import (
+    Boundary,
+    BoundaryKind,
+    Shift,
+    Side,
+    boundaries_of,
+    ends_of_speech,
+    moved_ends_s,
+    touching_changes,
+)
 from brefine.core.turns import Diarization, Turn
-from brefine.models.error_prior import ErrorPrior, Reading, fit
+from brefine.models.error_prior import ErrorPrior, fit
+from brefine.models.reading import Reading
 from brefine.models.weights import Refiner
 
-TOUCHING_S = 0.02
-"""An offset and another speaker's onset at most this far apart are the two sides of one change."""
 BRIDGED_S = 0.2
 """A speaker's speech goes on across a gap of his own no longer than this. Labels hardly ever have so short a pause, and systems
 that cut speech into sentences leave many: moved apart, their ends would open holes in speech."""
-APART_S = 0.05
-"""Confident proposals for the two sides of a change that differ by more than this open a gap or an overlap instead."""
-CONFIDENT = 0.4
 _STILL_S = 0.0005
 
 
@@ -201,34 +206,15 @@ _Key = tuple[int, Side]
 
 
 def _pair_changes(boundaries: Sequence[Boundary], wishes: dict[_Key, tuple[Shift, Reason]], proposed: dict[_Key, Shift]) -> None:
-    """Gives both sides of each change that touches one shift, the mean of their proposals weighted by confidence.
-
-    They stay apart only where both proposals are confident and far from each other. A side that was not confident enough
-    alone goes with its partner.
-    """
-    onsets = sorted((b for b in boundaries if b.side is Side.ONSET), key=lambda b: b.time_s)
-    onset_s = np.array([boundary.time_s for boundary in onsets])
-    taken: set[_Key] = set()
-    for offset in boundaries:
-        if offset.side is not Side.OFFSET:
-            continue
-        first, last = np.searchsorted(onset_s, [offset.time_s - TOUCHING_S, offset.time_s + TOUCHING_S + 1e-9])
-        near = [b for b in onsets[first:last] if b.speaker != offset.speaker and (b.turn_index, b.side) not in taken]
-        if not near:
-            continue
-        onset = min(near, key=lambda b: abs(b.time_s - offset.time_s))
-        keys = (offset.turn_index, Side.OFFSET), (onset.turn_index, Side.ONSET)
-        if not all(key in proposed for key in keys) or not any(key in wishes for key in keys):
+    """Keeps the sides of a change together that are proposed to move alike: where one is confident enough, both go."""
+    keys = [(boundary.turn_index, boundary.side) for boundary in boundaries]
+    for places in touching_changes(boundaries):
+        sides = [keys[place] for place in places]
+        if not all(side in proposed for side in sides) or not any(side in wishes for side in sides):
             continue  # one of them may not move at all, or neither is sure
-        taken.add(keys[1])
-        sure = [wishes[key][0] for key in keys if key in wishes]
-        shifts_s = [shift.shift_s for shift in sure]
-        if len(sure) == 2 and min(s.confidence for s in sure) >= CONFIDENT and abs(shifts_s[0] - shifts_s[1]) > APART_S:
-            continue
-        weights = [shift.confidence + 1e-6 for shift in sure]
-        joint_s = float(np.average(shifts_s, weights=weights))
-        for key in keys:
-            wishes[key] = (Shift(key[0], key[1], joint_s, proposed[key].confidence), Reason.WITH_PARTNER)
+        if abs(proposed[sides[0]].shift_s - proposed[sides[1]].shift_s) < _STILL_S:
+            for side in sides:
+                wishes[side] = (proposed[side], Reason.WITH_PARTNER)
 
 
 def _outcome(moved_s: float, shift: Shift, reason: Reason) -> Reason:

@@ -27,7 +27,7 @@ from brefine.evaluate.evaluation import load_checkpoint
 from brefine.evaluate.moves import fit_prior, hear_recording
 from brefine.evaluate.recordings import GivenSplit
 from brefine.io.atomic import write_bytes_atomic
-from brefine.models.error_prior import posterior
+from brefine.models.changes import Changes
 from brefine.phasedir import PhaseDir
 
 
@@ -55,10 +55,10 @@ def write_posteriors(phase: PhaseDir, model: ModelName, *, device: str = "auto")
     for name, one in heard:
         if one.reading is None:
             continue
-        probability_BT, margin_B = posterior(refiner.decisive(one.reading), prior)
-        rows.append(probability_BT.numpy().astype(np.float16))
-        first_s_B = margin_B + one.reading.centre_B - (probability_BT.shape[1] - 1) / 2 * one.reading.hop_s
-        for end, first_s in zip(one.boundaries, first_s_B.tolist(), strict=True):
+        changes = Changes.of(one.boundaries, one.reading.centre_B, one.reading.hop_s)
+        places = refiner.places(one.reading, changes, prior)
+        rows.append(places.frames_BT.numpy().astype(np.float16))
+        for end, first_s in zip(one.boundaries, places.shifts_s[:, 0].tolist(), strict=True):
             names.append((name, end.speaker, end.side.value))
             times_s.append((end.time_s, end.time_s + first_s))
     buffer = io.BytesIO()

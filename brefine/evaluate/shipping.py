@@ -21,8 +21,8 @@ from brefine.evaluate.evaluation import load_checkpoint
 from brefine.evaluate.moves import hear_recording
 from brefine.evaluate.recordings import GivenSplit
 from brefine.models.ensemble import Ensemble
-from brefine.models.error_prior import describe_training
 from brefine.models.heads import mean_confidence, target_distribution
+from brefine.models.reading import describe_training
 from brefine.models.weights import Refiner, save_weights
 from brefine.phasedir import CheckpointCard, PhaseDir
 

@@ -107,10 +107,10 @@ def mean_confidence(frames_BT: Tensor, hop_s: float) -> float:
     return float(decode_frames(frames_BT, torch.zeros(len(frames_BT)), hop_s).confidence.mean())
 
 
-def confidence_of_staying(frames_BT: Tensor, none_B: Tensor, hop_s: float, *, bias_s: Tensor) -> Tensor:
-    """`Decoded.confidence` of leaving each boundary where it is; arguments as for `decode_frames`, `bias_s` of shape (B,)."""
+def confidence_at(frames_BT: Tensor, none_B: Tensor, shift_s_B: Tensor, hop_s: float, *, bias_s: Tensor) -> Tensor:
+    """`Decoded.confidence` of other shifts than the median; arguments as for `decode_frames`, `bias_s` of shape (B,)."""
     cumulative_BT = functional.pad(frames_BT.cumsum(dim=1), (1, 0))
-    return _confidence(cumulative_BT, none_B, frames_BT.shape[1] / 2 - bias_s / hop_s, hop_s)
+    return _confidence(cumulative_BT, none_B, frames_BT.shape[1] / 2 + (shift_s_B - bias_s) / hop_s, hop_s)
 
 
 def _confidence(cumulative_BT: Tensor, none_B: Tensor, position_B: Tensor, hop_s: float) -> Tensor:

@@ -21,23 +21,22 @@ from safetensors import torch as safetensors_torch
 from torch import Tensor, nn
 
 from brefine.config import ExampleConfig, FeatureConfig, ModelName
-from brefine.core.boundaries import Boundary, Shift, Side
+from brefine.core.boundaries import Boundary, Shift, Side, touching_changes
 from brefine.core.turns import Diarization
 from brefine.data.batches import centres_s, input_batches
 from brefine.errors import CheckpointError
 from brefine.io.atomic import write_bytes_atomic
 from brefine.models import build_model
+from brefine.models.changes import Changes
+from brefine.models.decisions import Places, decide
 from brefine.models.ensemble import Ensemble
-from brefine.models.error_prior import CONFIDENCE_AT_HOME, ErrorPrior, Reading, posterior, read, sharpened, trained_on
-from brefine.models.heads import confidence_of_staying, decode_frames
+from brefine.models.error_prior import ErrorPrior, posterior
+from brefine.models.reading import CONFIDENCE_AT_HOME, Reading, read, sharpened, trained_on
 from brefine.phasedir import CheckpointCard, Validation
 
 _CARD = "brefine_card"
 _PROBLEM_CHARACTERS = 160
 """Of each line in which torch lists every tensor that differs."""
-_LEAST_GAIN_S = 0.002
-_LEAST_RELATIVE_GAIN = 0.05
-"""A boundary stays where the error that is expected to go is less than this, or a smaller share of the error expected now."""
 _POWER, _POWER_OF_A_MEAN = 1.25, 1.5
 """What a reading is raised to before boundaries move; see `error_prior`."""
 
@@ -75,12 +74,14 @@ class Refiner:
     def read(self, log_mel_NM: NDArray[np.floating], hypothesis: Diarization, boundaries: Sequence[Boundary]) -> Reading:
         """What the model hears at boundaries of one recording, before anything is known of the system's errors."""
         times_s = np.array([boundary.time_s for boundary in boundaries], np.float64)
+        sides = {place for change in touching_changes(boundaries) for place in change}
         return read(
             self.logits(log_mel_NM, hypothesis, boundaries),
             trained_on(self.card.prior),
-            torch.tensor([boundary.side is Side.ONSET for boundary in boundaries], dtype=torch.bool),
-            torch.from_numpy(centres_s(times_s, self.features.hop_s) - times_s).float(),
-            self.features.hop_s,
+            onset_B=torch.tensor([boundary.side is Side.ONSET for boundary in boundaries], dtype=torch.bool),
+            change_B=torch.tensor([place in sides for place in range(len(boundaries))], dtype=torch.bool),
+            centre_B=torch.from_numpy(centres_s(times_s, self.features.hop_s) - times_s).float(),
+            hop_s=self.features.hop_s,
             at_home=self.at_home,
         )
 
@@ -95,27 +96,26 @@ class Refiner:
         power = _POWER_OF_A_MEAN if isinstance(self.model, Ensemble) else _POWER
         return sharpened(reading, trained_on(self.card.prior), power=power)
 
+    def places(self, reading: Reading, changes: Changes, prior: ErrorPrior) -> Places:
+        """Where boundaries may be, by their reading and what is known of the system; moves are decided by this.
+
+        Args:
+            changes: of the same boundaries.
+        """
+        sharp = self.decisive(reading)
+        frames_BT, margin_B = posterior(sharp, prior, changes)
+        return Places(frames_BT, 1.0 - sharp.there_B, margin_B + reading.centre_B, reading.hop_s)
+
     def propose(self, reading: Reading, boundaries: Sequence[Boundary], prior: ErrorPrior) -> tuple[Shift, ...]:
-        """The move of each boundary with the least expected error, or none where little is to be gained; the confidence is of
-        the place that it has then.
+        """The move of each boundary with the least expected error, or none where little is to be gained; see `models.decisions`.
 
         Args:
             reading: of the same boundaries, by `read`.
         """
         if not boundaries:
             return ()
-        sharp = self.decisive(reading)
-        frames_BT, margin_B = posterior(sharp, prior)
-        none_B, bias_B = 1.0 - sharp.there_B, margin_B + reading.centre_B
-        decoded = decode_frames(frames_BT, none_B, reading.hop_s, bias_s=bias_B)
-        place_s_T = (torch.arange(frames_BT.shape[1]) + 0.5 - frames_BT.shape[1] / 2) * reading.hop_s
-        place_s_BT = place_s_T + bias_B[:, None]
-        now_s_B = (frames_BT * place_s_BT.abs()).sum(dim=1)
-        then_s_B = (frames_BT * (place_s_BT - decoded.shift_s[:, None]).abs()).sum(dim=1)
-        gain_s_B = now_s_B - then_s_B
-        pays_B = (gain_s_B >= _LEAST_GAIN_S) & (gain_s_B >= _LEAST_RELATIVE_GAIN * now_s_B)
-        staying_B = confidence_of_staying(frames_BT, none_B, reading.hop_s, bias_s=bias_B)
-        shift_s_B, confidence_B = decoded.shift_s * pays_B, torch.where(pays_B, decoded.confidence, staying_B)
+        changes = Changes.of(boundaries, reading.centre_B, reading.hop_s)
+        shift_s_B, confidence_B = decide(self.places(reading, changes, prior), changes)
         return tuple(
             Shift(boundary.turn_index, boundary.side, shift_s, confidence)
             for boundary, shift_s, confidence in zip(boundaries, shift_s_B.tolist(), confidence_B.tolist(), strict=True)

@@ -14,8 +14,8 @@ from brefine.data.examples import Examples, find_examples
 from brefine.data.splits import Split
 from brefine.errors import DataError
 from brefine.models import build_model
-from brefine.models.error_prior import describe_training
 from brefine.models.heads import n_frames_of
+from brefine.models.reading import describe_training
 from brefine.models.weights import save_weights
 from brefine.phasedir import RunDir
 from brefine.train.checkpoint import Checkpoints, TrainingState, fingerprint_of

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brefine.core.boundaries import BoundaryKind, Shift, Side, apply_shifts, boundaries_of, ends_of_speech, moved_ends_s
+from brefine.core.boundaries import (
+    BoundaryKind,
+    Shift,
+    Side,
+    apply_shifts,
+    boundaries_of,
+    ends_of_speech,
+    moved_ends_s,
+    touching_changes,
+)
 from brefine.core.turns import Diarization, Turn
 from tests.core.strategies import diarizations
 
@@ -34,6 +43,20 @@ def test_kinds_of_a_hand_made_conversation() -> None:
     kinds = [b.kind for b in boundaries_of(spoken, extent_s=(0.0, 20.0))]
     pause, change, overlap, edge = BoundaryKind.PAUSE, BoundaryKind.CHANGE, BoundaryKind.OVERLAP, BoundaryKind.EDGE
     assert kinds == [edge, pause, pause, overlap, overlap, change, change, pause, pause, edge]
+
+
+def test_changes_touch_where_another_speaker_starts_within_two_frames() -> None:
+    """A gap, the same speaker going on, and an onset that is taken make no change; of two onsets the nearer counts."""
+    spoken = diarization(
+        (1.0, 4.0, "A"), (4.0, 5.0, "A"), (4.98, 8.0, "B"), (5.01, 9.0, "C"), (7.98, 12.0, "A"), (9.03, 14.0, "D")
+    )
+    boundaries = boundaries_of(spoken)
+    found = [(boundaries[offset], boundaries[onset]) for offset, onset in touching_changes(boundaries)]
+    assert [(end.time_s, end.speaker, start.time_s, start.speaker) for end, start in found] == [
+        (5.0, "A", 5.01, "C"),
+        (8.0, "B", 7.98, "A"),
+    ]
+    assert touching_changes(()) == ()
 
 
 def test_ends_inside_own_speech_are_no_ends_of_speech() -> None:

@@ -8,7 +8,7 @@ import torch
 
 from brefine.evaluate.evaluation import load_checkpoint
 from brefine.evaluate.shipping import ship
-from brefine.models.error_prior import SCALES_S, trained_on
+from brefine.models.reading import SCALES_S, trained_on
 from brefine.models.weights import load_refiner, read_weights, save_weights
 from brefine.phasedir import PhaseDir, Validation
 

@@ -37,7 +37,7 @@ from brefine.io.rttm import format_rttm, parse_rttm, read_diarizations
 from brefine.io.textfile import read_lines_text
 from brefine.io.uem import read_uem
 from brefine.models import build_model
-from brefine.models.error_prior import SCALES_S, Reading
+from brefine.models.reading import SCALES_S, Reading
 from brefine.models.weights import Refiner, load_refiner, save_weights
 from brefine.phasedir import (
     CheckpointCard,
@@ -427,6 +427,7 @@ def _weights_readers(folder: Path) -> list[Reader]:
         ratio_BT=torch.ones(n, 50),
         there_B=torch.full((n,), 0.9),
         onset_B=torch.ones(n, dtype=torch.bool),
+        change_B=torch.zeros(n, dtype=torch.bool),
         centre_B=torch.zeros(n),
         worth_B=torch.ones(n),
         hop_s=0.02,

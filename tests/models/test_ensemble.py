@@ -11,7 +11,7 @@ from brefine.config import ExampleConfig, FeatureConfig, ModelName
 from brefine.data.batches import n_channels_of
 from brefine.models import build_model
 from brefine.models.ensemble import Ensemble
-from brefine.models.error_prior import read, sharpened, trained_on
+from brefine.models.reading import read, sharpened, trained_on
 from brefine.models.weights import Refiner, load_refiner, save_weights
 
 FEATURES, EXAMPLES = FeatureConfig(n_mels=20), ExampleConfig(context_s=0.64)
@@ -56,7 +56,8 @@ def test_a_model_decides_more_sharply_than_it_reads_and_an_ensemble_more_so(tmp_
     likeliest = []
     for refiner, power in ((both, 1.5), (alone, 1.25)):
         weights = trained_on(refiner.card.prior)
-        reading = read(logits_BK, weights, torch.tensor([True]), torch.zeros(1), FEATURES.hop_s)
+        yes_1, zero_1 = torch.tensor([True]), torch.zeros(1)
+        reading = read(logits_BK, weights, onset_B=yes_1, change_B=~yes_1, centre_B=zero_1, hop_s=FEATURES.hop_s)
         expected = sharpened(reading, weights, power=power)
         torch.testing.assert_close(refiner.decisive(reading).ratio_BT, expected.ratio_BT, rtol=1e-4, atol=1e-6)
         likeliest += [float(refiner.decisive(reading).ratio_BT.max()), float(reading.ratio_BT.max())]

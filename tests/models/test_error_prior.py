@@ -7,23 +7,18 @@ from dataclasses import replace
 import pytest
 import torch
 
-from brefine.models.error_prior import (
-    CAUTIOUS_WEIGHTS,
-    SCALES_S,
-    ErrorPrior,
-    Reading,
-    describe_training,
-    fit,
-    fit_labelled,
-    laplace_bins,
-    posterior,
-    read,
-    sharpened,
-    trained_on,
-)
+from brefine.models.error_prior import CAUTIOUS_WEIGHTS, ErrorPrior, fit, fit_labelled, posterior
+from brefine.models.reading import Reading, laplace_bins, read
 
 HOP_S, T = 0.01, 200
 TRAINED = (0.05, 0.1, 0.2, 0.4, 0.25)
+
+
+def said(logits_BK: torch.Tensor) -> Reading:
+    """What a model says of onsets (even rows) and offsets (odd rows), none of them a side of a change."""
+    n = len(logits_BK)
+    onset_B, change_B = torch.arange(n) % 2 == 0, torch.zeros(n, dtype=torch.bool)
+    return read(logits_BK, TRAINED, onset_B=onset_B, change_B=change_B, centre_B=torch.zeros(n), hop_s=HOP_S)
 
 
 def heard_at(shift_s_B: torch.Tensor, *, sharpness: float = 8.0) -> Reading:
@@ -31,20 +26,12 @@ def heard_at(shift_s_B: torch.Tensor, *, sharpness: float = 8.0) -> Reading:
     centres_T = (torch.arange(T) + 0.5 - T / 2) * HOP_S
     logits_BT = -(((centres_T - shift_s_B[:, None]) / 0.02) ** 2) + sharpness
     logits_BK = torch.cat([logits_BT.clamp(min=0.0), torch.zeros(len(shift_s_B), 1)], dim=1)
-    onset_B = torch.arange(len(shift_s_B)) % 2 == 0
-    return read(logits_BK, TRAINED, onset_B, torch.zeros(len(shift_s_B)), HOP_S)
+    return said(logits_BK)
 
 
 def median_shift_s(reading: Reading, prior: ErrorPrior) -> torch.Tensor:
     frames_BT, margin_B = posterior(reading, prior)
     return (frames_BT.cumsum(dim=1) < 0.5).sum(dim=1) * HOP_S - T / 2 * HOP_S + margin_B
-
-
-def test_the_laplace_bins_of_each_scale_sum_to_one_around_their_place() -> None:
-    """Every scale is a distribution over the window, and its median is the location."""
-    bins_JT = laplace_bins(T, HOP_S, 0.1)
-    assert torch.allclose(bins_JT.sum(dim=1), torch.ones(len(SCALES_S)))
-    assert (bins_JT[:3, : T // 2 + 10].sum(dim=1) - 0.5).abs().max() < 1e-3
 
 
 def test_a_good_system_is_recognised_without_labels() -> None:
@@ -72,7 +59,7 @@ def vaguely_heard_at(shift_s_B: torch.Tensor) -> Reading:
     centres_T = (torch.arange(T) + 0.5 - T / 2) * HOP_S
     vague_BT = torch.log(0.3 * torch.exp(-(((centres_T - shift_s_B[:, None]) / 0.05) ** 2)) + 0.02)
     logits_BK = torch.cat([vague_BT, torch.full((len(shift_s_B), 1), -5.0)], dim=1)
-    return read(logits_BK, TRAINED, torch.arange(len(shift_s_B)) % 2 == 0, torch.zeros(len(shift_s_B)), HOP_S)
+    return said(logits_BK)
 
 
 def test_vague_readings_say_nothing_of_a_system_however_many_they_are() -> None:
@@ -102,8 +89,31 @@ def test_where_the_model_knows_nothing_nothing_moves() -> None:
     """A reading that is what training taught to expect leaves every boundary in its place."""
     logits_BT = torch.log(torch.tensor(TRAINED) @ laplace_bins(T, HOP_S, 0.0)).expand(50, -1)
     logits_BK = torch.cat([logits_BT, torch.full((50, 1), -5.0)], dim=1)
-    reading = read(logits_BK, TRAINED, torch.arange(50) % 2 == 0, torch.zeros(50), HOP_S)
+    reading = said(logits_BK)
     assert median_shift_s(reading, fit(reading)).abs().max() <= HOP_S + 1e-6
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+def test_the_sides_of_changes_have_errors_of_their_own(labelled: bool) -> None:
+    """A system that puts changes 0.3 s off and everything else right is told so, and only changes then move far."""
+    generator = torch.Generator().manual_seed(3)
+    change_B = torch.arange(400) % 4 < 2
+    true_s_B = torch.where(change_B, 0.3, 0.01) * torch.randn(400, generator=generator)
+    reading = replace(heard_at(true_s_B), change_B=change_B)
+    prior = fit_labelled(reading, true_s_B) if labelled else fit(reading)
+    assert sum(prior.change_weights[3:]) > 0.8
+    assert sum(prior.weights[:2]) > 0.8
+    alike = heard_at(torch.tensor([0.3]), sharpness=2.0)
+    far_s, near_s = (float(median_shift_s(replace(alike, change_B=torch.tensor([change])), prior)) for change in (True, False))
+    assert far_s > 0.1 > abs(near_s)
+
+
+def test_a_few_sides_of_changes_are_taken_for_what_the_others_are() -> None:
+    """Two of two hundred say little, none says nothing."""
+    true_s_B = 0.15 * torch.randn(200, generator=torch.Generator().manual_seed(5))
+    for n_sides in (0, 2):
+        prior = fit(replace(heard_at(true_s_B), change_B=torch.arange(200) < n_sides))
+        assert prior.change_weights == pytest.approx(prior.weights, abs=0.15)
 
 
 def test_with_few_boundaries_the_prior_stays_cautious() -> None:
@@ -139,6 +149,7 @@ def test_a_boundary_that_is_not_there_is_no_cause_for_doubt(there: float) -> Non
         heard_BT / heard_BT.sum(dim=1, keepdim=True) / trained_T,
         torch.full((n,), there),
         torch.arange(n) % 2 == 0,
+        torch.zeros(n, dtype=torch.bool),
         torch.zeros(n),
         torch.ones(n),
         HOP_S,
@@ -171,42 +182,3 @@ def test_labels_tell_a_convention_from_a_bias() -> None:
     assert prior.margin_s[1] == pytest.approx(0.1, abs=0.02)
     assert abs(prior.margin_s[0]) <= 0.02
     assert median_shift_s(heard_at(heard_s_B), prior)[1::2].abs().mean() <= 0.02
-
-
-def test_a_cards_training_errors_are_found_again() -> None:
-    """Errors drawn from one scale are described by it; a card without a description has a default."""
-    generator = torch.Generator().manual_seed(0)
-    errors_s = torch.distributions.Exponential(1 / 0.12).sample((4000,)) * torch.sign(torch.randn(4000, generator=generator))
-    described = trained_on(describe_training(errors_s))
-    assert described[3] > 0.7
-    assert sum(trained_on({})) == pytest.approx(1.0)
-
-
-def test_a_sharper_reading_says_the_same_more_firmly() -> None:
-    """The likeliest place and what training assumed stay as they are; doubt shrinks, and what is certain or flat stays so."""
-    weights = trained_on({})
-    onset_B = torch.tensor([True, True])
-    logits_BK = torch.zeros(2, T + 1)
-    logits_BK[0, 70:80] = torch.linspace(1.0, 4.0, 10)
-    logits_BK[0, -1] = -1.0
-    reading = read(logits_BK, weights, onset_B, torch.zeros(2), HOP_S)
-    sharp = sharpened(reading, weights, power=1.25)
-    trained_T = torch.softmax(logits_BK[0, :-1], dim=0) / reading.ratio_BT[0]
-    said_T, firmly_T = reading.ratio_BT[0] * trained_T, sharp.ratio_BT[0] * trained_T
-    assert firmly_T.sum() == pytest.approx(1.0, abs=1e-5)
-    assert firmly_T.argmax() == said_T.argmax() == 79
-    assert firmly_T.max() > 1.1 * said_T.max()
-    assert sharp.there_B[0] > reading.there_B[0]
-    torch.testing.assert_close(sharp.ratio_BT[1] * trained_T, torch.full((T,), 1.0 / T))
-
-
-def test_nothing_said_of_a_place_is_no_danger() -> None:
-    """Logits so far apart that most probabilities are zero: everything stays finite."""
-    logits_BK = torch.full((2, T + 1), -200.0)
-    logits_BK[0, 30], logits_BK[1, -1] = 200.0, 200.0
-    weights = trained_on({})
-    sharp = sharpened(read(logits_BK, weights, torch.tensor([True, False]), torch.zeros(2), HOP_S), weights, power=1.25)
-    assert torch.isfinite(sharp.ratio_BT).all()
-    assert sharp.there_B.tolist() == pytest.approx([1.0, 0.0])
-    frames_BT, _ = posterior(sharp, ErrorPrior())
-    assert torch.isfinite(frames_BT).all()

@@ -15,7 +15,8 @@ from brefine.core.turns import Diarization, Turn
 from brefine.data.batches import n_channels_of
 from brefine.errors import CheckpointError
 from brefine.models import build_model
-from brefine.models.error_prior import ErrorPrior, Reading
+from brefine.models.error_prior import ErrorPrior
+from brefine.models.reading import Reading
 from brefine.models.weights import load_refiner, read_weights, save_weights
 from brefine.phasedir import CheckpointCard, Validation
 
@@ -69,7 +70,8 @@ def reading_at(*shifts_s: tuple[float, float]) -> Reading:
     ratio_1T = torch.zeros(1, 128)
     for shift_s, share in shifts_s:
         ratio_1T[0, 64 + round(100 * shift_s)] = share
-    return Reading(ratio_1T, torch.ones(1), torch.ones(1, dtype=torch.bool), torch.zeros(1), torch.ones(1), 0.01)
+    yes_1, no_1 = torch.tensor([True]), torch.tensor([False])
+    return Reading(ratio_1T, torch.ones(1), yes_1, no_1, torch.zeros(1), torch.ones(1), 0.01)
 
 
 def test_every_boundary_gets_one_move_in_its_order(weights: Path) -> None:
