@@ -166,7 +166,8 @@ class Tables:
         start_B, track_B, onset_B = places.start[chosen], places.track[chosen], places.onset[chosen]
         features_BTF = _spans(self.frames_NF, start_B, self.n_frames)
         tracks_BTC = _spans(self.tracks_RC, track_B, self.n_frames)
-        _redraw_own_activity(tracks_BTC[:, :, 0], onset_B, places.moved[chosen])
+        _redraw_activity(tracks_BTC[:, :, 0], onset_B, places.moved[chosen])
+        _redraw_activity(tracks_BTC[:, :, 1], ~onset_B, places.others_moved[chosen])
         first = self.n_columns
         features_BTF[:, :, first : first + _N_TRACKS] = tracks_BTC
         features_BTF[:, :, first + _N_TRACKS] = (onset_B.to(features_BTF.dtype) * 2.0 - 1.0)[:, None]
@@ -182,12 +183,14 @@ class Places:
         track: first row of `Tables.tracks_RC`.
         onset: side of the boundary.
         moved: frames by which the boundary was moved later from where the hypothesis has it (negative: earlier).
+        others_moved: the same of the other side of a change that touches, which stays one; 0 where there is none.
     """
 
     start: Tensor
     track: Tensor
     onset: Tensor
     moved: Tensor
+    others_moved: Tensor
 
     @classmethod
     def of(
@@ -199,8 +202,13 @@ class Places:
         tables: Tables,
         *,
         hypothesis_s: NDArray[np.float64] | None = None,
+        change: NDArray[np.bool_] | None = None,
     ) -> Places:
-        """Windows around `time_s`; where `hypothesis_s` is given, the own activity is redrawn to end there instead."""
+        """Windows around `time_s`; what the hypothesis has end at `hypothesis_s`, where that is given, is redrawn to end there.
+
+        Args:
+            change: whether a boundary is a side of a change that touches: the others' activity is redrawn, too.
+        """
         edge = edge_frame(time_s, tables.hop_s)
         moved = np.zeros_like(edge) if hypothesis_s is None else edge - edge_frame(hypothesis_s, tables.hop_s)
         first = edge - tables.n_frames // 2
@@ -210,6 +218,7 @@ class Places:
             sent(torch.from_numpy(tables.track_start[recording] + speaker * tables.stride[recording] + first), device),
             sent(torch.from_numpy(onset), device),
             sent(torch.from_numpy(moved), device),
+            sent(torch.from_numpy(np.zeros_like(moved) if change is None else moved * change), device),
         )
 
 
@@ -279,7 +288,15 @@ class TrainingBatches:
 
 def placed(tables: Tables, examples: Examples, times_s: NDArray[np.float64]) -> tuple[Places, Tensor]:
     """Windows of the examples hypothesised at `times_s`, and the true boundary from each window's middle in frames."""
-    places = Places.of(examples.recording, examples.speaker, examples.onset, times_s, tables, hypothesis_s=examples.hypothesis_s)
+    places = Places.of(
+        examples.recording,
+        examples.speaker,
+        examples.onset,
+        times_s,
+        tables,
+        hypothesis_s=examples.hypothesis_s,
+        change=examples.change,
+    )
     true_s = examples.hypothesis_s + examples.offset_s
     offset_frames = (true_s - centres_s(times_s, tables.hop_s)) / tables.hop_s
     return places, sent(torch.from_numpy(offset_frames.astype(np.float32)), tables.frames_NF.device)
@@ -299,15 +316,15 @@ def _spans(table_NC: Tensor, start_B: Tensor, n_frames: int) -> Tensor:
     return overlapping.index_select(0, start_B).reshape(-1, n_frames, n_columns)
 
 
-def _redraw_own_activity(own_BT: Tensor, onset_B: Tensor, moved_B: Tensor) -> None:
-    """Makes the own activity end at the window's middle where the boundary was moved there, in place.
+def _redraw_activity(active_BT: Tensor, onset_B: Tensor, moved_B: Tensor) -> None:
+    """Makes an activity end at the window's middle where the boundary was moved there, in place.
 
-    Between the old and the new place of an onset the speaker is active if the onset was moved earlier, and silent if it was
-    moved later; of an offset the other way round.
+    Between the old and the new place of an onset there is speech if the onset was moved earlier, and silence if it was moved
+    later; of an offset the other way round.
     """
-    n_frames = own_BT.shape[1]
-    place_T = torch.arange(n_frames, device=own_BT.device) - n_frames // 2
+    n_frames = active_BT.shape[1]
+    place_T = torch.arange(n_frames, device=active_BT.device) - n_frames // 2
     # the middle is the new place (0), the old one lies `moved` frames before it
     between_BT = (place_T >= -moved_B.clamp(min=0)[:, None]) & (place_T < -moved_B.clamp(max=0)[:, None])
-    active_B1 = (onset_B == (moved_B < 0)).to(own_BT.dtype)[:, None]
-    own_BT.copy_(torch.where(between_BT, active_B1, own_BT))
+    active_B1 = (onset_B == (moved_B < 0)).to(active_BT.dtype)[:, None]
+    active_BT.copy_(torch.where(between_BT, active_B1, active_BT))

@@ -9,6 +9,7 @@ What an epoch sees is a pure function of seed and epoch, so that a resumed train
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brefine.config import ExampleConfig
-from brefine.core.boundaries import Side
+from brefine.core.boundaries import Side, touching_changes
 from brefine.core.matching import match_boundaries
 from brefine.core.turns import Diarization
 
@@ -43,6 +44,7 @@ class Examples:
         recording: index of the recording in the split.
         speaker: index in its hypothesis's `speakers`.
         onset: the side.
+        change: whether it is a side of a change that touches.
         hypothesis_s: where the hypothesis has the boundary.
         offset_s: true − hypothesised time; not-a-number where no reference boundary is its partner.
         earliest_s: the nearest place to which the boundary could be redrawn without inverting its turn or leaving the region.
@@ -52,6 +54,7 @@ class Examples:
     recording: NDArray[np.int64]
     speaker: NDArray[np.int64]
     onset: NDArray[np.bool_]
+    change: NDArray[np.bool_]
     hypothesis_s: NDArray[np.float64]
     offset_s: NDArray[np.float64]
     earliest_s: NDArray[np.float64]
@@ -76,11 +79,12 @@ class Examples:
 
 def find_examples(split: Iterable[Annotated], config: ExampleConfig) -> Examples:
     """All examples of a split, positives and negatives, recording by recording."""
-    rows: list[tuple[int, int, bool, float, float, float, float]] = []
+    rows: list[tuple[int, int, bool, bool, float, float, float, float]] = []
     for index, annotated in enumerate(split):
         hypothesis = annotated.hypothesis
         match = match_boundaries(annotated.reference, hypothesis, window_s=config.match_window_s)
         partner_s = {there: match.reference[here].time_s for here, there in match.pairs}
+        sides = {place for change in touching_changes(match.hypothesis) for place in change}
         speakers = {speaker: row for row, speaker in enumerate(hypothesis.speakers)}
         for place, boundary in enumerate(match.hypothesis):
             true_s = partner_s.get(place, np.nan)
@@ -90,10 +94,11 @@ def find_examples(split: Iterable[Annotated], config: ExampleConfig) -> Examples
             turn, onset = hypothesis.turns[boundary.turn_index], boundary.side is Side.ONSET
             earliest_s = region[0] if onset else max(region[0], turn.onset_s + _SHORTEST_S)
             latest_s = min(region[1], turn.offset_s - _SHORTEST_S) if onset else region[1]
-            row = (index, speakers[boundary.speaker], onset, boundary.time_s, true_s - boundary.time_s, earliest_s, latest_s)
+            offset_s = true_s - boundary.time_s
+            row = (index, speakers[boundary.speaker], onset, place in sides, boundary.time_s, offset_s, earliest_s, latest_s)
             rows.append(row)
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 7
-    kinds = (np.int64, np.int64, np.bool_, np.float64, np.float64, np.float64, np.float64)
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 8
+    kinds = (np.int64, np.int64, np.bool_, np.bool_, np.float64, np.float64, np.float64, np.float64)
     return Examples(*(np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)))
 
 
@@ -103,9 +108,9 @@ def draw_epoch(
     """One epoch's examples in their order, and where each is hypothesised this time.
 
     Args:
-        redraw: give `config.redraw_rate` of the positives a fresh error, drawn from all errors measured on the same side. Right
-            where the hypotheses are simulated, whose errors are drawn independently too; a real system's errors are not
-            independent of what is heard at the boundary.
+        redraw: give `config.redraw_rate` of the positives a fresh error, drawn from all errors measured on the same side, of
+            changes that touch or of other boundaries. Right where the hypotheses are simulated, whose errors are drawn
+            independently too; a real system's errors are not independent of what is heard at the boundary.
 
     Returns:
         Places in `examples`, and hypothesised times in seconds, both of shape (n_epoch,).
@@ -125,9 +130,10 @@ def draw_epoch(
 def _redrawn(examples: Examples, chosen: NDArray[np.int64], rate: float, rng: np.random.Generator) -> NDArray[np.float64]:
     time_s = examples.hypothesis_s[chosen]
     wanted = examples.positive[chosen] & (rng.random(len(chosen)) < rate)
-    for onset in (True, False):
-        pool_s = examples.offset_s[examples.positive & (examples.onset == onset)]
-        here = np.flatnonzero(wanted & (examples.onset[chosen] == onset))
+    for onset, change in itertools.product((True, False), repeat=2):
+        alike = (examples.onset == onset) & (examples.change == change)
+        pool_s = examples.offset_s[examples.positive & alike]
+        here = np.flatnonzero(wanted & alike[chosen])
         if len(here) == 0:
             continue
         true_s = time_s[here] + examples.offset_s[chosen[here]]

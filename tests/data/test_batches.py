@@ -84,6 +84,21 @@ def test_a_moved_boundary_looks_as_if_the_hypothesis_had_it_there(frames: np.nda
         assert offset_B.item() == pytest.approx((true_s - centres_s(np.array([moved_s]), HOP_S)[0]) / HOP_S, abs=1e-3)
 
 
+def test_a_moved_change_stays_a_change(frames: np.ndarray) -> None:
+    """Where one speaker took over from another at once, the other's activity moves along, on whichever side the boundary lies."""
+    talk = Diarization("r", (Turn(1.0, 3.0, "a"), Turn(3.0, 5.0, "b")))
+    examples = find_examples([Annotated(talk, talk, [(0.0, 7.0)])], ExampleConfig(context_s=CONTEXT_S))
+    tables = Tables.build([(frames, talk)], HOP_S, 100)
+    for moved_s in (2.7, 3.22):
+        there = Diarization("r", (Turn(1.0, moved_s, "a"), Turn(moved_s, 5.0, "b")))
+        boundaries = [boundary for boundary in boundaries_of(there) if boundary.time_s == moved_s]
+        (wanted_BTF,) = input_batches(frames, there, boundaries, context_s=CONTEXT_S, hop_s=HOP_S)
+        sides = examples[np.flatnonzero(examples.hypothesis_s == 3.0)]
+        assert [boundary.side == "onset" for boundary in boundaries] == sides.onset.tolist() == [False, True]
+        places, _ = placed(tables, sides, np.full(2, moved_s))
+        assert torch.equal(tables.windows(places, slice(None))[:, :, [OWN, OTHERS]], wanted_BTF[:, :, [OWN, OTHERS]])
+
+
 def test_batches_are_functions_of_the_step(frames: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     """In whatever order steps are asked for, and however many are gathered at once; an epoch is cut into whole batches."""
     tables = Tables.build([(frames, HYPOTHESIS)], HOP_S, 100)

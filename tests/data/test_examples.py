@@ -88,6 +88,25 @@ def test_redrawn_errors_come_from_the_measured_ones_of_the_same_side() -> None:
     assert (time_s != examples.hypothesis_s[chosen]).mean() > 0.5
 
 
+def test_changes_are_redrawn_with_the_errors_of_changes() -> None:
+    """Where one speaker takes over from another at once a system is further off than elsewhere, in training as well."""
+    starts_s = 6.0 * np.arange(40) + 1.0
+    reference = [turn for a in starts_s for turn in ((a, a + 2.0, "A"), (a + 2.0, a + 4.0, "B"))]
+    off_s = np.random.default_rng(0).uniform(0.2, 0.4, len(starts_s))
+    wrong = [
+        turn
+        for a, d in zip(starts_s, off_s, strict=True)
+        for turn in ((a + 0.01, a + 2.0 + d, "A"), (a + 2.0 + d, a + 4.01, "B"))
+    ]
+    examples = find_examples([annotated(reference, wrong, end_s=250.0)], CONFIG)
+    assert examples.change.sum() == 80
+    chosen, time_s = draw_epoch(examples, ExampleConfig(context_s=1.0, redraw_rate=1.0), seed=0, epoch=0, redraw=True)
+    drawn = examples[chosen].moved(time_s)
+    assert np.abs(drawn.offset_s[drawn.change]).min() > 0.19
+    assert np.abs(drawn.offset_s[~drawn.change]).max() < 0.02
+    assert (time_s != examples.hypothesis_s[chosen])[drawn.change].mean() > 0.9
+
+
 def test_real_hypotheses_keep_their_own_errors() -> None:
     """A real system's errors depend on what is heard there: they are not drawn anew."""
     examples = find_examples([many()], CONFIG)
