@@ -122,22 +122,24 @@ def ends_of_speech(
 def touching_changes(boundaries: Sequence[Boundary]) -> tuple[tuple[int, int], ...]:
     """Where one speaker stops and another starts at once: the places in `boundaries` of each such offset and its onset.
 
-    At most `TOUCHING_S` lie between the two; of several onsets the nearest is taken, and each only once.
+    At most `TOUCHING_S` lie between the two. Each belongs to one change; the nearest find each other first.
     """
     onsets = sorted((place for place, b in enumerate(boundaries) if b.side is Side.ONSET), key=lambda p: boundaries[p].time_s)
     onset_s = np.array([boundaries[place].time_s for place in onsets])
+    reach_s = TOUCHING_S + 1e-9
+    near: list[tuple[float, int, int]] = []
+    for offset, boundary in enumerate(boundaries):
+        if boundary.side is Side.OFFSET:
+            first, last = np.searchsorted(onset_s, [boundary.time_s - reach_s, boundary.time_s + reach_s])
+            others = [place for place in onsets[first:last] if boundaries[place].speaker != boundary.speaker]
+            near += [(abs(boundaries[onset].time_s - boundary.time_s), offset, onset) for onset in others]
     taken: set[int] = set()
     changes: list[tuple[int, int]] = []
-    for offset, boundary in enumerate(boundaries):
-        if boundary.side is not Side.OFFSET:
-            continue
-        first, last = np.searchsorted(onset_s, [boundary.time_s - TOUCHING_S, boundary.time_s + TOUCHING_S + 1e-9])
-        near = [p for p in onsets[first:last] if boundaries[p].speaker != boundary.speaker and p not in taken]
-        if near:
-            onset = min(near, key=lambda p: abs(boundaries[p].time_s - boundary.time_s))
-            taken.add(onset)
+    for _, offset, onset in sorted(near):
+        if taken.isdisjoint((offset, onset)):
+            taken |= {offset, onset}
             changes.append((offset, onset))
-    return tuple(changes)
+    return tuple(sorted(changes))
 
 
 def apply_shifts(

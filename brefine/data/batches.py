@@ -183,7 +183,7 @@ class Places:
         track: first row of `Tables.tracks_RC`.
         onset: side of the boundary.
         moved: frames by which the boundary was moved later from where the hypothesis has it (negative: earlier).
-        others_moved: the same of the other side of a change that touches, which stays one; 0 where there is none.
+        others_moved: the same of the other side of a change, which stays one; 0 where there is none.
     """
 
     start: Tensor
@@ -207,7 +207,7 @@ class Places:
         """Windows around `time_s`; what the hypothesis has end at `hypothesis_s`, where that is given, is redrawn to end there.
 
         Args:
-            change: whether a boundary is a side of a change that touches: the others' activity is redrawn, too.
+            change: whether another speaker's activity ends or starts at the same moment, and is redrawn, too.
         """
         edge = edge_frame(time_s, tables.hop_s)
         moved = np.zeros_like(edge) if hypothesis_s is None else edge - edge_frame(hypothesis_s, tables.hop_s)

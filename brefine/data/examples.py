@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brefine.config import ExampleConfig
-from brefine.core.boundaries import Side, touching_changes
+from brefine.core.boundaries import Boundary, Side, touching_changes
 from brefine.core.matching import match_boundaries
 from brefine.core.turns import Diarization
 
@@ -44,10 +44,10 @@ class Examples:
         recording: index of the recording in the split.
         speaker: index in its hypothesis's `speakers`.
         onset: the side.
-        change: whether it is a side of a change that touches.
+        change: whether another speaker takes over, or has spoken, at this very moment.
         hypothesis_s: where the hypothesis has the boundary.
         offset_s: true − hypothesised time; not-a-number where no reference boundary is its partner.
-        earliest_s: the nearest place to which the boundary could be redrawn without inverting its turn or leaving the region.
+        earliest_s: the nearest place to which the boundary could be redrawn without inverting a turn or leaving the region.
         latest_s: the same, on the other side.
     """
 
@@ -83,23 +83,32 @@ def find_examples(split: Iterable[Annotated], config: ExampleConfig) -> Examples
     for index, annotated in enumerate(split):
         hypothesis = annotated.hypothesis
         match = match_boundaries(annotated.reference, hypothesis, window_s=config.match_window_s)
-        partner_s = {there: match.reference[here].time_s for here, there in match.pairs}
-        sides = {place for change in touching_changes(match.hypothesis) for place in change}
+        truth_s = {there: match.reference[here].time_s for here, there in match.pairs}
+        partner = _partners(match.hypothesis)
         speakers = {speaker: row for row, speaker in enumerate(hypothesis.speakers)}
         for place, boundary in enumerate(match.hypothesis):
-            true_s = partner_s.get(place, np.nan)
+            true_s = truth_s.get(place, np.nan)
             region = _region_around(boundary.time_s, true_s, annotated.regions_s)
             if region is None or abs(true_s - boundary.time_s) >= config.context_s:
                 continue
-            turn, onset = hypothesis.turns[boundary.turn_index], boundary.side is Side.ONSET
-            earliest_s = region[0] if onset else max(region[0], turn.onset_s + _SHORTEST_S)
-            latest_s = min(region[1], turn.offset_s - _SHORTEST_S) if onset else region[1]
+            onset, change, (earliest_s, latest_s) = boundary.side is Side.ONSET, place in partner, region
+            for end in [boundary, *([match.hypothesis[partner[place]]] if change else [])]:
+                turn = hypothesis.turns[end.turn_index]
+                if end.side is Side.ONSET:
+                    latest_s = min(latest_s, turn.offset_s - _SHORTEST_S)
+                else:
+                    earliest_s = max(earliest_s, turn.onset_s + _SHORTEST_S)
             offset_s = true_s - boundary.time_s
-            row = (index, speakers[boundary.speaker], onset, place in sides, boundary.time_s, offset_s, earliest_s, latest_s)
-            rows.append(row)
+            rows.append((index, speakers[boundary.speaker], onset, change, boundary.time_s, offset_s, earliest_s, latest_s))
     columns = list(zip(*rows, strict=True)) if rows else [()] * 8
     kinds = (np.int64, np.int64, np.bool_, np.bool_, np.float64, np.float64, np.float64, np.float64)
     return Examples(*(np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)))
+
+
+def _partners(boundaries: Sequence[Boundary]) -> dict[int, int]:
+    """Each side of a change → the other, where both lie at one moment: such changes can be redrawn as one."""
+    exact = [sides for sides in touching_changes(boundaries) if boundaries[sides[0]].time_s == boundaries[sides[1]].time_s]
+    return {here: there for sides in exact for here, there in (sides, sides[::-1])}
 
 
 def draw_epoch(

@@ -1,8 +1,9 @@
 """Which boundaries move, how far, and why: from a refiner's proposals to turns that are still valid.
 
 In this order: ends within the speaker's own speech and ends made by the cut of the recording stay; proposals without
-confidence stay; both sides of a change that touch move together; no move is longer than the limit; and no turn inverts,
-meets its speaker's next turn or leaves the audio (`core.boundaries.moved_ends_s`).
+confidence stay, but where the two sides of a change are proposed to move alike (`models.decisions`), one that has it takes the
+other along; no move is longer than the limit; and no turn inverts, meets its speaker's next turn or leaves the audio
+(`core.boundaries.moved_ends_s`).
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Move:
     boundary: Boundary
     refined_s: float
     proposed_s: float | None
-    """Where the model alone would have put it; None where it was not asked."""
+    """Where the refiner would have put it; None where it was not asked."""
     confidence: float
     reason: Reason
 
@@ -207,12 +208,11 @@ _Key = tuple[int, Side]
 
 def _pair_changes(boundaries: Sequence[Boundary], wishes: dict[_Key, tuple[Shift, Reason]], proposed: dict[_Key, Shift]) -> None:
     """Keeps the sides of a change together that are proposed to move alike: where one is confident enough, both go."""
-    keys = [(boundary.turn_index, boundary.side) for boundary in boundaries]
-    for places in touching_changes(boundaries):
-        sides = [keys[place] for place in places]
-        if not all(side in proposed for side in sides) or not any(side in wishes for side in sides):
-            continue  # one of them may not move at all, or neither is sure
-        if abs(proposed[sides[0]].shift_s - proposed[sides[1]].shift_s) < _STILL_S:
+    asked = [boundary for boundary in boundaries if (boundary.turn_index, boundary.side) in proposed]
+    for places in touching_changes(asked):
+        sides = [(asked[place].turn_index, asked[place].side) for place in places]
+        alike = abs(proposed[sides[0]].shift_s - proposed[sides[1]].shift_s) < _STILL_S
+        if alike and any(side in wishes for side in sides):
             for side in sides:
                 wishes[side] = (proposed[side], Reason.WITH_PARTNER)
 

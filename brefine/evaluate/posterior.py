@@ -56,9 +56,9 @@ def write_posteriors(phase: PhaseDir, model: ModelName, *, device: str = "auto")
         if one.reading is None:
             continue
         changes = Changes.of(one.boundaries, one.reading.centre_B, one.reading.hop_s)
-        places = refiner.places(one.reading, changes, prior)
-        rows.append(places.frames_BT.numpy().astype(np.float16))
-        for end, first_s in zip(one.boundaries, places.shifts_s[:, 0].tolist(), strict=True):
+        posteriors = refiner.posteriors(one.reading, changes, prior)
+        rows.append(posteriors.frames_BT.numpy().astype(np.float16))
+        for end, first_s in zip(one.boundaries, posteriors.shifts_s[:, 0].tolist(), strict=True):
             names.append((name, end.speaker, end.side.value))
             times_s.append((end.time_s, end.time_s + first_s))
     buffer = io.BytesIO()

@@ -1,8 +1,8 @@
 """The two sides of a change of speaker: what is heard of one tells where to look for the other.
 
-Where a hypothesis has one moment, one speaker stops and another begins, people leave a gap or talk over each other, but seldom by
-much. Measured where VBx has such a moment in VoxConverse v0.3 dev (3,019 of them): 70 % have both their ends in the reference
-within a second, and these lie apart by onset − offset ~ ½ Laplace(0.04 s; 0.126 s) + ½ Laplace(0 s; 0.4 s). Their errors hardly
+Where a hypothesis lets one speaker stop and another start at one moment, there is a gap in truth, or both speak, but seldom for
+long. Measured where VBx does so in VoxConverse v0.3 dev (3,019 times): in 70 % both ends have a partner in the reference within a
+second, and these partners lie apart by onset − offset ~ ½ Laplace(0.04 s; 0.126 s) + ½ Laplace(0 s; 0.4 s). Their errors hardly
 go together (correlation 0.14), and those of other neighbours (both ends of a turn, of a pause, of a gap) not at all: there is
 nothing more to couple.
 
@@ -11,9 +11,11 @@ posterior of the one becomes
 
     p(t | x) ∝ π(t) L(t) · [ (1 − κ) Σ_s π(s) L(s) + κ Σ_s π(s) L(s) K(s − t) / Σ_s π(s) K(s − t) ]
 
-where κ is how often the sides belong together. Where the other side says nothing, L = 1, the bracket is 1.
+where κ is how often the sides belong together. Where the other side says nothing, L = 1, the bracket is 1. The distances are of
+labels: `error_prior`'s margins count in s − t.
 
-Source: Pearl 1988, "Probabilistic reasoning in intelligent systems" (belief propagation; two neighbours, one message each way).
+After Pearl 1988, "Probabilistic reasoning in intelligent systems" (belief propagation: one message each way). Its messages would
+come of one joint distribution; here each side's π stays what the system's errors are, so they do only nearly.
 
 Shapes: B boundaries, T frames of a window, C changes.
 """
@@ -25,7 +27,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from brefine.core.boundaries import Boundary, touching_changes
 
@@ -61,39 +62,34 @@ class Changes:
         return cls(offset_C, onset_C, ((time_s_B[onset_C] - time_s_B[offset_C]) / hop_s).round().long())
 
 
-def told_by_the_other_side(joint_BT: Tensor, expected_BT: Tensor, changes: Changes, hop_s: float) -> Tensor:
+def told_by_the_other_side(
+    joint_BT: Tensor, expected_BT: Tensor, changes: Changes, hop_s: float, *, label_gap_s: float = 0.0
+) -> Tensor:
     """The bracket of the module for every boundary, shape (B, T); 1 where none has another side.
 
     Args:
         joint_BT: π · L.
         expected_BT: π; rows sum to one.
+        label_gap_s: how much further apart the labels stand than what is heard: the onset's margin − the offset's.
     """
     told_BT = torch.ones_like(joint_BT)
-    n_frames = joint_BT.shape[1]
-    after_T = _distances(n_frames, hop_s)
-    offset_C, onset_C = changes.offset_C, changes.onset_C
-    frame_T = torch.arange(n_frames)
-    for to_C, from_C, kernel_T, lag_C in (
-        (offset_C, onset_C, after_T, -changes.lag_C),
-        (onset_C, offset_C, after_T.flip(0), changes.lag_C),
+    place_T = torch.arange(joint_BT.shape[1])
+    # from each place of an offset (row) to each of an onset (column), in windows that start together
+    near_TT = _density((place_T - place_T[:, None]) * hop_s + label_gap_s)
+    for to_C, from_C, near_from_to_TT, lag_C in (
+        (changes.offset_C, changes.onset_C, near_TT.T, -changes.lag_C),
+        (changes.onset_C, changes.offset_C, near_TT, changes.lag_C),
     ):
-        near_CT = _seen_from(joint_BT[from_C], kernel_T) / _seen_from(expected_BT[from_C], kernel_T).clamp(min=1e-12)
-        aligned_CT = near_CT.gather(1, (frame_T + lag_C[:, None]).clamp(0, n_frames - 1))
+        told_CT = (joint_BT[from_C] @ near_from_to_TT) / (expected_BT[from_C] @ near_from_to_TT).clamp(min=1e-12)
+        aligned_CT = told_CT.gather(1, (place_T + lag_C[:, None]).clamp(0, len(place_T) - 1))
         told_BT[to_C] = (1.0 - _TOGETHER) * joint_BT[from_C].sum(dim=1, keepdim=True) + _TOGETHER * aligned_CT
     return told_BT
 
 
-def _distances(n_frames: int, hop_s: float) -> Tensor:
-    """K at −(T − 1) … T − 1 frames, shape (2·T − 1,); sums to one."""
-    distance_s = torch.arange(1 - n_frames, n_frames) * hop_s
-    density = sum(
-        weight / (2.0 * scale_s) * torch.exp(-(distance_s - place_s).abs() / scale_s) for weight, place_s, scale_s in _DISTANCES_S
-    )
-    return functional.normalize(torch.as_tensor(density), p=1.0, dim=0)
-
-
-def _seen_from(weight_CT: Tensor, kernel: Tensor) -> Tensor:
-    """Σ_s weight(s) · kernel(s − t) for every t, shape (C, T)."""
-    if not len(weight_CT):
-        return weight_CT
-    return functional.conv1d(weight_CT[:, None], kernel[None, None], padding=weight_CT.shape[1] - 1)[:, 0]
+def _density(distance_s: Tensor) -> Tensor:
+    """K."""
+    parts = [
+        weight / (2.0 * scale_s) * torch.exp(-(distance_s - location_s).abs() / scale_s)
+        for weight, location_s, scale_s in _DISTANCES_S
+    ]
+    return torch.stack(parts).sum(dim=0)

@@ -23,7 +23,7 @@ _PARTING_GAIN_S = 0.02
 """The sides of a change stay together unless their expected errors, added up, are smaller by more than this apart."""
 
 
-class Places(NamedTuple):
+class Posteriors(NamedTuple):
     """Where boundaries may be, all things considered.
 
     Attributes:
@@ -44,10 +44,10 @@ class Places(NamedTuple):
         return (torch.arange(n_frames) + 0.5 - n_frames / 2) * self.hop_s + self.bias_s_B[:, None]
 
 
-def decide(places: Places, changes: Changes) -> tuple[Tensor, Tensor]:
+def decide(posteriors: Posteriors, changes: Changes) -> tuple[Tensor, Tensor]:
     """Each boundary's shift in seconds, 0 = it stays, and the confidence of the place that it has then; both of shape (B,)."""
-    frames_BT, none_B, bias_s_B, hop_s = places
-    place_s_BT = places.shifts_s
+    frames_BT, none_B, bias_s_B, hop_s = posteriors
+    place_s_BT = posteriors.shifts_s
 
     def expected_s(shift_s_B: Tensor) -> Tensor:
         return (frames_BT * (place_s_BT - shift_s_B[:, None]).abs()).sum(dim=1)

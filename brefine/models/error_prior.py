@@ -13,16 +13,16 @@ the model sees.
     δ_b        = 1 − (1 − doubt) (1 − p_model(no boundary | x)²)
     p(a | x)   ∝ p(a − h) · L_b(a − h),     y = a + margin
 
-EM over all boundaries finds w and doubt. Pseudo-counts pull them to cautious values: a short recording says little. And a
-boundary says the more of its system the surer the model is of it; one of which it is no surer than of most at home says nothing.
-A vague reading, of a false turn or in a recording unlike those of the training, would else pass for an error of the system or
-for a cause to doubt, and many of them, misread alike, for a proof. Dividing by p_train takes back what the model assumes about
-errors from its training. Where the model knows nothing, L is flat, and the posterior stays around h.
+EM over all boundaries finds the doubt and w, which is one for the sides of changes and another for the rest. Pseudo-counts pull
+them to cautious values: a short recording says little. And a boundary says the more of its system the surer the model is of it;
+one of which it is no surer than of most at home says nothing. A vague reading, of a false turn or in a recording unlike those of
+the training, would else pass for an error of the system or for a cause to doubt, and many of them, misread alike, for a proof.
+Dividing by p_train takes back what the model assumes about errors from its training. Where the model knows nothing, L is flat,
+and the posterior stays around h.
 
-The sides of a change where one speaker takes over from another at once have weights of their own, pulled to those of all
-boundaries: a system has heard the voice change there, not speech begin or end. VBx's are off by 261 ms on average in VoxConverse
-v0.3 dev (4,920 matched within 1 s), its other ends by 89 ms (5,370). What the two sides of such a change say of each other is in
-`changes`.
+The sides of a change where one speaker takes over from another at once have weights of their own: a system has heard the voice
+change there, not speech begin or end. VBx's are off by 261 ms on average in VoxConverse v0.3 dev (4,920 matched within 1 s), its
+other ends by 89 ms (5,370). What the two sides of such a change say of each other is in `changes`.
 
 "There is no boundary here" holds a boundary back only where the model is sure of it, hence the square: one that is there and far
 off loses much by staying, and one that is not there loses little by moving.
@@ -41,7 +41,7 @@ Sources: Robbins 1956, "An empirical Bayes approach to statistics"; Saerens et a
 new a priori probabilities" (division by the training prior, EM for the new one); Hendrycks and Gimpel 2017, "A baseline for
 detecting misclassified and out-of-distribution examples" (a model's confidence tells where it is not at home).
 
-Shapes: B boundaries, T frames of a window, K = T + 1 bins, J scales, M margins.
+Shapes: B boundaries, T frames of a window, J scales, M margins, K = 2 kinds of boundaries (0 = any, 1 = side of a change).
 """
 
 from __future__ import annotations
@@ -99,55 +99,32 @@ def fit(reading: Reading) -> ErrorPrior:
     bins_2JT = [laplace_bins(reading.ratio_BT.shape[1], reading.hop_s, location_s) for location_s in habit_s]
     onset_BJ, offset_BJ = (reading.ratio_BT @ bins_JT.T for bins_JT in bins_2JT)
     own_BJ = torch.where(reading.onset_B[:, None], onset_BJ, offset_BJ)
-    first_J = torch.tensor(start.weights)
-    weights_J, doubt = first_J.clone(), start.doubt
+    kind_B = reading.change_B.long()
+    weights_KJ, doubt = torch.tensor([start.weights, start.change_weights]), start.doubt
     means_B = meaning(reading.there_B)
     for _ in range(_MOST_STEPS):
-        evidence_BJ = _evidence(own_BJ, means_B, doubt)
-        last_J, last_doubt = weights_J, doubt
-        weights_J = _weights_step(evidence_BJ, weights_J, first_J, worth_B=reading.worth_B)
-        doubt = _doubt(means_B, own_BJ @ last_J, last_doubt, start.doubt, worth_B=reading.worth_B)
-        if max(abs(doubt - last_doubt), float((weights_J - last_J).abs().max())) < _STILL:
+        sure_B1 = ((1.0 - doubt) * means_B)[:, None]
+        last_KJ, last_doubt = weights_KJ, doubt
+        weights_KJ = _weights_step(weights_KJ, sure_B1 * own_BJ + (1.0 - sure_B1), kind_B, start, worth_B=reading.worth_B)
+        doubt = _doubt(means_B, (own_BJ * last_KJ[kind_B]).sum(dim=1), last_doubt, start.doubt, worth_B=reading.worth_B)
+        if max(abs(doubt - last_doubt), float((weights_KJ - last_KJ).abs().max())) < _STILL:
             break
-    weights, change_weights = _kinds(_evidence(own_BJ, means_B, doubt), weights_J, reading.change_B, worth_B=reading.worth_B)
+    weights, change_weights = (tuple(weights_J.tolist()) for weights_J in weights_KJ)
     return ErrorPrior(weights, change_weights, habit_s, margin_s, doubt)
 
 
-def _evidence(own_BJ: Tensor, means_B: Tensor, doubt: float) -> Tensor:
-    """How probable each reading is under each scale.
+def _weights_step(weights_KJ: Tensor, evidence_BJ: Tensor, kind_B: Tensor, start: ErrorPrior, *, worth_B: Tensor) -> Tensor:
+    """One EM step of the scales' weights, pulled to what is expected.
 
     Args:
-        own_BJ: the same where the reading means something, over where it does not.
-        means_B: see `reading.meaning`.
+        evidence_BJ: how probable what is known of each boundary is under each scale.
+        kind_B: 1 for the sides of changes, 0 for the others.
     """
-    sure_B1 = ((1.0 - doubt) * means_B)[:, None]
-    return sure_B1 * own_BJ + (1.0 - sure_B1)
-
-
-def _weights_step(evidence_BJ: Tensor, weights_J: Tensor, expected_J: Tensor, *, worth_B: Tensor) -> Tensor:
-    """One EM step of the scales' weights, pulled to those that are expected."""
-    share_BJ = weights_J * evidence_BJ
-    share_BJ = share_BJ / share_BJ.sum(dim=1, keepdim=True).clamp(min=1e-30)
-    counts_J = worth_B @ share_BJ + _PSEUDO_ERRORS * expected_J
-    return counts_J / counts_J.sum()
-
-
-def _weights(evidence_BJ: Tensor, expected_J: Tensor, *, worth_B: Tensor) -> Tensor:
-    """The scales' weights that make the evidence most probable, pulled to those that are expected."""
-    weights_J = expected_J
-    for _ in range(_MOST_STEPS):
-        last_J, weights_J = weights_J, _weights_step(evidence_BJ, weights_J, expected_J, worth_B=worth_B)
-        if float((weights_J - last_J).abs().max()) < _STILL:
-            break
-    return weights_J
-
-
-def _kinds(
-    evidence_BJ: Tensor, common_J: Tensor, change_B: Tensor, *, worth_B: Tensor
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """The weights of boundaries that are no side of a change, and of those that are, each pulled to what both have in common."""
-    found = [_weights(evidence_BJ[own_B], common_J, worth_B=worth_B[own_B]) for own_B in (~change_B, change_B)]
-    return tuple(found[0].tolist()), tuple(found[1].tolist())
+    share_BJ = weights_KJ[kind_B] * evidence_BJ
+    share_BJ = worth_B[:, None] * share_BJ / share_BJ.sum(dim=1, keepdim=True).clamp(min=1e-30)
+    expected_KJ = torch.tensor([start.weights, start.change_weights])
+    counts_KJ = (_PSEUDO_ERRORS * expected_KJ).index_add(0, kind_B, share_BJ)
+    return counts_KJ / counts_KJ.sum(dim=1, keepdim=True)
 
 
 def _doubt(means_B: Tensor, ratio_B: Tensor, doubt: float, expected: float, *, worth_B: Tensor) -> float:
@@ -217,9 +194,13 @@ def fit_labelled(reading: Reading, true_shift_s_B: Tensor) -> ErrorPrior:
         habit_s[place] = bias_s - margin_s[place]
         residual_s_B[side_B] -= bias_s
     density_BJ = torch.stack([torch.exp(-residual_s_B.abs() / scale_s) / (2.0 * scale_s) for scale_s in SCALES_S], dim=1)
-    worth_B = torch.ones(len(reading))
-    common_J = _weights(density_BJ, torch.tensor(start.weights), worth_B=worth_B)
-    weights, change_weights = _kinds(density_BJ, common_J, reading.change_B, worth_B=worth_B)
+    weights_KJ = torch.tensor([start.weights, start.change_weights])
+    for _ in range(_MOST_STEPS):
+        last_KJ = weights_KJ
+        weights_KJ = _weights_step(weights_KJ, density_BJ, reading.change_B.long(), start, worth_B=torch.ones(len(reading)))
+        if float((weights_KJ - last_KJ).abs().max()) < _STILL:
+            break
+    weights, change_weights = (tuple(weights_J.tolist()) for weights_J in weights_KJ)
     return ErrorPrior(weights, change_weights, (habit_s[0], habit_s[1]), (margin_s[0], margin_s[1]), doubt)
 
 
@@ -235,6 +216,8 @@ def posterior(reading: Reading, prior: ErrorPrior, changes: Changes | None = Non
     expected_BT = torch.where(reading.onset_B[:, None], bins_2KT[0][kind_B], bins_2KT[1][kind_B])
     joint_BT = reading.likelihood(prior.doubt) * expected_BT
     if changes is not None:
-        joint_BT = joint_BT * told_by_the_other_side(joint_BT, expected_BT, changes, reading.hop_s)
+        label_gap_s = prior.margin_s[0] - prior.margin_s[1]
+        told_BT = told_by_the_other_side(joint_BT, expected_BT, changes, reading.hop_s, label_gap_s=label_gap_s)
+        joint_BT = joint_BT * told_BT
     margin_B = torch.where(reading.onset_B, prior.margin_s[0], prior.margin_s[1])
     return joint_BT / joint_BT.sum(dim=1, keepdim=True).clamp(min=1e-30), margin_B

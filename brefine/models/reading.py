@@ -64,13 +64,13 @@ class Reading:
         return cls(**columns, hop_s=readings[0].hop_s)
 
     def likelihood(self, doubt: float) -> Tensor:
-        """L_b of the module, shape (B, T)."""
+        """L_b of `error_prior`, shape (B, T)."""
         sure_B1 = ((1.0 - doubt) * meaning(self.there_B))[:, None]
         return sure_B1 * self.ratio_BT + (1.0 - sure_B1)
 
 
 def meaning(there_B: Tensor) -> Tensor:
-    """The chance that a reading means something, unless it is to be doubted: 1 − p(no boundary)²; see the module."""
+    """The chance that a reading means something, unless it is to be doubted: 1 − p(no boundary)²; see `error_prior`."""
     return 1.0 - (1.0 - there_B) ** 2
 
 
@@ -124,7 +124,7 @@ def _trained_bins(trained_weights: Sequence[float], n_frames: int, hop_s: float)
 
 
 def sharpened(reading: Reading, trained_weights: Sequence[float], *, power: float) -> Reading:
-    """The reading that boundaries are moved by: what the models say raised to a power, and normalised; see the module.
+    """The reading that boundaries are moved by: what the models say raised to a power, and normalised.
 
     Args:
         trained_weights: those that the reading was made with, by `read`.

@@ -28,7 +28,7 @@ from brefine.errors import CheckpointError
 from brefine.io.atomic import write_bytes_atomic
 from brefine.models import build_model
 from brefine.models.changes import Changes
-from brefine.models.decisions import Places, decide
+from brefine.models.decisions import Posteriors, decide
 from brefine.models.ensemble import Ensemble
 from brefine.models.error_prior import ErrorPrior, posterior
 from brefine.models.reading import CONFIDENCE_AT_HOME, Reading, read, sharpened, trained_on
@@ -96,7 +96,7 @@ class Refiner:
         power = _POWER_OF_A_MEAN if isinstance(self.model, Ensemble) else _POWER
         return sharpened(reading, trained_on(self.card.prior), power=power)
 
-    def places(self, reading: Reading, changes: Changes, prior: ErrorPrior) -> Places:
+    def posteriors(self, reading: Reading, changes: Changes, prior: ErrorPrior) -> Posteriors:
         """Where boundaries may be, by their reading and what is known of the system; moves are decided by this.
 
         Args:
@@ -104,7 +104,7 @@ class Refiner:
         """
         sharp = self.decisive(reading)
         frames_BT, margin_B = posterior(sharp, prior, changes)
-        return Places(frames_BT, 1.0 - sharp.there_B, margin_B + reading.centre_B, reading.hop_s)
+        return Posteriors(frames_BT, 1.0 - sharp.there_B, margin_B + reading.centre_B, reading.hop_s)
 
     def propose(self, reading: Reading, boundaries: Sequence[Boundary], prior: ErrorPrior) -> tuple[Shift, ...]:
         """The move of each boundary with the least expected error, or none where little is to be gained; see `models.decisions`.
@@ -115,7 +115,7 @@ class Refiner:
         if not boundaries:
             return ()
         changes = Changes.of(boundaries, reading.centre_B, reading.hop_s)
-        shift_s_B, confidence_B = decide(self.places(reading, changes, prior), changes)
+        shift_s_B, confidence_B = decide(self.posteriors(reading, changes, prior), changes)
         return tuple(
             Shift(boundary.turn_index, boundary.side, shift_s, confidence)
             for boundary, shift_s, confidence in zip(boundaries, shift_s_B.tolist(), confidence_B.tolist(), strict=True)

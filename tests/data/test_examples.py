@@ -107,6 +107,17 @@ def test_changes_are_redrawn_with_the_errors_of_changes() -> None:
     assert (time_s != examples.hypothesis_s[chosen])[drawn.change].mean() > 0.9
 
 
+def test_a_change_is_redrawn_within_both_turns() -> None:
+    """Neither side may leave less than 0.1 s of the other's turn; where the ends do not meet, each has its own turn alone."""
+    reference = [(5.0, 8.0, "A"), (8.0, 8.5, "B")]
+    for gap_s, change in ((0.0, True), (0.01, False)):
+        examples = find_examples([annotated(reference, [(5.0, 8.0, "A"), (8.0 + gap_s, 8.5, "B")])], CONFIG)
+        sides = examples[np.abs(examples.hypothesis_s - 8.0) < 0.02]
+        assert sides.change.tolist() == [change] * 2
+        assert sides.earliest_s == pytest.approx([5.1, 5.1 if change else 0.05])
+        assert sides.latest_s == pytest.approx([8.4 if change else 29.95, 8.4])
+
+
 def test_real_hypotheses_keep_their_own_errors() -> None:
     """A real system's errors depend on what is heard there: they are not drawn anew."""
     examples = find_examples([many()], CONFIG)

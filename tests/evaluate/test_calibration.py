@@ -59,6 +59,17 @@ def test_what_was_fitted_is_what_refinement_reads(labelled: Path) -> None:
     assert 50.0 < found.mae_before_ms < 250.0
 
 
+def test_a_calibration_of_a_version_that_did_not_tell_changes_apart_is_read(labelled: Path) -> None:
+    """Its weights then stand for all boundaries."""
+    found = calibrated(labelled)
+    path = labelled / "mine.json"
+    found.model_copy(update={"change_weights": None}).write(path)
+    assert "change_weights" in path.read_text()
+    path.write_text("\n".join(line for line in path.read_text().splitlines() if "change_weights" not in line))
+    prior = read_calibration(path, load_weights(labelled / "mlp.safetensors", "cpu"))
+    assert prior.change_weights == prior.weights == tuple(found.weights)
+
+
 def test_a_calibration_of_other_weights_is_refused(labelled: Path) -> None:
     """Another refiner hears differently: its constants mean nothing."""
     calibrated(labelled).write(labelled / "mine.json")

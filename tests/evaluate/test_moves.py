@@ -52,10 +52,17 @@ def test_both_sides_of_a_change_move_together() -> None:
 
 
 def test_an_unsure_side_follows_its_sure_partner() -> None:
-    """Half a change is never moved: the confidence of one side is enough for both."""
+    """Where both are to move alike, the confidence of one side is enough for both."""
     hypothesis = talk((2.0, 5.0, "A"), (5.01, 9.0, "B"))
     refinement = proposed(hypothesis, (0, Side.OFFSET, 0.1, 0.8), (1, Side.ONSET, 0.1, 0.1), min_confidence=0.5)
     assert outcomes(refinement)[1:3] == [(5.1, Reason.WITH_PARTNER), (5.11, Reason.WITH_PARTNER)]
+
+
+def test_an_end_that_was_not_asked_about_takes_no_partner_away() -> None:
+    """Of two offsets at an onset one is within its speaker's own speech: the other one is the side of the change."""
+    hypothesis = talk((2.0, 5.0, "A"), (3.0, 5.0, "C"), (5.0, 9.0, "B"), (5.1, 7.0, "A"))
+    refinement = proposed(hypothesis, (1, Side.OFFSET, 0.1, 0.8), (2, Side.ONSET, 0.1, 0.1), min_confidence=0.5)
+    assert [outcomes(refinement)[place] for place in (3, 4)] == [(5.1, Reason.WITH_PARTNER)] * 2
 
 
 def test_a_change_of_which_neither_side_is_sure_stays() -> None:
