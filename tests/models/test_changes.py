@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from scipy.stats import laplace
 
-from brefine.core.boundaries import Boundary, boundaries_of
+from brefine.core.boundaries import Boundary, boundaries_of, touching_changes
+from brefine.core.matching import match_boundaries
 from brefine.core.turns import Diarization, Turn
+from brefine.io.rttm import read_diarizations
 from brefine.models.changes import Changes, told_by_the_other_side
 from brefine.models.decisions import Posteriors, decide
 from brefine.models.error_prior import ErrorPrior, posterior
@@ -152,3 +157,28 @@ def test_no_common_place_is_better_than_the_one_that_is_chosen() -> None:
 def test_a_change_where_it_should_be_stays() -> None:
     """Little is to be gained: neither side moves."""
     assert decided(peak(0.003), peak(0.003)) == [0.0, 0.0]
+
+
+def test_changes_are_what_was_measured_of_them(shared_data: Path) -> None:
+    """VBx on VoxConverse dev: how often both sides have a partner, how far apart these lie, and how far off all ends are."""
+    folder = shared_data / "voxconverse" / "dev"
+    references = read_diarizations(folder / "reference")
+    hypotheses = read_diarizations(folder / "hypothesis" / "vbx")
+    n_changes, apart_s, off_s = 0, [], {True: [], False: []}
+    for name, reference in references.items():
+        match = match_boundaries(reference, hypotheses[name])
+        true_s = {there: match.reference[here].time_s for here, there in match.pairs}
+        changes = touching_changes(match.hypothesis)
+        sides = {place for change in changes for place in change}
+        for (_, there), error_s in zip(match.pairs, match.error_s, strict=True):
+            off_s[there in sides].append(abs(error_s))
+        n_changes += len(changes)
+        apart_s += [true_s[onset] - true_s[offset] for offset, onset in changes if offset in true_s and onset in true_s]
+    assert (n_changes, len(off_s[True]), len(off_s[False])) == (3019, 4920, 5370)
+    assert [1e3 * float(np.mean(off_s[side])) for side in (True, False)] == pytest.approx([261.0, 89.0], abs=0.6)
+    assert len(apart_s) / n_changes == pytest.approx(0.70, abs=0.005)
+
+    between_s = np.arange(-50, 50) * 0.04 + 0.02  # the labels lie on a grid of 40 ms
+    found = np.searchsorted(np.sort(apart_s), between_s) / len(apart_s)
+    described = 0.5 * laplace.cdf(between_s, 0.04, 0.126) + 0.5 * laplace.cdf(between_s, 0.0, 0.4)
+    assert np.abs(found - described).max() < 0.06
