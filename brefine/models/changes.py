@@ -3,8 +3,8 @@
 Where a hypothesis lets one speaker stop and another start at one moment, there is a gap in truth, or both speak, but seldom for
 long. Measured where VBx does so in VoxConverse v0.3 dev (3,019 times): in 70 % both ends have a partner in the reference within a
 second, and these partners lie apart by onset − offset ~ ½ Laplace(0.04 s; 0.126 s) + ½ Laplace(0 s; 0.4 s). Their errors hardly
-go together (correlation 0.14), and those of other neighbours (both ends of a turn, of a pause, of a gap) not at all: there is
-nothing more to couple.
+go together (correlation 0.14), and those of other neighbours (both ends of a turn, a pause or a gap of half a second or more) no
+more: there is nothing else to couple.
 
 With t the place of one side, s that of the other, π a system's errors, L the readings and K the distances above, `error_prior`'s
 posterior of the one becomes
