@@ -17,8 +17,9 @@ from brefine.core.turns import Diarization, Turn
 
 EDGE_S = 0.05
 """A boundary this close to an end of the recording was made by the cut, not by the speaker."""
-TOUCHING_S = 0.02
-"""An offset and another speaker's onset at most this far apart are the two sides of one change."""
+TOUCHING_S = 0.08
+"""An offset and another speaker's onset at most this far apart are the two sides of one change: some systems leave a few frames
+between them, or let them overlap by a few."""
 
 
 class Side(StrEnum):

@@ -45,23 +45,23 @@ def test_kinds_of_a_hand_made_conversation() -> None:
     assert kinds == [edge, pause, pause, overlap, overlap, change, change, pause, pause, edge]
 
 
-def test_changes_touch_where_another_speaker_starts_within_20_ms() -> None:
+def test_changes_touch_where_another_speaker_starts_within_80_ms() -> None:
     """A gap and the same speaker going on make no change; the nearest ends find each other, whoever comes first."""
     spoken = diarization(
         (1.0, 5.01, "A"),
         (3.0, 5.0, "C"),
         (5.0, 9.0, "B"),
-        (5.03, 8.0, "D"),
+        (5.09, 8.0, "D"),
         (9.0, 9.5, "B"),
-        (9.021, 12.0, "A"),
-        (11.98, 14.0, "B"),
+        (9.081, 12.0, "A"),
+        (11.92, 14.0, "B"),
     )
     boundaries = boundaries_of(spoken)
     found = [(boundaries[offset], boundaries[onset]) for offset, onset in touching_changes(boundaries)]
     assert [(end.time_s, end.speaker, start.time_s, start.speaker) for end, start in found] == [
-        (5.01, "A", 5.03, "D"),
+        (5.01, "A", 5.09, "D"),
         (5.0, "C", 5.0, "B"),
-        (12.0, "A", 11.98, "B"),
+        (12.0, "A", 11.92, "B"),
     ]
     assert touching_changes(()) == ()
 
