@@ -49,6 +49,9 @@ class SimulationConfig(Section):
     """Share of conversations livelier than those whose statistics are used: shorter turns, more of them at a time."""
     short_turns: tuple[Probability, Probability] = (0.0, 0.0)
     """Range of the share of turns that are but a word or two, often soft; drawn per conversation."""
+    silence_factor: tuple[Positive, Positive] = (1.0, 1.0)
+    """Range of what silences are multiplied by, drawn per conversation: those of meetings are three times as long as those of
+    debates on television, of which the statistics are."""
     n_speakers: tuple[Count, Count] = (2, 4)
     """Fewest and most speakers in a conversation."""
     voices: str = "builtin"

@@ -67,6 +67,7 @@ def simulate(
         least_pause_s=bridge_s,
         liveliness=liveliness,
         short_share=float(rng.uniform(*simulation.short_turns)) if simulation.short_turns[1] > 0.0 else 0.0,
+        silence_factor=float(np.exp(rng.uniform(*np.log(simulation.silence_factor)))),
         rng=rng,
     )
     n_samples = round(simulation.duration_s * SAMPLE_RATE_HZ)

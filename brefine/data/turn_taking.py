@@ -20,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from brefine.core.turns import Diarization
+from brefine.core.turns import Diarization, Turn
 from brefine.data.acoustics import happens
 
 N_QUANTILES: Final = 51
@@ -68,7 +68,7 @@ class TurnTaking:
 
 @dataclass(frozen=True, slots=True)
 class PlannedTurn:
-    """One entry of a script. `gap_s` is counted from the end of the turn before; negative = overlap."""
+    """One entry of a script. `gap_s` is counted from the latest end of the turns before; negative = overlap."""
 
     speaker: int
     gap_s: float
@@ -113,6 +113,7 @@ def draw_script(
     least_pause_s: float,
     liveliness: float = 0.0,
     short_share: float = 0.0,
+    silence_factor: float = 1.0,
     rng: np.random.Generator,
 ) -> list[PlannedTurn]:
     """Draws the turns of one conversation until it is `duration_s` long.
@@ -122,35 +123,41 @@ def draw_script(
         least_pause_s: the pause rule; a speaker's own shorter silences would not separate turns.
         liveliness: 0 = as the statistics are; 1 = as in a heated meeting; see `livelier`.
         short_share: of the turns that are but a word or two, often soft: half of a meeting's turns are shorter than a second.
+        silence_factor: silences are this many times as long as in the statistics.
     """
     lively = [style for style in statistics.styles if style.change_rate >= MIN_CHANGE_RATE]
     style = livelier(lively[rng.integers(len(lively))], liveliness)
+    silence_s = style.gap_s * silence_factor
     talkativeness = rng.dirichlet(np.full(n_speakers, 3.0))
     speaker = int(rng.integers(n_speakers))
     script = [
         PlannedTurn(speaker, float(rng.uniform(0.2, 1.5)), min(max_turn_s, _draw(statistics.turn_ratio, rng) * style.turn_s))
     ]
-    end_s = script[0].gap_s + script[0].duration_s
+    before = script[0]  # the turn that ends last: what comes after a turn inside it follows it
+    end_s = before.gap_s + before.duration_s
     while end_s < duration_s:
+        speaker, inside = before.speaker, False
         duration = float(np.clip(_draw(statistics.turn_ratio, rng) * style.turn_s, 0.2, max_turn_s))
         short = happens(short_share, rng)
         if short:
             duration = float(np.exp(rng.uniform(*np.log(_SHORT_TURN_S))))
         if n_speakers == 1 or rng.random() >= style.change_rate:
-            gap = max(least_pause_s, _draw(statistics.pause_ratio, rng) * style.gap_s)
+            gap = max(least_pause_s, _draw(statistics.pause_ratio, rng) * silence_s)
         else:
             others = np.where(np.arange(n_speakers) == speaker, 0.0, talkativeness)
             speaker = int(rng.choice(n_speakers, p=others / others.sum()))
-            before_s = script[-1].duration_s
             if rng.random() >= style.overlap_rate:
-                gap = _draw(statistics.change_gap_ratio, rng) * style.gap_s
-            elif rng.random() < style.inside_rate and before_s > 1.0:
-                duration = min(duration if short else _draw(statistics.inside_turn_s, rng), 0.8 * before_s)
-                gap = -float(rng.uniform(duration, before_s))
+                gap = _draw(statistics.change_gap_ratio, rng) * silence_s
+            elif rng.random() < style.inside_rate and before.duration_s > 1.0:
+                inside = True
+                duration = min(duration if short else _draw(statistics.inside_turn_s, rng), 0.8 * before.duration_s)
+                gap = -float(rng.uniform(duration, before.duration_s))
             else:
-                gap = -min(_draw(statistics.overlap_s, rng), 0.8 * before_s, 0.8 * duration)
+                gap = -min(_draw(statistics.overlap_s, rng), 0.8 * before.duration_s, 0.8 * duration)
         script.append(PlannedTurn(speaker, float(gap), duration, float(rng.uniform(*_SHORT_TURN_DB)) if short else 0.0))
-        end_s = max(end_s, end_s + gap + duration)
+        if not inside:
+            before = script[-1]
+            end_s += gap + duration
     return script
 
 
@@ -198,8 +205,9 @@ _STYLE_KEYS = ("change_rate", "overlap_rate", "inside_rate", "turn_s", "gap_s")
 def _transitions(reference: Diarization) -> dict[str, NDArray[np.float64]]:
     turns = sorted(reference.unioned().turns)
     found: dict[str, list[float]] = {key: [] for key in ("turn", "inside", "pause", "change", "overlap")}
-    found["turn"] = [turns[0].duration_s] if turns else []
-    for before, after in itertools.pairwise(turns):
+    found["turn"] = [turn.duration_s for turn in turns[:1]]
+    # What follows a turn inside another one follows the turn around it: that one is still going on.
+    for before, after in zip(itertools.accumulate(turns, _ending_last), turns[1:], strict=False):
         gap_s = after.onset_s - before.offset_s
         if after.speaker == before.speaker:
             found["pause"].append(gap_s)
@@ -212,6 +220,10 @@ def _transitions(reference: Diarization) -> dict[str, NDArray[np.float64]]:
             found["overlap"].append(-gap_s)
         found["turn"].append(after.duration_s)
     return {key: np.asarray(values, dtype=float) for key, values in found.items()}
+
+
+def _ending_last(so_far: Turn, turn: Turn) -> Turn:
+    return turn if turn.offset_s > so_far.offset_s else so_far
 
 
 def _style(sample: Mapping[str, NDArray[np.float64]]) -> Style:

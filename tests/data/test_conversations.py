@@ -68,14 +68,15 @@ def test_conversations_of_short_turns_have_short_and_soft_ones(tone_bank: Path) 
     """Where most turns are a word or two, the median turn is shorter and the soft ones are far below the loud ones."""
     found = []
     for share in (0.0, 0.9):
-        made = [_simulate(tone_bank, seed, level_spread_db=0.0, short_turns=(share, share), **_DRY) for seed in range(6)]
-        turns = [
-            (one.samples[round(turn.onset_s * SAMPLE_RATE_HZ) : round(turn.offset_s * SAMPLE_RATE_HZ)], turn.duration_s)
-            for one in made
-            for turn in one.reference.turns
-        ]
-        levels_db = [20.0 * np.log10(rms(samples)) for samples, _ in turns]
-        found.append((np.median([length_s for _, length_s in turns]), np.subtract(*np.quantile(levels_db, [0.9, 0.1]))))
+        lengths_s, spreads_db = [], []
+        for seed in range(6):
+            made = _simulate(tone_bank, seed, level_spread_db=0.0, short_turns=(share, share), **_DRY)
+            turns = made.reference.turns
+            spans = [slice(round(turn.onset_s * SAMPLE_RATE_HZ), round(turn.offset_s * SAMPLE_RATE_HZ)) for turn in turns]
+            levels_db = [20.0 * np.log10(rms(made.samples[span])) for span in spans]
+            lengths_s += [turn.duration_s for turn in turns]
+            spreads_db.append(np.subtract(*np.quantile(levels_db, [0.9, 0.1])))
+        found.append((np.median(lengths_s), np.mean(spreads_db)))
     (usual_s, usual_db), (short_s, short_db) = found
     assert short_s < 0.6 * usual_s
     assert short_db > usual_db + 2.0

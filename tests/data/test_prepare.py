@@ -197,7 +197,8 @@ def test_a_failure_is_told_without_a_traceback_and_in_the_progress_file(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("name", "falling"), [("short_turns", "[0.7, 0.0]"), ("n_speakers", "[4, 2]"), ("snr_db", "[30.0, 3.0]")]
+    ("name", "falling"),
+    [("short_turns", "[0.7, 0.0]"), ("silence_factor", "[5.0, 1.0]"), ("n_speakers", "[4, 2]"), ("snr_db", "[30.0, 3.0]")],
 )
 def test_a_range_that_falls_is_refused(tmp_path: Path, tone_bank: Path, name: str, falling: str) -> None:
     """By its name, before anything is made: silently it would mean nothing, or fail in the middle of the work."""
