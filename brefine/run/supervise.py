@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -110,6 +111,7 @@ class Supervisor:
             self._notifier.add(alert)
         self._inspector = EventInspector(phase, models)
         self._unwritten: set[str] = set()
+        self._id = uuid.uuid4().hex[:12]  # no pid: in a container every supervisor may have the same
         self._meter = self._executor.billing()
         self._state = State()
         self._trainers: dict[ModelName, Work] = {}
@@ -285,7 +287,7 @@ class Supervisor:
         subject = told.model or "phase"
         alert = Alert(
             # Tiers of the cap are told once a phase; everything else once a supervisor.
-            id=f"{told.kind}:{subject}:{told.key}" + ("" if told.kind == "budget" else f":{os.getpid()}"),
+            id=f"{told.kind}:{subject}:{told.key}" + ("" if told.kind == "budget" else f":{self._id}"),
             level=told.level,
             kind=told.kind,
             model=told.model,

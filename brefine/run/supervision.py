@@ -56,6 +56,7 @@ class Trainer:
         start_at_s: when a WAITING one is started.
         resume: whether it goes on from its checkpoint.
         then: what a STOPPING one becomes when its process has ended.
+        starts: how often this supervisor has started it; no wish sets it back, so alerts of two starts are told apart by it.
         since_s: since when it is STOPPING.
         beat: its last sign of life, as a mark that changes; None before the first.
         beat_s: when that mark was seen to change.
@@ -76,6 +77,7 @@ class Trainer:
     since_s: float = 0.0
     forced: bool = False
     restarts: int = 0
+    starts: int = 0
     beat: float | None = None
     beat_s: float = 0.0
     stalled: bool = False

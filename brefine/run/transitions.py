@@ -113,7 +113,7 @@ def _after_end(trainer: Trainer, event: TrainerEnded, policy: Policy, actions: l
         return replace(trainer, standing=trainer.then, start_at_s=event.now_s)
     if event.state is RunState.STOPPED and orderly:  # a signal that was not ours
         return replace(trainer, standing=Standing.STOPPED)
-    key = f"end:{trainer.restarts}"
+    key = f"end:{trainer.starts}"
     if event.state is RunState.NONFINITE:
         text = event.how.text or "the training went non-finite and gave up"
         actions.append(Tell("nonfinite", "error", text, key, event.model, event.step))
@@ -132,7 +132,7 @@ def _cancelled(trainer: Trainer, event: TrainerEnded, actions: list[Action]) -> 
     if event.state is RunState.FINISHED:
         return replace(trainer, standing=Standing.FINISHED)
     text = event.how.text or "it was cancelled from outside"
-    actions.append(Tell("cancelled", "warning", text, f"end:{trainer.restarts}", event.model, event.step))
+    actions.append(Tell("cancelled", "warning", text, f"end:{trainer.starts}", event.model, event.step))
     return replace(trainer, standing=Standing.STOPPED, resume=event.resumable)
 
 
@@ -222,12 +222,13 @@ def _move_on(state: State, now_s: float, actions: list[Action]) -> State:
 
 
 def _afresh(trainer: Trainer, now_s: float) -> Trainer:
-    """A trainer whose process has just been started; only its history of restarts is kept."""
+    """A trainer whose process has just been started; only its history of starts is kept."""
     return Trainer(
         trainer.model,
         Standing.RUNNING,
         resume=trainer.resume,
         restarts=trainer.restarts,
+        starts=trainer.starts + 1,
         beat_s=now_s,
         start_at_s=trainer.start_at_s,
     )

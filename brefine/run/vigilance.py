@@ -33,7 +33,7 @@ def watch_trainer(trainer: Trainer, sign: Sign | None, now_s: float, policy: Pol
         trainer = replace(trainer, beat=sign.beat, beat_s=now_s, stalled=False)
     if sign is not None and sign.n_nonfinite > trainer.n_nonfinite:
         text = sign.message or "a loss or gradient was not finite"
-        actions.append(Tell("nonfinite", "warning", text, f"{trainer.restarts}:{sign.n_nonfinite}", trainer.model, sign.step))
+        actions.append(Tell("nonfinite", "warning", text, f"{trainer.starts}:{sign.n_nonfinite}", trainer.model, sign.step))
         trainer = replace(trainer, n_nonfinite=sign.n_nonfinite)
     if sign is not None:
         trainer = _watch_learning(trainer, sign, actions)
@@ -64,7 +64,8 @@ def watch_money(state: State, event: Ticked, policy: Policy, actions: list[Actio
     level: AlertLevel = "error" if tier >= 1.0 else "warning" if tier >= 0.9 else "info"
     of = "what was left" if policy.cap_usd is None else "the cap"
     text = f"${event.spent_usd:,.2f} of ${limit_usd:,.2f} are spent ({tier:.0%} of {of})"
-    actions.append(Tell("budget", level, text, f"{tier:.2f}"))
+    key = f"{tier:.2f}" if policy.cap_usd is None else f"{tier:.2f}:{limit_usd:g}"  # a cap that was raised has tiers of its own
+    actions.append(Tell("budget", level, text, key))
     return replace(state, told_tiers=reached)
 
 
@@ -79,7 +80,7 @@ def _watch_learning(trainer: Trainer, sign: Sign, actions: list[Action]) -> Trai
     if sign.loss is not None and least is not None and sign.loss > _LOSS_RISES_BY * least:
         words.append(f"loss {sign.loss:.3g}, least was {least:.3g}")
     if words and not trainer.diverging:
-        key = f"{trainer.restarts}:{sign.step}"
+        key = f"{trainer.starts}:{sign.step}"
         actions.append(Tell("diverging", "warning", "the training diverges: " + "; ".join(words), key, trainer.model, sign.step))
     return replace(trainer, least_loss=least, diverging=bool(words))
 
@@ -96,14 +97,14 @@ def _watch_speed(trainer: Trainer, sign: Sign, now_s: float, actions: list[Actio
     slow = now_s - since_s > _SLOW_AFTER_S
     if slow and not trainer.slow:
         text = f"{speed:,.0f} examples a second for {now_s - since_s:.0f} s, {fastest:,.0f} at its fastest"
-        actions.append(Tell("slow", "warning", text, f"{trainer.restarts}:{sign.step}", trainer.model, sign.step))
+        actions.append(Tell("slow", "warning", text, f"{trainer.starts}:{sign.step}", trainer.model, sign.step))
     return replace(trainer, fastest_per_s=fastest, slow_since_s=since_s, slow=slow or trainer.slow)
 
 
 def _watch_silence(
     trainer: Trainer, step: int | None, silent_s: float, now_s: float, policy: Policy, actions: list[Action]
 ) -> Trainer:
-    key = f"{trainer.restarts}:{trainer.beat}"
+    key = f"{trainer.starts}:{trainer.beat}"
     if silent_s > policy.stall_after_s and not trainer.stalled:
         actions.append(Tell("stalled", "warning", f"no sign of life for {silent_s:.0f} s", key, trainer.model, step))
         trainer = replace(trainer, stalled=True)

@@ -146,6 +146,24 @@ def test_a_non_finite_training_is_given_up_and_the_others_go_on(tmp_path: Path) 
     assert SupervisorState.read(phase.supervisor).error == "mlp: the training failed"
 
 
+def test_each_supervisor_tells_of_its_own_crashes(tmp_path: Path) -> None:
+    """In a container that is started afresh the next supervisor has the same pid, as it has here."""
+    phase = make_toy_phase(tmp_path, mlp={"nonfinite_at": 2})
+    for n_told in (1, 2):
+        run_here(phase)
+        assert len([alert for alert in alerts(phase) if alert.text == "the loss is nan"]) == n_told
+
+
+def test_the_tiers_of_a_raised_cap_are_told_anew(tmp_path: Path) -> None:
+    """A cap that stays is told once, however many supervisors see it spent; another one has tiers of its own."""
+    phase = make_toy_phase(tmp_path)
+    for cap_usd, n_told in ((0.001, 1), (0.001, 1), (0.002, 2)):
+        money = f"[budget]\nprice_usd_per_hour = 360000.0\ncap_usd = {cap_usd}\n"
+        phase.config.write_text(RECIPE + money)
+        assert run_here(phase) == 5
+        assert [alert.level for alert in alerts(phase) if alert.kind == "budget"] == ["error"] * n_told
+
+
 def test_a_failed_preparation_ends_the_phase_with_its_words(tmp_path: Path) -> None:
     """What the stage wrote into its progress is what the person reads."""
     phase = make_toy_phase(tmp_path, prepare={"fail": "audio is missing for 3 recordings"})

@@ -231,6 +231,18 @@ def test_restart_of_one_model() -> None:
     assert history.state.trainers["mlp"].restarts == 0
 
 
+@pytest.mark.parametrize("action", ["resume", "restart"])
+def test_what_befalls_a_training_that_was_asked_for_again_is_told_again(action: str) -> None:
+    """The person's wish forgives earlier crashes; the next one, and whatever precedes it, is news all the same."""
+    history = training()
+    for now_s in (10.0, 20.0):
+        history.after(Ticked(now_s, {"mlp": Sign(now_s, n_nonfinite=1, step=7)}))
+        history.after(TrainerEnded(now_s + 1.0, "mlp", Ended(4, None, "gave up"), RunState.FAILED, 7, True))
+        history.after(Asked(now_s + 2.0, action, "mlp"))
+    for kind in ("nonfinite", "crashed"):
+        assert len({tell.key for tell in history.told(kind)}) == len(history.told(kind)) == 2
+
+
 @pytest.mark.parametrize(
     ("how", "told"),
     [(Ended(4), RunState.NONFINITE), (Ended(4), RunState.FAILED), (Ended(0), RunState.STOPPED)],
@@ -310,7 +322,7 @@ def test_budget_tiers_are_told_once_and_the_cap_stops_the_phase() -> None:
     history = training()
     for spent_usd in (4.0, 5.0, 5.1, 7.6, 9.5):
         history.after(Ticked(1.0, spent_usd=spent_usd))
-    assert [tell.key for tell in history.told("budget")] == ["0.50", "0.75", "0.90"]
+    assert [tell.key for tell in history.told("budget")] == ["0.50:10", "0.75:10", "0.90:10"]
     assert history.after(Ticked(2.0, spent_usd=10.0))[1:] == [StopTrainer("transformer"), StopTrainer("mlp")]
     for model in POLICY.models:
         history.after(TrainerEnded(3.0, model, OK, RunState.STOPPED, 9, True))
