@@ -136,13 +136,15 @@ def stop_phase(phase: PhaseDir, *, timeout_s: float = 90.0) -> None:
     """
     deadline_s = time.monotonic() + timeout_s
     executor = executor_of(phase, phase.load_config())
-    orphans: tuple[Stage, ...] = ()
+    orphans: tuple[Stage, ...] = (Stage.INTEGRATE,)  # no supervisor has to do with it
     if is_supervised(phase):
         ask_to_stop(phase)
+        alone = _stages_at_work(phase, executor, orphans)
     else:
-        orphans = (Stage.PREPARE, Stage.EVALUATE)
-        for work in _at_work(phase, executor, orphans):
-            work.stop(by_force=False)
+        orphans = (Stage.PREPARE, Stage.EVALUATE, *orphans)
+        alone = _at_work(phase, executor, orphans)
+    for work in alone:
+        work.stop(by_force=False)
     while is_supervised(phase) or _at_work(phase, executor, orphans):
         if time.monotonic() > deadline_s:
             raise ProcessError(
@@ -169,9 +171,11 @@ def _at_work(phase: PhaseDir, executor: Executor, stages: Sequence[Stage]) -> li
         status = RunStatus.read_if_sound(phase.run(model).status)
         writer = None if status is None else status.process
         found.append(executor.find(model, log=phase.run(model).log, writer=writer))
-    for stage in stages:
-        writer = working_process(phase, stage)
-        found.append(executor.find(stage, log=phase.stage_log(stage), writer=writer))
+    return [*(work for work in found if work is not None), *_stages_at_work(phase, executor, stages)]
+
+
+def _stages_at_work(phase: PhaseDir, executor: Executor, stages: Sequence[Stage]) -> list[Work]:
+    found = [executor.find(stage, log=phase.stage_log(stage), writer=working_process(phase, stage)) for stage in stages]
     return [work for work in found if work is not None]
 
 

@@ -20,18 +20,20 @@ import pytest
 from brefine.config import BudgetConfig, parse_config
 from brefine.errors import ProcessError
 from brefine.identity import is_alive
-from brefine.phasedir import PhaseDir, RunState, SupervisorState
+from brefine.phasedir import PhaseDir, RunState, Stage, SupervisorState
 from brefine.run import supervise as supervise_module
 from brefine.run.budget import Account, view_budget
+from brefine.run.documents import working_process
 from brefine.run.gpu import NvmlProbe
 from brefine.run.launch import create_phase, start_supervisor, stop_phase
 from brefine.run.lock import is_supervised
 from brefine.run.snapshot import ShownState
+from brefine.run.stages import StageProcess
 from brefine.run.standing import shown_state
 from brefine.run.store import PhaseStore
 from tests.run.records import status as status_record
 from tests.run.test_supervise import alerts, run_here, start, started, status, step, wait_until
-from tests.run.toy_programs import RECIPE, make_toy_phase
+from tests.run.toy_programs import RECIPE, ToyPrograms, make_toy_phase
 
 __all__ = ["started"]  # a fixture
 pytestmark = pytest.mark.end_to_end
@@ -214,6 +216,24 @@ def test_trainings_without_a_supervisor_can_be_stopped(tmp_path: Path, started: 
     for model in ("mlp", "transformer"):
         word = status(phase, model)
         assert word is not None and word.state is RunState.STOPPED and not is_alive(word.process)
+
+
+@pytest.mark.parametrize("supervised", [False, True])
+def test_an_integration_is_stopped_with_the_phase(
+    tmp_path: Path, started: list[subprocess.Popen[bytes]], supervised: bool
+) -> None:
+    """It has a session of its own and no supervisor; a phase that is stopped has nothing left that costs money."""
+    phase = make_toy_phase(tmp_path, mlp={"steps": 10_000}, integrate={"until": str(tmp_path / "never")})
+    if supervised:
+        start(phase, started)
+        wait_until(lambda: step(phase, "mlp") > 2)
+    integration = StageProcess(phase, Stage.INTEGRATE, ToyPrograms().integrate(phase))
+    wait_until(lambda: integration.progress() is not None)
+    worker = working_process(phase, Stage.INTEGRATE)
+    assert worker is not None and is_supervised(phase) == supervised
+    stop_phase(phase)
+    wait_until(lambda: integration.exit_code() is not None)  # whoever has started it collects it
+    assert not is_alive(worker) and not is_supervised(phase)
 
 
 def test_two_launches_at_once_get_two_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

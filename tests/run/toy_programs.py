@@ -28,7 +28,7 @@ stall_after_s = 30.0
 
 @dataclass(frozen=True, slots=True)
 class ToyPrograms:
-    """`toy_process.py` in three roles; what each does stands in `toy.json` of the phase."""
+    """`toy_process.py` in its roles; what each does stands in `toy.json` of the phase."""
 
     def prepare(self, phase: PhaseDir) -> list[str]:
         return _toy("stage", str(phase.path), Stage.PREPARE)
@@ -38,6 +38,9 @@ class ToyPrograms:
 
     def evaluate(self, phase: PhaseDir, models: Sequence[str]) -> list[str]:
         return _toy("stage", str(phase.path), Stage.EVALUATE, *models)
+
+    def integrate(self, phase: PhaseDir) -> list[str]:
+        return _toy("stage", str(phase.path), Stage.INTEGRATE)
 
 
 def make_toy_phase(folder: Path, *, recipe: str = RECIPE, **behaviour: dict[str, object]) -> PhaseDir:
