@@ -246,8 +246,11 @@ class Supervisor:
         for action in actions:
             try:
                 self._perform(action)
-            except OSError as error:  # it could not be started, for instance because its log cannot be written
-                self._unstarted.append((action, error))
+            except OSError as error:
+                if isinstance(action, StopTrainer | StopStage):  # the rules ask for it again until it has ended
+                    self._tell_unstopped(action, error)
+                else:  # it could not be started, for instance because its log cannot be written
+                    self._unstarted.append((action, error))
         after = _standings(self._state)
         if after != before:
             _log(after)
@@ -310,6 +313,14 @@ class Supervisor:
             if new:
                 _log(f"{alert.level}: {alert.kind}: {alert.model or 'phase'}: {alert.text}")
                 self._notifier.add(alert)
+
+    def _tell_unstopped(self, action: StopTrainer | StopStage, error: OSError) -> None:
+        """What runs on though it should not is billed on: told once for each process, and logged at every try."""
+        model = action.model if isinstance(action, StopTrainer) else None
+        key = f"stop:{self._state.stage}" if model is None else f"stop:{self._state.trainers[model].starts}"
+        text = f"it cannot be stopped and is tried again: {error.strerror}"
+        _log(f"{model or self._state.stage}: {text}")
+        self._tell(Tell("scheduler", "error", text, key, model))
 
     def _tell_idle_burn(self) -> None:
         price = self._budget.price_usd_per_hour

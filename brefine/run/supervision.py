@@ -42,7 +42,7 @@ class Policy:
     restart_backoff_s: float = 5.0
     stall_after_s: float = 120.0
     stop_grace_s: float = 60.0
-    """A trainer that was asked to stop and has not after this long is ended by force."""
+    """A process that was asked to stop and has not after this long is ended by force, and so on until it is gone."""
     cap_usd: float | None = None
     left_usd: float | None = None
     """What was left before the phase, whose tiers are told where there is no cap; None = nothing costs money."""
@@ -57,7 +57,7 @@ class Trainer:
         resume: whether it goes on from its checkpoint.
         then: what a STOPPING one becomes when its process has ended.
         starts: how often this supervisor has started it; no wish sets it back, so alerts of two starts are told apart by it.
-        since_s: since when it is STOPPING.
+        since_s: since when it is STOPPING, or when it was last ended by force.
         beat: its last sign of life, as a mark that changes; None before the first.
         beat_s: when that mark was seen to change.
         stalled: whether its silence was told.
@@ -75,7 +75,6 @@ class Trainer:
     resume: bool = False
     then: Standing = Standing.STOPPED
     since_s: float = 0.0
-    forced: bool = False
     restarts: int = 0
     starts: int = 0
     beat: float | None = None
@@ -102,7 +101,7 @@ class State:
     stage_restarts: int = 0
     stage_starts_at_s: float | None = None
     stage_asked_s: float | None = None
-    """When the stage's process was asked to stop."""
+    """When the stage's process was asked to stop, or was last ended by force."""
     told_tiers: int = 0
     told_disk: AlertLevel | None = None
 

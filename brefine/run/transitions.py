@@ -163,7 +163,7 @@ def _put_to_rest(trainer: Trainer, event: Asked, actions: list[Action]) -> Train
     rest = {"stop": Standing.STOPPED, "pause": Standing.PAUSED, "restart": Standing.WAITING}[event.action]
     if trainer.standing is Standing.RUNNING:
         actions.append(StopTrainer(trainer.model))
-        return replace(trainer, standing=Standing.STOPPING, then=rest, since_s=event.now_s, forced=False)
+        return replace(trainer, standing=Standing.STOPPING, then=rest, since_s=event.now_s)
     if trainer.standing is Standing.STOPPING:
         return replace(trainer, then=rest)
     if event.action == "restart":
@@ -183,7 +183,7 @@ def _ticked(state: State, event: Ticked, policy: Policy, actions: list[Action]) 
         state = replace(state, stage_starts_at_s=None)
     if state.stage_asked_s is not None and event.now_s - state.stage_asked_s > policy.stop_grace_s:
         actions.append(StopStage(by_force=True))
-        state = replace(state, stage_asked_s=None)
+        state = replace(state, stage_asked_s=event.now_s)
     return state
 
 

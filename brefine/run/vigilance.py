@@ -24,9 +24,9 @@ _FULL_DISK_BYTES = 64 << 20
 
 def watch_trainer(trainer: Trainer, sign: Sign | None, now_s: float, policy: Policy, actions: list[Action]) -> Trainer:
     """Tells of silence and non-finite steps; ends a trainer that hangs or does not stop when asked."""
-    if trainer.standing is Standing.STOPPING and not trainer.forced and now_s - trainer.since_s > policy.stop_grace_s:
+    if trainer.standing is Standing.STOPPING and now_s - trainer.since_s > policy.stop_grace_s:
         actions.append(StopTrainer(trainer.model, by_force=True))
-        return replace(trainer, forced=True)
+        return replace(trainer, since_s=now_s)
     if trainer.standing is not Standing.RUNNING:
         return trainer
     if sign is not None and sign.beat != trainer.beat:
@@ -118,6 +118,5 @@ def _watch_silence(
         standing=Standing.STOPPING,
         then=Standing.WAITING if again else Standing.FAILED,
         since_s=now_s,
-        forced=True,
         restarts=trainer.restarts + again,
     )

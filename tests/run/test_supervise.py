@@ -23,6 +23,7 @@ from brefine.phasedir import Alert, PhaseDir, Progress, RunState, RunStatus, Sta
 from brefine.run import launch
 from brefine.run import lock as lock_module
 from brefine.run.budget import Ledger
+from brefine.run.children import Child
 from brefine.run.control import request
 from brefine.run.documents import working_process
 from brefine.run.launch import resume_phase, stop_phase
@@ -100,11 +101,11 @@ def alerts(phase: PhaseDir) -> list[Alert]:
     return [Alert.model_validate_json(line) for line in lines if line]
 
 
-def run_here(phase: PhaseDir) -> int:
+def run_here(phase: PhaseDir, *, stop_grace_s: float = 60.0) -> int:
     """A supervisor in this process, its signal handlers put back afterwards."""
     earlier = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)}
     try:
-        return Supervisor(phase, programs=ToyPrograms(), poll_s=0.02).run()
+        return Supervisor(phase, programs=ToyPrograms(), poll_s=0.02, stop_grace_s=stop_grace_s).run()
     finally:
         for number, handler in earlier.items():
             signal.signal(number, handler)
@@ -357,6 +358,38 @@ def test_a_deaf_trainer_is_ended_by_force(tmp_path: Path, started: list[subproce
     assert supervisor.wait(_DEADLINE_S) == 0
     assert not is_alive(status(phase, "mlp").process)
     assert (phase.path / "evaluate.models").read_text() == "transformer mlp"
+
+
+@pytest.mark.parametrize("subject", ["mlp", "prepare"])
+def test_a_stop_that_fails_is_told_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subject: str) -> None:
+    """A scheduler that does not answer hears neither the request nor the first force; what runs on costs money meanwhile."""
+    stage = {"until": str(tmp_path / "never")} if subject == "prepare" else {}
+    phase = make_toy_phase(tmp_path, recipe=RECIPE.replace("[models.transformer]\n", ""), mlp={"steps": 10_000}, prepare=stage)
+    tries: list[bool] = []
+    stop = Child.stop
+
+    def refused_twice(child: Child, *, by_force: bool) -> None:
+        tries.append(by_force)
+        if len(tries) <= 2:
+            raise OSError(errno.EIO, "scancel failed: no answer")
+        stop(child, by_force=by_force)
+
+    def ask() -> None:
+        wait_until(lambda: working_process(phase, Stage.PREPARE) is not None if stage else step(phase, "mlp") > 2)
+        request(phase, "stop")
+
+    monkeypatch.setattr(Child, "stop", refused_twice)
+    person = threading.Thread(target=ask)
+    person.start()
+    assert run_here(phase, stop_grace_s=0.3) == 0
+    person.join()
+    assert tries[:3] == [False, True, True]
+    assert SupervisorState.read(phase.supervisor).state == "stopped"
+    model = None if stage else "mlp"
+    text = "it cannot be stopped and is tried again: scancel failed: no answer"
+    assert [(alert.kind, alert.level, alert.model, alert.text) for alert in alerts(phase)] == [
+        ("scheduler", "error", model, text)
+    ]
 
 
 def test_the_cap_of_the_budget_checkpoints_and_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

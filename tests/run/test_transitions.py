@@ -172,22 +172,26 @@ def test_stop_checkpoints_all_and_ends() -> None:
 
 
 def test_a_deaf_trainer_is_ended_by_force_after_the_grace() -> None:
-    """Asked once, forced once."""
+    """Asked once, then forced at intervals until it is gone: a scheduler may not have heard."""
     history = training()
     history.after(Asked(0.0, "stop"))
     assert history.after(Ticked(29.0)) == []
     assert history.after(Ticked(31.0)) == [StopTrainer("transformer", True), StopTrainer("mlp", True)]
     assert history.after(Ticked(32.0)) == []
+    history.after(TrainerEnded(33.0, "transformer", Ended(-9), RunState.RUNNING, 5, True))
+    assert history.after(Ticked(62.0)) == [StopTrainer("mlp", True)]
+    assert history.after(Ticked(63.0)) == []
 
 
 def test_stop_while_preparing() -> None:
-    """The stage is asked to end, then forced; the phase is stopped when it is gone."""
+    """The stage is asked to end, then forced until it is gone; with it the phase is stopped."""
     history = History()
     history.after(Began(0.0))
     assert history.after(Asked(1.0, "stop")) == [StopStage()]
     assert history.after(Ticked(32.0)) == [StopStage(by_force=True)]
     assert history.after(Ticked(33.0)) == []
-    history.after(StageEnded(34.0, Stage.PREPARE, Ended(-9)))
+    assert history.after(Ticked(63.0)) == [StopStage(by_force=True)]
+    history.after(StageEnded(64.0, Stage.PREPARE, Ended(-9)))
     assert history.state.outcome == "stopped"
 
 
