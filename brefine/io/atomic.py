@@ -92,13 +92,22 @@ def append_line(path: Path, line: str, *, mode: int = 0o644) -> None:
 
     Args:
         mode: of a file that is made.
+
+    Raises:
+        OSError: it cannot be written; a disk with room for a part of it keeps nothing of it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, mode)
     try:
         size_bytes = os.fstat(descriptor).st_size
         torn = size_bytes > 0 and os.pread(descriptor, 1, size_bytes - 1) != b"\n"
-        os.write(descriptor, (("\n" if torn else "") + line + "\n").encode("utf-8"))
+        content = (("\n" if torn else "") + line + "\n").encode("utf-8")
+        n_written = os.write(descriptor, content)
+        if n_written < len(content):
+            end_bytes = os.lseek(descriptor, 0, os.SEEK_CUR)
+            if os.fstat(descriptor).st_size == end_bytes:  # else somebody has appended meanwhile, and closed what is torn
+                os.ftruncate(descriptor, end_bytes - n_written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -18,6 +19,31 @@ from brefine.io.atomic import write_text_atomic
 os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)
 write_text_atomic(Path(sys.argv[1]), "half")
 """
+
+
+_SMALL_DISK = """
+import json, resource, sys
+from pathlib import Path
+from brefine.io.atomic import append_line
+path = Path(sys.argv[1])
+append_line(path, "first")
+_, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 3, most))
+try:
+    append_line(path, "second")
+except OSError as error:
+    print(json.dumps([error.strerror, error.filename, path.read_text()]))
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+append_line(path, "third")
+"""
+
+
+def test_a_line_that_fits_only_in_part_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    """A nearly full disk takes the first bytes without complaint; whoever is told that a line is there can rely on it."""
+    path = tmp_path / "ledger.jsonl"
+    done = subprocess.run([sys.executable, "-c", _SMALL_DISK, str(path)], check=True, capture_output=True)
+    assert json.loads(done.stdout) == ["No space left on device", str(path), "first\n"]
+    assert path.read_text() == "first\nthird\n"
 
 
 def test_what_a_killed_writer_leaves_is_removed_once_it_is_old(tmp_path: Path) -> None:
