@@ -430,14 +430,18 @@ def with_absolute_paths(config: PhaseConfig) -> PhaseConfig:
     heard = {} if hypothesis.folder is None else {"folder": str(Path(hypothesis.folder).absolute())}
     if Path(hypothesis.errors).is_file():
         heard["errors"] = str(Path(hypothesis.errors).absolute())
-    model = {"model": str(Path(diarizer.model).absolute())} if diarizer.model and Path(diarizer.model).exists() else {}
-    apprise = config.alerts.apprise
+    system = {"model": str(Path(diarizer.model).absolute())} if diarizer.model and Path(diarizer.model).exists() else {}
+    if diarizer.python and "/" in diarizer.python and not diarizer.python.startswith("~"):  # else from the PATH or the home
+        system["python"] = str(Path(diarizer.python).absolute())
+    apprise, ledger = config.alerts.apprise, config.budget.ledger
     told = {} if apprise is None else {"apprise": str(Path(apprise).expanduser().absolute())}
+    billed = {} if ledger is None else {"ledger": str(Path(ledger).expanduser().absolute())}
     return config.model_copy(
         update={
             "corpus": corpus.model_copy(update=folders),
             "hypothesis": hypothesis.model_copy(update=heard),
-            "diarizer": diarizer.model_copy(update=model),
+            "diarizer": diarizer.model_copy(update=system),
+            "budget": config.budget.model_copy(update=billed),
             "alerts": config.alerts.model_copy(update=told),
             "runs": str(Path(config.runs).absolute()),
         }
