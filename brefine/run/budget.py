@@ -3,6 +3,8 @@
 A rented machine bills wall time, once, however many trainings share it. So the ledger holds *sessions*, one a supervisor: an
 opening line with machine, phase and price, and a line a minute that says "still running". What a machine has cost is the
 union of its sessions' times; a crash loses at most the last minute. Corrections are lines too: nothing is ever rewritten.
+
+A phase is told by its manifest, so that it keeps its spending where it is renamed; a copy of it is the same phase here.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from brefine.errors import ConfigError, FormatError
 from brefine.identity import boot_id
 from brefine.io.atomic import append_line
 from brefine.io.jsontext import parse_json
+from brefine.phasedir import Manifest, PhaseDir
 from brefine.run.snapshot import BudgetView
 
 TICK_S: Final = 60.0
@@ -43,6 +46,8 @@ class Session:
     price_usd_per_hour: float
     from_unix_s: float
     until_unix_s: float
+    phase_id: str | None = None
+    """Which phase lay at that path; None in older ledgers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +77,22 @@ class Account:
         return sum(_machine_costs(self.sessions).values(), corrected_usd)
 
     def spent_by_usd(self, phase: str) -> float:
-        """What the machines have cost while `phase` was on them."""
-        return sum(_machine_costs(session for session in self.sessions if session.phase == phase).values(), 0.0)
+        """What the machines have cost while the phase that lay at the path `phase` was on them."""
+        return _costs(session for session in self.sessions if session.phase == phase)
+
+    def spent_on_usd(self, phase: Path) -> float:
+        """What the machines have cost while this phase was on them, wherever it lay then."""
+        return _costs(self.sessions_of(phase))
+
+    def sessions_of(self, phase: Path) -> tuple[Session, ...]:
+        """The sessions of a phase; those that do not say which it was go by the path."""
+        path, phase_id = str(phase.resolve()), _id_of(phase)
+
+        def is_its(session: Session) -> bool:
+            told = phase_id is not None and session.phase_id is not None
+            return session.phase_id == phase_id if told else session.phase == path
+
+        return tuple(filter(is_its, self.sessions))
 
     def phases(self) -> tuple[str, ...]:
         """The phases in the ledger, in order of their first session."""
@@ -103,7 +122,7 @@ class Ledger:
         """Begins to bill this machine, or another that is named; returns the session's id."""
         session_id = uuid.uuid4().hex[:12]
         opening = {"machine": machine or boot_id(), "phase": str(phase.resolve()), "price_usd_per_hour": price_usd_per_hour}
-        self._append({"kind": "open", "session": session_id, **opening, "unix_s": unix_s})
+        self._append({"kind": "open", "session": session_id, **opening, "phase_id": _id_of(phase), "unix_s": unix_s})
         return session_id
 
     def tick(self, session_id: str, unix_s: float) -> None:
@@ -152,7 +171,8 @@ class Ledger:
             unix_s = _sane(entry["unix_s"])
             if entry["kind"] == "open":
                 price, machine, phase = _sane(entry["price_usd_per_hour"]), str(entry["machine"]), str(entry["phase"])
-                self._sessions[entry["session"]] = Session(entry["session"], machine, phase, price, unix_s, unix_s)
+                phase_id = None if entry.get("phase_id") is None else str(entry["phase_id"])
+                self._sessions[entry["session"]] = Session(entry["session"], machine, phase, price, unix_s, unix_s, phase_id)
             elif entry["kind"] == "tick":
                 session = self._sessions[entry["session"]]
                 until_unix_s = max(session.until_unix_s, unix_s)  # a clock set back takes nothing back
@@ -184,7 +204,7 @@ def left_before_usd(config: BudgetConfig, phase: Path) -> float | None:
     if config.price_usd_per_hour == 0.0:
         return None
     account = Ledger(ledger_path(config)).read()
-    return max(0.0, config.total_usd - account.spent_usd() + account.spent_by_usd(str(phase.resolve())))
+    return max(0.0, config.total_usd - account.spent_usd() + account.spent_on_usd(phase))
 
 
 def view_budget(
@@ -196,7 +216,7 @@ def view_budget(
         idle_s: since when the machine has nothing to do; what that costs is shown beside what is on record, not added to it:
             nobody here knows whether the machine was rented on for something else.
     """
-    spent_usd = account.spent_by_usd(str(phase.resolve()))
+    spent_usd = account.spent_on_usd(phase)
     return BudgetView(
         price_usd_per_hour=config.price_usd_per_hour,
         priced_on=None if config.priced_on is None else config.priced_on.isoformat(),
@@ -208,6 +228,16 @@ def view_budget(
         terminate=config.terminate,
         idle_s=idle_s if config.price_usd_per_hour > 0.0 else None,
     )
+
+
+def _id_of(phase: Path) -> str | None:
+    """The same for a phase wherever it lies; None for one without a manifest."""
+    manifest = Manifest.read_if_sound(PhaseDir(phase).manifest)
+    return None if manifest is None else f"{manifest.phase}@{manifest.created_unix_s}"
+
+
+def _costs(sessions: Iterable[Session]) -> float:
+    return sum(_machine_costs(sessions).values(), 0.0)
 
 
 def _machine_costs(sessions: Iterable[Session]) -> dict[str, float]:

@@ -117,7 +117,7 @@ def _refuse_beyond_the_cap(phase: PhaseDir) -> None:
     budget = config.budget
     if budget.cap_usd is None:
         return
-    spent_usd = Ledger(ledger_path(budget)).read().spent_by_usd(str(phase.path.resolve()))
+    spent_usd = Ledger(ledger_path(budget)).read().spent_on_usd(phase.path)
     if spent_usd >= budget.cap_usd and not _at_work(phase, executor_of(phase, config), ()):
         raise ProcessError(
             "this phase has spent its cap",

@@ -28,7 +28,7 @@ class Meter:
         self._ticked_s = float("-inf")
         self._session: str | None = None
         self.tick()
-        self._before_usd = self._ledger.read().spent_by_usd(str(self._phase))
+        self._before_usd = self._ledger.read().spent_on_usd(self._phase)
 
     def tick(self, *, force: bool = False) -> None:
         """Writes down, once a minute, that the machine is in use, from its beginning where that could not be written."""

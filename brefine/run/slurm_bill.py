@@ -75,4 +75,4 @@ class SlurmBill:
         account, now_unix_s = self._ledger.read(), time.time()
         for session, _ in self._open.values():
             account = account.extended(session, now_unix_s)
-        return account.spent_by_usd(str(self._phase))
+        return account.spent_on_usd(self._phase)

@@ -161,7 +161,7 @@ class PhaseStore:
         account = self._ledger.read()
         if self.config.executor.kind == "slurm":  # billed by allocations, which the supervisor alone knows
             return account
-        own = [session for session in account.sessions if session.phase == str(self.phase.path)]
+        own = account.sessions_of(self.phase.path)
         if supervisor is None or not own:
             return account
         due_unix_s = own[-1].until_unix_s + 2 * TICK_S

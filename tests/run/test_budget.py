@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brefine.config import BudgetConfig
+from brefine.config import BudgetConfig, parse_config
 from brefine.errors import ConfigError
 from brefine.run import budget as budget_module
 from brefine.run.budget import Account, Ledger, Session, ledger_path, left_before_usd, view_budget
+from brefine.run.launch import create_phase
+from tests.run.toy_programs import RECIPE
 
 HOUR_S = 3600.0
 
@@ -138,6 +141,31 @@ def test_the_view_projects_to_the_eta(tmp_path: Path) -> None:
     view = view_budget(config, book.read(), tmp_path / "b", HOUR_S / 2)
     assert (view.spent_usd, view.remaining_usd, view.projected_usd) == pytest.approx((2.0, 96.0, 3.0))
     assert view_budget(config, book.read(), tmp_path / "b", None).projected_usd is None
+
+
+def test_a_phase_that_was_renamed_keeps_its_spending(tmp_path: Path) -> None:
+    """Its manifest says which it is; a ledger of before that was written down still goes by the path."""
+    config = BudgetConfig(total_usd=100.0, price_usd_per_hour=2.0, ledger=str(ledger(tmp_path).path))
+    book, phase = ledger(tmp_path), create_phase(parse_config(RECIPE, where="toy", overrides=[f"runs={tmp_path}"])).path
+    book.tick(book.open_session(tmp_path / "another", 2.0, 0.0), 5 * HOUR_S)
+    book.tick(book.open_session(phase, 2.0, 10 * HOUR_S), 11 * HOUR_S)
+    renamed = phase.rename(tmp_path / "renamed")
+    for folder in (phase, renamed):
+        assert book.read().spent_on_usd(folder) == pytest.approx(2.0)
+    assert left_before_usd(config, renamed) == pytest.approx(90.0)
+    assert view_budget(config, book.read(), renamed, None).spent_usd == pytest.approx(2.0)
+    lines = [json.loads(line) for line in book.path.read_text().splitlines()]
+    book.path.write_text("".join(json.dumps({**line, "phase_id": None}) + "\n" for line in lines))
+    assert [ledger(tmp_path).read().spent_on_usd(folder) for folder in (phase, renamed)] == [pytest.approx(2.0), 0.0]
+
+
+def test_a_phase_in_the_place_of_another_has_spent_nothing(tmp_path: Path) -> None:
+    """Two phases that had the same path one after the other are two."""
+    book, config = ledger(tmp_path), parse_config(RECIPE, where="toy", overrides=[f"runs={tmp_path}"])
+    first, second = create_phase(config).path, create_phase(config).path
+    book.tick(book.open_session(first, 2.0, 0.0), HOUR_S)
+    first.rename(tmp_path / "away")
+    assert book.read().spent_on_usd(second.rename(first)) == 0.0
 
 
 def test_what_was_left_before_a_phase_counts_all_the_others(tmp_path: Path) -> None:
