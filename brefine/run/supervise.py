@@ -27,7 +27,7 @@ from brefine.config import ModelName
 from brefine.errors import FormatError, run_main
 from brefine.identity import own_identity
 from brefine.io.atomic import remove_leftovers
-from brefine.phasedir import Alert, PhaseDir, Progress, RunStatus, Stage, SupervisorState
+from brefine.phasedir import Alert, ControlRequest, PhaseDir, Progress, RunStatus, Stage, SupervisorState
 from brefine.run.alerts import AlertLog
 from brefine.run.budget import left_before_usd
 from brefine.run.control import pending_requests
@@ -120,14 +120,16 @@ class Supervisor:
         self._takes_over = True
         self._unstarted: list[tuple[Action, OSError]] = []
         self._asked_to_stop = False
+        self._heard: set[str] = set()
+        """Requests that cannot be removed."""
         earlier = SupervisorState.read_if_sound(phase.supervisor)
         self._started_unix_s = time.time() if earlier is None else earlier.started_unix_s
         self._written_s = float("-inf")
 
     def take_over(self) -> None:
         """Says that this process has the phase; wishes to an earlier supervisor are void."""
-        for path, _ in pending_requests(self._phase):
-            path.unlink(missing_ok=True)
+        for _ in self._requests():
+            pass
         self._write()
 
     def run(self) -> int:
@@ -174,13 +176,12 @@ class Supervisor:
         if self._asked_to_stop:
             self._asked_to_stop = False
             yield Asked(time.monotonic(), "stop")
-        for path, wish in pending_requests(self._phase):
+        for wish in self._requests():
             if isinstance(wish, FormatError):
                 _log(f"a request cannot be read and is dropped: {wish}")
             else:
                 _log(f"asked to {wish.action} {wish.model or 'all'}")
                 yield Asked(time.monotonic(), wish.action, wish.model)
-            path.unlink(missing_ok=True)
         yield from self._endings()
         signs = {model: sign for model in self._trainers if (sign := self._sign(model)) is not None}
         free_bytes = None
@@ -188,6 +189,18 @@ class Supervisor:
             free_bytes = psutil.disk_usage(str(self._phase.path)).free
         self._meter.tick()
         yield Ticked(time.monotonic(), signs, self._meter.spent_usd(), free_bytes)
+
+    def _requests(self) -> Iterator[ControlRequest | FormatError]:
+        """The wishes that wait, each once; whoever goes on to the next has acted on it."""
+        for path, wish in pending_requests(self._phase):
+            if path.name in self._heard:
+                continue
+            yield wish
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:  # a folder has that name, or control/ cannot be written
+                self._heard.add(path.name)
+                _log(f"{path}: cannot be removed: {error.strerror}")
 
     def _endings(self) -> Iterator[Event]:
         unstarted, self._unstarted = self._unstarted, []

@@ -329,6 +329,21 @@ def test_pause_resume_and_restart_by_request(tmp_path: Path, started: list[subpr
     assert list(phase.control.iterdir()) == []
 
 
+def test_a_request_that_cannot_be_removed_is_heard_once(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+    """A folder in the place of a request: the supervisor says so, and neither ends by it nor listens to it again."""
+    phase = make_toy_phase(tmp_path, mlp={"steps": 10_000})
+    (phase.control / "0-stop.json").mkdir()
+    supervisor = start(phase, started)
+    wait_until(lambda: step(phase, "mlp") > 2)
+    (phase.control / "1-stop.json").mkdir()
+    request(phase, "stop")
+    assert supervisor.wait(_DEADLINE_S) == 0
+    assert SupervisorState.read(phase.supervisor).state == "stopped"
+    assert sorted(path.name for path in phase.control.iterdir()) == ["0-stop.json", "1-stop.json"]
+    log = phase.supervisor_log.read_text()
+    assert [log.count(f"{number}-stop.json: cannot be removed") for number in (0, 1)] == [1, 1]
+
+
 def test_a_phase_is_stopped_on_a_full_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: list[subprocess.Popen[bytes]]
 ) -> None:

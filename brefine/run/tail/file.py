@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
 from brefine.errors import printable
+from brefine.io.atomic import open_no_link
 from brefine.run.tail.events import SessionStart, decode_frames
 from brefine.run.tail.series import GrowingSeries
 from brefine.run.tail.tfrecord import HEADER_BYTES, FrameScanner, find_record
@@ -15,6 +17,8 @@ from brefine.run.tail.tfrecord import HEADER_BYTES, FrameScanner, find_record
 CHUNK_BYTES: Final = 1 << 20
 _ANCHOR_BYTES: Final = 32
 """The last bytes read are compared at the next poll: a file that was rewritten in place does not have them any more."""
+_MOST_FAULTS: Final = 20
+"""Of one kind in one file that are told: each is an alert on disk, and a file that is all damage has thousands."""
 
 FaultKind = Literal["damaged", "zero-filled", "rewritten", "deleted", "unreadable"]
 
@@ -36,12 +40,13 @@ class EventFileTail:
         series: tag → what the file says of it.
         first_step: the first step of each tag, for files that come before this one.
         session_step: where the file's own session starts; None when it does not say.
-        faults: everything found wrong so far.
+        faults: what was found wrong so far; damaged records of one chunk are one fault.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.faults: list[TailFault] = []
+        self._n_faults: Counter[FaultKind] = Counter()
         self._scanner = FrameScanner()
         self._inode: int | None = None
         self._forget()
@@ -49,20 +54,13 @@ class EventFileTail:
     def poll(self) -> bool:
         """Reads at most one chunk; returns whether more is waiting."""
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW)
+            with open_no_link(self.path) as file:
+                return self._poll(file.fileno())
         except FileNotFoundError:
             self._fault("deleted", "the file is gone; what was read of it is kept")
-            return False
         except OSError as error:
             self._fault("unreadable", f"the file cannot be read: {error.strerror}")
-            return False
-        try:
-            return self._poll(descriptor)
-        except OSError as error:
-            self._fault("unreadable", f"the file cannot be read: {error.strerror}")
-            return False
-        finally:
-            os.close(descriptor)
+        return False
 
     def _forget(self) -> None:
         self.series: dict[str, GrowingSeries] = {}
@@ -95,8 +93,10 @@ class EventFileTail:
             self.series.setdefault(item.tag, GrowingSeries()).extend(item)
             first = int(item.steps.min())
             self.first_step[item.tag] = min(first, self.first_step.get(item.tag, first))
-        for place in (*frames.damaged, *faults):
-            self._fault("damaged", "a record is damaged; it is left out", self._offset + place)
+        if damaged := (*frames.damaged, *faults):
+            n = len(damaged)
+            text = "a record is damaged; it is left out" if n == 1 else f"{n:,} records are damaged; they are left out"
+            self._fault("damaged", text, self._offset + min(damaged))
         self._advance(descriptor, frames.consumed)
         if frames.broken:
             self._seeking_from = self._offset
@@ -153,5 +153,9 @@ class EventFileTail:
 
     def _fault(self, kind: FaultKind, text: str, offset: int | None = None) -> None:
         fault = TailFault(printable(self.path.name), kind, self._offset if offset is None else offset, text)
-        if fault not in self.faults:
-            self.faults.append(fault)
+        if fault in self.faults or self._n_faults[kind] == _MOST_FAULTS:
+            return
+        self._n_faults[kind] += 1
+        if self._n_faults[kind] == _MOST_FAULTS:
+            fault = replace(fault, text=f"{text}; more of this kind is not told")
+        self.faults.append(fault)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,38 @@ def test_damage_is_stepped_over_while_the_file_grows(tmp_path: Path) -> None:
         file.write(b"".join(ramp([3, 4])))
     assert read_all(tail) == [1, 2, 3, 4]
     assert set(kinds(tail)) == {"damaged"}
+
+
+def test_much_damage_is_told_in_few_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every fault is an alert that is written to disk: a file without a sound record makes one a chunk, and only so many."""
+    path = tmp_path / "events.out.tfevents.1"
+    sound, bad = scalar(1, 1.0), bytearray(scalar(2, 2.0))
+    bad[-6] ^= 0x55
+    path.write_bytes(version() + sound + bytes(bad) * 8000)
+    tail = EventFileTail(path)
+    assert read_all(tail) == [1]
+    (fault,) = tail.faults
+    assert (fault.kind, fault.text) == ("damaged", "8,000 records are damaged; they are left out")
+    assert fault.offset == len(version() + sound) + 12
+    monkeypatch.setattr(file_module, "CHUNK_BYTES", 256)
+    tail = EventFileTail(path)
+    assert read_all(tail) == [1]
+    assert len(tail.faults) == 20
+    assert tail.faults[-1].text.endswith("left out; more of this kind is not told")
+    path.unlink()
+    read_all(tail)
+    assert kinds(tail)[-1] == "deleted"
+
+
+def test_a_pipe_in_the_place_of_a_file_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    """It has no writer, and reading it would last for ever."""
+    path = write_events(tmp_path / "events.out.tfevents.1", [version(), *ramp([1, 2])])
+    tail = EventFileTail(path)
+    read_all(tail)
+    path.unlink()
+    os.mkfifo(path)
+    assert (read_all(tail), kinds(tail)) == ([1, 2], ["unreadable"])
+    assert tail.faults[0].text == "the file cannot be read: it is not a regular file"
 
 
 def test_damage_longer_than_a_chunk_is_stepped_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
