@@ -38,6 +38,8 @@ _FOLDERS_EVERY_S: Final = 5.0
 _POLL_LIMIT_S: Final = 0.2
 _JOB_QUIET_S: Final = 300.0
 _GONE: Final = "the supervisor is gone; `brefine resume` starts a new one that takes the trainings over"
+_SAME_CAUSE_S: Final = 60.0
+"""What came less than this after an alert of its kind is what that alert told of: clocks of two machines differ."""
 _FOREIGN_QUIET_S: Final = 300.0
 """A foreign run that has written nothing for this long is taken for stopped: event files do not say."""
 
@@ -180,15 +182,21 @@ class PhaseStore:
         return job is not None and not job.is_over and now_unix_s - job.unix_s < _JOB_QUIET_S
 
     def _all_alerts(self, runs: tuple[RunView, ...], now_unix_s: float) -> tuple[Alert, ...]:
-        """What the supervisor told, and what this reader sees beside it (nobody supervises a phase that is over)."""
+        """What the supervisor told, and what this reader sees beside it (nobody supervises a phase that is over).
+
+        The supervisor tells of damage by the same ids, and of numbers and absences in a trainer's words and soon after the cause.
+        """
         told = self._alerts.read()
-        seen = [alert for reader in self._runs.values() for alert in reader.alerts(now_unix_s)]
-        known = {(alert.kind, alert.model) for alert in told}
-        for run in runs:
-            seen += alerts_of_curves(run.name, run.curves.values())
-            if run.state in (ShownState.LOST, ShownState.STALLED):
-                seen.append(_absence_alert(run, now_unix_s))
-        return (*told, *(alert for alert in seen if (alert.kind, alert.model) not in known))
+        ids = {alert.id for alert in told}
+        last_unix_s = {(alert.kind, alert.model): alert.unix_s for alert in sorted(told, key=lambda alert: alert.unix_s)}
+        damage = [alert for reader in self._runs.values() for alert in reader.alerts(now_unix_s)]
+        seen = [alert for run in runs for alert in alerts_of_curves(run.name, run.curves.values())]
+        seen += [_absence_alert(run, now_unix_s) for run in runs if run.state in (ShownState.LOST, ShownState.STALLED)]
+
+        def is_news(alert: Alert) -> bool:
+            return alert.unix_s > last_unix_s.get((alert.kind, alert.model), float("-inf")) + _SAME_CAUSE_S
+
+        return (*told, *(alert for alert in damage if alert.id not in ids), *filter(is_news, seen))
 
     def _problems(self) -> tuple[str, ...]:
         documents: list[WatchedDocument[Any]] = [

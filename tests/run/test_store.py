@@ -231,10 +231,33 @@ def test_damage_and_numbers_that_are_none_become_alerts(phase: PhaseDir) -> None
 
 def test_what_the_supervisor_told_is_not_told_again(phase: PhaseDir) -> None:
     """One cause, one alert."""
-    told = Alert(id="x", level="warning", kind="nonfinite", model="mlp", step=3, text="rolled back", unix_s=1.0)
+    told = Alert(id="x", level="warning", kind="nonfinite", model="mlp", step=3, text="rolled back", unix_s=1004.0)
     assert AlertLog(phase.alerts).tell(told) and not AlertLog(phase.alerts).tell(told)
     write_events(phase.run("mlp").path / "events.out.tfevents.1", [version(), scalar(3, float("nan"))])
     assert PhaseStore(phase.path).snapshot(drain=True).alerts == (told,)
+
+
+def test_a_later_cause_of_the_same_kind_is_shown(phase: PhaseDir) -> None:
+    """What was told of a step long past, of another record or of an earlier process hides nothing that came after it."""
+    name, log = "events.out.tfevents.1", AlertLog(phase.alerts)
+    bad = bytearray(scalar(901, 1.0))
+    bad[-6] ^= 0x55
+    write_events(phase.run("mlp").path / name, [version(), scalar(900, float("nan")), bytes(bad), *ramp([902])])
+    status("mlp", unix_s=5000.0).write(phase.run("mlp").status)
+    (damage,) = [alert for alert in PhaseStore(phase.path).snapshot(drain=True).alerts if alert.kind == "corrupt-events"]
+    for kind, told in (("nonfinite", "rolled back"), ("stalled", "no sign of life"), ("corrupt-events", "another record")):
+        assert log.tell(Alert(id=kind, level="warning", kind=kind, model="mlp", text=told, unix_s=1100.0))
+
+    def seen() -> list[str]:
+        return sorted(alert.kind for alert in PhaseStore(phase.path).snapshot(drain=True).alerts if alert.id not in told_ids)
+
+    told_ids = {alert.id for alert in log.read()}
+    assert seen() == ["corrupt-events", "nonfinite", "stalled"]
+    for kind, unix_s in (("nonfinite", 1901.0), ("stalled", 5060.0)):
+        log.tell(Alert(id=f"{kind} again", level="warning", kind=kind, model="mlp", text="and again", unix_s=unix_s))
+    log.tell(damage)
+    told_ids = {alert.id for alert in log.read()}
+    assert seen() == []
 
 
 def test_an_unreadable_file_is_a_problem_and_the_last_good_word_stays(phase: PhaseDir) -> None:
