@@ -111,7 +111,8 @@ def _evaluate(options: argparse.Namespace) -> None:
                 report=lambda done: tell(f"evaluating {model}", before + done, total),  # noqa: B023
             )
             reports.append(write_evaluation(phase, report, rows))
-            shutil.rmtree(kept, ignore_errors=True)
+    for report in reports:  # not before the last checkpoint of a model has been judged
+        shutil.rmtree(phase.heard(report.model), ignore_errors=True)
     if options.part is not None:
         return
     if options.json:

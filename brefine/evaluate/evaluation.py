@@ -98,7 +98,7 @@ def evaluate_refiner(
     warm_up(refiner, split)
     for done, recording in enumerate(split.recordings):
         report(done)
-        found = None if kept is None or done == 0 else kept_heard(_kept(kept, recording), refiner, recording)
+        found = None if kept is None or done == 0 else kept_heard(_kept(kept, refiner, recording), refiner, split, recording)
         if found is None:
             frames = split.frames(recording, refiner)
             with hearing:
@@ -154,11 +154,12 @@ def evaluate_refiner(
 def hear_part(refiner: Refiner, split: GivenSplit, kept: Path, *, index: int, n_parts: int) -> None:
     """Hears every `n_parts`th recording from `index` on, for a later evaluation of the whole."""
     for recording in split.recordings[index::n_parts]:
-        hear_kept(_kept(kept, recording), refiner, split, recording)
+        hear_kept(_kept(kept, refiner, recording), refiner, split, recording)
 
 
-def _kept(folder: Path, recording: GivenRecording) -> Path:
-    return folder / f"{recording.name}.reading.safetensors"
+def _kept(folder: Path, refiner: Refiner, recording: GivenRecording) -> Path:
+    """Several checkpoints of one model lie side by side."""
+    return folder / f"{recording.name}.{refiner.card.weights_sha256[:8]}.reading.safetensors"
 
 
 def speed_on_cpu(refiner: Refiner, split: GivenSplit) -> Speed:

@@ -10,32 +10,49 @@ import safetensors.torch as safetensors_torch
 import torch
 from safetensors import SafetensorError, safe_open
 
+from brefine.core.boundaries import TOUCHING_S
 from brefine.core.turns import Diarization
-from brefine.evaluate.moves import HeardRecording, hear_recording, movable
+from brefine.evaluate.moves import BRIDGED_S, HeardRecording, hear_recording, movable
 from brefine.evaluate.recordings import GivenRecording, GivenSplit
 from brefine.io.atomic import write_bytes_atomic
 from brefine.io.rttm import format_rttm
 from brefine.models.reading import COLUMNS, Reading
 from brefine.models.weights import Refiner
 
+READING_VERSION = 1
+"""Of the code between frames and reading: `data.evidence`, `data.batches`, `models`, `core.touching_changes` and
+`moves.movable`. Whoever changes there what a reading says raises it: nothing that was kept before is used again."""
+
 
 def hear_kept(kept: Path, refiner: Refiner, split: GivenSplit, given: GivenRecording) -> HeardRecording:
     """What the model says of a recording of a split: kept from an earlier call, or asked now and kept."""
-    heard = kept_heard(kept, refiner, given)
+    heard = kept_heard(kept, refiner, split, given)
     if heard is None:
         heard = hear_recording(refiner, split.frames(given, refiner), given.hypothesis, duration_s=given.duration_s)
-        write_heard(kept, _key(refiner, given), heard)
+        write_heard(kept, _key(refiner, split, given), heard)
     return heard
 
 
-def kept_heard(kept: Path, refiner: Refiner, given: GivenRecording) -> HeardRecording | None:
-    """What was kept of this recording, this hypothesis and these weights."""
-    return read_heard(kept, _key(refiner, given), given.hypothesis, given.duration_s)
+def kept_heard(kept: Path, refiner: Refiner, split: GivenSplit, given: GivenRecording) -> HeardRecording | None:
+    """What was kept of this recording's audio, this hypothesis and these weights."""
+    if not kept.is_file():
+        return None
+    return read_heard(kept, _key(refiner, split, given), given.hypothesis, given.duration_s)
 
 
-def _key(refiner: Refiner, given: GivenRecording) -> str:
-    hypothesis_rttm = format_rttm(given.hypothesis.clipped(0.0, given.duration_s))
-    content = [refiner.card.weights_sha256, refiner.card.prior, refiner.at_home, given.duration_s, hypothesis_rttm]
+def _key(refiner: Refiner, split: GivenSplit, given: GivenRecording) -> str:
+    """Digest of everything that a reading depends on."""
+    content = [
+        READING_VERSION,
+        TOUCHING_S,
+        BRIDGED_S,
+        refiner.card.weights_sha256,
+        refiner.card.prior,
+        refiner.at_home,
+        split.digest(given, refiner),
+        given.duration_s,
+        format_rttm(given.hypothesis.clipped(0.0, given.duration_s)),
+    ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

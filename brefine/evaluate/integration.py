@@ -1,8 +1,8 @@
 """`brefine integrate`: the chosen model behind the diarizer on the gate split, and what that does to DER and JER.
 
 All recordings are heard before the first is moved, since together they tell how far their system's boundaries are off. What the
-model says of each is kept beside the refined RTTMs, so that an interrupted integration goes on where it was; its key (weights,
-hypothesis) decides whether it still holds.
+model says of each is kept beside the refined RTTMs, so that an interrupted integration goes on where it was; its key (audio,
+hypothesis, weights, and what of the code shapes a reading) decides whether it still holds.
 """
 
 from __future__ import annotations

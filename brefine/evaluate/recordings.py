@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,7 @@ from brefine.config import PhaseConfig, prepared_corpus_path
 from brefine.core.turns import Diarization
 from brefine.data.features import analyse_file
 from brefine.data.splits import Split
+from brefine.io.atomic import digest_of_files
 from brefine.models.weights import Refiner
 from brefine.phasedir import CorpusManifest
 
@@ -62,6 +64,15 @@ class GivenSplit:
 
     def frames(self, recording: GivenRecording, refiner: Refiner) -> NDArray[np.floating]:
         """The recording's frames as the refiner wants them: from the store where it has the same analysis."""
-        if refiner.features == self._split.store.config:
+        if self._is_stored(refiner):
             return self._split.store[recording.name]
         return analyse_file(recording.audio, refiner.features)[0]
+
+    def digest(self, recording: GivenRecording, refiner: Refiner) -> str:
+        """Of what `frames` rests on: the stored frames, or the audio file where they would be made of it."""
+        if self._is_stored(refiner):
+            return hashlib.sha256(np.ascontiguousarray(self._split.store[recording.name]).data).hexdigest()
+        return digest_of_files([recording.audio])
+
+    def _is_stored(self, refiner: Refiner) -> bool:
+        return refiner.features == self._split.store.config

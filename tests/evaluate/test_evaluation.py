@@ -10,6 +10,7 @@ import pytest
 
 from brefine.core.turns import Diarization
 from brefine.errors import CheckpointError
+from brefine.evaluate import __main__ as processes
 from brefine.evaluate.evaluation import (
     evaluate_refiner,
     hear_part,
@@ -60,6 +61,26 @@ def test_what_an_array_has_heard_is_not_heard_again(phase: PhaseDir, monkeypatch
     assert rows_again == rows
     assert shared.comparison == alone.comparison
     assert shared.speed.boundaries_per_s > 0
+
+
+def test_shares_of_several_checkpoints_are_all_used(phase: PhaseDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an array has heard of `best` is not overwritten by `last`; the evaluation of both takes it away."""
+    save_untrained(phase.run("mlp").weights("last"), "mlp", seed=1)
+    asked = ["evaluate", str(phase.path), "--model", "mlp", "--checkpoint", "best", "--checkpoint", "last", "--device", "cpu"]
+    for index in (0, 1):
+        monkeypatch.setattr("sys.argv", ["evaluate", *asked, "--part", f"{index}/2"])
+        processes.main()
+    heard: list[str] = []
+
+    def hear_watched(refiner: Refiner, frames: Any, hypothesis: Diarization, *, duration_s: float) -> HeardRecording:
+        heard.append(hypothesis.recording)
+        return hear_recording(refiner, frames, hypothesis, duration_s=duration_s)
+
+    monkeypatch.setattr("brefine.evaluate.evaluation.hear_recording", hear_watched)
+    monkeypatch.setattr("sys.argv", ["evaluate", *asked])
+    processes.main()
+    assert heard == ["rec2", "rec2"]
+    assert not phase.heard("mlp").exists()
 
 
 def test_the_report_is_written_as_its_schema_says(phase: PhaseDir) -> None:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+import shutil
+from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
+import pytest
+import soundfile
+
+from brefine.config import prepared_corpus_path
 from brefine.core.der import score_der
+from brefine.data.features import build_store
 from brefine.evaluate import hearing
 from brefine.evaluate.evaluation import load_checkpoint
 from brefine.evaluate.integration import integrate
@@ -83,14 +91,23 @@ def test_an_interrupted_integration_goes_on(phase: PhaseDir, monkeypatch: pytest
     assert again.model_dump(exclude={"unix_s", "looks"}) == whole.model_dump(exclude={"unix_s", "looks"})
 
 
-@pytest.mark.parametrize("damage", ["torn", "other weights"])
-def test_what_was_kept_counts_only_for_the_same_question(phase: PhaseDir, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
-    """Torn files and those of other weights are made anew."""
+@pytest.mark.parametrize("damage", ["torn", "other weights", "other audio", "other code", "other changes"])
+def test_what_was_kept_counts_only_for_the_same_question(
+    phase: PhaseDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    """Torn files and those of other weights, other audio of the same length or another version's code are made anew."""
+    _give_own_corpus(phase, tmp_path / "data")
     integrated(phase)
     if damage == "torn":
         kept = phase.refined / "rec4.reading.safetensors"
         kept.write_bytes(kept.read_bytes()[:-7])
         (phase.refined / "rec5.reading.safetensors").write_text("[]")
+    elif damage == "other audio":
+        _replace_audio_of_gate(phase)
+    elif damage == "other code":
+        monkeypatch.setattr(hearing, "READING_VERSION", hearing.READING_VERSION + 1)
+    elif damage == "other changes":
+        monkeypatch.setattr(hearing, "TOUCHING_S", 0.05)
     else:
         save_untrained(phase.run("mlp").weights("best"), "mlp", seed=1)
     asked: list[str] = []
@@ -103,6 +120,36 @@ def test_what_was_kept_counts_only_for_the_same_question(phase: PhaseDir, monkey
     monkeypatch.setattr(hearing, "hear_recording", counted)
     integrated(phase)
     assert sorted(asked) == ["rec4", "rec5"]
+
+
+def test_audio_that_is_not_in_the_store_is_told_apart_as_well(phase: PhaseDir, tmp_path: Path) -> None:
+    """Weights with another analysis hear the files themselves."""
+    _give_own_corpus(phase, tmp_path / "data")
+    refiner = load_checkpoint(phase, "mlp", "best", "cpu")
+    other = replace(refiner, features=refiner.features.model_copy(update={"window_s": 0.032}))
+    split = GivenSplit(phase.load_config(), "gate")
+    before = [split.digest(split.recordings[0], one) for one in (refiner, other)]
+    _replace_audio_of_gate(phase)
+    split = GivenSplit(phase.load_config(), "gate")
+    after = [split.digest(split.recordings[0], one) for one in (refiner, other)]
+    assert len({*before, *after}) == 4
+
+
+def _give_own_corpus(phase: PhaseDir, root: Path) -> None:
+    """The phase's corpus, copied: the others keep theirs."""
+    text, shared = phase.config.read_text(), phase.load_config().corpus.root
+    shutil.copytree(shared, root)
+    phase.config.write_text(text.replace(shared, str(root)))
+
+
+def _replace_audio_of_gate(phase: PhaseDir) -> None:
+    """Noise of the same length in the place of the gate's recordings, and the features that go with it."""
+    config = phase.load_config()
+    corpus = prepared_corpus_path(config)
+    for path in (corpus / "gate" / "audio").iterdir():
+        noise = np.random.default_rng(len(path.stem)).normal(0.0, 0.1, soundfile.info(path).frames)
+        soundfile.write(path, noise, soundfile.info(path).samplerate)
+    build_store(corpus / "features", {path.stem: path for path in sorted(corpus.glob("*/audio/*"))}, config.features)
 
 
 def test_a_model_that_hears_nothing_changes_nothing(phase: PhaseDir, monkeypatch: pytest.MonkeyPatch) -> None:
