@@ -13,7 +13,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from brefine.core.turns import Diarization, Turn
+from brefine.core.turns import Diarization, Regions, Turn
 
 EDGE_S = 0.05
 """A boundary this close to an end of the recording was made by the cut, not by the speaker."""
@@ -118,6 +118,15 @@ def ends_of_speech(
         for boundary in boundaries_of(diarization, extent_s=extent_s)
         if boundary.turn_index in (onsets if boundary.side is Side.ONSET else offsets)
     )
+
+
+def inside(boundaries: Sequence[Boundary], regions_s: Regions) -> NDArray[np.bool_]:
+    """Which boundaries lie in the regions or on their edges; shape (n_boundaries,)."""
+    times_s = np.array([boundary.time_s for boundary in boundaries], dtype=np.float64)
+    found = np.zeros(len(times_s), dtype=np.bool_)
+    for start_s, end_s in regions_s:
+        found |= (times_s >= start_s) & (times_s <= end_s)
+    return found
 
 
 def touching_changes(boundaries: Sequence[Boundary]) -> tuple[tuple[int, int], ...]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from brefine.core.boundaries import Boundary, Side, ends_of_speech
+from brefine.core.boundaries import Boundary, Side, ends_of_speech, inside
 from brefine.core.speech import Speech, overlap_matrix_s
 from brefine.core.turns import Diarization, Regions
 
@@ -137,8 +137,7 @@ def assign_speakers(overlap_s: NDArray[np.float64]) -> list[tuple[int, int]]:
 
 def _within(match: BoundaryMatch, regions_s: Regions) -> BoundaryMatch:
     """What is scored of a match: reference boundaries inside, their partners wherever they are, and lonely ones inside."""
-    ours = _inside([boundary.time_s for boundary in match.reference], regions_s)
-    theirs = _inside([boundary.time_s for boundary in match.hypothesis], regions_s)
+    ours, theirs = inside(match.reference, regions_s), inside(match.hypothesis, regions_s)
     for here, there in match.pairs:
         theirs[there] = ours[here]
     new_here, new_there = np.cumsum(ours) - 1, np.cumsum(theirs) - 1
@@ -148,14 +147,6 @@ def _within(match: BoundaryMatch, regions_s: Regions) -> BoundaryMatch:
         tuple((int(new_here[here]), int(new_there[there])) for here, there in match.pairs if ours[here]),
         match.window_s,
     )
-
-
-def _inside(times_s: Sequence[float], regions_s: Regions) -> NDArray[np.bool_]:
-    times = np.array(times_s, dtype=np.float64)
-    inside = np.zeros(len(times), dtype=np.bool_)
-    for start_s, end_s in regions_s:
-        inside |= (times >= start_s) & (times <= end_s)
-    return inside
 
 
 @dataclass(frozen=True, slots=True)

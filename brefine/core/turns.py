@@ -66,6 +66,10 @@ class Diarization:
         """Keeps what lies within `[start_s, end_s]`; turns that end up empty are dropped."""
         return Diarization(self.recording, tuple(_clip(self.turns, start_s, end_s)))
 
+    def limited(self, regions_s: Regions) -> Diarization:
+        """Keeps what lies within the regions, which are disjoint: a turn across several is cut."""
+        return Diarization(self.recording, tuple(turn for region_s in regions_s for turn in _clip(self.turns, *region_s)))
+
     def unioned(self) -> Diarization:
         """Merges each speaker's touching or overlapping turns, so that no speaker overlaps himself."""
         merged: list[Turn] = []

@@ -16,6 +16,7 @@ from brefine.errors import BrefineError
 from brefine.io.audio import AUDIO_SUFFIXES, audio_blocks, probe_audio
 from brefine.io.corpus import Recording, read_corpus
 from brefine.io.rttm import read_rttm
+from brefine.io.uem import Regions
 
 END_TOLERANCE_S = 0.5
 """Turns may run this far past the audio (labels are rounded, diarizers overrun); they are clipped."""
@@ -27,9 +28,10 @@ _HOP = 160  # samples at 16 kHz: 10 ms
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """One recording with what was read of it; `reference` and `hypothesis` are clipped to the audio.
+    """One recording with what was read of it; turns and regions are clipped to the audio.
 
     Attributes:
+        regions_s: what is scored, the whole recording where no UEM says otherwise.
         sound: digest of the samples: recordings that sound the same have the same, whatever their names and containers.
     """
 
@@ -37,6 +39,7 @@ class Audited:
     reference: Diarization
     hypothesis: Diarization | None
     duration_s: float
+    regions_s: Regions
     sound: str
 
 
@@ -55,7 +58,8 @@ def audit_corpus(
     """Reads all labels and decodes all audio of a corpus folder.
 
     Problems: files without partner, broken labels, unreadable or silent audio, samples that are not finite, references without
-    speech, turns past the end, speakers who are silent where the reference has them speak. Notes: audio below 16 kHz, clipped
+    speech, turns past the end, regions of nothing but what lies past it, speakers who are silent where the reference has them
+    speak. Notes: audio below 16 kHz, clipped
     hypotheses, hypotheses without a turn.
     """
     problems: list[str] = []
@@ -109,6 +113,8 @@ def _audit_recording(recording: Recording, *, needs_hypothesis: bool) -> tuple[A
         problems += [f"{name}: speaker {speaker} is silent" for speaker in _silent_speakers(reference, level_db)]
     if reference is not None and reference.end_s > info.duration_s + END_TOLERANCE_S:
         problems.append(f"{name}: the reference ends at {reference.end_s:.2f} s, the audio at {info.duration_s:.2f} s")
+    regions_s = _clipped(recording.regions_s or ((0.0, info.duration_s),), info.duration_s)
+    problems += [] if regions_s else [f"{name}: every region of its UEM lies past the audio's end at {info.duration_s:.2f} s"]
     if hypothesis is not None:
         if hypothesis.end_s > info.duration_s + END_TOLERANCE_S:
             notes.append(f"{name}: the hypothesis ran {hypothesis.end_s - info.duration_s:.2f} s past the audio and is clipped")
@@ -117,7 +123,13 @@ def _audit_recording(recording: Recording, *, needs_hypothesis: bool) -> tuple[A
         hypothesis = hypothesis.clipped(0.0, info.duration_s)
     if problems or reference is None:
         return None, problems, notes
-    return Audited(recording, reference.clipped(0.0, info.duration_s), hypothesis, info.duration_s, sound), problems, notes
+    reference = reference.clipped(0.0, info.duration_s)
+    return Audited(recording, reference, hypothesis, info.duration_s, regions_s, sound), problems, notes
+
+
+def _clipped(regions_s: Regions, duration_s: float) -> Regions:
+    """Beyond the audio nothing is annotated: a turn that its end cuts has no boundary there."""
+    return tuple((start_s, min(end_s, duration_s)) for start_s, end_s in regions_s if start_s < duration_s)
 
 
 def _labels(path: Path | None, name: str) -> Diarization | None:

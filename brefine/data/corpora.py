@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from brefine.config import PhaseConfig
-from brefine.core.boundaries import ends_of_speech
+from brefine.core.boundaries import ends_of_speech, inside
 from brefine.core.turns import Diarization
 from brefine.data.audit import Audit, Audited, audit_corpus
 from brefine.data.conversations import is_simulated
@@ -40,8 +40,9 @@ def manifest_of_folders(
 
     What was prepared there from other labels is forgotten first, but not before these have proved to be usable.
 
-    Both are clipped to the audio. Evidence is real where recordings and hypotheses are: no conversation of brefine's own, no
-    errors drawn anew. To the training split, and to no other, `corpus.synthetic_per_real` adds simulated conversations.
+    Both are clipped to the audio, and so is what is scored. Evidence is real where recordings and hypotheses are: no
+    conversation of brefine's own, no errors drawn anew. To the training split, and to no other, `corpus.synthetic_per_real` adds
+    simulated conversations.
 
     Returns:
         The manifest, and what the user should know about the audio and the labels.
@@ -160,14 +161,15 @@ def _simulate_more(
 ) -> tuple[list[CorpusRecording], str]:
     """Simulated conversations for the training split, and a note on them.
 
-    Their errors are learned from the training recordings alone, so that nothing of validation or gate is in them; where those
-    are too few, they are those of `hypothesis.errors`. Voices whose names occur in validation or gate are left out.
+    Their errors are learned from what is annotated of the training recordings alone, so that nothing of validation or gate is in
+    them; where those are too few, they are those of `hypothesis.errors`. Voices whose names occur in validation or gate are left
+    out.
     """
     train = splits["train"]
     if config.hypothesis.source == "replayed":
         errors = load_system_errors(config.hypothesis.errors)
     else:
-        pairs = [(one.reference, hypotheses[one.recording.name].clipped(0.0, one.duration_s)) for one in train]
+        pairs = [(one.reference.limited(one.regions_s), hypotheses[one.recording.name].limited(one.regions_s)) for one in train]
         try:
             errors = learn_system_errors(pairs, source=f"{config.hypothesis.source} on the training recordings", seed=config.seed)
         except DataError:
@@ -177,7 +179,7 @@ def _simulate_more(
     voices = tuple(utterance for utterance in bank if utterance.speaker not in judged)
     if not voices:
         raise DataError("every voice of the bank speaks in validation or gate", where=config.corpus.simulation.voices)
-    n_real = sum(len(ends_of_speech(one.reference, extent_s=(0.0, one.duration_s))) for one in train)
+    n_real = sum(int(inside(ends_of_speech(one.reference), one.regions_s).sum()) for one in train)
     studio = Studio(folder, config.corpus.simulation, {"train": voices}, load_turn_taking(), errors, config.seed)
     made = make_until(
         studio,
@@ -293,7 +295,7 @@ def _write(folder: Path, split: str, one: Audited, hypotheses: Mapping[str, Diar
         reference=str(reference.relative_to(folder)),
         hypothesis=str(hypothesis.relative_to(folder)),
         duration_s=one.duration_s,
-        regions_s=list(one.recording.regions_s or [(0.0, one.duration_s)]),
+        regions_s=list(one.regions_s),
         speakers=list(one.reference.speakers),
         simulated=is_simulated(one.recording.audio),
         replayed=replayed,

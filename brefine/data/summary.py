@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from brefine.core.boundaries import ends_of_speech
 from brefine.core.boundary_error import BoundaryErrors
 from brefine.core.der import DerParts, score_der
 from brefine.core.headroom import oracle_refine
@@ -22,7 +21,8 @@ WINDOWS_S = (0.25, 0.5, 1.0, 2.0)
 def summarise(folder: Path, manifest: CorpusManifest, *, notes: Sequence[str] = ()) -> dict[str, Any]:
     """Counts, hours, kinds of boundaries and the hypotheses' errors, split by split.
 
-    Boundary errors are given at W = 1 s, their MAE and recall also at the other `WINDOWS_S`; DER at collar 0 and ±0.25 s, also
+    Boundaries are counted and matched as they are scored: where a UEM limits a recording, those outside do not count. Boundary
+    errors are given at W = 1 s, their MAE and recall also at the other `WINDOWS_S`; DER at collar 0 and ±0.25 s, also
     after perfect movement of the boundaries matched at W = 1 s: the headroom.
 
     Args:
@@ -55,15 +55,16 @@ def _summarise_split(folder: Path, recordings: Sequence[CorpusRecording]) -> dic
     oracle_ders: dict[float, DerParts] = {}
     for recording in recordings:
         reference, hypothesis = read_pair(folder, recording)
-        extent_s = (0.0, recording.duration_s)
         turns = reference.unioned().turns
         n_turns += len(turns)
         speech_s += sum(turn.duration_s for turn in turns)
-        boundaries = ends_of_speech(reference, extent_s=extent_s)
-        kinds.update(boundary.kind.value for boundary in boundaries)
-        sides.update(boundary.side.value for boundary in boundaries)
-        for window_s in WINDOWS_S:
-            found = BoundaryErrors.of(match_boundaries(reference, hypothesis, window_s=window_s, extent_s=extent_s))
+        matches = [
+            match_boundaries(reference, hypothesis, window_s=window_s, regions_s=recording.regions_s) for window_s in WINDOWS_S
+        ]
+        kinds.update(boundary.kind.value for boundary in matches[0].reference)
+        sides.update(boundary.side.value for boundary in matches[0].reference)
+        for window_s, match in zip(WINDOWS_S, matches, strict=True):
+            found = BoundaryErrors.of(match)
             errors[window_s] = errors[window_s] + found if window_s in errors else found
         oracle = oracle_refine(reference, hypothesis)
         for turns_of, totals in ((hypothesis, ders), (oracle, oracle_ders)):

@@ -72,7 +72,9 @@ def _labelled(refiner: Refiner, split: GivenSplit, config: PhaseConfig) -> tuple
     n_frames = 2 * round(refiner.examples.context_s / refiner.features.hop_s)
     for recording in split.recordings:
         heard = hear_recording(refiner, split.frames(recording, refiner), recording.hypothesis, duration_s=recording.duration_s)
-        match = match_boundaries(recording.reference, heard.hypothesis, window_s=config.examples.match_window_s)
+        match = match_boundaries(
+            recording.reference, heard.hypothesis, window_s=config.examples.match_window_s, regions_s=recording.regions_s
+        )
         true_s = {
             (match.hypothesis[there].turn_index, match.hypothesis[there].side): match.reference[here].time_s
             for here, there in match.pairs

@@ -91,6 +91,23 @@ def test_all_problems_of_a_corpus_are_told_in_one_pass(tmp_path: Path, add: Add)
     assert len(set(audit.problems)) == len(audit.problems)
 
 
+def test_regions_end_with_the_audio(tmp_path: Path, add: Add) -> None:
+    """Else a turn that the audio's end cuts would have a boundary there; where none is left, that is told.
+
+    Without a UEM everything is scored.
+    """
+    add("talk")
+    (one,) = audit_corpus(tmp_path, needs_hypothesis=True).recordings
+    assert one.regions_s == ((0.0, 4.0),)
+    (tmp_path / "all.uem").write_text("talk 1 0.5 1.0\ntalk 1 2.0 60.0\ntalk 1 70.0 80.0\n")
+    (one,) = audit_corpus(tmp_path, needs_hypothesis=True).recordings
+    assert one.regions_s == ((0.5, 1.0), (2.0, 4.0))
+    (tmp_path / "all.uem").write_text("talk 1 4.0 60.0\n")
+    audit = audit_corpus(tmp_path, needs_hypothesis=True)
+    assert audit.problems == ("talk: every region of its UEM lies past the audio's end at 4.00 s",)
+    assert audit.recordings == ()
+
+
 def test_what_can_be_used_with_a_warning_is_a_note(tmp_path: Path, add: Add) -> None:
     """8 kHz audio, a hypothesis without turns and one that ran far past the audio are told, and used."""
     add("phone", rate_hz=8000)

@@ -16,8 +16,9 @@ from brefine.data.conversations import write_audio
 from brefine.data.corpora import divide
 from brefine.data.hypotheses import diarize_all, diarizer_of
 from brefine.data.prepare import prepare
+from brefine.data.simulated import make_until
 from brefine.data.splits import Split
-from brefine.data.system_errors import load_system_errors, system_errors_to_json
+from brefine.data.system_errors import learn_system_errors, load_system_errors, system_errors_to_json
 from brefine.errors import ConfigError, DataError, ProcessError
 from brefine.io.atomic import read_json, write_json_atomic
 from brefine.io.rttm import read_rttm, write_rttm
@@ -111,6 +112,47 @@ def test_simulated_conversations_join_training_alone(tmp_path: Path, tone_bank: 
     summary = read_json(folder / "summary.json")
     assert summary["splits"]["train"]["simulated"] == len(made)
     assert any("are simulated" in note for note in summary["notes"])
+
+
+def test_what_a_uem_leaves_out_counts_nowhere(tmp_path: Path, tone_bank: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system that hears all of a recording, of which the beginning is annotated: nothing it says later is a false alarm.
+
+    Neither in the page on the corpus nor in the errors that are learnt for simulated conversations, of which there are as many
+    as the annotated part has boundaries.
+    """
+    config = _recipe(tmp_path, tone_bank, "corpus.synthetic_per_real=0.1", n_turns=120)
+    counts = {}
+    for corpus in (tmp_path / "train", tmp_path / "gate"):
+        lines = []
+        for path in sorted((corpus / "reference").iterdir()):
+            ((name, found),) = read_rttm(path).items()
+            kept = found.turns[: len(found.turns) // 2]
+            end_s = kept[-1].offset_s + 0.1
+            counts[name] = 2 * len(kept)
+            write_rttm(path, Diarization(name, kept))
+            lines.append(f"{name} 1 0.0 {end_s:.3f}\n")  # in a gap
+        (corpus / "all.uem").write_text("".join(lines))
+    learned, wanted = [], []
+
+    def learn(pairs, **options):
+        learned.extend(pairs)
+        return learn_system_errors(pairs, **options)
+
+    def make(studio, n_boundaries, **options):
+        wanted.append(n_boundaries)
+        return make_until(studio, n_boundaries, **options)
+
+    monkeypatch.setattr("brefine.data.corpora.learn_system_errors", learn)
+    monkeypatch.setattr("brefine.data.corpora.make_until", make)
+    folder = prepare(config, n_processes=1)
+    summary = read_json(folder / "summary.json")
+    for split in ("validation", "gate"):
+        told = summary["splits"][split]
+        assert told["boundary"]["precision"] == told["boundary"]["recall"] == 1.0
+        assert told["boundaries"] == sum(counts[one.name] for one in CorpusManifest.read(folder / "corpus.json").splits[split])
+    assert len(learned) > 1
+    assert all(len(hypothesis.turns) == len(reference.turns) for reference, hypothesis in learned)
+    assert wanted == [round(0.1 * sum(counts[reference.recording] for reference, _ in learned))]
 
 
 def test_no_speaker_recording_or_utterance_crosses_splits(tmp_path: Path, tone_bank: Path) -> None:

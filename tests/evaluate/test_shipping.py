@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
 
+from brefine.errors import DataError
 from brefine.evaluate.evaluation import load_checkpoint
-from brefine.evaluate.shipping import ship
+from brefine.evaluate.recordings import GivenSplit
+from brefine.evaluate.shipping import fit_temperature, ship
 from brefine.models.reading import SCALES_S, trained_on
 from brefine.models.weights import load_refiner, read_weights, save_weights
 from brefine.phasedir import PhaseDir, Validation
@@ -37,3 +41,13 @@ def test_the_refiner_that_ships_tells_how_sure_all_its_members_together_were(pha
     assert told is not None and told.confidence is not None
     assert 0.05 < told.confidence < 0.9
     assert told.model_copy(update={"confidence": own.confidence}) == own
+
+
+def test_a_temperature_is_fitted_to_what_is_annotated(phase: PhaseDir) -> None:
+    """Where the regions that are scored hold no boundary, those outside are no labels."""
+    config, refiner = phase.load_config(), load_checkpoint(phase, "mlp", "best", "cpu")
+    split = GivenSplit(config, "validation")
+    assert fit_temperature(refiner, split, config) > 0.0
+    split.recordings = tuple(replace(recording, regions_s=((0.0, 0.1),)) for recording in split.recordings)
+    with pytest.raises(DataError, match="no matched boundary"):
+        fit_temperature(refiner, split, config)
