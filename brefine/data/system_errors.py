@@ -49,6 +49,8 @@ _NONE = 2
 """In the keys: there is no boundary on that side."""
 _LOST_BELOW = 0.3
 """A speaker of whose speech the system finds less than this share counts as lost."""
+_LATEST_FIRST_S = 0.1
+"""No system's first frame has its middle later than this: who starts later began to talk later."""
 _GRIDS_S = (0.1, 0.08, 0.064, 0.05, 0.04, 0.02, 0.016, 0.0125, 0.01, 0.005)
 
 
@@ -65,7 +67,8 @@ class SystemErrors:
         changes: for each row the pairs (milliseconds from the boundary, roles active from there on), in time order.
         speakers: shape (m, 2): log of the seconds a reference speaker speaks, and 1 where the system lost him.
         grid_s: the step and the phase of the hypothesis's times; a step of 0 = none found.
-        first_s: the earliest time in any hypothesis: a system's first frame has a middle, and nothing starts before it.
+        first_s: the earliest time in any hypothesis where that may be the system's doing: its first frame has a middle, and
+            nothing starts before it. Else 0.
         source: a word on where the rows come from.
     """
 
@@ -115,7 +118,7 @@ def learn_system_errors(pairs: Sequence[tuple[Diarization, Diarization]], *, sou
         changes=tuple(rows[i][3] for i in order),
         speakers=np.array(sorted(speakers), dtype=np.float64),
         grid_s=_find_grid([hypothesis for _, hypothesis in pairs]),
-        first_s=min((turn.onset_s for _, hypothesis in pairs for turn in hypothesis.turns), default=0.0),
+        first_s=_first_moment(min((turn.onset_s for _, hypothesis in pairs for turn in hypothesis.turns), default=0.0)),
         source=source,
     )
 
@@ -195,7 +198,7 @@ def _from_json(tree: Any, *, where: object) -> SystemErrors:
             changes=tuple(tuple(zip(row[10::2], row[11::2], strict=True)) for row in rows),
             speakers=np.array(tree["speakers"], dtype=np.float64).reshape(-1, 2),
             grid_s=(float(tree["grid_s"][0]), float(tree["grid_s"][1])),
-            first_s=float(tree.get("first_s", 0.0)),  # summaries of earlier versions do not know it
+            first_s=_first_moment(float(tree.get("first_s", 0.0))),  # earlier versions do not know it, or took any time for it
             source=str(tree["source"]),
         )
     except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
@@ -380,6 +383,11 @@ def _find_grid(hypotheses: Sequence[Diarization]) -> tuple[float, float]:
         if len(counts) and counts.max() >= 0.99 * len(times_s):
             return step_s, float(phases_s[counts.argmax()])
     return 0.0, 0.0
+
+
+def _first_moment(earliest_s: float) -> float:
+    """The earliest time of any hypothesis, if the middle of a first frame can lie so late; else 0."""
+    return earliest_s if earliest_s <= _LATEST_FIRST_S else 0.0
 
 
 def _speech_s(diarization: Diarization, speaker: str) -> float:

@@ -103,6 +103,19 @@ def test_nothing_starts_before_the_systems_first_moment() -> None:
         assert hypothesis.turns[0].onset_s == pytest.approx(0.05, abs=0.001)
 
 
+def test_speech_that_sets_in_late_is_no_first_moment_of_a_system(tmp_path: Path) -> None:
+    """Learnt from recordings that start with seconds of silence, the errors leave the beginnings of others alone."""
+    late = [_moved(_reference(f"r{seed}", seed=seed), 5.0 + seed, 5.0 + seed) for seed in range(4)]
+    errors = learn_system_errors([(one, _moved(one, 0.05, 0.05)) for one in late], source="a test")
+    assert errors.first_s == 0.0
+    reference = _reference("new", seed=99)
+    hypothesis = replay(errors, reference, duration_s=reference.end_s + 5.0, rng=np.random.default_rng(0))
+    assert hypothesis.turns[0].onset_s == pytest.approx(reference.turns[0].onset_s + 0.05, abs=0.002)
+    earlier = tmp_path / "earlier.json"
+    earlier.write_text(json.dumps(system_errors_to_json(errors) | {"first_s": 6.05}))
+    assert load_system_errors(str(earlier)).first_s == 0.0
+
+
 def test_the_same_generator_replays_the_same_hypothesis() -> None:
     """Equal seeds give equal turns; another seed gives others."""
     errors, reference = load_system_errors("vbx-voxconverse"), _reference("r")
