@@ -196,24 +196,26 @@ def divide(known: Sequence[Audited], validation_fraction: float, *, seed: int) -
     """Divides recordings into training and validation so that nobody speaks in both.
 
     Recordings that share a speaker's name stay together, unless the name is a mere number (`spk00`), which every recording has;
-    so do copies of one recording under two names.
+    so do copies of one recording under two names. Validation gets at most its share, unless every group is larger: then it gets
+    the smallest.
 
     Raises:
         DataError: all recordings share speakers.
     """
     groups = _speaker_groups(known)
-    wanted = max(1, round(validation_fraction * len(known)))
-    validation: set[int] = set()
-    for place in np.random.default_rng(seed).permutation(len(groups)).tolist():
-        fits = len(validation) + len(groups[place]) <= max(wanted, 1) or not validation
-        if fits and len(validation) + len(groups[place]) < len(known):
-            validation |= set(groups[place])
-    if not validation:
+    if len(groups) < 2:
         raise DataError(
             "the training recordings cannot be divided: the same people speak in all of them",
             expected="at least two recordings that share no speaker",
             got=f"{len(known)} recordings",
         )
+    wanted = min(max(1, round(validation_fraction * len(known))), len(known) - 1)
+    drawn = np.random.default_rng(seed).permutation(len(groups)).tolist()
+    validation: set[int] = set()
+    for place in drawn:
+        if len(validation) + len(groups[place]) <= wanted:
+            validation |= set(groups[place])
+    validation = validation or set(groups[min(drawn, key=lambda place: len(groups[place]))])
     return [one for i, one in enumerate(known) if i not in validation], [one for i, one in enumerate(known) if i in validation]
 
 

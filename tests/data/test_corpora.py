@@ -11,7 +11,7 @@ import soundfile
 from brefine.config import PhaseConfig, load_config
 from brefine.core.boundaries import ends_of_speech
 from brefine.core.turns import Diarization, Turn
-from brefine.data.audit import audit_corpus
+from brefine.data.audit import Audited, audit_corpus
 from brefine.data.conversations import write_audio
 from brefine.data.corpora import divide
 from brefine.data.hypotheses import diarize_all, diarizer_of
@@ -21,6 +21,7 @@ from brefine.data.splits import Split
 from brefine.data.system_errors import learn_system_errors, load_system_errors, system_errors_to_json
 from brefine.errors import ConfigError, DataError, ProcessError
 from brefine.io.atomic import read_json, write_json_atomic
+from brefine.io.corpus import Recording
 from brefine.io.rttm import read_rttm, write_rttm
 from brefine.phasedir import SPLITS, CorpusManifest, corrected_labels
 
@@ -210,6 +211,46 @@ def test_copies_of_a_recording_cross_nothing(tmp_path: Path, tone_bank: Path) ->
     for seed in range(20):
         train, validation = ({one.recording.name for one in part} for part in divide(known, 0.3, seed=seed))
         assert any({"four", "again"} <= part for part in (train, validation))
+
+
+def _spoken_by(*speakers: str) -> list[Audited]:
+    """Recordings of one speaker each."""
+    return [
+        Audited(
+            Recording(f"r{place}", Path(f"r{place}.wav"), None, None, None),
+            Diarization(f"r{place}", (Turn(0.0, 1.0, name),)),
+            None,
+            1.0,
+            ((0.0, 1.0),),
+            str(place),
+        )
+        for place, name in enumerate(speakers)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("speakers", "n_validation"),
+    [(["ann"] * 9 + ["bob"], 1), (["ann"] * 4 + ["bob"] * 3 + ["cem"] * 3, 3), (["ann"] * 6 + ["bob"] * 4, 4)],
+)
+def test_validation_gets_no_more_than_its_share(speakers: list[str], n_validation: int) -> None:
+    """Whichever group is drawn first; where none is small enough, the smallest is taken."""
+    for seed in range(20):
+        train, validation = divide(_spoken_by(*speakers), 0.3, seed=seed)
+        assert len(validation) == n_validation
+        assert len(train) == 10 - n_validation
+
+
+def test_recordings_without_a_common_speaker_are_divided_as_ever() -> None:
+    """The same seed leads to the same division as in earlier versions."""
+    known = _spoken_by("ann", "ann", "bob", "cem", "dan", "eva", "fay", "gus", "hal", "ida")
+    divided = [[one.recording.name for one in divide(known, 0.2, seed=seed)[1]] for seed in range(4)]
+    assert divided == [["r5", "r6"], ["r2", "r8"], ["r3", "r8"], ["r3", "r8"]]
+
+
+def test_recordings_of_the_same_people_cannot_be_divided() -> None:
+    """There would be nothing to validate on that training does not know."""
+    with pytest.raises(DataError, match="cannot be divided"):
+        divide(_spoken_by("ann", "ann", "ann"), 0.3, seed=0)
 
 
 def _times(folder: Path) -> dict[Path, int]:
