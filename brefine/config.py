@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from brefine.core.frames import FrameGrid
 from brefine.errors import ConfigError
 
 ModelName = Literal["transformer", "mlp", "contrastive"]
@@ -149,6 +150,19 @@ class FeatureConfig(Section):
     """Analysis window of one frame."""
     speech: bool = False
     """Also the probability of speech, by Silero's detector: it has heard rooms and voices that no simulation holds."""
+
+    @model_validator(mode="after")
+    def _frames_do_not_drift(self) -> FeatureConfig:
+        if self.window_s < self.grid.hop_s:
+            raise ValueError(
+                f"`window_s` is at least `hop_s`, else samples would go unseen: got {self.window_s} and {self.hop_s}"
+            )
+        return self
+
+    @property
+    def grid(self) -> FrameGrid:
+        """The frames' places in the audio."""
+        return FrameGrid(self.sample_rate_hz, self.hop_s)
 
 
 class ExampleConfig(Section):

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from brefine.config import ExampleConfig, FeatureConfig
 from brefine.core.boundaries import Boundary, Side
+from brefine.core.frames import n_window_frames
 from brefine.core.turns import Diarization
 from brefine.data.augmentation import Channels, augmented
 from brefine.data.evidence import activity, edge_frame, speaker_evidence
@@ -65,7 +66,7 @@ def input_batches(
     """
     if not boundaries:
         return
-    n_frames = 2 * round(context_s / hop_s)
+    n_frames = n_window_frames(context_s, hop_s)
     tables = Tables.build([(log_mel_NM, diarization)], hop_s, n_frames, n_mels=n_mels, device=device)
     speakers = {speaker: row for row, speaker in enumerate(diarization.speakers)}
     places = Places.of(

@@ -61,7 +61,7 @@ def log_mel_blocks(
         n_frames: how many there shall be in all: too much audio is left out, too little continues in silence. None = as many as
             `n_frames_of` says.
     """
-    hop, window = round(config.hop_s * config.sample_rate_hz), round(config.window_s * config.sample_rate_hz)
+    hop, window = config.grid.hop_samples, config.grid.samples_of(config.window_s)
     n_done, n_samples = 0, 0
     buffer = np.zeros((window - hop) // 2, np.float32)  # what the first window sees before the first sample
     for block in blocks:
@@ -82,7 +82,7 @@ def log_mel_blocks(
 
 def _spectra(samples: NDArray[np.float32], n_frames: int, config: FeatureConfig) -> NDArray[np.float32]:
     """Frames whose windows start at the first sample, a hop later, and so on."""
-    hop, window = round(config.hop_s * config.sample_rate_hz), round(config.window_s * config.sample_rate_hz)
+    hop, window = config.grid.hop_samples, config.grid.samples_of(config.window_s)
     n_fft = 1 << (window - 1).bit_length()
     taper = np.hanning(window + 1)[:-1].astype(np.float32)
     spans = np.lib.stride_tricks.sliding_window_view(samples, window)[::hop][:n_frames]
@@ -163,7 +163,7 @@ def n_columns_of(config: FeatureConfig) -> int:
 
 def n_frames_of(n_samples: int, config: FeatureConfig) -> int:
     """How many whole hops fit into the audio; at least one."""
-    return max(1, n_samples // round(config.hop_s * config.sample_rate_hz))
+    return max(1, config.grid.n_frames(n_samples))
 
 
 def normalised(log_mel_NF: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from brefine.config import ModelName, PhaseConfig, prepared_corpus_path
+from brefine.core.frames import n_window_frames
 from brefine.core.matching import match_boundaries
 from brefine.data.examples import find_examples
 from brefine.data.splits import Split
@@ -69,7 +70,7 @@ def fit_temperature(refiner: Refiner, split: GivenSplit, config: PhaseConfig) ->
 def _labelled(refiner: Refiner, split: GivenSplit, config: PhaseConfig) -> tuple[Tensor, Tensor]:
     """Logits of the matched boundaries of a split, and what they should say; both of shape (B, K)."""
     logits, targets = [], []
-    n_frames = 2 * round(refiner.examples.context_s / refiner.features.hop_s)
+    n_frames = n_window_frames(refiner.examples.context_s, refiner.features.hop_s)
     for recording in split.recordings:
         heard = hear_recording(refiner, split.frames(recording, refiner), recording.hypothesis, duration_s=recording.duration_s)
         match = match_boundaries(

@@ -9,9 +9,9 @@ from __future__ import annotations
 from torch import nn
 
 from brefine.config import ExampleConfig, FeatureConfig, ModelName
+from brefine.core.frames import n_window_frames
 from brefine.data.batches import n_channels_of
 from brefine.models.contrastive import ContrastiveRefiner
-from brefine.models.heads import n_frames_of
 from brefine.models.mlp import MlpRefiner
 from brefine.models.transformer import TransformerRefiner
 
@@ -20,7 +20,7 @@ _ARCHITECTURES = {"transformer": TransformerRefiner, "mlp": MlpRefiner, "contras
 
 def build_model(name: ModelName, features: FeatureConfig, examples: ExampleConfig) -> nn.Module:
     """A freshly initialised model for windows of `examples.context_s` on each side."""
-    return _ARCHITECTURES[name](n_channels_of(features), n_frames_of(examples.context_s, features.hop_s))
+    return _ARCHITECTURES[name](n_channels_of(features), n_window_frames(examples.context_s, features.hop_s))
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -50,11 +50,6 @@ class Decoded(NamedTuple):
     none: Tensor
 
 
-def n_frames_of(context_s: float, hop_s: float) -> int:
-    """Frames of a window with `context_s` on each side; even, so that the hypothesis lies between two frames."""
-    return 2 * round(context_s / hop_s)
-
-
 def target_distribution(offset_frames_B: Tensor, n_frames: int, sigma_frames: float) -> Tensor:
     """The bins' target probabilities: a Gaussian around the true boundary, or certainty of none.
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from brefine.config import ExampleConfig, FeatureConfig, ModelName
 from brefine.core.boundaries import Boundary, Shift, Side, touching_changes
+from brefine.core.frames import n_window_frames
 from brefine.core.turns import Diarization
 from brefine.data.batches import centres_s, input_batches
 from brefine.errors import CheckpointError
@@ -68,7 +69,7 @@ class Refiner:
             device=self.device,
         )
         chunks = [self.model(features_BTF).logits_BK.float().cpu() for features_BTF in batches]
-        n_bins = 2 * round(self.examples.context_s / self.features.hop_s) + 1
+        n_bins = n_window_frames(self.examples.context_s, self.features.hop_s) + 1
         return torch.cat(chunks) if chunks else torch.zeros(0, n_bins)
 
     def read(self, log_mel_NM: NDArray[np.floating], hypothesis: Diarization, boundaries: Sequence[Boundary]) -> Reading:

@@ -24,10 +24,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from brefine.config import MODEL_NAMES, ModelName, PhaseConfig, load_config, with_models
+from brefine.core.frames import n_window_frames
 from brefine.data.batches import Batch, Tables, TrainingBatches
 from brefine.data.examples import Examples, draw_epoch, find_examples
 from brefine.errors import run_main
-from brefine.models.heads import n_frames_of, target_distribution
+from brefine.models.heads import target_distribution
 from brefine.phasedir import RunDir
 from brefine.train.checkpoint import Checkpoints, TrainingState
 from brefine.train.clock import Clock, Timed, timed
@@ -238,7 +239,7 @@ def _late_mean(losses: list[float]) -> float:
 
 def _tables_and_examples(conversations: list[Conversation], config: PhaseConfig, device: Device) -> tuple[Tables, Examples]:
     heard = [(each.log_mel_NM, each.annotated.hypothesis) for each in conversations]
-    n_frames = n_frames_of(config.examples.context_s, config.features.hop_s)
+    n_frames = n_window_frames(config.examples.context_s, config.features.hop_s)
     tables = Tables.build(
         heard, config.features.hop_s, n_frames, n_mels=config.features.n_mels, device=device.device, dtype=device.dtype
     )

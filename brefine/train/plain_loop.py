@@ -19,10 +19,11 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.tensorboard import SummaryWriter
 
 from brefine.config import PhaseConfig, TrainConfig
+from brefine.core.frames import n_window_frames
 from brefine.data.evidence import activity, edge_frame, speaker_evidence
 from brefine.data.examples import Examples
 from brefine.data.features import normalised
-from brefine.models.heads import n_frames_of, target_distribution
+from brefine.models.heads import target_distribution
 from brefine.train.clock import own_s
 from brefine.train.losses import refiner_loss
 from brefine.train.noise_corpus import Conversation
@@ -47,7 +48,7 @@ class PlainDataset(Dataset[tuple[Tensor, float]]):
     def __init__(self, conversations: list[Conversation], examples: Examples, config: PhaseConfig) -> None:
         features = config.features
         self._examples, self._hop_s = examples, features.hop_s
-        self._half = n_frames_of(config.examples.context_s, features.hop_s) // 2
+        self._half = n_window_frames(config.examples.context_s, features.hop_s) // 2
         frames = [conversation.log_mel_NM for conversation in conversations]
         n_mels = features.n_mels
         self._scaled = [np.column_stack([normalised(frames_NM[:, :n_mels]), frames_NM[:, n_mels:]]) for frames_NM in frames]

@@ -9,12 +9,12 @@ from typing import TypeVar
 import torch
 
 from brefine.config import MODEL_NAMES, ModelName, PhaseConfig, prepared_corpus_path
+from brefine.core.frames import n_window_frames
 from brefine.data.batches import Tables, TrainingBatches
 from brefine.data.examples import Examples, find_examples
 from brefine.data.splits import Split
 from brefine.errors import DataError
 from brefine.models import build_model
-from brefine.models.heads import n_frames_of
 from brefine.models.reading import describe_training
 from brefine.models.weights import save_weights
 from brefine.phasedir import RunDir
@@ -88,7 +88,7 @@ def build_training(
 def tables_and_examples(
     split: Split, config: PhaseConfig, device: Device, *, alive: Callable[[], None] = lambda: None
 ) -> tuple[Tables, Examples]:
-    n_frames = n_frames_of(config.examples.context_s, config.features.hop_s)
+    n_frames = n_window_frames(config.examples.context_s, config.features.hop_s)
     tables = Tables.build(
         _telling(split.heard(), alive),
         config.features.hop_s,

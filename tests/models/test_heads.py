@@ -5,19 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from brefine.models.heads import decode, n_frames_of, target_distribution
+from brefine.models.heads import decode, target_distribution
 
 HOP_S, T = 0.01, 200
 
 
 def logits_for(*offsets_frames: float, sigma_frames: float = 2.0) -> torch.Tensor:
     return torch.log(target_distribution(torch.tensor(offsets_frames), T, sigma_frames) + 1e-9)
-
-
-def test_windows_are_even_so_that_the_boundary_lies_between_two_frames() -> None:
-    """1.28 s on each side at 10 ms are 256 frames."""
-    assert n_frames_of(1.28, 0.01) == 256
-    assert n_frames_of(2.0, 0.01) == 400
 
 
 @pytest.mark.parametrize("offset_frames", [0.0, 0.3, -0.5, 12.25, -80.9])
