@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,7 @@ END_TOLERANCE_S = 0.5
 SILENCE_DB = -75.0
 """Against full scale; what stays below is silent."""
 
+_Labels = dict[Path, dict[str, Diarization]]
 _HOP = 160  # samples at 16 kHz: 10 ms
 
 
@@ -70,8 +72,9 @@ def audit_corpus(
         found = _whatever_is_there(folder)
     notes: list[str] = []
     audited: list[Audited] = []
+    labels = _read_labels(found)
     with ThreadPoolExecutor(4) as pool:  # decoding leaves the interpreter free
-        results = pool.map(lambda one: _audit_recording(one, needs_hypothesis=needs_hypothesis), found)
+        results = pool.map(lambda one: _audit_recording(one, labels, needs_hypothesis=needs_hypothesis), found)
         for done, (good, own_problems, own_notes) in enumerate(results, start=1):
             problems += own_problems
             notes += own_notes
@@ -91,13 +94,24 @@ def _whatever_is_there(folder: Path) -> list[Recording]:
     return found
 
 
-def _audit_recording(recording: Recording, *, needs_hypothesis: bool) -> tuple[Audited | None, list[str], list[str]]:
+def _read_labels(recordings: Iterable[Recording]) -> _Labels:
+    """Every RTTM file, read once however many recordings it holds, without the broken ones, which are told with the folder's."""
+    labels: _Labels = {}
+    for path in {path for one in recordings for path in (one.reference, one.hypothesis) if path is not None}:
+        with contextlib.suppress(BrefineError):
+            labels[path] = read_rttm(path)
+    return labels
+
+
+def _audit_recording(
+    recording: Recording, labels: _Labels, *, needs_hypothesis: bool
+) -> tuple[Audited | None, list[str], list[str]]:
     name, problems, notes = recording.name, list[str](), list[str]()
     if recording.reference is None:
         problems.append(f"{name}: no reference")
     if needs_hypothesis and recording.hypothesis is None:
         problems.append(f"{name}: no hypothesis")
-    reference, hypothesis = _labels(recording.reference, name), _labels(recording.hypothesis, name)
+    reference, hypothesis = (_of(name, labels, path) for path in (recording.reference, recording.hypothesis))
     if reference is not None and not reference.turns:
         problems.append(f"{name}: the reference has no speech")
     try:
@@ -127,18 +141,14 @@ def _audit_recording(recording: Recording, *, needs_hypothesis: bool) -> tuple[A
     return Audited(recording, reference, hypothesis, info.duration_s, regions_s, sound), problems, notes
 
 
+def _of(name: str, labels: _Labels, path: Path | None) -> Diarization | None:
+    found = None if path is None else labels.get(path)
+    return None if found is None else found.get(name, Diarization(name))
+
+
 def _clipped(regions_s: Regions, duration_s: float) -> Regions:
     """Beyond the audio nothing is annotated: a turn that its end cuts has no boundary there."""
     return tuple((start_s, min(end_s, duration_s)) for start_s, end_s in regions_s if start_s < duration_s)
-
-
-def _labels(path: Path | None, name: str) -> Diarization | None:
-    if path is None:
-        return None
-    try:
-        return read_rttm(path).get(name, Diarization(name))
-    except BrefineError:
-        return None  # its faults are told with the folder's
 
 
 def _listen(audio: Path) -> tuple[NDArray[np.float64], str]:

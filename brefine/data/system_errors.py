@@ -252,14 +252,14 @@ def _pieces(reference: Diarization, *, end_s: float, lost: Mapping[str, str]) ->
         [(turn.onset_s, 1, turn) for turn in turns] + [(turn.offset_s, 0, turn) for turn in turns],
         key=lambda end: (end[0], end[1], end[2].speaker),
     )
+    starting_next = _nearest_others(reversed(ends), 1)[::-1]
+    stopped_last = _nearest_others(ends, 0)
     active: list[str] = []
-    ended: list[str] = []
     for place, (time_s, is_onset, turn) in enumerate(ends):
         previous = ends[place - 1] if place else None
         following = ends[place + 1] if place + 1 < len(ends) else None
         others = [name for name in active if name != turn.speaker]
-        starting = next((end[2].speaker for end in ends[place + 1 :] if end[1] and end[2].speaker != turn.speaker), None)
-        gone = next((name for name in reversed(ended) if name != turn.speaker), None)
+        starting, gone = starting_next[place], stopped_last[place]
         names = {turn.speaker: _OWN}
         for name, role in ((others[-1] if others else None, _OTHER), (starting, _AFTER), (gone, _BEFORE)):
             if name is not None:
@@ -285,7 +285,17 @@ def _pieces(reference: Diarization, *, end_s: float, lost: Mapping[str, str]) ->
             active.append(turn.speaker)
         else:
             active.remove(turn.speaker)
-            ended.append(turn.speaker)
+
+
+def _nearest_others(ends: Iterable[tuple[float, int, Turn]], kind: int) -> list[str | None]:
+    """For each end the speaker of the last end of that kind before it, in the order given, that is somebody else's."""
+    found: list[str | None] = []
+    last, last_of_others = None, None  # the speaker of the last one, and the last speaker who is not the same
+    for _, is_onset, turn in ends:
+        found.append(last_of_others if last == turn.speaker else last)
+        if is_onset == kind and turn.speaker != last:
+            last, last_of_others = turn.speaker, last
+    return found
 
 
 def _draw_row(errors: SystemErrors, piece: _Piece, start: int, rng: np.random.Generator) -> int:
@@ -315,13 +325,16 @@ def _draw_lost(errors: SystemErrors, reference: Diarization, rng: np.random.Gene
 
 
 def _lost_speakers(reference: Diarization, hypothesis: Diarization) -> dict[str, str]:
+    """The speakers of whom the system finds too little, of diarizations in which nobody overlaps himself."""
     found: dict[str, str] = {}
     for name in reference.speakers:
-        common_s = sum(
-            max(0.0, min(a.offset_s, b.offset_s) - max(a.onset_s, b.onset_s))
-            for a in reference.of(name)
-            for b in hypothesis.of(name)
-        )
+        theirs = hypothesis.of(name)
+        onset_s, offset_s = (np.array([getattr(turn, end) for turn in theirs]) for end in ("onset_s", "offset_s"))
+        common_s = 0.0
+        for turn in reference.of(name):
+            near = slice(np.searchsorted(offset_s, turn.onset_s), np.searchsorted(onset_s, turn.offset_s))
+            shared_s = np.minimum(offset_s[near], turn.offset_s) - np.maximum(onset_s[near], turn.onset_s)
+            common_s += float(shared_s.sum())
         if common_s < _LOST_BELOW * _speech_s(reference, name):
             found[name] = ""
     return found

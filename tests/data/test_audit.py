@@ -11,7 +11,7 @@ import soundfile
 
 from brefine.core.turns import Diarization, Turn
 from brefine.data.audit import audit_corpus
-from brefine.io.rttm import write_rttm
+from brefine.io.rttm import read_rttm, write_rttm
 
 RATE_HZ = 16000
 Add = Callable[..., None]
@@ -89,6 +89,25 @@ def test_all_problems_of_a_corpus_are_told_in_one_pass(tmp_path: Path, add: Add)
         assert expected in told, told
     assert audit.recordings == ()
     assert len(set(audit.problems)) == len(audit.problems)
+
+
+def test_a_file_of_many_recordings_is_read_once(tmp_path: Path, add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each recording has its own turns of it; read anew for each, a corpus of long recordings would take minutes."""
+    diarizations = []
+    for place in range(4):
+        add(f"talk{place}", reference=False)
+        diarizations.append(Diarization(f"talk{place}", (Turn(0.5, 1.0 + 0.5 * place, "ann"),)))
+    write_rttm(tmp_path / "reference" / "all.rttm", diarizations)
+    read: list[str] = []
+
+    def reading(path: Path) -> dict[str, Diarization]:
+        read.append(path.name)
+        return read_rttm(path)
+
+    monkeypatch.setattr("brefine.data.audit.read_rttm", reading)
+    audit = audit_corpus(tmp_path, needs_hypothesis=True)
+    assert [one.reference for one in audit.recordings] == diarizations
+    assert sorted(read) == ["all.rttm", *(f"talk{place}.rttm" for place in range(4))]
 
 
 def test_regions_end_with_the_audio(tmp_path: Path, add: Add) -> None:

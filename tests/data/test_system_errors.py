@@ -174,6 +174,36 @@ def test_a_summary_survives_its_file(tmp_path: Path) -> None:
     assert len(load_system_errors(str(path)).starts) == len(errors.starts)
 
 
+def _turns(seed: int) -> Diarization:
+    """Many short turns of five speakers, all over one another."""
+    rng = np.random.default_rng(seed)
+    onsets_s, durations_s, names = rng.uniform(0.0, 200.0, 300), rng.uniform(0.1, 2.0, 300), rng.integers(5, size=300)
+    turns = zip(onsets_s.tolist(), durations_s.tolist(), names.tolist(), strict=True)
+    return Diarization(
+        "r", tuple(Turn(onset_s, onset_s + duration_s, f"s{name}") for onset_s, duration_s, name in turns)
+    ).unioned()
+
+
+def test_who_stopped_last_and_who_starts_next_is_found_among_many() -> None:
+    """Also where speakers overlap: as a search among all ends finds it. So are the speakers of whom little is found."""
+    reference = _turns(0)
+    kept = tuple(turn for place, turn in enumerate(reference.turns) if turn.speaker not in ("s1", "s3") or place % 9 == 0)
+    errors = learn_system_errors([(reference, Diarization("r", kept))], source="a test", seed=5)
+    ends = sorted(
+        [(turn.onset_s, 1, turn.speaker) for turn in reference.turns]
+        + [(turn.offset_s, 0, turn.speaker) for turn in reference.turns]
+    )
+    expected = []
+    for place, (_, _, own) in enumerate(ends):
+        following = [name for _, is_onset, name in ends[place + 1 :] if is_onset and name != own]
+        before = [name for _, is_onset, name in ends[:place] if not is_onset and name != own]
+        same = (following[0] if following else None) == (before[-1] if before else None)
+        expected.append([int(own in ("s1", "s3")), int(same)])
+    drawn = np.random.default_rng(5).permutation(len(ends))
+    assert errors.keys[:, 4:].tolist() == [expected[place] for place in drawn]
+    assert {same for _, same in expected} == {0, 1}
+
+
 def test_too_few_boundaries_are_refused() -> None:
     """One short recording does not describe a system."""
     reference = _reference("r", n_turns=5)
