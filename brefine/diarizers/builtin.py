@@ -33,7 +33,8 @@ _CEPSTRA = slice(1, _N_CEPSTRA)
 _LOUD_QUANTILE = 0.2
 """The quietest fifth of the speech says little of a voice and is left out of the clusters' statistics."""
 _MAX_STRETCHES = 4000
-"""Clustering compares all pairs: beyond two hours of speech the first pieces get longer instead."""
+"""Clustering compares all pairs. Beyond two hours of speech the first pieces get longer instead; where so many runs of speech are
+short that they are still more, the longest are compared."""
 _N_STEPS = 6
 
 
@@ -132,6 +133,7 @@ def _merge(features: NDArray[np.float64], voice: NDArray[np.int64], loud: NDArra
         features[np.concatenate(groups)],
         [(int(end - len(own)), int(end)) for end, own in zip(ends, groups, strict=True)],
         penalty=penalty,
+        at_most=_MAX_STRETCHES,
     )
     return joined[members]
 

@@ -25,36 +25,51 @@ _PRIOR_FRAMES = 20.0
 """Weight of the whole recording's covariance in that of a cluster."""
 
 
-def cluster(features_TD: Floats, stretches: Sequence[tuple[int, int]], *, penalty: float) -> NDArray[np.int64]:
+def cluster(
+    features_TD: Floats, stretches: Sequence[tuple[int, int]], *, penalty: float, at_most: int | None = None
+) -> NDArray[np.int64]:
     """Gives every stretch the number of its cluster, 0 for the one that speaks most.
 
     Args:
         features_TD: cepstra of the recording.
         stretches: half-open intervals of frames, each of a single voice.
         penalty: λ; more means fewer speakers.
+        at_most: as many are compared with one another, the longest; each of the others goes to the cluster that it fits best.
+            None = all of them.
 
     Returns:
         Shape (n_stretches,).
     """
     if not stretches:
         return np.zeros(0, np.int64)
-    first = [features_TD[start:end] for start, end in stretches]
-    n_frames = np.array([len(part) for part in first], float)
-    sums = np.array([part.sum(0) for part in first])
-    squares = np.array([part.T @ part for part in first])
-    # a short stretch has fewer frames than a covariance has parameters: the rest comes from the whole recording
-    prior = np.cov(np.concatenate(first).T, bias=True) if n_frames.sum() > 1 else np.eye(features_TD.shape[1])
-    prior = prior + 1e-6 * (1.0 + np.trace(prior) / len(prior)) * np.eye(len(prior))
+    parts = [features_TD[start:end] for start, end in stretches]
+    lengths = np.array([len(part) for part in parts])
+    by_length = np.argsort(-lengths, kind="stable")
+    n_compared = len(parts) if at_most is None else at_most
+    longest, others = np.sort(by_length[:n_compared]), np.sort(by_length[n_compared:])
+    label = np.empty(len(parts), np.int64)
+    label[longest] = _merged([parts[place] for place in longest], penalty)
+    if len(others):
+        label[others] = _nearest([parts[place] for place in others], [parts[place] for place in longest], label[longest])
+    clusters, members = np.unique(label, return_inverse=True)
+    rank = np.empty(len(clusters), np.int64)
+    rank[np.argsort(-np.bincount(members, weights=lengths), kind="stable")] = np.arange(len(clusters))
+    return rank[members]
 
-    alive = np.ones(len(first), bool)
-    label = np.arange(len(first))
+
+def _merged(parts: Sequence[Floats], penalty: float) -> NDArray[np.int64]:
+    """The cluster of each part, named by the place of its first one."""
+    n_frames, sums, squares = _statistics(parts)
+    prior = _covariance_of_all(parts)
+    alive = np.ones(len(parts), bool)
+    label = np.arange(len(parts))
     fit = _fit(n_frames, sums, squares, prior)
-    gain = np.full((len(first), len(first)), np.inf)
-    for i in range(len(first) - 1):
-        others = np.arange(i + 1, len(first), dtype=np.int64)
+    gain = np.full((len(parts), len(parts)), np.inf)
+    for i in range(len(parts) - 1):
+        others = np.arange(i + 1, len(parts), dtype=np.int64)
         gain[i, others] = gain[others, i] = _delta_bic(i, others, n_frames, sums, squares, fit, prior, penalty)
     while True:
-        i, j = divmod(int(np.argmin(gain)), len(first))
+        i, j = divmod(int(np.argmin(gain)), len(parts))
         if not gain[i, j] < 0.0:
             break
         n_frames[i] += n_frames[j]
@@ -64,19 +79,53 @@ def cluster(features_TD: Floats, stretches: Sequence[tuple[int, int]], *, penalt
         alive[j] = False
         gain[j, :] = gain[:, j] = np.inf
         label[label == j] = i
-        others = np.flatnonzero(alive & (np.arange(len(first)) != i))
+        others = np.flatnonzero(alive & (np.arange(len(parts)) != i))
         gain[i, others] = gain[others, i] = _delta_bic(i, others, n_frames, sums, squares, fit, prior, penalty)
-    order = sorted(np.flatnonzero(alive), key=lambda index: -n_frames[index])
-    rank = {int(index): place for place, index in enumerate(order)}
-    return np.array([rank[int(index)] for index in label], np.int64)
+    return label
+
+
+def _nearest(others: Sequence[Floats], parts: Sequence[Floats], label: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The cluster whose Gaussian makes each of the others most probable; the clusters are those of `parts`."""
+    clusters, members = np.unique(label, return_inverse=True)
+    member_CP = (members == np.arange(len(clusters))[:, None]).astype(float)
+    n_frames, sums, squares = (np.tensordot(member_CP, column, 1) for column in _statistics(parts))
+    covariance = _covariance(n_frames, sums, squares, _covariance_of_all(parts))
+    precision, mean = np.linalg.inv(covariance), sums / n_frames[:, None]
+    pulled = np.einsum("cde,ce->cd", precision, mean)
+    own_n, own_sums, own_squares = _statistics(others)
+    # Σ (x − m)ᵀ P (x − m) + log|Σ| over a stretch's frames x, from their sums
+    distance = own_squares.reshape(len(others), -1) @ precision.reshape(len(clusters), -1).T - 2.0 * own_sums @ pulled.T
+    distance += own_n[:, None] * ((mean * pulled).sum(1) + np.linalg.slogdet(covariance).logabsdet)
+    return np.asarray(clusters[distance.argmin(axis=1)], np.int64)
+
+
+def _statistics(parts: Sequence[Floats]) -> tuple[Floats, Floats, Floats]:
+    """Number, sum and sum of squares of each part's frames."""
+    return (
+        np.array([len(part) for part in parts], float),
+        np.array([part.sum(0) for part in parts]),
+        np.array([part.T @ part for part in parts]),
+    )
+
+
+def _covariance_of_all(parts: Sequence[Floats]) -> Floats:
+    """A short stretch has fewer frames than a covariance has parameters: the rest comes from the whole recording."""
+    frames = np.concatenate(parts)
+    prior = np.cov(frames.T, bias=True) if len(frames) > 1 else np.eye(frames.shape[1])
+    return np.asarray(prior + 1e-6 * (1.0 + np.trace(prior) / len(prior)) * np.eye(len(prior)))
+
+
+def _covariance(n_frames: Floats, sums: Floats, squares: Floats, prior: Floats) -> Floats:
+    """Each cluster's covariance, shrunk towards the recording's."""
+    mean = sums / n_frames[:, None]
+    scatter = squares - n_frames[:, None, None] * mean[:, :, None] * mean[:, None, :]
+    return np.asarray((scatter + _PRIOR_FRAMES * prior) / (n_frames + _PRIOR_FRAMES)[:, None, None])
 
 
 def _fit(n_frames: Floats, sums: Floats, squares: Floats, prior: Floats) -> Floats:
-    """n log|Σ| of each cluster, with the covariance shrunk towards the recording's."""
-    mean = sums / n_frames[:, None]
-    scatter = squares - n_frames[:, None, None] * mean[:, :, None] * mean[:, None, :]
-    covariance = (scatter + _PRIOR_FRAMES * prior) / (n_frames + _PRIOR_FRAMES)[:, None, None]
-    log_determinant = 2.0 * np.log(np.diagonal(np.linalg.cholesky(covariance), axis1=1, axis2=2)).sum(1)
+    """n log|Σ| of each cluster."""
+    factors = np.linalg.cholesky(_covariance(n_frames, sums, squares, prior))
+    log_determinant = 2.0 * np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(1)
     return np.asarray(n_frames * log_determinant, np.float64)
 
 
