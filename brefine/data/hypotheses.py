@@ -10,14 +10,33 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
+from typing import Final
 
 from brefine.config import DiarizerConfig, PhaseConfig
 from brefine.core.turns import Diarization
 from brefine.errors import ConfigError, DataError, ProcessError
 from brefine.io.rttm import read_rttm
 
+DEFAULT_MODELS: Final = {
+    "pyannote": "pyannote/speaker-diarization-community-1",
+    "diarizen": "BUT-FIT/diarizen-wavlm-large-s80-md",
+}
+"""Diarizer → what it runs where no model is named."""
+_BUILTIN_CODE: Final = (
+    "diarizers/builtin.py",
+    "diarizers/resegmentation.py",
+    "diarizers/speakers.py",
+    "diarizers/speech.py",
+    "data/voice_activity.py",
+    "data/features.py",
+    "data/decode.py",
+    "io/audio.py",
+    "io/foreign_audio.py",
+)
+"""Modules on which the built-in diarizer's answers depend, from the samples on."""
 _POLL_S = 0.5
 
 
@@ -49,7 +68,8 @@ def diarize_all(
     """Recording → what the diarizer says.
 
     Answers are kept in `cache` under the diarizer's name and model and the digest of the audio's content, so that neither a
-    second corpus, nor another recipe, nor a renamed file runs it again; a stopped run goes on where it was.
+    second corpus, nor another recipe, nor a renamed file runs it again; a stopped run goes on where it was. Those of the built-in
+    diarizer last as long as its code and its detector of speech.
 
     Args:
         n_processes: processes of the built-in diarizer; the others, which may want a whole GPU, run in one.
@@ -57,9 +77,8 @@ def diarize_all(
     Raises:
         ProcessError: the diarizer cannot be run; its own words are passed on.
     """
-    # A model's answers last; those of the built-in diarizer last as long as its code.
-    version = _digest_of_text(diarizer.model or _own_code())
-    folder = (cache / f"{diarizer.name}-{version}").absolute()
+    what = _digest_of_text(_own_code() if diarizer.name == "builtin" else diarizer.model or DEFAULT_MODELS[diarizer.name])
+    folder = (cache / f"{diarizer.name}-{what}").absolute()
     folder.mkdir(parents=True, exist_ok=True)
     answers = {name: folder / f"{_digest_of_file(path)}.rttm" for name, path in audio.items()}
     missing = {answers[name]: path.absolute() for name, path in audio.items() if not answers[name].is_file()}
@@ -122,12 +141,9 @@ def _digest_of_file(path: Path) -> str:
 
 
 def _own_code() -> str:
-    """All modules that a diarization without a model of its own depends on."""
-    package = files("brefine")
-    modules = sorted(
-        (path for path in (package / "diarizers").iterdir() if path.name.endswith(".py")), key=lambda path: path.name
-    )
-    return "".join(module.read_text(encoding="utf-8") for module in (*modules, package / "data" / "voice_activity.py"))
+    """All that the built-in diarizer's answers depend on."""
+    modules = [(files("brefine") / name).read_text(encoding="utf-8") for name in _BUILTIN_CODE]
+    return "".join([version("silero-vad"), *modules])
 
 
 def _digest_of_text(text: str) -> str:

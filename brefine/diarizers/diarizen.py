@@ -24,12 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brefine.core.turns import Diarization, Turn
+from brefine.data.hypotheses import DEFAULT_MODELS
 from brefine.diarizers.diarizen_environment import WORKER, inspect_environment
 from brefine.diarizers.diarizer import EDGE_S, ReportProgress, TurnConfidence, VotedDiarization, silent
 from brefine.errors import ProcessError
 from brefine.io.audio import probe_audio
 
-MODEL: Final = "BUT-FIT/diarizen-wavlm-large-s80-md"
+MODEL: Final = DEFAULT_MODELS["diarizen"]
 _POLL_S: Final = 0.05
 
 

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from brefine.core.turns import Diarization
+from brefine.data.hypotheses import DEFAULT_MODELS
 from brefine.diarizers.annotation import diarization_of
 from brefine.diarizers.diarizer import ReportProgress, silent
 from brefine.errors import ProcessError
 from brefine.io.audio import read_audio
 
-MODEL: Final = "pyannote/speaker-diarization-community-1"
+MODEL: Final = DEFAULT_MODELS["pyannote"]
 _RATE_HZ: Final = 16000
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from brefine.config import PhaseConfig, load_config
+from brefine.config import DiarizerConfig, DiarizerName, PhaseConfig, load_config
 from brefine.core.boundaries import ends_of_speech
 from brefine.core.turns import Diarization, Turn
+from brefine.data import hypotheses
 from brefine.data.audit import Audited, audit_corpus
 from brefine.data.conversations import write_audio
 from brefine.data.corpora import divide
@@ -408,6 +410,42 @@ def test_another_diarizer_code_is_asked_again(tmp_path: Path, tone_bank: Path, m
         monkeypatch.setattr("brefine.data.hypotheses._own_code", lambda code=code: code)
         diarize_all(audio, diarizer_of(config), cache=cache)
         assert len(list(cache.glob("builtin-*/*.rttm"))) == n_answers
+
+
+def test_what_the_built_in_diarizer_runs_decides_over_its_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every module that it imports below `diarizers`, `data` and `io`, and the version of the detector."""
+    listed = {name.removesuffix(".py").replace("/", ".") for name in hypotheses._BUILTIN_CODE}
+    imported = set()
+    for name in hypotheses._BUILTIN_CODE:
+        if name.startswith("diarizers/"):
+            text = (Path(hypotheses.__file__).parents[1] / name).read_text()
+            imported |= set(re.findall(r"^from brefine\.((?:diarizers|data|io)\.\w+) import", text, re.MULTILINE))
+    assert imported - {"diarizers.diarizer"} <= listed  # the protocol says what a diarizer is, not what it answers
+    before = hypotheses._own_code()
+    monkeypatch.setattr(hypotheses, "version", lambda name: f"another {name}")
+    assert hypotheses._own_code() != before
+
+
+@pytest.mark.parametrize("name", ["pyannote", "diarizen"])
+def test_answers_of_a_default_model_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: DiarizerName) -> None:
+    """Whatever becomes of the built-in diarizer's code; naming the default model is not to name another one."""
+    audio, diarizer = {"quiet": tmp_path / "quiet.wav"}, DiarizerConfig(name=name)
+    soundfile.write(audio["quiet"], np.zeros(RATE_HZ), RATE_HZ)
+    asked = []
+
+    def run(missing: dict[Path, Path], *_: object) -> None:
+        asked.append(sorted(missing))
+        for answer in missing:
+            answer.write_text("")
+
+    monkeypatch.setattr(hypotheses, "_run", run)
+    for code in ("one", "another"):
+        monkeypatch.setattr(hypotheses, "_own_code", lambda code=code: code)
+        diarize_all(audio, diarizer, cache=tmp_path / "cache")
+    diarize_all(audio, DiarizerConfig(name=name, model=hypotheses.DEFAULT_MODELS[name]), cache=tmp_path / "cache")
+    assert len(asked) == 1
+    diarize_all(audio, DiarizerConfig(name=name, model="mine"), cache=tmp_path / "cache")
+    assert len(asked) == 2
 
 
 def test_a_model_of_another_diarizer_is_a_contradiction(tmp_path: Path, tone_bank: Path) -> None:
