@@ -58,7 +58,9 @@ def probe_audio(path: Path) -> AudioInfo:
     if is_foreign(path):
         _require_file(path)
         duration_s, sample_rate_hz, n_channels = probe_foreign(path)
-        return AudioInfo(duration_s, sample_rate_hz, n_channels, round(duration_s * sample_rate_hz))
+        n_samples = round(duration_s * sample_rate_hz)
+        _require_length(n_samples, sample_rate_hz, path)
+        return AudioInfo(duration_s, sample_rate_hz, n_channels, n_samples)
     with _opened(path) as file:
         return _info(file, path)
 
@@ -95,7 +97,7 @@ def audio_blocks(path: Path, *, sample_rate_hz: int = 16000) -> Iterator[NDArray
 
 
 def read_excerpt(path: Path, *, start_s: float, duration_s: float, sample_rate_hz: int = 16000) -> NDArray[np.float32]:
-    """Reads a part of a file as mono samples, without reading what lies before it.
+    """Reads a part of a file as mono samples, without reading what lies before it; of foreign audio up to its end, to be exact.
 
     Returns:
         shape (round(duration_s · sample_rate_hz),); silence where the excerpt leaves the file.
@@ -104,6 +106,18 @@ def read_excerpt(path: Path, *, start_s: float, duration_s: float, sample_rate_h
         DataError: as `read_audio`.
     """
     excerpt = np.zeros(round(duration_s * sample_rate_hz), np.float32)
+    if is_foreign(path):
+        _require_file(path)
+        offset = round(-start_s * sample_rate_hz)  # of the block at hand in the excerpt
+        with contextlib.closing(foreign_blocks(path, sample_rate_hz=sample_rate_hz)) as blocks:
+            for block in blocks:
+                first, last = max(0, offset), min(len(excerpt), offset + len(block))
+                if last > first:
+                    excerpt[first:last] = _finite(block[first - offset : last - offset])
+                offset += len(block)
+                if offset >= len(excerpt):
+                    break
+        return excerpt
     with _opened(path) as file:
         info = _info(file, path)
         first, last = (round(at_s * info.sample_rate_hz) for at_s in (max(0.0, start_s), start_s + duration_s))
@@ -112,7 +126,7 @@ def read_excerpt(path: Path, *, start_s: float, duration_s: float, sample_rate_h
         n_wanted = min(last - first, info.n_samples - file.tell())
         # a decoder may stand behind the end that its header tells, and then can read less than nothing
         block = file.read(n_wanted, dtype="float32", always_2d=True) if n_wanted > 0 else np.zeros((0, 1), np.float32)
-    samples = np.nan_to_num(_mono(block), nan=0.0, posinf=0.0, neginf=0.0)
+    samples = _finite(_mono(block))
     if info.sample_rate_hz != sample_rate_hz and len(samples):
         samples = soxr.resample(samples, info.sample_rate_hz, sample_rate_hz)
     offset = max(0, round(-start_s * sample_rate_hz))
@@ -134,18 +148,7 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
 
 
 def _info(file: soundfile.SoundFile, path: Path) -> AudioInfo:
-    if not 0 < file.frames <= MAX_DURATION_S * file.samplerate:
-        raise DataError(
-            "the audio is empty" if file.frames == 0 else "the header claims an impossible length",
-            where=path,
-            expected=f"between one sample and {MAX_DURATION_S / 3600:.0f} hours",
-            got=f"{file.frames} samples at {file.samplerate} Hz",
-            hint="convert it anew, for instance with ffmpeg or sox",
-        )
-    if file.samplerate < _MIN_RATE_HZ:  # a file of a few bytes would become hours at 16 kHz
-        raise DataError(
-            "no speech is sampled so slowly", where=path, expected=f"at least {_MIN_RATE_HZ} Hz", got=f"{file.samplerate} Hz"
-        )
+    _require_length(file.frames, file.samplerate, path)
     claimed, there = _claim(file.extra_info)
     if there < (1.0 - _MAX_SHORTFALL) * claimed:
         raise DataError(
@@ -203,6 +206,26 @@ def _mono(block: NDArray[np.float32]) -> NDArray[np.float32]:
 def _require_file(path: Path) -> None:
     if not path.is_file():
         raise DataError("there is no such audio file" if not path.exists() else "this is not a file", where=path)
+
+
+def _require_length(n_samples: int, sample_rate_hz: int, path: Path) -> None:
+    if not 0 < n_samples <= MAX_DURATION_S * sample_rate_hz:
+        raise DataError(
+            "the audio is empty" if n_samples == 0 else "the header claims an impossible length",
+            where=path,
+            expected=f"between one sample and {MAX_DURATION_S / 3600:.0f} hours",
+            got=f"{n_samples} samples at {sample_rate_hz} Hz",
+            hint="convert it anew, for instance with ffmpeg or sox",
+        )
+    if sample_rate_hz < _MIN_RATE_HZ:  # a file of a few bytes would become hours at 16 kHz
+        raise DataError(
+            "no speech is sampled so slowly", where=path, expected=f"at least {_MIN_RATE_HZ} Hz", got=f"{sample_rate_hz} Hz"
+        )
+
+
+def _finite(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The samples with silence where they are no numbers: an excerpt is for eyes and ears."""
+    return np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def _require_sound(block: NDArray[np.float32], n_before: int, sample_rate_hz: int, path: Path) -> None:

@@ -13,7 +13,7 @@ import soundfile
 
 from brefine.errors import DataError
 from brefine.io import foreign_audio
-from brefine.io.audio import probe_audio, read_audio
+from brefine.io.audio import probe_audio, read_audio, read_excerpt
 
 _STAND_IN = '''
 """Plays a stereo tone of 1 s for `*.m4a`, and fails on `torn.m4a`, as torchcodec does: with a RuntimeError."""
@@ -25,7 +25,8 @@ class AudioDecoder:
     def __init__(self, path, *, sample_rate=None, num_channels=None):
         if "torn" in path:
             raise RuntimeError("Could not open input file")
-        self.metadata = SimpleNamespace(duration_seconds=1.0, sample_rate=44100, num_channels=2)
+        told = float(os.environ.get("STAND_IN_SECONDS", "1.0"))
+        self.metadata = SimpleNamespace(duration_seconds=told if told >= 0 else None, sample_rate=44100, num_channels=2)
         self._rate, self._n_channels = sample_rate, num_channels
 
     def get_all_samples(self):
@@ -57,6 +58,34 @@ def test_a_foreign_file_is_probed_and_read_at_the_wanted_rate(m4a: Path) -> None
     samples = read_audio(m4a, sample_rate_hz=16000)
     assert samples.shape == (16000,)
     assert np.abs(np.fft.rfft(samples)).argmax() == 440
+
+
+@pytest.mark.parametrize(
+    ("told_s", "match"),
+    [("0.0", "the audio is empty"), ("90000.0", "an impossible length"), ("-1", "does not say how long it is")],
+)
+def test_a_length_that_cannot_be_is_refused(m4a: Path, monkeypatch: pytest.MonkeyPatch, told_s: str, match: str) -> None:
+    """No audio, more than a day of it, and a container that does not tell."""
+    monkeypatch.setenv("STAND_IN_SECONDS", told_s)
+    with pytest.raises(DataError, match=match):
+        probe_audio(m4a)
+
+
+def test_an_excerpt_of_a_foreign_file_is_that_part_of_it(m4a: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the decoder's blocks; silence before the start, behind the end, and where samples are no numbers."""
+    monkeypatch.setattr(foreign_audio, "_BLOCK_BYTES", 4 * 3000)
+    whole = read_audio(m4a)
+    np.testing.assert_array_equal(read_excerpt(m4a, start_s=0.25, duration_s=0.5), whole[4000:12000])
+    early = read_excerpt(m4a, start_s=-0.5, duration_s=1.0)
+    np.testing.assert_array_equal(early, np.concatenate([np.zeros(8000, np.float32), whole[:8000]]))
+    late = read_excerpt(m4a, start_s=0.75, duration_s=0.5)
+    np.testing.assert_array_equal(late, np.concatenate([whole[12000:], np.zeros(4000, np.float32)]))
+    assert not read_excerpt(m4a, start_s=5.0, duration_s=0.5).any()
+    monkeypatch.setenv("STAND_IN_NAN", "1")
+    broken = read_excerpt(m4a, start_s=0.25, duration_s=0.5)
+    assert np.isfinite(broken).all() and broken[4000] == 0.0
+    with pytest.raises(DataError, match="Could not open input file"):
+        read_excerpt(m4a.rename(m4a.with_name("torn.m4a")), start_s=0.0, duration_s=1.0)
 
 
 def test_what_the_decoder_says_reaches_the_user(m4a: Path) -> None:
