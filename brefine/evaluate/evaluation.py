@@ -142,7 +142,7 @@ def evaluate_refiner(
         speed=speed_of(
             refiner,
             refining_s=hearing.seconds + moving.seconds * audio_s(timed) / audio_s(range(len(scored))),
-            n_boundaries=sum(len(scored[place].refinement.moves) for place in timed),
+            n_boundaries=sum(len(heard[place].boundaries) for place in timed),
             audio_s=audio_s(timed),
             sample=min(split.recordings, key=lambda recording: recording.duration_s).audio,
         ),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from brefine.core.turns import Diarization
+from brefine.core.turns import Diarization, Turn
 from brefine.errors import CheckpointError
 from brefine.evaluate import __main__ as processes
 from brefine.evaluate.evaluation import (
@@ -21,8 +22,9 @@ from brefine.evaluate.evaluation import (
 )
 from brefine.evaluate.moves import HeardRecording, hear_recording
 from brefine.evaluate.recordings import GivenSplit
+from brefine.evaluate.speed import speed_of
 from brefine.models.weights import Refiner
-from brefine.phasedir import EvaluationReport, PhaseDir
+from brefine.phasedir import EvaluationReport, PhaseDir, Speed
 from tests.evaluate.conftest import save_untrained
 
 
@@ -151,6 +153,31 @@ def test_the_speed_of_a_cpu_is_measured_on_one_recording(phase: PhaseDir) -> Non
     """Where the models ran on a GPU, the report tells what a CPU would have taken."""
     speed = speed_on_cpu(load_checkpoint(phase, "mlp", "best", "cpu"), GivenSplit(phase.load_config(), "validation"))
     assert speed.boundaries_per_s > 0 and speed.seconds_per_audio_hour > 0
+
+
+def test_the_speed_counts_what_the_model_was_asked_about(phase: PhaseDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cuts within a speaker's own speech are ends, but cost the model nothing: they would make it look faster."""
+    config = phase.load_config()
+    refiner, split = load_checkpoint(phase, "mlp", "best", "cpu"), GivenSplit(config, "validation")
+    counted: list[int] = []
+
+    def speed_counted(*arguments: Any, n_boundaries: int, **options: Any) -> Speed:
+        counted.append(n_boundaries)
+        return speed_of(*arguments, n_boundaries=n_boundaries, **options)
+
+    monkeypatch.setattr("brefine.evaluate.evaluation.speed_of", speed_counted)
+    evaluate_refiner(refiner, split, config)
+    split.recordings = tuple(replace(one, hypothesis=_cut_in_two(one.hypothesis)) for one in split.recordings)
+    evaluate_refiner(refiner, split, config)
+    assert counted[0] == counted[1] > 10
+
+
+def _cut_in_two(hypothesis: Diarization) -> Diarization:
+    halves = []
+    for turn in hypothesis.turns:
+        middle_s = (turn.onset_s + turn.offset_s) / 2
+        halves += [Turn(turn.onset_s, middle_s, turn.speaker), Turn(middle_s, turn.offset_s, turn.speaker)]
+    return Diarization(hypothesis.recording, tuple(halves))
 
 
 def test_figures_are_the_same_each_time(phase: PhaseDir) -> None:
