@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from brefine.data.voice_activity import SAMPLE_RATE_HZ
+from brefine.data.voice_activity import SAMPLE_RATE_HZ, detector
 from brefine.diarizers.speech import HOP_S, runs, speech_frames, speech_probability
 from brefine.io.audio import read_audio
 
@@ -55,11 +56,19 @@ def test_speech_starts_where_it_was_put(shared_data: Path) -> None:
     assert abs(first - 2.0) <= 0.25
 
 
-def test_the_detector_leaves_the_number_of_threads_alone() -> None:
+def test_the_detector_leaves_the_number_of_threads_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Importing the package sets the process to one thread; callers keep what they had."""
     before = torch.get_num_threads()
-    speech_probability([np.zeros(1600, np.float32)])
-    assert torch.get_num_threads() == before
+    for name in [name for name in sys.modules if name.partition(".")[0] == "silero_vad"]:
+        monkeypatch.delitem(sys.modules, name)
+    detector.cache_clear()
+    torch.set_num_threads(2)
+    try:
+        speech_probability([np.zeros(1600, np.float32)])
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+        detector.cache_clear()
 
 
 def test_pieces_side_by_side_are_heard_as_one_after_the_other(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
