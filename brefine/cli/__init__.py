@@ -64,6 +64,8 @@ class _LazyGroup(TyperGroup):
             return super().invoke(ctx)
         except BrokenPipeError:  # typer would end with 1, as if something had failed
             raise typer.Exit(stop_writing()) from None
+        except typer.Abort:  # Ctrl-C at a question, which typer takes for a failure
+            raise typer.Exit(130) from None
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):

@@ -27,7 +27,7 @@ def select(
     Recommends by a stated rule: the best capped mean on the validation split; of the models that are as good, the fastest.
     """
     found = find_phase(phase, runs)
-    asked = model is None and not no_input and on_terminal()
+    asked = model is None and not (no_input or json) and on_terminal()
     if asked:
         print_lines([*evaluation_table(evaluation_reports(found)), "", recommend(found).reason])
         recommended = recommend(found).recommended

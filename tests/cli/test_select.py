@@ -1,0 +1,57 @@
+"""`brefine select` at a terminal: what is asked, and what is not."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from brefine.phasedir import PhaseDir, SelectionRecord
+from tests.run.whole_phase import make_phase
+
+
+@contextlib.contextmanager
+def _at_a_terminal(phase: PhaseDir, *words: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """The command at a terminal of its own, and what the person's side of that terminal reads."""
+    person, terminal = pty.openpty()
+    command = [sys.executable, "-m", "brefine", "select", "--phase", str(phase.path), *words]
+    with subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=subprocess.PIPE) as process:
+        os.close(terminal)
+        yield process, person
+        process.kill()
+    os.close(person)
+
+
+def _read(person: int, until: bytes | None = None) -> bytes:
+    shown = b""
+    with contextlib.suppress(OSError):  # the terminal's other end is closed
+        while until is None or until not in shown:
+            shown += os.read(person, 4096)
+    return shown
+
+
+def test_an_interrupted_question_is_an_interruption(tmp_path: Path) -> None:
+    """Ctrl-C where a model is asked for exits with 130 and chooses nothing."""
+    phase = make_phase(tmp_path)
+    before = phase.selection.read_bytes()
+    with _at_a_terminal(phase) as (process, person):
+        _read(person, until=b"goes on?")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+    assert phase.selection.read_bytes() == before
+
+
+def test_a_document_is_asked_no_question(tmp_path: Path) -> None:
+    """With --json the terminal shows one document and nothing else; the rule chooses."""
+    phase = make_phase(tmp_path)
+    with _at_a_terminal(phase, "--json") as (process, person):
+        shown = _read(person, until=b"goes on?")
+        assert process.wait(30) == 0
+    assert json.loads(shown)["chosen_by"] == "rule"
+    assert SelectionRecord.read(phase.selection).chosen_by == "rule"
