@@ -14,6 +14,7 @@ from brefine.run.stages import run_worker
 
 _KINDS = ("simulated", "voxconverse")
 _DIARIZERS = ("diarizen", "pyannote", "builtin")
+_SOURCES = ("replayed", "folder", *_DIARIZERS)
 
 
 def prepare(
@@ -23,7 +24,10 @@ def prepare(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to; default: named after the settings.")] = None,
     audio_from: Annotated[Path | None, typer.Option(metavar="DIR", help="VoxConverse: audio that is there already.")] = None,
     hypothesis_from: Annotated[
-        str | None, typer.Option(metavar="SOURCE", help="replayed, folder (beside the audio), diarizen, pyannote, builtin.")
+        str | None,
+        typer.Option(
+            metavar="SOURCE", help="A folder of RTTMs, or: replayed, folder (beside the audio), diarizen, pyannote, builtin."
+        ),
     ] = None,
     overrides: Set = None,
     json: Json = False,
@@ -36,7 +40,9 @@ def prepare(
     """
     given = [f"corpus.kind={corpus}"] if corpus in _KINDS else ["corpus.kind=folder", f"corpus.train={_quoted(corpus)}"]
     given += [f"corpus.gate={_quoted(gate)}"] if gate is not None else []
-    if hypothesis_from is not None:
+    if hypothesis_from is not None and hypothesis_from not in _SOURCES and Path(hypothesis_from).is_dir():
+        given += ["hypothesis.source=folder", f"hypothesis.folder={_quoted(hypothesis_from)}"]
+    elif hypothesis_from is not None:
         given.append(f"hypothesis.source={hypothesis_from}")
         given += [f"diarizer.name={hypothesis_from}"] if hypothesis_from in _DIARIZERS else []
     given += overrides or []

@@ -1,0 +1,34 @@
+"""`brefine prepare`: what its options make of the recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from brefine.cli import app
+from brefine.cli import prepare as command
+from brefine.config import HypothesisConfig, load_config
+
+
+@pytest.mark.parametrize(("word", "source"), [("hyp", "folder"), ("./builtin", "folder"), ("builtin", "builtin")])
+def test_hypotheses_come_from_a_folder_or_a_diarizer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str, source: str
+) -> None:
+    """A folder that is there is where the RTTMs lie; the words of the recipe keep their meaning beside one of that name."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("hyp", "builtin", "train", "gate"):
+        (tmp_path / name).mkdir()
+    found: list[HypothesisConfig] = []
+
+    def worker(module: str, action: str, recipe: str, *options: object) -> int:
+        found.append(load_config(Path(recipe)).hypothesis)
+        return 0
+
+    monkeypatch.setattr(command, "run_worker", worker)
+    ended = CliRunner().invoke(app, ["prepare", "train", "--gate", "gate", "--hypothesis-from", word])
+    assert ended.exit_code == 0, ended.output
+    (hypothesis,) = found
+    assert hypothesis.source == source
+    assert hypothesis.folder == (str((tmp_path / word).absolute()) if source == "folder" else None)
