@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-from brefine.errors import run_main
+from brefine.errors import ProcessError, run_main
 from brefine.phasedir import PhaseDir
 from brefine.run.store import FolderStore, open_store
 from brefine.tui.actions import PhaseActions
@@ -28,6 +28,7 @@ def open_dashboard(path: Path, *others: Path, read_only: bool = False, place: st
 
     Raises:
         BrefineError: a folder is neither a phase nor holds event files.
+        ProcessError: the dashboard has crashed.
     """
     paths = (path, *others)
     for other in others:
@@ -44,6 +45,12 @@ def open_dashboard(path: Path, *others: Path, read_only: bool = False, place: st
             bell=isinstance(store, FolderStore) or store.config.alerts.bell,
         )
         step = app.run()
+        if app.return_code:
+            raise ProcessError(
+                "the dashboard has crashed; what works in the phase goes on",
+                where=paths[number],
+                hint=f"in lines instead: brefine watch {paths[number]} --plain --follow",
+            )
         if step is None:
             return
         number = (number + step) % len(paths)
