@@ -137,6 +137,8 @@ def stop_writing() -> int:
 
 def run_main(main: Callable[[], int | None]) -> NoReturn:
     """Ends the process with the exit code of `main`, telling a `BrefineError` in its own words instead of a traceback."""
+    if sys.stderr is None:  # `2>&-`: printed there, messages would go to stdout, into the result
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     try:
         try:
             _tell_signals()

@@ -12,6 +12,7 @@ import typer
 from brefine.cli.options import NoInput, Plain, Set
 from brefine.cli.output import on_terminal, print_json, print_lines, tell
 from brefine.config import load_config, with_models
+from brefine.errors import ConfigError
 from brefine.run.gpu import find_gpus
 from brefine.run.launch import create_phase, start_supervisor
 from brefine.run.plan import plan_lines, plan_phase, plan_to_json
@@ -37,6 +38,8 @@ def launch_phase3(
     evaluation, selection, integration and gate 4. Without a terminal, or with --plain, it prints lines and decides by rule.
     Closing the dashboard does not stop the training.
     """
+    if json and not dry_run:
+        raise ConfigError("only the plan is told as JSON", where="--json", expected="--dry-run as well")
     place = [f"executor.kind={executor}"] if executor is not None else []
     recipe = with_models(load_config(config, [*(overrides or ()), *place]), models)
     if dry_run:

@@ -20,7 +20,7 @@ def print_lines(lines: Iterable[str]) -> None:
 
 def on_terminal() -> bool:
     """Whether a person sits at a terminal: the dashboard needs one on both ends."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))  # None: `<&-`
 
 
 def tell(message: str) -> None:

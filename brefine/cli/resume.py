@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from brefine.cli.options import RUNS, Phase, Runs
-from brefine.cli.output import tell
+from brefine.cli.options import RUNS, Json, Phase, Runs
+from brefine.cli.output import print_json, tell
 from brefine.phasedir import find_phase
 from brefine.run.launch import resume_phase
 
 
-def resume(phase: Phase = None, runs: Runs = RUNS) -> None:
+def resume(phase: Phase = None, json: Json = False, runs: Runs = RUNS) -> None:
     """Example: brefine resume
 
     Starts a supervisor for a phase that has none: trainings that still run are taken over, others go on from their last
@@ -18,3 +18,5 @@ def resume(phase: Phase = None, runs: Runs = RUNS) -> None:
     unfinished = resume_phase(found)
     what = f"training {', '.join(unfinished)}" if unfinished else "evaluation"
     tell(f"{found.path.name} goes on with {what}; look in with: brefine watch {found.path.name}")
+    if json:
+        print_json({"phase": found.path.name, "training": list(unfinished)})
