@@ -45,13 +45,13 @@ def _document(shot: PhaseSnapshot) -> dict[str, Any]:
         "state": shot.state.value,
         "best_mae_ms": _best_mae_ms(shot),
         "spent_usd": shot.budget.spent_usd,
-        "verdict": shot.gate and shot.gate.verdict,
+        "verdict": shot.standing_gate and shot.standing_gate.verdict,
     }
 
 
 def _row(shot: PhaseSnapshot) -> tuple[str, ...]:
     best = "  ".join(f"{name} {milliseconds(mae_ms)}" for name, mae_ms in _best_mae_ms(shot).items())
-    verdict = shot.gate.verdict if shot.gate else "–"
+    verdict = shot.standing_gate.verdict if shot.standing_gate else "–"
     return (shot.name, shot.state.value, best, f"${shot.budget.spent_usd:.2f}", verdict)
 
 

@@ -6,6 +6,8 @@ from typing import Literal
 
 from brefine.config import ModelName
 from brefine.phasedir.document import Document, Part, SealedDocument, UnixTime
+from brefine.phasedir.evaluation import SelectionRecord
+from brefine.phasedir.integration import IntegrationReport
 
 
 class GateCriterion(Part):
@@ -34,6 +36,21 @@ class GateRecord(SealedDocument):
     """What a reader of the verdict has to know beside the findings: changed thresholds, answers that no longer count, …"""
     recommendation: str
     unix_s: UnixTime
+    integration_seal: str | None = None
+    """Seal of the integration that was judged; None = there was none, or the record is older than this key."""
+
+    def judges(self, selection: SelectionRecord | None, report: IntegrationReport | None) -> bool:
+        """Whether this is the verdict on the model that is selected now and on this integration of it.
+
+        A record without a seal is taken to judge what had been integrated when it was written.
+        """
+        if selection is not None and selection.model != self.winner:
+            return False
+        if report is None:
+            return True
+        if self.integration_seal is None:
+            return report.model == self.winner and report.unix_s <= self.unix_s
+        return report.seal == self.integration_seal
 
 
 class Decision(Document):

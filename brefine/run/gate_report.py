@@ -72,6 +72,7 @@ def _judged(phase: PhaseDir, files: GateFiles, answers: Mapping[str, Answer]) ->
         notes=[*notes, *_looks(phase, report), *asked_anew, *_edited(phase)],
         recommendation=verdict.recommendation,
         unix_s=time.time(),
+        integration_seal=_seal(report),
     )
 
 

@@ -193,3 +193,8 @@ class PhaseSnapshot:
     """A folder of event files that brefine did not write: runs, curves and alerts are all there is."""
     problems: tuple[str, ...] = ()
     """Files that cannot be read, or by the supervisor written, in words; the figures beside them are the last known ones."""
+
+    @property
+    def standing_gate(self) -> GateRecord | None:
+        """The gate's record, where it judges what is selected and integrated now; an earlier one is history."""
+        return self.gate if self.gate is not None and self.gate.judges(self.selection, self.integration) else None

@@ -77,9 +77,9 @@ def phase_state(
         told = progress.get(stage)
         return told is not None and told.state == "running" and alive(told.process)
 
-    # What was found about a model that is no longer the selected one decides nothing.
+    # What was found about a model that is no longer the selected one, or about an earlier integration, decides nothing.
     integrated = integration is not None and (selection is None or selection.model == integration.model)
-    judged = gate is not None and gate.verdict != "open" and (selection is None or selection.model == gate.winner)
+    judged = gate is not None and gate.verdict != "open" and gate.judges(selection, integration)
     proofs = (
         (PhaseState.INTEGRATING, integrates_elsewhere or works(Stage.INTEGRATE)),
         (PhaseState.EVALUATING, works(Stage.EVALUATE)),

@@ -91,6 +91,24 @@ def test_the_road_after_training_is_proved_by_its_files(phase: PhaseDir) -> None
     assert store.snapshot().state is PhaseState.TO_INTEGRATE
 
 
+@pytest.mark.parametrize("sealed", [True, False], ids=["by its seal", "by its time"])
+def test_a_verdict_counts_for_the_integration_that_it_judged(phase: PhaseDir, sealed: bool) -> None:
+    """The same model trained further and integrated again is undecided; so it is beside a record without a seal."""
+    from brefine.run.gate_report import Answer, write_gate
+
+    supervised(phase, Stage.EVALUATE, "finished")
+    store = PhaseStore(phase.path)
+    integration("mlp").write(phase.integration)
+    record = write_gate(phase, {"go-on": Answer(False)})
+    if not sealed:
+        record.model_copy(update={"integration_seal": None}).write(phase.gate)
+    assert (store.snapshot().state, store.snapshot().standing_gate is not None) == (PhaseState.DECIDED, True)
+    integration("mlp").model_copy(update={"unix_s": record.unix_s + 1.0}).write(phase.integration)
+    snapshot = store.snapshot()
+    assert (snapshot.state, snapshot.standing_gate) == (PhaseState.TO_DECIDE, None)
+    assert snapshot.gate is not None and snapshot.gate.verdict == "fail"  # the report tells what is on file
+
+
 @pytest.mark.parametrize(
     ("stage", "working"),
     [

@@ -12,12 +12,23 @@ import pytest
 
 from brefine.core.gate import Answer
 from brefine.errors import FormatError, ProcessError
-from brefine.phasedir import Stage
+from brefine.phasedir import SelectionRecord, Stage
 from brefine.run.snapshot import GpuView, PhaseState, ShownState
 from brefine.tui.app import CLOSING_WORDS, DashboardApp, closing_words
 from brefine.tui.screens.reading import ReadingScreen
 from tests.tui.conftest import OpenDesk
-from tests.tui.memory_phases import MemorySource, RecordedActions, gate, integration, nan_alert, phase, progress, run, selection
+from tests.tui.memory_phases import (
+    START_UNIX_S,
+    MemorySource,
+    RecordedActions,
+    gate,
+    integration,
+    nan_alert,
+    phase,
+    progress,
+    run,
+    selection,
+)
 
 SIZES = [(80, 24), (120, 40), (160, 45), (200, 60)]
 
@@ -398,6 +409,21 @@ async def test_the_recommended_model_is_one_key_away(open_desk: OpenDesk) -> Non
         assert "g leads to 4 Integrate" in desk.text
 
 
+@pytest.mark.parametrize("chosen", [None, selection()], ids=["before the choice", "after it"])
+async def test_models_that_are_evaluated_anew_are_ranked_anew(open_desk: OpenDesk, chosen: SelectionRecord | None) -> None:
+    """The ranking of earlier reports is not kept for the same models."""
+    first = phase(PhaseState.TO_SELECT, selection=chosen)
+    async with open_desk(first, place="select") as desk:
+        if chosen is None:
+            await desk.until(lambda: desk.text.count("recommended") == 1)
+        desk.actions.best = "mlp"
+        anew = {model: one.model_copy(update={"unix_s": START_UNIX_S + 5000}) for model, one in first.evaluations.items()}
+        await desk.tell(replace(first, evaluations=anew))
+        await desk.until(lambda: "recommended" in desk.row(" mlp     "))
+        await desk.press("enter")
+        await desk.until(lambda: desk.actions.asked == [("select", "mlp", None)])
+
+
 async def test_another_choice_asks_for_one_line_of_why(open_desk: OpenDesk) -> None:
     """An empty line is no reason; a given one is kept with the choice."""
     async with open_desk(phase(PhaseState.TO_SELECT)) as desk:
@@ -485,6 +511,17 @@ async def test_a_decided_phase_shows_its_record(open_desk: OpenDesk) -> None:
         assert desk.row("go on?").rstrip().endswith("answer: no") or "answer: no" in desk.text
         assert "written to" in desk.text
         assert desk.actions.asked == []
+
+
+async def test_a_record_of_an_earlier_integration_is_judged_anew(open_desk: OpenDesk) -> None:
+    """Trained further and integrated again, the model has no verdict yet; the record of before is not shown for one."""
+    decided = phase(PhaseState.DECIDED, gate=gate({"mae": "yes", "go-on": "no"}))
+    async with open_desk(decided) as desk:
+        assert "written to" in desk.text
+        again = integration().model_copy(update={"unix_s": START_UNIX_S + 5000})
+        await desk.tell(replace(decided, state=PhaseState.TO_DECIDE, integration=again))
+        await desk.until(lambda: "not written yet: your first answer writes it" in desk.text)
+        assert "answer: no" not in desk.text
 
 
 async def test_foreign_event_files_are_shown_without_a_status(open_desk: OpenDesk) -> None:

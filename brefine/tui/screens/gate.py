@@ -61,7 +61,8 @@ class GatePlace(Place):
     def __init__(self, actions: Actions, *, read_only: bool) -> None:
         super().__init__(id="gate", read_only=read_only)
         self._actions = actions
-        self._judged_at: float | None = None
+        self._judged: tuple[float, float | None] | None = None
+        """Times of the integration and the selection that were judged last."""
 
     def compose(self) -> ComposeResult:
         yield Checklist()
@@ -69,13 +70,15 @@ class GatePlace(Place):
     def show(self, snapshot: PhaseSnapshot) -> None:
         self.snapshot = snapshot
         checklist = self.query_one(Checklist)
-        report = snapshot.integration
-        if snapshot.gate is not None and (report is None or snapshot.gate.winner == report.model):
-            checklist.record, checklist.written = snapshot.gate, True
-        elif report is not None and self._judged_at != report.unix_s:
-            self._judged_at = report.unix_s
-            checklist.written = False
-            self.post_message(Wanted(self._actions.judge, self._judged))
+        report, selection = snapshot.integration, snapshot.selection
+        if snapshot.standing_gate is not None:
+            checklist.record, checklist.written = snapshot.standing_gate, True
+        elif report is not None:
+            evidence = (report.unix_s, None if selection is None else selection.unix_s)
+            if self._judged != evidence:
+                self._judged = evidence
+                checklist.record, checklist.written = None, False
+                self.post_message(Wanted(self._actions.judge, self._take_judgement))
         checklist.show(snapshot)
 
     def action_choose(self, step: int) -> None:
@@ -112,7 +115,7 @@ class GatePlace(Place):
             criterion = checklist.record.criteria[checklist.chosen].id
             self.post_message(Wanted(lambda: self._actions.answer(criterion, answer), self._answered))
 
-    def _judged(self, record: GateRecord) -> None:
+    def _take_judgement(self, record: GateRecord) -> None:
         checklist = self.query_one(Checklist)
         if not checklist.written:
             checklist.record = record

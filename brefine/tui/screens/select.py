@@ -84,7 +84,8 @@ class SelectPlace(Place):
     def __init__(self, actions: Actions, *, read_only: bool) -> None:
         super().__init__(id="select", read_only=read_only)
         self._actions = actions
-        self._asked_for: frozenset[str] = frozenset()
+        self._asked_for: frozenset[tuple[str, float]] = frozenset()
+        """Models and times of the reports that the ranking is of."""
 
     def compose(self) -> ComposeResult:
         yield Choice()
@@ -92,8 +93,11 @@ class SelectPlace(Place):
     def show(self, snapshot: PhaseSnapshot) -> None:
         self.snapshot = snapshot
         reports = reports_in_order(snapshot)
-        if reports and snapshot.selection is None and self._asked_for != frozenset(reports):
-            self._asked_for = frozenset(reports)
+        compared = frozenset((model, report.unix_s) for model, report in reports.items())
+        chosen_unix_s = float("-inf") if snapshot.selection is None else snapshot.selection.unix_s
+        if self._asked_for != compared and any(unix_s > chosen_unix_s for _, unix_s in compared):
+            self._asked_for = compared
+            self.query_one(Choice).ranking = None
             self.post_message(Wanted(self._actions.recommend, self._recommended))
         self.query_one(Choice).show(snapshot)
 
@@ -111,6 +115,8 @@ class SelectPlace(Place):
         recommended = choice.ranking.recommended if choice.ranking is not None else None
         if recommended is None and self.snapshot.selection is not None:
             recommended = self.snapshot.selection.recommended
+        if recommended is None:  # the models are being compared
+            return
         if model == recommended:
             self.post_message(Wanted(lambda: self._actions.select(model, None)))
             return
