@@ -20,7 +20,10 @@ def go_through(
     try:
         n_failed = run_batch(out, config, tell)
     except KeyboardInterrupt:
-        tell("interrupted; jobs that were given to a scheduler go on, and the same command looks after them again")
+        if config.executor.kind == "slurm":
+            tell("interrupted; jobs that were given to the scheduler go on, and the same command looks after them again")
+        else:
+            tell("interrupted and stopped; the same command goes on with what is left")
         return 130
     if n_failed:
         tell(f"{n_failed} recordings could not be done; the reasons are in {batch_folder(out) / 'failed'}")

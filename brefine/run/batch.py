@@ -30,9 +30,10 @@ from brefine.io.atomic import digest_of_files
 from brefine.io.audio import AUDIO_SUFFIXES
 from brefine.io.shipped import shipped_weights
 from brefine.phasedir import Document, JobRecord, Part, PhaseDir
-from brefine.run.executor import Order, executor_of
+from brefine.run.executor import Order, Work, executor_of
 from brefine.run.plain import job_words
 from brefine.run.programs import share_command
+from brefine.run.supervision import Ended
 
 _LOOK_S: Final = 2.0
 _NAME: Final = "batch"
@@ -179,7 +180,7 @@ def write_batch(out: Path, command: Command, items: Sequence[Item], options: Seq
 def run_batch(out: Path, config: PhaseConfig, tell: Callable[[str], None]) -> int:
     """Has the executor of the recipe work through the batch, and waits; returns how many recordings could not be done.
 
-    Interrupted, jobs of a cluster go on; called again, it finds them, or starts what is left.
+    Interrupted, jobs of a cluster go on, and what runs on this machine ends; called again, it finds them, or starts what is left.
 
     Raises:
         ProcessError: the work ended without an answer for every recording.
@@ -189,22 +190,21 @@ def run_batch(out: Path, config: PhaseConfig, tell: Callable[[str], None]) -> in
     n_handfuls = 1 + max((item.handful for item in batch.items), default=0)
     section = config.executor.model_copy(update={"array_tasks": min(batch.n_shares, n_handfuls)})
     executor = executor_of(PhaseDir(folder), config.model_copy(update={"executor": section}))
-    for path in (folder / "failed").glob("*"):
-        path.unlink()
     log = folder / "logs" / "batch.log"
     with _alone(folder):
+        for path in (folder / "failed").glob("*"):
+            path.unlink()
         work = executor.find(_NAME, log=log, writer=None)
         if work is None:
             work = executor.start(Order(_NAME, tuple(share_command(folder)), log, divisible=True))
-        told, ended = "", None
-        while ended is None:
-            ended = work.ended()
-            said = _standing(batch, folder)
-            if said != told:
-                tell(said)
-                told = said
-            if ended is None:
-                time.sleep(min(_LOOK_S, executor.poll_s))
+        try:
+            ended = _wait(work, lambda: _standing(batch, folder), tell, every_s=min(_LOOK_S, executor.poll_s))
+        except BaseException:
+            if section.kind == "local":
+                work.stop(by_force=True)  # every RTTM is whole or not there
+                while work.ended() is None:
+                    time.sleep(executor.poll_s)
+            raise
     failed = sorted(path.stem for path in (folder / "failed").glob("*.txt"))
     lost = [item for item in batch.items if not Path(item.out).exists() and Path(item.out).stem not in failed]
     if lost:
@@ -212,6 +212,20 @@ def run_batch(out: Path, config: PhaseConfig, tell: Callable[[str], None]) -> in
             f"{len(lost)} recordings are not done", where=log, got=ended.text, hint="the same command goes on with them"
         )
     return len(failed)
+
+
+def _wait(work: Work, standing: Callable[[], str], tell: Callable[[str], None], *, every_s: float) -> Ended:
+    """Waits for the end, and tells where it stands whenever that has changed."""
+    told = ""
+    while True:
+        ended = work.ended()
+        said = standing()
+        if said != told:
+            tell(said)
+            told = said
+        if ended is not None:
+            return ended
+        time.sleep(every_s)
 
 
 @contextmanager

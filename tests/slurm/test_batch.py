@@ -16,9 +16,10 @@ import psutil
 import pytest
 import soundfile
 
-from brefine.errors import ConfigError, DataError
+from brefine.config import parse_config
+from brefine.errors import ConfigError, DataError, ProcessError
 from brefine.io.rttm import read_rttm, write_rttm
-from brefine.run.batch import Batch, Item, batch_folder, plan_items, write_batch
+from brefine.run.batch import Batch, Item, batch_folder, locked, plan_items, run_batch, write_batch
 from brefine.run.share import main as do_share
 from tests.slurm.conftest import Cluster
 from tests.tiny_corpus import disturbed, draw_reference, render
@@ -209,6 +210,44 @@ def test_an_interrupted_batch_ends_as_if_it_had_not_been(tmp_path: Path, monkeyp
     assert {path.name: path.read_bytes() for path in out.iterdir()} == whole
     now = (out / "talk1.rttm").stat()
     assert (now.st_ino, now.st_mtime_ns) == (kept.st_ino, kept.st_mtime_ns)
+
+
+def test_who_is_refused_takes_no_failure_from_the_other(tmp_path: Path) -> None:
+    """The reasons of a batch that is at work stay where they are."""
+    recipe = parse_config(_SITE.format(kind="local"), where="site")
+    write_batch(
+        tmp_path / "out", "refine", [Item(audio="a.wav", rttm=None, out=str(tmp_path / "out" / "talk0.rttm"))], [], n_shares=1
+    )
+    folder = batch_folder(tmp_path / "out")
+    reason = folder / "failed" / "talk0.txt"
+    reason.parent.mkdir()
+    reason.write_text("broken")
+    with locked(folder / "locks" / "submission", wait=False), pytest.raises(ProcessError, match="another process waits"):
+        run_batch(tmp_path / "out", recipe, print)
+    assert reason.read_text() == "broken"
+
+
+@pytest.mark.end_to_end
+def test_an_interrupted_run_leaves_nobody_at_work(tmp_path: Path) -> None:
+    """Ctrl-C ends the share and what it has started, which are in a session of their own, and says how to go on."""
+    make_recordings(tmp_path, 2)
+    (tmp_path / "site.toml").write_text(_SITE.format(kind="local"))
+    process = refine(tmp_path, wait=False)
+    deadline_s = time.monotonic() + 300.0
+    while not _at_work(tmp_path):
+        assert time.monotonic() < deadline_s and process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, words = process.communicate(timeout=300)
+    assert process.returncode == 130
+    assert "interrupted and stopped; the same command goes on with what is left" in words
+    assert _at_work(tmp_path) == []
+
+
+def _at_work(folder: Path) -> list[list[str]]:
+    """The shares of a batch that run, and their commands."""
+    lines = [one.info["cmdline"] or [] for one in psutil.process_iter(["cmdline"])]
+    return [line for line in lines if str(folder) in " ".join(line)]
 
 
 @pytest.mark.end_to_end
