@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from brefine.cli.options import NoInput, Plain, Set
-from brefine.cli.output import on_terminal, print_json, print_lines, tell
+from brefine.cli.output import on_terminal, print_json, print_lines, starting, tell
 from brefine.config import load_config, with_models
 from brefine.errors import ConfigError
 from brefine.run.gpu import find_gpus
@@ -52,8 +52,9 @@ def launch_phase3(
         for line in headroom_of_recipe(recipe):
             tell(line)
     phase = create_phase(recipe, argv=sys.argv)
-    start_supervisor(phase)
     tell(f"phase {phase.path}")
+    with starting(phase):
+        start_supervisor(phase)
     if detach:
         tell(f"it runs on its own; look in with: brefine watch {phase.path.name}")
     elif on_terminal() and not plain and not no_input:

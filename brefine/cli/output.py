@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
+
+from brefine.phasedir import PhaseDir
 
 
 def print_json(document: Any) -> None:
@@ -26,6 +29,18 @@ def on_terminal() -> bool:
 def tell(message: str) -> None:
     """A message for the person, never part of the result."""
     print(message, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def starting(phase: PhaseDir) -> Iterator[None]:
+    """Where a supervisor is started: it is a session of its own, which Ctrl-C doesn't reach, and it may cost money."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        name = phase.path.name
+        tell("interrupted while its supervisor started, which may go on without you")
+        tell(f"look in with: brefine watch {name}; end it with: brefine stop {name}")
+        raise
 
 
 def percent(rate: float | None, digits: int = 1) -> str:

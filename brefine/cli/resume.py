@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from brefine.cli.options import RUNS, Json, Phase, Runs
-from brefine.cli.output import print_json, tell
+from brefine.cli.output import print_json, starting, tell
 from brefine.phasedir import find_phase
 from brefine.run.launch import resume_phase
 
@@ -15,7 +15,8 @@ def resume(phase: Phase = None, json: Json = False, runs: Runs = RUNS) -> None:
     checkpoint.
     """
     found = find_phase(phase, runs)
-    unfinished = resume_phase(found)
+    with starting(found):
+        unfinished = resume_phase(found)
     what = f"training {', '.join(unfinished)}" if unfinished else "evaluation"
     tell(f"{found.path.name} goes on with {what}; look in with: brefine watch {found.path.name}")
     if json:
