@@ -3,7 +3,7 @@
     runs/<utc>-phase3/
       phase.toml  manifest.json  supervisor.json  decisions.jsonl  alerts.jsonl  alerts.sent  supervisor.log
       control/<nanoseconds>-<action>[-<model>].json            requests, consumed atomically by the supervisor
-      progress/<stage>.json  logs/<stage>.log                  prepare, evaluate, integrate
+      progress/<stage>.{json,lock}  logs/<stage>.log           prepare, evaluate, integrate
       jobs/<model or stage>.json  <model or stage>.word.json   on a cluster: what the scheduler says of a job, and its node
       <model>/status.json  events.out.tfevents.*  train.log  checkpoints/{last,best}.{safetensors,json}  last.state
       evaluation/<model>/<split>.json  <split>.boundaries.csv  <split>.posteriors.npz    of `best`

@@ -95,6 +95,10 @@ class PhaseDir:
     def progress(self, stage: Stage) -> Path:
         return self.path / "progress" / f"{stage}.json"
 
+    def stage_lock(self, stage: Stage) -> Path:
+        """Held by the process of a stage that is started by hand, as long as it lives."""
+        return self.path / "progress" / f"{stage}.lock"
+
     def stage_log(self, stage: Stage) -> Path:
         return self.path / "logs" / f"{stage}.log"
 

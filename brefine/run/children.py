@@ -29,7 +29,15 @@ _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded", re.IGNOR
 class Child:
     """A process that was started here."""
 
-    def __init__(self, command: Sequence[str], *, log: Path, environment: Mapping[str, str], oom_kills: OomKills) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        log: Path,
+        environment: Mapping[str, str],
+        oom_kills: OomKills,
+        holds: Sequence[int] = (),
+    ) -> None:
         self._log = log
         self._log_start_bytes = log.stat().st_size if log.exists() else 0
         self._oom_kills = oom_kills
@@ -42,6 +50,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 env=dict(environment),
                 start_new_session=True,
+                pass_fds=holds,
             )
         self._pid = self._process.pid
         self._identity = identity_of(self._pid)  # as a zombie at worst: nobody but `ended` collects it

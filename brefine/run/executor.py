@@ -30,6 +30,7 @@ class Order:
     Attributes:
         name: the model or the stage; a phase has one work of a name at a time.
         again: the command where a scheduler starts the same job again; None = the same.
+        holds: descriptors that the process keeps open, where it runs on this machine: a lock's.
         divisible: whether the command takes `--part K/N`, with which it does a share of its work for a later whole.
     """
 
@@ -38,6 +39,7 @@ class Order:
     log: Path
     again: tuple[str, ...] | None = None
     divisible: bool = False
+    holds: tuple[int, ...] = ()
 
 
 class Work(Protocol):
@@ -109,7 +111,7 @@ class LocalExecutor:
 
     def start(self, order: Order) -> Work:
         environment = self._environments.get(order.name, {**os.environ, "PYTHONUNBUFFERED": "1"})
-        return Child(order.command, log=order.log, environment=environment, oom_kills=self._oom_kills)
+        return Child(order.command, log=order.log, environment=environment, oom_kills=self._oom_kills, holds=order.holds)
 
     def find(self, name: str, *, log: Path, writer: ProcessIdentity | None) -> Work | None:
         if writer is None or not is_alive(writer):

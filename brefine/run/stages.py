@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import select
 import signal
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import IO, Final
@@ -75,19 +76,20 @@ class StageProcess:
     """
 
     def __init__(self, phase: PhaseDir, stage: Stage, command: Sequence[str]) -> None:
-        worker = working_process(phase, stage)
-        if worker is not None and is_alive(worker):
-            raise at_work_already(phase, stage, f"process {worker.pid}")
         self.stage = stage
         self.log: Path = phase.stage_log(stage)
         self.error: str | None = None
-        phase.progress(stage).unlink(missing_ok=True)
+        self._code: int | None = None
         self._progress = WatchedDocument(phase.progress(stage), Progress)
         executor = executor_of(phase, phase.load_config())
-        self._work = executor.find(stage, log=self.log, writer=None) or executor.start(
-            Order(stage, tuple(command), self.log, divisible=True)
-        )
-        self._code: int | None = None
+        with _held_alone(phase, stage) as lock:
+            worker = working_process(phase, stage)
+            if worker is not None and is_alive(worker):
+                raise at_work_already(phase, stage, f"process {worker.pid}")
+            phase.progress(stage).unlink(missing_ok=True)
+            self._work = executor.find(stage, log=self.log, writer=None) or executor.start(
+                Order(stage, tuple(command), self.log, divisible=True, holds=(lock,))
+            )
 
     def progress(self) -> Progress | None:
         """How far it is; None before its first word."""
@@ -107,6 +109,13 @@ class StageProcess:
         """Asks it to end."""
         self._work.stop(by_force=False)
 
+    def end(self) -> None:
+        """Asks it to end, and waits until it has; who interrupts that, waits no longer."""
+        self.stop()
+        with contextlib.suppress(KeyboardInterrupt):
+            while self.exit_code() is None:
+                time.sleep(_POLL_S)
+
     def wait(self, on_progress: Callable[[Progress], None] | None = None) -> None:
         """Waits for its end; `on_progress` is called with every new word. Stopped, it takes the process with it.
 
@@ -125,13 +134,30 @@ class StageProcess:
                     break
                 time.sleep(_POLL_S)
         except BaseException:
-            self.stop()
-            with contextlib.suppress(KeyboardInterrupt):
-                while self.exit_code() is None:
-                    time.sleep(_POLL_S)
+            self.end()
             raise
         if self.error is not None:
             raise ProcessError(f"{self.stage} failed: {self.error}", where=self.log, hint="its log tells more")
+
+
+@contextlib.contextmanager
+def _held_alone(phase: PhaseDir, stage: Stage) -> Iterator[int]:
+    """The lock of a station, as a descriptor for its process: that one's first word comes only after seconds.
+
+    The kernel takes the lock back when the last process that holds the descriptor has ended.
+    """
+    path = phase.stage_lock(stage)
+    path.parent.mkdir(exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            worker = working_process(phase, stage)
+            raise at_work_already(phase, stage, "another process" if worker is None else f"process {worker.pid}") from None
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def at_work_already(phase: PhaseDir, stage: Stage, who: str) -> ProcessError:

@@ -52,6 +52,17 @@ def test_a_station_that_is_at_work_is_not_started_again(tmp_path: Path) -> None:
     StageProcess(phase, Stage.INTEGRATE, ["true"]).wait()
 
 
+def test_a_station_that_has_not_said_a_word_yet_is_not_started_again(tmp_path: Path) -> None:
+    """Its first word comes when its libraries are loaded; until then, and when nobody looks after it, its lock speaks for it."""
+    phase = make_toy_phase(tmp_path)
+    first = StageProcess(phase, Stage.INTEGRATE, ["sleep", "60"])
+    with pytest.raises(ProcessError, match="integrate is at work already"):
+        StageProcess(phase, Stage.INTEGRATE, ["true"])
+    StageProcess(phase, Stage.EVALUATE, ["true"]).wait()
+    first.end()
+    StageProcess(phase, Stage.INTEGRATE, ["true"]).wait()
+
+
 def test_a_key_that_is_pressed_twice_starts_one_station(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its process has not said a word yet, and the person does not see that it has begun."""
     phase = make_toy_phase(tmp_path)
