@@ -22,7 +22,8 @@ _INTERRUPTED: Final = 130
 def go_the_road(phase: PhaseDir, write: Callable[[str], None]) -> int:
     """Follows a supervised phase in plain lines and goes on by rule to the gate's verdict; returns the exit code.
 
-    Nobody is asked: the gate's questions to a person stay open. Interrupted, the supervisor and its trainings go on.
+    Nobody is asked: the gate's questions to a person stay open. Interrupted, the supervisor and its trainings go on; an
+    integration ends.
     """
     store, lines = PhaseStore(phase.path), PlainLines()
     try:
@@ -30,9 +31,14 @@ def go_the_road(phase: PhaseDir, write: Callable[[str], None]) -> int:
         code = _after_supervision(snapshot, SupervisorState.read_if_there(phase.supervisor), write)
         if code is not None:
             return code
-        _decide(phase, store, lines, write)
     except KeyboardInterrupt:
         write(f"Training goes on. `brefine watch {phase.path.name}` brings you back; `brefine stop` ends it.")
+        return _INTERRUPTED
+    try:
+        _decide(phase, store, lines, write)
+    except KeyboardInterrupt:
+        state = store.snapshot().state
+        write(f"Interrupted; nothing goes on. The phase is at: {state}. `brefine watch {phase.path.name}` leads on from there.")
         return _INTERRUPTED
     broken = [run.name for run in snapshot.runs if run.state in (ShownState.FAILED, ShownState.NONFINITE)]
     return _RUN_FAILED if broken else 0
@@ -63,7 +69,7 @@ def _decide(phase: PhaseDir, store: PhaseStore, lines: PlainLines, write: Callab
     try:
         follow(store.snapshot, write, lines=lines, until=lambda _: process.exit_code() is not None)
     except BaseException:
-        process.stop()
+        process.end()
         raise
     process.wait()
     for line in ("", *integration_table(integration_report(phase))):
