@@ -9,11 +9,11 @@ from types import TracebackType
 from typing import Final, Self
 
 from brefine.errors import FormatError, ProcessError
-from brefine.identity import boot_id, is_alive
+from brefine.identity import ProcessIdentity, boot_id, is_alive
 from brefine.phasedir import PhaseDir, SupervisorState
 
 _ELSEWHERE_S: Final = 60.0
-"""A supervisor on another machine (a shared disk) counts as alive when its heartbeat is younger than this."""
+"""A process on another machine (a shared disk) counts as alive when its heartbeat is younger than this."""
 
 
 class PhaseLock:
@@ -56,7 +56,12 @@ def is_supervised(phase: PhaseDir) -> bool:
 
 def is_at_work(supervisor: SupervisorState) -> bool:
     """Whether that supervisor lives: its process here, or a fresh heartbeat on another machine that shares the disk."""
-    return supervisor.state == "running" and (is_alive(supervisor.process) or _works_elsewhere(supervisor))
+    return supervisor.state == "running" and (is_alive(supervisor.process) or _is_elsewhere(supervisor))
+
+
+def works_elsewhere(process: ProcessIdentity, heartbeat_unix_s: float, now_unix_s: float) -> bool:
+    """Whether a process of another machine has given a sign of life lately; nobody here can see more of it."""
+    return process.boot_id != boot_id() and abs(now_unix_s - heartbeat_unix_s) < _ELSEWHERE_S
 
 
 def refusal(phase: PhaseDir) -> ProcessError:
@@ -73,11 +78,11 @@ def refusal(phase: PhaseDir) -> ProcessError:
 
 def _is_supervised_elsewhere(phase: PhaseDir) -> bool:
     found = _read(phase)
-    return found is not None and found.state == "running" and _works_elsewhere(found)
+    return found is not None and found.state == "running" and _is_elsewhere(found)
 
 
-def _works_elsewhere(supervisor: SupervisorState) -> bool:
-    return supervisor.process.boot_id != boot_id() and abs(time.time() - supervisor.heartbeat_unix_s) < _ELSEWHERE_S
+def _is_elsewhere(supervisor: SupervisorState) -> bool:
+    return works_elsewhere(supervisor.process, supervisor.heartbeat_unix_s, time.time())
 
 
 def _read(phase: PhaseDir) -> SupervisorState | None:

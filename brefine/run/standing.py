@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from brefine.identity import ProcessIdentity, is_alive
+from brefine.identity import ProcessIdentity, boot_id, is_alive
 from brefine.phasedir import (
     GateRecord,
     IntegrationReport,
@@ -16,6 +16,7 @@ from brefine.phasedir import (
     Stage,
     SupervisorState,
 )
+from brefine.run.lock import works_elsewhere
 from brefine.run.snapshot import PhaseState, RunView, ShownState
 
 _ACTIVE = (RunState.STARTING, RunState.RUNNING)
@@ -27,7 +28,7 @@ def shown_state(
     *,
     now_unix_s: float,
     stall_after_s: float,
-    supervised: bool,
+    supervisor: ProcessIdentity | None,
     paused: bool,
     ended: str | None = None,
     job: JobRecord | None = None,
@@ -35,9 +36,12 @@ def shown_state(
 ) -> ShownState:
     """What the person is told: the trainer's word, unless its process is gone (LOST) or silent (STALLED).
 
-    Whether a process on another machine lives, nobody here can see: there the scheduler's word on its `job` counts. A supervisor
-    that lives sees a process end within a second and acts, so under supervision the word LOST is left to it; and what it has
-    `ended`, stopped by force or given up, has no last word of its own.
+    Whether a process on another machine lives, nobody here can see: there the scheduler's word on its `job` counts, or else the
+    process's own heartbeat. A supervisor that lives sees a process end within a second and acts, so under supervision the word
+    LOST is left to it; and what it has `ended`, stopped by force or given up, has no last word of its own.
+
+    Args:
+        supervisor: the process that supervises the phase now.
     """
     if paused:
         return ShownState.PAUSED
@@ -48,11 +52,18 @@ def shown_state(
     if status.state not in _ACTIVE:
         return ShownState(status.state.value)
     allocated = job is not None and not job.is_over
-    if not allocated and not alive(status.process):
-        return over or (ShownState.STARTING if supervised else ShownState.LOST)
+    if not (allocated or alive(status.process) or (job is None and _lives_elsewhere(status, supervisor, now_unix_s))):
+        return over or (ShownState.LOST if supervisor is None else ShownState.STARTING)
     if now_unix_s - status.heartbeat_unix_s > stall_after_s:
         return ShownState.STALLED
     return ShownState(status.state.value)
+
+
+def _lives_elsewhere(status: RunStatus, supervisor: ProcessIdentity | None, now_unix_s: float) -> bool:
+    """A supervisor of another machine answers for its trainers there; without one, a fresh heartbeat does."""
+    if supervisor is None:
+        return works_elsewhere(status.process, status.heartbeat_unix_s, now_unix_s)
+    return supervisor.boot_id == status.process.boot_id != boot_id()
 
 
 def phase_state(

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from brefine.config import BudgetConfig, ModelName, PhaseConfig
 from brefine.errors import BrefineError, printable
-from brefine.identity import boot_id, is_alive
+from brefine.identity import ProcessIdentity, boot_id, is_alive
 from brefine.phasedir import (
     Alert,
     EvaluationReport,
@@ -88,8 +88,12 @@ class PhaseStore:
 
         Args:
             drain: read the event files to their ends, however long that takes, instead of a bounded piece of each.
+
+        Raises:
+            BrefineError: the phase is no longer there.
         """
         now_unix_s = time.time()
+        self._refuse_if_gone()
         supervisor = self._supervisor.read()
         alive = supervisor is not None and is_at_work(supervisor)
         if supervisor is not None and not alive and supervisor.state == "running":
@@ -101,7 +105,7 @@ class PhaseStore:
             reader.view(
                 now_unix_s,
                 stall_after_s=self.config.supervisor.stall_after_s,
-                supervised=alive,
+                supervisor=supervisor.process if supervisor is not None and alive else None,
                 paused=name in paused,
                 ended=ended.get(name),
                 restarts=restarts.get(name, 0),
@@ -154,6 +158,17 @@ class PhaseStore:
             gate=gate,
             problems=(*self._problems(), *([supervisor.error] if supervisor is not None and alive and supervisor.error else [])),
         )
+
+    def _refuse_if_gone(self) -> None:
+        """Without its files the phase would seem to be prepared, for ever; what else hinders a reader is told file by file."""
+        try:
+            self.phase.config.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            raise BrefineError(
+                "the phase is no longer there", where=self.phase.path, hint="where it was moved to, brefine watch shows it"
+            ) from None
+        except OSError:
+            return
 
     def _account(self, supervisor: SupervisorState | None, now_unix_s: float) -> Account:
         """The ledger, with the running supervisor's time since its last line.
@@ -294,7 +309,7 @@ class _RunReader:
         now_unix_s: float,
         *,
         stall_after_s: float,
-        supervised: bool,
+        supervisor: ProcessIdentity | None,
         paused: bool,
         ended: str | None,
         restarts: int,
@@ -307,7 +322,7 @@ class _RunReader:
             status,
             now_unix_s=now_unix_s,
             stall_after_s=stall_after_s,
-            supervised=supervised,
+            supervisor=supervisor,
             paused=paused,
             ended=ended,
             job=job,

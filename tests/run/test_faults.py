@@ -144,7 +144,7 @@ def test_a_clock_that_jumps_neither_stalls_nor_wakes_anything(tmp_path: Path, mo
 def test_a_heartbeat_from_the_future_is_a_sign_of_life() -> None:
     """The reader's clock was set back: what lives is not called stalled."""
     word = status_record("mlp", unix_s=5000.0)
-    state = shown_state(word, now_unix_s=1000.0, stall_after_s=60.0, supervised=False, paused=False)
+    state = shown_state(word, now_unix_s=1000.0, stall_after_s=60.0, supervisor=None, paused=False)
     assert state is ShownState.RUNNING
 
 

@@ -177,6 +177,41 @@ def test_a_living_supervisor_answers_for_processes_that_are_gone(phase: PhaseDir
     assert PhaseStore(phase.path).snapshot().runs[1].state is ShownState.STARTING
 
 
+@pytest.mark.parametrize(
+    ("supervisor", "age_s", "expected"),
+    [
+        ("there", 1.0, ShownState.RUNNING),
+        ("there", 25.0, ShownState.RUNNING),
+        ("there", 35.0, ShownState.STALLED),
+        ("here", 25.0, ShownState.STARTING),
+        (None, 1.0, ShownState.RUNNING),
+        (None, 100.0, ShownState.LOST),
+    ],
+)
+def test_a_training_on_another_machine_is_judged_by_its_heartbeat(
+    phase: PhaseDir, supervisor: str | None, age_s: float, expected: ShownState
+) -> None:
+    """Watched over a shared disk, it runs and has an ETA; where its supervisor is another than before, it starts anew."""
+    there = own_identity().model_copy(update={"boot_id": "there", "host": "there"})
+    supervised(phase, Stage.TRAIN, "running" if supervisor else "finished")
+    if supervisor == "there":
+        SupervisorState.read(phase.supervisor).model_copy(update={"process": there}).write(phase.supervisor)
+    status("mlp", unix_s=time.time() - age_s, process=there).write(phase.run("mlp").status)
+    snapshot = PhaseStore(phase.path).snapshot()
+    assert snapshot.runs[1].state is expected
+    assert snapshot.eta_s == (60.0 if expected is ShownState.RUNNING else None)
+
+
+def test_a_phase_that_is_moved_away_is_not_said_to_be_prepared(phase: PhaseDir) -> None:
+    """Who follows it is told, instead of waiting for a phase that will never come."""
+    store = PhaseStore(phase.path)
+    away = phase.path.rename(phase.path.with_name("moved"))
+    with pytest.raises(BrefineError, match="the phase is no longer there"):
+        store.snapshot()
+    away.rename(phase.path)
+    assert store.snapshot().state is PhaseState.PREPARING
+
+
 @pytest.mark.parametrize("told", [None, RunState.RUNNING], ids=["without a word", "killed"])
 @pytest.mark.parametrize("supervisor", ["running", "finished"])
 @pytest.mark.parametrize("ended", ["stopped", "failed"])
