@@ -8,23 +8,29 @@ from typing import Annotated
 
 import typer
 
-from brefine.cli.options import RUNS, Config, Runs, Set
+from brefine.cli.options import Set
 from brefine.cli.output import tell
 from brefine.config import load_config, with_models
+from brefine.errors import ConfigError
 from brefine.phasedir import run_model
 from brefine.run.launch import create_phase
 from brefine.run.stages import run_worker
 
 
 def train(
-    config: Config,
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="The recipe; with --run-dir that of its phase counts.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Which of the recipe's models, where it has several.")] = None,
     run_dir: Annotated[
         Path | None, typer.Option("--run-dir", metavar="DIR", help="An existing run, PHASE/MODEL, to train or go on with.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     overrides: Set = None,
-    runs: Runs = RUNS,
+    runs: Annotated[
+        Path | None,
+        typer.Option("--runs", metavar="DIR", envvar="BREFINE_RUNS", help="Folder of the new phase, if not the recipe's."),
+    ] = None,
 ) -> None:
     """Example: brefine train --config configs/mlp.toml
 
@@ -32,9 +38,27 @@ def train(
     goes on.
     """
     if run_dir is not None:
+        if overrides or model is not None:
+            given = "--set" if overrides else "--model"
+            raise ConfigError(
+                "a run that is there has its own settings", where=given, hint=f"they stand in {run_dir.parent}/phase.toml"
+            )
         run_model(run_dir)
+        if config is not None:
+            tell(f"the recipe is {run_dir.parent}/phase.toml; {config} is not read")
+    elif config is None:
+        raise ConfigError("there is nothing to train", where="brefine train", expected="--config FILE, or --run-dir PHASE/MODEL")
     else:
         recipe = with_models(load_config(config, overrides or ()), model)
+        if len(recipe.models) > 1:
+            raise ConfigError(
+                "one model is trained in the foreground",
+                where="--model",
+                expected=f"one of {', '.join(recipe.models)}",
+                hint="all of them: brefine launch-phase3",
+            )
+        if runs is not None:
+            recipe = recipe.model_copy(update={"runs": str(runs)})
         phase = create_phase(recipe, argv=sys.argv)
         tell(f"phase {phase.path}")
         prepared = run_worker("brefine.data", "prepare", phase.config)
