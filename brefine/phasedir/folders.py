@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from brefine.config import MODEL_NAMES, ModelName, PhaseConfig, load_config
 from brefine.errors import BrefineError, FormatError
-from brefine.io.atomic import append_line, open_no_link
+from brefine.io.atomic import append_line, open_no_link, read_json
 from brefine.io.jsontext import parse_json
 from brefine.phasedir.corpus import CorpusManifest
 from brefine.phasedir.gate import Decision
@@ -213,10 +213,20 @@ def find_phase(name: str | None, runs: Path) -> PhaseDir:
 
 
 def list_phases(runs: Path) -> list[PhaseDir]:
-    """The phases under `runs`, oldest first (their names start with the UTC time of their creation)."""
+    """The phases under `runs`, oldest first, whatever their folders were renamed to."""
     if not runs.is_dir():
         return []
-    return [PhaseDir(path) for path in sorted(runs.iterdir()) if is_phase(path)]
+    phases = [PhaseDir(path) for path in sorted(runs.iterdir()) if is_phase(path)]
+    return sorted(phases, key=_created_unix_s)
+
+
+def _created_unix_s(phase: PhaseDir) -> float:
+    """By the manifest's word, sealed or not; where there is none, by the recipe's file."""
+    with contextlib.suppress(FormatError, OSError, LookupError, TypeError, ValueError):
+        return float(read_json(phase.manifest)["created_unix_s"])
+    with contextlib.suppress(OSError):
+        return phase.config.stat().st_mtime
+    return 0.0
 
 
 def is_phase(path: Path) -> bool:

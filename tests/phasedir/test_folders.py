@@ -1,0 +1,26 @@
+"""Phases among others: which is the newest."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from brefine.phasedir import Manifest, PhaseDir, find_phase, list_phases
+from tests.run.whole_phase import make_phase
+
+
+@pytest.mark.parametrize("manifest", ["whole", "edited", "missing"])
+def test_the_newest_phase_is_the_one_that_was_made_last(tmp_path: Path, manifest: str) -> None:
+    """Not the last by name: a colleague's folder may have any, and a command without a phase would stop that one."""
+    for name, created_unix_s in (("from-anna", 1e9), ("20261122T000000Z-own", 1.5e9)):
+        phase = PhaseDir(make_phase(tmp_path / "made").path.rename(tmp_path / name))
+        Manifest.read(phase.manifest).model_copy(update={"created_unix_s": created_unix_s}).write(phase.manifest)
+        if manifest == "edited":
+            phase.manifest.write_text(phase.manifest.read_text().replace('"argv"', '"argw"'))
+        if manifest == "missing":
+            phase.manifest.unlink()
+            os.utime(phase.config, (created_unix_s, created_unix_s))
+    assert [phase.path.name for phase in list_phases(tmp_path)] == ["from-anna", "20261122T000000Z-own"]
+    assert find_phase(None, tmp_path).path.name == "20261122T000000Z-own"
