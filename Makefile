@@ -67,7 +67,8 @@ $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "brefine needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "brefine needs Python 3.11 or newer, $(PYTHON) is older: make PYTHON=/path/to/python3.11"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "$(PYTHON) cannot make $(VENV): install its venv and pip (Debian, Ubuntu: apt install python3-venv), then make again"; exit 1; }
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing brefine into $(VENV) (about 3 minutes and 6 GB the first time; PyTorch is most of it)"
