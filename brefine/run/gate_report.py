@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from brefine.config import GateConfig, PhaseConfig
 from brefine.core.gate import Answer, CriterionId, Finding, Thresholds, judge
-from brefine.errors import ConfigError, FormatError
+from brefine.errors import ConfigError, FormatError, printable
 from brefine.io.atomic import write_text_atomic
 from brefine.phasedir import Decision, EvaluationReport, GateCriterion, GateRecord, IntegrationReport, Look, Manifest, PhaseDir
 from brefine.run.gate_evidence import GateFiles, evidence_of
@@ -110,17 +110,20 @@ def _manifest(phase: PhaseDir) -> tuple[Manifest | None, str]:
         return None, f"{phase.manifest.name}: {error.what}"
 
 
-def _earlier_answers(
-    phase: PhaseDir, report: IntegrationReport | None
-) -> tuple[dict[CriterionId, Answer], dict[CriterionId, str]]:
-    """The last answer to each criterion, where this very evidence was shown; and a note on each that was given on other evidence.
+def _earlier_answers(phase: PhaseDir, report: IntegrationReport | None) -> tuple[dict[CriterionId, Answer], dict[str, str]]:
+    """The last answer to each criterion, where this very evidence was shown; and a note on each that was given on other evidence,
+    or to a criterion that the gate hasn't.
 
     They are read from decisions.jsonl: `gate4.json` tells answers, it does not give them.
     """
     given: dict[CriterionId, Answer] = {}
-    stale: dict[CriterionId, str] = {}
+    stale: dict[str, str] = {}
     for decision in phase.read_decisions():
         if decision.criterion is None:
+            continue
+        if decision.criterion not in list(CriterionId):
+            name, answer = printable(decision.criterion), printable(decision.answer)
+            stale[name] = f"{name}: the gate has no such criterion; the {answer} to it in {phase.decisions.name} is passed over"
             continue
         criterion = _criterion(decision.criterion)
         given.pop(criterion, None)

@@ -248,6 +248,16 @@ def test_an_answer_counts_for_the_evidence_it_was_given_on(honest: HonestPhase) 
     assert write_gate(honest.phase, GO).verdict == "pass"
 
 
+def test_an_answer_to_a_criterion_that_is_none_is_passed_over(honest: HonestPhase) -> None:
+    """Of another version, or a slip of a hand: the gate tells of it and judges by the others."""
+    assert write_gate(honest.phase, GO).verdict == "pass"
+    other = honest.phase.read_decisions()[-1].model_copy(update={"criterion": "jer"})
+    honest.phase.record_decision(other)
+    record = write_gate(honest.phase)
+    assert record.verdict == "pass"
+    assert record.notes == ["jer: the gate has no such criterion; the yes to it in decisions.jsonl is passed over"]
+
+
 def test_a_choice_made_on_the_gate_split_is_told(honest: HonestPhase) -> None:
     """Whoever scores several models there picks the luckiest."""
     looks = [
