@@ -40,7 +40,9 @@ def budget(
     if json:
         print_json(_document(account, section, ledger.path))
     else:
-        print_lines(_lines(account, section, ledger.path))
+        print_lines(
+            _lines(account, section, ledger.path, whose="brefine's own; --config takes a recipe's" if config is None else config)
+        )
 
 
 def _document(account: Account, section: BudgetConfig, path: Path) -> dict[str, Any]:
@@ -57,12 +59,13 @@ def _document(account: Account, section: BudgetConfig, path: Path) -> dict[str, 
     }
 
 
-def _lines(account: Account, section: BudgetConfig, path: Path) -> Iterator[str]:
+def _lines(account: Account, section: BudgetConfig, path: Path, *, whose: object) -> Iterator[str]:
     rows = [("phase", "spent")]
     rows += [(Path(phase).name, f"${account.spent_by_usd(phase):.2f}") for phase in account.phases()]
     rows += [(f"correction: {item.note}", f"${item.amount_usd:.2f}") for item in account.corrections]
     rows += [("all", f"${account.spent_usd():.2f}"), ("left", f"${section.total_usd - account.spent_usd():.2f}")]
     yield from align(rows)
+    yield f"the total: ${section.total_usd:.2f} ({whose})"
     if account.n_torn:
         yield f"{account.n_torn} lines cannot be read; what they said is not counted"
     yield f"the ledger: {path}"
