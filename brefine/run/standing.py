@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from socket import gethostname
 
 from brefine.identity import ProcessIdentity, boot_id, is_alive
 from brefine.phasedir import (
@@ -61,6 +62,8 @@ def shown_state(
 
 def _lives_elsewhere(status: RunStatus, supervisor: ProcessIdentity | None, now_unix_s: float) -> bool:
     """A supervisor of another machine answers for its trainers there; without one, a fresh heartbeat does."""
+    if status.process.host == gethostname():  # of another boot: this machine was started anew
+        return False
     if supervisor is None:
         return works_elsewhere(status.process, status.heartbeat_unix_s, now_unix_s)
     return supervisor.boot_id == status.process.boot_id != boot_id()
