@@ -150,6 +150,8 @@ class FeatureConfig(Section):
     """Analysis window of one frame."""
     speech: bool = False
     """Also the probability of speech, by Silero's detector: it has heard rooms and voices that no simulation holds."""
+    pitch: bool = False
+    """Also how clear the pitch of a voice, and that of a second one, is: where two speak at once, mel bands do not tell."""
 
     @model_validator(mode="after")
     def _frames_do_not_drift(self) -> FeatureConfig:

@@ -33,7 +33,7 @@ class Channels:
 
     Attributes:
         n_mels: M, the first channels.
-        speech: the channels that say whether speech is heard: the detector's, where there is one.
+        speech: the channels that say whether voices are heard: the detector's and those of pitch, where there are any.
         evidence: the own speaker's evidence, and that of speech.
     """
 

@@ -1,9 +1,9 @@
 """What a model sees: windows around hypothesised boundaries, gathered on the device.
 
 This module owns the model's input, for training and for refinement alike. The channels of a frame are, in order: the log-mel
-bands normalised over the recording; the probability of speech, where the recipe asks for it; the hypothesis's activity of the
-boundary's own speaker and of all others; the evidence that the own speaker is heard, and that anybody is; and the side (+1
-onset, −1 offset).
+bands normalised over the recording; where the recipe asks for them, the probability of speech and two of pitch; the hypothesis's
+activity of the boundary's own speaker and of all others; the evidence that the own speaker is heard, and that anybody is; and the
+side (+1 onset, −1 offset).
 
 Shapes: B examples, T frames of a window, F channels, M columns of a recording's frames, N frames of all recordings, R rows of
 (speaker, frame), S speakers, C tracks of a speaker.
@@ -159,7 +159,7 @@ class Tables:
 
     @property
     def n_columns(self) -> int:
-        """M, the columns of a recording's frames: bands, and the probability of speech where the recipe asks for it."""
+        """M, the columns of a recording's frames: bands, and what `features.analyse` adds to them."""
         return int(self.frames_NF.shape[1]) - _N_TRACKS - 1
 
     def windows(self, places: Places, chosen: Tensor | slice) -> Tensor:

@@ -15,24 +15,22 @@ import json
 import multiprocessing
 import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
 from brefine.config import FeatureConfig
+from brefine.data.pitch import N_COLUMNS, PitchListener
 from brefine.errors import DataError, FormatError
 from brefine.io.atomic import read_json, write_json_atomic
 from brefine.io.audio import audio_blocks, probe_audio
-
-if TYPE_CHECKING:
-    from brefine.data.voice_activity import SpeechListener
 
 _INDEX = "log_mel.json"
 _FLOOR = 1e-8
@@ -92,7 +90,7 @@ def _spectra(samples: NDArray[np.float32], n_frames: int, config: FeatureConfig)
 
 
 def analyse(samples: NDArray[np.float32], config: FeatureConfig) -> NDArray[np.float32]:
-    """A recording's frames: the log-mel bands and, where the recipe wants it, the probability of speech in a last column.
+    """A recording's frames: the log-mel bands and, where the recipe wants them, the probability of speech and two of pitch.
 
     Returns:
         Shape (n_frames_of(n_samples), n_columns_of(config)).
@@ -118,9 +116,8 @@ def analyse_file(audio: Path, config: FeatureConfig) -> tuple[NDArray[np.float16
             n_samples += len(block)
             yield block
 
-    listener = _listener(config)
-    bands = log_mel_blocks(counted() if listener is None else listener.listening(counted()), config)
-    n_done = 0
+    blocks, tracks = _heard_on_the_way(counted(), config)
+    bands, n_done = log_mel_blocks(blocks, config), 0
     for part in bands:
         if n_done + len(part) > len(frames_NC):  # nobody knows how long it is: an MP3's header guesses
             frames_NC.resize((2 * n_done + len(part), frames_NC.shape[1]), refcheck=False)
@@ -129,8 +126,7 @@ def analyse_file(audio: Path, config: FeatureConfig) -> tuple[NDArray[np.float16
     if n_samples == 0:
         raise DataError("the audio is empty", where=audio)
     frames_NC.resize((n_done, frames_NC.shape[1]), refcheck=False)
-    if listener is not None:
-        frames_NC[:, config.n_mels] = listener.track(n_done, hop_s=config.hop_s)
+    _write_tracks(frames_NC, tracks, config)
     return frames_NC, n_samples
 
 
@@ -139,26 +135,47 @@ def _analyse_into(frames_NC: NDArray[np.floating], blocks: Iterable[NDArray[np.f
 
     Too much audio is left out, too little continues in silence.
     """
-    listener = _listener(config)
+    blocks, tracks = _heard_on_the_way(blocks, config)
     n_done = 0
-    for part in log_mel_blocks(blocks if listener is None else listener.listening(blocks), config, n_frames=len(frames_NC)):
+    for part in log_mel_blocks(blocks, config, n_frames=len(frames_NC)):
         frames_NC[n_done : n_done + len(part), : config.n_mels] = part
         n_done += len(part)
-    if listener is not None:
-        frames_NC[:, config.n_mels] = listener.track(len(frames_NC), hop_s=config.hop_s)
+    _write_tracks(frames_NC, tracks, config)
 
 
-def _listener(config: FeatureConfig) -> SpeechListener | None:
-    if not config.speech:
-        return None
-    from brefine.data.voice_activity import SpeechListener  # loads torch and a detector: only for those who ask for it
+_Track = Callable[[int], NDArray[np.float32]]
+"""Number of frames → their columns, shape (n_frames, n_columns)."""
 
-    return SpeechListener()
+
+def _heard_on_the_way(
+    blocks: Iterable[NDArray[np.float32]], config: FeatureConfig
+) -> tuple[Iterable[NDArray[np.float32]], list[_Track]]:
+    """The blocks, to be passed on, and what those who hear them on the way have to say once all have passed, in order."""
+    tracks: list[_Track] = []
+    if config.speech:
+        from brefine.data.voice_activity import SpeechListener  # loads torch and a detector: only for those who ask for it
+
+        speech = SpeechListener()
+        blocks = speech.listening(blocks)
+        tracks.append(lambda n_frames: speech.track(n_frames, hop_s=config.hop_s)[:, None])
+    if config.pitch:
+        pitch = PitchListener(config.grid.hop_samples)
+        blocks = pitch.listening(blocks)
+        tracks.append(pitch.track)
+    return blocks, tracks
+
+
+def _write_tracks(frames_NC: NDArray[np.floating], tracks: Sequence[_Track], config: FeatureConfig) -> None:
+    first = config.n_mels
+    for track in tracks:
+        columns_NC = track(len(frames_NC))
+        frames_NC[:, first : first + columns_NC.shape[1]] = columns_NC
+        first += columns_NC.shape[1]
 
 
 def n_columns_of(config: FeatureConfig) -> int:
     """Columns of a recording's frames."""
-    return config.n_mels + config.speech
+    return config.n_mels + config.speech + N_COLUMNS * config.pitch
 
 
 def n_frames_of(n_samples: int, config: FeatureConfig) -> int:
