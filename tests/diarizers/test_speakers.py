@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 
-from brefine.diarizers import speakers
 from brefine.diarizers.speakers import cluster
 
 
@@ -46,19 +43,11 @@ def test_no_stretches_no_clusters() -> None:
     assert cluster(np.zeros((0, 4)), [], penalty=2.0).shape == (0,)
 
 
-def test_of_too_many_stretches_the_longest_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_too_many_stretches_the_longest_are_compared(compared: list[int]) -> None:
     """All pairs of the stretches of a day would take gigabytes; the others find their voice all the same."""
     order = [place % 3 for place in range(90)]
     features, stretches = voices(order, n_frames=40)
     short = [(start, end if place % 10 < 3 else start + 12) for place, (start, end) in enumerate(stretches)]
-    compared: list[int] = []
-    merged = speakers._merged
-
-    def counted(parts: Sequence[np.ndarray], penalty: float) -> np.ndarray:
-        compared.append(len(parts))
-        return merged(parts, penalty)
-
-    monkeypatch.setattr(speakers, "_merged", counted)
     assert cluster(features, short, penalty=2.0, at_most=27).tolist() == cluster(features, short, penalty=2.0).tolist()
     assert compared == [27, 90]
     labels = cluster(features, short, penalty=2.0, at_most=27)
