@@ -61,8 +61,7 @@ def audit_corpus(
 
     Problems: files without partner, broken labels, unreadable or silent audio, samples that are not finite, references without
     speech, turns past the end, regions of nothing but what lies past it, speakers who are silent where the reference has them
-    speak. Notes: audio below 16 kHz, clipped
-    hypotheses, hypotheses without a turn.
+    speak. Notes: audio below 16 kHz, clipped hypotheses, hypotheses without a turn.
     """
     problems: list[str] = []
     try:
