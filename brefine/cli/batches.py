@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Literal
 
 from brefine.cli.output import tell
@@ -18,16 +21,31 @@ def go_through(
     shares = config.executor.array_tasks if config.executor.kind == "slurm" else 1
     write_batch(out, command, plan_items(audio, rttm, out), [_absolute(option) for option in options], n_shares=shares)
     try:
-        n_failed = run_batch(out, config, tell)
-    except KeyboardInterrupt:
+        with _terminated_as_interrupted():
+            n_failed = run_batch(out, config, tell)
+    except KeyboardInterrupt as interrupt:
         if config.executor.kind == "slurm":
             tell("interrupted; jobs that were given to the scheduler go on, and the same command looks after them again")
         else:
             tell("interrupted and stopped; the same command goes on with what is left")
-        return 130
+        return 128 + (interrupt.args[0] if interrupt.args else signal.SIGINT)
     if n_failed:
         tell(f"{n_failed} recordings could not be done; the reasons are in {batch_folder(out) / 'failed'}")
     return 1 if n_failed else 0
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM (`timeout`, a scheduler, a shutdown) ends what was started here as Ctrl-C does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt(number)
+
+    earlier = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, earlier)
 
 
 def _absolute(option: str) -> str:

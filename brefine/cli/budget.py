@@ -51,7 +51,7 @@ def _document(account: Account, section: BudgetConfig, path: Path) -> dict[str, 
         "total_usd": section.total_usd,
         "spent_usd": account.spent_usd(),
         "remaining_usd": section.total_usd - account.spent_usd(),
-        "phases": [{"phase": phase, "spent_usd": account.spent_by_usd(phase)} for phase in account.phases()],
+        "phases": [{"phase": phase, "spent_usd": spent_usd} for phase, spent_usd in account.spent_by_phase_usd()],
         "corrections": [
             {"amount_usd": item.amount_usd, "note": item.note, "unix_s": item.unix_s} for item in account.corrections
         ],
@@ -61,7 +61,7 @@ def _document(account: Account, section: BudgetConfig, path: Path) -> dict[str, 
 
 def _lines(account: Account, section: BudgetConfig, path: Path, *, whose: object) -> Iterator[str]:
     rows = [("phase", "spent")]
-    rows += [(Path(phase).name, f"${account.spent_by_usd(phase):.2f}") for phase in account.phases()]
+    rows += [(Path(phase).name, f"${spent_usd:.2f}") for phase, spent_usd in account.spent_by_phase_usd()]
     rows += [(f"correction: {item.note}", f"${item.amount_usd:.2f}") for item in account.corrections]
     rows += [("all", f"${account.spent_usd():.2f}"), ("left", f"${section.total_usd - account.spent_usd():.2f}")]
     yield from align(rows)

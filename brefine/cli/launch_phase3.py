@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from brefine.cli.options import NoInput, Plain, Set
+from brefine.cli.options import NewRuns, NoInput, Plain, Set
 from brefine.cli.output import on_terminal, print_json, print_lines, starting, tell
 from brefine.config import load_config, with_models
 from brefine.errors import ConfigError
@@ -25,6 +25,7 @@ def launch_phase3(
         Literal["local", "slurm"] | None, typer.Option(help="Where the processes run, if not where the recipe says.")
     ] = None,
     overrides: Set = None,
+    runs: NewRuns = None,
     detach: Annotated[bool, typer.Option("--detach", help="Return at once; `brefine watch` attaches.")] = False,
     plain: Plain = False,
     no_input: NoInput = False,
@@ -42,6 +43,8 @@ def launch_phase3(
         raise ConfigError("only the plan is told as JSON", where="--json", expected="--dry-run as well")
     place = [f"executor.kind={executor}"] if executor is not None else []
     recipe = with_models(load_config(config, [*(overrides or ()), *place]), models)
+    if runs is not None:
+        recipe = recipe.model_copy(update={"runs": str(runs)})
     if dry_run:
         plan = plan_phase(recipe, gpus=find_gpus(), n_cores=os.cpu_count() or 1)
         print_json(plan_to_json(plan)) if json else print_lines(plan_lines(plan))

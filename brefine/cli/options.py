@@ -15,6 +15,10 @@ PhaseOption = Annotated[
     str | None, typer.Option("--phase", metavar="PHASE", help="Phase directory, or its name under runs/; the newest if left out.")
 ]
 Runs = Annotated[Path, typer.Option("--runs", metavar="DIR", envvar="BREFINE_RUNS", help="Folder of the phase directories.")]
+NewRuns = Annotated[
+    Path | None,
+    typer.Option("--runs", metavar="DIR", envvar="BREFINE_RUNS", help="Folder of the new phase, if not the recipe's."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one key of the recipe (repeatable).")]
 ArrayConfig = Annotated[

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from brefine.cli.options import Set
+from brefine.cli.options import NewRuns, Set
 from brefine.cli.output import tell
 from brefine.config import load_config, with_models
 from brefine.errors import ConfigError
@@ -27,10 +27,7 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     overrides: Set = None,
-    runs: Annotated[
-        Path | None,
-        typer.Option("--runs", metavar="DIR", envvar="BREFINE_RUNS", help="Folder of the new phase, if not the recipe's."),
-    ] = None,
+    runs: NewRuns = None,
 ) -> None:
     """Example: brefine train --config configs/mlp.toml
 

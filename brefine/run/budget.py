@@ -76,9 +76,12 @@ class Account:
         corrected_usd = sum((item.amount_usd for item in self.corrections), 0.0)
         return sum(_machine_costs(self.sessions).values(), corrected_usd)
 
-    def spent_by_usd(self, phase: str) -> float:
-        """What the machines have cost while the phase that lay at the path `phase` was on them."""
-        return _costs(session for session in self.sessions if session.phase == phase)
+    def spent_by_phase_usd(self) -> tuple[tuple[str, float], ...]:
+        """Where each phase lay last, and what the machines have cost while it was on them; in order of their first session."""
+        by_phase: dict[str, list[Session]] = {}
+        for session in self.sessions:
+            by_phase.setdefault(session.phase_id or session.phase, []).append(session)
+        return tuple((own[-1].phase, _costs(own)) for own in by_phase.values())
 
     def spent_on_usd(self, phase: Path) -> float:
         """What the machines have cost while this phase was on them, wherever it lay then."""
@@ -93,10 +96,6 @@ class Account:
             return session.phase_id == phase_id if told else session.phase == path
 
         return tuple(filter(is_its, self.sessions))
-
-    def phases(self) -> tuple[str, ...]:
-        """The phases in the ledger, in order of their first session."""
-        return tuple(dict.fromkeys(session.phase for session in self.sessions))
 
     def extended(self, session_id: str, until_unix_s: float) -> Account:
         """The same with one session running until now: what a supervisor owes since its last line."""

@@ -25,3 +25,16 @@ def test_an_interrupted_start_names_what_may_go_on(tmp_path: Path, monkeypatch: 
     assert ended.exit_code == 130
     assert f"phase {phase.path}" in ended.stderr
     assert f"brefine stop {phase.path.name}" in ended.stderr
+
+
+@pytest.mark.parametrize("how", ["option", "environment"])
+def test_a_phase_goes_where_the_other_commands_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """--runs and BREFINE_RUNS, also from another folder than the recipe's `runs` is meant for."""
+    recipe = make_toy_phase(tmp_path / "other").config
+    started: list[PhaseDir] = []
+    monkeypatch.setattr(launch_phase3, "start_supervisor", started.append)
+    monkeypatch.setenv("BREFINE_RUNS", str(tmp_path / ("mine" if how == "environment" else "not mine")))
+    words = ["--runs", str(tmp_path / "mine")] if how == "option" else []
+    ended = CliRunner().invoke(app, ["launch-phase3", "--config", str(recipe), "--no-headroom", "--detach", *words])
+    assert ended.exit_code == 0, ended.output
+    assert [phase.path.parent for phase in started] == [tmp_path / "mine"]

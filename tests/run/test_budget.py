@@ -41,8 +41,7 @@ def test_a_machine_is_counted_once_however_many_phases_share_it(tmp_path: Path) 
         book.tick(session, start_s + HOUR_S)
     account = book.read()
     assert account.spent_usd() == pytest.approx(3.0)
-    assert account.spent_by_usd(str((tmp_path / "a").resolve())) == pytest.approx(2.0)
-    assert account.phases() == (str((tmp_path / "a").resolve()), str((tmp_path / "b").resolve()))
+    assert account.spent_by_phase_usd() == tuple((str((tmp_path / name).resolve()), pytest.approx(2.0)) for name in "ab")
 
 
 def test_two_machines_are_two_bills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +125,7 @@ def test_shared_time_is_never_billed_twice(spans: list[tuple[float, float]]) -> 
         for index, (start_s, length_s) in enumerate(spans)
     )
     account = Account(sessions)
-    each = [account.spent_by_usd(phase) for phase in account.phases()]
+    each = [spent_usd for _, spent_usd in account.spent_by_phase_usd()]
     assert max(each, default=0.0) - 1e-6 <= account.spent_usd() <= sum(each) + 1e-6
 
 
@@ -157,6 +156,18 @@ def test_a_phase_that_was_renamed_keeps_its_spending(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in book.path.read_text().splitlines()]
     book.path.write_text("".join(json.dumps({**line, "phase_id": None}) + "\n" for line in lines))
     assert [ledger(tmp_path).read().spent_on_usd(folder) for folder in (phase, renamed)] == [pytest.approx(2.0), 0.0]
+
+
+def test_a_phase_that_was_renamed_is_listed_once(tmp_path: Path) -> None:
+    """Where it lay last, with what it has cost in both places; another that has taken its old place is another."""
+    book, config = ledger(tmp_path), parse_config(RECIPE, where="toy", overrides=[f"runs={tmp_path}"])
+    first, second = create_phase(config).path, create_phase(config).path
+    book.tick(book.open_session(first, 2.0, 0.0), HOUR_S)
+    renamed = first.rename(tmp_path / "renamed")
+    book.tick(book.open_session(renamed, 2.0, 2 * HOUR_S), 3 * HOUR_S)
+    book.tick(book.open_session(second.rename(first), 2.0, 4 * HOUR_S), 5 * HOUR_S)
+    listed = book.read().spent_by_phase_usd()
+    assert listed == ((str(renamed.resolve()), pytest.approx(4.0)), (str(first.resolve()), pytest.approx(2.0)))
 
 
 def test_a_phase_in_the_place_of_another_has_spent_nothing(tmp_path: Path) -> None:

@@ -228,8 +228,9 @@ def test_who_is_refused_takes_no_failure_from_the_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.end_to_end
-def test_an_interrupted_run_leaves_nobody_at_work(tmp_path: Path) -> None:
-    """Ctrl-C ends the share and what it has started, which are in a session of their own, and says how to go on."""
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_leaves_nobody_at_work(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    """Ctrl-C, or the end of a job, ends the share and what it has started, in a session of their own, and says how to go on."""
     make_recordings(tmp_path, 2)
     (tmp_path / "site.toml").write_text(_SITE.format(kind="local"))
     process = refine(tmp_path, wait=False)
@@ -237,9 +238,9 @@ def test_an_interrupted_run_leaves_nobody_at_work(tmp_path: Path) -> None:
     while not _at_work(tmp_path):
         assert time.monotonic() < deadline_s and process.poll() is None
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, number)
     _, words = process.communicate(timeout=300)
-    assert process.returncode == 130
+    assert process.returncode == code
     assert "interrupted and stopped; the same command goes on with what is left" in words
     assert _at_work(tmp_path) == []
 

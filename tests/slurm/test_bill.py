@@ -20,7 +20,7 @@ def budget(tmp_path: Path) -> BudgetConfig:
 
 
 def spent_usd(budget: BudgetConfig, phase: Path) -> float:
-    return Ledger(ledger_path(budget)).read().spent_by_usd(str(phase.resolve()))
+    return Ledger(ledger_path(budget)).read().spent_on_usd(phase)
 
 
 def test_an_allocation_costs_its_gpus_from_its_start(tmp_path: Path, budget: BudgetConfig) -> None:
