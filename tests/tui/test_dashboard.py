@@ -49,6 +49,13 @@ async def test_two_seconds_answer_the_four_questions(open_desk: OpenDesk, size: 
         assert "unrefined 172" in desk.text
 
 
+@pytest.mark.parametrize(("cap_usd", "words"), [(0.5, "$0.83 of $0.50 "), (1.5, "$0.83 of $1.50 "), (1200.0, "$0.83 of $1,200 ")])
+async def test_a_cap_below_a_dollar_keeps_its_cents(open_desk: OpenDesk, cap_usd: float, words: str) -> None:
+    """Of a whole number of dollars the cents are left out, of no other."""
+    async with open_desk(phase(budget=replace(phase().budget, cap_usd=cap_usd))) as desk:
+        assert words in desk.text.splitlines()[0] + " "
+
+
 async def test_the_smallest_screen_has_machine_and_money(open_desk: OpenDesk) -> None:
     """At 80 × 24 GPU, CPU, memory, price with date, spent, projected and left are all there."""
     async with open_desk(phase()) as desk:

@@ -142,7 +142,7 @@ def _money(snapshot: PhaseSnapshot) -> str:
     if budget.price_usd_per_hour == 0 and budget.spent_usd == 0:
         return "$0/h"
     if budget.cap_usd is not None:
-        return f"{format_usd(budget.spent_usd)} of ${budget.cap_usd:,.0f}"
+        return f"{format_usd(budget.spent_usd)} of {format_usd(budget.cap_usd).removesuffix('.00')}"
     return f"{format_usd(budget.spent_usd)} spent"
 
 
