@@ -117,6 +117,13 @@ def clip(text: str, width: int) -> str:
     return text if len(text) <= width else text[: max(0, width - 1)] + "…"
 
 
+def reason_first(error: str) -> str:
+    """An error's text with the path at its front put behind the reason, which a short line would cut off."""
+    first, newline, rest = error.partition("\n")
+    where, colon, reason = first.partition(": ")
+    return f"{reason}: {where}{newline}{rest}" if colon and "/" in where else error
+
+
 def _odd(value: float | None, width: int) -> str:
     if value is None:
         return UNKNOWN.rjust(width)

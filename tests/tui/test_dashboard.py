@@ -120,6 +120,16 @@ async def test_a_failed_stage_says_why(open_desk: OpenDesk) -> None:
         assert "✗ preparing failed: the disk is full" in desk.text
 
 
+async def test_a_failure_tells_its_reason_before_its_path(open_desk: OpenDesk) -> None:
+    """One line has no room for a long path; what is cut off is not why, neither of a stage nor of a run."""
+    words = f"/runs/{'x' * 80}/best.safetensors: the weights are torn\n  → train again"
+    failed = progress(Stage.EVALUATE, "transformer", 1, 3, state="failed", error=words)
+    torn = run("mlp", state=ShownState.FAILED, error=words)
+    async with open_desk(phase(PhaseState.FAILED, progress={Stage.EVALUATE: failed}, runs=(torn,))) as desk:
+        assert "✗ evaluating failed: the weights are torn: /runs/xxx" in desk.text
+        assert "failed: the weights are torn: /runs/xxx" in desk.row("✗ mlp")
+
+
 async def test_number_keys_lead_to_the_five_places(open_desk: OpenDesk) -> None:
     """Each place opens by its number, and says what it waits for when there is nothing yet."""
     async with open_desk(phase()) as desk:

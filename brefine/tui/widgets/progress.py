@@ -8,7 +8,7 @@ from textual.content import Content
 
 from brefine.phasedir import Progress, Stage
 from brefine.run.snapshot import PhaseSnapshot
-from brefine.tui.format import bar, format_duration, harmless
+from brefine.tui.format import bar, format_duration, harmless, reason_first
 from brefine.tui.widgets.panel import Panel, line, stack
 
 _NAMES = {Stage.PREPARE: "preparing", Stage.TRAIN: "training", Stage.EVALUATE: "evaluating", Stage.INTEGRATE: "integrating"}
@@ -37,9 +37,8 @@ def progress_line(progress: Progress, width: int) -> Content:
     """` preparing  simulating conversations  ██████░░ 74/120  01:10 left`, or the failure."""
     name = _NAMES[progress.stage]
     if progress.state == "failed":
-        return line(
-            (f" ✗ {name} failed: ", "bold $error"), harmless((progress.error or "no reason given").split("\n", maxsplit=1)[0])
-        )
+        reason = reason_first(progress.error or "no reason given").split("\n", maxsplit=1)[0]
+        return line((f" ✗ {name} failed: ", "bold $error"), harmless(reason))
     share = progress.done / progress.total if progress.total else None
     count = f" {progress.done}/{progress.total}" if progress.total else ""
     left_s = (progress.unix_s - progress.started_unix_s) * (1 / share - 1) if share else None

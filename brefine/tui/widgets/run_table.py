@@ -24,6 +24,7 @@ from brefine.tui.format import (
     format_scalar,
     format_speed,
     harmless,
+    reason_first,
 )
 from brefine.tui.theme import RUN_LOOKS, curve_style, dash_sample
 from brefine.tui.widgets.panel import Panel, line, stack
@@ -111,8 +112,8 @@ class RunTable(Panel):
 
 def message_of(run: RunView) -> str:
     """What the person should know of a run: its error, its message, where its job is and why it waits, or nothing."""
-    told = "" if run.status is None else (run.status.error or run.status.message or "").split("\n", maxsplit=1)[0]
-    return harmless(" · ".join(part for part in (_place(run.job), told) if part))
+    told = "" if run.status is None else reason_first(run.status.error or "") or run.status.message or ""
+    return harmless(" · ".join(part for part in (_place(run.job), told.split("\n", maxsplit=1)[0]) if part))
 
 
 def _place(job: JobRecord | None) -> str:
