@@ -19,6 +19,7 @@ from textual.widgets import ContentSwitcher, Static
 from brefine.errors import BrefineError, printable
 from brefine.run.snapshot import PhaseSnapshot, PhaseState
 from brefine.tui.actions import Actions
+from brefine.tui.format import reason_first
 from brefine.tui.poller import Poller, SnapshotArrived, SnapshotFailed, SnapshotSource
 from brefine.tui.screens.place import Place, Wanted
 from brefine.tui.screens.reading import ReadingScreen
@@ -64,6 +65,11 @@ def _words_of(error: BrefineError | OSError) -> str:
         return str(error)
     where = "" if error.filename is None else f"{error.filename}: "
     return printable(f"{where}{error.strerror or error}")
+
+
+def _why_unreadable(error: BrefineError | OSError) -> str:
+    """The sentence behind its article, which begins it or does not."""
+    return f"phase cannot be read at present: {reason_first(_words_of(error))}"
 
 
 def _reached(size: Size) -> dict[str, bool]:
@@ -129,7 +135,8 @@ class DashboardApp(App[int]):
         self._poller = Poller(source, self, poll_s)
         self._read_only = read_only
         self._first_place = place
-        self._unreadable = False
+        self._unreadable: BrefineError | OSError | None = None
+        """Why the last snapshot could not be made."""
         self._mounting = asyncio.Lock()
         self._other_places_mounted = False
         self.snapshot: PhaseSnapshot | None = None
@@ -200,9 +207,9 @@ class DashboardApp(App[int]):
         if self.snapshot is None:
             await self._enter(self._first_place or place_of(message.snapshot.state))
         before, self.snapshot = self.snapshot, message.snapshot
-        if before is not None and (before.state is not message.snapshot.state or self._unreadable):
+        if before is not None and (before.state is not message.snapshot.state or self._unreadable is not None):
             self._lead(message.snapshot)
-        self._unreadable = False
+        self._unreadable = None
         self._ring(message.snapshot, first=before is None)
         self._show()
         if before is None:
@@ -210,8 +217,8 @@ class DashboardApp(App[int]):
         self._poller.shown()
 
     def on_snapshot_failed(self, message: SnapshotFailed) -> None:
-        self._unreadable = True
-        self._say(line((f" ✗ the phase cannot be read at present: {message.error}", "$error")))
+        self._unreadable = message.error
+        self._say(line((f" ✗ the {_why_unreadable(message.error)}", "$error")))
         _collect_again()
         self._poller.shown()
 
@@ -264,7 +271,8 @@ class DashboardApp(App[int]):
 
     def action_close(self) -> None:
         self._poller.close()
-        self.exit(message=closing_words(self.snapshot))
+        unreadable = self._unreadable
+        self.exit(message=closing_words(self.snapshot) if unreadable is None else f"The {_why_unreadable(unreadable)}")
 
     def action_turn(self, step: int) -> None:
         """Goes to another phase: whoever has opened this app opens it there."""
@@ -348,7 +356,10 @@ class DashboardApp(App[int]):
     # --- acting ------------------------------------------------------------------------------------------------------
 
     def on_wanted(self, message: Wanted) -> None:
-        self._act(message)
+        if self._unreadable is None:
+            self._act(message)
+        else:
+            self.notify(f"the {_why_unreadable(self._unreadable)}", severity="error", timeout=15, markup=False)
 
     @work(thread=True)
     def _act(self, wanted: Wanted) -> None:

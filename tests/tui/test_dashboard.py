@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from brefine.core.gate import Answer
-from brefine.errors import FormatError, ProcessError
+from brefine.errors import BrefineError, FormatError, ProcessError
 from brefine.phasedir import SelectionRecord, Stage
 from brefine.run.snapshot import GpuView, PhaseState, ShownState
 from brefine.tui.app import CLOSING_WORDS, DashboardApp, closing_words
@@ -561,6 +561,24 @@ async def test_a_phase_that_cannot_be_read_keeps_the_last_figures(open_desk: Ope
         assert "● transformer" in desk.text
         await desk.tell(phase())
         await desk.until(lambda: "cannot be read" not in desk.text)
+
+
+async def test_a_phase_that_is_gone_is_told_as_gone(open_desk: OpenDesk) -> None:
+    """Why stands before where; nothing is tried in it, and closing does not say that anything brings it back."""
+    where = f"/tmp/{'long' * 12}/copy"
+    async with open_desk(phase(PhaseState.TO_DECIDE)) as desk:
+        await desk.until(lambda: "☑" in desk.text)
+        desk.source.fail(BrefineError("the phase is no longer there", where=where, hint="watch it where it was moved to"))
+        await desk.until(lambda: "✗ the phase cannot be read at present: the phase is no longer there:" in desk.text)
+        assert where in desk.text
+        assert "watch it where it was moved to" in desk.text
+        await desk.press("y")
+        await desk.until(lambda: desk.text.count("the phase is no longer") == 2)
+        assert desk.actions.asked == []
+        exits = []
+        desk.app.exit = lambda **options: exits.append(options["message"])
+        await desk.press("q")
+    assert exits[0].startswith("The phase cannot be read at present: the phase is no longer there: /tmp/long")
 
 
 async def test_unreadable_files_are_told_among_the_alerts(open_desk: OpenDesk) -> None:
