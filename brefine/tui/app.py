@@ -30,8 +30,6 @@ from brefine.tui.widgets.header import PLACES, PhaseHeader, place_of
 from brefine.tui.widgets.keys import KeyHints
 from brefine.tui.widgets.panel import line
 
-CLOSING_WORDS = "Training goes on. `brefine watch` brings you back."
-
 _WIDTHS = (120, 160, 200)
 _HEIGHTS = (34, 44, 56)
 """Breakpoints, in cells; dashboard.tcss says what they change."""
@@ -50,13 +48,15 @@ _LEADS = {
 }
 
 
-def closing_words(snapshot: PhaseSnapshot | None) -> str:
-    """What the terminal says when the dashboard has closed."""
+def closing_words(snapshot: PhaseSnapshot | None, way_back: str) -> str:
+    """What the terminal says when the dashboard has closed; `way_back` is the command that opens it again."""
     if snapshot is None or snapshot.state in (PhaseState.PREPARING, PhaseState.TRAINING):
-        return CLOSING_WORDS
+        return f"Training goes on. `{way_back}` brings you back."
+    if snapshot.foreign:
+        return f"`{way_back}` shows the folder again."
     if snapshot.state in (PhaseState.DECIDED, PhaseState.STOPPED, PhaseState.FAILED):
-        return f"The phase is {snapshot.state}. `brefine watch {snapshot.path.name}` shows it again."
-    return f"The phase is at: {snapshot.state}. `brefine watch {snapshot.path.name}` brings you back."
+        return f"The phase is {snapshot.state}. `{way_back}` shows it again."
+    return f"The phase is at: {snapshot.state}. `{way_back}` brings you back."
 
 
 def _words_of(error: BrefineError | OSError) -> str:
@@ -96,6 +96,7 @@ class DashboardApp(App[int]):
         place: where to begin; None = where the phase stands.
         which: the number of this phase, from 0, and how many are watched; `<` and `>` end the app with the step to another one.
         bell: ring the terminal's bell when something new is to be told.
+        way_back: gives the command that opens this dashboard again; asked when it is closed.
     """
 
     CSS_PATH = "dashboard.tcss"
@@ -126,8 +127,10 @@ class DashboardApp(App[int]):
         place: str | None = None,
         which: tuple[int, int] = (0, 1),
         bell: bool = True,
+        way_back: Callable[[], str] = lambda: "brefine watch",
     ) -> None:
         super().__init__()
+        self._way_back = way_back
         self._which = which
         self._bell = bell
         self._told: set[str] = set()
@@ -271,8 +274,10 @@ class DashboardApp(App[int]):
 
     def action_close(self) -> None:
         self._poller.close()
-        unreadable = self._unreadable
-        self.exit(message=closing_words(self.snapshot) if unreadable is None else f"The {_why_unreadable(unreadable)}")
+        if self._unreadable is None:
+            self.exit(message=closing_words(self.snapshot, self._way_back()))
+        else:
+            self.exit(message=f"The {_why_unreadable(self._unreadable)}")
 
     def action_turn(self, step: int) -> None:
         """Goes to another phase: whoever has opened this app opens it there."""

@@ -6,13 +6,15 @@ python -m brefine.tui.open PATH        read-only, for a visitor's browser
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
-from brefine.errors import ProcessError, run_main
-from brefine.phasedir import PhaseDir
+from brefine.errors import ProcessError, printable, run_main
+from brefine.phasedir import PhaseDir, is_phase, list_phases
 from brefine.run.store import FolderStore, open_store
 from brefine.tui.actions import PhaseActions
 from brefine.tui.app import DashboardApp
@@ -43,6 +45,7 @@ def open_dashboard(path: Path, *others: Path, read_only: bool = False, place: st
             place=place,
             which=(number, len(paths)),
             bell=isinstance(store, FolderStore) or store.config.alerts.bell,
+            way_back=partial(way_back, paths[number]),
         )
         step = app.run()
         if app.return_code:
@@ -54,6 +57,17 @@ def open_dashboard(path: Path, *others: Path, read_only: bool = False, place: st
         if step is None:
             return
         number = (number + step) % len(paths)
+
+
+def way_back(path: Path) -> str:
+    """The command that opens `path` again, here; the newest phase of the folder that is looked into needs no name."""
+    runs = Path(os.environ.get("BREFINE_RUNS") or "runs")
+    here = path.resolve()
+    phases = list_phases(runs)
+    if phases and phases[-1].path.resolve() == here:
+        return "brefine watch"
+    listed = is_phase(here) and here.parent == runs.resolve() and not Path(here.name).exists()
+    return f"brefine watch {printable(shlex.quote(here.name if listed else str(path)))}"
 
 
 def _open_for_visitor() -> None:

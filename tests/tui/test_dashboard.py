@@ -14,7 +14,7 @@ from brefine.core.gate import Answer
 from brefine.errors import BrefineError, FormatError, ProcessError
 from brefine.phasedir import SelectionRecord, Stage
 from brefine.run.snapshot import GpuView, PhaseState, ShownState
-from brefine.tui.app import CLOSING_WORDS, DashboardApp, closing_words
+from brefine.tui.app import DashboardApp, closing_words
 from brefine.tui.screens.reading import ReadingScreen
 from tests.tui.conftest import OpenDesk
 from tests.tui.memory_phases import (
@@ -575,8 +575,8 @@ async def test_a_phase_that_is_gone_is_told_as_gone(open_desk: OpenDesk) -> None
         await desk.press("y")
         await desk.until(lambda: desk.text.count("the phase is no longer") == 2)
         assert desk.actions.asked == []
-        exits = []
-        desk.app.exit = lambda **options: exits.append(options["message"])
+        exits: list[str] = []
+        desk.app.exit = lambda **options: exits.append(options["message"])  # type: ignore[assignment, method-assign]
         await desk.press("q")
     assert exits[0].startswith("The phase cannot be read at present: the phase is no longer there: /tmp/long")
 
@@ -593,18 +593,25 @@ async def test_unreadable_files_are_told_among_the_alerts(open_desk: OpenDesk) -
 
 
 async def test_closing_promises_that_training_goes_on(open_desk: OpenDesk) -> None:
-    """`q` ends the app with exit code 0 and the promise."""
+    """`q` ends the app with exit code 0 and the promise, and names what a bare `brefine watch` would not open."""
     async with open_desk(phase()) as desk:
         await desk.pilot.press("q")
     assert desk.app.return_code == 0
-    assert closing_words(desk.app.snapshot) == CLOSING_WORDS == "Training goes on. `brefine watch` brings you back."
+    assert closing_words(desk.app.snapshot, "brefine watch") == "Training goes on. `brefine watch` brings you back."
+    exits: list[str] = []
+    async with open_desk(phase(foreign=True), way_back=lambda: "brefine watch logs") as desk:
+        desk.app.exit = lambda **options: exits.append(options["message"])  # type: ignore[assignment, method-assign]
+        await desk.press("q")
+    assert exits == ["Training goes on. `brefine watch logs` brings you back."]
 
 
 def test_closing_words_follow_the_state() -> None:
     """After training nothing is promised that is not so."""
-    assert closing_words(None) == CLOSING_WORDS
-    assert closing_words(phase(PhaseState.TO_SELECT)).startswith("The phase is at: to select.")
-    assert closing_words(phase(PhaseState.DECIDED)).startswith("The phase is decided.")
+    back = "brefine watch old"
+    assert closing_words(None, back) == "Training goes on. `brefine watch old` brings you back."
+    assert closing_words(phase(PhaseState.TO_SELECT), back) == "The phase is at: to select. `brefine watch old` brings you back."
+    assert closing_words(phase(PhaseState.DECIDED), back) == "The phase is decided. `brefine watch old` shows it again."
+    assert closing_words(phase(PhaseState.STOPPED, foreign=True), back) == "`brefine watch old` shows the folder again."
 
 
 async def test_without_colour_everything_is_still_said(open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch) -> None:

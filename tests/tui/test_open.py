@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,23 @@ class _Broken(DashboardApp):
 
     def on_mount(self) -> None:
         raise ZeroDivisionError
+
+
+def test_the_way_back_names_what_is_not_the_newest_phase(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bare `brefine watch` opens the newest phase of the folder that is looked into; any other place is named."""
+    monkeypatch.delenv("BREFINE_RUNS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    for name, mtime_s in (("old", 1), ("new", 2), ("else where", 3)):
+        recipe = tmp_path / ("" if " " in name else "runs") / name / "phase.toml"
+        recipe.parent.mkdir(parents=True)
+        recipe.touch()
+        os.utime(recipe, (mtime_s, mtime_s))
+    assert opening.way_back(Path("runs/new")) == "brefine watch"
+    assert opening.way_back(Path("runs/old")) == "brefine watch old"
+    assert opening.way_back(Path("else where")) == "brefine watch 'else where'"
+    assert opening.way_back(Path("logs")) == "brefine watch logs"
+    monkeypatch.setenv("BREFINE_RUNS", "mine")
+    assert opening.way_back(Path("runs/new")) == "brefine watch runs/new"
 
 
 def test_a_dashboard_that_crashes_was_not_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
