@@ -522,6 +522,18 @@ async def test_answers_are_recorded_one_by_one(open_desk: OpenDesk) -> None:
         assert "written to /runs/20261122-140200-phase3/gate4.json" in desk.text
 
 
+async def test_a_note_without_an_answer_can_be_mended(open_desk: OpenDesk) -> None:
+    """What was typed stays in its window, which says what is missing; put in front, it is taken."""
+    async with open_desk(phase(PhaseState.TO_DECIDE)) as desk:
+        await desk.until(lambda: "☑" in desk.text)
+        await desk.press("o", *"it is below", "enter")
+        assert "begin with yes or no" in desk.text
+        assert "it is below" in desk.text
+        assert desk.actions.asked == []
+        await desk.press("home", *"yes ", "enter")
+        await desk.until(lambda: desk.actions.asked == [("answer", "mae", Answer(True, "it is below"))])
+
+
 async def test_a_decided_phase_shows_its_record(open_desk: OpenDesk) -> None:
     """The record of the file is shown, with its answers."""
     async with open_desk(phase(PhaseState.DECIDED, gate=gate({"mae": "yes", "go-on": "no"}))) as desk:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -34,15 +35,22 @@ class Confirm(ModalScreen[bool]):
 
 
 class AskLine(ModalScreen[str | None]):
-    """Asks for one line; escape gives None."""
+    """Asks for one line; escape gives None.
+
+    Args:
+        fault_of: what is wrong with a line, which then stays to be mended; None where nothing is.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "leave it", priority=True)]
 
-    def __init__(self, question: str, hint: str, *, required: bool) -> None:
+    def __init__(
+        self, question: str, hint: str, *, required: bool, fault_of: Callable[[str], str | None] = lambda line: None
+    ) -> None:
         super().__init__()
         self._question = question
         self._hint = hint
         self._required = required
+        self._fault_of = fault_of
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="window"):
@@ -52,5 +60,8 @@ class AskLine(ModalScreen[str | None]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         text = event.value.strip()
-        if text or not self._required:
+        fault = self._fault_of(text)
+        if fault is not None:
+            self.app.notify(fault, severity="warning", markup=False)
+        elif text or not self._required:
             self.dismiss(text)

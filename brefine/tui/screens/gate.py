@@ -94,20 +94,17 @@ class GatePlace(Place):
         checklist = self.query_one(Checklist)
         if checklist.record is None:
             return
-        answer = checklist.record.criteria[checklist.chosen].answer
+        before = checklist.record.criteria[checklist.chosen].answer
+
+        def fault_of(text: str) -> str | None:
+            return "begin with yes or no" if text and _answer_in(text, before) is None else None
 
         def take(text: str | None) -> None:
-            if text is None:
-                return
-            word, _, rest = text.partition(" ")
-            if word.lower() in ("y", "yes", "n", "no"):
-                self._answer(Answer(word.lower()[0] == "y", rest.strip() or None))
-            elif answer is not None:
-                self._answer(Answer(answer == "yes", text))
-            else:
-                self.app.notify("begin with yes or no", severity="warning")
+            answer = None if text is None else _answer_in(text, before)
+            if answer is not None:
+                self._answer(answer)
 
-        self.app.push_screen(AskLine("Your answer and a note", "yes because …", required=True), take)
+        self.app.push_screen(AskLine("Your answer and a note", "yes because …", required=True, fault_of=fault_of), take)
 
     def _answer(self, answer: Answer) -> None:
         checklist = self.query_one(Checklist)
@@ -127,6 +124,14 @@ class GatePlace(Place):
         unanswered = [index for index, criterion in enumerate(record.criteria) if criterion.answer is None]
         checklist.chosen = next((index for index in unanswered if index > checklist.chosen), checklist.chosen)
         checklist.redraw()
+
+
+def _answer_in(text: str, before: str | None) -> Answer | None:
+    """The answer and the note behind it; a note alone keeps the answer that was given before, if one was."""
+    word, _, rest = text.partition(" ")
+    if word.lower() in ("y", "yes", "n", "no"):
+        return Answer(word.lower()[0] == "y", rest.strip() or None)
+    return None if before is None else Answer(before == "yes", text)
 
 
 def _criterion(criterion: GateCriterion, width: int, *, chosen: bool) -> list[Content]:
