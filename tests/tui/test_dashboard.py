@@ -455,6 +455,18 @@ async def test_another_choice_asks_for_one_line_of_why(open_desk: OpenDesk) -> N
         assert "Why not transformer: six times faster" in desk.text
 
 
+async def test_the_mark_stands_on_what_is_selected_and_leaves_it_as_it_is(open_desk: OpenDesk) -> None:
+    """A choice of the rule is not made the person's by enter on it; another model is taken as ever."""
+    ruled = selection("mlp", "faster").model_copy(update={"chosen_by": "rule"})
+    async with open_desk(phase(PhaseState.TO_INTEGRATE, selection=ruled), place="select") as desk:
+        assert "mlp" in desk.row("›")
+        await desk.press("enter")
+        assert "mlp is selected already" in desk.text
+        assert desk.actions.asked == []
+        await desk.press("up", "enter")
+        await desk.until(lambda: desk.actions.asked == [("select", "transformer", None)])
+
+
 async def test_integration_runs_shows_progress_and_its_outcome(open_desk: OpenDesk) -> None:
     """Enter starts it, the bar follows, then every recording has its DER before and after."""
     async with open_desk(phase(PhaseState.TO_INTEGRATE)) as desk:

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from brefine.core.selection import Ranking
-from brefine.phasedir import EvaluationReport
+from brefine.phasedir import EvaluationReport, SelectionRecord
 from brefine.run.snapshot import PhaseSnapshot
 from brefine.tui.actions import Actions
 from brefine.tui.format import UNKNOWN, format_interval, format_ms, format_rate, format_speed
@@ -86,6 +86,8 @@ class SelectPlace(Place):
         self._actions = actions
         self._asked_for: frozenset[tuple[str, float]] = frozenset()
         """Models and times of the reports that the ranking is of."""
+        self._selection: SelectionRecord | None = None
+        """The choice that the mark was put on last."""
 
     def compose(self) -> ComposeResult:
         yield Choice()
@@ -94,12 +96,15 @@ class SelectPlace(Place):
         self.snapshot = snapshot
         reports = reports_in_order(snapshot)
         compared = frozenset((model, report.unix_s) for model, report in reports.items())
-        chosen_unix_s = float("-inf") if snapshot.selection is None else snapshot.selection.unix_s
-        if self._asked_for != compared and any(unix_s > chosen_unix_s for _, unix_s in compared):
+        choice = self.query_one(Choice)
+        if snapshot.selection is not None and snapshot.selection != self._selection:
+            self._mark(snapshot.selection.model)
+        self._selection = snapshot.selection
+        if self._asked_for != compared and _waits_for_choice(snapshot):
             self._asked_for = compared
-            self.query_one(Choice).ranking = None
+            choice.ranking = None
             self.post_message(Wanted(self._actions.recommend, self._recommended))
-        self.query_one(Choice).show(snapshot)
+        choice.show(snapshot)
 
     def action_choose(self, step: int) -> None:
         choice = self.query_one(Choice)
@@ -111,10 +116,13 @@ class SelectPlace(Place):
         choice = self.query_one(Choice)
         if self.snapshot is None or not self.snapshot.evaluations:
             return
-        model = list(reports_in_order(self.snapshot))[choice.chosen]
+        model, selection = list(reports_in_order(self.snapshot))[choice.chosen], self.snapshot.selection
+        if selection is not None and model == selection.model and not _waits_for_choice(self.snapshot):
+            self.app.notify(f"{model} is selected already")
+            return
         recommended = choice.ranking.recommended if choice.ranking is not None else None
-        if recommended is None and self.snapshot.selection is not None:
-            recommended = self.snapshot.selection.recommended
+        if recommended is None and selection is not None:
+            recommended = selection.recommended
         if recommended is None:  # the models are being compared
             return
         if model == recommended:
@@ -132,7 +140,15 @@ class SelectPlace(Place):
     def _recommended(self, ranking: Ranking) -> None:
         choice = self.query_one(Choice)
         choice.ranking = ranking
-        if self.snapshot is not None:
-            models = list(reports_in_order(self.snapshot))
-            choice.chosen = models.index(ranking.recommended) if ranking.recommended in models else 0
+        self._mark(ranking.recommended)
         choice.redraw()
+
+    def _mark(self, model: str) -> None:
+        models = [] if self.snapshot is None else list(reports_in_order(self.snapshot))
+        self.query_one(Choice).chosen = models.index(model) if model in models else 0
+
+
+def _waits_for_choice(snapshot: PhaseSnapshot) -> bool:
+    """Whether a model was evaluated since the last choice, or none was made yet."""
+    chosen_unix_s = float("-inf") if snapshot.selection is None else snapshot.selection.unix_s
+    return any(report.unix_s > chosen_unix_s for report in snapshot.evaluations.values())
