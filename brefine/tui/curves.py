@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from string import ascii_lowercase
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,11 +126,12 @@ class View:
 
 
 def labels_of(runs: Sequence[RunView]) -> list[str]:
-    """A letter for each run: its initial where that is unique, else a, b, c …"""
+    """A letter for each run: its initial where that is unique, else a, b, c … z, aa, ab …"""
     initials = [run.name[:1].upper() for run in runs]
     if len(set(initials)) == len(initials):
         return initials
-    return [chr(ord("a") + index % 26) for index in range(len(runs))]
+    letters = ascii_lowercase
+    return [(letters[index // 26 % 26 - 1] if index >= 26 else "") + letters[index % 26] for index in range(len(runs))]
 
 
 def plot_metric(metric: Metric, snapshot: PhaseSnapshot, view: View, *, chosen: int = 0) -> Plot | None:

@@ -117,6 +117,14 @@ def clip(text: str, width: int) -> str:
     return text if len(text) <= width else text[: max(0, width - 1)] + "…"
 
 
+def clip_middle(text: str, width: int) -> str:
+    """At most `width` characters; names of one series differ behind what they share, so their ends are kept as well."""
+    if len(text) <= width:
+        return text
+    n_last = max(0, width - 1) // 2
+    return f"{text[: max(0, width - 1 - n_last)]}…{text[len(text) - n_last :]}"
+
+
 def reason_first(error: str) -> str:
     """An error's text with the path at its front put behind the reason, which a short line would cut off."""
     first, newline, rest = error.partition("\n")

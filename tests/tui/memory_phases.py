@@ -415,6 +415,13 @@ def phase(state: PhaseState = PhaseState.TRAINING, **changes: object) -> PhaseSn
     return replace(snapshot, **changes)  # type: ignore[arg-type]
 
 
+def event_files(*names: str, tags: Sequence[str] = ("loss",)) -> PhaseSnapshot:
+    """A folder of event files that brefine did not write: runs of these names, each with these scalars."""
+    curves = {tag: curve(tag, [3.0, 2.0, 1.25]) for tag in tags}
+    runs = tuple(RunView(name, ShownState.STOPPED, None, curves, ()) for name in names)
+    return phase(PhaseState.STOPPED, foreign=True, runs=runs, path=Path("/logs"), name="logs", title="event files", alerts=())
+
+
 class MemorySource:
     """Gives the snapshot it was last told."""
 

@@ -21,6 +21,7 @@ from tests.tui.memory_phases import (
     START_UNIX_S,
     MemorySource,
     RecordedActions,
+    event_files,
     gate,
     integration,
     nan_alert,
@@ -572,9 +573,41 @@ async def test_foreign_event_files_are_shown_without_a_status(open_desk: OpenDes
     async with open_desk(replace(snapshot, path=Path("/logs")), read_only=True) as desk:
         assert "tensorboard-logs" in desk.text.splitlines()[0]
         assert desk.text.splitlines()[0].count("read only") == 1
-        assert "lr-3e-4/see…" in desk.text
+        assert "lr-3e-4/seed-1" in desk.text
         assert "97 ms" in desk.row("lr-3e-4")
         assert "⠉" in desk.text or "⠒" in desk.text
+
+
+@pytest.mark.parametrize(("size", "n_shown"), [((80, 24), 8), ((40, 12), 4), ((160, 45), 14)])
+async def test_of_many_runs_those_around_the_chosen_one_are_shown(
+    open_desk: OpenDesk, size: tuple[int, int], n_shown: int
+) -> None:
+    """The chart keeps its room, and the title says how many runs there are; a click chooses the run that it hits."""
+    names = [f"exp{number:02d}_lr0.001" for number in range(1, 15)]
+    async with open_desk(event_files(*names), size) as desk:
+        assert desk.text.count("■ ") - desk.text.splitlines()[0].count("■ ") == n_shown
+        for key, chosen in (("up", 14), ("down", 1), ("down", 2)):
+            await desk.press(key)
+            assert f"exp{chosen:02d}" in desk.row("›")
+        assert (f"1–{n_shown} of 14 runs" in desk.text) == (n_shown < 14)
+        await desk.press("up", "up")
+        await desk.pilot.click("#runs", offset=(8, 2))
+        await desk.pilot.pause()
+        assert f"exp{15 - n_shown:02d}" in desk.row("›")
+        assert size[1] < 24 or "┤" in desk.text
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("n_tags", [1, 2, 3, 4])
+async def test_no_chart_is_drawn_twice(open_desk: OpenDesk, size: tuple[int, int], n_tags: int) -> None:
+    """Of a folder with few scalars there are no more charts than those, and they have all the room."""
+    async with open_desk(event_files("cnn", "lstm", tags=["loss", "accuracy", "f1", "rate"][:n_tags]), size) as desk:
+        charts = [chart for chart in desk.app.query("#charts Chart") if chart.display]
+        titles = [chart.border_title for chart in charts]
+        assert len(titles) == len(set(titles)) == min(n_tags, {80: 1, 120: 2}.get(size[0], 4))
+        area = desk.app.query_one("#charts").size
+        assert sum(chart.size.width * chart.size.height > 0 for chart in charts) == len(charts)
+        assert sum(chart.outer_size.width * chart.outer_size.height for chart in charts) == area.width * area.height
 
 
 async def test_a_phase_that_cannot_be_read_keeps_the_last_figures(open_desk: OpenDesk) -> None:

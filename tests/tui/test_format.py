@@ -9,6 +9,7 @@ import pytest
 
 from brefine.tui.format import (
     bar,
+    clip_middle,
     format_der,
     format_duration,
     format_gib,
@@ -80,3 +81,10 @@ def test_control_characters_become_visible() -> None:
     assert not any(
         unicodedata.category(character) == "Cc" or unicodedata.bidirectional(character) in _TURNING for character in everything
     )
+
+
+@pytest.mark.parametrize(("width", "clipped"), [(9, "exp01_lr1"), (8, "exp0…lr1"), (3, "e…1"), (1, "…")])
+def test_long_names_keep_both_ends(width: int, clipped: str) -> None:
+    """The cut is in the middle and marked, and nothing is wider than its place."""
+    assert clip_middle("exp01_lr1", width) == clipped
+    assert len(clipped) <= width

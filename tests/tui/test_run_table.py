@@ -9,7 +9,9 @@ import pytest
 from brefine.phasedir import JobRecord
 from brefine.run.snapshot import ShownState
 from brefine.tui.widgets.run_table import RunTable
-from tests.tui.memory_phases import phase, training_runs
+from tests.tui.memory_phases import event_files, phase, training_runs
+
+SERIES = [f"exp{number:02d}_lr0.00{number % 9}_bs32_cosine" for number in range(1, 15)]
 
 
 def job(state: str, *, reason: str | None = None, node: str | None = None) -> JobRecord:
@@ -31,3 +33,35 @@ def test_a_job_that_waits_says_why(width: int) -> None:
     assert "waits: Resources" in lines[0]
     assert ("on gpu3" in lines[1]) == (width == 120)
     assert all(len(line) <= width for line in lines)
+
+
+def test_names_have_the_room_that_is_left() -> None:
+    """Figures that nobody told take none of it; where even so there is too little, the ends of a name are kept as well."""
+    for width, name in ((80, "exp01_lr0.001_bs32_cosine"), (40, "exp01_…osine")):
+        head, first, *_ = RunTable().text(event_files(*SERIES), width, 5).plain.splitlines()
+        assert f" a {name}" in first
+        assert head.split() == ["run", "state", "loss", "step"][: 4 if width == 80 else 3]
+        assert "1.250" in first
+
+
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        (["cnn", "lstm/a", "lstm/b"], ["a ", "b ", "c "]),
+        (["cnn", "lstm"], ["", ""]),
+        (["Cnn", "lstm"], ["", ""]),
+    ],
+)
+def test_a_letter_stands_before_a_name_that_does_not_begin_with_it(names: list[str], labels: list[str]) -> None:
+    """By it the curve is told; where it is the initial, nothing is said twice."""
+    _, *lines = RunTable().text(event_files(*names), 80, 5).plain.splitlines()
+    for line, name, label in zip(lines, names, labels, strict=True):
+        assert line[1:].startswith(f"■ {label}{name}")
+
+
+def test_every_scalar_has_a_column_as_long_as_there_is_room() -> None:
+    """Those of a folder that brefine did not write are named by their tags."""
+    head, *_ = RunTable().text(event_files("cnn", "lstm", tags=("loss", "accuracy", "val/f1")), 80, 5).plain.splitlines()
+    assert head.split() == ["run", "state", "accuracy", "loss", "val/f1", "step"]
+    head, *_ = RunTable().text(event_files("cnn", tags=[f"tag-{index}" for index in range(9)]), 80, 5).plain.splitlines()
+    assert head.split() == ["run", "state", *(f"tag-{index}" for index in range(5))]

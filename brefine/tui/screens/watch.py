@@ -198,8 +198,10 @@ class WatchPlace(Place):
         if self.snapshot is None:
             return
         metrics = metrics_of(self.snapshot)
+        for few in (1, 2, 3):
+            self.query_one("#charts").set_class(len(metrics) == few, f"-of-{few}")
         for index, chart in enumerate(self.query(Chart)):
-            if not chart.display:
+            if not chart.display or index >= len(metrics):
                 continue
             metric = metrics[(self._first_metric + index) % len(metrics)]
             plot = plot_metric(metric, self.snapshot, self._view, chosen=self._chosen)

@@ -13,10 +13,12 @@ from textual.message import Message
 
 from brefine.phasedir import JobRecord, Tag
 from brefine.run.snapshot import Curve, PhaseSnapshot, RunView, ShownState
+from brefine.tui.curves import Metric, labels_of, metrics_of
 from brefine.tui.format import (
     UNKNOWN,
     bar,
     clip,
+    clip_middle,
     format_count,
     format_duration,
     format_ms,
@@ -30,10 +32,18 @@ from brefine.tui.theme import RUN_LOOKS, curve_style, dash_sample
 from brefine.tui.widgets.panel import Panel, line, stack
 
 _NAME_WIDTH = 12
+"""Least room of the names: what the longest of brefine's own models needs."""
+_NAME_SHARE = 0.3
+"""Of the width, what figures leave to longer names."""
 _STATE_WIDTH = 9
 _MESSAGE_WIDTH = 24
 """Least room in which a message, cut short, still says enough to stand beside the figures."""
-_HEAD_WIDTH = 3 + _NAME_WIDTH + 4
+_TAG_WIDTH = 16
+"""Most cells of a column of a scalar that brefine does not know."""
+_SCREEN_SHARE = 1 / 3
+"""Of the screen's height, for the lines of the runs."""
+_LEAST_RUNS = 3
+"""Shown at once on however small a screen: what brefine trains."""
 _HIDES_FIGURES = {ShownState.FAILED, ShownState.NONFINITE, ShownState.STALLED, ShownState.LOST, ShownState.STOPPED}
 _SAME_WITHIN = 0.005
 """Relative change of the validation MAE below which it counts as unchanged."""
@@ -51,8 +61,45 @@ class Column:
     style: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the lines of a table are divided."""
+
+    labels: Sequence[str]
+    """What the runs' curves are called, where that is not the initial of their names."""
+    name_width: int
+    columns: Sequence[Column]
+
+    @classmethod
+    def of(cls, snapshot: PhaseSnapshot, width: int) -> Layout:
+        """The figures of a training, or those of a foreign folder that there is room for; names have what is left."""
+        runs = snapshot.runs
+        labels = labels_of(runs)
+        if labels == [run.name[:1].upper() for run in runs]:
+            labels = [""] * len(runs)
+        longest = max(_NAME_WIDTH, *(len(harmless(run.name)) for run in runs))
+        room = width - cls(labels, 0, ()).head_width - _STATE_WIDTH
+        if snapshot.foreign:
+            columns = _fitting(_foreign_columns(snapshot), room - min(longest, max(_NAME_WIDTH, int(_NAME_SHARE * width))))
+        else:
+            columns = [column for column in COLUMNS if width >= column.least_screen - 2]
+        left = room - sum(column.width for column in columns)
+        return cls(labels, min(longest, max(_NAME_WIDTH, left)), columns)
+
+    @property
+    def label_width(self) -> int:
+        """Of the letters and the blank behind them."""
+        longest = max(map(len, self.labels))
+        return longest + 1 if longest else 0
+
+    @property
+    def head_width(self) -> int:
+        """Of everything before a run's state: the mark, the letter, the name and the dash."""
+        return 3 + self.label_width + self.name_width + 4
+
+
 class RunTable(Panel):
-    """The runs, one of them chosen."""
+    """The runs, one of them chosen; of many, those around it that there is room for."""
 
     grows = True
 
@@ -66,35 +113,51 @@ class RunTable(Panel):
     def __init__(self) -> None:
         super().__init__(id="runs", classes="panel")
         self.chosen = 0
+        self._most_runs = _LEAST_RUNS
+        self._first = 0
+
+    def show(self, snapshot: PhaseSnapshot) -> None:
+        self._most_runs = max(_LEAST_RUNS, int(_SCREEN_SHARE * self.app.size.height))
+        super().show(snapshot)
 
     def text(self, snapshot: PhaseSnapshot, width: int, height: int) -> Content:
         if not snapshot.runs:
             return line((" no training yet: the trainers start when the corpus is prepared", "$quiet"))
-        columns = [column for column in COLUMNS if width >= column.least_screen - 2]
-        head = f"   {'model':<{_NAME_WIDTH + 4}}{'state':<{_STATE_WIDTH}}"
-        head += "".join(column.title.rjust(column.width) for column in columns)
+        layout = Layout.of(snapshot, width)
+        head = f"{'':{3 + layout.label_width}}{'run' if snapshot.foreign else 'model':<{layout.name_width + 4}}"
+        head += f"{'state':<{_STATE_WIDTH}}" + "".join(column.title.rjust(column.width) for column in layout.columns)
         lines = [line((head, "$quiet"))]
-        for index, run in enumerate(snapshot.runs):
-            lines.append(self._row(run, index, columns, width, chosen=index == self.chosen and len(snapshot.runs) > 1))
+        for index in self._visible(snapshot):
+            chosen = index == self.chosen and len(snapshot.runs) > 1
+            lines.append(self._row(snapshot.runs[index], index, layout, width, chosen=chosen))
         return stack(lines)
 
     def on_click(self, event: events.Click) -> None:
         row = event.y - self.gutter.top - 1
-        if self.snapshot is not None and 0 <= row < len(self.snapshot.runs):
-            self.post_message(self.RunChosen(row))
+        visible = () if self.snapshot is None else self._visible(self.snapshot)
+        if 0 <= row < len(visible):
+            self.post_message(self.RunChosen(visible[row]))
 
-    def _row(self, run: RunView, index: int, columns: Sequence[Column], width: int, *, chosen: bool) -> Content:
+    def _visible(self, snapshot: PhaseSnapshot) -> range:
+        """The runs that are shown, the chosen one among them; the title counts them where they are not all."""
+        n_runs = len(snapshot.runs)
+        self._first = min(max(self._first, self.chosen - self._most_runs + 1), self.chosen, max(0, n_runs - self._most_runs))
+        visible = range(self._first, min(n_runs, self._first + self._most_runs))
+        self.border_title = f"{visible.start + 1}–{visible.stop} of {n_runs} runs" if len(visible) < n_runs else ""
+        return visible
+
+    def _row(self, run: RunView, index: int, layout: Layout, width: int, *, chosen: bool) -> Content:
         look = RUN_LOOKS[run.state]
-        name = clip(harmless(run.name), _NAME_WIDTH)
+        name = f"{layout.labels[index]:<{layout.label_width}}{clip_middle(harmless(run.name), layout.name_width)}"
         head: list[str | Content | tuple[str, str]] = [
             ("›" if chosen else " ", "bold $primary"),
             (f"{look.glyph} ", look.style),
-            (name.ljust(_NAME_WIDTH), f"bold {curve_style(index)}" if chosen else curve_style(index)),
+            (name.ljust(layout.label_width + layout.name_width), f"bold {curve_style(index)}" if chosen else curve_style(index)),
             (f"{dash_sample(index)} ", curve_style(index)),
         ]
-        cells = [(column.text(run).rjust(column.width), column.style) for column in columns]
+        cells = [(column.text(run).rjust(column.width), column.style) for column in layout.columns]
         state = (run.state.ljust(_STATE_WIDTH), look.style)
-        room = width - _HEAD_WIDTH - _STATE_WIDTH - sum(len(text) for text, _ in cells) - 3
+        room = width - layout.head_width - _STATE_WIDTH - sum(len(text) for text, _ in cells) - 3
         message = message_of(run)
         waits = run.job is not None and run.job.waits
         urgent = waits or run.state in _HIDES_FIGURES or (run.status is not None and run.status.n_nonfinite > 0)
@@ -106,8 +169,30 @@ class RunTable(Panel):
             return line(*head, state, *cells)
         tail = f" {_epochs(run):>6}{_eta(run):>8}"
         words = message if run.state is ShownState.RUNNING else f"{run.state}: {message}"
-        room = width - _HEAD_WIDTH - len(tail)
+        room = width - layout.head_width - len(tail)
         return line(*head, (clip(words, room).ljust(room), "$warning" if run.state is ShownState.RUNNING else look.style), tail)
+
+
+def _foreign_columns(snapshot: PhaseSnapshot) -> list[Column]:
+    """What event files alone tell: the figures of `COLUMNS` that some run has, then all other scalars; the chief ones first."""
+    known = [column for column in COLUMNS if any(column.text(run).strip(f" {UNKNOWN}") for run in snapshot.runs)]
+    others = [_column_of(metric) for metric in metrics_of(snapshot) if metric.tag not in _TAGS_OF_COLUMNS]
+    return sorted([*known, *others], key=lambda column: column.least_screen)
+
+
+def _column_of(metric: Metric) -> Column:
+    title = clip_middle(metric.title, _TAG_WIDTH - 2)
+    return Column(title, max(10, len(title) + 2), 0, lambda run: format_scalar(_last(run, metric.tag)))
+
+
+def _fitting(columns: Sequence[Column], room: int) -> list[Column]:
+    """As many of the columns as there is room for, the first ones first."""
+    fitting: list[Column] = []
+    for column in columns:
+        if column.width <= room:
+            fitting.append(column)
+            room -= column.width
+    return fitting
 
 
 def message_of(run: RunView) -> str:
@@ -134,7 +219,7 @@ def trend(curve: Curve | None) -> str:
     return "↓" if now < before else "↑"
 
 
-def _last(run: RunView, tag: Tag) -> float | None:
+def _last(run: RunView, tag: str) -> float | None:
     curve = run.curves.get(tag)
     return curve.last if curve is not None else None
 
@@ -217,3 +302,6 @@ COLUMNS = (
     Column("ex/s", 6, 0, _speed),
     Column("ETA", 8, 0, _eta),
 )
+_TAGS_OF_COLUMNS = {
+    Tag.EPOCH, Tag.LOSS, Tag.VALIDATION_MAE_MS, Tag.WITHIN_100MS, Tag.GRADIENT_NORM, Tag.EXAMPLES_PER_S,
+}  # fmt: skip
