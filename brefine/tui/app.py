@@ -220,6 +220,8 @@ class DashboardApp(App[int]):
         self._poller.shown()
 
     def on_snapshot_failed(self, message: SnapshotFailed) -> None:
+        if not self.query(PhaseHeader):  # see above
+            return
         self._unreadable = message.error
         self._say(line((f" ✗ the {_why_unreadable(message.error)}", "$error")))
         _collect_again()

@@ -15,6 +15,7 @@ from brefine.errors import BrefineError, FormatError, ProcessError
 from brefine.phasedir import SelectionRecord, Stage
 from brefine.run.snapshot import GpuView, PhaseState, ShownState
 from brefine.tui.app import DashboardApp, closing_words
+from brefine.tui.poller import SnapshotFailed
 from brefine.tui.screens.reading import ReadingScreen
 from tests.tui.conftest import OpenDesk
 from tests.tui.memory_phases import (
@@ -636,6 +637,14 @@ async def test_a_phase_that_is_gone_is_told_as_gone(open_desk: OpenDesk) -> None
         desk.app.exit = lambda **options: exits.append(options["message"])  # type: ignore[assignment, method-assign]
         await desk.press("q")
     assert exits[0].startswith("The phase cannot be read at present: the phase is no longer there: /tmp/long")
+
+
+async def test_a_failure_while_the_screen_is_taken_down_is_not_a_crash(open_desk: OpenDesk) -> None:
+    """The last tick before closing may fail as well; there is no line left to tell it in."""
+    async with open_desk(phase()) as desk:
+        await desk.app.query("PhaseHeader, #lead").remove()
+        desk.app.on_snapshot_failed(SnapshotFailed(BrefineError("the phase is no longer there")))
+        assert desk.app.is_running
 
 
 async def test_unreadable_files_are_told_among_the_alerts(open_desk: OpenDesk) -> None:
