@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from brefine.core.turns import Diarization
 from brefine.errors import BrefineError
-from brefine.io.audio import AUDIO_SUFFIXES, audio_blocks, probe_audio
+from brefine.io.audio import audio_blocks, audio_files, probe_audio
 from brefine.io.corpus import Recording, read_corpus
 from brefine.io.rttm import read_rttm
 from brefine.io.uem import Regions
@@ -85,11 +85,10 @@ def audit_corpus(
 def _whatever_is_there(folder: Path) -> list[Recording]:
     """The audio of a folder whose labels have faults, each with the labels of its own name, so that it is looked over as well."""
     found = []
-    for audio in sorted((folder / "audio").glob("*")):
-        if audio.suffix.lower() in AUDIO_SUFFIXES:
-            labels = [folder / part / f"{audio.stem}.rttm" for part in ("reference", "hypothesis")]
-            reference, hypothesis = (path if path.is_file() else None for path in labels)
-            found.append(Recording(audio.stem, audio, reference, hypothesis, None))
+    for audio in audio_files(folder / "audio"):
+        labels = [folder / part / f"{audio.stem}.rttm" for part in ("reference", "hypothesis")]
+        reference, hypothesis = (path if path.is_file() else None for path in labels)
+        found.append(Recording(audio.stem, audio, reference, hypothesis, None))
     return found
 
 

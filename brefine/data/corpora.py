@@ -22,7 +22,7 @@ from brefine.data.voices import builtin_bank, find_utterances
 from brefine.data.voxconverse import lay_out_voxconverse
 from brefine.errors import DataError
 from brefine.io.atomic import digest_of_files
-from brefine.io.audio import AUDIO_SUFFIXES
+from brefine.io.audio import audio_files
 from brefine.io.rttm import read_diarizations, write_rttm
 from brefine.phasedir import CorpusManifest, CorpusRecording, label_digests, source_folders
 
@@ -92,12 +92,16 @@ def manifest_of_folders(
 
 def audio_of_folders(config: PhaseConfig) -> dict[str, Path]:
     """Recording → its audio, of what lies in the recipe's corpora now."""
-    return {path.stem: path for folder in source_folders(config).values() for path in _audio_files(folder)}
+    return {path.stem: path for folder in source_folders(config).values() for path in audio_files(folder / "audio")}
 
 
 def sources_of(config: PhaseConfig) -> dict[str, str]:
     """What the recipe's corpus would be prepared from now; see `CorpusManifest.sources`. The feature store digests the audio."""
-    audio = {f"{part}/audio/{path.name}": "" for part, folder in source_folders(config).items() for path in _audio_files(folder)}
+    audio = {
+        f"{part}/audio/{path.name}": ""
+        for part, folder in source_folders(config).items()
+        for path in audio_files(folder / "audio")
+    }
     return label_digests(config) | dict(sorted(audio.items()))
 
 
@@ -123,10 +127,6 @@ def voice_bank(config: PhaseConfig, on_progress: OnProgress) -> Path:
         Path(config.corpus.root).absolute() / "voices",
         on_progress=lambda done, total: on_progress("speaking synthetic voices", done, total),
     )
-
-
-def _audio_files(folder: Path) -> list[Path]:
-    return [path for path in (folder / "audio").glob("*") if path.suffix.lower() in AUDIO_SUFFIXES]
 
 
 def _forget(folder: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from brefine.data.download import ask, download, require_space
 from brefine.errors import DataError
 from brefine.io.atomic import write_bytes_atomic
+from brefine.io.folders import files_of
 
 SPLIT_NAMES = ("dev", "test")
 _VGG = "https://www.robots.ox.ac.uk/~vgg/data/voxconverse/data"
@@ -101,7 +102,7 @@ def _take_labels(
 ) -> None:
     for split in SPLIT_NAMES:
         if audio_from is not None and not _has_labels(root, split):
-            for path in sorted(audio_from.rglob(f"{split}/**/*.rttm")):
+            for path in sorted(audio_from.rglob(f"{split}/**/[!.]*.rttm")):
                 write_bytes_atomic(root / split / "reference" / path.name, path.read_bytes())
     if all(_has_labels(root, split) for split in SPLIT_NAMES):
         return
@@ -117,7 +118,7 @@ def _take_labels(
 
 
 def _has_labels(root: Path, split: str) -> bool:
-    return any((root / split / "reference").glob("*.rttm"))
+    return bool(files_of(root / split / "reference", {".rttm"}))
 
 
 def _link_audio(root: Path, audio_from: Path) -> None:
@@ -134,7 +135,7 @@ def _link_audio(root: Path, audio_from: Path) -> None:
 
 def _missing(root: Path, split: str) -> list[str]:
     there = {path.stem for path in (root / split / "audio").glob("*") if path.exists()}
-    return sorted({path.stem for path in (root / split / "reference").glob("*.rttm")} - there)
+    return sorted({path.stem for path in files_of(root / split / "reference", {".rttm"})} - there)
 
 
 def _unpack(archive: Path, folder: Path, suffix: str, within: str, on_progress: Callable[[str, int, int], None]) -> None:

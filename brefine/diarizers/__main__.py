@@ -15,7 +15,7 @@ from brefine.core.turns import Diarization, Turn
 from brefine.diarizers.choice import build_diarizer
 from brefine.diarizers.diarizer import Diarizer, ReportProgress, TurnConfidence, VotingDiarizer
 from brefine.errors import DataError, run_main
-from brefine.io.audio import AUDIO_SUFFIXES, probe_audio
+from brefine.io.audio import AUDIO_SUFFIXES, audio_files, probe_audio
 from brefine.io.filenames import recording_named
 from brefine.io.rttm import write_rttm
 
@@ -59,7 +59,7 @@ def plan_jobs(audio: Path, out: Path) -> list[Job]:
     if not audio.exists():
         raise DataError("there is no such audio", where=audio)
     if audio.is_dir():
-        files = sorted(path for path in audio.iterdir() if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+        files = audio_files(audio)
         if not files:
             raise DataError("there is no audio in this folder", where=audio, expected=", ".join(AUDIO_SUFFIXES))
         jobs = [(path, out / f"{path.stem}.rttm") for path in files]

@@ -11,7 +11,7 @@ from brefine.core.turns import Diarization
 from brefine.errors import DataError, FormatError
 from brefine.evaluate.refine import Task
 from brefine.io.filenames import recording_named
-from brefine.io.rttm import read_rttm
+from brefine.io.rttm import read_rttm, rttm_files
 from brefine.io.textfile import shown
 
 
@@ -71,7 +71,7 @@ class _Labels:
             held = read_rttm(path)
             only = next(iter(held.values())) if len(held) == 1 else None
             return cls(held, {} if only is None else {path.stem: only})
-        files = sorted(path.glob("*.rttm"))
+        files = rttm_files(path)
         if not files:
             raise DataError("there is no RTTM file in this folder", where=path, expected="*.rttm")
         named: dict[str, Diarization] = {}

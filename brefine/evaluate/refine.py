@@ -21,9 +21,9 @@ from brefine.errors import DataError, FormatError
 from brefine.evaluate.device import pick_device
 from brefine.evaluate.moves import HeardRecording, Refinement, fit_prior, hear_recording, refine_heard
 from brefine.evaluate.rewriting import rewrite_rttm
-from brefine.io.audio import AUDIO_SUFFIXES, probe_audio
+from brefine.io.audio import AUDIO_SUFFIXES, audio_files, probe_audio
 from brefine.io.outputs import begins_with, refuse_replacing
-from brefine.io.rttm import parse_rttm
+from brefine.io.rttm import parse_rttm, rttm_files
 from brefine.io.shipped import shipped_weights
 from brefine.io.textfile import read_lines_text, write_lines_text
 from brefine.models.error_prior import ErrorPrior
@@ -101,18 +101,16 @@ def plan_refinement(audio: Path, rttm: Path, out: Path | None = None) -> list[Ta
     for path, what in ((audio, "audio"), (rttm, "RTTM")):
         if not path.exists():
             raise DataError(f"there is no such {what}", where=path)
-    if rttm.is_dir():
-        if not audio.is_dir():
-            raise DataError("a folder of RTTMs needs a folder of audio files", where=audio, expected="a folder", got="a file")
-        files = sorted(rttm.glob("*.rttm"))
-        if not files:
-            raise DataError("there is no RTTM file in this folder", where=rttm, expected="*.rttm")
-    else:
-        files = [rttm]
+    if rttm.is_dir() and not audio.is_dir():
+        raise DataError("a folder of RTTMs needs a folder of audio files", where=audio, expected="a folder", got="a file")
+    files = rttm_files(rttm)
+    if not files:
+        raise DataError("there is no RTTM file in this folder", where=rttm, expected="*.rttm")
     outs = files
     if out is not None:
         outs = [out / file.name if rttm.is_dir() or out.is_dir() else out for file in files]
         refuse_replacing([audio, rttm, *files], outs, "RTTM", _is_rttm)
+    heard = _by_stem(audio) if audio.is_dir() else {}
     tasks, problems = [], []
     for file, target in zip(files, outs, strict=True):
         text = read_lines_text(file)
@@ -120,7 +118,7 @@ def plan_refinement(audio: Path, rttm: Path, out: Path | None = None) -> list[Ta
         if audio.is_dir():
             # in a folder of RTTMs the file's stem names the recording where the RTTM holds one
             names = {name: file.stem if rttm.is_dir() and len(found) == 1 else name for name in found}
-            paths = {name: _audio_named(audio, stem) for name, stem in names.items()}
+            paths = {name: heard.get(stem) for name, stem in names.items()}
         else:
             paths = {name: audio for name in found if len(found) == 1 or name == audio.stem}
             if found and not paths:
@@ -225,14 +223,10 @@ def frames_of(audio: Path, features: FeatureConfig) -> tuple[NDArray[np.float16]
     return frames_NC, n_samples / features.sample_rate_hz
 
 
-def _audio_named(folder: Path, stem: str) -> Path | None:
-    if stem != Path(stem).name:  # `../x`: a recording's name leads out of no folder
-        return None
-    for suffix in AUDIO_SUFFIXES:
-        for path in (folder / f"{stem}{suffix}", folder / f"{stem}{suffix.upper()}"):
-            if path.is_file():
-                return path
-    return None
+def _by_stem(folder: Path) -> dict[str, Path]:
+    """Stem → the audio of a folder; of several files with one stem, that whose suffix comes first in `AUDIO_SUFFIXES`."""
+    files = sorted(audio_files(folder), key=lambda path: AUDIO_SUFFIXES.index(path.suffix.lower()), reverse=True)
+    return {path.stem: path for path in files}
 
 
 def _is_rttm(path: Path) -> bool:

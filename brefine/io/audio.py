@@ -19,10 +19,11 @@ import soxr
 from numpy.typing import NDArray
 
 from brefine.errors import DataError
+from brefine.io.folders import files_of
 from brefine.io.foreign_audio import FOREIGN_SUFFIXES, foreign_blocks, is_foreign, probe_foreign
 
 AUDIO_SUFFIXES = (".flac", ".wav", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".sph", *FOREIGN_SUFFIXES)
-"""What is looked for in folders; lower and upper case."""
+"""What is looked for in folders; in lower and upper case."""
 
 MAX_DURATION_S = 24 * 3600.0
 """Longer files are refused: at 16 kHz a day takes 5.5 GB of memory."""
@@ -47,6 +48,11 @@ class AudioInfo:
     n_channels: int
     n_samples: int
     """In each channel."""
+
+
+def audio_files(folder: Path) -> list[Path]:
+    """The audio of a folder, by its suffixes."""
+    return files_of(folder, AUDIO_SUFFIXES)
 
 
 def probe_audio(path: Path) -> AudioInfo:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brefine.errors import BrefineError, DataError, FormatError
-from brefine.io.audio import AUDIO_SUFFIXES
+from brefine.io.audio import AUDIO_SUFFIXES, audio_files
 from brefine.io.filenames import file_stem
-from brefine.io.rttm import read_rttm
+from brefine.io.rttm import read_rttm, rttm_files
 from brefine.io.textfile import shown
 from brefine.io.uem import Regions, read_uem
 
@@ -72,9 +72,7 @@ def _audio_files(folder: Path, problems: list[str]) -> dict[str, Path]:
     if not folder.is_dir():
         problems.append(f"{folder}: there is no audio folder")
         return found
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in AUDIO_SUFFIXES or not path.is_file():
-            continue
+    for path in audio_files(folder):
         try:
             name = file_stem(path.stem)
         except FormatError as error:
@@ -94,7 +92,7 @@ def _rttm_files(folder: Path, audio: dict[str, Path], problems: list[str]) -> di
     if not folder.is_dir():
         return found
     unread = False
-    for path in sorted(folder.glob("*.rttm")):
+    for path in rttm_files(folder):
         try:
             recordings = list(read_rttm(path)) or [path.stem]
         except BrefineError as error:

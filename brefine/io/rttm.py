@@ -20,6 +20,7 @@ from brefine.core.turns import Diarization, Turn
 from brefine.errors import FormatError
 from brefine.io.atomic import write_text_atomic
 from brefine.io.filenames import name_problem
+from brefine.io.folders import files_of
 from brefine.io.textfile import MAX_TIME_S, Problems, fields_of, numbered_fields, parse_seconds, read_lines_text, shown
 
 LINE_FORMAT = "SPEAKER recording channel onset_s duration_s <NA> <NA> speaker <NA> <NA>"
@@ -72,7 +73,7 @@ def read_diarizations(path: Path) -> dict[str, Diarization]:
 
 def rttm_files(path: Path) -> list[Path]:
     """What `read_diarizations` reads: the file itself, or all `*.rttm` of a folder."""
-    return sorted(path.glob("*.rttm")) if path.is_dir() else [path]
+    return files_of(path, {".rttm"}) if path.is_dir() else [path]
 
 
 def parse_rttm(text: str, *, where: object = "RTTM") -> dict[str, Diarization]:

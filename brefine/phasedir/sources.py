@@ -6,6 +6,8 @@ from pathlib import Path
 
 from brefine.config import PhaseConfig
 from brefine.io.atomic import digest_of_files
+from brefine.io.folders import files_of
+from brefine.io.rttm import rttm_files
 from brefine.phasedir.corpus import CorpusManifest
 
 
@@ -32,11 +34,11 @@ def label_digests(config: PhaseConfig) -> dict[str, str]:
     files: dict[str, Path] = {}
     for part, folder in folders.items():
         if folder.is_dir():
-            found = [path for kind in kinds for path in sorted((folder / kind).glob("*.rttm"))]
+            found = [path for kind in kinds for path in files_of(folder / kind, {".rttm"})]
             files |= {f"{part}/{path.relative_to(folder)}": path for path in (*found, folder / "all.uem")}
     if brought and hypothesis.folder is not None:
         place = Path(hypothesis.folder)
-        found = sorted(place.glob("*.rttm")) if place.is_dir() else [place]
+        found = rttm_files(place)
         files |= {f"hypothesis/{path.name}": path for path in found if path.is_file()}
     errors = Path(hypothesis.errors)
     if folders and hypothesis.source == "replayed" and errors.is_file():

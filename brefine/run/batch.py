@@ -27,7 +27,8 @@ from pydantic import Field
 from brefine.config import PhaseConfig
 from brefine.errors import ConfigError, DataError, ProcessError
 from brefine.io.atomic import digest_of_files
-from brefine.io.audio import AUDIO_SUFFIXES
+from brefine.io.audio import audio_files
+from brefine.io.rttm import rttm_files
 from brefine.io.shipped import shipped_weights
 from brefine.phasedir import Document, JobRecord, Part, PhaseDir
 from brefine.run.executor import Order, Work, executor_of
@@ -131,7 +132,7 @@ def plan_items(audio: Path, rttm: Path | None, out: Path) -> list[Item]:
     for folder in (audio, *([rttm] if rttm is not None else [])):
         if not folder.is_dir():
             raise DataError("a batch works through folders", where=folder, expected="a folder")
-    files = sorted(path for path in audio.iterdir() if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+    files = audio_files(audio)
     by_stem = {path.stem: path.absolute() for path in files}
     if len(by_stem) < len(files):
         twice = sorted({path.name for path in files} - {path.name for path in by_stem.values()})
@@ -140,7 +141,7 @@ def plan_items(audio: Path, rttm: Path | None, out: Path) -> list[Item]:
     if rttm is None:
         items = [Item(audio=str(path), rttm=None, out=str(out / f"{stem}.rttm")) for stem, path in by_stem.items()]
     else:
-        turns = sorted(rttm.glob("*.rttm"))
+        turns = rttm_files(rttm)
         missing = [f"{path}: no audio of this name in {audio}" for path in turns if path.stem not in by_stem]
         if missing:
             raise DataError("recordings have no audio", where=audio, problems=missing)

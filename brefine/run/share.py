@@ -85,7 +85,7 @@ def _run(batch: Batch, items: Sequence[Item], *, wanted: Sequence[Item] = ()) ->
             stem = Path(item.out).stem
             (folders[0] / f"{stem}{Path(item.audio).suffix}").symlink_to(item.audio)
             if item.rttm is not None:
-                (folders[1] / f"{stem}.rttm").symlink_to(item.rttm)
+                (folders[1] / Path(item.out).name).symlink_to(item.rttm)
         command = [sys.executable, "-m", "brefine", batch.command, *map(str, folders), "-o", str(out), *batch.options]
         ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         done = ended.returncode == 0 and all((out / Path(item.out).name).exists() for item in items)

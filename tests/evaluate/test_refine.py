@@ -64,6 +64,16 @@ def test_folders_go_by_equal_stems(talks: Path) -> None:
     assert sorted(path.name for path in (talks / "new" / "out").iterdir()) == ["rec0.rttm", "rec1.rttm"]
 
 
+def test_folders_may_come_from_other_systems(talks: Path) -> None:
+    """Hidden files that macOS leaves are passed over, and suffixes have any case; each output is called like its input."""
+    (talks / "rttm" / "rec0.rttm").rename(talks / "rttm" / "rec0.RTTM")
+    (talks / "audio" / "rec0.wav").rename(talks / "audio" / "rec0.Wav")
+    for name in ("rttm/._rec0.rttm", "audio/._rec0.wav"):
+        (talks / name).write_bytes(b"\0\5\x16\7")
+    refine(talks, talks / "audio", talks / "rttm", talks / "out")
+    assert sorted(path.name for path in (talks / "out").iterdir()) == ["rec0.RTTM", "rec1.rttm"]
+
+
 def test_one_rttm_of_several_recordings_goes_with_a_folder_of_audio(talks: Path) -> None:
     """All recordings of the file are refined and stay in one file."""
     both = "".join((talks / "rttm" / f"rec{seed}.rttm").read_text() for seed in (0, 1))

@@ -198,13 +198,15 @@ def test_an_interrupted_batch_ends_as_if_it_had_not_been(tmp_path: Path, monkeyp
     """The errors of a system are estimated from the same recordings, whatever is done already: byte for byte the same RTTMs."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     make_recordings(tmp_path, 3)
+    (tmp_path / "turns" / "talk2.rttm").rename(tmp_path / "turns" / "talk2.RTTM")
+    (tmp_path / "turns" / "._talk2.RTTM").write_bytes(b"\0\5\x16\7")  # as macOS leaves them
     out = tmp_path / "refined"
     write_batch(out, "refine", plan_items(tmp_path / "audio", tmp_path / "turns", out), ["--device", "cpu"], n_shares=1)
     do_share([str(batch_folder(out))])
     whole = {path.name: path.read_bytes() for path in out.iterdir()}
     assert len(whole) == 3
-    for number in (0, 2):
-        (out / f"talk{number}.rttm").unlink()
+    for name in ("talk0.rttm", "talk2.RTTM"):
+        (out / name).unlink()
     kept = (out / "talk1.rttm").stat()
     do_share([str(batch_folder(out)), "--part", "0/1"])
     assert {path.name: path.read_bytes() for path in out.iterdir()} == whole
