@@ -176,6 +176,8 @@ def refine_tasks(
             refinements.append((refinement, one.duration_s))
             n_left_out = len(given.turns) - len(one.hypothesis.turns)
             yield Refined(refinement, one.duration_s, hearing_s + time.perf_counter() - started, n_left_out)
+        if not own:
+            print(f"{task.rttm.stem}: no turns, so that nothing can be moved", file=sys.stderr)
         if task.out.exists():
             print(f"replaced {task.out}", file=sys.stderr)
         write_lines_text(task.out, rewrite_rttm(task.text, refinements))
@@ -231,6 +233,7 @@ def _by_stem(folder: Path) -> dict[str, Path]:
 
 def _is_rttm(path: Path) -> bool:
     try:
-        return bool(parse_rttm(read_lines_text(path), where=path))
+        parse_rttm(read_lines_text(path), where=path)  # one of comments alone is an RTTM without turns
     except FormatError:
         return False
+    return True

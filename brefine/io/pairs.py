@@ -38,9 +38,9 @@ def read_pairs(reference: Path, hypothesis: Path, uem: Path | None = None) -> Pa
     """
     references, hypotheses = read_diarizations(reference), read_diarizations(hypothesis)
     regions = None if uem is None else read_uem(uem)
-    if reference.is_file() and not any(one.turns for one in references.values()):
+    if not reference.is_dir() and not any(one.turns for one in references.values()):
         raise DataError("there are no turns", where=reference, expected="SPEAKER lines")
-    if len(references) == len(hypotheses) == 1 and reference.is_file() and hypothesis.is_file():
+    if len(references) == len(hypotheses) == 1 and not (reference.is_dir() or hypothesis.is_dir()):
         (name,) = references
         (only,) = hypotheses.values()
         hypotheses = {name: Diarization(name, only.turns)}

@@ -161,6 +161,16 @@ def test_an_rttm_without_turns_stays_one(talks: Path) -> None:
     assert (talks / "out.rttm").read_text() == ""
 
 
+def test_an_rttm_without_turns_is_made_anew(talks: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Comments and lines of other types are kept, the file knows itself again, and the user is told that there are no turns."""
+    text = ";; nobody spoke\nSPKR-INFO rec0 1 <NA> <NA> <NA> unknown spk00 <NA> <NA>\n"
+    (talks / "rttm" / "rec0.rttm").write_text(text)
+    for _ in range(2):
+        refine(talks, talks / "audio" / "rec0.wav", talks / "rttm" / "rec0.rttm", talks / "out.rttm")
+    assert (talks / "out.rttm").read_text() == text
+    assert capsys.readouterr().err.count("rec0: no turns") == 2
+
+
 def test_an_untrained_model_moves_nothing(talks: Path) -> None:
     """Random weights know nothing, and the hypotheses show it: every boundary stays within a frame."""
     (one,) = refine(talks, talks / "audio" / "rec0.wav", talks / "rttm" / "rec0.rttm", talks / "out.rttm")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,19 @@ def test_an_empty_reference_file_is_no_truth(tmp_path: Path) -> None:
     """Nothing can be scored against it."""
     with pytest.raises(DataError, match="there are no turns"):
         read_pairs(_written(tmp_path / "a.rttm"), _written(tmp_path / "b.rttm", "a"))
+
+
+def test_two_pipes_are_a_pair_of_files(tmp_path: Path) -> None:
+    """`brefine score --reference <(…)`: what a shell calls a number is no folder, and its recording's name decides nothing."""
+    ends = []
+    for text in (_LINE.format("a"), _LINE.format("waveform")):
+        reading, writing = os.pipe()
+        os.write(writing, text.encode())
+        os.close(writing)
+        ends.append(reading)
+    try:
+        (pair,) = read_pairs(*(Path(f"/dev/fd/{end}") for end in ends)).pairs
+    finally:
+        for end in ends:
+            os.close(end)
+    assert (pair.recording, pair.hypothesis.recording) == ("a", "a")
