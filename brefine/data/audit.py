@@ -141,7 +141,10 @@ def _audit_recording(
 
 def _of(name: str, labels: _Labels, path: Path | None) -> Diarization | None:
     found = None if path is None else labels.get(path)
-    return None if found is None else found.get(name, Diarization(name))
+    if found is None:
+        return None
+    only = next(iter(found.values())) if len(found) == 1 else Diarization(name)  # whatever it is called there
+    return Diarization(name, found.get(name, only).turns)
 
 
 def _clipped(regions_s: Regions, duration_s: float) -> Regions:

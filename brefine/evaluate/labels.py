@@ -11,7 +11,7 @@ from brefine.core.turns import Diarization
 from brefine.errors import DataError, FormatError
 from brefine.evaluate.refine import Task
 from brefine.io.filenames import recording_named
-from brefine.io.rttm import read_rttm, rttm_files
+from brefine.io.rttm import read_each, read_rttm, rttm_files
 from brefine.io.textfile import shown
 
 
@@ -68,28 +68,23 @@ class _Labels:
         if not path.exists():
             raise DataError("there is no such reference", where=path)
         if not path.is_dir():
-            held = read_rttm(path)
-            only = next(iter(held.values())) if len(held) == 1 else None
-            return cls(held, {} if only is None else {path.stem: only})
+            whole = read_rttm(path)
+            only = next(iter(whole.values())) if len(whole) == 1 else None
+            return cls(whole, {} if only is None else {path.stem: only})
         files = rttm_files(path)
         if not files:
             raise DataError("there is no RTTM file in this folder", where=path, expected="*.rttm")
         named: dict[str, Diarization] = {}
         origin: dict[str, Path] = {}
         alone: list[Diarization] = []
-        problems: list[str] = []
-        for file in files:
-            try:
-                own = read_rttm(file) or {file.stem: Diarization(file.stem)}
-            except FormatError as error:
-                problems += str(error).splitlines()
-                continue
+        held, problems = read_each(files)
+        for file, own in held.items():
             if len(own) == 1:
                 alone += own.values()
-                own = {file.stem: alone[-1]}
-            problems += [f"{file}: recording {shown(name)} is also in {origin[name].name}" for name in own if name in origin]
-            named |= own
-            origin |= dict.fromkeys(own, file)
+            by_name = {file.stem: alone[-1]} if len(own) == 1 else own
+            problems += [f"{file}: recording {shown(name)} is also in {origin[name].name}" for name in by_name if name in origin]
+            named |= by_name
+            origin |= dict.fromkeys(by_name, file)
         if problems:
             raise FormatError("RTTM files of this folder have faults", where=path, problems=problems)
         n_called = Counter(one.recording for one in alone)

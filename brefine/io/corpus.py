@@ -5,7 +5,8 @@
     <folder>/hypothesis/*.rttm                      optional; likewise
     <folder>/all.uem                                optional
 
-A recording is named after its audio file. An RTTM file without turns belongs to the recording that its own name says.
+A recording is named after its audio file. An RTTM file without turns belongs to the recording that its own name says; so does one
+of a single recording where several call it the same (`rttm.read_each`).
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from pathlib import Path
 from brefine.errors import BrefineError, DataError, FormatError
 from brefine.io.audio import AUDIO_SUFFIXES, audio_files
 from brefine.io.filenames import file_stem
-from brefine.io.rttm import read_rttm, rttm_files
+from brefine.io.rttm import read_each, rttm_files
 from brefine.io.textfile import shown
 from brefine.io.uem import Regions, read_uem
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One recording of a corpus; `reference` and `hypothesis` are RTTM files in which it occurs by name."""
+    """One recording of a corpus; `reference` and `hypothesis` are RTTM files in which it occurs by name, or alone."""
 
     name: str
     audio: Path
@@ -91,21 +92,16 @@ def _rttm_files(folder: Path, audio: dict[str, Path], problems: list[str]) -> di
     found: dict[str, Path] = {}
     if not folder.is_dir():
         return found
-    unread = False
-    for path in rttm_files(folder):
-        try:
-            recordings = list(read_rttm(path)) or [path.stem]
-        except BrefineError as error:
-            problems += str(error).splitlines()
-            unread = True
-            continue
-        for recording in recordings:
+    held, faults = read_each(rttm_files(folder))
+    problems += faults
+    for path, own in held.items():
+        for recording in own:
             if recording in found:
                 problems.append(f"{path}: recording {shown(recording)} is also in {found[recording].name}")
             elif recording not in audio:
                 problems.append(f"{path}: recording {shown(recording)} has no audio")
             found[recording] = path
-    if not unread:  # else the broken files may be the missing ones
+    if not faults:  # else the broken files may be the missing ones
         problems += [f"{folder}: recording {shown(name)} is missing" for name in sorted(audio.keys() - found.keys())]
     return found
 

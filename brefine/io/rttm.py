@@ -13,13 +13,14 @@ Source: NIST, "RT-09 Meeting Recognition Evaluation Plan", appendix A.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from brefine.core.turns import Diarization, Turn
 from brefine.errors import FormatError
 from brefine.io.atomic import write_text_atomic
-from brefine.io.filenames import name_problem
+from brefine.io.filenames import name_problem, recording_named
 from brefine.io.folders import files_of
 from brefine.io.textfile import MAX_TIME_S, Problems, fields_of, numbered_fields, parse_seconds, read_lines_text, shown
 
@@ -43,7 +44,7 @@ def read_rttm(path: Path) -> dict[str, Diarization]:
 
 
 def read_diarizations(path: Path) -> dict[str, Diarization]:
-    """Reads one RTTM file, or all `*.rttm` of a folder; a file without turns is the recording of its name, without speech.
+    """Reads one RTTM file, or all `*.rttm` of a folder by `read_each`.
 
     Raises:
         FormatError: files cannot be read, have broken lines, or two files hold the same recording; everything is listed.
@@ -53,15 +54,10 @@ def read_diarizations(path: Path) -> dict[str, Diarization]:
     files = rttm_files(path)
     if not files:
         raise FormatError("there is no RTTM file in this folder", where=path, expected="*.rttm")
+    held, problems = read_each(files)
     found: dict[str, Diarization] = {}
     origin: dict[str, Path] = {}
-    problems: list[str] = []
-    for file in files:
-        try:
-            diarizations = _read_named(file)
-        except FormatError as error:
-            problems.extend(str(error).splitlines())
-            continue
+    for file, diarizations in held.items():
         for recording in diarizations.keys() & found.keys():
             problems.append(f"{file}: recording {shown(recording)} is also in {origin[recording].name}")
         found.update(diarizations)
@@ -69,6 +65,29 @@ def read_diarizations(path: Path) -> dict[str, Diarization]:
     if problems:
         raise FormatError("RTTM files of this folder have faults", where=path, problems=problems)
     return found
+
+
+def read_each(files: Iterable[Path]) -> tuple[dict[Path, dict[str, Diarization]], list[str]]:
+    """Reads the files of a folder: file → its recordings by name, and the faults of those that cannot be read.
+
+    A file without turns is the recording of its name, without speech. Files that all call their only recording the same, which
+    none of them is called, are recordings of their names, too: pyannote.audio calls all audio in memory `waveform`.
+    """
+    held: dict[Path, dict[str, Diarization]] = {}
+    problems: list[str] = []
+    for file in files:
+        try:
+            held[file] = _read_named(file)
+        except FormatError as error:
+            problems += str(error).splitlines()
+    n_called = Counter(name for own in held.values() if len(own) == 1 for name in own)
+    telling = {file.stem for file in held} | {name for name, n in n_called.items() if n == 1}
+    for file, own in held.items():
+        (name, one), *others = own.items()
+        if not others and name not in telling:
+            stem = recording_named(file.stem)
+            held[file] = {stem: Diarization(stem, one.turns)}
+    return held, problems
 
 
 def rttm_files(path: Path) -> list[Path]:
@@ -129,7 +148,8 @@ def format_rttm(diarizations: Iterable[Diarization] | Diarization, *, confidence
 
 
 def _read_named(path: Path) -> dict[str, Diarization]:
-    return read_rttm(path) or {path.stem: Diarization(path.stem)}
+    name = recording_named(path.stem)
+    return read_rttm(path) or {name: Diarization(name)}
 
 
 def _fault(fields: list[str], names: dict[str, str]) -> str | None:

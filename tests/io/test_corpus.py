@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from brefine.data.audit import audit_corpus
 from brefine.errors import DataError
 from brefine.io.corpus import read_corpus
 
@@ -32,6 +33,20 @@ def test_parts_are_found_by_name(tmp_path: Path) -> None:
     assert first.reference == tmp_path / "reference/a.rttm"
     assert first.hypothesis == tmp_path / "hypothesis/all.rttm"
     assert first.regions_s is None
+
+
+def test_hypotheses_that_are_all_called_the_same_go_by_their_files(tmp_path: Path) -> None:
+    """pyannote.audio calls all audio in memory `waveform`; an audit has their turns under the recording's."""
+    make_corpus(tmp_path)
+    (tmp_path / "hypothesis/all.rttm").unlink()
+    for name in ("a", "b"):
+        (tmp_path / f"hypothesis/{name}.rttm").write_text("SPEAKER waveform 1 0 0.05 <NA> <NA> x <NA> <NA>\n")
+    assert [one.hypothesis for one in read_corpus(tmp_path).recordings] == [tmp_path / f"hypothesis/{one}.rttm" for one in "ab"]
+    for name, seed in (("a", 0), ("b", 1)):
+        soundfile.write(tmp_path / "audio" / f"{name}.wav", np.random.default_rng(seed).normal(0, 0.1, 1600), 16000)
+    audit = audit_corpus(tmp_path, needs_hypothesis=True)
+    heard = [one.hypothesis for one in audit.recordings if one.hypothesis is not None]
+    assert [(one.recording, len(one.turns)) for one in heard] == [("a", 1), ("b", 1)]
 
 
 def test_a_recording_without_turns_is_named_by_its_file(tmp_path: Path) -> None:

@@ -33,6 +33,15 @@ def test_an_empty_hypothesis_speaks_for_the_recording_of_its_name_alone(tmp_path
     assert "a: no hypothesis" not in str(caught.value)
 
 
+def test_folders_in_which_all_is_called_the_same_go_by_their_files(tmp_path: Path) -> None:
+    """What can be refined can be scored."""
+    for part, names in (("ref", ("t1", "t2")), ("hyp", ("waveform", "waveform"))):
+        (tmp_path / part).mkdir()
+        for number, name in enumerate(names, start=1):
+            _written(tmp_path / part / f"t{number}.rttm", name)
+    assert [pair.recording for pair in read_pairs(tmp_path / "ref", tmp_path / "hyp").pairs] == ["t1", "t2"]
+
+
 def test_an_empty_reference_file_is_no_truth(tmp_path: Path) -> None:
     """Nothing can be scored against it."""
     with pytest.raises(DataError, match="there are no turns"):

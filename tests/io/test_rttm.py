@@ -137,6 +137,16 @@ def test_a_folder_is_read_as_one_corpus(tmp_path: Path) -> None:
     assert read_diarizations(tmp_path) == SPOKEN | {"silent": Diarization("silent")}
 
 
+def test_a_name_that_tells_nothing_gives_way_to_the_files(tmp_path: Path) -> None:
+    """pyannote.audio calls all audio in memory `waveform`; a name that one file alone holds is kept, whatever the file's."""
+    for name, recording in (("My talk", "waveform"), ("t2", "waveform"), ("t3", "a")):
+        (tmp_path / f"{name}.rttm").write_text(LINE.replace(" a ", f" {recording} "))
+    (tmp_path / "No talk.rttm").write_text("")
+    found = read_diarizations(tmp_path)
+    assert sorted(found) == ["My_talk", "No_talk", "a", "t2"]
+    assert found["t2"] == Diarization("t2", SPOKEN["a"].turns)
+
+
 def test_faults_of_a_folder_are_listed_together(tmp_path: Path) -> None:
     """Two broken files and a recording that is there twice make one message."""
     (tmp_path / "a.rttm").write_text(LINE)
