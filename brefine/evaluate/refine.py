@@ -6,6 +6,7 @@ import csv
 import io
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,9 +57,11 @@ class Refined:
     """One recording, refined, and what it took.
 
     Attributes:
+        told_as: the recording's name in reports: that of its audio where several files of one folder call theirs the same.
         n_left_out: turns of the hypothesis that start after the end of the audio.
     """
 
+    told_as: str
     refinement: Refinement
     audio_s: float
     seconds: float
@@ -68,7 +71,7 @@ class Refined:
         """The recording's entry of `brefine refine --json`."""
         shifts_s = [abs(move.shift_s) for move in self.refinement.moves if move.moved]
         return {
-            "recording": self.refinement.hypothesis.recording,
+            "recording": self.told_as,
             "boundaries": len(self.refinement.moves),
             "moved": len(shifts_s),
             "mean_abs_shift_ms": round(1000.0 * float(np.mean(shifts_s)), 3) if shifts_s else 0.0,
@@ -168,6 +171,7 @@ def refine_tasks(
     heard = [[_hear(refiner, task.audio[one.recording], one) for one in task.hypotheses] for task in tasks]
     if prior is None:
         prior = fit_prior([one for own in heard for one, _ in own])
+    n_called = Counter(one.recording for task in tasks for one in task.hypotheses)
     for task, own in zip(tasks, heard, strict=True):
         refinements = []
         for (one, hearing_s), given in zip(own, task.hypotheses, strict=True):
@@ -175,7 +179,8 @@ def refine_tasks(
             refinement = refine_heard(refiner, one, prior, config=config)
             refinements.append((refinement, one.duration_s))
             n_left_out = len(given.turns) - len(one.hypothesis.turns)
-            yield Refined(refinement, one.duration_s, hearing_s + time.perf_counter() - started, n_left_out)
+            told_as = given.recording if n_called[given.recording] == 1 else task.audio[given.recording].stem
+            yield Refined(told_as, refinement, one.duration_s, hearing_s + time.perf_counter() - started, n_left_out)
         if not own:
             print(f"{task.rttm.stem}: no turns, so that nothing can be moved", file=sys.stderr)
         if task.out.exists():
@@ -200,7 +205,7 @@ def format_report(refined: Sequence[Refined]) -> str:
         for move in one.refinement.moves:
             writer.writerow(
                 (
-                    one.refinement.hypothesis.recording,
+                    one.told_as,
                     move.boundary.speaker,
                     move.boundary.side.value,
                     f"{move.boundary.time_s:.6f}",

@@ -74,6 +74,17 @@ def test_folders_may_come_from_other_systems(talks: Path) -> None:
     assert sorted(path.name for path in (talks / "out").iterdir()) == ["rec0.RTTM", "rec1.rttm"]
 
 
+def test_recordings_that_are_all_called_the_same_are_told_apart(talks: Path) -> None:
+    """pyannote.audio writes `waveform` of audio in memory: reports say which file it was, the RTTM stays as it is."""
+    for seed in (0, 1):
+        path = talks / "rttm" / f"rec{seed}.rttm"
+        path.write_text(path.read_text().replace(f"rec{seed}", "waveform"))
+    done = refine(talks, talks / "audio", talks / "rttm", talks / "out")
+    assert [one.summary()["recording"] for one in done] == ["rec0", "rec1"]
+    assert {row["recording"] for row in csv.DictReader(format_report(done).splitlines())} == {"rec0", "rec1"}
+    assert list(read_rttm(talks / "out" / "rec1.rttm")) == ["waveform"]
+
+
 def test_one_rttm_of_several_recordings_goes_with_a_folder_of_audio(talks: Path) -> None:
     """All recordings of the file are refined and stay in one file."""
     both = "".join((talks / "rttm" / f"rec{seed}.rttm").read_text() for seed in (0, 1))
