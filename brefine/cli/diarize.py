@@ -9,7 +9,7 @@ from typing import IO, Annotated, Any
 
 import typer
 
-from brefine.cli.options import ArrayConfig, Json, Set
+from brefine.cli.options import ArrayConfig, Json, Set, output_path
 from brefine.cli.output import print_json
 from brefine.config import DiarizerName, load_config
 from brefine.errors import DataError
@@ -19,7 +19,10 @@ from brefine.run.stages import run_worker
 
 def diarize(
     audio: Annotated[Path, typer.Argument(metavar="AUDIO", help="Audio file, or a folder of them.")],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="PATH", help="RTTM file or folder to write.")],
+    to: Annotated[
+        str,
+        typer.Option("--out", "-o", metavar="PATH", help="RTTM file or folder to write (new/ is a folder)."),
+    ],
     diarizer: Annotated[DiarizerName, typer.Option(help="Which one.")] = "builtin",
     diarizer_python: Annotated[
         Path | None, typer.Option(metavar="PATH", help="DiariZen: the interpreter of its environment.")
@@ -41,6 +44,7 @@ def diarize(
     Says who spoke when: a diarizer, then the refiner on its turns. The built-in diarizer needs no account and no network.
     With --config, thousands of recordings: interrupted, the same command goes on, and nothing is done twice.
     """
+    out = Path(to) if audio.is_dir() else output_path(to, f"{audio.stem}.rttm")
     if config is not None:
         if json:
             raise typer.BadParameter("--json goes with a run in one piece, not with --config")

@@ -36,6 +36,11 @@ Plain = Annotated[bool, typer.Option("--plain", help="Lines of text instead of t
 RUNS = Path("runs")
 
 
+def output_path(text: str, name: str) -> Path:
+    """Where a file of this name goes: `new/` is a folder, there or not; a `Path` would have dropped the slash."""
+    return Path(text) / name if text.endswith("/") else Path(text)
+
+
 def finite(value: float | None) -> float | None:
     """Callback of options that are numbers: a range alone lets not-a-number pass, and infinity where it is open."""
     if value is not None and not math.isfinite(value):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from brefine.cli.options import ArrayConfig, Json, Set, finite
+from brefine.cli.options import ArrayConfig, Json, Set, finite, output_path
 from brefine.config import load_config
 from brefine.run.stages import run_worker
 
@@ -18,9 +18,12 @@ def refine(
         Path, typer.Argument(metavar="RTTM", help="The diarizer's turns; a folder with the same stems for a folder.")
     ],
     out: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            "--out", "-o", metavar="PATH", help="RTTM file or folder to write; talk.refined.rttm beside talk.rttm if left out."
+            "--out",
+            "-o",
+            metavar="PATH",
+            help="RTTM file or folder to write (new/ is a folder); talk.refined.rttm beside talk.rttm if left out.",
         ),
     ] = None,
     weights: Annotated[Path | None, typer.Option(metavar="FILE", help="Weights; those that ship if left out.")] = None,
@@ -41,7 +44,9 @@ def refine(
     With --config, thousands of recordings: interrupted, the same command goes on, and nothing is done twice.
     """
     # A folder's name may hold dots: nothing of it is an ending.
-    target = out or (rttm.parent / f"{rttm.name}.refined" if rttm.is_dir() else rttm.with_suffix(".refined.rttm"))
+    target = rttm.parent / f"{rttm.name}.refined" if rttm.is_dir() else rttm.with_suffix(".refined.rttm")
+    if out is not None:
+        target = Path(out) if rttm.is_dir() else output_path(out, rttm.name)
     options = {
         "--weights": weights,
         "--min-confidence": min_confidence,

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from typer.testing import CliRunner
 
+from brefine.cli import app
 from brefine.config import ExampleConfig, FeatureConfig
 from brefine.io.rttm import read_rttm
 from brefine.models import build_model
@@ -49,6 +51,24 @@ def test_missing_audio_ends_with_a_message(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert "there is no such audio" in ended.stderr
     assert ended.stdout == ""
+
+
+def test_an_output_that_ends_in_a_slash_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that is not there yet, of `diarize` and of `refine`."""
+    asked: list[tuple[object, ...]] = []
+
+    def note(module: str, *arguments: object, **_: object) -> int:
+        asked.append(arguments)
+        return 3
+
+    (tmp_path / "talk.wav").touch()
+    for command in ("diarize", "refine"):
+        monkeypatch.setattr(f"brefine.cli.{command}.run_worker", note)
+        given = [str(tmp_path / name) for name in ("talk.wav", "talk.rttm")][: 1 if command == "diarize" else 2]
+        options = ["--no-refine"] if command == "diarize" else []
+        assert CliRunner().invoke(app, [command, *given, "-o", f"{tmp_path}/new/", *options]).exit_code == 3
+    outs = [arguments[arguments.index("-o") + 1] for arguments in asked]
+    assert outs == [tmp_path / "new" / "talk.rttm"] * 2
 
 
 def test_audio_is_never_replaced_by_its_turns(tmp_path: Path) -> None:
