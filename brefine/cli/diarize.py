@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import signal
 import tempfile
 from pathlib import Path
 from typing import IO, Annotated, Any
@@ -15,6 +16,8 @@ from brefine.config import DiarizerName, load_config
 from brefine.errors import DataError
 from brefine.io.outputs import refuse_unwritable
 from brefine.run.stages import run_worker
+
+_INTERRUPTED = tuple(128 + number for number in (signal.SIGINT, signal.SIGTERM))
 
 
 def diarize(
@@ -63,30 +66,34 @@ def diarize(
         options = ["--python", diarizer_python] if diarizer_python is not None else []
         options += ["--model", diarizer_model] if diarizer_model is not None else []
         answer = out if no_refine else unrefined
-        _run(told, "brefine.diarizers", audio, "-o", answer, "--diarizer", diarizer, "--json", *options)
-        document = _taken(told)
+        code, document = _run(told, "brefine.diarizers", audio, "-o", answer, "--diarizer", diarizer, "--json", *options)
         refined = {}
         if not no_refine:
             options = ["--weights", weights] if weights is not None else []
-            _run(told, "brefine.evaluate", "refine", audio, unrefined, "-o", out, "--json", *options)
-            refined = {one.pop("recording"): one for one in _taken(told)["recordings"]}
+            left, found = _run(told, "brefine.evaluate", "refine", audio, unrefined, "-o", out, "--json", *options)
+            refined = {one.pop("recording"): one for one in found["recordings"]}
+            code = code or left
     if json:
         for one in document["recordings"]:
-            one["rttm"] = str(out / Path(one["rttm"]).name if out.is_dir() else out)
-            one["refined"] = refined.get(one["recording"])
-        print_json(document)
+            path = Path(one["rttm"])
+            one["rttm"] = str(out / path.name if out.is_dir() else out)
+            one["refined"] = refined.get(path.stem, refined.get(one["recording"]))  # the stem where several are called the same
+        done = [one for one in document["recordings"] if no_refine or one["refined"] or not one["turns"]]
+        print_json(document | {"recordings": done})
+    raise typer.Exit(code)
 
 
-def _run(told: IO[str], module: str, *arguments: object) -> None:
-    code = run_worker(module, *arguments, stdout=told)
-    if code != 0:
-        raise typer.Exit(code)
+def _run(told: IO[str], module: str, *arguments: object) -> tuple[int, Any]:
+    """The exit code of a worker, and the JSON document that it has printed into the file `told`.
 
-
-def _taken(told: IO[str]) -> Any:
-    """The JSON document that a worker has printed into the file, which is empty again afterwards."""
-    told.seek(0)
-    document = jsonlib.load(told)
+    Raises:
+        typer.Exit: it was interrupted, or has done nothing.
+    """
     told.seek(0)
     told.truncate()
-    return document
+    code = run_worker(module, *arguments, stdout=told)
+    told.seek(0)
+    document = told.read()
+    if not document or code in _INTERRUPTED:
+        raise typer.Exit(code or 1)
+    return code, jsonlib.loads(document)

@@ -14,8 +14,8 @@ from brefine.config import DiarizerConfig, DiarizerName
 from brefine.core.turns import Diarization, Turn
 from brefine.diarizers.choice import build_diarizer
 from brefine.diarizers.diarizer import Diarizer, ReportProgress, TurnConfidence, VotingDiarizer
-from brefine.errors import DataError, run_main
-from brefine.io.audio import AUDIO_SUFFIXES, audio_files, probe_audio
+from brefine.errors import BrefineError, DataError, run_main
+from brefine.io.audio import AUDIO_SUFFIXES, audio_files, probe_all, probe_audio, raise_all
 from brefine.io.filenames import recording_named
 from brefine.io.rttm import write_rttm
 
@@ -43,9 +43,13 @@ def main() -> None:
     else:
         jobs = plan_jobs(options.audio, options.out)
     diarizer = build_diarizer(DiarizerConfig(name=options.diarizer, python=options.python, model=options.model))
-    told = [diarize_file(diarizer, audio, out) for audio, out in jobs]
-    if options.json:
-        print(json.dumps({"diarizer": diarizer.name, "recordings": told}, indent=1, allow_nan=False))
+    probe_all(audio for audio, _ in jobs)
+    told: list[dict[str, Any]] = []
+    try:
+        diarize_each(diarizer, jobs, told)
+    finally:
+        if options.json and told:
+            print(json.dumps({"diarizer": diarizer.name, "recordings": told}, indent=1, allow_nan=False))
 
 
 def plan_jobs(audio: Path, out: Path) -> list[Job]:
@@ -81,6 +85,26 @@ def _conflicts(jobs: Sequence[Job]) -> Iterable[str]:
         taken[out] = audio
         if out.exists() and (out.is_dir() or out.suffix.lower() != ".rttm"):
             yield f"{out} is there and is no RTTM; it is left alone"
+
+
+def diarize_each(diarizer: Diarizer, jobs: Iterable[Job], told: list[dict[str, Any]]) -> None:
+    """Diarizes files by `diarize_file`; one that cannot be done costs the others nothing.
+
+    Args:
+        told: what `diarize_file` tells is added to it.
+
+    Raises:
+        BrefineError: in the end, what could not be done; at once where the diarizer itself fails before it has done anything.
+    """
+    faults: list[BrefineError] = []
+    for audio, out in jobs:
+        try:
+            told.append(diarize_file(diarizer, audio, out))
+        except BrefineError as fault:
+            faults.append(fault)
+            if not (told or isinstance(fault, DataError)):
+                break
+    raise_all(faults)
 
 
 def diarize_file(diarizer: Diarizer, audio: Path, out: Path) -> dict[str, Any]:

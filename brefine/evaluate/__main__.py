@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from brefine.config import MODEL_NAMES, RefineConfig
 from brefine.data.progress import ProgressReporter
-from brefine.errors import BrefineError, ConfigError, run_main
+from brefine.errors import BrefineError, ConfigError, DataError, run_main
 from brefine.evaluate.calibration import calibrate_refiner, is_calibration, read_calibration
 from brefine.evaluate.evaluation import evaluate_refiner, hear_part, load_checkpoint, load_checkpoints, write_evaluation
 from brefine.evaluate.integration import integrate, integrate_part
@@ -160,13 +160,21 @@ def _refine(options: argparse.Namespace) -> None:
     refiner = load_weights(options.weights, options.device)
     done: list[Refined] = []
     prior = None if options.calibration is None else read_calibration(options.calibration, refiner)
-    for refined in refine_tasks(refiner, tasks, config, prior=prior):
-        done.append(refined)
-        print(_told(refined), file=sys.stderr)
+    fault: DataError | None = None
+    try:
+        for refined in refine_tasks(refiner, tasks, config, prior=prior):
+            done.append(refined)
+            print(_told(refined), file=sys.stderr)
+    except DataError as error:
+        if not done:
+            raise
+        fault = error  # the others are written: first they are told
     if options.report is not None:
         write_text_atomic(options.report, format_report(done))
     if options.json:
         print(json.dumps({"recordings": [refined.summary() for refined in done]}, indent=1, allow_nan=False))
+    if fault is not None:
+        raise fault
 
 
 def _calibrate(options: argparse.Namespace) -> None:

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from brefine.config import FeatureConfig, RefineConfig
 from brefine.core.turns import Diarization
 from brefine.data.features import analyse_file
-from brefine.errors import DataError, FormatError
+from brefine.errors import BrefineError, DataError, FormatError
 from brefine.evaluate.device import pick_device
 from brefine.evaluate.moves import HeardRecording, Refinement, fit_prior, hear_recording, refine_heard
 from brefine.evaluate.rewriting import rewrite_rttm
-from brefine.io.audio import AUDIO_SUFFIXES, audio_files, probe_audio
+from brefine.io.audio import AUDIO_SUFFIXES, audio_files, probe_all, raise_all
 from brefine.io.outputs import begins_with, refuse_replacing
 from brefine.io.rttm import parse_rttm, rttm_files
 from brefine.io.shipped import shipped_weights
@@ -140,20 +140,6 @@ def plan_refinement(audio: Path, rttm: Path, out: Path | None = None) -> list[Ta
     return tasks
 
 
-def _probe(files: Sequence[Path]) -> None:
-    """Reads the headers, so that a folder's unusable files are all named before hours of others are heard."""
-    refused: list[DataError] = []
-    for path in dict.fromkeys(files):
-        try:
-            probe_audio(path)
-        except DataError as error:
-            refused.append(error)
-    if len(refused) == 1:
-        raise refused[0]
-    if refused:
-        raise DataError("audio files cannot be used", problems=[str(error).splitlines()[0] for error in refused])
-
-
 def refine_tasks(
     refiner: Refiner, tasks: Sequence[Task], config: RefineConfig, *, prior: ErrorPrior | None = None
 ) -> Iterator[Refined]:
@@ -165,14 +151,21 @@ def refine_tasks(
         prior: what is known of the system's errors; None = what these hypotheses tell.
 
     Raises:
-        DataError: audio cannot be used; all whose headers tell are listed before anything is heard.
+        DataError: audio cannot be used; all whose headers tell are listed before anything is heard, others when the RTTMs
+            that need none of them are written.
     """
-    _probe([path for task in tasks for path in task.audio.values()])
-    heard = [[_hear(refiner, task.audio[one.recording], one) for one in task.hypotheses] for task in tasks]
+    probe_all(path for task in tasks for path in task.audio.values())
+    heard: list[tuple[Task, list[tuple[HeardRecording, float]]]] = []
+    faults: list[BrefineError] = []
+    for task in tasks:
+        try:
+            heard.append((task, [_hear(refiner, task.audio[one.recording], one) for one in task.hypotheses]))
+        except DataError as fault:
+            faults.append(fault)
     if prior is None:
-        prior = fit_prior([one for own in heard for one, _ in own])
+        prior = fit_prior([one for _, own in heard for one, _ in own])
     n_called = Counter(one.recording for task in tasks for one in task.hypotheses)
-    for task, own in zip(tasks, heard, strict=True):
+    for task, own in heard:
         refinements = []
         for (one, hearing_s), given in zip(own, task.hypotheses, strict=True):
             started = time.perf_counter()
@@ -186,6 +179,7 @@ def refine_tasks(
         if task.out.exists():
             print(f"replaced {task.out}", file=sys.stderr)
         write_lines_text(task.out, rewrite_rttm(task.text, refinements))
+    raise_all(faults)
 
 
 def _hear(refiner: Refiner, audio: Path, hypothesis: Diarization) -> tuple[HeardRecording, float]:

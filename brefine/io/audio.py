@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from brefine.errors import DataError
+from brefine.errors import BrefineError, DataError
 from brefine.io.folders import files_of
 from brefine.io.foreign_audio import FOREIGN_SUFFIXES, foreign_blocks, is_foreign, probe_foreign
 
@@ -69,6 +69,33 @@ def probe_audio(path: Path) -> AudioInfo:
         return AudioInfo(duration_s, sample_rate_hz, n_channels, n_samples)
     with _opened(path) as file:
         return _info(file, path)
+
+
+def probe_all(paths: Iterable[Path]) -> None:
+    """Reads the headers, so that a folder's unusable files are all named before hours of others are heard.
+
+    Raises:
+        DataError: as `probe_audio`, by `raise_all`.
+    """
+    faults: list[BrefineError] = []
+    for path in dict.fromkeys(paths):
+        try:
+            probe_audio(path)
+        except DataError as fault:
+            faults.append(fault)
+    raise_all(faults)
+
+
+def raise_all(faults: Sequence[BrefineError]) -> None:
+    """Raises what was found at fault with files of audio as one error; nothing where nothing was.
+
+    Raises:
+        BrefineError: the only fault, or a DataError that lists them.
+    """
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        raise DataError("audio files cannot be used", problems=[str(fault).splitlines()[0] for fault in faults])
 
 
 def read_audio(path: Path, *, sample_rate_hz: int = 16000) -> NDArray[np.float32]:

@@ -27,7 +27,7 @@ def _diarize(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.end_to_end
 def test_the_refiner_follows_the_diarizer(tmp_path: Path, shared_data: Path) -> None:
-    """A folder is diarized and refined; stdout is one JSON document that tells both, and every RTTM is there."""
+    """A folder is diarized and refined; stdout tells both in one JSON document; what cannot be done costs the others nothing."""
     features, examples = FeatureConfig(n_mels=20), ExampleConfig(context_s=0.64)
     torch.manual_seed(0)
     save_weights(tmp_path / "w.safetensors", "mlp", build_model("mlp", features, examples).state_dict(), features, examples)
@@ -36,9 +36,12 @@ def test_the_refiner_follows_the_diarizer(tmp_path: Path, shared_data: Path) -> 
     samples, rate_hz = soundfile.read(shared_data / "ami" / "audio" / "trn08.flac")
     soundfile.write(audio / "talk.wav", samples[: 10 * rate_hz], rate_hz)
     soundfile.write(audio / "quiet.wav", np.zeros(rate_hz), rate_hz)
+    soundfile.write(audio / "holes.wav", np.full(rate_hz, np.nan), rate_hz, subtype="FLOAT")
     ended = _diarize(audio, "-o", tmp_path / "out", "--weights", tmp_path / "w.safetensors", "--json")
-    assert ended.returncode == 0, ended.stderr
+    assert ended.returncode == 1, ended.stderr
+    assert "holes.wav: the audio holds samples that are not finite" in ended.stderr
     told = {one["recording"]: one for one in json.loads(ended.stdout)["recordings"]}
+    assert sorted(told) == ["quiet", "talk"]
     assert told["talk"]["refined"]["boundaries"] == 2 * told["talk"]["turns"] > 0
     assert told["talk"]["rttm"] == str(tmp_path / "out" / "talk.rttm")
     assert read_rttm(tmp_path / "out" / "talk.rttm")["talk"].turns

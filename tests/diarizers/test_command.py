@@ -12,8 +12,8 @@ import soundfile
 
 from brefine.core.turns import Diarization, Turn
 from brefine.diarizers import __main__ as command
-from brefine.diarizers.diarizer import ReportProgress
-from brefine.errors import DataError
+from brefine.diarizers.diarizer import Diarizer, ReportProgress
+from brefine.errors import BrefineError, DataError, ProcessError
 from brefine.io.rttm import read_rttm
 
 
@@ -35,8 +35,20 @@ def talks(tmp_path: Path) -> Path:
     return folder
 
 
-def _run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
-    monkeypatch.setattr(command, "build_diarizer", lambda _: _HalfTalk())
+class _Hurt(_HalfTalk):
+    """One that cannot do recordings of some names."""
+
+    def __init__(self, faults: dict[str, BrefineError]) -> None:
+        self._faults = faults
+
+    def diarize(self, audio: Path, *, report: ReportProgress | None = None) -> Diarization:
+        if audio.stem in self._faults:
+            raise self._faults[audio.stem]
+        return super().diarize(audio, report=report)
+
+
+def _run(monkeypatch: pytest.MonkeyPatch, *arguments: object, diarizer: Diarizer | None = None) -> None:
+    monkeypatch.setattr(command, "build_diarizer", lambda _: diarizer or _HalfTalk())
     monkeypatch.setattr(sys, "argv", ["diarizers", *map(str, arguments)])
     command.main()
 
@@ -53,6 +65,41 @@ def test_a_folder_becomes_a_folder_of_rttms(
     assert [one["recording"] for one in recordings] == ["My_talk", "a"]
     assert [one["confidence"] for one in recordings] == [None, None]  # it has no votes
     assert "a: 1 turns of 1 speakers in 2.0 s" in told.err
+
+
+def test_a_recording_that_cannot_be_done_costs_the_others_nothing(
+    talks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever comes after it is done as well, and told; the failures come last, all in one message."""
+    for name in ("b", "c"):
+        soundfile.write(talks / f"{name}.wav", np.zeros(16000), 16000)
+    hurt = _Hurt({"My talk": DataError("holes", where="My talk.FLAC"), "b": ProcessError("it fell over", where="b.wav")})
+    with pytest.raises(DataError) as caught:
+        _run(monkeypatch, talks, "-o", tmp_path / "out", "--json", diarizer=hurt)
+    assert caught.value.problems == ("My talk.FLAC: holes", "b.wav: it fell over")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.rttm", "c.rttm"]
+    assert [one["recording"] for one in json.loads(capsys.readouterr().out)["recordings"]] == ["a", "c"]
+
+
+def test_a_diarizer_that_does_not_work_at_all_is_asked_once(
+    talks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What fails in itself before it has done anything would fail at thousands of others, too; stdout stays empty."""
+    hurt = _Hurt({"My talk": ProcessError("no such model"), "a": ProcessError("still no such model")})
+    with pytest.raises(ProcessError, match=r"^no such model"):
+        _run(monkeypatch, talks, "-o", tmp_path / "out", "--json", diarizer=hurt)
+    assert capsys.readouterr().out == ""
+
+
+def test_all_unusable_audio_is_named_before_anything_is_diarized(
+    talks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Broken headers are found at once: nobody waits hours for them."""
+    for name in ("a.wav", "z.wav"):
+        (talks / name).write_text("no audio")
+    with pytest.raises(DataError, match=r"(?s)a\.wav.*z\.wav"):
+        _run(monkeypatch, talks, "-o", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_list_of_jobs_says_what_goes_where(talks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,11 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
 from brefine.config import RefineConfig
 from brefine.errors import BrefineError, DataError
+from brefine.evaluate import __main__ as processes
 from brefine.evaluate.refine import (
     REPORT_COLUMNS,
     Refined,
@@ -129,6 +131,25 @@ def test_all_unusable_audio_is_named_before_anything_is_heard(talks: Path, monke
     with pytest.raises(DataError, match=r"(?s)rec0\.wav.*\n.*rec1\.wav"):
         refine(talks, talks / "audio", talks / "rttm", talks / "out")
     assert not (talks / "out").exists()
+
+
+def test_audio_whose_body_is_at_fault_costs_the_others_nothing(
+    talks: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Found only when it is heard: the others are refined as if it weren't there, told, and it is named in the end."""
+    refine(talks, talks / "audio" / "rec1.wav", talks / "rttm" / "rec1.rttm", talks / "alone.rttm")
+    samples = bursts(0)[0]
+    samples[5000] = np.nan
+    soundfile.write(talks / "audio" / "rec0.wav", samples, RATE_HZ, subtype="FLOAT")
+    given = [*(str(talks / name) for name in ("audio", "rttm")), "-o", str(talks / "out"), "--report", str(talks / "r.csv")]
+    weights = ["--weights", str(talks / "mlp.safetensors"), "--device", "cpu"]
+    monkeypatch.setattr("sys.argv", ["evaluate", "refine", *given, *weights, "--json"])
+    with pytest.raises(DataError, match=r"rec0\.wav: the audio holds samples that are not finite"):
+        processes.main()
+    assert [path.name for path in (talks / "out").iterdir()] == ["rec1.rttm"]
+    assert (talks / "out" / "rec1.rttm").read_text() == (talks / "alone.rttm").read_text()
+    assert [one["recording"] for one in json.loads(capsys.readouterr().out)["recordings"]] == ["rec1"]
+    assert {row["recording"] for row in csv.DictReader((talks / "r.csv").read_text().splitlines())} == {"rec1"}
 
 
 def test_a_recordings_name_leads_out_of_no_folder(talks: Path) -> None:
