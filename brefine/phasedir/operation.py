@@ -53,6 +53,8 @@ class SupervisorState(Document):
     """Models that the person paused: their trainers are checkpointed and gone until they are resumed."""
     ended: dict[str, Literal["stopped", "failed"]] = {}
     """Models whose training is stopped or given up: killed, or ended by force, it could not say so itself."""
+    processes: dict[str, ProcessIdentity] = {}
+    """Model or stage → the process that works for it on this machine, from its start on: its own first word takes seconds."""
     error: str | None = None
 
 

@@ -195,7 +195,7 @@ def run_batch(out: Path, config: PhaseConfig, tell: Callable[[str], None]) -> in
     with _alone(folder):
         for path in (folder / "failed").glob("*"):
             path.unlink()
-        work = executor.find(_NAME, log=log, writer=None)
+        work = executor.find(_NAME, log=log, process=None)
         if work is None:
             work = executor.start(Order(_NAME, tuple(share_command(folder)), log, divisible=True))
         try:

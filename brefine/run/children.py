@@ -53,11 +53,11 @@ class Child:
                 pass_fds=holds,
             )
         self._pid = self._process.pid
-        self._identity = identity_of(self._pid)  # as a zombie at worst: nobody but `ended` collects it
+        self.process = identity_of(self._pid)  # as a zombie at worst: nobody but `ended` collects it
 
     def wrote(self, writer: ProcessIdentity) -> bool:
         """Whether this process is the writer of a status."""
-        return is_same(self._identity, writer)
+        return is_same(self.process, writer)
 
     def waits(self) -> bool:
         """It has begun."""
@@ -91,14 +91,14 @@ class Adopted:
     """A process that an earlier supervisor started; its exit code goes to nobody."""
 
     def __init__(self, identity: ProcessIdentity, *, log: Path, oom_kills: OomKills) -> None:
-        self._identity = identity
+        self.process = identity
         self._log = log
         self._log_start_bytes = log.stat().st_size if log.exists() else 0
         self._oom_kills = oom_kills
 
     def wrote(self, writer: ProcessIdentity) -> bool:
         """Whether this process is the writer of a status."""
-        return is_same(self._identity, writer)
+        return is_same(self.process, writer)
 
     def waits(self) -> bool:
         """It has begun."""
@@ -106,7 +106,7 @@ class Adopted:
 
     def ended(self) -> Ended | None:
         """How it ended, as far as its log and the kernel tell; None while it runs."""
-        if is_alive(self._identity):
+        if is_alive(self.process):
             self._oom_kills.look()
             return None
         how = ended_by_its_log(None, self._log, self._log_start_bytes)
@@ -116,13 +116,13 @@ class Adopted:
 
     def stop(self, *, by_force: bool) -> None:
         """Like `Child.stop`; never touches another process that has taken over the pid."""
-        if not is_alive(self._identity):
+        if not is_alive(self.process):
             return
         if by_force:
-            _signal_group(self._identity.pid, signal.SIGKILL)
+            _signal_group(self.process.pid, signal.SIGKILL)
         else:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self._identity.pid, signal.SIGTERM)
+                os.kill(self.process.pid, signal.SIGTERM)
 
 
 def ended_by_its_log(code: int | None, log: Path, start_bytes: int) -> Ended:

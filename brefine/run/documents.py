@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from brefine.config import ModelName
 from brefine.errors import FormatError
-from brefine.identity import ProcessIdentity
-from brefine.phasedir import Document, PhaseDir, Progress, Stage
+from brefine.identity import ProcessIdentity, is_alive
+from brefine.phasedir import Document, PhaseDir, Progress, RunStatus, Stage, SupervisorState
 
 D = TypeVar("D", bound=Document)
 
@@ -40,7 +41,21 @@ class WatchedDocument(Generic[D]):
         return self._content
 
 
+def training_process(phase: PhaseDir, model: ModelName) -> ProcessIdentity | None:
+    """The process that trains a model, or did so last; whether it still lives is for the caller to find out."""
+    told = RunStatus.read_if_sound(phase.run(model).status)
+    return _newest(phase, model, None if told is None else told.process)
+
+
 def working_process(phase: PhaseDir, stage: Stage) -> ProcessIdentity | None:
-    """The process that says of itself that it is at work at a stage; whether it still lives is for the caller to find out."""
+    """The process that is at work at a stage; whether it still lives is for the caller to find out."""
     told = Progress.read_if_sound(phase.progress(stage))
-    return told.process if told is not None and told.state == "running" else None
+    return _newest(phase, stage, told.process if told is not None and told.state == "running" else None)
+
+
+def _newest(phase: PhaseDir, name: str, writer: ProcessIdentity | None) -> ProcessIdentity | None:
+    """The writer of the last word; where it is gone, whom a supervisor has started, who may not have spoken yet."""
+    if writer is not None and is_alive(writer):
+        return writer
+    supervisor = SupervisorState.read_if_sound(phase.supervisor)
+    return writer if supervisor is None else supervisor.processes.get(name, writer)

@@ -45,6 +45,10 @@ class Order:
 class Work(Protocol):
     """A process somewhere."""
 
+    @property
+    def process(self) -> ProcessIdentity | None:
+        """Which it is, where it runs on this machine."""
+
     def wrote(self, writer: ProcessIdentity) -> bool:
         """Whether this work is the writer of a status."""
 
@@ -86,8 +90,8 @@ class Executor(Protocol):
 
     def start(self, order: Order) -> Work: ...
 
-    def find(self, name: str, *, log: Path, writer: ProcessIdentity | None) -> Work | None:
-        """What an earlier supervisor has started under this name and has not ended; `writer` wrote its last status."""
+    def find(self, name: str, *, log: Path, process: ProcessIdentity | None) -> Work | None:
+        """What an earlier supervisor has started under this name and has not ended: `process`, by the files of the phase."""
 
     def billing(self) -> Billing: ...
 
@@ -113,10 +117,10 @@ class LocalExecutor:
         environment = self._environments.get(order.name, {**os.environ, "PYTHONUNBUFFERED": "1"})
         return Child(order.command, log=order.log, environment=environment, oom_kills=self._oom_kills, holds=order.holds)
 
-    def find(self, name: str, *, log: Path, writer: ProcessIdentity | None) -> Work | None:
-        if writer is None or not is_alive(writer):
+    def find(self, name: str, *, log: Path, process: ProcessIdentity | None) -> Work | None:
+        if process is None or not is_alive(process):
             return None
-        return Adopted(writer, log=log, oom_kills=self._oom_kills)
+        return Adopted(process, log=log, oom_kills=self._oom_kills)
 
     def billing(self) -> Billing:
         return Meter(self._budget, self._phase.path)

@@ -22,7 +22,7 @@ from brefine.io.atomic import open_to_append, write_text_atomic
 from brefine.phasedir import Manifest, PhaseDir, RunState, RunStatus, Stage, SupervisorState
 from brefine.run.budget import Ledger, ledger_path
 from brefine.run.control import request
-from brefine.run.documents import working_process
+from brefine.run.documents import training_process, working_process
 from brefine.run.executor import Executor, Work, executor_of
 from brefine.run.lock import is_supervised, refusal
 
@@ -166,16 +166,12 @@ def ask_to_stop(phase: PhaseDir) -> None:
 
 def _at_work(phase: PhaseDir, executor: Executor, stages: Sequence[Stage]) -> list[Work]:
     """The trainers of a phase that run, and the processes of these stages, whoever has started them."""
-    found = []
-    for model in phase.models():
-        status = RunStatus.read_if_sound(phase.run(model).status)
-        writer = None if status is None else status.process
-        found.append(executor.find(model, log=phase.run(model).log, writer=writer))
+    found = [executor.find(model, log=phase.run(model).log, process=training_process(phase, model)) for model in phase.models()]
     return [*(work for work in found if work is not None), *_stages_at_work(phase, executor, stages)]
 
 
 def _stages_at_work(phase: PhaseDir, executor: Executor, stages: Sequence[Stage]) -> list[Work]:
-    found = [executor.find(stage, log=phase.stage_log(stage), writer=working_process(phase, stage)) for stage in stages]
+    found = [executor.find(stage, log=phase.stage_log(stage), process=working_process(phase, stage)) for stage in stages]
     return [work for work in found if work is not None]
 
 

@@ -89,7 +89,7 @@ class SlurmExecutor:
         (job_id,) = submit(self._config, self._folder(), self._name(order.name), [job], gpus=gpus, after=parent)
         return self._watched(order.name, job_id, order.log, gpus, shares=parent)
 
-    def find(self, name: str, *, log: Path, writer: ProcessIdentity | None) -> Work | None:
+    def find(self, name: str, *, log: Path, process: ProcessIdentity | None) -> Work | None:
         """The job of this name that waits or runs, found by the scheduler's memory, not by ours."""
         try:
             found = jobs_named(self._name(name))
@@ -167,6 +167,7 @@ class SlurmWork:
         price_usd_per_hour: float,
     ) -> None:
         self.job_id = job_id
+        self.process = None
         self.is_over = False
         self._executor = executor
         self._name = name

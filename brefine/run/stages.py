@@ -87,7 +87,7 @@ class StageProcess:
             if worker is not None and is_alive(worker):
                 raise at_work_already(phase, stage, f"process {worker.pid}")
             phase.progress(stage).unlink(missing_ok=True)
-            self._work = executor.find(stage, log=self.log, writer=None) or executor.start(
+            self._work = executor.find(stage, log=self.log, process=None) or executor.start(
                 Order(stage, tuple(command), self.log, divisible=True, holds=(lock,))
             )
 

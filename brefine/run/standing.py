@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from socket import gethostname
 
-from brefine.identity import ProcessIdentity, boot_id, is_alive
+from brefine.identity import ProcessIdentity, boot_id, is_alive, is_same
 from brefine.phasedir import (
     GateRecord,
     IntegrationReport,
@@ -33,6 +33,7 @@ def shown_state(
     paused: bool,
     ended: str | None = None,
     job: JobRecord | None = None,
+    started: ProcessIdentity | None = None,
     alive: Callable[[ProcessIdentity], bool] = is_alive,
 ) -> ShownState:
     """What the person is told: the trainer's word, unless its process is gone (LOST) or silent (STALLED).
@@ -43,9 +44,11 @@ def shown_state(
 
     Args:
         supervisor: the process that supervises the phase now.
+        started: whom a supervisor has started last, who may not have spoken yet.
     """
-    if paused:
-        return ShownState.PAUSED
+    silent = started is not None and (status is None or not is_same(started, status.process)) and alive(started)
+    if paused or silent:
+        return ShownState.PAUSED if paused else ShownState.STARTING
     queued = job is not None and job.waits
     over = None if ended is None else ShownState(ended)
     if status is None or (queued and status.state not in _OVER):

@@ -101,6 +101,7 @@ class PhaseStore:
         restarts = {} if supervisor is None else supervisor.restarts
         paused = () if supervisor is None else supervisor.paused
         ended = {} if supervisor is None else supervisor.ended
+        processes = {} if supervisor is None else supervisor.processes
         runs = tuple(
             reader.view(
                 now_unix_s,
@@ -108,6 +109,7 @@ class PhaseStore:
                 supervisor=supervisor.process if supervisor is not None and alive else None,
                 paused=name in paused,
                 ended=ended.get(name),
+                started=processes.get(name),
                 restarts=restarts.get(name, 0),
                 drain=drain,
             )
@@ -312,6 +314,7 @@ class _RunReader:
         supervisor: ProcessIdentity | None,
         paused: bool,
         ended: str | None,
+        started: ProcessIdentity | None,
         restarts: int,
         drain: bool,
     ) -> RunView:
@@ -325,6 +328,7 @@ class _RunReader:
             supervisor=supervisor,
             paused=paused,
             ended=ended,
+            started=started,
             job=job,
         )
         return RunView(self.name, state, status, self._tail.curves(), self._log.poll(), restarts, job)

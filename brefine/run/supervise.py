@@ -25,13 +25,13 @@ import psutil
 
 from brefine.config import ModelName
 from brefine.errors import FormatError, run_main
-from brefine.identity import own_identity
+from brefine.identity import is_alive, own_identity
 from brefine.io.atomic import remove_leftovers
 from brefine.phasedir import Alert, ControlRequest, PhaseDir, Progress, RunStatus, Stage, SupervisorState
 from brefine.run.alerts import AlertLog
 from brefine.run.budget import left_before_usd
 from brefine.run.control import pending_requests
-from brefine.run.documents import WatchedDocument, working_process
+from brefine.run.documents import WatchedDocument, training_process, working_process
 from brefine.run.executor import Executor, Order, Work, executor_of
 from brefine.run.inspection import EventInspector
 from brefine.run.lock import PhaseLock
@@ -124,6 +124,9 @@ class Supervisor:
         """Requests that cannot be removed."""
         earlier = SupervisorState.read_if_sound(phase.supervisor)
         self._started_unix_s = time.time() if earlier is None else earlier.started_unix_s
+        processes = {} if earlier is None else earlier.processes
+        self._left = {name: process for name, process in processes.items() if is_alive(process)}
+        """What an earlier supervisor had started, until it is taken over."""
         self._written_s = float("-inf")
 
     def take_over(self) -> None:
@@ -139,6 +142,7 @@ class Supervisor:
             signal.signal(number, self._on_signal)
         self._take(self._began())
         self._takes_over = False
+        self._left = {}
         self._write()
         while self._state.outcome is None:
             time.sleep(self._poll_s)
@@ -164,8 +168,7 @@ class Supervisor:
         found = {}
         for model, document in self._statuses.items():
             status = document.read()
-            writer = None if status is None else status.process
-            work = self._executor.find(model, log=self._phase.run(model).log, writer=writer)
+            work = self._executor.find(model, log=self._phase.run(model).log, process=training_process(self._phase, model))
             if work is not None:
                 self._found[model] = work
             found[model] = Found(work is not None, None if status is None else status.state, self._is_resumable(model))
@@ -279,6 +282,7 @@ class Supervisor:
                 run = self._phase.run(model)
                 command, again = (tuple(self._programs.train(run, resume=resumed)) for resumed in (resume, True))
                 self._trainers[model] = self._executor.start(Order(model, command, run.log, again))
+                self._write()  # at once: killed now, the next supervisor must know of it
             case AdoptTrainer(model):
                 self._trainers[model] = self._found.pop(model)
             case StopTrainer(model, by_force) if model in self._trainers:
@@ -294,10 +298,11 @@ class Supervisor:
             command = self._programs.evaluate(self._phase, learned or models)
         log = self._phase.stage_log(stage)
         worker = working_process(self._phase, stage) if self._takes_over else None
-        self._stage = self._executor.find(stage, log=log, writer=worker)
+        self._stage = self._executor.find(stage, log=log, process=worker)
         if self._stage is None:
             self._phase.progress(stage).unlink(missing_ok=True)
             self._stage = self._executor.start(Order(stage, tuple(command), log, divisible=True))
+            self._write()
 
     def _tell(self, told: Tell) -> None:
         subject = told.model or "phase"
@@ -352,6 +357,10 @@ class Supervisor:
 
     def _word(self) -> SupervisorState:
         trainers = self._state.trainers
+        works: dict[str, Work] = {**self._trainers}
+        if self._stage is not None:
+            works[self._state.stage] = self._stage
+        started = {name: work.process for name, work in works.items() if work.process is not None}
         return SupervisorState(
             process=own_identity(),
             stage=self._state.stage,
@@ -361,6 +370,7 @@ class Supervisor:
             restarts={model: trainer.restarts for model, trainer in trainers.items() if trainer.restarts},
             paused=[model for model, trainer in trainers.items() if trainer.standing is Standing.PAUSED],
             ended={model: ended for model, trainer in trainers.items() if (ended := _ENDED.get(trainer.standing)) is not None},
+            processes={**self._left, **started},
             error=self._state.error or self._meter.problem,
         )
 

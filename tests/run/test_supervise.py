@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from brefine.errors import ProcessError
-from brefine.identity import is_alive
+from brefine.identity import is_alive, own_identity
 from brefine.phasedir import Alert, PhaseDir, Progress, RunState, RunStatus, Stage, SupervisorState
 from brefine.run import launch
 from brefine.run import lock as lock_module
@@ -225,6 +225,46 @@ def test_a_killed_supervisor_is_followed_by_one_that_takes_over(tmp_path: Path, 
     assert {model: status(phase, model).process for model in before} == before
     assert all(status(phase, model).state is RunState.FINISHED for model in before)
     assert alerts(phase) == []
+
+
+@pytest.mark.parametrize("before", [None, RunState.RUNNING], ids=["first start", "started again"])
+def test_a_trainer_that_has_not_spoken_yet_is_taken_over(
+    tmp_path: Path, started: list[subprocess.Popen[bytes]], before: RunState | None
+) -> None:
+    """Its supervisor dies while it still loads: it is shown as starting, adopted, and nobody starts a second one."""
+    gate = tmp_path / "go"
+    phase = make_toy_phase(tmp_path, mlp={"mute_until": str(gate)}, transformer={"mute_until": str(gate)})
+    if before is not None:
+        gone = own_identity().model_copy(update={"start_ticks": 1})
+        running_word("mlp", before, process=gone).write(phase.run("mlp").status)
+    first = start(phase, started)
+    wait_until(lambda: is_supervised(phase) and "mlp" in SupervisorState.read(phase.supervisor).processes)
+    first.kill()
+    first.wait()
+    mute = SupervisorState.read(phase.supervisor).processes["mlp"]
+    snapshot = PhaseStore(phase.path).snapshot()
+    assert {run.name: run.state for run in snapshot.runs}["mlp"] is ShownState.STARTING
+    assert [alert.model for alert in snapshot.alerts if alert.unix_s > mute.started_unix_s] == [None]  # of the supervisor alone
+    second = start(phase, started)
+    wait_until(lambda: is_supervised(phase) and SupervisorState.read(phase.supervisor).process.pid == second.pid)
+    gate.touch()
+    assert second.wait(_DEADLINE_S) == 0
+    assert status(phase, "mlp").process == mute
+    assert {line.split()[0] for line in (phase.run("mlp").path / "steps").read_text().splitlines()} == {str(mute.pid)}
+
+
+@pytest.mark.parametrize("subject", ["mlp", "prepare"])
+def test_what_has_not_spoken_yet_is_stopped(tmp_path: Path, started: list[subprocess.Popen[bytes]], subject: str) -> None:
+    """`brefine stop` reaches a process that its supervisor has left before the first word, too."""
+    phase = make_toy_phase(tmp_path, **{subject: {"mute_until": str(tmp_path / "never")}})
+    first = start(phase, started)
+    wait_until(lambda: is_supervised(phase) and subject in SupervisorState.read(phase.supervisor).processes)
+    first.kill()
+    first.wait()
+    mute = SupervisorState.read(phase.supervisor).processes[subject]
+    assert is_alive(mute)
+    stop_phase(phase)
+    assert not is_alive(mute)
 
 
 @pytest.mark.parametrize("stage", ["prepare", "evaluate"])

@@ -2,7 +2,7 @@
 
 Behaviour of a trainer, from `toy.json`: `steps` to do, `step_s` each; `crash_at`, `hang_at`, `oom_at`, `eat_at`, `nonfinite_at` a
 step; `once` = only without a checkpoint; `deaf` = SIGTERM is ignored. Of a stage: `seconds`, `until` a file is there, `fail` with
-words.
+words. Of both: `mute_until` a file is there, before the first word.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from brefine.phasedir import PhaseDir, Progress, RunDir, RunState, RunStatus, St
 def train(run: RunDir, resume: bool) -> int:
     """Counts to `steps`, a checkpoint a step."""
     wish = json.loads((run.path.parent / "toy.json").read_text()).get(run.path.name, {})
+    _wait_for(wish.get("mute_until"))
     asked: list[int] = []
     signal.signal(signal.SIGTERM, signal.SIG_IGN if wish.get("deaf") else lambda number, _: asked.append(number))
     if not wish.get("deaf"):
@@ -78,6 +79,7 @@ def train(run: RunDir, resume: bool) -> int:
 def stage(phase: PhaseDir, name: Stage, models: list[str]) -> int:
     """Waits `seconds`, with a progress file; an evaluation writes down which models it was given."""
     wish = json.loads((phase.path / "toy.json").read_text()).get(name, {})
+    _wait_for(wish.get("mute_until"))
     started_unix_s = time.time()
 
     def say(state: str, error: str | None = None) -> None:
@@ -97,15 +99,19 @@ def stage(phase: PhaseDir, name: Stage, models: list[str]) -> int:
     if wish.get("die"):
         os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(float(wish.get("seconds", 0.0)))
-    until_s = time.monotonic() + 120.0  # a test that fails leaves nobody behind
-    while "until" in wish and not Path(wish["until"]).exists() and time.monotonic() < until_s:
-        time.sleep(0.02)
+    _wait_for(wish.get("until"))
     if wish.get("fail"):
         say("failed", wish["fail"])
         return 1
     (phase.path / f"{name}.models").write_text(" ".join(models))
     say("finished")
     return 0
+
+
+def _wait_for(path: str | None) -> None:
+    until_s = time.monotonic() + 120.0  # a test that fails leaves nobody behind
+    while path is not None and not Path(path).exists() and time.monotonic() < until_s:
+        time.sleep(0.02)
 
 
 if __name__ == "__main__":
