@@ -2,7 +2,9 @@
 
 A rented machine bills wall time, once, however many trainings share it. So the ledger holds *sessions*, one a supervisor: an
 opening line with machine, phase and price, and a line a minute that says "still running". What a machine has cost is the
-union of its sessions' times; a crash loses at most the last minute. Corrections are lines too: nothing is ever rewritten.
+union of its sessions' times; a crash loses at most the last minute. Work that goes on when its supervisor is killed is not lost:
+the next one extends the session until the work's last sign of life, and until then readers do. Corrections are lines too: nothing
+is ever rewritten.
 
 A phase is told by its manifest, so that it keeps its spending where it is renamed; a copy of it is the same phase here.
 """
@@ -207,11 +209,12 @@ def left_before_usd(config: BudgetConfig, phase: Path) -> float | None:
 
 
 def view_budget(
-    config: BudgetConfig, account: Account, phase: Path, eta_s: float | None, *, idle_s: float | None = None
+    config: BudgetConfig, account: Account, phase: Path, eta_s: float | None, *, guarded: bool = True, idle_s: float | None = None
 ) -> BudgetView:
     """The money of one phase, for screens.
 
     Args:
+        guarded: whether a supervisor ends the phase at its cap.
         idle_s: since when the machine has nothing to do; what that costs is shown beside what is on record, not added to it:
             nobody here knows whether the machine was rented on for something else.
     """
@@ -224,6 +227,7 @@ def view_budget(
         projected_usd=None if eta_s is None else spent_usd + config.price_usd_per_hour * eta_s / 3600.0,
         cap_usd=config.cap_usd,
         total_usd=config.total_usd,
+        guarded=guarded,
         terminate=config.terminate,
         idle_s=idle_s if config.price_usd_per_hour > 0.0 else None,
     )

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from brefine.config import ModelName
 from brefine.errors import FormatError
-from brefine.identity import ProcessIdentity, is_alive
+from brefine.identity import ProcessIdentity, is_alive, is_same
 from brefine.phasedir import Document, PhaseDir, Progress, RunStatus, Stage, SupervisorState
 
 D = TypeVar("D", bound=Document)
@@ -51,6 +51,24 @@ def working_process(phase: PhaseDir, stage: Stage) -> ProcessIdentity | None:
     """The process that is at work at a stage; whether it still lives is for the caller to find out."""
     told = Progress.read_if_sound(phase.progress(stage))
     return _newest(phase, stage, told.process if told is not None and told.state == "running" else None)
+
+
+def left_at_work_until_unix_s(phase: PhaseDir, supervisor: SupervisorState | None, now_unix_s: float) -> float | None:
+    """Until when the processes of a supervisor that is gone have worked on; None where it had ended in order, or left none.
+
+    What still lives works until now; what is gone has worked until its last sign of life.
+    """
+    if supervisor is None or supervisor.state != "running":
+        return None
+    left = supervisor.processes.values()
+    if any(map(is_alive, left)):
+        return now_unix_s
+    statuses = (RunStatus.read_if_sound(phase.run(model).status) for model in phase.models())
+    stages = (Progress.read_if_sound(phase.progress(stage)) for stage in Stage)
+    signs = [(told.process, told.heartbeat_unix_s) for told in statuses if told is not None]
+    signs += [(told.process, told.unix_s) for told in stages if told is not None]
+    last_unix_s = [unix_s for writer, unix_s in signs if any(is_same(writer, process) for process in left)]
+    return min(now_unix_s, max(last_unix_s)) if last_unix_s else None
 
 
 def _newest(phase: PhaseDir, name: str, writer: ProcessIdentity | None) -> ProcessIdentity | None:

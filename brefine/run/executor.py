@@ -7,6 +7,7 @@ What the work does is the same everywhere, `python -m brefine.train RUN_DIR`; wh
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,9 @@ from typing import Protocol
 
 from brefine.config import PhaseConfig
 from brefine.identity import ProcessIdentity, is_alive
-from brefine.phasedir import PhaseDir
+from brefine.phasedir import PhaseDir, SupervisorState
 from brefine.run.children import Adopted, Child
+from brefine.run.documents import left_at_work_until_unix_s
 from brefine.run.gpu import find_gpus
 from brefine.run.meter import Meter
 from brefine.run.oom import OomKills
@@ -123,7 +125,9 @@ class LocalExecutor:
         return Adopted(process, log=log, oom_kills=self._oom_kills)
 
     def billing(self) -> Billing:
-        return Meter(self._budget, self._phase.path)
+        earlier = SupervisorState.read_if_sound(self._phase.supervisor)
+        left_until_unix_s = left_at_work_until_unix_s(self._phase, earlier, time.time())
+        return Meter(self._budget, self._phase.path, left_until_unix_s=left_until_unix_s)
 
     def news(self) -> Sequence[Tell]:
         return ()

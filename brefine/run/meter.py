@@ -14,11 +14,14 @@ class Meter:
 
     It lasts from its beginning by the clock for as long as this process has lived: a clock that is set bills nothing.
 
+    Args:
+        left_until_unix_s: until when work of the phase has gone on without a supervisor; the phase's last session lasts so long.
+
     Attributes:
         problem: why the ledger cannot be written; the phase goes on, and its cap is kept from what this process knows.
     """
 
-    def __init__(self, budget: BudgetConfig, phase: Path) -> None:
+    def __init__(self, budget: BudgetConfig, phase: Path, *, left_until_unix_s: float | None = None) -> None:
         self.problem: str | None = None
         self._price = budget.price_usd_per_hour
         self._ledger = Ledger(ledger_path(budget))
@@ -27,8 +30,11 @@ class Meter:
         self._began_s = time.monotonic()
         self._ticked_s = float("-inf")
         self._session: str | None = None
+        account = self._ledger.read()
+        earlier = account.sessions_of(self._phase)
+        self._owed = None if left_until_unix_s is None or not earlier else (earlier[-1].id, left_until_unix_s)
+        self._before_usd = (account if self._owed is None else account.extended(*self._owed)).spent_on_usd(self._phase)
         self.tick()
-        self._before_usd = self._ledger.read().spent_on_usd(self._phase)
 
     def tick(self, *, force: bool = False) -> None:
         """Writes down, once a minute, that the machine is in use, from its beginning where that could not be written."""
@@ -38,6 +44,8 @@ class Meter:
         self._ticked_s = now_s
         try:
             if self._session is None:
+                if self._owed is not None:
+                    self._ledger.tick(*self._owed)
                 self._session = self._ledger.open_session(self._phase, self._price, self._began_unix_s)
             self._ledger.tick(self._session, self._began_unix_s + now_s - self._began_s)
             self.problem = None

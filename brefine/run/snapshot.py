@@ -144,6 +144,8 @@ class BudgetView:
     """This phase's spending at its ETA; None while there is no ETA."""
     cap_usd: float | None
     total_usd: float
+    guarded: bool = True
+    """False while the phase works without a supervisor, so that nobody stops it at its cap."""
     terminate: str | None = None
     """The command that ends the rented machine."""
     idle_s: float | None = None

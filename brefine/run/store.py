@@ -26,7 +26,7 @@ from brefine.phasedir import (
 )
 from brefine.run.alerts import AlertLog, alert_of_fault, alerts_of_curves
 from brefine.run.budget import TICK_S, Account, Ledger, ledger_path, view_budget
-from brefine.run.documents import WatchedDocument
+from brefine.run.documents import WatchedDocument, left_at_work_until_unix_s
 from brefine.run.gpu import GpuProbe, find_gpus, read_host
 from brefine.run.lock import is_at_work
 from brefine.run.snapshot import WORKING, PhaseSnapshot, PhaseState, RunView, ShownState, SupervisorView
@@ -148,9 +148,10 @@ class PhaseStore:
             host=read_host(self.phase.path),
             budget=view_budget(
                 self.config.budget,
-                self._account(supervisor if alive else None, now_unix_s),
+                self._account(supervisor, alive, now_unix_s),
                 self.phase.path,
                 self._billed_eta_s(runs, eta_s),
+                guarded=alive or state not in WORKING,
                 idle_s=_idle_s(supervisor, state, now_unix_s) if self.config.executor.kind == "local" else None,
             ),
             gate_mae_ms=self.config.gate.mae_ms,
@@ -172,10 +173,10 @@ class PhaseStore:
         except OSError:
             return
 
-    def _account(self, supervisor: SupervisorState | None, now_unix_s: float) -> Account:
-        """The ledger, with the running supervisor's time since its last line.
+    def _account(self, supervisor: SupervisorState | None, alive: bool, now_unix_s: float) -> Account:
+        """The ledger, with the time since the supervisor's last line, or, where it was killed, of the work that it has left.
 
-        It writes one a minute, or says why it cannot: what goes beyond is a clock that was set.
+        Alive, it writes one a minute, or says why it cannot: what goes beyond is a clock that was set.
         """
         account = self._ledger.read()
         if self.config.executor.kind == "slurm":  # billed by allocations, which the supervisor alone knows
@@ -183,6 +184,9 @@ class PhaseStore:
         own = account.sessions_of(self.phase.path)
         if supervisor is None or not own:
             return account
+        if not alive:
+            left_until_unix_s = left_at_work_until_unix_s(self.phase, supervisor, now_unix_s)
+            return account if left_until_unix_s is None else account.extended(own[-1].id, left_until_unix_s)
         due_unix_s = own[-1].until_unix_s + 2 * TICK_S
         return account.extended(own[-1].id, min(now_unix_s, due_unix_s) if supervisor.error is None else now_unix_s)
 

@@ -90,6 +90,13 @@ async def test_wide_screens_show_alerts_log_and_more_charts(open_desk: OpenDesk)
         assert "disk 52 GiB free" in desk.text
 
 
+async def test_without_a_supervisor_no_cap_is_promised(open_desk: OpenDesk) -> None:
+    """Nobody stops the phase there, so no time is told at which it would be."""
+    left = phase(budget=replace(phase().budget, guarded=False))
+    async with open_desk(left, (160, 45)) as desk:
+        assert "no supervisor: nobody stops at the cap; $999.28 lasts 16 d 16 h more" in desk.text
+
+
 async def test_without_a_gpu_the_panel_is_honest(open_desk: OpenDesk) -> None:
     """The reason stands where the figures would be, with CPU and memory beside it."""
     async with open_desk(phase(gpus=(), gpu_note="no GPU: no NVIDIA driver")) as desk:
