@@ -52,10 +52,10 @@ def _after_supervision(snapshot: PhaseSnapshot, supervisor: SupervisorState | No
     if supervisor.state == "finished":
         return None
     if supervisor.state == "budget":
-        write("Stopped at the cap of the budget; every training is checkpointed.")
+        write("Stopped at the cap of the budget; what had begun is checkpointed.")
         return _BUDGET
     if supervisor.state == "stopped":
-        write("Stopped; every training is checkpointed. `brefine resume` goes on.")
+        write("Stopped; what had begun is checkpointed. `brefine resume` goes on.")
         return _INTERRUPTED
     write(f"Failed: {supervisor.error}")
     return _RUN_FAILED if any(run.status is not None for run in snapshot.runs) else 1

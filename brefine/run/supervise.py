@@ -171,7 +171,8 @@ class Supervisor:
             work = self._executor.find(model, log=self._phase.run(model).log, process=training_process(self._phase, model))
             if work is not None:
                 self._found[model] = work
-            found[model] = Found(work is not None, None if status is None else status.state, self._is_resumable(model))
+            state = None if status is None else status.state
+            found[model] = Found(work is not None, state, self._is_resumable(model), self._has_learned(model))
         progress = Progress.read_if_sound(self._phase.progress(Stage.PREPARE))
         return Began(time.monotonic(), progress is not None and progress.state == "finished", found)
 
@@ -212,7 +213,8 @@ class Supervisor:
                 NOT_STARTED, "disk-full" if error.errno == errno.ENOSPC else None, f"it cannot be started: {error.strerror}"
             )
             if isinstance(action, StartTrainer):
-                yield TrainerEnded(time.monotonic(), action.model, failed, resumable=self._is_resumable(action.model))
+                resumable, learned = self._is_resumable(action.model), self._has_learned(action.model)
+                yield TrainerEnded(time.monotonic(), action.model, failed, resumable=resumable, learned=learned)
             elif isinstance(action, StartStage):
                 yield StageEnded(time.monotonic(), action.stage, failed)
         if (stage := self._stage) is not None and (how := stage.ended()) is not None:
@@ -229,13 +231,13 @@ class Supervisor:
                 continue
             del self._trainers[model]
             status = self._statuses[model].read()
-            now_s, resumable = time.monotonic(), self._is_resumable(model)
+            now_s, resumable, learned = time.monotonic(), self._is_resumable(model), self._has_learned(model)
             if status is None or not child.wrote(status.process):  # it ended before its first word
-                yield TrainerEnded(now_s, model, ended, resumable=resumable)
+                yield TrainerEnded(now_s, model, ended, resumable=resumable, learned=learned)
                 continue
             if status.error and ended.code != 0:
                 ended = replace(ended, text=status.error.splitlines()[0])
-            yield TrainerEnded(now_s, model, ended, status.state, status.step, resumable)
+            yield TrainerEnded(now_s, model, ended, status.state, status.step, resumable, learned)
 
     def _sign(self, model: ModelName) -> Sign | None:
         status, work = self._statuses[model].read(), self._trainers[model]
@@ -291,11 +293,8 @@ class Supervisor:
                 self._tell(action)
 
     def _start_stage(self, stage: Stage, models: Sequence[ModelName]) -> None:
-        if stage is Stage.PREPARE:
-            command = self._programs.prepare(self._phase)
-        else:
-            learned = [model for model in models if self._phase.run(model).weights("best").exists()]
-            command = self._programs.evaluate(self._phase, learned or models)
+        prepares, programs = stage is Stage.PREPARE, self._programs
+        command = programs.prepare(self._phase) if prepares else programs.evaluate(self._phase, models)
         log = self._phase.stage_log(stage)
         worker = working_process(self._phase, stage) if self._takes_over else None
         self._stage = self._executor.find(stage, log=log, process=worker)
@@ -376,6 +375,9 @@ class Supervisor:
 
     def _is_resumable(self, model: ModelName) -> bool:
         return self._phase.run(model).training_state.exists()
+
+    def _has_learned(self, model: ModelName) -> bool:
+        return self._phase.run(model).weights("best").exists()
 
     def _on_signal(self, number: int, frame: object) -> None:
         self._asked_to_stop = True

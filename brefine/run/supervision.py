@@ -55,6 +55,7 @@ class Trainer:
     Attributes:
         start_at_s: when a WAITING one is started.
         resume: whether it goes on from its checkpoint.
+        learned: whether it has left weights that can be judged.
         then: what a STOPPING one becomes when its process has ended.
         starts: how often this supervisor has started it; no wish sets it back, so alerts of two starts are told apart by it.
         since_s: since when it is STOPPING, or when it was last ended by force.
@@ -73,6 +74,7 @@ class Trainer:
     standing: Standing = Standing.WAITING
     start_at_s: float = 0.0
     resume: bool = False
+    learned: bool = False
     then: Standing = Standing.STOPPED
     since_s: float = 0.0
     restarts: int = 0
@@ -116,6 +118,7 @@ class Found:
     alive: bool = False
     state: RunState | None = None
     resumable: bool = False
+    learned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +162,7 @@ class TrainerEnded:
     state: RunState | None = None
     step: int | None = None
     resumable: bool = False
+    learned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

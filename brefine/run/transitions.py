@@ -54,7 +54,7 @@ def advance(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Ac
         case StageEnded():
             state = _stage_ended(state, event, policy, actions)
         case TrainerEnded():
-            trainer = state.trainers[event.model]
+            trainer = replace(state.trainers[event.model], learned=event.learned)
             cancelled = event.how.cause == "cancelled" and trainer.standing is not Standing.STOPPING
             after = _cancelled(trainer, event, actions) if cancelled else _after_end(trainer, event, policy, actions)
             state = _with(state, after)
@@ -69,7 +69,7 @@ def _begin(state: State, event: Began, policy: Policy, actions: list[Action]) ->
     trainers: dict[ModelName, Trainer] = {}
     for model in policy.models:
         found = event.found.get(model, Found())
-        trainer = Trainer(model, start_at_s=event.now_s, resume=found.resumable, beat_s=event.now_s)
+        trainer = Trainer(model, start_at_s=event.now_s, resume=found.resumable, learned=found.learned, beat_s=event.now_s)
         if found.alive:
             trainer = replace(trainer, standing=Standing.RUNNING)
             actions.append(AdoptTrainer(model))
@@ -216,7 +216,8 @@ def _move_on(state: State, now_s: float, actions: list[Action]) -> State:
         return replace(state, outcome=state.ending)
     models = _worth_judging(state)
     if not models:
-        return replace(state, outcome="failed", error=_failures(state) or "no training finished")
+        failures = _failures(state)
+        return replace(state, outcome="failed" if failures else "stopped", error=failures)
     actions.append(StartStage(Stage.EVALUATE, models))
     return replace(state, stage=Stage.EVALUATE, stage_restarts=0)
 
@@ -227,6 +228,7 @@ def _afresh(trainer: Trainer, now_s: float) -> Trainer:
         trainer.model,
         Standing.RUNNING,
         resume=trainer.resume,
+        learned=trainer.learned,
         restarts=trainer.restarts,
         starts=trainer.starts + 1,
         beat_s=now_s,
@@ -235,9 +237,12 @@ def _afresh(trainer: Trainer, now_s: float) -> Trainer:
 
 
 def _worth_judging(state: State) -> tuple[ModelName, ...]:
-    """The models to evaluate: finished, or stopped by the person with what they had learned."""
-    kept = (Standing.FINISHED, Standing.STOPPED)
-    return tuple(trainer.model for trainer in state.trainers.values() if trainer.standing in kept)
+    """The models to evaluate: finished, or stopped by the person after they had learned something."""
+    return tuple(
+        trainer.model
+        for trainer in state.trainers.values()
+        if trainer.standing is Standing.FINISHED or (trainer.standing is Standing.STOPPED and trainer.learned)
+    )
 
 
 def _failures(state: State) -> str | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from brefine.config import MODEL_NAMES, ModelName
 from brefine.errors import ProcessError
-from brefine.phasedir import BoundaryRow, GateRecord, PhaseDir, SelectionRecord, Stage
+from brefine.phasedir import BoundaryRow, GateRecord, PhaseDir, RunStatus, SelectionRecord, Stage
 
 if TYPE_CHECKING:  # loaded by the action that needs them: the first frame waits for none of it
     from brefine.core.gate import Answer
@@ -94,6 +94,9 @@ class PhaseActions:
                 ask_to_stop(self._phase)
             else:
                 request(self._phase, wish, named)
+            models = self._phase.models() if named is None else (named,)
+            if wish == "stop" and not any(RunStatus.read_if_sound(self._phase.run(one).status) for one in models):
+                return f"{model or 'every training'} is kept from starting"
             return f"{model or 'every training'} {_DONE[wish]} in a moment"
         if wish == "resume":
             return f"{', '.join(resume_phase(self._phase)) or 'the phase'} goes on"

@@ -17,6 +17,8 @@ from brefine.phasedir import Progress, Stage
 from brefine.run import stages
 from brefine.run.stages import StageProcess
 from brefine.tui.actions import PhaseActions
+from tests.run.records import status
+from tests.run.test_store import supervised
 from tests.run.toy_programs import make_toy_phase
 
 
@@ -81,3 +83,15 @@ def test_a_key_that_is_pressed_twice_starts_one_station(tmp_path: Path, monkeypa
     second.stop()
     with pytest.raises(ProcessError, match="evaluate failed"):
         second.wait()
+
+
+def test_what_has_not_begun_is_not_said_to_be_checkpointed(tmp_path: Path) -> None:
+    """A training that is stopped while the corpus is prepared has written nothing."""
+    phase = make_toy_phase(tmp_path)
+    supervised(phase, Stage.PREPARE)
+    actions = PhaseActions(phase)
+    assert actions.control("stop", "mlp") == "mlp is kept from starting"
+    assert actions.control("stop", None) == "every training is kept from starting"
+    status("mlp").write(phase.run("mlp").status)
+    assert actions.control("stop", "mlp") == "mlp is checkpointed and stopped in a moment"
+    assert actions.control("stop", "transformer") == "transformer is kept from starting"

@@ -29,6 +29,7 @@ from brefine.run.documents import working_process
 from brefine.run.launch import resume_phase, stop_phase
 from brefine.run.lock import PhaseLock, is_supervised
 from brefine.run.meter import Meter
+from brefine.run.road import go_the_road
 from brefine.run.snapshot import PhaseState, ShownState
 from brefine.run.store import PhaseStore
 from brefine.run.supervise import Supervisor
@@ -367,6 +368,21 @@ def test_pause_resume_and_restart_by_request(tmp_path: Path, started: list[subpr
     (phase.control / "1-nonsense.json").write_text("{")
     assert supervisor.wait(_DEADLINE_S) == 0
     assert list(phase.control.iterdir()) == []
+
+
+def test_trainings_stopped_in_turn_before_they_have_learned_are_no_failure(
+    tmp_path: Path, started: list[subprocess.Popen[bytes]]
+) -> None:
+    """Nothing is evaluated and nothing crashes: the phase is stopped, and the plain road ends as an interrupted one."""
+    phase = make_toy_phase(tmp_path, **{model: {"steps": 10_000, "dull": True} for model in ("mlp", "transformer")})
+    supervisor = start(phase, started)
+    for model in ("mlp", "transformer"):
+        wait_until(lambda model=model: step(phase, model) > 0)
+        request(phase, "stop", model)
+    assert supervisor.wait(_DEADLINE_S) == 0
+    assert (SupervisorState.read(phase.supervisor).state, alerts(phase)) == ("stopped", [])
+    assert not phase.progress(Stage.EVALUATE).exists()
+    assert go_the_road(phase, lambda _: None) == 130
 
 
 def test_a_request_that_cannot_be_removed_is_heard_once(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:

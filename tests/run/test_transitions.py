@@ -263,8 +263,42 @@ def test_a_model_stopped_by_the_person_is_evaluated_with_the_rest() -> None:
     """Who stops one training early keeps what it has learned."""
     history = training()
     history.after(Asked(5.0, "stop", "mlp"))
-    history.after(TrainerEnded(6.0, "mlp", OK, RunState.STOPPED, 9, True))
+    history.after(TrainerEnded(6.0, "mlp", OK, RunState.STOPPED, 9, True, learned=True))
     assert finish(history, "transformer", 7.0) == [StartStage(Stage.EVALUATE, ("transformer", "mlp"))]
+
+
+def test_a_model_stopped_before_its_first_validation_is_not_judged() -> None:
+    """It has left no weights to judge; the others are evaluated."""
+    history = training()
+    history.after(Asked(5.0, "stop", "mlp"))
+    history.after(TrainerEnded(6.0, "mlp", OK, RunState.STOPPED, 1, True))
+    assert finish(history, "transformer", 7.0) == [StartStage(Stage.EVALUATE, ("transformer",))]
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_phase_whose_trainings_are_stopped_before_they_have_learned_is_stopped(begun: bool) -> None:
+    """There is nothing to judge and nothing has failed, whether or not they had begun."""
+    history = History()
+    history.after(Began(0.0))
+    if begun:
+        history.after(StageEnded(1.0, Stage.PREPARE, OK))
+    for model in POLICY.models:
+        history.after(Asked(2.0, "stop", model))
+    for model in POLICY.models if begun else ():
+        history.after(TrainerEnded(3.0, model, OK, RunState.STOPPED, 1, True))
+    if not begun:
+        history.after(StageEnded(4.0, Stage.PREPARE, OK))
+    assert (history.state.outcome, history.state.error) == ("stopped", None)
+    assert StartStage not in map(type, history.actions[1:])
+
+
+def test_a_stopped_training_does_not_hide_a_failed_one() -> None:
+    """Where one has failed and the other had learned nothing, the phase has failed."""
+    history = training()
+    history.after(TrainerEnded(1.0, "transformer", Ended(4), RunState.FAILED))
+    history.after(Asked(2.0, "stop", "mlp"))
+    history.after(TrainerEnded(3.0, "mlp", OK, RunState.STOPPED, 1, True))
+    assert (history.state.outcome, history.state.error) == ("failed", "transformer: the training failed")
 
 
 def test_a_training_that_finished_before_it_heard_counts_as_finished() -> None:
@@ -458,6 +492,7 @@ EVENTS = st.one_of(
         st.builds(Ended, st.sampled_from([0, 1, 2, 4, -9, None])),
         st.sampled_from([None, *RunState]),
         st.none(),
+        st.booleans(),
         st.booleans(),
     ),
     st.builds(StageEnded, st.just(0.0), st.just(Stage.PREPARE), st.builds(Ended, st.sampled_from([0, 1, -9]))),

@@ -1,8 +1,8 @@
 """A trainer or a stage in miniature: statuses, checkpoints, signals and all the ways to fail, in a real process.
 
 Behaviour of a trainer, from `toy.json`: `steps` to do, `step_s` each; `crash_at`, `hang_at`, `oom_at`, `eat_at`, `nonfinite_at` a
-step; `once` = only without a checkpoint; `deaf` = SIGTERM is ignored. Of a stage: `seconds`, `until` a file is there, `fail` with
-words. Of both: `mute_until` a file is there, before the first word.
+step; `once` = only without a checkpoint; `deaf` = SIGTERM is ignored; `dull` = it leaves no weights to judge. Of a stage:
+`seconds`, `until` a file is there, `fail` with words. Of both: `mute_until` a file is there, before the first word.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ def train(run: RunDir, resume: bool) -> int:
         write_text_atomic(run.training_state, str(step))  # as a trainer does
         with (run.path / "steps").open("a") as steps:
             steps.write(f"{os.getpid()} {step}\n")
-        run.weights("best").write_text("toy")
+        if not wish.get("dull"):
+            run.weights("best").write_text("toy")
         say(RunState.RUNNING)
         if asked:
             say(RunState.STOPPED)
