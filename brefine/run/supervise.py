@@ -141,6 +141,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         self._take(self._began())
+        self._forget_evaluation()
         self._takes_over = False
         self._left = {}
         self._write()
@@ -175,6 +176,13 @@ class Supervisor:
             found[model] = Found(work is not None, state, self._is_resumable(model), self._has_learned(model))
         progress = Progress.read_if_sound(self._phase.progress(Stage.PREPARE))
         return Began(time.monotonic(), progress is not None and progress.state == "finished", found)
+
+    def _forget_evaluation(self) -> None:
+        """Takes away how the last evaluation went where one is still to come: an old failure says nothing of these trainings."""
+        worker = working_process(self._phase, Stage.EVALUATE)
+        if self._state.stage is not Stage.EVALUATE and (worker is None or not is_alive(worker)):
+            with contextlib.suppress(OSError):  # then it is seen until the next one starts
+                self._phase.progress(Stage.EVALUATE).unlink(missing_ok=True)
 
     def _happened(self) -> Iterator[Event]:
         if self._asked_to_stop:

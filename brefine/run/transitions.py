@@ -251,7 +251,7 @@ def _failures(state: State) -> str | None:
 
 
 def _ending(how: Ended, subject: str, key: str) -> Tell:
-    said = f": {how.text}" if how.text else ""
+    said = f": {how.text.splitlines()[0]}" if how.text else ""
     kind = how.cause or ("lost" if how.code is None else "crashed")
     return Tell(kind, "error", f"{subject} {_manner(how)}{said}", key)
 

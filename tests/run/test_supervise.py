@@ -166,6 +166,31 @@ def test_the_tiers_of_a_raised_cap_are_told_anew(tmp_path: Path) -> None:
         assert [alert.level for alert in alerts(phase) if alert.kind == "budget"] == ["error"] * n_told
 
 
+@pytest.mark.parametrize("at_work", [False, True])
+def test_an_old_failure_is_not_shown_under_new_trainings(
+    tmp_path: Path, started: list[subprocess.Popen[bytes]], at_work: bool
+) -> None:
+    """Once trainings are resumed the evaluation is still to come; one that somebody runs meanwhile keeps its word."""
+    phase = make_toy_phase(tmp_path, mlp={"steps": 10_000}, transformer={"steps": 10_000})
+    Progress(
+        stage=Stage.EVALUATE,
+        state="running" if at_work else "failed",
+        step="",
+        done=0,
+        total=1,
+        started_unix_s=1.0,
+        unix_s=9.0,
+        process=own_identity(),
+        error=None if at_work else "there are no such weights",
+    ).write(phase.progress(Stage.EVALUATE))
+    supervisor = start(phase, started)
+    wait_until(lambda: step(phase, "mlp") > 0 and step(phase, "transformer") > 0)
+    wait_until(lambda: SupervisorState.read(phase.supervisor).stage is Stage.TRAIN)
+    assert (Stage.EVALUATE in PhaseStore(phase.path).snapshot().progress) is at_work
+    request(phase, "stop")
+    assert supervisor.wait(_DEADLINE_S) == 0
+
+
 def test_a_failed_preparation_ends_the_phase_with_its_words(tmp_path: Path) -> None:
     """What the stage wrote into its progress is what the person reads."""
     phase = make_toy_phase(tmp_path, prepare={"fail": "audio is missing for 3 recordings"})

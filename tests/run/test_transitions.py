@@ -91,6 +91,15 @@ def test_a_preparation_that_gives_a_reason_is_not_tried_again() -> None:
     assert history.state.error == "prepare: audio is missing for 3 recordings"
 
 
+def test_the_alert_of_a_stage_is_one_line() -> None:
+    """What is expected and what to do stand in the phase's error; an alert says what has happened."""
+    history = History()
+    history.after(Began(0.0))
+    history.after(StageEnded(1.0, Stage.PREPARE, Ended(1, None, "audio is missing\n  hint: --audio-from")))
+    assert [tell.text for tell in history.told("crashed")] == ["the stage prepare ended with exit code 1: audio is missing"]
+    assert history.state.error == "prepare: audio is missing\n  hint: --audio-from"
+
+
 def test_a_preparation_that_was_killed_is_tried_again_with_growing_waits() -> None:
     """Out of memory may pass; twice is tried again, the third time it is over."""
     history = History()
