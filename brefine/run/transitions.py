@@ -251,14 +251,15 @@ def _failures(state: State) -> str | None:
 
 
 def _ending(how: Ended, subject: str, key: str) -> Tell:
-    said = f": {how.text.splitlines()[0]}" if how.text else ""
+    heard = "; last heard: " if how.code is None else ": "
+    said = heard + how.text.splitlines()[0] if how.text else ""
     kind = how.cause or ("lost" if how.code is None else "crashed")
     return Tell(kind, "error", f"{subject} {_manner(how)}{said}", key)
 
 
 def _manner(how: Ended) -> str:
     if how.code is None:  # adopted: nobody can know its exit code
-        return "ended without a word to its supervisor"
+        return "ended and nobody saw how"
     if how.code == NOT_STARTED:
         return "ended at once"
     if how.code == -signal.SIGKILL:

@@ -434,9 +434,10 @@ def test_an_adopted_trainer_that_vanishes_is_started_again() -> None:
     """Nobody knows its exit code; its last word was not an end, so it is lost, and told so."""
     history = History()
     history.after(Began(0.0, found={"mlp": Found(alive=True, state=RunState.RUNNING, resumable=True)}))
-    history.after(TrainerEnded(1.0, "mlp", Ended(None), RunState.RUNNING, 5, True))
+    history.after(TrainerEnded(1.0, "mlp", Ended(None, None, "epoch 1/60: loss 6.280"), RunState.RUNNING, 5, True))
     assert history.after(Ticked(6.0)) == [StartTrainer("mlp", True)]
-    assert [tell.model for tell in history.told("lost")] == ["mlp"]
+    told = ("mlp", "the training ended and nobody saw how; last heard: epoch 1/60: loss 6.280")
+    assert [(tell.model, tell.text) for tell in history.told("lost")] == [told]
 
 
 def test_trainings_that_died_with_the_machine_are_told_as_lost_and_go_on() -> None:
