@@ -40,7 +40,11 @@ class Document(BaseModel):
             FormatError: it is not JSON, has another schema, or lacks a key.
             FileNotFoundError: there is no such file.
         """
-        tree = read_json(path)
+        return cls._parse(read_json(path), path)
+
+    @classmethod
+    def _parse(cls, tree: Any, path: Path) -> Self:
+        """The document of what was read at `path`."""
         found = tree.get("schema") if isinstance(tree, dict) else None
         if found != SCHEMA:
             raise FormatError(
@@ -83,9 +87,9 @@ class SealedDocument(Document):
         return {**tree, "seal": _seal_of(tree)}
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        found = super().read(path)
-        if found.seal != _seal_of(read_json(path)):
+    def _parse(cls, tree: Any, path: Path) -> Self:
+        found = super()._parse(tree, path)
+        if found.seal != _seal_of(tree):
             raise FormatError(
                 "the file was changed after brefine had written it",
                 where=path,
