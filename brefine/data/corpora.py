@@ -105,18 +105,22 @@ def sources_of(config: PhaseConfig) -> dict[str, str]:
     return label_digests(config) | dict(sorted(audio.items()))
 
 
-def changed_sources(manifest: CorpusManifest, config: PhaseConfig) -> list[str]:
-    """What was added, removed or changed since a corpus was prepared, in words; none where brefine simulates all of it."""
+def changes_since(manifest: CorpusManifest, folder: Path, config: PhaseConfig) -> list[str]:
+    """What was added, removed or changed since the corpus in this folder was prepared, in words; none where brefine made it all.
+
+    That is said of what it was prepared from, and of the labels that were prepared.
+    """
     if config.corpus.kind == "simulated":
         return []
     if manifest.sources is None:
         return ["an earlier version prepared it, and does not tell from which labels"]
     then, now = manifest.sources, sources_of(config)
-    return [
+    sources = [
         f"{name}: {'removed' if name not in now else 'changed' if name in then else 'added'}"
         for name in sorted(then.keys() | now.keys())
         if then.get(name) != now.get(name)
     ]
+    return sources + [f"{name}: edited" for name in manifest.edited_labels(folder)]
 
 
 def voice_bank(config: PhaseConfig, on_progress: OnProgress) -> Path:

@@ -2,9 +2,10 @@
 
 `corpus.json` is written last, so that its presence means that everything is there; a half-made corpus is resumed, a whole one
 reused. Everything is made in the folder that `config.prepared_corpus_path` names after the settings: others, another folder.
-Where labels were corrected, or recordings added or removed, what depends on them is made again in the same folder; weights that
-were trained on the old ones then no longer fit its fingerprint. That holds as well where an earlier version does not tell what
-it read: labels that are older than their correction would bear a verdict unnoticed, and looking at them again takes minutes.
+Where labels were corrected, or the prepared ones edited, or recordings added or removed, what depends on them is made again in
+the same folder; weights that were trained on the old ones then no longer fit its fingerprint. That holds as well where an earlier
+version does not tell what it read: labels that are older than their correction would bear a verdict unnoticed, and looking at
+them again takes minutes.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import get_args
 
 from brefine.config import DiarizerName, PhaseConfig, prepared_corpus_path
-from brefine.data.corpora import OnProgress, audio_of_folders, changed_sources, manifest_of_folders, voice_bank
+from brefine.data.corpora import OnProgress, audio_of_folders, changes_since, manifest_of_folders, voice_bank
 from brefine.data.features import build_store
 from brefine.data.hypotheses import diarize_all, diarizer_of
 from brefine.data.simulated import Studio, Take, make_conversations
@@ -57,7 +58,7 @@ def prepare(
     with _locked(folder, on_progress):
         remove_leftovers(folder)
         manifest, notes = CorpusManifest.read_if_there(folder / "corpus.json"), tuple[str, ...]()
-        changes = [] if manifest is None else changed_sources(manifest, config)
+        changes = [] if manifest is None else changes_since(manifest, folder, config)
         if manifest is None or changes:
             if config.corpus.kind == "simulated":
                 manifest = _simulate_corpus(folder, config, workers, on_progress)
@@ -88,7 +89,7 @@ def prepare_part(config: PhaseConfig, *, index: int, n_parts: int, n_processes: 
     """
     folder = prepared_corpus_path(config)
     manifest = CorpusManifest.read_if_there(folder / "corpus.json")
-    if manifest is not None and not changed_sources(manifest, config):
+    if manifest is not None and not changes_since(manifest, folder, config):
         return
     workers = n_processes or len(os.sched_getaffinity(0))
 

@@ -21,7 +21,8 @@ class Split:
     """The recordings of one split: names, annotations, and their log-mel frames in the store.
 
     Raises:
-        DataError: the corpus is not prepared, the split is empty, or recordings are missing from the store or their RTTMs.
+        DataError: the corpus is not prepared, the split is empty, its labels were edited since, or recordings are missing from
+            the store or their RTTMs.
     """
 
     def __init__(self, folder: Path, name: str, features: FeatureConfig) -> None:
@@ -29,6 +30,14 @@ class Split:
         if manifest is None or not manifest.splits.get(name):
             raise DataError(
                 f"the corpus has no {name} split", where=folder, hint="prepare it: brefine prepare CORPUS --config RECIPE"
+            )
+        edited = [recording.name for recording in manifest.splits[name] if recording.is_edited(folder)]
+        if edited:
+            raise DataError(
+                f"prepared labels of the {name} split were edited or removed",
+                where=folder,
+                problems=edited,
+                hint="correct the corpus that they came from, and prepare again: brefine prepare CORPUS --config RECIPE",
             )
         self.corpus_sha256 = manifest.fingerprint()
         # drawn without regard to the audio: other draws would have been as likely

@@ -37,7 +37,7 @@ class GivenSplit:
     """One split of a phase's prepared corpus.
 
     Raises:
-        DataError: the corpus is not prepared, or the split is empty.
+        DataError: the corpus is not prepared, the split is empty, or its labels were edited since.
     """
 
     def __init__(self, config: PhaseConfig, name: SplitName) -> None:

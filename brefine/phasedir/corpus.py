@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator
 
 from brefine.errors import FormatError
+from brefine.io.atomic import digest_of_files
 from brefine.io.filenames import file_stem
 from brefine.phasedir.document import Document, Part
 
@@ -42,6 +44,11 @@ class CorpusRecording(Part):
     labels_sha256: str | None = None
     """Digest of reference and hypothesis as they were prepared; None where brefine simulated them, or kept no digest yet."""
 
+    def is_edited(self, folder: Path) -> bool:
+        """Whether reference or hypothesis below this folder are no longer those that were prepared; without a digest, False."""
+        labels = [folder / self.reference, folder / self.hypothesis]
+        return self.labels_sha256 is not None and digest_of_files(labels) != self.labels_sha256
+
 
 class CorpusManifest(Document):
     """corpus.json: what a phase trains, validates and gates on. Written last, so its presence means that all is there."""
@@ -55,6 +62,12 @@ class CorpusManifest(Document):
     sources: dict[str, str] | None = None
     """What it was prepared from: file of labels → digest of its content, and the names of the audio. None where brefine simulated
     it, or kept no digests yet."""
+
+    def edited_labels(self, folder: Path) -> list[str]:
+        """Recordings whose prepared labels below this folder somebody has edited, in words: `prepared labels of gate/a`."""
+        return [
+            f"prepared labels of {split}/{one.name}" for split, own in self.splits.items() for one in own if one.is_edited(folder)
+        ]
 
     def fingerprint(self) -> str:
         """A digest of what is in which split, of what kind, and with which labels; the same wherever the files lie.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from brefine.config import PhaseConfig
+from brefine.config import PhaseConfig, prepared_corpus_path
 from brefine.io.atomic import digest_of_files
 from brefine.io.folders import files_of
 from brefine.io.rttm import rttm_files
@@ -47,11 +47,15 @@ def label_digests(config: PhaseConfig) -> dict[str, str]:
 
 
 def corrected_labels(manifest: CorpusManifest, config: PhaseConfig) -> list[str]:
-    """Files of labels with another content than when the corpus was prepared; of those that are out of reach nothing is known."""
+    """Labels with another content than when the corpus was prepared: files that it was made from, and what was made of them.
+
+    Of files that are out of reach nothing is known.
+    """
+    edited = manifest.edited_labels(prepared_corpus_path(config))
     if manifest.sources is None:
-        return []
+        return edited
     try:
         now = label_digests(config)
     except OSError:
-        return []
-    return [name for name, digest in manifest.sources.items() if now.get(name, digest) != digest]
+        return edited
+    return [name for name, digest in manifest.sources.items() if now.get(name, digest) != digest] + edited

@@ -476,3 +476,22 @@ def test_errors_of_ones_own_that_were_learned_anew_are_replayed_anew(tmp_path: P
     prepare(config, n_processes=1)
     assert CorpusManifest.read(folder / "corpus.json").hypothesis_source == "replayed errors: another system"
     assert corrected_labels(CorpusManifest.read(folder / "corpus.json"), config) == []
+
+
+@pytest.mark.parametrize("part", ["reference", "hypothesis"])
+def test_prepared_labels_that_were_edited_are_refused_and_prepared_anew(tmp_path: Path, tone_bank: Path, part: str) -> None:
+    """Whoever changes a prepared RTTM by hand neither trains nor integrates on it; preparing again takes the sources'."""
+    config = _recipe(tmp_path, tone_bank, n_turns=6)
+    folder = prepare(config, n_processes=1)
+    path = folder / "gate" / part / "five.rttm"
+    prepared = path.read_bytes()
+    write_rttm(path, Diarization("five", (Turn(0.5, 1.0, "fay"),)))
+    with pytest.raises(DataError, match="prepare again") as refused:
+        Split(folder, "gate", config.features)
+    assert refused.value.problems == ("five",)
+    Split(folder, "train", config.features)
+    assert corrected_labels(CorpusManifest.read(folder / "corpus.json"), config) == ["prepared labels of gate/five"]
+    prepare(config, n_processes=1)
+    assert path.read_bytes() == prepared
+    assert "prepared anew (prepared labels of gate/five: edited)" in read_json(folder / "summary.json")["notes"]
+    Split(folder, "gate", config.features)

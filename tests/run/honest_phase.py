@@ -64,12 +64,25 @@ class HonestPhase:
                         regions_s=[(0.0, 10.0)],
                         speakers=["A"],
                         simulated=simulated and split == "gate",
+                        labels_sha256=self._labels_sha256(paths) if split == "gate" else None,
                         **paths,
                     )
                 )
         manifest = CorpusManifest(title="train→gate", evidence="real", hypothesis_source="a diarizer", splits=splits)
         manifest.write(self.corpus / "corpus.json")
         self.refine(4.075)
+
+    def _labels_sha256(self, paths: dict[str, str]) -> str:
+        return digest_of_files([self.corpus / paths[kind] for kind in ("reference", "hypothesis")])
+
+    def prepared_anew(self) -> None:
+        """corpus.json of the labels that lie there now."""
+        manifest = CorpusManifest.read(self.corpus / "corpus.json")
+        gate = [
+            one.model_copy(update={"labels_sha256": self._labels_sha256(one.model_dump(include={"reference", "hypothesis"}))})
+            for one in manifest.splits["gate"]
+        ]
+        manifest.model_copy(update={"splits": {**manifest.splits, "gate": gate}}).write(self.corpus / "corpus.json")
 
     def refine(self, offset_s: float) -> None:
         """Refined turns of which each ends here; the reference's end at 4 s, the hypothesis's at 4.105 s."""

@@ -55,6 +55,11 @@ def _turns(honest: HonestPhase, kind: str) -> None:
     write_rttm(honest.corpus / "gate" / kind / "g3.rttm", Diarization("g3", (Turn(1.0, 9.0, "A"),)))
 
 
+def _prepared_labels_edited(honest: HonestPhase) -> None:
+    _turns(honest, "reference")
+    honest.integrate()
+
+
 def _refined_by_cheating(honest: HonestPhase) -> None:
     shutil.copy(honest.corpus / "gate/reference/g3.rttm", honest.phase.refined / "g3.rttm")
 
@@ -100,6 +105,10 @@ FRAUDS: dict[str, tuple[Callable[[HonestPhase], object], str]] = {
     "the references changed": (
         lambda it: _turns(it, "reference"),
         "references, hypotheses or refined turns were changed after the integration; integrate again",
+    ),
+    "the prepared references edited before the integration": (
+        _prepared_labels_edited,
+        "labels were changed after the corpus had been prepared (prepared labels of gate/g3); prepare it again",
     ),
     "the refined turns replaced by the truth": (
         _refined_by_cheating,
@@ -358,6 +367,7 @@ def test_what_is_out_of_reach_is_known_from_the_turns(honest: HonestPhase) -> No
     """Where even perfect movement would not do, the advice is to stop moving boundaries."""
     for one in [*honest.corpus.glob("gate/hypothesis/*"), *honest.phase.refined.glob("*")]:
         write_rttm(one, Diarization(one.stem, (Turn(1.0, 4.105, "A"), Turn(7.0, 9.0, "B"))))
+    honest.prepared_anew()
     report = integration("mlp")
     figures = report.der[0].before.model_copy(update={"der": 2.105 / 3.0})
     honest.integrate(der=[one.model_copy(update={"before": figures, "after": figures}) for one in report.der])
@@ -372,7 +382,7 @@ PAGES: dict[str, tuple[Callable[[HonestPhase], object], dict[str, Answer]]] = {
     "pass": (lambda it: None, GO),
     "fail": (_fail, {"mae": Answer(True, "close | enough"), "go-on": Answer(False, "no\ncustomer <b>needs</b> it")}),
     "simulated": (lambda it: it.integrate(evidence="simulated"), {}),
-    "refused": (lambda it: _turns(it, "hypothesis"), GO),
+    "refused": (_refined_by_cheating, GO),
     "nothing": (lambda it: it.phase.integration.unlink(), {}),
 }
 
