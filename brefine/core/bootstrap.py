@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +44,8 @@ def paired_bootstrap(
         parts: shape (n_recordings, k), what is summed over recordings: for a relative DER change the error seconds before,
             those after; for an MAE the sum of absolute errors and their number.
         statistic: maps sums of shape (n_resamples, k) to values of shape (n_resamples,), for instance
-            `lambda sums: 1 - sums[:, 1] / sums[:, 0]`. Resamples in which it is not a number do not count.
+            `lambda sums: 1 - sums[:, 1] / sums[:, 0]`. Resamples in which it is not a number do not count; infinite ones do, so
+            that a bound may be infinite.
 
     Raises:
         ValueError: there are no recordings, or the statistic is never a number.
@@ -52,6 +54,20 @@ def paired_bootstrap(
     with np.errstate(divide="ignore", invalid="ignore"):
         values = statistic(counts.astype(np.float64) @ np.asarray(parts, dtype=np.float64))
     return _interval(values, level)
+
+
+def bootstrap_improvement(errors: NDArray[np.float64]) -> Interval | None:
+    """The interval of the relative improvement 1 − after/before of summed errors.
+
+    None where it has no bounds: nothing was wrong before, or nothing in so many resamples that their −∞ reaches the interval.
+
+    Args:
+        errors: shape (n_recordings, 2), before and after.
+    """
+    if not np.any(errors[:, 0] > 0.0):
+        return None
+    interval = paired_bootstrap(errors, lambda sums: 1.0 - sums[:, 1] / sums[:, 0])
+    return interval if np.isfinite(interval.low) else None
 
 
 def bootstrap_quantile(
@@ -88,8 +104,14 @@ def _counts(n_recordings: int, n_resamples: int, seed: int) -> NDArray[np.int64]
 
 
 def _interval(values: NDArray[np.float64], level: float) -> Interval:
-    known = values[np.isfinite(values)]
+    known = values[~np.isnan(values)]
     if not len(known):
         raise ValueError("the statistic is not a number in any resample")
-    low, high = np.quantile(known, [(1.0 - level) / 2, (1.0 + level) / 2])
-    return Interval(float(low), float(high))
+    return Interval(_bound(known, (1.0 - level) / 2, "lower"), _bound(known, (1.0 + level) / 2, "higher"))
+
+
+def _bound(known: NDArray[np.float64], quantile: float, outer: Literal["lower", "higher"]) -> float:
+    """Interpolated between its two neighbours, unless one of them is infinite: then the outer one."""
+    with np.errstate(invalid="ignore"):
+        bound = float(np.quantile(known, quantile))
+    return bound if np.isfinite(bound) else float(np.quantile(known, quantile, method=outer))

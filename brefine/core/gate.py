@@ -230,11 +230,12 @@ def _measure_der(evidence: Evidence, thresholds: Thresholds) -> _Measure:
     figure = f"{before:.2%} → {after:.2%}, {relative:+.1%}"
     if not math.isclose(evidence.collar_s, thresholds.der_collar_s):
         return Outcome.UNKNOWN, f"{figure}, but at collar {evidence.collar_s:g} s", relative, interval
-    if interval is None:
-        return Outcome.UNKNOWN, f"{figure}, but without an interval it may be chance", relative, None
-    figure += f" [{interval.low:+.1%}, {interval.high:+.1%}]"
+    if interval is not None:
+        figure += f" [{interval.low:+.1%}, {interval.high:+.1%}]"
     if relative <= thresholds.der_relative:
         return Outcome.NOT_MET, figure, relative, interval
+    if interval is None:
+        return Outcome.UNKNOWN, f"{figure}, but without an interval it may be chance", relative, None
     if not interval.low > 0.0:
         return Outcome.NOT_MET, f"{figure}: the interval is not above 0, so it may be chance", relative, interval
     return Outcome.MET, figure, relative, interval

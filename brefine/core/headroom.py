@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from brefine.core.bootstrap import Interval, paired_bootstrap
+from brefine.core.bootstrap import Interval, bootstrap_improvement
 from brefine.core.boundaries import Shift, apply_shifts
 from brefine.core.boundary_error import BoundaryErrors
 from brefine.core.der import DerParts, score_der_at
@@ -79,11 +78,9 @@ class Headroom:
         return 1.0 - self.parts(remedy, collar_s).der / before if before > 0.0 else 0.0
 
     def interval(self, remedy: Remedy, collar_s: float) -> Interval | None:
-        """Of that improvement, 95 %; None where nothing was wrong."""
+        """Of that improvement, 95 %; None where nothing was wrong, or where it has no bounds."""
         sides = [[recording.scores[which, collar_s].error_s for which in (NOTHING, remedy)] for recording in self.recordings]
-        if not self.parts(NOTHING, collar_s).error_s > 0.0:
-            return None
-        return paired_bootstrap(np.array(sides), _relative)
+        return bootstrap_improvement(np.array(sides))
 
     def boundary(self) -> dict[str, Any]:
         """The boundary figures before refinement."""
@@ -216,10 +213,6 @@ def _reach_target(headroom: Headroom, thresholds: Thresholds) -> Reach:
 
 def _nearest_collar_s(thresholds: Thresholds) -> float:
     return min(COLLARS_S, key=lambda collar_s: abs(collar_s - thresholds.der_collar_s))
-
-
-def _relative(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(1.0 - sums[:, 1] / sums[:, 0])
 
 
 # --- remedies ----------------------------------------------------------------------------------------------------------

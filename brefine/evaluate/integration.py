@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from brefine.config import PhaseConfig
-from brefine.core.bootstrap import paired_bootstrap
+from brefine.core.bootstrap import Interval, bootstrap_improvement
 from brefine.core.der import DerParts, JerParts, score_der, score_jer
 from brefine.core.turns import Diarization
 from brefine.errors import FormatError
@@ -104,7 +104,9 @@ def integrate(
         der_without_overlap=[_compare_der(found, (collar_s, True)) for collar_s in _collars_s(config)],
         jer_before=_sum_jer(one.jer_before for one in found),
         jer_after=_sum_jer(one.jer_after for one in found),
-        jer_interval=_jer_interval(found),
+        jer_interval=_bounds(
+            bootstrap_improvement(np.array([[one.jer_before.error, one.jer_after.error] for one in found]))
+        ),  # speakers are as many on both sides
         n_boundaries=sum(len(one.scored.refinement.moves) for one in found),
         n_moved=sum(one.scored.refinement.n_moved for one in found),
         unix_s=look.unix_s,
@@ -174,12 +176,8 @@ def _change(one: IntegratedRecording) -> RecordingChange:
     )
 
 
-def _jer_interval(found: Sequence[IntegratedRecording]) -> tuple[float, float] | None:
-    errors = np.array([[one.jer_before.error, one.jer_after.error] for one in found])
-    if not errors[:, 0].any():
-        return None
-    interval = paired_bootstrap(errors, lambda sums: 1.0 - sums[:, 1] / sums[:, 0])  # speakers are as many on both sides
-    return interval.low, interval.high
+def _bounds(interval: Interval | None) -> tuple[float, float] | None:
+    return None if interval is None else (interval.low, interval.high)
 
 
 def _compare_der(found: Sequence[IntegratedRecording], scoring: _Scoring) -> DerComparison:
@@ -189,8 +187,7 @@ def _compare_der(found: Sequence[IntegratedRecording], scoring: _Scoring) -> Der
     errors_s = np.array([[one.der_before[scoring].error_s, one.der_after[scoring].error_s] for one in found])
     if before.error_s > 0.0:
         # before and after have the same denominator, the reference speech: it cancels
-        interval = paired_bootstrap(errors_s, lambda sums: 1.0 - sums[:, 1] / sums[:, 0])
-        relative, bounds = 1.0 - after.error_s / before.error_s, (interval.low, interval.high)
+        relative, bounds = 1.0 - after.error_s / before.error_s, _bounds(bootstrap_improvement(errors_s))
     else:
         relative, bounds = 0.0, (0.0, 0.0)
     return DerComparison(

@@ -52,10 +52,10 @@ def _comparison_lines(comparison: Comparison) -> list[str]:
 
 
 def _der_line(one: DerComparison) -> str:
-    low, high = one.interval
+    between = "no interval" if one.interval is None else f"95 % {' to '.join(_percent(bound) for bound in one.interval)}"
     return (
         f"  DER at collar {one.collar_s:g} s: {_percent(one.before.der, 2)} → {_percent(one.after.der, 2)} "
-        f"(relative improvement {_percent(one.relative)}, 95 % {_percent(low)} to {_percent(high)})"
+        f"(relative improvement {_percent(one.relative)}, {between})"
     )
 
 

@@ -26,8 +26,8 @@ class DerComparison(Part):
     after: DerFigures
     relative: float
     """1 − after/before, positive = better; 0 where before is 0."""
-    interval: tuple[float, float]
-    """95 % paired bootstrap over recordings of `relative`."""
+    interval: tuple[float, float] | None
+    """95 % paired bootstrap over recordings of `relative`; None where it has no bounds: too few recordings had any error."""
 
 
 class RecordingChange(Part):

@@ -77,7 +77,6 @@ def evidence_of(phase: PhaseDir, config: PhaseConfig, files: GateFiles, faults: 
     comparison = report.comparison
     at_collar = [item for item in report.der if math.isclose(item.collar_s, config.gate.der_collar_s)]
     der = next(iter(at_collar or report.der), None)
-    mae_interval = comparison.intervals.get("mae_ms")
     all_faults = [
         *faults,
         *_faults_of_corpus(phase, report, corpus, manifest),
@@ -94,16 +93,22 @@ def evidence_of(phase: PhaseDir, config: PhaseConfig, files: GateFiles, faults: 
         recordings=tuple(item.recording for item in report.recordings),
         trained_on=frozenset(report.trained_on),
         diarizer_trained_on=frozenset(config.gate.diarizer_trained_on),
-        mae_ms=Measured(
-            comparison.before.mae_ms, comparison.after.mae_ms, None if mae_interval is None else Interval(*mae_interval)
-        ),
+        mae_ms=Measured(comparison.before.mae_ms, comparison.after.mae_ms, _interval(comparison.intervals.get("mae_ms"))),
         recall=comparison.before.recall,
         window_s=comparison.before.window_s,
-        der=Measured(None, None, None) if der is None else Measured(der.before.der, der.after.der, Interval(*der.interval)),
+        der=_measured(der),
         collar_s=config.gate.der_collar_s if der is None else der.collar_s,
         faults=tuple(all_faults),
         oracle_der=oracle_der,
     )
+
+
+def _measured(der: DerComparison | None) -> Measured:
+    return Measured(None, None, None) if der is None else Measured(der.before.der, der.after.der, _interval(der.interval))
+
+
+def _interval(bounds: tuple[float, float] | None) -> Interval | None:
+    return None if bounds is None else Interval(*bounds)
 
 
 def _manifest(corpus: Path) -> CorpusManifest | None:

@@ -19,6 +19,7 @@ from brefine.run.report_html import (
     utc_text,
 )
 from brefine.run.snapshot import PhaseSnapshot
+from brefine.run.tables import improvement_text
 
 _LEAST_DER_PCT: Final = 0.1
 """Where the logarithmic scatter begins: recordings without any error stand on its edge."""
@@ -71,11 +72,9 @@ def integration_section(snapshot: PhaseSnapshot) -> str:
         return html_section("integration", title, "<p>Not measured yet: <code>brefine integrate</code>.</p>")
     rows = []
     for item, how in [*((one, "") for one in report.der), *((one, ", without overlap") for one in report.der_without_overlap)]:
-        low, high = item.interval
         before_after = f"{item.before.der:.2%}", f"{item.after.der:.2%}"
-        rows.append(
-            (f"DER, collar ±{item.collar_s:g} s{how}", *before_after, f"{-item.relative:+.1%}", f"[{-high:+.1%}, {-low:+.1%}]")
-        )
+        name = f"DER, collar ±{item.collar_s:g} s{how}"
+        rows.append((name, *before_after, f"{-item.relative:+.1%}", improvement_text(item.interval)))
     rows.append(("JER", f"{report.jer_before:.2%}", f"{report.jer_after:.2%}", "", ""))
     table = html_table(("", "before", "after", "relative", "95 % interval"), rows, numbers=(1, 2, 3, 4))
     changes = report.recordings
@@ -127,9 +126,9 @@ def _cards(snapshot: PhaseSnapshot) -> Iterable[str]:
         more = f"gate split, W = {before.window_s:g} s, recall {rate_text(before.recall)}"
         yield _card("boundary error (MAE)", f"{ms_text(before.mae_ms)} → {ms_text(after.mae_ms)}", f"{interval_text(mae)} {more}")
         for item in report.der:
-            low, high = item.interval
             figure = f"{item.before.der:.2%} → {item.after.der:.2%}"
-            yield _card(f"DER, collar ±{item.collar_s:g} s", figure, f"{-item.relative:+.1%} [{-high:+.1%}, {-low:+.1%}]")
+            more = f"{-item.relative:+.1%} {improvement_text(item.interval)}"
+            yield _card(f"DER, collar ±{item.collar_s:g} s", figure, more)
         yield _card("recordings", f"{report.n_recordings}", f"{report.evidence}, hypotheses: {escape(report.hypothesis_source)}")
         return
     for one in snapshot.evaluations.values():

@@ -36,10 +36,9 @@ def integration_table(report: IntegrationReport) -> list[str]:
     for item, how in scorings:
         name = f"DER, collar {item.collar_s:g} s{how}"
         before_after = f"{item.before.der:.2%}", f"{item.after.der:.2%}"
-        rows.append((name, *before_after, f"{0.0 - item.relative:+.1%}", _improvement(item.interval)))
+        rows.append((name, *before_after, f"{0.0 - item.relative:+.1%}", improvement_text(item.interval)))
     jer = "" if not report.jer_before else f"{report.jer_after / report.jer_before - 1.0:+.1%}"
-    jer_interval = "" if report.jer_interval is None else _improvement(report.jer_interval)
-    rows.append(("JER", f"{report.jer_before:.2%}", f"{report.jer_after:.2%}", jer, jer_interval))
+    rows.append(("JER", f"{report.jer_before:.2%}", f"{report.jer_after:.2%}", jer, improvement_text(report.jer_interval)))
     before, after = report.comparison.before, report.comparison.after
     low_high = report.comparison.intervals.get("mae_ms")
     mae = f"MAE, W = {before.window_s:g} s"
@@ -60,6 +59,11 @@ def gate_table(record: GateRecord) -> list[str]:
     lines += [f"note: {note}" for note in record.notes]
     evidence = "no evidence yet" if record.evidence is None else f"the evidence is {record.evidence}"
     return [*lines, f"gate 4: {record.verdict.upper()} ({evidence})", record.recommendation]
+
+
+def improvement_text(low_high: tuple[float, float] | None) -> str:
+    """An interval of improvements as one of changes: less is better."""
+    return "" if low_high is None else f"[{0.0 - low_high[1]:+.1%}, {0.0 - low_high[0]:+.1%}]"
 
 
 def align(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -97,11 +101,6 @@ def _counts(comparison: Comparison) -> str:
 
 def _interval(low_high: tuple[float, float]) -> str:
     return f"[{low_high[0]:.0f}, {low_high[1]:.0f}]"
-
-
-def _improvement(low_high: tuple[float, float]) -> str:
-    """An interval of improvements as one of changes: less is better."""
-    return f"[{0.0 - low_high[1]:+.1%}, {0.0 - low_high[0]:+.1%}]"
 
 
 def _ms(value: float | None) -> str:

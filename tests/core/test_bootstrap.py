@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from brefine.core.bootstrap import Interval, bootstrap_quantile, paired_bootstrap
+from brefine.core.bootstrap import Interval, bootstrap_improvement, bootstrap_quantile, paired_bootstrap
 
 
 def mean(sums: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -67,6 +67,23 @@ def test_the_interval_of_a_median_holds_it() -> None:
     interval = bootstrap_quantile(recordings, 0.5)
     assert float(np.median(np.concatenate(recordings))) in interval
     assert 0.0 < interval.high - interval.low < 0.5
+
+
+def test_an_infinite_resample_counts() -> None:
+    """Where a diarizer errs in one recording of twenty, a third of the resamples have errors after it and none before: −∞."""
+    before = np.array([10.0] + [0.0] * 19)
+    after = np.array([5.0] + [0.15] * 19)
+    interval = paired_bootstrap(np.column_stack([before, after]), relative)
+    assert interval.low == -np.inf
+    assert 0.0 < interval.high < 1.0
+    assert bootstrap_improvement(np.column_stack([before, after])) is None
+
+
+def test_an_improvement_has_an_interval_where_resamples_have_errors() -> None:
+    """Those with nothing wrong before or after say nothing; where nothing was wrong at all there is no improvement."""
+    parts = np.array([[2.0, 1.0]] * 10 + [[0.0, 0.0]] * 10)
+    assert bootstrap_improvement(parts) == Interval(0.5, 0.5)
+    assert bootstrap_improvement(np.array([[0.0, 1.0]] * 3)) is None
 
 
 def test_nothing_to_resample_is_refused() -> None:

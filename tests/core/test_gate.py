@@ -116,6 +116,12 @@ def test_evidence_that_proves_nothing_leaves_the_gate_open(change: dict[str, Any
     assert why in found(verdict, criterion).why
 
 
+def test_too_small_an_improvement_is_not_met_without_an_interval() -> None:
+    """No interval could make it large enough."""
+    verdict = judge(replace(GOOD, der=Measured(0.034, 0.033, None)), THRESHOLDS, YES)
+    assert verdict.verdict == "fail"
+
+
 def test_an_improvement_that_may_be_chance_is_none() -> None:
     """18 % with an interval down to −2 % is not met."""
     verdict = judge(replace(GOOD, der=Measured(0.034, 0.028, Interval(-0.02, 0.3))), THRESHOLDS, YES)

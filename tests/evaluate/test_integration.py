@@ -13,13 +13,15 @@ import soundfile
 from brefine.config import prepared_corpus_path
 from brefine.core.der import score_der
 from brefine.data.features import build_store
-from brefine.evaluate import hearing
+from brefine.evaluate import hearing, integration
 from brefine.evaluate.evaluation import load_checkpoint
 from brefine.evaluate.integration import integrate
 from brefine.evaluate.moves import HeardRecording
 from brefine.evaluate.recordings import GivenSplit
+from brefine.evaluate.wording import format_integration
 from brefine.io.rttm import read_rttm
 from brefine.phasedir import IntegrationReport, PhaseDir
+from brefine.run.tables import integration_table
 from tests.evaluate.conftest import save_untrained
 
 
@@ -50,6 +52,7 @@ def test_overlap_is_scored_and_left_out_beside_each_other(phase: PhaseDir) -> No
     assert [one.collar_s for one in report.der_without_overlap] == [0.0, 0.25]
     for scored, without in zip(report.der, report.der_without_overlap, strict=True):
         assert without.before.reference_speech_s <= scored.before.reference_speech_s
+        assert without.interval is not None
         assert without.interval[0] <= without.relative <= without.interval[1]
 
 
@@ -165,6 +168,16 @@ def test_a_model_that_hears_nothing_changes_nothing(phase: PhaseDir, monkeypatch
     for one in report.der:
         assert one.relative == pytest.approx(0.0, abs=1e-12)
         assert one.interval == (pytest.approx(0.0, abs=1e-12), pytest.approx(0.0, abs=1e-12))
+
+
+def test_an_improvement_without_bounds_has_no_interval(phase: PhaseDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where too few recordings had any error, the JSON says null, and tables and words leave a gap."""
+    monkeypatch.setattr(integration, "bootstrap_improvement", lambda errors: None)
+    integrated(phase).write(phase.integration)
+    found = IntegrationReport.read(phase.integration)
+    assert {one.interval for one in found.der} == {found.jer_interval} == {None}
+    assert "no interval" in format_integration(found)
+    assert integration_table(found)[1].startswith("DER, collar 0 s")
 
 
 def test_every_refiner_that_was_scored_is_remembered(phase: PhaseDir) -> None:
