@@ -152,6 +152,11 @@ class PhaseDir:
         return self.path / "gate4.json"
 
     @property
+    def gate_lock(self) -> Path:
+        """Held by whoever judges and writes the record."""
+        return self.path / "progress" / "gate4.lock"
+
+    @property
     def gate_page(self) -> Path:
         return self.path / "gate4.md"
 

@@ -17,6 +17,7 @@ from brefine.io.atomic import write_text_atomic
 from brefine.phasedir import Decision, EvaluationReport, GateCriterion, GateRecord, IntegrationReport, Look, Manifest, PhaseDir
 from brefine.run.gate_evidence import GateFiles, evidence_of
 from brefine.run.gate_page import gate_page
+from brefine.run.lock import held
 
 
 def judge_phase(phase: PhaseDir, answers: Mapping[str, Answer] | None = None) -> GateRecord:
@@ -32,11 +33,18 @@ def judge_phase(phase: PhaseDir, answers: Mapping[str, Answer] | None = None) ->
 
 
 def write_gate(phase: PhaseDir, answers: Mapping[str, Answer] | None = None) -> GateRecord:
-    """Judges, and writes `gate4.json`, `gate4.md` and one line of `decisions.jsonl` for each new answer."""
-    files = GateFiles.of(phase)
-    record = _judged(phase, files, answers or {})
+    """Judges, and writes `gate4.json`, `gate4.md` and one line of `decisions.jsonl` for each new answer.
+
+    One writer after the other, from the first file that is read: an answer given while another writer scores is judged with.
+    """
+    with held(phase.gate_lock):
+        return _write(phase, GateFiles.of(phase), answers or {})
+
+
+def _write(phase: PhaseDir, files: GateFiles, answers: Mapping[str, Answer]) -> GateRecord:
+    record = _judged(phase, files, answers)
     for criterion in record.criteria:
-        if criterion.id in (answers or {}) and criterion.answer is not None:
+        if criterion.id in answers and criterion.answer is not None:
             evidence = f"{criterion.finding}: {criterion.why} [{criterion.threshold}; {criterion.convention}]"
             phase.record_decision(
                 Decision(

@@ -1,10 +1,13 @@
-"""One supervisor a phase: a lock that the kernel takes back when its holder dies."""
+"""One supervisor a phase, one writer of its gate: locks that the kernel takes back when their holder dies."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
@@ -14,6 +17,18 @@ from brefine.phasedir import PhaseDir, SupervisorState
 
 _ELSEWHERE_S: Final = 60.0
 """A process on another machine (a shared disk) counts as alive when its heartbeat is younger than this."""
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Waits until nobody else, neither process nor thread, holds the lock of this file, and keeps it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class PhaseLock:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from brefine.config import ModelName
-from brefine.core.gate import Answer
+from brefine.core.gate import Answer, Evidence
 from brefine.core.turns import Diarization, Turn
 from brefine.errors import FormatError
 from brefine.io.atomic import write_text_atomic
 from brefine.io.rttm import write_rttm
 from brefine.phasedir import CorpusManifest, EvaluationReport, GateRecord, Look, label_digests
+from brefine.run import gate_report
 from brefine.run.decide import choose
 from brefine.run.gate_report import judge_phase, write_gate
 from brefine.run.report import write_report
@@ -255,6 +258,28 @@ def test_an_answer_counts_for_the_evidence_it_was_given_on(honest: HonestPhase) 
     (note,) = record.notes
     assert re.fullmatch(r"go-on: the yes of .* UTC was given on other evidence; it is asked anew", note)
     assert write_gate(honest.phase, GO).verdict == "pass"
+
+
+def test_a_slow_judgement_does_not_undo_an_answer_given_meanwhile(honest: HonestPhase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever answers while another writer scores waits for it, and the last record is that of both answers."""
+    gather, others = gate_report.evidence_of, list[threading.Thread]()
+
+    def gather_slowly(*rest: Any) -> Evidence | None:
+        evidence = gather(*rest)
+        if not others:
+            others.append(threading.Thread(target=write_gate, args=(honest.phase, {"mae": Answer(False)})))
+            others[0].start()
+            others[0].join(1.0)  # unless it waits, it is through by then
+        return evidence
+
+    monkeypatch.setattr(gate_report, "evidence_of", gather_slowly)
+    assert write_gate(honest.phase, GO).verdict == "pass"
+    others[0].join()
+    record = GateRecord.read(honest.phase.gate)
+    assert (record.verdict, {one.id: one.answer for one in record.criteria if one.answer}) == (
+        "fail",
+        {"mae": "no", "go-on": "yes"},
+    )
 
 
 def test_an_answer_to_a_criterion_that_is_none_is_passed_over(honest: HonestPhase) -> None:
