@@ -38,16 +38,20 @@ class GateRecord(SealedDocument):
     unix_s: UnixTime
     integration_seal: str | None = None
     """Seal of the integration that was judged; None = there was none, or the record is older than this key."""
+    selection_seal: str | None = None
+    """Seal of the selection that was judged; None likewise."""
 
     def judges(self, selection: SelectionRecord | None, report: IntegrationReport | None) -> bool:
-        """Whether this is the verdict on the model that is selected now and on this integration of it.
+        """Whether this is the verdict on the selection that stands now and on this integration of it.
 
-        A record without a seal is taken to judge what had been integrated when it was written.
+        A record without seals is taken to judge the model that it names, and what had been integrated when it was written.
         """
         if selection is not None and selection.model != self.winner:
             return False
+        if self.selection_seal is not None and (selection is None or selection.seal != self.selection_seal):
+            return False
         if report is None:
-            return True
+            return self.integration_seal is None
         if self.integration_seal is None:
             return report.model == self.winner and report.unix_s <= self.unix_s
         return report.seal == self.integration_seal

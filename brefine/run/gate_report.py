@@ -81,6 +81,7 @@ def _judged(phase: PhaseDir, files: GateFiles, answers: Mapping[str, Answer]) ->
         recommendation=verdict.recommendation,
         unix_s=time.time(),
         integration_seal=_seal(report),
+        selection_seal=None if selection is None else selection.seal,
     )
 
 

@@ -109,6 +109,26 @@ def test_a_verdict_counts_for_the_integration_that_it_judged(phase: PhaseDir, se
     assert snapshot.gate is not None and snapshot.gate.verdict == "fail"  # the report tells what is on file
 
 
+def test_a_verdict_counts_for_the_selection_that_it_judged(phase: PhaseDir) -> None:
+    """The same model selected anew, for other weights perhaps, is undecided; so is a verdict whose integration has gone."""
+    from brefine.run.decide import choose
+    from brefine.run.gate_report import Answer, write_gate
+
+    supervised(phase, Stage.EVALUATE, "finished")
+    store = PhaseStore(phase.path)
+    evaluation("mlp", 90.0).write(phase.evaluation("mlp", "validation"))
+    choose(phase)
+    integration("mlp").write(phase.integration)
+    record = write_gate(phase, {"go-on": Answer(False)})
+    assert store.snapshot().standing_gate is not None
+    choose(phase)
+    assert (store.snapshot().state, store.snapshot().standing_gate) == (PhaseState.TO_DECIDE, None)
+    record.model_copy(update={"selection_seal": None}).write(phase.gate)  # of an earlier version
+    assert store.snapshot().state is PhaseState.DECIDED
+    phase.integration.unlink()
+    assert (store.snapshot().state, store.snapshot().standing_gate) == (PhaseState.TO_INTEGRATE, None)
+
+
 @pytest.mark.parametrize(
     ("stage", "working"),
     [
