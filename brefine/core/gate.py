@@ -83,6 +83,13 @@ class Evidence:
     """Why these figures are not those of the chosen model on the gate split as it is; found by whoever gathered them."""
     oracle_der: float | None = None
     """DER after perfect movement of the matched boundaries, where the headroom was computed."""
+    silent: frozenset[str] = frozenset()
+    """Recordings without reference speech in what is scored: they say nothing about a refiner."""
+
+    @property
+    def counted(self) -> frozenset[str]:
+        """The recordings that are evidence, each once."""
+        return frozenset(self.recordings) - self.silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +204,7 @@ def _find(
         outcome, why = Outcome.UNKNOWN, f"{doubt}; measured: {why}"
     elif evidence.simulated:
         why += " (simulated recordings)"
-    return Finding(criterion, outcome, why, value, interval, len(evidence.recordings), answer)
+    return Finding(criterion, outcome, why, value, interval, len(evidence.counted), answer)
 
 
 _Measure = tuple[Outcome, str, float | None, Interval | None]
@@ -265,8 +272,10 @@ def _doubt(evidence: Evidence, thresholds: Thresholds) -> str | None:
     for seen, by in ((evidence.trained_on, "the refiner"), (evidence.diarizer_trained_on, "the diarizer")):
         if recordings & seen:
             return f"{by} was trained on {_named(recordings & seen)}"
-    if len(recordings) < thresholds.min_recordings:
-        return f"{len(recordings)} recordings are fewer than the {thresholds.min_recordings} demanded"
+    n_counted = len(evidence.counted)
+    if n_counted < thresholds.min_recordings:
+        silent = f"; in {_named(recordings & evidence.silent)}, nobody speaks" if recordings & evidence.silent else ""
+        return f"{n_counted} recordings are fewer than the {thresholds.min_recordings} demanded{silent}"
     return None
 
 

@@ -160,7 +160,7 @@ def oracle_refine(
 
 def reachable(headroom: Headroom, thresholds: Thresholds) -> tuple[Reach, ...]:
     """For each criterion of the gate, whether perfect movement meets it, and how much of it is needed."""
-    n_recordings = len(headroom.recordings)
+    n_recordings = sum(one.scores[NOTHING, 0.0].reference_speech_s > 0.0 for one in headroom.recordings)
     few = (
         f"; the gate demands {thresholds.min_recordings} recordings, these are {n_recordings}"
         if n_recordings < thresholds.min_recordings

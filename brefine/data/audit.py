@@ -61,7 +61,7 @@ def audit_corpus(
 
     Problems: files without partner, broken labels, unreadable or silent audio, samples that are not finite, references without
     speech, turns past the end, regions of nothing but what lies past it, speakers who are silent where the reference has them
-    speak. Notes: audio below 16 kHz, clipped hypotheses, hypotheses without a turn.
+    speak. Notes: audio below 16 kHz, clipped hypotheses, hypotheses without a turn, references without speech in what is scored.
     """
     problems: list[str] = []
     try:
@@ -136,6 +136,8 @@ def _audit_recording(
     if problems or reference is None:
         return None, problems, notes
     reference = reference.clipped(0.0, info.duration_s)
+    mute = f"{name}: nobody speaks inside the regions of its UEM, so that it is no evidence behind the gate"
+    notes += [] if reference.limited(regions_s).turns else [mute]
     return Audited(recording, reference, hypothesis, info.duration_s, regions_s, sound), problems, notes
 
 

@@ -48,7 +48,7 @@ def manifest_of_folders(
         The manifest, and what the user should know about the audio and the labels.
 
     Raises:
-        DataError: the corpora have faults, or share recordings or speakers; everything is listed at once.
+        DataError: the corpora have faults, share recordings or speakers, or the gate has copies; everything is listed at once.
     """
     if config.corpus.kind == "voxconverse":
         root = Path(config.corpus.root) / "voxconverse"
@@ -62,6 +62,7 @@ def manifest_of_folders(
     audits = [_look_over(path, needs_hypothesis, on_progress) for path in (train_folder, gate_folder)]
     known, gate = (list(audit.recordings) for audit in audits)
     problems = [problem for audit in audits for problem in audit.problems] + _common(known, gate)
+    problems += [f"gate: {words}" for words in _copies(gate)]  # each would count as evidence of its own
     if problems:
         raise DataError("the corpora have faults", where=f"{train_folder}, {gate_folder}", problems=problems)
     train, validation = divide(known, config.corpus.validation_fraction, seed=config.seed)
@@ -70,7 +71,7 @@ def manifest_of_folders(
     replayed = config.hypothesis.source == "replayed"
     _forget(folder)
     written = {split: [_write(folder, split, one, hypotheses, replayed=replayed) for one in own] for split, own in splits.items()}
-    notes = [note for audit in audits for note in audit.notes]
+    notes = [note for audit in audits for note in audit.notes] + [f"train: {words}" for words in _copies(known)]
     n_simulated = sum(one.simulated for one in written["gate"])
     if n_simulated:
         notes.append(f"gate: {n_simulated} of its recordings were simulated by brefine, so that the evidence is simulated")
@@ -238,6 +239,13 @@ def _common(train: Iterable[Audited], gate: Iterable[Audited]) -> list[str]:
             problems.append(f"recording {name} is in both corpora, in the other as {sounds[one.sound]}")
         problems += [f"{name}: speaker {who} is in both corpora" for who in _lasting_names(one.reference) if who in heard]
     return problems
+
+
+def _copies(recordings: Iterable[Audited]) -> list[str]:
+    """Recordings that sound the same as an earlier one, in words."""
+    first: dict[str, str] = {}
+    names = [(one.recording.name, first.setdefault(one.sound, one.recording.name)) for one in recordings]
+    return [f"{name} is the same recording as {earlier}" for name, earlier in names if name != earlier]
 
 
 def _lasting_names(reference: Diarization) -> list[str]:

@@ -83,10 +83,10 @@ def evidence_of(phase: PhaseDir, config: PhaseConfig, files: GateFiles, faults: 
         *_faults_of_labels(config, manifest),
         *_faults_of_weights(phase, report, files.selection),
     ]
-    oracle_der = None
+    oracle_der, silent = None, frozenset[str]()
     if manifest is not None and der is not None and not all_faults:
         again = _score_again(phase, corpus, manifest, collar_s=der.collar_s, window_s=config.gate.window_s)
-        oracle_der = again.oracle
+        oracle_der, silent = again.oracle, again.silent
         all_faults += _faults_of_scores(again, der)
     return Evidence(
         simulated=report.evidence == "simulated" or _is_simulated(config, manifest),
@@ -100,6 +100,7 @@ def evidence_of(phase: PhaseDir, config: PhaseConfig, files: GateFiles, faults: 
         collar_s=config.gate.der_collar_s if der is None else der.collar_s,
         faults=tuple(all_faults),
         oracle_der=oracle_der,
+        silent=silent,
     )
 
 
@@ -170,22 +171,28 @@ def _faults_of_weights(phase: PhaseDir, report: IntegrationReport, selection: Se
 
 @dataclass(frozen=True, slots=True)
 class _Scores:
-    """DERs of the gate split, by its files of turns; `oracle` after perfect movement of the matched boundaries."""
+    """DERs of the gate split, by its files of turns; `oracle` after perfect movement of the matched boundaries.
+
+    `silent` are the recordings without reference speech in what is scored.
+    """
 
     before: float
     after: float
     oracle: float
+    silent: frozenset[str]
 
 
 def _score_again(phase: PhaseDir, corpus: Path, manifest: CorpusManifest, *, collar_s: float, window_s: float) -> _Scores:
-    parts = [DerParts(), DerParts(), DerParts()]
+    parts, silent = [DerParts(), DerParts(), DerParts()], set[str]()
     for one in manifest.splits["gate"]:
         files = (corpus / one.reference, corpus / one.hypothesis, phase.refined / f"{one.name}.rttm")
         reference, hypothesis, refined = (read_rttm(path).get(one.name, Diarization(one.name)) for path in files)
         answers = (hypothesis, refined, oracle_refine(reference, hypothesis, window_s=window_s))
-        for place, answer in enumerate(answers):
-            parts[place] += score_der(reference, answer, regions_s=one.regions_s, collar_s=collar_s)
-    return _Scores(*(part.der for part in parts))
+        own = [score_der(reference, answer, regions_s=one.regions_s, collar_s=collar_s) for answer in answers]
+        parts = [whole + part for whole, part in zip(parts, own, strict=True)]
+        silent |= {one.name} if own[0].reference_speech_s <= 0.0 else set()
+    before, after, oracle = (part.der for part in parts)
+    return _Scores(before, after, oracle, frozenset(silent))
 
 
 def _faults_of_scores(again: _Scores, told: DerComparison) -> Iterator[str]:

@@ -93,6 +93,11 @@ REFUSED: dict[str, tuple[dict[str, Any], CriterionId, str]] = {
     "trained on by the diarizer": ({"diarizer_trained_on": frozenset({"test04"})}, CriterionId.DER, "the diarizer was trained"),
     "too few recordings": ({"recordings": ("a", "b")}, CriterionId.DER_TARGET, "2 recordings are fewer than the 20"),
     "the same few recordings many times": ({"recordings": ("a", "b") * 20}, CriterionId.DER, "2 recordings are fewer"),
+    "nobody speaks": (
+        {"silent": frozenset(f"test{i:02}" for i in range(11))},
+        CriterionId.MAE,
+        "19 recordings are fewer than the 20 demanded; in 11 of these recordings: test00, test01, test02 and 8 more, nobody",
+    ),
     "recall hidden": ({"recall": None}, CriterionId.MAE, "recall of the matching is not told"),
     "recall not a number": ({"recall": float("nan")}, CriterionId.MAE, "recall of the matching is not told"),
     "recall low": ({"recall": 0.1}, CriterionId.MAE, "only 10% of the reference boundaries"),

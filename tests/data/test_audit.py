@@ -139,3 +139,13 @@ def test_what_can_be_used_with_a_warning_is_a_note(tmp_path: Path, add: Add) -> 
     assert "phone: audio of 8000 Hz has nothing above 4000 Hz" in told
     assert "nobody: the hypothesis has no turn" in told
     assert "overrun: the hypothesis ran 2.00 s past the audio and is clipped" in told
+
+
+def test_a_recording_that_is_scored_where_nobody_speaks_is_told(tmp_path: Path, add: Add) -> None:
+    """Its UEM leaves out all speech: it may be trained on, and is no evidence."""
+    add("talk")
+    add("hush")
+    (tmp_path / "all.uem").write_text("talk 1 0.0 4.0\nhush 1 3.6 4.0\n")
+    audit = audit_corpus(tmp_path, needs_hypothesis=True)
+    assert audit.problems == ()
+    assert audit.notes == ("hush: nobody speaks inside the regions of its UEM, so that it is no evidence behind the gate",)

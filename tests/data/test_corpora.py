@@ -215,6 +215,27 @@ def test_copies_of_a_recording_cross_nothing(tmp_path: Path, tone_bank: Path) ->
         assert any({"four", "again"} <= part for part in (train, validation))
 
 
+def _copy(folder: Path, name: str, copy: str) -> None:
+    samples, rate_hz = soundfile.read(folder / "audio" / f"{name}.wav", dtype="int16")
+    soundfile.write(folder / "audio" / f"{copy}.flac", samples, rate_hz)
+    for part in ("reference", "hypothesis"):
+        write_rttm(folder / part / f"{copy}.rttm", Diarization(copy, read_rttm(folder / part / f"{name}.rttm")[name].turns))
+
+
+def test_copies_within_a_corpus_are_told(tmp_path: Path, tone_bank: Path) -> None:
+    """Behind the gate each would count as evidence of its own; among the training recordings they merely weigh more."""
+    config = _recipe(tmp_path, tone_bank, n_turns=6)
+    _copy(tmp_path / "train", "four", "zeta")
+    _copy(tmp_path / "gate", "five", "six")
+    with pytest.raises(DataError) as refused:
+        prepare(config, n_processes=1)
+    assert refused.value.problems == ("gate: six is the same recording as five",)
+    (tmp_path / "gate" / "audio" / "six.flac").unlink()
+    for part in ("reference", "hypothesis"):
+        (tmp_path / "gate" / part / "six.rttm").unlink()
+    assert "train: zeta is the same recording as four" in read_json(prepare(config, n_processes=1) / "summary.json")["notes"]
+
+
 def _spoken_by(*speakers: str) -> list[Audited]:
     """Recordings of one speaker each."""
     return [
