@@ -9,7 +9,7 @@ from brefine.config import ModelName
 from brefine.core.bootstrap import Interval
 from brefine.core.selection import Candidate, Ranking, select
 from brefine.errors import ConfigError, ProcessError
-from brefine.phasedir import Decision, EvaluationReport, PhaseDir, SelectionRecord
+from brefine.phasedir import CheckpointCard, Decision, EvaluationReport, PhaseDir, SelectionRecord
 from brefine.run.stages import evaluation_reports
 
 
@@ -17,7 +17,7 @@ def recommend(phase: PhaseDir) -> Ranking:
     """Ranks the evaluated models by the rule of `core.selection`.
 
     Raises:
-        ProcessError: no model is evaluated, or none has a figure to be ranked by.
+        ProcessError: no model is evaluated, one was trained further since, or none has a figure to be ranked by.
     """
     return _rank(phase, evaluation_reports(phase))
 
@@ -29,7 +29,7 @@ def choose(
 
     Raises:
         ConfigError: the model is not evaluated, or it is not the recommended one and `why` is missing.
-        ProcessError: no model is evaluated.
+        ProcessError: no model is evaluated, or one was trained further since.
     """
     reports = evaluation_reports(phase)
     ranking = _rank(phase, reports)
@@ -65,10 +65,24 @@ def choose(
 
 
 def _rank(phase: PhaseDir, reports: dict[str, EvaluationReport]) -> Ranking:
+    stale = [report.model for report in reports.values() if _is_stale(phase, report)]
+    if stale:
+        raise ProcessError(
+            "models were trained further since they were evaluated, so that their figures are not those of their weights",
+            where=phase.path,
+            problems=stale,
+            hint="run: brefine evaluate",
+        )
     try:
         return select([_candidate(report) for report in reports.values()])
     except ValueError as error:
         raise ProcessError(f"no model can be recommended: {error}", where=phase.path, hint="run: brefine evaluate") from None
+
+
+def _is_stale(phase: PhaseDir, report: EvaluationReport) -> bool:
+    """Whether the best checkpoint is another than the one that was evaluated; where its card is not there, nobody knows."""
+    card = CheckpointCard.read_if_there(phase.run(report.model).card("best"))
+    return card is not None and card.weights_sha256 != report.weights_sha256
 
 
 def _candidate(report: EvaluationReport) -> Candidate:

@@ -15,12 +15,12 @@ import pytest
 from brefine.config import ModelName
 from brefine.core.gate import Answer, Evidence
 from brefine.core.turns import Diarization, Turn
-from brefine.errors import FormatError
+from brefine.errors import FormatError, ProcessError
 from brefine.io.atomic import write_text_atomic
 from brefine.io.rttm import write_rttm
 from brefine.phasedir import CorpusManifest, EvaluationReport, GateRecord, Look, label_digests
 from brefine.run import gate_report
-from brefine.run.decide import choose
+from brefine.run.decide import choose, recommend
 from brefine.run.gate_report import judge_phase, write_gate
 from brefine.run.report import write_report
 from tests.run.honest_phase import HonestPhase
@@ -236,6 +236,16 @@ def test_simulated_recordings_that_are_called_real_stay_simulated(honest: Honest
         shutil.move(honest.corpus, honest.corpus.with_name("elsewhere"))
     record = write_gate(honest.phase, YES)
     assert (record.verdict, record.evidence) == ("open", "simulated")
+
+
+@pytest.mark.parametrize("model", ["mlp", "transformer"])
+def test_figures_of_earlier_weights_are_not_ranked(honest: HonestPhase, model: ModelName) -> None:
+    """Neither the best nor its rival wins by what weights could do that are no longer its best."""
+    honest.train(model, weights_sha256="77" * 32)
+    for ask in (recommend, choose):
+        with pytest.raises(ProcessError, match="trained further since") as refused:
+            ask(honest.phase)
+        assert refused.value.problems == (model,)
 
 
 def test_a_threshold_that_is_moved_later_decides_nothing(honest: HonestPhase) -> None:
