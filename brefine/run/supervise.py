@@ -364,10 +364,9 @@ class Supervisor:
 
     def _word(self) -> SupervisorState:
         trainers = self._state.trainers
-        works: dict[str, Work] = {**self._trainers}
-        if self._stage is not None:
-            works[self._state.stage] = self._stage
-        started = {name: work.process for name, work in works.items() if work.process is not None}
+        works: list[tuple[str, Work]] = list(self._trainers.items())
+        works += [] if self._stage is None else [(self._state.stage, self._stage)]
+        started = {name: work.process for name, work in works if work.process is not None}
         return SupervisorState(
             process=own_identity(),
             stage=self._state.stage,
