@@ -8,6 +8,7 @@ header claims. Times are seconds from the first sample.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,9 @@ _LOUDEST = 1e12
 """Full scale is 1, or 2³¹ where integers were written as floats; the power of far more than this leaves the range of floats."""
 _MAX_SHORTFALL = 0.01
 """A file may hold this much less than its header says (MP3 headers estimate); more means that it is cut off."""
+_GOES_ON = re.compile(rb"OggS|^ID3|^\xff[\xe0-\xff]", re.DOTALL)
+"""Another page of Ogg, or of MP3 a frame or the head of another file: no tag that closes one."""
+_STREAMED_SUFFIXES = (".mp3", ".ogg", ".opus")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +176,12 @@ def read_excerpt(path: Path, *, start_s: float, duration_s: float, sample_rate_h
 def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
     _require_file(path)
     try:
-        with soundfile.SoundFile(str(path)) as file:
-            yield file
+        if path.suffix.lower() not in _STREAMED_SUFFIXES:
+            with soundfile.SoundFile(str(path)) as file:
+                yield file
+        else:  # by its descriptor, which tells afterwards how far it was read
+            with path.open("rb") as content, soundfile.SoundFile(content.fileno(), closefd=False) as file:
+                yield file
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a .raw file, whose rate nobody knows
         raise DataError(f"this audio cannot be read: {_reason(error)}", where=path, expected="WAV, FLAC, OGG or MP3") from None
     except OSError as error:
@@ -225,6 +233,21 @@ def _mono_blocks(file: soundfile.SoundFile, info: AudioInfo, path: Path) -> Iter
             where=path,
             expected=f"{info.duration_s:.3f} s, as its header says",
             got=f"{n_read / info.sample_rate_hz:.3f} s",
+        )
+    if isinstance(file.name, int):
+        _require_read_to_its_end(file.name, n_read / info.sample_rate_hz, path)
+
+
+def _require_read_to_its_end(descriptor: int, read_s: float, path: Path) -> None:
+    """libsndfile ends where the header says, or by its own estimate; files that were put one behind the other go on there."""
+    n_bytes, at_byte = os.fstat(descriptor).st_size, os.lseek(descriptor, 0, os.SEEK_CUR)
+    if n_bytes - at_byte > _MAX_SHORTFALL * n_bytes and _GOES_ON.search(os.pread(descriptor, 1 << 16, at_byte)):
+        raise DataError(
+            "the audio goes on behind the end that its header tells",
+            where=path,
+            expected="one stream",
+            got=f"{read_s:.3f} s in the first {at_byte} of {n_bytes} bytes",
+            hint="convert it, so that nothing is left out: ffmpeg -i talk.mp3 talk.flac",
         )
 
 

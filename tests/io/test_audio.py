@@ -143,6 +143,20 @@ def test_audio_that_is_cut_off_is_refused(tmp_path: Path) -> None:
         read_audio(path)
 
 
+@pytest.mark.parametrize(("suffix", "subtype"), [("mp3", "MPEG_LAYER_III"), ("ogg", "VORBIS"), ("opus", "OPUS")])
+def test_streams_one_behind_the_other_are_refused(tmp_path: Path, suffix: str, subtype: str) -> None:
+    """The decoder ends with the first and says nothing; a closing tag or padding is no stream."""
+    kind, whole = "MP3" if suffix == "mp3" else "OGG", tmp_path / f"a.{suffix}"
+    soundfile.write(whole, tone(440.0, 3.0, 16000), 16000, format=kind, subtype=subtype)
+    tagged, twice = tmp_path / f"tagged.{suffix}", tmp_path / f"twice.{suffix.upper()}"
+    tagged.write_bytes(whole.read_bytes() + b"APETAGEX" + bytes(4096))
+    twice.write_bytes(2 * whole.read_bytes())
+    for path in (whole, tagged):
+        assert len(read_audio(path)) == pytest.approx(3 * 16000, abs=2000)
+    with pytest.raises(DataError, match=r"goes on behind the end[^$]*3\.0[0-9]* s in the first [0-9]+ of [0-9]+ bytes"):
+        read_audio(twice)
+
+
 @pytest.mark.parametrize("content", [b"", b"not audio at all", b"RIFF\xff\xff\xff\xffWAVEfmt "], ids=["empty", "text", "torn"])
 def test_files_that_are_no_audio_are_refused(tmp_path: Path, content: bytes) -> None:
     """With the path and no traceback."""
