@@ -409,17 +409,23 @@ source = "builtin"
     assert {path: path.stat().st_mtime_ns for path in answers} == before
 
 
-def test_audio_that_no_diarizer_can_read_ends_with_the_diarizers_words(tmp_path: Path, tone_bank: Path) -> None:
+@pytest.mark.parametrize(("fault", "words", "n_kept"), [("head", "cannot be read", 0), ("body", "not finite", 1)])
+def test_audio_that_no_diarizer_can_read_ends_with_the_diarizers_words(
+    tmp_path: Path, tone_bank: Path, fault: str, words: str, n_kept: int
+) -> None:
     """A failing diarizer process is told by recording, exit code and its last words; answers that came are kept."""
     config = load_config(_recipe_file(tmp_path, tone_bank))
     good, torn = tmp_path / "good.wav", tmp_path / "torn.wav"
     soundfile.write(good, np.zeros(RATE_HZ), RATE_HZ)
-    torn.write_text("no audio")
+    if fault == "head":  # seen before anything is heard
+        torn.write_text("no audio")
+    else:
+        soundfile.write(torn, np.full(RATE_HZ, np.nan), RATE_HZ, subtype="FLOAT")
     cache = tmp_path / "cache"
-    with pytest.raises(ProcessError, match="this audio cannot be read") as refused:
+    with pytest.raises(ProcessError, match=words) as refused:
         diarize_all({"good": good, "torn": torn}, diarizer_of(config), cache=cache)
     assert "torn.wav" in str(refused.value)
-    assert len(list(cache.glob("builtin-*/*.rttm"))) == 1
+    assert len(list(cache.glob("builtin-*/*.rttm"))) == n_kept
 
 
 def test_another_diarizer_code_is_asked_again(tmp_path: Path, tone_bank: Path, monkeypatch: pytest.MonkeyPatch) -> None:
