@@ -37,9 +37,9 @@ def test_a_job_that_waits_says_why(width: int) -> None:
 
 def test_names_have_the_room_that_is_left() -> None:
     """Figures that nobody told take none of it; where even so there is too little, the ends of a name are kept as well."""
-    for width, name in ((80, "exp01_lr0.001_bs32_cosine"), (40, "exp01_…osine")):
+    for width, name in ((80, "exp01_lr0.001_bs32_cosine"), (40, "exp01…osine")):
         head, first, *_ = RunTable().text(event_files(*SERIES), width, 5).plain.splitlines()
-        assert f" a {name}" in first
+        assert f" a {name} " in first
         assert head.split() == ["run", "state", "loss", "step"][: 4 if width == 80 else 3]
         assert "1.250" in first
 

@@ -32,7 +32,7 @@ from brefine.tui.theme import RUN_LOOKS, curve_style, dash_sample
 from brefine.tui.widgets.panel import Panel, line, stack
 
 _NAME_WIDTH = 12
-"""Least room of the names: what the longest of brefine's own models needs."""
+"""Least room of the names and the blank behind them: what the longest of brefine's own models needs."""
 _NAME_SHARE = 0.3
 """Of the width, what figures leave to longer names."""
 _STATE_WIDTH = 9
@@ -77,7 +77,7 @@ class Layout:
         labels = labels_of(runs)
         if labels == [run.name[:1].upper() for run in runs]:
             labels = [""] * len(runs)
-        longest = max(_NAME_WIDTH, *(len(harmless(run.name)) for run in runs))
+        longest = max(_NAME_WIDTH, *(len(harmless(run.name)) + 1 for run in runs))
         room = width - cls(labels, 0, ()).head_width - _STATE_WIDTH
         if snapshot.foreign:
             columns = _fitting(_foreign_columns(snapshot), room - min(longest, max(_NAME_WIDTH, int(_NAME_SHARE * width))))
@@ -148,7 +148,7 @@ class RunTable(Panel):
 
     def _row(self, run: RunView, index: int, layout: Layout, width: int, *, chosen: bool) -> Content:
         look = RUN_LOOKS[run.state]
-        name = f"{layout.labels[index]:<{layout.label_width}}{clip_middle(harmless(run.name), layout.name_width)}"
+        name = f"{layout.labels[index]:<{layout.label_width}}{clip_middle(harmless(run.name), layout.name_width - 1)}"
         head: list[str | Content | tuple[str, str]] = [
             ("›" if chosen else " ", "bold $primary"),
             (f"{look.glyph} ", look.style),
