@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import hypothesis
 import pytest
 
 _REPOSITORY = Path(__file__).parents[1]
+
+# Whoever starts the tests in the background of a shell has them ignore Ctrl-C, and with them every process that a test sends it to.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A machine may be busy: nothing here passes or fails by the clock.
 hypothesis.settings.register_profile("brefine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])

@@ -23,8 +23,10 @@ def _at_a_terminal(phase: PhaseDir, *words: str) -> Iterator[tuple[subprocess.Po
     command = [sys.executable, "-m", "brefine", "select", "--phase", str(phase.path), *words]
     with subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=subprocess.PIPE) as process:
         os.close(terminal)
-        yield process, person
-        process.kill()
+        try:
+            yield process, person
+        finally:
+            process.kill()
     os.close(person)
 
 
