@@ -11,7 +11,7 @@ import pytest
 
 _REPOSITORY = Path(__file__).parents[1]
 
-# Whoever starts the tests in the background of a shell has them ignore Ctrl-C, and with them every process that a test sends it to.
+# Tests started in the background of a shell ignore Ctrl-C, and so would every process that a test sends it to.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
