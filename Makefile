@@ -20,7 +20,7 @@ demo: $(VENV)/.installed
 	$(BIN)/brefine launch-phase3 --config configs/demo.toml
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n auto
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 SLURM := $(CURDIR)/.slurm-node
 
