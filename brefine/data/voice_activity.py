@@ -9,6 +9,7 @@ Source: the `silero-vad` package, whose weights come with it (no network), used 
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,9 @@ after the other; each starts two seconds early to come into its stride, the firs
 that sets in after silence is speech to the detector, whatever it is."""
 _SAMPLES_AT_ONCE = 64 * _PIECE_FRAMES * _FRAME_SAMPLES
 """64 pieces, 17 minutes, 67 MB: what is held of a recording, however long it is."""
+_ALONE = threading.RLock()
+"""Held while the detector works, which keeps its state in itself, and while torch has another number of threads, which is the
+process's: recordings heard in several threads take turns. What goes from one piece to the next is in the `SpeechListener`."""
 
 
 class SpeechListener:
@@ -95,13 +99,15 @@ def detector() -> Any:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Torch on one thread for a while: the detector's steps are so short that several only wait for one another.
+    """Torch on one thread for a while, and nobody else here.
 
-    On a machine with other work, and several recordings heard at once, that waiting takes ten times as long as the work.
+    The detector's steps are so short that several threads only wait for one another. On a machine with other work, and
+    several recordings heard at once, that waiting takes ten times as long as the work.
     """
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(n_threads)
+    with _ALONE:
+        n_threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(n_threads)

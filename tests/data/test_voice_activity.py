@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from brefine.config import FeatureConfig
@@ -41,6 +44,26 @@ def test_frames_carry_the_track_in_their_last_column_where_the_recipe_wants_it()
     frames = analyse(noise, with_track)
     assert frames.shape == (n_frames_of(len(noise), with_track), n_columns_of(with_track)) == (100, 81)
     np.testing.assert_array_equal(frames[:, :80], analyse(noise, without))
+
+
+def test_recordings_that_are_heard_in_several_threads_are_heard_as_one_after_the_other() -> None:
+    """The detector is one for the process and keeps state: its users take turns, and torch's threads are as many as before."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    noise = np.random.default_rng(0).normal(0.0, 0.05, (4, 16000 * 12)).astype(np.float32)
+    noise *= np.sin(2 * np.pi * 3 * np.arange(noise.shape[1]) / 16000) > 0
+
+    def probability(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        return heard([samples]).probability(1200, hop_s=0.01)
+
+    try:
+        alone = list(map(probability, noise))
+        with ThreadPoolExecutor(len(noise)) as pool:
+            together = list(pool.map(probability, noise))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(n_threads)
+    np.testing.assert_array_equal(together, alone)
 
 
 def heard(blocks: list[NDArray[np.float32]]) -> SpeechListener:
