@@ -21,6 +21,7 @@ from brefine.core.turns import Diarization
 from brefine.errors import DataError, FormatError
 from brefine.evaluate.moves import HeardRecording, hear_recording, refine_heard
 from brefine.evaluate.refine import Task, frames_of
+from brefine.io.audio import probe_all
 from brefine.models.error_prior import ErrorPrior, fit_labelled
 from brefine.models.reading import SCALES_S, Reading
 from brefine.models.weights import Refiner
@@ -70,8 +71,10 @@ def calibrate_refiner(refiner: Refiner, tasks: Sequence[Task], references: Mappi
         references: audio → its labels, by `labels.read_references`.
 
     Raises:
-        DataError: too few boundaries have a partner in the reference.
+        DataError: audio cannot be used, where all whose headers tell are listed before anything is heard; or too few
+            boundaries have a partner in the reference.
     """
+    probe_all(path for task in tasks for path in task.audio.values())
     labelled = []
     for task in tasks:
         for hypothesis in task.hypotheses:

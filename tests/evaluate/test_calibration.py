@@ -10,6 +10,7 @@ import soundfile
 from brefine.core.turns import Diarization, Turn
 from brefine.errors import BrefineError, DataError, FormatError
 from brefine.evaluate import __main__ as processes
+from brefine.evaluate import calibration
 from brefine.evaluate.calibration import Calibration, calibrate_refiner, read_calibration
 from brefine.evaluate.labels import read_references
 from brefine.evaluate.refine import load_weights, plan_refinement
@@ -88,6 +89,17 @@ def test_too_little_to_calibrate_with_is_told(labelled: Path) -> None:
         (labelled / "labels" / f"rec{seed}.rttm").unlink()
     with pytest.raises(DataError, match=r"no reference(?s:.*)rec0: no labels(?s:.*)rec2: no labels"):
         calibrated(labelled)
+
+
+def test_all_unusable_audio_is_told_before_anything_is_heard(labelled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the first such file alone, after hours of those before it."""
+    heard: list[Path] = []
+    monkeypatch.setattr(calibration, "frames_of", lambda audio, features: heard.append(audio))
+    for seed in (1, 2):
+        (labelled / "audio" / f"rec{seed}.wav").write_bytes(b"no audio")
+    with pytest.raises(DataError, match=r"rec1\.wav(?s:.*)rec2\.wav"):
+        calibrated(labelled)
+    assert not heard
 
 
 def test_files_of_one_recording_are_paired_by_their_stems(labelled: Path) -> None:
