@@ -4,7 +4,7 @@ Frame `f` covers `[f·hop, (f + 1)·hop)` seconds; its analysis window is centre
 frame looks further to one side than to the other. `analyse` and its kin are the one owner of the analysis.
 
 A store is two files: `log_mel-<key>.f16`, all recordings' frames one after the other as little-endian float16, and
-`log_mel.json`, the index that names it. The key is a digest of every audio file's content and of the analysis parameters.
+`log_mel.json`, the index that names it. The key is a digest of every audio file's content and of `analysis_of` the parameters.
 The index is written last, atomically: a writer that is killed leaves the old store or none, never a torn one.
 """
 
@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,9 @@ from brefine.io.atomic import read_json, write_json_atomic
 from brefine.io.audio import audio_blocks, probe_audio
 
 _INDEX = "log_mel.json"
+ANALYSIS_VERSION = 1
+"""Of the code between an audio file and its frames: `io.audio`, this module, `data.voice_activity` and `data.pitch`. Whoever
+changes there what frames are raises it: stores that were made before are made anew when their corpus is prepared again."""
 _FLOOR = 1e-8
 """Power below which a band counts as silent (full scale = 1); keeps the logarithm within float16's finer range."""
 _BLOCK_FRAMES = 4096
@@ -173,6 +177,12 @@ def _write_tracks(frames_NC: NDArray[np.floating], tracks: Sequence[_Track], con
         first += columns_NC.shape[1]
 
 
+def analysis_of(config: FeatureConfig) -> str:
+    """What frames depend on besides the audio: the parameters, the version of the analysis, and that of its speech detector."""
+    detector = version("silero-vad") if config.speech else None
+    return json.dumps([config.model_dump(mode="json"), _FLOOR, ANALYSIS_VERSION, detector], sort_keys=True)
+
+
 def n_columns_of(config: FeatureConfig) -> int:
     """Columns of a recording's frames."""
     return config.n_mels + config.speech + N_COLUMNS * config.pitch
@@ -224,7 +234,7 @@ def build_store(
     n_processes: int = 1,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    """Makes the store in `folder`, unless the one that is there has the same content and parameters.
+    """Makes the store in `folder`, unless the one that is there has the same content and analysis.
 
     Args:
         audio: recording → its audio file.
@@ -274,7 +284,7 @@ def write_store(folder: Path, frames: Mapping[str, NDArray[np.float16]], config:
 
 
 def open_store(folder: Path, config: FeatureConfig) -> FeatureStore:
-    """Maps the store of `folder`.
+    """Maps the store of `folder`, be it of an earlier version of the analysis: a phase goes on with what it was begun with.
 
     Raises:
         DataError: there is none, it was made with other parameters, or its data file is short.
@@ -314,7 +324,7 @@ def _kept_key(folder: Path) -> Any:
 
 
 def _key(audio: Mapping[str, Path], config: FeatureConfig) -> str:
-    digest = hashlib.sha256(json.dumps([config.model_dump(mode="json"), _FLOOR], sort_keys=True).encode())
+    digest = hashlib.sha256(analysis_of(config).encode())
     for name, path in audio.items():
         digest.update(name.encode())
         try:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from brefine.config import PhaseConfig, prepared_corpus_path
 from brefine.core.turns import Diarization
-from brefine.data.features import analyse_file
+from brefine.data.features import analyse_file, analysis_of
 from brefine.data.splits import Split
 from brefine.io.atomic import digest_of_files
 from brefine.models.weights import Refiner
@@ -69,10 +69,10 @@ class GivenSplit:
         return analyse_file(recording.audio, refiner.features)[0]
 
     def digest(self, recording: GivenRecording, refiner: Refiner) -> str:
-        """Of what `frames` rests on: the stored frames, or the audio file where they would be made of it."""
+        """Of what `frames` rests on: the stored frames, or the audio file and the analysis where they would be made of it."""
         if self._is_stored(refiner):
             return hashlib.sha256(np.ascontiguousarray(self._split.store[recording.name]).data).hexdigest()
-        return digest_of_files([recording.audio])
+        return f"{digest_of_files([recording.audio])} {analysis_of(refiner.features)}"
 
     def _is_stored(self, refiner: Refiner) -> bool:
         return refiner.features == self._split.store.config

@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from brefine.config import FeatureConfig
+from brefine.data import features
 from brefine.data.features import analyse, analyse_file, build_store, log_mel, log_mel_blocks, n_frames_of, normalised, open_store
 from brefine.errors import DataError
 from brefine.io import audio as audio_module
@@ -149,6 +150,22 @@ def test_a_store_is_made_anew_only_when_content_or_parameters_change(tmp_path: P
     build_store(tmp_path / "store", audio, FEATURES)
     assert read_json(tmp_path / "store" / "log_mel.json")["key"] != before
     assert not data.exists()
+
+
+@pytest.mark.parametrize(("config", "differs"), [(FEATURES, False), (FeatureConfig(speech=True), True)])
+def test_a_store_of_an_earlier_analysis_is_made_anew(
+    tmp_path: Path, audio: dict[str, Path], monkeypatch: pytest.MonkeyPatch, config: FeatureConfig, differs: bool
+) -> None:
+    """That of the code or, where it is asked, of the speech detector; until then it can be opened."""
+    build_store(tmp_path / "store", audio, config)
+    keys = [read_json(tmp_path / "store" / "log_mel.json")["key"]]
+    for name, value in (("version", lambda package: "99.0"), ("ANALYSIS_VERSION", features.ANALYSIS_VERSION + 1)):
+        monkeypatch.setattr(features, name, value)
+        assert open_store(tmp_path / "store", config).spans
+        build_store(tmp_path / "store", audio, config)
+        keys.append(read_json(tmp_path / "store" / "log_mel.json")["key"])
+    assert (keys[0] != keys[1]) == differs
+    assert keys[1] != keys[2]
 
 
 def test_a_killed_writer_leaves_the_old_store_whole(tmp_path: Path, audio: dict[str, Path]) -> None:

@@ -12,6 +12,7 @@ import soundfile
 
 from brefine.config import prepared_corpus_path
 from brefine.core.der import score_der
+from brefine.data import features
 from brefine.data.features import build_store
 from brefine.evaluate import hearing, integration
 from brefine.evaluate.evaluation import load_checkpoint
@@ -125,8 +126,10 @@ def test_what_was_kept_counts_only_for_the_same_question(
     assert sorted(asked) == ["rec4", "rec5"]
 
 
-def test_audio_that_is_not_in_the_store_is_told_apart_as_well(phase: PhaseDir, tmp_path: Path) -> None:
-    """Weights with another analysis hear the files themselves."""
+def test_audio_that_is_not_in_the_store_is_told_apart_as_well(
+    phase: PhaseDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights with another analysis hear the files themselves, and another version of the code hears them otherwise."""
     _give_own_corpus(phase, tmp_path / "data")
     refiner = load_checkpoint(phase, "mlp", "best", "cpu")
     other = replace(refiner, features=refiner.features.model_copy(update={"window_s": 0.032}))
@@ -135,7 +138,8 @@ def test_audio_that_is_not_in_the_store_is_told_apart_as_well(phase: PhaseDir, t
     _replace_audio_of_gate(phase)
     split = GivenSplit(phase.load_config(), "gate")
     after = [split.digest(split.recordings[0], one) for one in (refiner, other)]
-    assert len({*before, *after}) == 4
+    monkeypatch.setattr(features, "ANALYSIS_VERSION", features.ANALYSIS_VERSION + 1)
+    assert len({*before, *after, split.digest(split.recordings[0], other)}) == 5
 
 
 def _give_own_corpus(phase: PhaseDir, root: Path) -> None:
