@@ -85,8 +85,9 @@ def _labelled(refiner: Refiner, split: GivenSplit, config: PhaseConfig) -> tuple
             continue
         chosen = [heard.boundaries[row] for row in rows]
         logits.append(refiner.logits(split.frames(recording, refiner), heard.hypothesis, chosen))
-        middle_B = torch.tensor([boundary.time_s for boundary in chosen]) + heard.reading.centre_B[rows]
-        offset_B = (torch.tensor([true_s[b.turn_index, b.side] for b in chosen]) - middle_B) / refiner.features.hop_s
+        # subtracted before they are float32, which knows a time late in a long recording to milliseconds only
+        shift_s_B = torch.tensor([true_s[b.turn_index, b.side] - b.time_s for b in chosen])
+        offset_B = (shift_s_B - heard.reading.centre_B[rows]) / refiner.features.hop_s
         targets.append(target_distribution(offset_B, n_frames, config.train.label_sigma_s / refiner.features.hop_s))
     if not logits:
         raise DataError("the validation split has no matched boundary", where=split.folder)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from brefine.core.boundaries import boundaries_of
+from brefine.core.turns import Diarization, Turn
 from brefine.errors import DataError
+from brefine.evaluate import shipping
 from brefine.evaluate.evaluation import load_checkpoint
-from brefine.evaluate.recordings import GivenSplit
+from brefine.evaluate.moves import HeardRecording
+from brefine.evaluate.recordings import GivenRecording, GivenSplit
 from brefine.evaluate.shipping import fit_temperature, ship
-from brefine.models.reading import SCALES_S, trained_on
+from brefine.models.reading import COLUMNS, SCALES_S, Reading, trained_on
 from brefine.models.weights import load_refiner, read_weights, save_weights
 from brefine.phasedir import PhaseDir, Validation
 
@@ -51,3 +56,25 @@ def test_a_temperature_is_fitted_to_what_is_annotated(phase: PhaseDir) -> None:
     split.recordings = tuple(replace(recording, regions_s=((0.0, 0.1),)) for recording in split.recordings)
     with pytest.raises(DataError, match="no matched boundary"):
         fit_temperature(refiner, split, config)
+
+
+def test_targets_late_in_a_recording_are_as_exact_as_early_ones(phase: PhaseDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a day float32 tells times apart by eight milliseconds."""
+    config = phase.load_config()
+
+    def heard(refiner, frames, hypothesis, *, duration_s):
+        n = 2 * len(hypothesis.turns)
+        reading = Reading(*torch.zeros(len(COLUMNS), n), hop_s=0.01)
+        return HeardRecording(hypothesis, duration_s, boundaries_of(hypothesis), reading)
+
+    monkeypatch.setattr(shipping, "hear_recording", heard)
+    refiner = SimpleNamespace(
+        examples=config.examples, features=config.features, logits=lambda *given: torch.zeros(len(given[-1]), 1)
+    )
+    targets = []
+    for start_s in (0.0, 86000.0):
+        turns = [Diarization("talk", (Turn(start_s + 0.5 + late_s, start_s + 2.0 + late_s, "a"),)) for late_s in (0.0, 0.103)]
+        given = GivenRecording("talk", Path("talk.wav"), *turns, start_s + 3.0, ((0.0, start_s + 3.0),))
+        split = SimpleNamespace(recordings=(given,), frames=lambda recording, refiner: None)
+        targets.append(shipping._labelled(refiner, split, config)[1])
+    torch.testing.assert_close(*targets, atol=1e-5, rtol=0.0)
