@@ -165,7 +165,7 @@ def telephone_band(samples: Samples, *, sample_rate_hz: int) -> Samples:
 
     Source: ITU-T G.711 and G.712.
     """
-    # Forward only, as a line does it; an order of 4 delays speech by less than 1 ms within the band.
+    # Forward only, as a line does it: delayed by 2 ms at the lower edge, 0.75 ms at 500 Hz and a quarter of one above 1 kHz.
     band = sosfilt(butter(4, [300.0, 3400.0], "bandpass", fs=sample_rate_hz, output="sos"), samples)
     peak = max(float(np.abs(band).max()), 1e-9)
     mu = 255.0
