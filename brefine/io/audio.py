@@ -1,6 +1,7 @@
 """Audio files as mono samples at one rate.
 
-Conventions: samples are float32 with full scale 1, channels are averaged, and other rates are resampled (soxr, high quality).
+Conventions: samples are float32 with full scale 1, also where a file holds integers as floats; channels are averaged, and other
+rates are resampled (soxr, high quality).
 Files are decoded block by block and resampled on the way, so that memory follows what a file really holds, whatever its
 header claims. Times are seconds from the first sample.
 """
@@ -35,7 +36,9 @@ _LONG_CLAIM = re.compile(r"Frames\s*: (?P<claimed>\d+).*Calculated frame count (
 _UNKNOWN_BYTES = 0x7FFF0000
 _MIN_RATE_HZ = 1000
 _LOUDEST = 1e12
-"""Full scale is 1, or 2³¹ where integers were written as floats; the power of far more than this leaves the range of floats."""
+"""The power of far more than this leaves the range of floats."""
+_FULL_SCALES, _HEADROOM = (1.0, 2.0**15, 2.0**23, 2.0**31), 8.0
+"""Floats have a full scale of 1, or of the integers that they were before; what was mixed or resampled may exceed it."""
 _MAX_SHORTFALL = 0.01
 """A file may hold this much less than its header says (MP3 headers estimate); more means that it is cut off."""
 _GOES_ON = re.compile(rb"OggS|^ID3|^\xff[\xe0-\xff]", re.DOTALL)
@@ -159,11 +162,12 @@ def read_excerpt(path: Path, *, start_s: float, duration_s: float, sample_rate_h
         info = _info(file, path)
         first, last = (round(at_s * info.sample_rate_hz) for at_s in (max(0.0, start_s), start_s + duration_s))
         first = min(first, info.n_samples)
+        full_scale = _full_scale(file)
         file.seek(first)
         n_wanted = min(last - first, info.n_samples - file.tell())
         # a decoder may stand behind the end that its header tells, and then can read less than nothing
         block = file.read(n_wanted, dtype="float32", always_2d=True) if n_wanted > 0 else np.zeros((0, 1), np.float32)
-    samples = _finite(_mono(block))
+    samples = _finite(_mono(block) / full_scale)
     if info.sample_rate_hz != sample_rate_hz and len(samples):
         samples = soxr.resample(samples, info.sample_rate_hz, sample_rate_hz)
     offset = max(0, round(-start_s * sample_rate_hz))
@@ -216,12 +220,12 @@ def _claim(header_log: str) -> tuple[int, int]:
 
 
 def _mono_blocks(file: soundfile.SoundFile, info: AudioInfo, path: Path) -> Iterator[NDArray[np.float32]]:
-    n_read = 0
+    n_read, full_scale = 0, _full_scale(file)
     while True:
         block = file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)
         if not len(block):
             break
-        mono = _mono(block)
+        mono = _mono(block) / full_scale
         _require_sound(mono, n_read, info.sample_rate_hz, path)
         n_read += len(block)
         if n_read > MAX_DURATION_S * info.sample_rate_hz:
@@ -236,6 +240,15 @@ def _mono_blocks(file: soundfile.SoundFile, info: AudioInfo, path: Path) -> Iter
         )
     if isinstance(file.name, int):
         _require_read_to_its_end(file.name, n_read / info.sample_rate_hz, path)
+
+
+def _full_scale(file: soundfile.SoundFile) -> float:
+    """What the samples are to be divided by: 1, but for integers written as floats, which their peak tells; rewinds the file."""
+    if file.subtype not in ("FLOAT", "DOUBLE"):
+        return 1.0
+    peak = max((float(np.abs(block).max()) for block in file.blocks(_BLOCK_FRAMES, dtype="float32")), default=0.0)
+    file.seek(0)
+    return next((scale for scale in _FULL_SCALES if peak <= _HEADROOM * scale), 1.0)
 
 
 def _require_read_to_its_end(descriptor: int, read_s: float, path: Path) -> None:

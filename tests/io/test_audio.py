@@ -69,11 +69,24 @@ def test_samples_that_are_no_sound_are_refused(tmp_path: Path, bad: float) -> No
         read_audio(path)
 
 
-def test_integers_written_as_floats_are_sound(tmp_path: Path) -> None:
-    """Full scale need not be 1."""
-    path = tmp_path / "a.wav"
-    soundfile.write(path, tone(440.0, 1.0, 16000) * 2.0**31, 16000, subtype="FLOAT")
-    assert np.abs(read_audio(path)).max() > 1e8
+@pytest.mark.parametrize("n_bits", [16, 24, 32])
+@pytest.mark.parametrize("suffix", ["wav", "aiff"])
+def test_integers_written_as_floats_sound_as_loud_as_the_integers(tmp_path: Path, suffix: str, n_bits: int) -> None:
+    """From the first block on, though it is silent; filters may have left samples beyond full scale."""
+    full_scale, samples = 2.0 ** (n_bits - 1), np.append(np.zeros(1 << 18), tone(440.0, 1.0, 16000) * 2.5)
+    path = tmp_path / f"a.{suffix}"
+    soundfile.write(path, np.round(samples * full_scale), 16000, subtype="FLOAT")
+    assert read_audio(path) == pytest.approx(samples, abs=1e-4)
+    excerpt = read_excerpt(path, start_s=(1 << 18) / 16000, duration_s=0.01)
+    assert excerpt == pytest.approx(samples[1 << 18 :][:160], abs=1e-4)
+
+
+@pytest.mark.parametrize("peak", [1.0, 3.0, 8.0])
+def test_floats_beyond_full_scale_stay_what_they_are(tmp_path: Path, peak: float) -> None:
+    """A mix that would clip is no mix of integers."""
+    samples = np.float32(2.0 * peak) * tone(440.0, 1.0, 16000).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", samples, 16000, subtype="FLOAT")
+    np.testing.assert_array_equal(read_audio(tmp_path / "a.wav"), samples)
 
 
 def test_a_header_that_claims_a_year_is_refused(tmp_path: Path) -> None:
