@@ -34,7 +34,7 @@ from brefine.io.atomic import read_json, write_json_atomic
 from brefine.io.audio import audio_blocks, probe_audio
 
 _INDEX = "log_mel.json"
-ANALYSIS_VERSION = 2
+ANALYSIS_VERSION = 3
 """Of the code between an audio file and its frames: `io.audio`, this module, `data.voice_activity` and `data.pitch`. Whoever
 changes there what frames are raises it: stores that were made before are made anew when their corpus is prepared again."""
 _FLOOR = 1e-8
@@ -100,7 +100,7 @@ def analyse(samples: NDArray[np.float32], config: FeatureConfig) -> NDArray[np.f
         Shape (n_frames_of(n_samples), n_columns_of(config)).
     """
     frames_NC = np.empty((n_frames_of(len(samples), config), n_columns_of(config)), np.float32)
-    _analyse_into(frames_NC, [samples], config)
+    _analyse_into(frames_NC, lambda: [samples], config)
     return frames_NC
 
 
@@ -116,11 +116,12 @@ def analyse_file(audio: Path, config: FeatureConfig) -> tuple[NDArray[np.float16
 
     def counted() -> Iterator[NDArray[np.float32]]:
         nonlocal n_samples
+        n_samples = 0
         for block in audio_blocks(audio, sample_rate_hz=config.sample_rate_hz):
             n_samples += len(block)
             yield block
 
-    blocks, tracks = _heard_on_the_way(counted(), config)
+    blocks, tracks = _heard_on_the_way(counted, config)
     bands, n_done = log_mel_blocks(blocks, config), 0
     for part in bands:
         if n_done + len(part) > len(frames_NC):  # nobody knows how long it is: an MP3's header guesses
@@ -134,12 +135,12 @@ def analyse_file(audio: Path, config: FeatureConfig) -> tuple[NDArray[np.float16
     return frames_NC, n_samples
 
 
-def _analyse_into(frames_NC: NDArray[np.floating], blocks: Iterable[NDArray[np.float32]], config: FeatureConfig) -> None:
+def _analyse_into(frames_NC: NDArray[np.floating], decode: _Decode, config: FeatureConfig) -> None:
     """Analyses a recording into an array of as many frames as there shall be.
 
     Too much audio is left out, too little continues in silence.
     """
-    blocks, tracks = _heard_on_the_way(blocks, config)
+    blocks, tracks = _heard_on_the_way(decode, config)
     n_done = 0
     for part in log_mel_blocks(blocks, config, n_frames=len(frames_NC)):
         frames_NC[n_done : n_done + len(part), : config.n_mels] = part
@@ -147,21 +148,24 @@ def _analyse_into(frames_NC: NDArray[np.floating], blocks: Iterable[NDArray[np.f
     _write_tracks(frames_NC, tracks, config)
 
 
+_Decode = Callable[[], Iterable[NDArray[np.float32]]]
+"""A recording's samples block by block, from the beginning each time."""
 _Track = Callable[[int], NDArray[np.float32]]
 """Number of frames → their columns, shape (n_frames, n_columns)."""
 
 
-def _heard_on_the_way(
-    blocks: Iterable[NDArray[np.float32]], config: FeatureConfig
-) -> tuple[Iterable[NDArray[np.float32]], list[_Track]]:
+def _heard_on_the_way(decode: _Decode, config: FeatureConfig) -> tuple[Iterable[NDArray[np.float32]], list[_Track]]:
     """The blocks, to be passed on, and what those who hear them on the way have to say once all have passed, in order."""
     tracks: list[_Track] = []
     if config.speech:
-        from brefine.data.voice_activity import SpeechListener  # loads torch and a detector: only for those who ask for it
+        # loads torch and a detector: only for those who ask for it
+        from brefine.data.voice_activity import SpeechListener, levelled
 
         speech = SpeechListener()
-        blocks = speech.listening(blocks)
+        blocks: Iterable[NDArray[np.float32]] = speech.listening(levelled(decode)())
         tracks.append(lambda n_frames: speech.track(n_frames, hop_s=config.hop_s)[:, None])
+    else:
+        blocks = decode()
     if config.pitch:
         pitch = PitchListener(config.grid.hop_samples)
         blocks = pitch.listening(blocks)
@@ -362,7 +366,7 @@ def _write_recording(data: Path, audio: Path, span: tuple[int, int], n_frames: i
     features = FeatureConfig.model_validate(config)
     store = np.memmap(data, np.float16, "r+", shape=(n_frames, n_columns_of(features)))
     # resampling may round the length by a sample: the span that was reserved decides
-    _analyse_into(store[slice(*span)], audio_blocks(audio, sample_rate_hz=features.sample_rate_hz), features)
+    _analyse_into(store[slice(*span)], lambda: audio_blocks(audio, sample_rate_hz=features.sample_rate_hz), features)
     store.flush()
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -31,6 +31,41 @@ _SAMPLES_AT_ONCE = 64 * _PIECE_FRAMES * _FRAME_SAMPLES
 _ALONE = threading.RLock()
 """Held while the detector works, which keeps its state in itself, and while torch has another number of threads, which is the
 process's: recordings heard in several threads take turns. What goes from one piece to the next is in the `SpeechListener`."""
+_LEVEL_SAMPLES = SAMPLE_RATE_HZ // 10
+_ENOUGH = 10
+"""Tenths of a second of ordinary sound that show a recording not to be faint."""
+_FAINT, _USUAL_DB = 10.0 ** (-45.0 / 10.0), -30.0
+"""The power below which, and the level to which, a faint recording is raised; headset mixes of meetings lie between −27 and
+−43 dBFS. 30 dB fainter the detector would hear 45 % of their speech instead of 79 %, and 50 dB fainter none."""
+
+
+def levelled(decode: Callable[[], Iterable[NDArray[np.float32]]]) -> Callable[[], Iterable[NDArray[np.float32]]]:
+    """A recording's samples at a level at which the detector hears: those of a very faint one times a power of two.
+
+    Args:
+        decode: gives the samples block by block, mono at 16 kHz, from the beginning each time. It is asked for them here, up to
+            the first second of ordinary sound; of a faint recording for all.
+    """
+    gain = _gain(decode())
+    return decode if gain == 1.0 else lambda: (np.clip(block * np.float32(gain), -1.0, 1.0) for block in decode())
+
+
+def _gain(blocks: Iterable[NDArray[np.float32]]) -> float:
+    """1 where a second, or a twentieth of a shorter recording, is of ordinary level; else what brings its like to a usual one."""
+    powers, rest, n_ordinary = [np.zeros(0)], np.zeros(0, np.float32), 0
+    for block in blocks:
+        samples = np.concatenate([rest, block])
+        n_whole = len(samples) // _LEVEL_SAMPLES * _LEVEL_SAMPLES
+        powers.append(np.square(samples[:n_whole]).reshape(-1, _LEVEL_SAMPLES).mean(axis=1, dtype=np.float64))
+        rest = samples[n_whole:]
+        n_ordinary += int((powers[-1] >= _FAINT).sum())
+        if n_ordinary >= _ENOUGH:
+            return 1.0
+    power = np.concatenate(powers)
+    loud = float(np.sort(power)[-min(_ENOUGH, 1 + len(power) // 20)]) if len(power) else 0.0
+    if loud == 0.0 or loud >= _FAINT:
+        return 1.0
+    return float(2.0 ** np.round((_USUAL_DB - 10.0 * np.log10(loud)) / (20.0 * np.log10(2.0))))
 
 
 class SpeechListener:

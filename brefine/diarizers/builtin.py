@@ -8,7 +8,7 @@ goes to the louder one, which shows as missed speech.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from brefine.config import FeatureConfig
 from brefine.core.turns import Diarization, Turn
 from brefine.data.features import log_mel_blocks
-from brefine.data.voice_activity import SAMPLE_RATE_HZ
+from brefine.data.voice_activity import SAMPLE_RATE_HZ, levelled
 from brefine.diarizers.diarizer import ReportProgress, silent
 from brefine.diarizers.resegmentation import resegment
 from brefine.diarizers.speakers import cluster
@@ -59,7 +59,7 @@ class BuiltinDiarizer:
         return "builtin"
 
     def diarize(self, audio: Path, *, report: ReportProgress | None = None) -> Diarization:
-        # The file is decoded twice, block by block: hours of samples never lie in memory.
+        # The file is decoded more than once, block by block: hours of samples never lie in memory.
         return self._diarize(lambda: audio_blocks(audio, sample_rate_hz=SAMPLE_RATE_HZ), audio.stem, report or silent)
 
     def diarize_samples(
@@ -68,8 +68,9 @@ class BuiltinDiarizer:
         """Diarizes mono audio of 16 kHz, shape (n_samples,)."""
         return self._diarize(lambda: iter([samples]), recording, report or silent)
 
-    def _diarize(self, blocks: Callable[[], Iterator[NDArray[np.float32]]], recording: str, tell: ReportProgress) -> Diarization:
+    def _diarize(self, blocks: Callable[[], Iterable[NDArray[np.float32]]], recording: str, tell: ReportProgress) -> Diarization:
         tell("finding speech", 0, _N_STEPS)
+        blocks = levelled(blocks)
         speech = speech_frames(speech_probability(blocks()))
         tell("reading the voices", 3, _N_STEPS)
         cepstra, n_frames = _cepstra(blocks(), speech)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,8 @@ from numpy.typing import NDArray
 from brefine.config import FeatureConfig
 from brefine.data import voice_activity
 from brefine.data.features import analyse, n_columns_of, n_frames_of
-from brefine.data.voice_activity import SpeechListener
+from brefine.data.voice_activity import SpeechListener, levelled
+from brefine.io.audio import read_audio
 
 
 @pytest.mark.parametrize("n_samples", [0, 1, 700, 16000, 16000 * 35])
@@ -64,6 +67,48 @@ def test_recordings_that_are_heard_in_several_threads_are_heard_as_one_after_the
     finally:
         torch.set_num_threads(n_threads)
     np.testing.assert_array_equal(together, alone)
+
+
+@pytest.mark.parametrize("attenuation_db", [40.0, 80.0])
+def test_a_faint_recording_is_heard_as_a_usual_one(shared_data: Path, attenuation_db: float) -> None:
+    """Speech that the detector finds in a meeting is found in its faint copy, and nothing else."""
+    samples = read_audio(shared_data / "ami" / "audio" / "trn03.flac")[: 10 * 16000]
+    faint = samples * np.float32(10.0 ** (-attenuation_db / 20.0))
+    speech, without, found = (
+        heard(list(blocks)).probability(1000, hop_s=0.01) > 0.5
+        for blocks in (levelled(lambda: [samples])(), [faint], levelled(lambda: [faint])())
+    )
+    assert speech.mean() > 0.5
+    assert without.mean() < 0.2
+    assert (found == speech).mean() > 0.98
+
+
+@pytest.mark.parametrize("ordinary_s", [1.1, 3.0])
+def test_an_ordinary_recording_stays_as_it_is(ordinary_s: float) -> None:
+    """One second of ordinary sound is enough, wherever it is, and the rest then need not be asked for."""
+    noise = np.random.default_rng(0).normal(0.0, 1e-5, 16000 * 30).astype(np.float32)
+    noise[16000 * 20 : 16000 * 20 + round(16000 * ordinary_s)] *= 1e3
+    asked: list[int] = []
+
+    def decode() -> Iterator[NDArray[np.float32]]:
+        for start in range(0, len(noise), 1000):
+            asked.append(start)
+            yield noise[start : start + 1000]
+
+    assert levelled(decode) is decode
+    assert asked[-1] == 16000 * 21 - 1000
+
+
+@pytest.mark.parametrize("block_samples", [700, 16000, 16000 * 5])
+def test_faint_samples_are_multiplied_by_a_power_of_two(block_samples: int) -> None:
+    """However they arrive; a click among them is clipped, and silence and nothing stay what they are."""
+    noise = np.random.default_rng(0).normal(0.0, 1e-4, 16000 * 5).astype(np.float32)
+    noise[8000] = 0.9
+    raised = levelled(lambda: [noise[start : start + block_samples] for start in range(0, len(noise), block_samples)])()
+    np.testing.assert_array_equal(np.concatenate(list(raised)), np.clip(noise * np.float32(2.0**8), -1.0, 1.0))
+    for n_samples in (0, 16000):
+        (silence,) = levelled(lambda n_samples=n_samples: [np.zeros(n_samples, np.float32)])()
+        np.testing.assert_array_equal(silence, np.zeros(n_samples))
 
 
 def heard(blocks: list[NDArray[np.float32]]) -> SpeechListener:

@@ -50,6 +50,17 @@ def test_two_voices_are_told_apart(shared_data: Path) -> None:
     assert score_der(reference, hypothesis).der < 0.25
 
 
+def test_a_faint_recording_has_the_turns_of_a_usual_one(shared_data: Path) -> None:
+    """Attenuated by 80 dB; a recording of less than a tenth of a second has none."""
+    samples, _ = conversation(shared_data / "voices" / "librispeech", [0, 7])
+    turns, faint = (BuiltinDiarizer().diarize_samples(one, "talk").turns for one in (samples, samples * np.float32(1e-4)))
+    assert len(turns) == len(faint) > 0
+    for one, other in zip(turns, faint, strict=True):
+        assert one.speaker == other.speaker
+        assert (one.onset_s, one.offset_s) == pytest.approx((other.onset_s, other.offset_s), abs=0.1)
+    assert not BuiltinDiarizer().diarize_samples(samples[:1000], "talk").turns
+
+
 def test_one_voice_stays_one(shared_data: Path) -> None:
     """A monologue is not cut into several speakers."""
     samples, _ = conversation(shared_data / "voices" / "librispeech", [3, 3, 3])
