@@ -31,7 +31,8 @@ from brefine.data.features import n_columns_of, normalise
 from brefine.data.transfer import sent
 
 _N_TRACKS = 4
-"""Own activity, others' activity, evidence of the own speaker, evidence of speech."""
+_OWN, _OTHERS, _EVIDENCE, _SPEECH = range(_N_TRACKS)
+"""Own activity, others' activity, evidence of the own speaker, evidence of speech: columns behind those of the frames."""
 _GATHERED_WINDOWS = 256
 """As many are gathered at once, those of several batches: launching a dozen small operations for one costs as much as copying."""
 
@@ -90,8 +91,9 @@ class Tables:
     """All frames of some recordings, resident on the device, with a window's length of padding around each.
 
     Attributes:
-        frames_NF: frames, their bands normalised, with room for the tracks and the side: so a window is copied in one piece.
-        tracks_RC: own activity, others' activity and the evidence for every (speaker, frame).
+        frames_NF: frames, their bands normalised, and the evidence of speech, with room for the other tracks and the side: so a
+            window is copied in one piece. In the place of others' activity stands how many speak.
+        tracks_RC: activity of and evidence for each speaker in every frame: all that is held speakers × frames times.
         frame_start: recording → its first row of `frames_NF`.
         track_start: recording → its first row of `tracks_RC`; speaker s of a recording starts s·`stride` rows later.
         stride: recording → its frames and padding.
@@ -129,7 +131,6 @@ class Tables:
         strides, n_speakers = [], []
         for log_mel_NM, hypothesis in recordings:
             active_SN = activity(hypothesis, len(log_mel_NM), hop_s)
-            others_SN = active_SN.sum(axis=0, dtype=np.int32) > active_SN
             n_bands, n_columns = log_mel_NM.shape[1] if n_mels is None else n_mels, log_mel_NM.shape[1]
             evidence = speaker_evidence(log_mel_NM[:, :n_bands], active_SN, hop_s)
             n_rows, inside = len(log_mel_NM) + 2 * n_frames, slice(n_frames, n_frames + len(log_mel_NM))
@@ -137,18 +138,20 @@ class Tables:
             own_NF = np.zeros((n_rows, n_columns + _N_TRACKS + 1), np.float32)
             own_NF[inside, :n_columns] = log_mel_NM
             normalise(own_NF[inside, :n_bands])
+            own_NF[inside, n_columns + _OTHERS] = active_SN.sum(axis=0, dtype=np.int32)
+            own_NF[inside, n_columns + _SPEECH] = evidence.speech_N
             frames.append(torch.from_numpy(own_NF).to(dtype))
-            own_SNC = np.zeros((len(active_SN), n_rows, _N_TRACKS), np.float32)
-            for column, track_SN in enumerate((active_SN, others_SN, evidence.own_SN, evidence.speech_N)):
+            own_SNC = np.zeros((len(active_SN), n_rows, 2), np.float32)
+            for column, track_SN in enumerate((active_SN, evidence.own_SN)):
                 own_SNC[:, inside, column] = track_SN
-            tracks.append(torch.from_numpy(own_SNC.reshape(-1, _N_TRACKS)).to(dtype))
+            tracks.append(torch.from_numpy(own_SNC.reshape(-1, 2)).to(dtype))
             strides.append(n_rows)
             n_speakers.append(len(active_SN))
         stride = np.array(strides, np.int64)
         rows = stride * np.array(n_speakers, np.int64)
         return cls(
             _joined(frames).to(device),
-            (_joined(tracks) if any(n_speakers) else torch.zeros(n_frames, _N_TRACKS, dtype=dtype)).to(device),
+            (_joined(tracks) if any(n_speakers) else torch.zeros(n_frames, 2, dtype=dtype)).to(device),
             np.cumsum(stride) - stride + n_frames,
             np.cumsum(rows) - rows + n_frames,
             stride,
@@ -166,11 +169,14 @@ class Tables:
         """features_BTF of the chosen places, in the tables' dtype."""
         start_B, track_B, onset_B = places.start[chosen], places.track[chosen], places.onset[chosen]
         features_BTF = _spans(self.frames_NF, start_B, self.n_frames)
-        tracks_BTC = _spans(self.tracks_RC, track_B, self.n_frames)
-        _redraw_activity(tracks_BTC[:, :, 0], onset_B, places.moved[chosen])
-        _redraw_activity(tracks_BTC[:, :, 1], ~onset_B, places.others_moved[chosen])
+        active_BT, evidence_BT = _spans(self.tracks_RC, track_B, self.n_frames).unbind(dim=2)
         first = self.n_columns
-        features_BTF[:, :, first : first + _N_TRACKS] = tracks_BTC
+        own_BT, others_BT = features_BTF[:, :, first + _OWN], features_BTF[:, :, first + _OTHERS]
+        others_BT.copy_(others_BT > active_BT)
+        own_BT.copy_(active_BT)
+        _redraw_activity(own_BT, onset_B, places.moved[chosen])
+        _redraw_activity(others_BT, ~onset_B, places.others_moved[chosen])
+        features_BTF[:, :, first + _EVIDENCE] = evidence_BT
         features_BTF[:, :, first + _N_TRACKS] = (onset_B.to(features_BTF.dtype) * 2.0 - 1.0)[:, None]
         return features_BTF
 

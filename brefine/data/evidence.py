@@ -5,7 +5,7 @@ Shapes: S speakers (in the order of `Diarization.speakers`), N frames, F mel ban
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -61,29 +61,29 @@ def speaker_evidence(log_mel_NF: NDArray[np.floating], active_SN: NDArray[np.boo
     cepstra_NC = _cepstra(log_mel_NF)
     count_N = active_SN.sum(axis=0)
     margin = round(_MARGIN_S / hop_s)
-    likelihoods = {}
-    for row, active_N in enumerate(active_SN):
-        fitted = _log_likelihood(cepstra_NC, _inner(active_N & (count_N == 1), margin))
-        if fitted is not None:
-            likelihoods[row] = fitted
-    silence = _log_likelihood(cepstra_NC, _inner(count_N == 0, margin))
+    # likelihoods first, then what they say: speakers × frames is the largest there is, and rows of zeros take no memory
     evidence_SN = np.zeros(active_SN.shape, np.float32)
-    heard = [*likelihoods.values(), *([] if silence is None else [silence])]
-    if len(heard) > 1:
-        for block in _blocks(active_SN.shape[1]):
-            own_HN = np.stack([one[block] for one in heard])
-            ratio_HN = own_HN - _mixtures_of_others(own_HN)
-            evidence_SN[list(likelihoods), block] = ratio_HN[: len(likelihoods)]
-        for row in likelihoods:
-            evidence_SN[row] = _scaled(evidence_SN[row])
-    speech_N = np.zeros(active_SN.shape[1], np.float32)
-    if likelihoods and silence is not None:
-        speech_N = _scaled(_mixture(list(likelihoods.values())) - silence)
-    return Evidence(evidence_SN, speech_N)
+    speech_N, silence_N = np.zeros((2, active_SN.shape[1]), np.float32)
+    heard = [
+        row
+        for row, active_N in enumerate(active_SN)
+        if _log_likelihood(cepstra_NC, _inner(active_N & (count_N == 1), margin), evidence_SN[row])
+    ]
+    has_silence = _log_likelihood(cepstra_NC, _inner(count_N == 0, margin), silence_N)
+    for block in _blocks(active_SN.shape[1]):
+        own_HN = evidence_SN[heard, block]
+        all_HN = np.concatenate([own_HN, silence_N[None, block]]) if has_silence else own_HN
+        if heard:
+            evidence_SN[heard, block] = own_HN - _mixtures_of_others(all_HN)[: len(heard)] if len(all_HN) > 1 else 0.0
+        if heard and has_silence:
+            speech_N[block] = _mixture(own_HN) - silence_N[block]
+    for row in heard:
+        evidence_SN[row] = _scaled(evidence_SN[row])
+    return Evidence(evidence_SN, _scaled(speech_N))
 
 
-def _mixture(likelihoods_N: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    return np.asarray(np.logaddexp.reduce(likelihoods_N, axis=0) - np.log(len(likelihoods_N)), np.float32)
+def _mixture(likelihoods_HN: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(np.logaddexp.reduce(likelihoods_HN, axis=0) - np.log(len(likelihoods_HN)), np.float32)
 
 
 def _mixtures_of_others(likelihoods_HN: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -127,18 +127,18 @@ def _inner(mask_N: NDArray[np.bool_], margin: int) -> NDArray[np.bool_]:
     return inner_N if inner_N.sum() >= _MIN_FRAMES else mask_N
 
 
-def _log_likelihood(cepstra_NC: NDArray[np.float32], mask_N: NDArray[np.bool_]) -> NDArray[np.float32] | None:
-    """Log-density of every frame under the Gaussian of the masked frames; None where these are too few."""
+def _log_likelihood(cepstra_NC: NDArray[np.float32], mask_N: NDArray[np.bool_], fitted_N: NDArray[np.float32]) -> bool:
+    """Writes the log-density of every frame under the Gaussian of the masked frames, unless these are too few; whether it did."""
     if mask_N.sum() < _MIN_FRAMES:
-        return None
+        return False
     inside = cepstra_NC[mask_N]
     mean_C = inside.mean(axis=0, dtype=np.float64).astype(np.float32)
     inside -= mean_C
     variance_C = (np.square(inside, out=inside).mean(axis=0, dtype=np.float64) + 1e-2).astype(np.float32)
-    fitted_N, constant = np.empty(len(cepstra_NC), np.float32), np.log(variance_C).sum()
+    constant = np.log(variance_C).sum()
     for block in _blocks(len(cepstra_NC)):
         fitted_N[block] = -0.5 * ((np.square(cepstra_NC[block] - mean_C) / variance_C).sum(axis=1) + constant)
-    return fitted_N
+    return True
 
 
 def _blocks(n_frames: int) -> Iterator[slice]:

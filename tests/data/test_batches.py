@@ -12,6 +12,7 @@ from brefine.config import ExampleConfig, FeatureConfig
 from brefine.core.boundaries import boundaries_of
 from brefine.core.turns import Diarization, Turn
 from brefine.data.batches import Tables, TrainingBatches, centres_s, input_batches, n_channels_of, placed
+from brefine.data.evidence import activity, edge_frame, speaker_evidence
 from brefine.data.examples import Annotated, find_examples
 from brefine.data.features import normalised
 
@@ -51,6 +52,22 @@ def test_others_activity_shows_who_else_speaks(frames: np.ndarray) -> None:
     index = next(i for i, boundary in enumerate(boundaries) if boundary.time_s == 3.0)
     (features_BTF,) = input_batches(frames, HYPOTHESIS, boundaries, context_s=CONTEXT_S, hop_s=HOP_S)
     assert np.flatnonzero(features_BTF[index, :, OTHERS].numpy()).tolist() == list(range(30, 100))
+
+
+def test_tracks_are_what_activity_and_evidence_say(frames: np.ndarray) -> None:
+    """Of each boundary's own speaker and of all others, with three at once, and also of one who speaks too little."""
+    talk = Diarization("r", (*HYPOTHESIS.turns, Turn(2.9, 3.4, "c"), Turn(2.95, 3.1, "a"), Turn(5.0, 6.5, "d")))
+    boundaries = boundaries_of(talk)
+    (features_BTF,) = input_batches(frames, talk, boundaries, context_s=CONTEXT_S, hop_s=HOP_S)
+    active_SN = activity(talk, len(frames), HOP_S)
+    evidence = speaker_evidence(frames, active_SN, HOP_S)
+    assert evidence.own_SN.any(axis=1).tolist() == [True, True, False, True]
+    for boundary, features_TF in zip(boundaries, features_BTF, strict=True):
+        row, first = talk.speakers.index(boundary.speaker), edge_frame(boundary.time_s, HOP_S)
+        others_N = np.delete(active_SN, row, axis=0).any(axis=0)
+        tracks_NC = np.stack([active_SN[row], others_N, evidence.own_SN[row], evidence.speech_N], axis=1)
+        wanted_TC = np.pad(tracks_NC, ((50, 50), (0, 0)))[first : first + 100].astype(np.float32)
+        np.testing.assert_array_equal(features_TF[:, OWN:SIDE], wanted_TC)
 
 
 def test_windows_reach_over_the_ends_of_a_recording(frames: np.ndarray) -> None:
@@ -150,3 +167,15 @@ def test_a_long_recording_is_not_copied_about() -> None:
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak_bytes < 1.3 * (tables.frames_NF.nbytes + tables.tracks_RC.nbytes)
+
+
+def test_many_speakers_take_little_memory() -> None:
+    """Beside what tables hold of each speaker in each frame, no more than one evidence, one activity and the frames."""
+    n_speakers, n_frames, n_mels = 40, 40_000, 8
+    frames = np.random.default_rng(0).normal(-5.0, 2.0, (n_frames, n_mels)).astype(np.float16)
+    talk = Diarization("r", tuple(Turn(10.0 * place, 10.0 * place + 8.0, f"s{place:02d}") for place in range(n_speakers)))
+    tracemalloc.start()
+    Tables.build([(frames, talk)], HOP_S, 100)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 16 * n_speakers * n_frames

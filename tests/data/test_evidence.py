@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.fft
+from scipy.stats import multivariate_normal
 
 from brefine.core.turns import Diarization, Turn
 from brefine.data import evidence as evidence_module
@@ -63,6 +65,29 @@ def test_each_speaker_is_weighed_against_all_others(monkeypatch: pytest.MonkeyPa
     likelihoods = rng.normal(-50.0, 5.0, (6, 40)).astype(np.float32)
     others = [mixture(np.delete(likelihoods, row, axis=0)) for row in range(6)]
     np.testing.assert_allclose(evidence_module._mixtures_of_others(likelihoods), others, rtol=1e-6)
+
+
+def test_evidence_is_a_ratio_of_gaussians_on_cepstra() -> None:
+    """Of the own voice to the equal mixture of the others and silence, and of all voices to silence; made anew, plainly."""
+    frames, _ = _two_voices()
+    active_SN = np.zeros((3, 800), np.bool_)
+    active_SN[0, :200] = active_SN[0, 600:] = active_SN[1, 200:400] = active_SN[2, 380:400] = True
+    solo = [np.r_[:190, 610:800], np.r_[210:370], np.r_[410:590]]  # a tenth of a second away from where the hypothesis ends
+    cepstra_NC = scipy.fft.dct(frames, norm="ortho")[:, 1:25].astype(np.float64)
+    a_N, b_N, silence_N = (
+        multivariate_normal(cepstra_NC[own].mean(axis=0), np.diag(cepstra_NC[own].var(axis=0) + 0.01)).logpdf(cepstra_NC)
+        for own in solo
+    )
+    ratios_N = (
+        a_N - np.logaddexp(b_N, silence_N) + np.log(2.0),
+        b_N - np.logaddexp(a_N, silence_N) + np.log(2.0),
+        np.zeros(800),
+        np.logaddexp(a_N, b_N) - np.log(2.0) - silence_N,
+    )
+    found = speaker_evidence(frames, active_SN, HOP_S)
+    for found_N, ratio_N in zip((*found.own_SN, found.speech_N), ratios_N, strict=True):
+        wanted_N = np.clip(np.convolve(ratio_N, np.full(5, 0.2), mode="same") / 10.0, -1.0, 1.0)
+        np.testing.assert_allclose(found_N, wanted_N, atol=1e-3)
 
 
 def test_a_speaker_with_too_little_solo_speech_has_no_evidence() -> None:
