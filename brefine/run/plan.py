@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from brefine.config import ExecutorConfig, ModelName, PhaseConfig, prepared_corpus_path, with_absolute_paths
-from brefine.errors import BrefineError
+from brefine.errors import BrefineError, FormatError
+from brefine.io.atomic import read_json
 from brefine.phasedir import CorpusManifest, PhaseDir, Progress, RunStatus, Stage, corrected_labels, list_phases
 from brefine.run.gpu import GpuProbe
 from brefine.run.plain import duration
@@ -17,8 +19,10 @@ _EXAMPLES_PER_S_A_CORE: Final[dict[ModelName, float]] = {"transformer": 120.0, "
 """Rough rates of training on ±2 s, for machines on which no phase has run yet; measured on one core of a busy machine."""
 _EXAMPLES_PER_S_A_GPU: Final = 5000.0
 """Rough, for a data-centre GPU, where the launching of kernels is the limit and not the arithmetic."""
-_BOUNDARIES_A_MINUTE: Final = 24.0
-"""Matched boundaries of a minute of conversation; turns of 3 s at the median, two fifths without a partner."""
+_BOUNDARIES_A_MINUTE: Final = 18.0
+"""Matched boundaries of a minute of simulated conversation, as measured on 2 and 4 hours of it."""
+_ALIKE: Final = ("corpus", "hypothesis", "diarizer", "features", "executor")
+"""Sections on which the time of a station depends, beside the device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +70,20 @@ def plan_phase(config: PhaseConfig, *, gpus: GpuProbe, n_cores: int) -> Plan:
     else:
         n_gpus = len(gpus.read())
     past = list(reversed(list_phases(Path(config.runs))))
-    training = [_training(config, model, past, n_gpus, n_cores) for model in config.models]
+    n_examples = _examples_an_epoch(config, corpus if ready else None)
+    if n_examples is None:
+        why = "is not told by the corpus's summary.json" if ready else "is known when the corpus is prepared"
+        training = [PlannedStage(model, None, f"the number of examples {why}") for model in config.models]
+    else:
+        training = [_training(config, model, n_examples, past, n_gpus, n_cores) for model in config.models]
     longest = max(training, key=lambda stage: stage.seconds or 0.0)
+    alike = [phase for phase in past if _is_alike(phase, config, has_gpu=n_gpus > 0)]
+    same_models = [phase for phase in alike if set(phase.models()) == set(config.models)]
     stages = (
-        PlannedStage("prepare", 0.0, "the corpus is prepared") if ready else _from_the_past(Stage.PREPARE, past),
+        PlannedStage("prepare", 0.0, "the corpus is prepared") if ready else _from_the_past(Stage.PREPARE, alike),
         PlannedStage("train", longest.seconds, f"{longest.name} takes longest; {longest.basis}"),
-        _from_the_past(Stage.EVALUATE, past),
-        _from_the_past(Stage.INTEGRATE, past),
+        _from_the_past(Stage.EVALUATE, same_models),
+        _from_the_past(Stage.INTEGRATE, alike),
     )
     if on_cluster:
         devices = _jobs(config.executor, longest.seconds)
@@ -152,14 +163,13 @@ def _sum(seconds: Iterable[float | None]) -> float | None:
     return total_s
 
 
-def _training(config: PhaseConfig, model: ModelName, past: Iterable[PhaseDir], n_gpus: int, n_cores: int) -> PlannedStage:
-    n_examples = _examples_an_epoch(config)
-    if n_examples is None:
-        return PlannedStage(model, None, "the number of examples is known when the corpus is prepared")
+def _training(
+    config: PhaseConfig, model: ModelName, n_examples: float, past: Iterable[PhaseDir], n_gpus: int, n_cores: int
+) -> PlannedStage:
     total = n_examples * config.train_of(model).epochs
     for phase in past:
-        status = _status(phase, model)
-        if status is not None and status.examples_per_s and status.device.startswith("CPU") == (n_gpus == 0):
+        status = RunStatus.read_if_sound(phase.run(model).status)
+        if status is not None and status.examples_per_s and _is_on_gpu(status) == (n_gpus > 0):
             return PlannedStage(
                 model, total / status.examples_per_s, f"{status.examples_per_s:,.0f} examples/s in {phase.path.name}"
             )
@@ -170,29 +180,56 @@ def _training(config: PhaseConfig, model: ModelName, past: Iterable[PhaseDir], n
     return PlannedStage(model, total / rate, f"roughly {rate:,.0f} examples/s")
 
 
-def _examples_an_epoch(config: PhaseConfig) -> float | None:
-    if config.examples.n_train is not None:
-        return float(config.examples.n_train)
-    if config.corpus.kind != "simulated":
+def _examples_an_epoch(config: PhaseConfig, prepared: Path | None) -> float | None:
+    """Positives and negatives as `data.examples.draw_epoch` takes them.
+
+    Args:
+        prepared: the corpus, where it is there: its summary has counted them, synthetic recordings included.
+    """
+    examples = config.examples
+    counted = None if prepared is None else _counted(prepared)
+    if counted is not None:
+        n_matched, n_extra = counted
+        n_positives = n_matched if examples.n_train is None else min(examples.n_train, n_matched)
+        return n_positives + min(n_positives * examples.negatives_per_positive, n_extra)
+    if examples.n_train is not None:
+        n_positives = examples.n_train
+    elif config.corpus.kind == "simulated":
+        simulation = config.corpus.simulation
+        n_positives = simulation.n_train * simulation.duration_s / 60.0 * _BOUNDARIES_A_MINUTE
+    else:
         return None
-    simulation = config.corpus.simulation
-    matched = simulation.n_train * simulation.duration_s / 60.0 * _BOUNDARIES_A_MINUTE
-    return matched * (1.0 + config.examples.negatives_per_positive)
+    return n_positives * (1.0 + examples.negatives_per_positive)
+
+
+def _counted(prepared: Path) -> tuple[float, float] | None:
+    """Hypothesised training boundaries with a partner, and those without; None where the summary does not tell."""
+    with contextlib.suppress(FormatError, OSError, LookupError, TypeError, ValueError):
+        found = read_json(prepared / "summary.json")["splits"]["train"]["boundary"]
+        n_matched = float(found["n_matched"])
+        return n_matched, float(found["n_hypothesis"]) - n_matched
+    return None
+
+
+def _is_alike(phase: PhaseDir, config: PhaseConfig, *, has_gpu: bool) -> bool:
+    """Whether the stations of that phase take as long as this recipe's: the same to work on, on the same kind of machine."""
+    try:
+        theirs = phase.load_config()
+    except BrefineError:
+        return False
+    statuses = [RunStatus.read_if_sound(phase.run(model).status) for model in theirs.models]
+    return all(getattr(theirs, name) == getattr(config, name) for name in _ALIKE) and all(
+        _is_on_gpu(status) == has_gpu for status in statuses if status is not None
+    )
+
+
+def _is_on_gpu(status: RunStatus) -> bool:
+    return not status.device.startswith("CPU")
 
 
 def _from_the_past(stage: Stage, past: Iterable[PhaseDir]) -> PlannedStage:
     for phase in past:
-        try:
-            progress = Progress.read_if_there(phase.progress(stage))
-        except BrefineError:
-            continue
+        progress = Progress.read_if_sound(phase.progress(stage))
         if progress is not None and progress.state == "finished":
             return PlannedStage(stage, progress.unix_s - progress.started_unix_s, f"as in {phase.path.name}")
-    return PlannedStage(stage, None, "no phase has done it here yet")
-
-
-def _status(phase: PhaseDir, model: ModelName) -> RunStatus | None:
-    try:
-        return RunStatus.read_if_there(phase.run(model).status)
-    except BrefineError:
-        return None
+    return PlannedStage(stage, None, "no phase like this one has done it here yet")

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from brefine.config import parse_config, prepared_corpus_path, with_absolute_paths
+from brefine.config import format_config, parse_config, prepared_corpus_path, with_absolute_paths
 from brefine.identity import identity_of
+from brefine.io.atomic import write_json_atomic
 from brefine.phasedir import SPLITS, CorpusManifest, PhaseDir, Progress, Stage, label_digests
 from brefine.run.gpu import NoGpu
 from brefine.run.plan import Plan, plan_lines, plan_phase, plan_to_json
+from tests.run.records import status
 
 _RECIPE = """schema = 1
 runs = "{runs}"
@@ -35,11 +37,14 @@ def plan(folder: Path, *overrides: str) -> Plan:
     return plan_phase(recipe, gpus=NoGpu("none here"), n_cores=4)
 
 
-def a_phase_took(folder: Path, **seconds: float) -> None:
-    """A phase on record, with what each of its stations took."""
+def a_phase_took(folder: Path, *overrides: str, device: str | None = None, **seconds: float) -> None:
+    """A phase on record, with what each of its stations took, and on what its trainings ran."""
     phase = PhaseDir(folder / "20260101T000000Z-phase3")
     phase.path.mkdir(parents=True)
-    phase.config.write_text(_RECIPE.format(runs=folder))
+    recipe = parse_config(_RECIPE.format(runs=folder), where="here", overrides=overrides)
+    phase.config.write_text(format_config(recipe))
+    if device is not None:
+        status("mlp", device=device).write(phase.run("mlp").status)
     for stage, took_s in seconds.items():
         Progress(
             stage=Stage(stage),
@@ -57,16 +62,17 @@ def test_a_machine_is_paid_from_the_first_station_to_the_last(tmp_path: Path) ->
     """Trainings share it; the longest decides."""
     a_phase_took(tmp_path, prepare=60.0, evaluate=30.0, integrate=30.0)
     found = plan(tmp_path)
-    longest_s = 60000 / (220.0 * 4 / 2)  # the contrastive one, on half of four cores
+    longest_s = 66000 / (220.0 * 4 / 2)  # the contrastive one, on half of four cores
     assert found.seconds == found.billed_s == pytest.approx(60.0 + longest_s + 60.0)
     assert found.devices == "no GPU, 4 CPU cores"
 
 
 def test_on_a_cluster_every_job_is_paid_for_its_own_gpus(tmp_path: Path) -> None:
     """This login node's four cores do not matter: each training has its own, and the bill adds them up."""
-    a_phase_took(tmp_path, prepare=60.0, evaluate=30.0, integrate=30.0)
-    found = plan(tmp_path, "executor.kind=slurm", "executor.gpus=2", "executor.cpus=8", "executor.partition=gpu")
-    train_s = 60000 / 5000.0
+    cluster = ("executor.kind=slurm", "executor.gpus=2", "executor.cpus=8", "executor.partition=gpu")
+    a_phase_took(tmp_path, *cluster, prepare=60.0, evaluate=30.0, integrate=30.0)
+    found = plan(tmp_path, *cluster)
+    train_s = 66000 / 5000.0
     assert found.seconds == pytest.approx(60.0 + train_s + 60.0)
     assert found.billed_s == pytest.approx(60.0 + 2 * (2 * train_s + 60.0))
     assert found.devices == "Slurm jobs of 2 GPUs, 8 cores, at most 4:00:00 each in gpu"
@@ -77,8 +83,8 @@ def test_on_a_cluster_every_job_is_paid_for_its_own_gpus(tmp_path: Path) -> None
 def test_time_limits_that_are_too_short_are_told(tmp_path: Path) -> None:
     """How often the longest training goes on, and when that is more often than it may."""
     short = ("executor.kind=slurm", "executor.gpus=0", "executor.cpus=1", "executor.time_minutes=3")
-    assert "goes on after its limit 4 times" in plan(tmp_path, *short).devices
-    assert "needs 4 continuations, max_timeouts allows 2" in plan(tmp_path, *short, "executor.max_timeouts=2").devices
+    assert "goes on after its limit 5 times" in plan(tmp_path, *short).devices
+    assert "needs 5 continuations, max_timeouts allows 2" in plan(tmp_path, *short, "executor.max_timeouts=2").devices
 
 
 def test_what_nobody_knows_is_not_guessed(tmp_path: Path) -> None:
@@ -86,6 +92,68 @@ def test_what_nobody_knows_is_not_guessed(tmp_path: Path) -> None:
     found = plan(tmp_path, "executor.kind=slurm")
     assert found.billed_s is None
     assert any(line == "cost: $2.00 an hour; how long is unknown" for line in plan_lines(found))
+
+
+@pytest.mark.parametrize(
+    ("other", "device", "known"),
+    [
+        ((), "CPU, 4 threads", ["evaluate", "integrate", "prepare"]),
+        (("seed=7", "train.epochs=2", "models.mlp.epochs=1"), None, ["evaluate", "integrate", "prepare"]),
+        (("models.transformer={}",), None, ["integrate", "prepare"]),
+        (("corpus.simulation.n_train=3",), None, []),
+        (("hypothesis.source=builtin",), None, []),
+        (("executor.kind=slurm",), None, []),
+        ((), "NVIDIA A100", []),
+    ],
+    ids=["same", "another training", "other models", "other corpus", "other hypotheses", "cluster", "GPU"],
+)
+def test_a_stations_time_is_that_of_the_same_work_on_the_same_kind_of_machine(
+    tmp_path: Path, other: tuple[str, ...], device: str | None, known: list[str]
+) -> None:
+    """Downloading a corpus does not take as long as simulating one, nor three models as one."""
+    a_phase_took(tmp_path, *other, device=device, prepare=60.0, evaluate=30.0, integrate=20.0)
+    assert sorted(stage.name for stage in plan(tmp_path).stages if stage.seconds is not None and stage.name != "train") == known
+
+
+def prepared(folder: Path, *overrides: str, n_matched: int, n_hypothesis: int) -> None:
+    """The corpus of the recipe, with what its summary counts."""
+    corpus = prepared_corpus_path(parse_config(_RECIPE.format(runs=folder), where="here", overrides=overrides))
+    counts = {"n_matched": n_matched, "n_hypothesis": n_hypothesis}
+    write_json_atomic(corpus / "summary.json", {"splits": {"train": {"boundary": counts}}})
+    CorpusManifest(title="t", evidence="real", hypothesis_source="h", splits={split: [] for split in SPLITS}).write(
+        corpus / "corpus.json"
+    )
+
+
+@pytest.mark.parametrize(
+    ("overrides", "n_hypothesis", "n_examples"),
+    [
+        (("corpus.kind=voxconverse", "corpus.synthetic_per_real=2.0"), 3000, 2200.0),
+        (("corpus.kind=simulated",), 2100, 2100.0),
+        (("corpus.kind=voxconverse", "examples.n_train=500"), 3000, 550.0),
+    ],
+    ids=["real", "fewer negatives than wanted", "a part of them"],
+)
+def test_a_prepared_corpus_tells_how_long_its_training_takes(
+    tmp_path: Path, overrides: tuple[str, ...], n_hypothesis: int, n_examples: float
+) -> None:
+    """Counted as an epoch is drawn: the matched boundaries, and a tenth of them without a partner, as far as there are any."""
+    overrides = ("examples.n_train=9999", *overrides)
+    prepared(tmp_path, *overrides, n_matched=2000, n_hypothesis=n_hypothesis)
+    found = plan(tmp_path, *overrides)
+    assert found.stages[1].seconds == pytest.approx(10 * n_examples / (220.0 * 4 / 2))
+
+
+def test_a_corpus_that_is_to_be_downloaded_is_not_guessed(tmp_path: Path) -> None:
+    """Nor is one whose summary is gone; which it is, the plan says."""
+    overrides = ("corpus.kind=voxconverse",)
+    recipe = parse_config(_RECIPE.format(runs=tmp_path).replace("n_train = 6000", ""), where="here", overrides=overrides)
+    found = plan_phase(recipe, gpus=NoGpu("none here"), n_cores=4)
+    assert (found.seconds, found.stages[1].basis.endswith("is known when the corpus is prepared")) == (None, True)
+    prepared(tmp_path, *overrides, n_matched=1, n_hypothesis=1)
+    (prepared_corpus_path(recipe) / "summary.json").unlink()
+    found = plan_phase(recipe, gpus=NoGpu("none here"), n_cores=4)
+    assert (found.seconds, found.stages[1].basis.endswith("is not told by the corpus's summary.json")) == (None, True)
 
 
 def test_a_corpus_whose_labels_were_corrected_is_to_be_prepared(tmp_path: Path) -> None:
