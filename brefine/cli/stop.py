@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from brefine.cli.options import RUNS, Json, Phase, Runs
 from brefine.cli.output import print_json, tell
-from brefine.phasedir import find_phase
-from brefine.run.launch import stop_phase
+from brefine.errors import ProcessError
+from brefine.phasedir import PhaseDir, find_phase, list_phases
+from brefine.run.launch import stop_phase, unfinished_models
+from brefine.run.lock import is_supervised
 
 
 def stop(phase: Phase = None, json: Json = False, runs: Runs = RUNS) -> None:
@@ -14,7 +16,20 @@ def stop(phase: Phase = None, json: Json = False, runs: Runs = RUNS) -> None:
     Every training writes a checkpoint and ends; `brefine resume` goes on from there.
     """
     found = find_phase(phase, runs)
-    stop_phase(found)
-    tell(f"{found.path.name} is stopped; go on with: brefine resume {found.path.name}")
+    was_working = stop_phase(found)
+    name = found.path.name
+    tell(f"{name} is stopped; {_next(found)}" if was_working else f"nothing is at work in {name}; {_next(found)}")
+    if not was_working:
+        for other in filter(is_supervised, list_phases(runs)):
+            tell(f"another phase is at work; stop it with: brefine stop {other.path.name}")
     if json:
-        print_json({"phase": found.path.name, "stopped": True})
+        print_json({"phase": name, "stopped": True, "was_working": was_working})
+
+
+def _next(phase: PhaseDir) -> str:
+    """What `brefine resume` would do, or say."""
+    try:
+        unfinished_models(phase)
+    except ProcessError as error:
+        return f"{error.what}; {error.hint}"
+    return f"go on with: brefine resume {phase.path.name}"

@@ -95,7 +95,18 @@ def resume_phase(phase: PhaseDir) -> tuple[ModelName, ...]:
         the models whose training was not finished.
 
     Raises:
-        ProcessError: it is supervised already, there is nothing left to do, or its cap is spent.
+        ProcessError: see `unfinished_models`; or its supervisor does not start.
+    """
+    unfinished = unfinished_models(phase)
+    start_supervisor(phase)
+    return unfinished
+
+
+def unfinished_models(phase: PhaseDir) -> tuple[ModelName, ...]:
+    """The models that `resume_phase` would train further; none where only what comes after training is left.
+
+    Raises:
+        ProcessError: the phase is supervised already, there is nothing left to do, or its cap is spent.
     """
     if is_supervised(phase):
         raise refusal(phase)
@@ -107,7 +118,6 @@ def resume_phase(phase: PhaseDir) -> tuple[ModelName, ...]:
         raise ProcessError(
             "there is nothing left to resume", where=phase.path, hint=f"go on with: brefine select --phase {phase.path.name}"
         )
-    start_supervisor(phase)
     return unfinished
 
 
@@ -124,12 +134,15 @@ def _refuse_beyond_the_cap(phase: PhaseDir) -> None:
             where=phase.config,
             expected=f"less than budget.cap_usd = {budget.cap_usd:g}",
             got=f"${spent_usd:,.2f}",
-            hint="give it a higher cap there; what is trained so far: brefine evaluate, then brefine select",
+            hint="give it a higher cap in its phase.toml; what is trained so far: brefine evaluate, then brefine select",
         )
 
 
-def stop_phase(phase: PhaseDir, *, timeout_s: float = 90.0) -> None:
+def stop_phase(phase: PhaseDir, *, timeout_s: float = 90.0) -> bool:
     """Checkpoints and stops everything that works in the phase, and returns when it has ended.
+
+    Returns:
+        whether anything was at work.
 
     Raises:
         ProcessError: something still runs after `timeout_s`.
@@ -137,7 +150,8 @@ def stop_phase(phase: PhaseDir, *, timeout_s: float = 90.0) -> None:
     deadline_s = time.monotonic() + timeout_s
     executor = executor_of(phase, phase.load_config())
     orphans: tuple[Stage, ...] = (Stage.INTEGRATE,)  # no supervisor has to do with it
-    if is_supervised(phase):
+    supervised = is_supervised(phase)
+    if supervised:
         ask_to_stop(phase)
         alone = _stages_at_work(phase, executor, orphans)
     else:
@@ -151,6 +165,7 @@ def stop_phase(phase: PhaseDir, *, timeout_s: float = 90.0) -> None:
                 f"the phase has not stopped within {timeout_s:.0f} s", where=phase.path, hint=f"see {phase.supervisor_log}"
             )
         time.sleep(executor.poll_s)
+    return supervised or bool(alone)
 
 
 def ask_to_stop(phase: PhaseDir) -> None:

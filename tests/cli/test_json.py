@@ -19,7 +19,7 @@ def test_stopping_and_resuming_are_told_as_documents(tmp_path: Path, monkeypatch
     """The words for the person go to stderr."""
     phase = make_toy_phase(tmp_path)
     stopped = CliRunner().invoke(app, ["stop", str(phase.path), "--json"])
-    assert json.loads(stopped.stdout) == {"phase": "20261122T000000Z-toy", "stopped": True}
+    assert json.loads(stopped.stdout) == {"phase": "20261122T000000Z-toy", "stopped": True, "was_working": False}
     monkeypatch.setattr(resume, "resume_phase", lambda phase: ("mlp",))
     resumed = CliRunner().invoke(app, ["resume", str(phase.path), "--json"])
     assert json.loads(resumed.stdout) == {"phase": "20261122T000000Z-toy", "training": ["mlp"]}

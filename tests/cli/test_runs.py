@@ -1,13 +1,19 @@
-"""`brefine runs`: the phases there are."""
+"""`brefine runs` and `brefine stop`: the phases there are, and whether anything is at work in them."""
 
 from __future__ import annotations
 
 import json
+import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 
 from brefine.cli.runs import runs
+from brefine.cli.stop import stop
+from brefine.identity import identity_of, own_identity
+from brefine.phasedir import PhaseDir, RunState, Stage, SupervisorState
+from tests.run.records import status
 from tests.run.toy_programs import make_toy_phase
 
 
@@ -28,3 +34,42 @@ def test_a_damaged_phase_hides_none_of_the_others(
         assert [one["phase"] for one in json.loads(told.out)] == ["20261122T000000Z-toy"]
     else:
         assert "20261122T000000Z-toy" in told.out and "damaged" not in told.out
+
+
+def supervised(phase: PhaseDir, state: str) -> None:
+    """A supervisor's word, by this very process."""
+    SupervisorState(process=own_identity(), stage=Stage.EVALUATE, state=state, started_unix_s=1.0, heartbeat_unix_s=2.0).write(
+        phase.supervisor
+    )
+
+
+def test_where_nothing_is_at_work_stop_says_so_and_what_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A phase that is finished was not stopped, cannot be resumed, and need not be the one that was meant."""
+    finished, other = make_toy_phase(tmp_path / "runs"), PhaseDir(tmp_path / "runs" / "20260101T000000Z-other")
+    other.path.mkdir()
+    other.config.write_bytes(finished.config.read_bytes())
+    for model in finished.models():
+        gone = own_identity().model_copy(update={"boot_id": "an earlier one"})
+        status(model, RunState.FINISHED, process=gone).write(finished.run(model).status)
+    supervised(finished, "finished")
+    supervised(other, "running")
+    stop(str(finished.path), json=True, runs=tmp_path / "runs")
+    told = capsys.readouterr()
+    assert json.loads(told.out) == {"phase": finished.path.name, "stopped": True, "was_working": False}
+    assert told.err.splitlines() == [
+        f"nothing is at work in {finished.path.name}; there is nothing left to resume; "
+        f"go on with: brefine select --phase {finished.path.name}",
+        f"another phase is at work; stop it with: brefine stop {other.path.name}",
+    ]
+
+
+def test_what_was_stopped_says_how_it_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A trainer without a supervisor is at work as well."""
+    phase = make_toy_phase(tmp_path)
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as trainer:
+        status("mlp", process=identity_of(trainer.pid)).write(phase.run("mlp").status)
+        threading.Thread(target=trainer.wait, daemon=True).start()
+        stop(str(phase.path), json=True, runs=tmp_path)
+    told = capsys.readouterr()
+    assert json.loads(told.out)["was_working"] is True
+    assert told.err == f"{phase.path.name} is stopped; go on with: brefine resume {phase.path.name}\n"
