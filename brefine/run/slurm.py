@@ -10,6 +10,7 @@ The supervisor stays on the login node. It asks `squeue` where the jobs stand, w
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import subprocess
@@ -81,21 +82,26 @@ class SlurmExecutor:
             share = (*order.command, "--part", f"{task}/{n_tasks}")
             name = f"{order.name}.{task}"
             shares.append(self._command(share, share, order.log.with_suffix(f".{task}.log"), self._phase.job_word(name)))
-        array = submit(self._config, self._folder(), f"{self._name(order.name)}-array", shares, gpus=gpus)
-        for job_id in array:
-            self._queue.watch(job_id)
-            self._bill.watch(job_id, gpus)
-        parent = array[0].partition("_")[0]
+        parent = self._watched_array(submit(self._config, self._folder(), self._array(order.name), shares, gpus=gpus), gpus)
         (job_id,) = submit(self._config, self._folder(), self._name(order.name), [job], gpus=gpus, after=parent)
         return self._watched(order.name, job_id, order.log, gpus, shares=parent)
 
     def find(self, name: str, *, log: Path, process: ProcessIdentity | None) -> Work | None:
-        """The job of this name that waits or runs, found by the scheduler's memory, not by ours."""
+        """The job of this name that waits or runs, and the array before it, found by the scheduler's memory, not by ours.
+
+        Raises:
+            OSError: the scheduler does not answer.
+        """
         try:
             found = jobs_named(self._name(name))
+            array = jobs_named(self._array(name)) if found and name not in self._models else []
         except subprocess.SubprocessError as error:
             raise OSError(errno.EIO, f"squeue does not answer: {error}") from None
-        return self._watched(name, found[-1].job_id, log, self._gpus(name)) if found else None
+        if not found:
+            return None
+        gpus = self._gpus(name)
+        shares = self._watched_array([task.job_id for task in array], gpus) if array else None
+        return self._watched(name, found[-1].job_id, log, gpus, shares=shares)
 
     def billing(self) -> Billing:
         return self._bill
@@ -114,6 +120,8 @@ class SlurmExecutor:
         if self._queue.ask(now=now):
             for line in self._queue.lines():
                 self._bill.saw(line)
+            for job_id in self._queue.forgotten():
+                self._bill.forgot(job_id)
         for work in list(self._works):
             self._news += work.saw(self._queue.line(work.job_id))
             if work.is_over:
@@ -130,6 +138,13 @@ class SlurmExecutor:
         work.saw(self._queue.line(job_id))
         return work
 
+    def _watched_array(self, job_ids: Sequence[str], gpus: int) -> str:
+        """Watches and bills every task of an array; returns the array's own id."""
+        for job_id in job_ids:
+            self._queue.watch(job_id)
+            self._bill.watch(job_id, gpus)
+        return job_ids[0].partition("_")[0]
+
     def _command(self, command: Sequence[str], again: Sequence[str], log: Path, word: Path) -> JobCommand:
         return JobCommand(tuple(command), tuple(again), log.absolute(), word.absolute(), 0.9 * self._config.checkpoint_ahead_s)
 
@@ -143,6 +158,10 @@ class SlurmExecutor:
         """The job's name: the same for every supervisor of this phase, and for no other phase of this user."""
         path = hashlib.sha256(str(self._phase.path.resolve()).encode()).hexdigest()[:6]
         return f"brefine-{self._phase.path.name}-{path}-{name}"
+
+    def _array(self, name: str) -> str:
+        """The name of the array that does the shares of a job."""
+        return f"{self._name(name)}-array"
 
 
 class SlurmWork:
@@ -243,7 +262,7 @@ class SlurmWork:
 
     def _write(self, line: JobLine | None) -> None:
         self._recorded_s = time.monotonic()
-        JobRecord(
+        record = JobRecord(
             name=self._name,
             job_id=self.job_id,
             state="FORGOTTEN" if line is None else line.state,
@@ -253,7 +272,9 @@ class SlurmWork:
             node=None if line is None else line.node,
             price_usd_per_hour=self._price_usd_per_hour,
             unix_s=time.time(),
-        ).write(self._record)
+        )
+        with contextlib.suppress(OSError):  # a full disk ends no supervisor; the record is for readers alone
+            record.write(self._record)
 
 
 def submit(

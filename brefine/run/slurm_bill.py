@@ -25,6 +25,8 @@ class SlurmBill:
         self._gpus: dict[str, int] = {}
         self._open: dict[str, tuple[str, float]] = {}
         """Job → its session, and when that was written last."""
+        self._seen_unix_s: dict[str, float] = {}
+        """Job → when the scheduler told of it last."""
         self._settled: set[str] = set()
 
     def price(self, gpus: int) -> float:
@@ -39,6 +41,7 @@ class SlurmBill:
         if self._price_usd_per_hour == 0.0 or line.job_id in self._settled:
             return
         now_unix_s = time.time() if now_unix_s is None else now_unix_s
+        self._seen_unix_s[line.job_id] = now_unix_s
         allocated = not line.waits and line.elapsed_s > 0.0
         try:
             if allocated and line.job_id not in self._open:
@@ -59,6 +62,17 @@ class SlurmBill:
             self._open.pop(line.job_id, None)
         if line.is_over:
             self._settled.add(line.job_id)
+
+    def forgot(self, job_id: str) -> None:
+        """Closes the session of a job that the scheduler no longer knows, at the moment at which it told of it last."""
+        if job_id not in self._open:
+            return
+        session, _ = self._open.pop(job_id)
+        self._settled.add(job_id)
+        try:
+            self._ledger.tick(session, self._seen_unix_s[job_id])
+        except OSError as error:
+            self.problem = f"{self._ledger.path}: the ledger cannot be written: {error.strerror}"
 
     def tick(self, *, force: bool = False) -> None:
         """Writes down that the open allocations are still in use; without `force`, `saw` does it when it is due."""

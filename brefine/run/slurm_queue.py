@@ -68,6 +68,10 @@ class SlurmQueue:
         """All watched jobs that the scheduler remembers."""
         return [line for line in self._lines.values() if line is not None]
 
+    def forgotten(self) -> list[str]:
+        """The watched jobs that it does not remember; it is not asked for them again."""
+        return [job_id for job_id, line in self._lines.items() if line is None]
+
     def ask(self, *, now: bool = False) -> bool:
         """Asks again when it is time; returns whether there is news."""
         open_jobs = [job_id for job_id, line in self._lines.items() if line is not None and not line.is_over]

@@ -128,9 +128,15 @@ class Supervisor:
         self._left = {name: process for name, process in processes.items() if is_alive(process)}
         """What an earlier supervisor had started, until it is taken over."""
         self._written_s = float("-inf")
+        self._start: Began | None = None
 
     def take_over(self) -> None:
-        """Says that this process has the phase; wishes to an earlier supervisor are void."""
+        """Finds what an earlier supervisor has left, and says that this process has the phase; wishes to that one are void.
+
+        Raises:
+            OSError: the scheduler does not tell what is at work: started beside it, a second trainer would write the same files.
+        """
+        self._start = self._began()
         for _ in self._requests():
             pass
         self._write()
@@ -140,7 +146,7 @@ class Supervisor:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        self._take(self._began())
+        self._take(self._start or self._began())
         self._forget_evaluation()
         self._takes_over = False
         self._left = {}

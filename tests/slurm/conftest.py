@@ -92,3 +92,13 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no
     fake = FakeCluster(tmp_path, monkeypatch)
     yield fake
     fake.end_all()
+
+
+def put(folder: Path, monkeypatch: pytest.MonkeyPatch, **programs: str) -> None:
+    """Shell scripts in place of Slurm's programs, and nothing else of them."""
+    (folder / "bin").mkdir(exist_ok=True)
+    for name, script in programs.items():
+        path = folder / "bin" / name
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder / 'bin'}:/usr/bin:/bin")

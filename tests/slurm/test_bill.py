@@ -53,6 +53,19 @@ def test_a_job_without_a_gpu_costs_a_job_hour_and_is_settled_once(tmp_path: Path
     assert spent_usd(budget, tmp_path / "phase") == pytest.approx(2.0)
 
 
+def test_a_forgotten_job_is_billed_until_it_was_seen_last(
+    tmp_path: Path, budget: BudgetConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour and half a minute; its supervisor lives on and is asked ten hours later."""
+    bill = SlurmBill(budget, tmp_path / "phase")
+    bill.watch("17", 1)
+    for now_s in (HOUR_S, HOUR_S + 30.0):
+        bill.saw(JobLine("17", "RUNNING", None, "gpu1", now_s), now_unix_s=now_s)
+    bill.forgot("17")
+    monkeypatch.setattr("time.time", lambda: 11 * HOUR_S)
+    assert bill.spent_usd() == pytest.approx(2.0 * (HOUR_S + 30.0) / HOUR_S)
+
+
 def test_a_cluster_without_a_price_writes_no_bill(tmp_path: Path) -> None:
     """Nor a ledger."""
     bill = SlurmBill(BudgetConfig(ledger=str(tmp_path / "ledger.jsonl")), tmp_path / "phase")

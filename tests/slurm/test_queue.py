@@ -8,16 +8,7 @@ import pytest
 
 from brefine.run import slurm_queue
 from brefine.run.slurm_queue import JobLine, SlurmQueue, jobs_named, parse_elapsed_s, parse_squeue
-
-
-def put(folder: Path, monkeypatch: pytest.MonkeyPatch, **programs: str) -> None:
-    """Shell scripts in place of Slurm's programs, and nothing else of them."""
-    (folder / "bin").mkdir(exist_ok=True)
-    for name, script in programs.items():
-        path = folder / "bin" / name
-        path.write_text(f"#!/bin/sh\n{script}\n")
-        path.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder / 'bin'}:/usr/bin:/bin")
+from tests.slurm.conftest import put
 
 
 @pytest.mark.parametrize(
