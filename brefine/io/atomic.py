@@ -69,11 +69,14 @@ def remove_leftovers(folder: Path, *, older_than_s: float = 600.0) -> None:
 
     Nobody takes them for anything, but they fill a disk. A younger one may belong to a writer that lives.
     """
-    for path in folder.rglob(".*.tmp"):
-        with contextlib.suppress(OSError):
-            found = path.lstat()
-            if stat.S_ISREG(found.st_mode) and _TEMPORARY.fullmatch(path.name) and time.time() - found.st_mtime > older_than_s:
-                path.unlink()
+    # Not `rglob`, which raises where a folder vanishes meanwhile.
+    for place, _, names in os.walk(folder):
+        for name in filter(_TEMPORARY.fullmatch, names):
+            with contextlib.suppress(OSError):
+                path = Path(place) / name
+                found = path.lstat()
+                if stat.S_ISREG(found.st_mode) and time.time() - found.st_mtime > older_than_s:
+                    path.unlink()
 
 
 def write_text_atomic(path: Path, text: str, *, mode: int = 0o644) -> None:

@@ -235,7 +235,11 @@ def _created_unix_s(phase: PhaseDir) -> float:
 
 
 def is_phase(path: Path) -> bool:
-    return (path / "phase.toml").is_file()
+    """Whether the folder holds a recipe; no, where it may not be entered."""
+    try:
+        return (path / "phase.toml").is_file()
+    except OSError:
+        return False
 
 
 def run_model(path: Path) -> ModelName:

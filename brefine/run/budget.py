@@ -136,7 +136,7 @@ class Ledger:
         Raises:
             ConfigError: the amount is one that `read` would not believe.
         """
-        if abs(amount_usd) > _LARGEST:
+        if not abs(amount_usd) <= _LARGEST:
             raise ConfigError(
                 "such a correction would not be believed", where=self.path, expected=f"at most ${_LARGEST:,.0f}", got=amount_usd
             )
@@ -187,7 +187,7 @@ class Ledger:
 def _sane(number: Any) -> float:
     """A time or an amount of money that sums up without overflow."""
     value = float(number)
-    if abs(value) > _LARGEST:
+    if not abs(value) <= _LARGEST:  # nor is not-a-number
         raise ValueError(f"{value} is beyond anything that can be paid")
     return value
 

@@ -238,7 +238,7 @@ class FolderStore:
     def __init__(self, path: Path, *, gpus: GpuProbe | None = None) -> None:
         self._root = path.resolve()
         self._gpus = gpus or find_gpus()
-        self._tails: dict[str, RunTail] = {}
+        self._tails: dict[Path, RunTail] = {}
         self._looked_s = float("-inf")
         self._ledger = Ledger(ledger_path(BudgetConfig()))
         self._seen: dict[str, Alert] = {}
@@ -248,12 +248,11 @@ class FolderStore:
         """The folder now; see `PhaseStore.snapshot`."""
         now_unix_s = time.time()
         self._find_runs()
-        runs = tuple(self._view(name, tail, drain) for name, tail in self._tails.items())
-        for name, tail in self._tails.items():
+        runs = tuple(self._view(tail, drain) for tail in self._tails.values())
+        for run, tail in zip(runs, self._tails.values(), strict=True):
             for fault in tail.faults:
-                alert = alert_of_fault(name, fault, now_unix_s)
+                alert = alert_of_fault(run.name, fault, now_unix_s)
                 self._seen.setdefault(alert.id, alert)
-        for run in runs:
             for alert in alerts_of_curves(run.name, run.curves.values()):
                 self._seen.setdefault(alert.id, alert)
         budget = BudgetConfig()
@@ -287,15 +286,21 @@ class FolderStore:
             return
         self._looked_s = time.monotonic()
         for folder in find_run_folders(self._root):
-            name = printable(folder.relative_to(self._root).as_posix())
-            self._tails.setdefault(self._root.name if name == "." else name, RunTail(folder))
+            self._tails.setdefault(folder, RunTail(folder))
 
-    def _view(self, name: str, tail: RunTail, drain: bool) -> RunView:
+    def _name(self, folder: Path) -> str:
+        """What a run is called: by its place under the root, or as the root; a folder of the root's name in it is `./name`."""
+        if folder == self._root:
+            return printable(self._root.name)
+        place = folder.relative_to(self._root).as_posix()
+        return printable(f"./{place}" if place == self._root.name else place)
+
+    def _view(self, tail: RunTail, drain: bool) -> RunView:
         while tail.poll(limit_s=_POLL_LIMIT_S) and drain:
             pass
         written = tail.last_written_unix_s()
         fresh = written is not None and time.time() - written < _FOREIGN_QUIET_S
-        return RunView(name, ShownState.RUNNING if fresh else ShownState.STOPPED, None, tail.curves(), ())
+        return RunView(self._name(tail.folder), ShownState.RUNNING if fresh else ShownState.STOPPED, None, tail.curves(), ())
 
 
 class _RunReader:

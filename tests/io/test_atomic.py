@@ -8,7 +8,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from brefine.io.atomic import remove_leftovers
 
@@ -64,3 +67,22 @@ def test_what_a_killed_writer_leaves_is_removed_once_it_is_old(tmp_path: Path) -
     remove_leftovers(tmp_path)
     assert not left.exists()
     assert theirs.exists() and link.is_symlink()
+
+
+def test_a_folder_that_vanishes_keeps_nothing_else_from_being_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process removes its folders whenever it likes."""
+    left = tmp_path / "a" / ".status.json.abcdefgh.tmp"
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+    left.touch()
+    os.utime(left, (0.0, 0.0))
+    scandir = os.scandir
+
+    def vanishing(path: str) -> Iterator[os.DirEntry[str]]:
+        if Path(path).name == "b":
+            Path(path).rename(tmp_path.with_name(f"{tmp_path.name}-gone"))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", vanishing)
+    remove_leftovers(tmp_path)
+    assert not left.exists()

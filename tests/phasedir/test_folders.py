@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -24,3 +25,18 @@ def test_the_newest_phase_is_the_one_that_was_made_last(tmp_path: Path, manifest
             os.utime(phase.config, (created_unix_s, created_unix_s))
     assert [phase.path.name for phase in list_phases(tmp_path)] == ["from-anna", "20261122T000000Z-own"]
     assert find_phase(None, tmp_path).path.name == "20261122T000000Z-own"
+
+
+def test_a_folder_that_may_not_be_entered_hides_no_phase(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A colleague's folder of mode 0700; patched, since root enters every folder."""
+    own = make_phase(tmp_path)
+    (tmp_path / "of-anna").mkdir()
+    stat = Path.stat
+
+    def refused(path: Path, **options: bool) -> os.stat_result:
+        if path.parent.name == "of-anna":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refused)
+    assert [phase.path for phase in list_phases(tmp_path)] == [own.path]

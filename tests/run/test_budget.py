@@ -92,10 +92,22 @@ def test_corrections_add_up(tmp_path: Path) -> None:
 def test_an_amount_that_would_not_be_believed_is_not_written(tmp_path: Path) -> None:
     """Everything that is written can be read again."""
     book = ledger(tmp_path)
-    with pytest.raises(ConfigError, match="not be believed"):
-        book.correct(-1e13, "a slip of the finger", 0.0)
+    for amount_usd in (-1e13, float("nan")):
+        with pytest.raises(ConfigError, match="not be believed"):
+            book.correct(amount_usd, "a slip of the finger", 0.0)
     assert book.read().n_torn == 0
     assert not book.path.exists()
+
+
+@pytest.mark.parametrize("amount", ['"nan"', '"inf"', "1e13"])
+def test_an_amount_that_is_none_leaves_the_sum_alone(tmp_path: Path, amount: str) -> None:
+    """Whatever a line says that was written by hand."""
+    book = ledger(tmp_path)
+    book.correct(5.0, "the machine ran on over night", 0.0)
+    with book.path.open("a") as file:
+        file.write(f'{{"schema": 1, "kind": "correction", "amount_usd": {amount}, "note": "", "unix_s": 1.0}}\n')
+    account = book.read()
+    assert (account.spent_usd(), account.n_torn) == (5.0, 1)
 
 
 def test_many_writers_at_once_lose_no_line(tmp_path: Path) -> None:

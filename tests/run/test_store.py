@@ -372,6 +372,15 @@ def test_a_foreign_folder_is_watched_by_its_event_files(tmp_path: Path) -> None:
     assert snapshot.runs[0].status is None and snapshot.state is PhaseState.TRAINING
 
 
+def test_a_foreign_root_and_a_folder_of_its_name_are_two_runs(tmp_path: Path) -> None:
+    """No name is shown that a terminal would obey."""
+    for name in ("train", "tr\x1b[31main"):
+        for folder in (tmp_path / name, tmp_path / name / name):
+            write_events(folder / "events.out.tfevents.1", [version(), *ramp(range(3))])
+    shown = [[run.name for run in open_store(tmp_path / name).snapshot().runs] for name in ("train", "tr\x1b[31main")]
+    assert shown == [["train", "./train"], [r"tr\x1b[31main", r"./tr\x1b[31main"]]
+
+
 def test_what_is_neither_is_refused_in_words(tmp_path: Path) -> None:
     """An empty folder and a missing one are told apart."""
     with pytest.raises(BrefineError, match="there is nothing to watch"):

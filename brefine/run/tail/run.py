@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from brefine.run.snapshot import Curve
 from brefine.run.tail.file import EventFileTail, TailFault
+
+_EVENTS: Final = "tfevents"
 
 
 class RunTail:
@@ -50,7 +55,10 @@ class RunTail:
 
     def last_written_unix_s(self) -> float | None:
         """When one of the files last changed; None without files."""
-        times = [path.stat().st_mtime for path in event_files(self.folder)]
+        times = []
+        for path in event_files(self.folder):
+            with contextlib.suppress(OSError):  # it was removed after it had been listed
+                times.append(path.stat().st_mtime)
         return max(times, default=None)
 
     def _curve(self, tag: str, tails: list[EventFileTail]) -> Curve:
@@ -80,11 +88,14 @@ class RunTail:
 
 
 def event_files(folder: Path) -> list[Path]:
-    """The event files that lie in a folder itself, oldest first."""
-    return sorted(path for path in folder.glob("*tfevents*") if path.is_file())
+    """The event files that lie in a folder itself, oldest first; none where it cannot be read, or is gone."""
+    try:
+        return sorted(path for path in folder.iterdir() if _EVENTS in path.name and path.is_file())
+    except OSError:
+        return []
 
 
 def find_run_folders(root: Path, *, limit: int = 200) -> list[Path]:
-    """The folders at and under `root` that hold event files, as TensorBoard would list them."""
-    found = {path.parent for path in root.rglob("*tfevents*") if path.is_file()}
-    return sorted(found)[:limit]
+    """The folders at and under `root` that hold event files, as TensorBoard would list them; others may vanish meanwhile."""
+    folders = (Path(folder) for folder, _, names in os.walk(root) if any(_EVENTS in name for name in names))
+    return sorted(filter(event_files, folders))[:limit]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +115,23 @@ def test_run_folders_are_found_as_tensorboard_lists_them(tmp_path: Path) -> None
     for name in ("events.out.tfevents.1", "a/events.out.tfevents.1", "b/c/events.out.tfevents.1", "d/other"):
         write_events(tmp_path / name, [version()])
     assert find_run_folders(tmp_path) == [tmp_path, tmp_path / "a", tmp_path / "b" / "c"]
+
+
+def test_folders_and_files_that_vanish_under_a_reader_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody clears out old runs while they are looked for, or while they are watched."""
+    for name in ("a", "b"):
+        write_events(tmp_path / name / "events.out.tfevents.1", [version()])
+    tail, scandir = RunTail(tmp_path / "a"), os.scandir
+
+    def vanishing(path: str) -> Iterator[os.DirEntry[str]]:
+        if Path(path).name == "b":
+            Path(path).rename(tmp_path.with_name(f"{tmp_path.name}-gone"))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", vanishing)
+    assert find_run_folders(tmp_path) == [tmp_path / "a"]
+    monkeypatch.setattr("brefine.run.tail.run.event_files", lambda folder: [folder / "events.out.tfevents.0"])
+    assert tail.last_written_unix_s() is None
 
 
 def test_a_series_cut_to_nothing_is_empty(tmp_path: Path) -> None:
