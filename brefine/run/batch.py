@@ -11,7 +11,6 @@ predecessor. Hence nothing is written twice, and what a share has not done when 
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import time
@@ -32,6 +31,7 @@ from brefine.io.rttm import rttm_files
 from brefine.io.shipped import shipped_weights
 from brefine.phasedir import Document, JobRecord, Part, PhaseDir
 from brefine.run.executor import Order, Work, executor_of
+from brefine.run.lock import held
 from brefine.run.plain import job_words
 from brefine.run.programs import share_command
 from brefine.run.supervision import Ended
@@ -230,22 +230,9 @@ def _wait(work: Work, standing: Callable[[], str], tell: Callable[[str], None], 
 
 
 @contextmanager
-def locked(path: Path, *, wait: bool) -> Iterator[bool]:
-    """Holds the lock of a share or a batch; yields False where another process has it and `wait` is not wanted."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except OSError:
-            yield False
-            return
-        yield True
-
-
-@contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    with locked(folder / "locks" / "submission", wait=False) as mine:
-        if not mine:
+    with held(folder / "locks" / "submission", wait=False) as lock:
+        if lock is None:
             raise ProcessError("another process waits for this batch", where=folder, hint="let it go on, or end it first")
         yield
 

@@ -73,7 +73,7 @@ def evidence_of(phase: PhaseDir, config: PhaseConfig, files: GateFiles, faults: 
     if report is None:
         return None
     corpus = prepared_corpus_path(config)
-    manifest = _manifest(corpus)
+    manifest = CorpusManifest.read_if_sound(corpus / "corpus.json")
     comparison = report.comparison
     at_collar = [item for item in report.der if math.isclose(item.collar_s, config.gate.der_collar_s)]
     der = next(iter(at_collar or report.der), None)
@@ -110,13 +110,6 @@ def _measured(der: DerComparison | None) -> Measured:
 
 def _interval(bounds: tuple[float, float] | None) -> Interval | None:
     return None if bounds is None else Interval(*bounds)
-
-
-def _manifest(corpus: Path) -> CorpusManifest | None:
-    try:
-        return CorpusManifest.read_if_there(corpus / "corpus.json")
-    except FormatError:
-        return None
 
 
 def _is_simulated(config: PhaseConfig, manifest: CorpusManifest | None) -> bool:

@@ -8,10 +8,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
-from brefine.errors import FormatError, ProcessError
+from brefine.errors import ProcessError
 from brefine.identity import ProcessIdentity, boot_id, is_alive
 from brefine.phasedir import PhaseDir, SupervisorState
 
@@ -20,52 +19,44 @@ _ELSEWHERE_S: Final = 60.0
 
 
 @contextmanager
-def held(path: Path) -> Iterator[None]:
-    """Waits until nobody else, neither process nor thread, holds the lock of this file, and keeps it."""
+def held(path: Path, *, wait: bool = True) -> Iterator[int | None]:
+    """Holds the lock of this file: nobody else has it meanwhile, neither process nor thread.
+
+    Yields its descriptor, with which a process that is started goes on holding it: the kernel takes the lock back when the last
+    one that has the descriptor has ended. None where somebody else has the lock and `wait` is not wanted.
+
+    Raises:
+        OSError: the file cannot be made, or its disk knows no locks.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    lock: int | None = descriptor
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            lock = None
+        yield lock
     finally:
         os.close(descriptor)
 
 
-class PhaseLock:
+@contextmanager
+def phase_lock(phase: PhaseDir) -> Iterator[None]:
     """Held by the phase's supervisor as long as it lives.
 
     Raises:
-        ProcessError: on entering, when another supervisor has the phase.
+        ProcessError: another supervisor has the phase.
     """
-
-    def __init__(self, phase: PhaseDir) -> None:
-        self._phase = phase
-        self._descriptor: int | None = None
-
-    def __enter__(self) -> Self:
-        self._descriptor = os.open(self._phase.path / "supervisor.lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._release()
-            raise refusal(self._phase) from None
-        if _is_supervised_elsewhere(self._phase):
-            self._release()
-            raise refusal(self._phase)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._release()
-
-    def _release(self) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+    with held(phase.path / "supervisor.lock", wait=False) as lock:
+        if lock is None or _is_supervised_elsewhere(phase):
+            raise refusal(phase)
+        yield
 
 
 def is_supervised(phase: PhaseDir) -> bool:
     """Whether a supervisor has the phase now."""
-    found = _read(phase)
+    found = SupervisorState.read_if_sound(phase.supervisor)
     return found is not None and is_at_work(found)
 
 
@@ -81,7 +72,7 @@ def works_elsewhere(process: ProcessIdentity, heartbeat_unix_s: float, now_unix_
 
 def refusal(phase: PhaseDir) -> ProcessError:
     """What is said to a second supervisor."""
-    found = _read(phase)
+    found = SupervisorState.read_if_sound(phase.supervisor)
     holder = "another process" if found is None else f"process {found.process.pid} on {found.process.host}"
     return ProcessError(
         "this phase is supervised already",
@@ -92,16 +83,9 @@ def refusal(phase: PhaseDir) -> ProcessError:
 
 
 def _is_supervised_elsewhere(phase: PhaseDir) -> bool:
-    found = _read(phase)
+    found = SupervisorState.read_if_sound(phase.supervisor)
     return found is not None and found.state == "running" and _is_elsewhere(found)
 
 
 def _is_elsewhere(supervisor: SupervisorState) -> bool:
     return works_elsewhere(supervisor.process, supervisor.heartbeat_unix_s, time.time())
-
-
-def _read(phase: PhaseDir) -> SupervisorState | None:
-    try:
-        return SupervisorState.read_if_there(phase.supervisor)
-    except FormatError:
-        return None

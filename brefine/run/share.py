@@ -16,7 +16,8 @@ from pathlib import Path
 
 from brefine.errors import run_main
 from brefine.io.atomic import write_bytes_atomic, write_text_atomic
-from brefine.run.batch import Batch, Item, locked
+from brefine.run.batch import Batch, Item
+from brefine.run.lock import held
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     batch = Batch.read(options.batch / "batch.json")
     shares = range(batch.n_shares) if options.part is None else [int(options.part.partition("/")[0])]
     for index in shares:
-        with locked(options.batch / "locks" / str(index), wait=True):
+        with held(options.batch / "locks" / str(index)):
             _do_share(options.batch, batch, index)
     return 0
 

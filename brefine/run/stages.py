@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import select
 import signal
@@ -11,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import IO, Final
@@ -21,6 +20,7 @@ from brefine.identity import is_alive
 from brefine.phasedir import EvaluationReport, IntegrationReport, PhaseDir, Progress, Stage
 from brefine.run.documents import WatchedDocument, working_process
 from brefine.run.executor import Order, executor_of
+from brefine.run.lock import held
 from brefine.run.programs import BREFINE, BrefinePrograms
 
 _POLL_S: Final = 0.2
@@ -82,10 +82,11 @@ class StageProcess:
         self._code: int | None = None
         self._progress = WatchedDocument(phase.progress(stage), Progress)
         executor = executor_of(phase, phase.load_config())
-        with _held_alone(phase, stage) as lock:
+        # Handed on to its process, whose first word comes only after seconds.
+        with held(phase.stage_lock(stage), wait=False) as lock:
             worker = working_process(phase, stage)
-            if worker is not None and is_alive(worker):
-                raise at_work_already(phase, stage, f"process {worker.pid}")
+            if lock is None or (worker is not None and is_alive(worker)):
+                raise at_work_already(phase, stage, "another process" if worker is None else f"process {worker.pid}")
             phase.progress(stage).unlink(missing_ok=True)
             self._work = executor.find(stage, log=self.log, process=None) or executor.start(
                 Order(stage, tuple(command), self.log, divisible=True, holds=(lock,))
@@ -138,26 +139,6 @@ class StageProcess:
             raise
         if self.error is not None:
             raise ProcessError(f"{self.stage} failed: {self.error}", where=self.log, hint="its log tells more")
-
-
-@contextlib.contextmanager
-def _held_alone(phase: PhaseDir, stage: Stage) -> Iterator[int]:
-    """The lock of a station, as a descriptor for its process: that one's first word comes only after seconds.
-
-    The kernel takes the lock back when the last process that holds the descriptor has ended.
-    """
-    path = phase.stage_lock(stage)
-    path.parent.mkdir(exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            worker = working_process(phase, stage)
-            raise at_work_already(phase, stage, "another process" if worker is None else f"process {worker.pid}") from None
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def at_work_already(phase: PhaseDir, stage: Stage, who: str) -> ProcessError:

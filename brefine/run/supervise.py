@@ -34,7 +34,7 @@ from brefine.run.control import pending_requests
 from brefine.run.documents import WatchedDocument, training_process, working_process
 from brefine.run.executor import Executor, Order, Work, executor_of
 from brefine.run.inspection import EventInspector
-from brefine.run.lock import PhaseLock
+from brefine.run.lock import phase_lock
 from brefine.run.notify import Notifier
 from brefine.run.programs import BREFINE, Programs
 from brefine.run.supervision import (
@@ -413,7 +413,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--ready", type=int, metavar="FD", help="file descriptor that is told when the phase is taken")
     options = parser.parse_args(arguments)
     phase = PhaseDir(options.phase.resolve())
-    with PhaseLock(phase):
+    with phase_lock(phase):
         remove_leftovers(phase.path)
         supervisor = Supervisor(phase)
         supervisor.take_over()

@@ -21,7 +21,7 @@ from brefine.models.weights import load_refiner, save_weights
 from brefine.phasedir import Decision, EvaluationReport, GateRecord, PhaseDir, RunDir, RunState, RunStatus, SelectionRecord, Stage
 from brefine.run.decide import choose
 from brefine.run.gate_report import write_gate
-from brefine.run.lock import PhaseLock
+from brefine.run.lock import phase_lock
 from brefine.run.report import write_report
 from brefine.run.snapshot import ShownState
 from brefine.run.store import PhaseStore
@@ -99,7 +99,7 @@ class SupervisorActor(Actor):
 
     def work(self, folder: Path) -> int:
         phase = PhaseDir(folder / "20261122T000000Z-toy")
-        with PhaseLock(phase):
+        with phase_lock(phase):
             supervisor = Supervisor(phase, programs=ToyPrograms(), poll_s=0.02, stop_grace_s=20.0)
             supervisor.take_over()
             return supervisor.run()

@@ -27,7 +27,7 @@ from brefine.run.children import Child
 from brefine.run.control import request
 from brefine.run.documents import working_process
 from brefine.run.launch import resume_phase, stop_phase
-from brefine.run.lock import PhaseLock, is_supervised
+from brefine.run.lock import is_supervised, phase_lock
 from brefine.run.meter import Meter
 from brefine.run.road import go_the_road
 from brefine.run.snapshot import PhaseState, ShownState
@@ -45,11 +45,11 @@ _SCRIPT = """
 import sys
 from pathlib import Path
 from brefine.phasedir import PhaseDir
-from brefine.run.lock import PhaseLock
+from brefine.run.lock import phase_lock
 from brefine.run.supervise import Supervisor
 from tests.run.toy_programs import ToyPrograms
 phase = PhaseDir(Path(sys.argv[1]))
-with PhaseLock(phase):
+with phase_lock(phase):
     supervisor = Supervisor(phase, programs=ToyPrograms(), poll_s=0.02, stop_grace_s=float(sys.argv[2]))
     supervisor.take_over()
     sys.exit(supervisor.run())
@@ -350,7 +350,7 @@ def test_a_second_supervisor_is_refused(tmp_path: Path, started: list[subprocess
     phase = make_toy_phase(tmp_path, mlp={"steps": 1000}, transformer={"steps": 1000})
     first = start(phase, started)
     wait_until(lambda: is_supervised(phase))
-    with pytest.raises(ProcessError, match=f"supervised already.*process {first.pid}"), PhaseLock(phase):
+    with pytest.raises(ProcessError, match=f"supervised already.*process {first.pid}"), phase_lock(phase):
         pass
     second = start(phase, started)
     assert second.wait(_DEADLINE_S) == 1
@@ -618,7 +618,7 @@ def test_a_supervisor_on_another_machine_keeps_the_phase(tmp_path: Path, monkeyp
     phase = make_toy_phase(tmp_path)
     Supervisor(phase, programs=ToyPrograms()).take_over()
     monkeypatch.setattr(lock_module, "boot_id", lambda: "this machine")
-    with pytest.raises(ProcessError, match="supervised already"), PhaseLock(phase):
+    with pytest.raises(ProcessError, match="supervised already"), phase_lock(phase):
         pass
 
 

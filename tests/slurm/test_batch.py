@@ -19,7 +19,8 @@ import soundfile
 from brefine.config import parse_config
 from brefine.errors import ConfigError, DataError, ProcessError
 from brefine.io.rttm import read_rttm, write_rttm
-from brefine.run.batch import Batch, Item, batch_folder, locked, plan_items, run_batch, write_batch
+from brefine.run.batch import Batch, Item, batch_folder, plan_items, run_batch, write_batch
+from brefine.run.lock import held
 from brefine.run.share import main as do_share
 from tests.slurm.conftest import Cluster
 from tests.tiny_corpus import disturbed, draw_reference, render
@@ -224,7 +225,7 @@ def test_who_is_refused_takes_no_failure_from_the_other(tmp_path: Path) -> None:
     reason = folder / "failed" / "talk0.txt"
     reason.parent.mkdir()
     reason.write_text("broken")
-    with locked(folder / "locks" / "submission", wait=False), pytest.raises(ProcessError, match="another process waits"):
+    with held(folder / "locks" / "submission", wait=False), pytest.raises(ProcessError, match="another process waits"):
         run_batch(tmp_path / "out", recipe, print)
     assert reason.read_text() == "broken"
 

@@ -42,11 +42,11 @@ _SCRIPT = """
 import sys
 from pathlib import Path
 from brefine.phasedir import PhaseDir
-from brefine.run.lock import PhaseLock
+from brefine.run.lock import phase_lock
 from brefine.run.supervise import Supervisor
 from tests.run.toy_programs import ToyPrograms
 phase = PhaseDir(Path(sys.argv[1]))
-with PhaseLock(phase):
+with phase_lock(phase):
     supervisor = Supervisor(phase, programs=ToyPrograms(), poll_s=0.05)
     supervisor.take_over()
     sys.exit(supervisor.run())
