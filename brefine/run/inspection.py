@@ -22,14 +22,13 @@ class EventInspector:
     validation curves are looked at.
     """
 
-    def __init__(self, phase: PhaseDir, models: Sequence[ModelName], *, every_s: float = _EVERY_S) -> None:
+    def __init__(self, phase: PhaseDir, models: Sequence[ModelName]) -> None:
         self._tails = {model: RunTail(phase.run(model).path) for model in models}
-        self._every_s = every_s
         self._looked_s = float("-inf")
 
     def look(self, *, now: bool = False) -> list[Alert]:
         """Everything that is wrong so far, every few seconds; nothing in between. `AlertLog` tells each only once."""
-        if not now and time.monotonic() - self._looked_s < self._every_s:
+        if not now and time.monotonic() - self._looked_s < _EVERY_S:
             return []
         self._looked_s = time.monotonic()
         alerts: list[Alert] = []

@@ -11,7 +11,7 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS
 
 
 def trainer_environments(
-    models: Sequence[str], *, threads: int, base: Mapping[str, str], gpus: GpuProbe, n_cores: int | None = None
+    models: Sequence[str], *, threads: int, base: Mapping[str, str], gpus: GpuProbe
 ) -> dict[str, dict[str, str]]:
     """The environment of each model's trainer.
 
@@ -19,10 +19,8 @@ def trainer_environments(
         models: all models of the phase, whether or not they run now: shares stay the same over restarts.
         threads: CPU threads of one trainer; 0 = its share of the machine.
         base: the environment they inherit; a CUDA_VISIBLE_DEVICES in it limits the choice, an OMP_NUM_THREADS is kept.
-        n_cores: cores to share; None = those this process may use.
     """
-    cores = n_cores if n_cores is not None else len(os.sched_getaffinity(0))
-    share = threads or max(1, cores // len(models))
+    share = threads or max(1, len(os.sched_getaffinity(0)) // len(models))
     devices = _visible_devices(base, gpus)
     environments = {}
     for index, model in enumerate(models):

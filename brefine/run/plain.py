@@ -10,6 +10,7 @@ from brefine.phasedir import JobRecord, Progress, Stage
 from brefine.run.snapshot import WORKING, PhaseSnapshot, PhaseState, RunView, ShownState
 
 _LONGEST_SILENCE_S: Final = 10.0
+_LOOK_S: Final = 1.0
 _PROGRESS_EVERY_S: Final = 5.0
 
 
@@ -89,7 +90,6 @@ def follow(
     read: Callable[[], PhaseSnapshot],
     write: Callable[[str], object],
     *,
-    every_s: float = 1.0,
     until: Callable[[PhaseSnapshot], bool] | None = None,
     lines: PlainLines | None = None,
 ) -> PhaseSnapshot:
@@ -106,10 +106,10 @@ def follow(
             write(line)
         if ended(snapshot):
             return snapshot
-        time.sleep(every_s)
+        time.sleep(_LOOK_S)
 
 
-def follow_all(reads: Sequence[Callable[[], PhaseSnapshot]], write: Callable[[str], object], *, every_s: float = 1.0) -> None:
+def follow_all(reads: Sequence[Callable[[], PhaseSnapshot]], write: Callable[[str], object]) -> None:
     """Follows several phases at once, each line with its phase's name in front; ends when the last of them has ended."""
     told = [PlainLines() for _ in reads]
     working = set(range(len(reads)))
@@ -121,7 +121,7 @@ def follow_all(reads: Sequence[Callable[[], PhaseSnapshot]], write: Callable[[st
             if snapshot.state not in WORKING:
                 working.discard(number)
         if working:
-            time.sleep(every_s)
+            time.sleep(_LOOK_S)
 
 
 def overview(snapshot: PhaseSnapshot) -> list[str]:

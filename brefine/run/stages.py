@@ -21,7 +21,7 @@ from brefine.phasedir import EvaluationReport, IntegrationReport, PhaseDir, Prog
 from brefine.run.documents import WatchedDocument, working_process
 from brefine.run.executor import Order, executor_of
 from brefine.run.lock import held
-from brefine.run.programs import BREFINE, BrefinePrograms
+from brefine.run.programs import BREFINE
 
 _POLL_S: Final = 0.2
 _REACHES_S: Final = 0.5
@@ -148,7 +148,7 @@ def at_work_already(phase: PhaseDir, stage: Stage, who: str) -> ProcessError:
     )
 
 
-def start_evaluation(phase: PhaseDir, *, programs: BrefinePrograms = BREFINE) -> StageProcess:
+def start_evaluation(phase: PhaseDir) -> StageProcess:
     """Evaluates every model that has a checkpoint on the validation split.
 
     Raises:
@@ -157,17 +157,17 @@ def start_evaluation(phase: PhaseDir, *, programs: BrefinePrograms = BREFINE) ->
     models = [model for model in phase.models() if phase.run(model).weights("best").exists()]
     if not models:
         raise ProcessError("no model has a checkpoint yet", where=phase.path, hint="train first, or resume the phase")
-    return StageProcess(phase, Stage.EVALUATE, programs.evaluate(phase, models))
+    return StageProcess(phase, Stage.EVALUATE, BREFINE.evaluate(phase, models))
 
 
-def start_integration(phase: PhaseDir, model: str, *, programs: BrefinePrograms = BREFINE) -> StageProcess:
+def start_integration(phase: PhaseDir, model: str) -> StageProcess:
     """Runs the model behind the diarizer on the gate split."""
-    return StageProcess(phase, Stage.INTEGRATE, programs.integrate(phase, model))
+    return StageProcess(phase, Stage.INTEGRATE, BREFINE.integrate(phase, model))
 
 
-def evaluation_reports(phase: PhaseDir, split: str = "validation") -> dict[str, EvaluationReport]:
-    """The reports there are, in the order of the recipe."""
-    found = {model: EvaluationReport.read_if_there(phase.evaluation(model, split)) for model in phase.models()}
+def evaluation_reports(phase: PhaseDir) -> dict[str, EvaluationReport]:
+    """The reports on the validation split there are, in the order of the recipe."""
+    found = {model: EvaluationReport.read_if_there(phase.evaluation(model, "validation")) for model in phase.models()}
     return {model: report for model, report in found.items() if report is not None}
 
 

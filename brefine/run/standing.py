@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from socket import gethostname
 
 from brefine.identity import ProcessIdentity, boot_id, is_alive, is_same
@@ -34,7 +34,6 @@ def shown_state(
     ended: str | None = None,
     job: JobRecord | None = None,
     started: ProcessIdentity | None = None,
-    alive: Callable[[ProcessIdentity], bool] = is_alive,
 ) -> ShownState:
     """What the person is told: the trainer's word, unless its process is gone (LOST) or silent (STALLED).
 
@@ -46,7 +45,7 @@ def shown_state(
         supervisor: the process that supervises the phase now.
         started: whom a supervisor has started last, who may not have spoken yet.
     """
-    silent = started is not None and (status is None or not is_same(started, status.process)) and alive(started)
+    silent = started is not None and (status is None or not is_same(started, status.process)) and is_alive(started)
     if paused or silent:
         return ShownState.PAUSED if paused else ShownState.STARTING
     queued = job is not None and job.waits
@@ -56,7 +55,7 @@ def shown_state(
     if status.state not in _ACTIVE:
         return ShownState(status.state.value)
     allocated = job is not None and not job.is_over
-    if not (allocated or alive(status.process) or (job is None and _lives_elsewhere(status, supervisor, now_unix_s))):
+    if not (allocated or is_alive(status.process) or (job is None and _lives_elsewhere(status, supervisor, now_unix_s))):
         return over or (ShownState.LOST if supervisor is None else ShownState.STARTING)
     if now_unix_s - status.heartbeat_unix_s > stall_after_s:
         return ShownState.STALLED
@@ -83,7 +82,6 @@ def phase_state(
     integration: IntegrationReport | None,
     gate: GateRecord | None,
     integrates_elsewhere: bool = False,
-    alive: Callable[[ProcessIdentity], bool] = is_alive,
 ) -> PhaseState:
     """The station of the road, the furthest that the files prove; a running supervisor's stage goes before all else."""
     if supervisor is not None and supervisor_alive:
@@ -92,7 +90,7 @@ def phase_state(
 
     def works(stage: Stage) -> bool:
         told = progress.get(stage)
-        return told is not None and told.state == "running" and alive(told.process)
+        return told is not None and told.state == "running" and is_alive(told.process)
 
     # What was found about a model that is no longer the selected one, or about an earlier integration, decides nothing.
     integrated = integration is not None and (selection is None or selection.model == integration.model)

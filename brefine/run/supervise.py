@@ -32,7 +32,7 @@ from brefine.run.alerts import AlertLog
 from brefine.run.budget import left_before_usd
 from brefine.run.control import pending_requests
 from brefine.run.documents import WatchedDocument, training_process, working_process
-from brefine.run.executor import Executor, Order, Work, executor_of
+from brefine.run.executor import Order, Work, executor_of
 from brefine.run.inspection import EventInspector
 from brefine.run.lock import phase_lock
 from brefine.run.notify import Notifier
@@ -74,7 +74,6 @@ class Supervisor:
     Args:
         phase: the phase, whose lock `lock` is held.
         programs: the commands of its stages.
-        executor: what runs them; None = the one that the recipe names.
         poll_s: seconds between two looks at processes and files.
         stop_grace_s: what a process that was asked to end is given before it is ended by force.
     """
@@ -84,7 +83,6 @@ class Supervisor:
         phase: PhaseDir,
         *,
         programs: Programs = BREFINE,
-        executor: Executor | None = None,
         poll_s: float = _POLL_S,
         stop_grace_s: float = _STOP_GRACE_S,
     ) -> None:
@@ -103,7 +101,7 @@ class Supervisor:
             cap_usd=config.budget.cap_usd,
             left_usd=left_before_usd(config.budget, phase.path),
         )
-        self._executor = executor_of(phase, config) if executor is None else executor
+        self._executor = executor_of(phase, config)
         self._statuses = {model: WatchedDocument(phase.run(model).status, RunStatus) for model in models}
         self._alerts = AlertLog(phase.alerts)
         self._notifier = Notifier(config.alerts, phase.path.name, sent=phase.alerts_sent, log=_log)
