@@ -16,6 +16,7 @@ import os
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +27,7 @@ from brefine.identity import boot_id
 from brefine.io.atomic import append_line
 from brefine.io.jsontext import parse_json
 from brefine.phasedir import Manifest, PhaseDir
+from brefine.run.documents import WatchedDocument
 from brefine.run.snapshot import BudgetView
 
 TICK_S: Final = 60.0
@@ -235,8 +237,14 @@ def view_budget(
 
 def _id_of(phase: Path) -> str | None:
     """The same for a phase wherever it lies; None for one without a manifest."""
-    manifest = Manifest.read_if_sound(PhaseDir(phase).manifest)
+    manifest = _manifest_at(phase.resolve()).read()
     return None if manifest is None else f"{manifest.phase}@{manifest.created_unix_s}"
+
+
+@cache
+def _manifest_at(phase: Path) -> WatchedDocument[Manifest]:
+    """Read once, though a supervisor asks several times a second; a phase that comes to lie there instead is seen."""
+    return WatchedDocument(PhaseDir(phase).manifest, Manifest)
 
 
 def _costs(sessions: Iterable[Session]) -> float:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from brefine.config import BudgetConfig, parse_config
 from brefine.errors import ConfigError
+from brefine.phasedir import Manifest
 from brefine.run import budget as budget_module
 from brefine.run.budget import Account, Ledger, Session, ledger_path, left_before_usd, view_budget
 from brefine.run.launch import create_phase
@@ -189,6 +190,17 @@ def test_a_phase_in_the_place_of_another_has_spent_nothing(tmp_path: Path) -> No
     book.tick(book.open_session(first, 2.0, 0.0), HOUR_S)
     first.rename(tmp_path / "away")
     assert book.read().spent_on_usd(second.rename(first)) == 0.0
+
+
+def test_which_phase_it_is_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A supervisor of a cluster asks what was spent four times a second, over a shared disk."""
+    account = ledger(tmp_path).read()
+    phase = create_phase(parse_config(RECIPE, where="toy", overrides=[f"runs={tmp_path}"])).path
+    read, n_read = Manifest.read, []
+    monkeypatch.setattr(Manifest, "read", lambda path: n_read.append(path) or read(path))
+    for _ in range(3):
+        account.spent_on_usd(phase)
+    assert len(n_read) == 1
 
 
 def test_what_was_left_before_a_phase_counts_all_the_others(tmp_path: Path) -> None:
