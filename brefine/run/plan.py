@@ -77,11 +77,12 @@ def plan_phase(config: PhaseConfig, *, gpus: GpuProbe, n_cores: int) -> Plan:
     else:
         training = [_training(config, model, n_examples, past, n_gpus, n_cores) for model in config.models]
     longest = max(training, key=lambda stage: stage.seconds or 0.0)
+    longest_basis = longest.basis if longest.seconds is None else f"{longest.name} takes longest; {longest.basis}"
     alike = [phase for phase in past if _is_alike(phase, config, has_gpu=n_gpus > 0)]
     same_models = [phase for phase in alike if set(phase.models()) == set(config.models)]
     stages = (
         PlannedStage("prepare", 0.0, "the corpus is prepared") if ready else _from_the_past(Stage.PREPARE, alike),
-        PlannedStage("train", longest.seconds, f"{longest.name} takes longest; {longest.basis}"),
+        PlannedStage("train", longest.seconds, longest_basis),
         _from_the_past(Stage.EVALUATE, same_models),
         _from_the_past(Stage.INTEGRATE, alike),
     )
