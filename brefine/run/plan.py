@@ -21,8 +21,8 @@ _EXAMPLES_PER_S_A_GPU: Final = 5000.0
 """Rough, for a data-centre GPU, where the launching of kernels is the limit and not the arithmetic."""
 _BOUNDARIES_A_MINUTE: Final = 18.0
 """Matched boundaries of a minute of simulated conversation, as measured on 2 and 4 hours of it."""
-_ALIKE: Final = ("corpus", "hypothesis", "diarizer", "features", "executor")
-"""Sections on which the time of a station depends, beside the device."""
+_ALIKE: Final = ("corpus", "hypothesis", "diarizer", "features")
+"""Sections on which the time of a station depends, beside machine and device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def plan_phase(config: PhaseConfig, *, gpus: GpuProbe, n_cores: int) -> Plan:
         n_gpus, n_cores = n_models * config.executor.gpus, n_models * config.executor.cpus
     else:
         n_gpus = len(gpus.read())
-    past = list(reversed(list_phases(Path(config.runs))))
+    past = _past(config)
     n_examples = _examples_an_epoch(config, corpus if ready else None)
     if n_examples is None:
         why = "is not told by the corpus's summary.json" if ready else "is known when the corpus is prepared"
@@ -78,8 +78,8 @@ def plan_phase(config: PhaseConfig, *, gpus: GpuProbe, n_cores: int) -> Plan:
         training = [_training(config, model, n_examples, past, n_gpus, n_cores) for model in config.models]
     longest = max(training, key=lambda stage: stage.seconds or 0.0)
     longest_basis = longest.basis if longest.seconds is None else f"{longest.name} takes longest; {longest.basis}"
-    alike = [phase for phase in past if _is_alike(phase, config, has_gpu=n_gpus > 0)]
-    same_models = [phase for phase in alike if set(phase.models()) == set(config.models)]
+    alike = {phase: theirs for phase, theirs in past.items() if _is_alike(phase, theirs, config, has_gpu=n_gpus > 0)}
+    same_models = [phase for phase, theirs in alike.items() if set(theirs.models) == set(config.models)]
     stages = (
         PlannedStage("prepare", 0.0, "the corpus is prepared") if ready else _from_the_past(Stage.PREPARE, alike),
         PlannedStage("train", longest.seconds, longest_basis),
@@ -164,6 +164,17 @@ def _sum(seconds: Iterable[float | None]) -> float | None:
     return total_s
 
 
+def _past(config: PhaseConfig) -> dict[PhaseDir, PhaseConfig]:
+    """The phases on record that can be read and ran where this one would, newest first."""
+    found = {}
+    for phase in reversed(list_phases(Path(config.runs))):
+        with contextlib.suppress(BrefineError):
+            theirs = phase.load_config()
+            if theirs.executor == config.executor:
+                found[phase] = theirs
+    return found
+
+
 def _training(
     config: PhaseConfig, model: ModelName, n_examples: float, past: Iterable[PhaseDir], n_gpus: int, n_cores: int
 ) -> PlannedStage:
@@ -212,12 +223,8 @@ def _counted(prepared: Path) -> tuple[float, float] | None:
     return None
 
 
-def _is_alike(phase: PhaseDir, config: PhaseConfig, *, has_gpu: bool) -> bool:
-    """Whether the stations of that phase take as long as this recipe's: the same to work on, on the same kind of machine."""
-    try:
-        theirs = phase.load_config()
-    except BrefineError:
-        return False
+def _is_alike(phase: PhaseDir, theirs: PhaseConfig, config: PhaseConfig, *, has_gpu: bool) -> bool:
+    """Whether the stations of that phase take as long as this recipe's: the same to work on, on the same kind of device."""
     statuses = [RunStatus.read_if_sound(phase.run(model).status) for model in theirs.models]
     return all(getattr(theirs, name) == getattr(config, name) for name in _ALIKE) and all(
         _is_on_gpu(status) == has_gpu for status in statuses if status is not None

@@ -44,7 +44,7 @@ def a_phase_took(folder: Path, *overrides: str, device: str | None = None, **sec
     recipe = parse_config(_RECIPE.format(runs=folder), where="here", overrides=overrides)
     phase.config.write_text(format_config(recipe))
     if device is not None:
-        status("mlp", device=device).write(phase.run("mlp").status)
+        status("mlp", device=device, examples_per_s=1000.0).write(phase.run("mlp").status)
     for stage, took_s in seconds.items():
         Progress(
             stage=Stage(stage),
@@ -113,6 +113,14 @@ def test_a_stations_time_is_that_of_the_same_work_on_the_same_kind_of_machine(
     """Downloading a corpus does not take as long as simulating one, nor three models as one."""
     a_phase_took(tmp_path, *other, device=device, prepare=60.0, evaluate=30.0, integrate=20.0)
     assert sorted(stage.name for stage in plan(tmp_path).stages if stage.seconds is not None and stage.name != "train") == known
+
+
+def test_a_rate_of_training_is_that_of_the_same_machine(tmp_path: Path) -> None:
+    """What this login node's cores did says nothing of a node's."""
+    longest = "models.mlp.epochs=1000"
+    a_phase_took(tmp_path, device="CPU, 4 threads")
+    assert "1,000 examples/s in 20260101T" in plan(tmp_path, longest).stages[1].basis
+    assert "roughly" in plan(tmp_path, longest, "executor.kind=slurm", "executor.gpus=0").stages[1].basis
 
 
 def prepared(folder: Path, *overrides: str, n_matched: int, n_hypothesis: int) -> None:
