@@ -35,8 +35,8 @@ def prepare(
     """Example: brefine prepare simulated --config configs/demo.toml
 
     Gets a corpus ready: audio, references and hypotheses in three splits that share no speaker and no recording, and its
-    features; ends with a summary. What is there already is reused, unless labels were corrected or recordings came or went.
-    A folder has audio/ reference/ hypothesis/ and maybe all.uem.
+    features; ends with a summary. What is there already is reused, unless labels, voices or errors to replay were changed or
+    recordings came or went. A folder has audio/ reference/ hypothesis/ and maybe all.uem.
     """
     given = [f"corpus.kind={corpus}"] if corpus in _KINDS else ["corpus.kind=folder", f"corpus.train={_quoted(corpus)}"]
     given += [f"corpus.gate={_quoted(gate)}"] if gate is not None else []

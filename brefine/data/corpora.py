@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -18,16 +20,19 @@ from brefine.data.hypotheses import diarize_all, diarizer_of
 from brefine.data.simulated import Studio, make_until
 from brefine.data.system_errors import learn_system_errors, load_system_errors, replay
 from brefine.data.turn_taking import load_turn_taking
-from brefine.data.voices import builtin_bank, find_utterances
+from brefine.data.voices import builtin_bank, digest_of_voices, find_utterances
 from brefine.data.voxconverse import lay_out_voxconverse
 from brefine.errors import DataError
-from brefine.io.atomic import digest_of_files
+from brefine.io.atomic import digest_of_files, read_json, write_json_atomic
 from brefine.io.audio import audio_files
 from brefine.io.rttm import read_diarizations, write_rttm
-from brefine.phasedir import CorpusManifest, CorpusRecording, label_digests, source_folders
+from brefine.phasedir import SPLITS, CorpusManifest, CorpusRecording, label_digests, source_folders
 
 OnProgress = Callable[[str, int, int], None]
 """Called with what is being done, the parts done and the parts in all."""
+
+_VOICES = "voices"
+"""What the bank of voices is called among a corpus's sources."""
 
 _LOCAL_NAME = re.compile(r"(?i)(spk|speaker|spkr|s)?[_-]?\d+|[a-z]|[a-z]?spk[_-]?[a-z0-9]")
 """Names such as spk00, SPEAKER_3, 2 or B: they number the speakers of one recording and mean nothing in the next."""
@@ -69,7 +74,7 @@ def manifest_of_folders(
     splits = {"train": train, "validation": validation, "gate": gate}
     hypotheses, said = _hypotheses(splits, config, n_processes, on_progress)
     replayed = config.hypothesis.source == "replayed"
-    _forget(folder)
+    forget_stale(folder, sources)
     written = {split: [_write(folder, split, one, hypotheses, replayed=replayed) for one in own] for split, own in splits.items()}
     notes = [note for audit in audits for note in audit.notes] + [f"train: {words}" for words in _copies(known)]
     n_simulated = sum(one.simulated for one in written["gate"])
@@ -97,29 +102,37 @@ def audio_of_folders(config: PhaseConfig) -> dict[str, Path]:
 
 
 def sources_of(config: PhaseConfig) -> dict[str, str]:
-    """What the recipe's corpus would be prepared from now; see `CorpusManifest.sources`. The feature store digests the audio."""
+    """What the recipe's corpus would be prepared from now; see `CorpusManifest.sources`. The feature store digests the audio.
+
+    The built-in voices are not told: brefine speaks them itself. Neither are voices that are out of reach.
+    """
     audio = {
         f"{part}/audio/{path.name}": ""
         for part, folder in source_folders(config).items()
         for path in audio_files(folder / "audio")
     }
-    return label_digests(config) | dict(sorted(audio.items()))
+    spoken = {}
+    simulates = config.corpus.kind == "simulated" or config.corpus.synthetic_per_real > 0.0
+    if simulates and config.corpus.simulation.voices != "builtin":
+        with contextlib.suppress(DataError):
+            spoken[_VOICES] = digest_of_voices(Path(config.corpus.simulation.voices))
+    return label_digests(config) | spoken | dict(sorted(audio.items()))
 
 
 def changes_since(manifest: CorpusManifest, folder: Path, config: PhaseConfig) -> list[str]:
-    """What was added, removed or changed since the corpus in this folder was prepared, in words; none where brefine made it all.
+    """What was added, removed or changed since the corpus in this folder was prepared, in words.
 
-    That is said of what it was prepared from, and of the labels that were prepared.
+    That is said of what it was prepared from, and of the labels that were prepared. Conversations do without the voices and the
+    errors that they were made of: that those are no longer there is no change.
     """
-    if config.corpus.kind == "simulated":
-        return []
+    now, folders = sources_of(config), source_folders(config)
     if manifest.sources is None:
-        return ["an earlier version prepared it, and does not tell from which labels"]
-    then, now = manifest.sources, sources_of(config)
+        return ["an earlier version prepared it, and does not tell from what"] if now or folders else []
+    then = manifest.sources
     sources = [
         f"{name}: {'removed' if name not in now else 'changed' if name in then else 'added'}"
         for name in sorted(then.keys() | now.keys())
-        if then.get(name) != now.get(name)
+        if then.get(name) != now.get(name) and (name in now or (folders and name != _VOICES))
     ]
     return sources + [f"{name}: edited" for name in manifest.edited_labels(folder)]
 
@@ -134,18 +147,23 @@ def voice_bank(config: PhaseConfig, on_progress: OnProgress) -> Path:
     )
 
 
-def _forget(folder: Path) -> None:
-    """Removes what vouches for labels that are about to be replaced; corpus.json last, so that it is forgotten whole.
+def forget_stale(folder: Path, sources: Mapping[str, str]) -> None:
+    """Removes conversations and labels below `folder` that are about to be replaced, and what vouches for them.
 
-    Simulated conversations of a training split have the errors that its labels showed: they are made again.
+    A corpus that is whole is replaced because it is stale. Of a half-made one `sources.json` tells what it was being made from:
+    what is there already is kept where that is the same, so that two states of the sources never mix. corpus.json goes last: as
+    long as it is there, whoever comes after an interruption forgets the rest as well.
     """
-    before = CorpusManifest.read_if_there(folder / "corpus.json")
-    for one in [] if before is None else before.splits["train"]:
-        if one.simulated and not Path(one.audio).is_absolute():
-            for part, suffix in (("hypothesis", "rttm"), ("reference", "rttm"), ("audio", "flac")):
-                (folder / "train" / part / f"{one.name}.{suffix}").unlink(missing_ok=True)
-    for name in ("summary.json", "corpus.json"):
-        (folder / name).unlink(missing_ok=True)
+    record, whole = folder / "sources.json", folder / "corpus.json"
+    if not whole.exists() and (read_json(record) if record.exists() else {}) == sources:
+        return
+    for split in SPLITS:
+        for part in ("hypothesis", "reference", "audio"):
+            if (folder / split / part).exists():
+                shutil.rmtree(folder / split / part)
+    for path in (folder / "summary.json", whole):
+        path.unlink(missing_ok=True)
+    write_json_atomic(record, sources)
 
 
 def _look_over(folder: Path, needs_hypothesis: bool, on_progress: OnProgress) -> Audit:

@@ -2,10 +2,10 @@
 
 `corpus.json` is written last, so that its presence means that everything is there; a half-made corpus is resumed, a whole one
 reused. Everything is made in the folder that `config.prepared_corpus_path` names after the settings: others, another folder.
-Where labels were corrected, or the prepared ones edited, or recordings added or removed, what depends on them is made again in
-the same folder; weights that were trained on the old ones then no longer fit its fingerprint. That holds as well where an earlier
-version does not tell what it read: labels that are older than their correction would bear a verdict unnoticed, and looking at
-them again takes minutes.
+Where labels were corrected, or the prepared ones edited, or recordings added or removed, or where a simulated corpus has other
+voices or errors to replay than before, what depends on them is made again in the same folder; weights that were trained on the
+old ones then no longer fit its fingerprint. That holds as well where an earlier version does not tell what it read: labels that
+are older than their correction would bear a verdict unnoticed, and looking at them again takes minutes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,15 @@ from pathlib import Path
 from typing import get_args
 
 from brefine.config import DiarizerName, PhaseConfig, prepared_corpus_path
-from brefine.data.corpora import OnProgress, audio_of_folders, changes_since, manifest_of_folders, voice_bank
+from brefine.data.corpora import (
+    OnProgress,
+    audio_of_folders,
+    changes_since,
+    forget_stale,
+    manifest_of_folders,
+    sources_of,
+    voice_bank,
+)
 from brefine.data.features import build_store
 from brefine.data.hypotheses import diarize_all, diarizer_of
 from brefine.data.simulated import Studio, Take, make_conversations
@@ -27,7 +35,7 @@ from brefine.data.system_errors import load_system_errors
 from brefine.data.turn_taking import load_turn_taking
 from brefine.data.voices import find_utterances, split_by_speaker
 from brefine.errors import ConfigError
-from brefine.io.atomic import remove_leftovers, write_json_atomic, write_text_atomic
+from brefine.io.atomic import digest_of_files, remove_leftovers, write_json_atomic, write_text_atomic
 from brefine.io.rttm import write_rttm
 from brefine.phasedir import SPLITS, CorpusManifest, CorpusRecording
 
@@ -66,7 +74,7 @@ def prepare(
                 manifest, notes = manifest_of_folders(
                     folder, config, audio_from=audio_from, n_processes=workers, on_progress=on_progress
                 )
-                notes = (*notes, *([f"prepared anew ({_some(changes)})"] if changes else []))
+            notes = (*notes, *([f"prepared anew ({_some(changes)})"] if changes else []))
         audio = {recording.name: folder / recording.audio for split in SPLITS for recording in manifest.splits[split]}
         build_store(
             folder / "features",
@@ -98,7 +106,10 @@ def prepare_part(config: PhaseConfig, *, index: int, n_parts: int, n_processes: 
     if config.corpus.kind == "simulated":
         with _locked(Path(config.corpus.root).absolute() / "voices", silent):
             voice_bank(config, silent)
+        sources = sources_of(config)
         studio, takes = _studio(folder, config, silent)
+        with _locked(folder, silent):  # the first share forgets what is stale, before any has made something
+            forget_stale(folder, sources)
         made = make_conversations(studio, takes[index::n_parts], n_processes=workers)
         audio = {one.name: folder / one.audio for one in made}
     else:
@@ -126,31 +137,35 @@ def _some(changes: Sequence[str]) -> str:
 
 
 def _simulate_corpus(folder: Path, config: PhaseConfig, workers: int, on_progress: OnProgress) -> CorpusManifest:
-    source = config.hypothesis.source
+    source, sources = config.hypothesis.source, sources_of(config)
     studio, takes = _studio(folder, config, on_progress)
+    forget_stale(folder, sources)
     made = make_conversations(
         studio,
         takes,
         n_processes=workers,
         on_progress=lambda done, total: on_progress("simulating conversations", done, total),
     )
+    if studio.errors is None:
+        audio = {one.name: folder / one.audio for one in made}
+        cache = Path(config.corpus.root) / "hypotheses"
+        heard = diarize_all(audio, diarizer_of(config), cache=cache, n_processes=workers, on_progress=on_progress)
+        for place, one in enumerate(made):
+            write_rttm(folder / one.hypothesis, heard[one.name].clipped(0.0, one.duration_s))
+            labels = [folder / one.reference, folder / one.hypothesis]
+            made[place] = one.model_copy(update={"labels_sha256": digest_of_files(labels)})
     splits: dict[str, list[CorpusRecording]] = {split: [] for split in SPLITS}
     for take, recording in zip(takes, made, strict=True):
         splits[take.split].append(recording)
     for split in SPLITS:
         lines = [f"{one.name} 1 0.000 {one.duration_s:.3f}\n" for one in splits[split]]
         write_text_atomic(folder / split / "all.uem", "".join(lines))
-    if studio.errors is None:
-        audio = {one.name: folder / one.audio for one in made}
-        cache = Path(config.corpus.root) / "hypotheses"
-        heard = diarize_all(audio, diarizer_of(config), cache=cache, n_processes=workers, on_progress=on_progress)
-        for one in made:
-            write_rttm(folder / one.hypothesis, heard[one.name].clipped(0.0, one.duration_s))
     return CorpusManifest(
         title="simulated conversations",
         evidence="simulated",
         hypothesis_source=source if studio.errors is None else f"replayed errors: {studio.errors.source}",
         splits=splits,
+        sources=sources,
     )
 
 

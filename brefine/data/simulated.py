@@ -17,10 +17,12 @@ import numpy as np
 from brefine.config import SimulationConfig
 from brefine.core.boundaries import ends_of_speech
 from brefine.data.conversations import simulate, write_audio
+from brefine.data.phrases import load_voice
 from brefine.data.system_errors import SystemErrors, replay
 from brefine.data.turn_taking import TurnTaking
 from brefine.data.voices import Utterance
 from brefine.errors import DataError
+from brefine.io.atomic import digest_of_files
 from brefine.io.rttm import read_rttm, write_rttm
 from brefine.phasedir import CorpusRecording
 
@@ -138,6 +140,7 @@ class _Worker:
 
 
 def _start_worker(studio: Studio) -> None:
+    load_voice.cache_clear()  # a process that makes a second corpus may find other voices under the same names
     _Worker.studio = studio
 
 
@@ -173,4 +176,5 @@ def _make_conversation(take: Take) -> CorpusRecording:
         speakers=list(reference.speakers),
         simulated=True,
         replayed=studio.errors is not None,
+        labels_sha256=None if studio.errors is None else digest_of_files([reference_path, hypothesis_path]),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import numpy as np
 
 from brefine.data.espeak import BANK_VERSION, N_VOICES
 from brefine.errors import DataError
+from brefine.io.atomic import digest_of_files
 
 _SUFFIXES = (".flac", ".wav")
 
@@ -48,6 +50,18 @@ def find_utterances(folder: Path) -> tuple[Utterance, ...]:
     if not found:
         raise DataError("there are no utterances in this folder", where=folder, expected="*.flac or *.wav")
     return tuple(sorted(found))
+
+
+def digest_of_voices(folder: Path) -> str:
+    """SHA-256 of the names and contents of a folder's utterances, wherever it lies.
+
+    Raises:
+        DataError: there is no such folder, or no utterance in it.
+    """
+    total = hashlib.sha256()
+    for one in find_utterances(folder):
+        total.update(os.fsencode(one.path.relative_to(folder)) + b"\0" + digest_of_files([one.path]).encode())
+    return total.hexdigest()
 
 
 def builtin_bank(cache: Path, *, n_voices: int = N_VOICES, on_progress: Callable[[int, int], None] | None = None) -> Path:

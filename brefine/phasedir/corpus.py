@@ -42,7 +42,7 @@ class CorpusRecording(Part):
     replayed: bool = False
     """The hypothesis is measured errors drawn anew, which know nothing of the audio."""
     labels_sha256: str | None = None
-    """Digest of reference and hypothesis as they were prepared; None where brefine simulated them, or kept no digest yet."""
+    """Digest of reference and hypothesis as they were prepared; None where no digest was kept yet."""
 
     def is_edited(self, folder: Path) -> bool:
         """Whether reference or hypothesis below this folder are no longer those that were prepared; without a digest, False."""
@@ -60,8 +60,8 @@ class CorpusManifest(Document):
     splits: dict[str, list[CorpusRecording]]
     """train, validation, gate → recordings."""
     sources: dict[str, str] | None = None
-    """What it was prepared from: file of labels → digest of its content, and the names of the audio. None where brefine simulated
-    it, or kept no digests yet."""
+    """What it was prepared from: file of labels, of errors to replay, or `voices` → digest of the content, and the names of the
+    audio. None where no digests were kept yet."""
 
     def edited_labels(self, folder: Path) -> list[str]:
         """Recordings whose prepared labels below this folder somebody has edited, in words: `prepared labels of gate/a`."""

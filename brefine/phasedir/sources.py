@@ -24,7 +24,7 @@ def source_folders(config: PhaseConfig) -> dict[str, Path]:
 
 def label_digests(config: PhaseConfig) -> dict[str, str]:
     """Files of labels that go into the recipe's corpus, such as `gate/reference/a.rttm` → digest of the content: RTTM, UEM, and
-    a summary of errors to replay where it is a file of one's own.
+    a summary of errors to replay where it is a file of one's own, also for conversations that brefine makes itself.
 
     Of a folder that is not there nothing is told. One without `all.uem` has everything scored, so that a later one is a change.
     """
@@ -41,7 +41,7 @@ def label_digests(config: PhaseConfig) -> dict[str, str]:
         found = rttm_files(place)
         files |= {f"hypothesis/{path.name}": path for path in found if path.is_file()}
     errors = Path(hypothesis.errors)
-    if folders and hypothesis.source == "replayed" and errors.is_file():
+    if (hypothesis.source == "replayed" or (folders and config.corpus.synthetic_per_real > 0.0)) and errors.is_file():
         files[f"hypothesis/{errors.name}"] = errors
     return {name: digest_of_files([path]) for name, path in files.items()}
 

@@ -9,15 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 
 from brefine.config import PhaseConfig, load_config, prepared_corpus_path
 from brefine.data.conversations import Conversation, simulate
+from brefine.data.corpora import changes_since
 from brefine.data.phrases import Voice, load_voice
 from brefine.data.prepare import prepare, prepare_part
+from brefine.data.system_errors import load_system_errors, system_errors_to_json
 from brefine.errors import ConfigError, DataError
+from brefine.io.atomic import write_json_atomic
 from brefine.io.corpus import read_corpus
 from brefine.io.rttm import read_rttm
-from brefine.phasedir import SPLITS, CorpusManifest, Progress
+from brefine.phasedir import SPLITS, CorpusManifest, Progress, corrected_labels
+from tests.data.conftest import write_tone_bank
 
 
 def _recipe(folder: Path, bank: Path, *overrides: str) -> PhaseConfig:
@@ -120,7 +125,6 @@ def test_another_seed_makes_another_corpus(prepared: tuple[PhaseConfig, Path], t
 def test_a_whole_corpus_is_reused_untouched(prepared: tuple[PhaseConfig, Path]) -> None:
     """A second call leaves every file's time of change alone."""
     config, folder = prepared
-    assert CorpusManifest.read(folder / "corpus.json").sources is None
     before = {path: path.stat().st_mtime_ns for split in SPLITS for path in (folder / split).rglob("*")}
     assert prepare(config, n_processes=1) == folder
     assert {path: path.stat().st_mtime_ns for split in SPLITS for path in (folder / split).rglob("*")} == before
@@ -155,6 +159,91 @@ def test_shares_make_what_the_whole_finds(prepared: tuple[PhaseConfig, Path], tm
     assert {path: path.stat().st_mtime_ns for path in made} == made
     assert _content(folder) == _content(prepared[1])
     prepare_part(config, index=0, n_parts=1)  # nothing is left to do
+
+
+def _small(folder: Path, bank: Path, *overrides: str) -> PhaseConfig:
+    counts = [f"corpus.simulation.n_{split}={count}" for split, count in (("train", 2), ("validation", 1), ("gate", 1))]
+    return _recipe(folder, bank, *counts, *overrides)
+
+
+def _own_errors(path: Path, source: str, *, n_rows: int) -> None:
+    learned = system_errors_to_json(load_system_errors("vbx-voxconverse"))
+    write_json_atomic(path, learned | {"source": source, "rows": learned["rows"][:n_rows]})
+
+
+def test_errors_that_were_learned_anew_make_another_simulated_corpus(tmp_path: Path, tone_bank: Path) -> None:
+    """Hypotheses drawn from the earlier ones are stale, and weights that learned from them no longer fit; audio is the same."""
+    errors = tmp_path / "mine.json"
+    _own_errors(errors, "one system", n_rows=2000)
+    config = _small(tmp_path, tone_bank, f"hypothesis.errors={errors}")
+    folder = prepare(config, n_processes=1)
+    before, content = CorpusManifest.read(folder / "corpus.json"), _content(folder)
+    _own_errors(errors, "another system", n_rows=1000)
+    assert corrected_labels(before, config) == ["hypothesis/mine.json"]
+    prepare(config, n_processes=1)
+    after = CorpusManifest.read(folder / "corpus.json")
+    assert after.hypothesis_source == "replayed errors: another system"
+    assert after.fingerprint() != before.fingerprint()
+    assert corrected_labels(after, config) == []
+    changed = {Path(name).parent.name for name, made in _content(folder).items() if made != content[name]}
+    assert changed == {"hypothesis"}
+    assert "prepared anew (hypothesis/mine.json: changed)" in json.loads((folder / "summary.json").read_text())["notes"]
+
+
+def test_exchanged_voices_make_the_conversations_anew(tmp_path: Path) -> None:
+    """Names, sizes and times may be the same: content counts. Voices that are gone leave a corpus that is whole as it is."""
+    bank = write_tone_bank(tmp_path / "bank")
+    config = _small(tmp_path, bank)
+    folder = prepare(config, n_processes=1)
+    before, content = CorpusManifest.read(folder / "corpus.json"), _content(folder)
+    for path in bank.iterdir():
+        samples, rate_hz = soundfile.read(path)
+        soundfile.write(path, samples[::-1], rate_hz, subtype="PCM_16")
+    prepare(config, n_processes=1)
+    after = CorpusManifest.read(folder / "corpus.json")
+    assert after.fingerprint() != before.fingerprint()
+    assert all(made != content[name] for name, made in _content(folder).items() if name.endswith(".flac"))
+    assert "prepared anew (voices: changed)" in json.loads((folder / "summary.json").read_text())["notes"]
+    bank.rename(tmp_path / "away")
+    prepare(config, n_processes=1)
+    assert CorpusManifest.read(folder / "corpus.json") == after
+
+
+@pytest.mark.parametrize("in_shares", [False, True])
+def test_an_interrupted_prepare_mixes_no_two_errors(tmp_path: Path, tone_bank: Path, in_shares: bool) -> None:
+    """What a half-made corpus holds from other errors is made anew, also where shares work at it."""
+    errors = tmp_path / "mine.json"
+    config = _small(tmp_path, tone_bank, f"hypothesis.errors={errors}")
+    _own_errors(errors, "one system", n_rows=2000)
+    prepare_part(config, index=0, n_parts=2, n_processes=1)
+    _own_errors(errors, "another system", n_rows=1000)
+    if in_shares:
+        prepare_part(config, index=1, n_parts=2, n_processes=1)
+    mixed = _content(prepare(config, n_processes=1))
+    (prepared_corpus_path(config) / "corpus.json").unlink()
+    (prepared_corpus_path(config) / "sources.json").unlink()
+    assert _content(prepare(config, n_processes=1)) == mixed
+
+
+def test_a_simulated_corpus_of_an_earlier_version_is_kept_where_nothing_could_have_changed(
+    prepared: tuple[PhaseConfig, Path], tmp_path: Path, tone_bank: Path
+) -> None:
+    """With the built-in voices and the errors that ship; of others it does not tell what they were."""
+    config, folder = prepared
+    earlier = CorpusManifest.read(folder / "corpus.json").model_copy(update={"sources": None})
+    assert changes_since(earlier, folder, _recipe(tmp_path, Path("builtin"))) == []
+    assert changes_since(earlier, folder, config) == ["an earlier version prepared it, and does not tell from what"]
+
+
+def test_a_simulated_label_that_was_edited_is_made_anew(tmp_path: Path, tone_bank: Path) -> None:
+    """As a real one is taken from its source again."""
+    config = _small(tmp_path, tone_bank)
+    folder = prepare(config, n_processes=1)
+    content, edited = _content(folder), folder / "gate" / "hypothesis" / "gate-00000.rttm"
+    edited.write_text("SPEAKER gate-00000 1 0.5 1.0 <NA> <NA> a <NA> <NA>\n")
+    assert corrected_labels(CorpusManifest.read(folder / "corpus.json"), config) == ["prepared labels of gate/gate-00000"]
+    prepare(config, n_processes=1)
+    assert _content(folder) == content
 
 
 def test_too_few_voices_are_refused_before_anything_is_made(tmp_path: Path, tone_bank: Path) -> None:
