@@ -406,13 +406,17 @@ def format_config(config: PhaseConfig) -> str:
 
 
 def prepared_corpus_path(config: PhaseConfig) -> Path:
-    """The folder of the prepared corpus: one for every distinct corpus, hypotheses, features and seed."""
+    """The folder of the prepared corpus: one for every distinct corpus, hypotheses, features and seed.
+
+    A recipe with relative paths names the same corpus as one with the absolute paths that they mean here.
+    """
+    config = with_absolute_paths(config)
     sections = config.model_dump(mode="json", include={"corpus", "hypothesis", "features", "seed"})
     del sections["corpus"]["root"]  # where it lies does not make it another corpus
     if config.hypothesis.source not in ("replayed", "folder"):
         sections["diarizer"] = config.diarizer.model_dump(mode="json")
     key = hashlib.sha256(json.dumps(sections, sort_keys=True).encode()).hexdigest()[:12]
-    return (Path(config.corpus.root) / "prepared" / f"{config.corpus.kind}-{key}").absolute()
+    return Path(config.corpus.root) / "prepared" / f"{config.corpus.kind}-{key}"
 
 
 def with_models(config: PhaseConfig, names: str | None) -> PhaseConfig:

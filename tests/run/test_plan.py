@@ -195,6 +195,9 @@ def test_a_recipe_means_the_same_files_from_any_folder(tmp_path: Path, monkeypat
     assert told.diarizer.model == str(tmp_path / "weights")
     assert told.diarizer.python == str(tmp_path / "env" / "bin" / "python")
     assert told.budget.ledger == str(tmp_path / "ledger.jsonl")
+    assert prepared_corpus_path(parse_config(_RECIPE.format(runs="runs"), where="here", overrides=mine)) == prepared_corpus_path(
+        told
+    )
     theirs = ("diarizer.model=someone/model", "diarizer.python=python3.11")
     told = with_absolute_paths(parse_config(_RECIPE.format(runs="runs"), where="here", overrides=theirs))
     assert (told.hypothesis.folder, told.hypothesis.errors) == (None, "vbx-voxconverse")
