@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from brefine.config import CorpusConfig, HypothesisConfig, ModelName, PhaseConfig, SimulationConfig, prepared_corpus_path
+from brefine.config import CorpusConfig, HypothesisConfig, ModelName, PhaseConfig, prepared_corpus_path
 from brefine.data.batches import Batch, TrainingBatches
 from brefine.data.prepare import prepare
 from brefine.data.splits import Split
@@ -100,6 +100,9 @@ def _one_batch(split: Split, config: PhaseConfig, device: Device) -> Batch:
 
 
 def _small(config: PhaseConfig) -> PhaseConfig:
-    simulation = SimulationConfig(n_train=4, n_validation=1, n_gate=1, duration_s=30.0, n_speakers=(2, 2))
+    """The recipe on four of its conversations: its own voices and rooms, and its errors where it has measured ones."""
+    few = {"n_train": 4, "n_validation": 1, "n_gate": 1, "duration_s": 30.0, "n_speakers": (2, 2)}
+    simulation = config.corpus.simulation.model_copy(update=few)
     corpus = CorpusConfig(kind="simulated", root=config.corpus.root, simulation=simulation)
-    return config.model_copy(update={"corpus": corpus, "hypothesis": HypothesisConfig()})
+    hypothesis = config.hypothesis if config.hypothesis.source == "replayed" else HypothesisConfig()
+    return config.model_copy(update={"corpus": corpus, "hypothesis": hypothesis})

@@ -1,0 +1,48 @@
+"""The phase-2 check looks for the corpus that was prepared, and else simulates as the recipe says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from brefine.config import PhaseConfig, with_absolute_paths
+from brefine.train import overfit as check
+from tests.tiny_corpus import make_tiny_corpus, tiny_recipe
+
+
+def test_a_recipe_with_relative_paths_finds_its_prepared_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others prepare with the absolute paths; nothing is simulated instead."""
+    monkeypatch.chdir(tmp_path)
+    config = tiny_recipe(Path("data"), corpus={"simulation": {"voices": "bank"}})
+    make_tiny_corpus(with_absolute_paths(config))
+    monkeypatch.setattr(check, "_MAX_STEPS", 1)
+
+    def refuse(*_: object, **__: object) -> Path:
+        raise AssertionError("it was prepared already")
+
+    monkeypatch.setattr(check, "prepare", refuse)
+    (result,) = check.overfit(config)
+    assert (result.model, result.steps) == ("mlp", 1)
+
+
+@pytest.mark.parametrize(("source", "errors"), [("replayed", "mine.json"), ("builtin", "vbx-voxconverse")])
+def test_without_a_corpus_it_simulates_with_the_recipes_voices_and_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, errors: str
+) -> None:
+    """Only numbers and lengths are the check's own; a diarizer, which would take its time, is not asked."""
+    asked: list[PhaseConfig] = []
+
+    def note(config: PhaseConfig, *, out: Path) -> Path:
+        asked.append(config)
+        return make_tiny_corpus(tiny_recipe(tmp_path / "tiny"))
+
+    monkeypatch.setattr(check, "prepare", note)
+    monkeypatch.setattr(check, "_MAX_STEPS", 1)
+    own = {"voices": "bank", "room_probability": 0.0}
+    hypothesis = {"source": source, "errors": "mine.json"}
+    check.overfit(tiny_recipe(tmp_path, corpus={"simulation": own}, hypothesis=hypothesis))
+    (config,) = asked
+    simulation = config.corpus.simulation
+    assert (simulation.voices, simulation.room_probability, simulation.n_train) == ("bank", 0.0, 4)
+    assert (config.hypothesis.source, config.hypothesis.errors) == ("replayed", errors)
