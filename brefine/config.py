@@ -26,6 +26,7 @@ DiarizerName = Literal["builtin", "diarizen", "pyannote"]
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
+NonNegative = Annotated[float, Field(ge=0.0)]
 Count = Annotated[int, Field(ge=1, le=10**12)]
 
 
@@ -44,8 +45,8 @@ class SimulationConfig(Section):
     """Conversations that choose the checkpoint and the model; no voice of theirs is trained on."""
     n_gate: Count = 40
     """Conversations behind the gate; no voice of theirs occurs elsewhere."""
-    duration_s: Positive = 60.0
-    """Length of one conversation."""
+    duration_s: Annotated[float, Field(ge=10.0)] = 60.0
+    """Length of one conversation. In a shorter one the first turn, which begins after up to 1.5 s, might find no room."""
     lively_probability: Probability = 0.0
     """Share of conversations livelier than those whose statistics are used: shorter turns, more of them at a time."""
     short_turns: tuple[Probability, Probability] = (0.0, 0.0)
@@ -75,13 +76,13 @@ class SimulationConfig(Section):
     """Share of conversations with breath, laughter, coughs, smacking lips and knocks, which no label marks."""
     bystander_probability: Probability = 0.0
     """Share of conversations in which voices from elsewhere are heard now and then, which no label marks."""
-    level_spread_db: Annotated[float, Field(ge=0.0)] = 6.0
+    level_spread_db: NonNegative = 6.0
     """Standard deviation of the loudness between speakers."""
-    bridge_pause_s: tuple[float, float] = (0.2, 0.8)
+    bridge_pause_s: tuple[NonNegative, NonNegative] = (0.2, 0.8)
     """Range of the pause rule: shorter pauses within one speaker's speech do not end his turn; drawn per conversation."""
-    onset_margin_s: tuple[float, float] = (0.0, 0.0)
+    onset_margin_s: tuple[NonNegative, NonNegative] = (0.0, 0.0)
     """Range of what the labels leave before the first sound of a turn; drawn per conversation."""
-    offset_margin_s: tuple[float, float] = (0.0, 0.0)
+    offset_margin_s: tuple[NonNegative, NonNegative] = (0.0, 0.0)
     """Range of what the labels leave after the last sound of a turn; drawn per conversation."""
 
     @model_validator(mode="after")
@@ -105,7 +106,7 @@ class CorpusConfig(Section):
     """kind = "folder": the corpus folder behind the gate; none of its recordings or speakers may be in `train`."""
     validation_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
     """Share of the training recordings kept for validation (kinds voxconverse and folder)."""
-    synthetic_per_real: Annotated[float, Field(ge=0.0)] = 0.0
+    synthetic_per_real: NonNegative = 0.0
     """Simulated training boundaries added for each real one (the mission's recipe: 2); kinds voxconverse and folder.
 
     They are made of [corpus.simulation]'s voices and rooms, as many conversations as it takes, and get the errors that the
@@ -176,7 +177,7 @@ class ExampleConfig(Section):
     """Training boundaries an epoch; none = all there are."""
     match_window_s: Positive = 1.0
     """A hypothesised boundary is an example when its reference partner lies within this distance."""
-    negatives_per_positive: Annotated[float, Field(ge=0.0)] = 0.1
+    negatives_per_positive: NonNegative = 0.1
     """Boundaries without a reference partner that teach "there is no boundary here", for each matched one."""
     redraw_rate: Probability = 0.5
     """Share of the matched boundaries of simulated hypotheses that get a freshly drawn error in every epoch."""
@@ -190,7 +191,7 @@ class TrainConfig(Section):
     epochs: Count = 50
     batch_size: Count = 32
     lr: Positive = 5e-4
-    weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
+    weight_decay: NonNegative = 0.01
     warmup_fraction: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.05
     """Share of all steps in which the learning rate rises linearly; afterwards `schedule` says how it falls."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
@@ -238,7 +239,7 @@ class SupervisorConfig(Section):
 
     max_restarts: Annotated[int, Field(ge=0)] = 2
     """Restarts of one crashed trainer before it counts as failed."""
-    restart_backoff_s: Annotated[float, Field(ge=0.0)] = 5.0
+    restart_backoff_s: NonNegative = 5.0
     """Wait before the first restart; doubled each time."""
     stall_after_s: Positive = 120.0
     """A running trainer whose heartbeat is older than this is called stalled."""
@@ -247,9 +248,9 @@ class SupervisorConfig(Section):
 class BudgetConfig(Section):
     """Money. A machine is billed by wall time, once, however many trainings share it."""
 
-    total_usd: Annotated[float, Field(ge=0.0)] = 999.28
+    total_usd: NonNegative = 999.28
     """What was left before the first phase in the ledger."""
-    price_usd_per_hour: Annotated[float, Field(ge=0.0)] = 0.0
+    price_usd_per_hour: NonNegative = 0.0
     """Price of the machine; 0 for one's own."""
     priced_on: date | None = None
     """Day on which that price was seen."""
@@ -285,7 +286,7 @@ class GateConfig(Section):
     """Matching cap of the `mae` criterion."""
     der_relative: Probability = 0.10
     """`der`: relative improvement of the DER above this, with an interval above 0."""
-    der_collar_s: Annotated[float, Field(ge=0.0)] = 0.0
+    der_collar_s: NonNegative = 0.0
     """Collar on each side of a reference boundary for `der` and `der-target`."""
     der_target: Probability = 0.03
     """`der-target`: DER after refinement below this."""

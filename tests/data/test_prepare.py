@@ -293,3 +293,18 @@ def test_a_range_that_falls_is_refused(tmp_path: Path, tone_bank: Path, name: st
     """By its name, before anything is made: silently it would mean nothing, or fail in the middle of the work."""
     with pytest.raises(ConfigError, match=f"`{name}` is a range, lowest first"):
         _recipe(tmp_path, tone_bank, f"corpus.simulation.{name}={falling}")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("bridge_pause_s", "[-0.2, 0.8]"),
+        ("onset_margin_s", "[-2.0, -1.0]"),
+        ("offset_margin_s", "[-0.1, 0.0]"),
+        ("duration_s", "0.3"),
+    ],
+)
+def test_what_no_conversation_can_be_made_with_is_refused(tmp_path: Path, tone_bank: Path, name: str, value: str) -> None:
+    """Turns that end before they begin, and recordings too short for one, are told by the key, before anything is made."""
+    with pytest.raises(ConfigError, match=rf"simulation\.{name}.*should be greater than or equal to"):
+        _recipe(tmp_path, tone_bank, f"corpus.simulation.{name}={value}")
