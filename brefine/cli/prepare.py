@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from brefine.cli.options import Json, Set
-from brefine.config import format_config, load_config, parse_config, with_absolute_paths
+from brefine.config import PhaseConfig, format_config, load_config, parse_config, with_absolute_paths
+from brefine.errors import ConfigError
 from brefine.run.stages import run_worker
 
 _KINDS = ("simulated", "voxconverse")
@@ -38,6 +40,7 @@ def prepare(
     features; ends with a summary. What is there already is reused, unless labels, voices or errors to replay were changed or
     recordings came or went. A folder has audio/ reference/ hypothesis/ and maybe all.uem.
     """
+    _refuse_misplaced(corpus, gate, audio_from)
     given = [f"corpus.kind={corpus}"] if corpus in _KINDS else ["corpus.kind=folder", f"corpus.train={_quoted(corpus)}"]
     given += [f"corpus.gate={_quoted(gate)}"] if gate is not None else []
     if hypothesis_from is not None and hypothesis_from not in _SOURCES and Path(hypothesis_from).is_dir():
@@ -46,13 +49,32 @@ def prepare(
         given.append(f"hypothesis.source={hypothesis_from}")
         given += [f"diarizer.name={hypothesis_from}"] if hypothesis_from in _DIARIZERS else []
     given += overrides or []
-    plain = "schema = 1\n[corpus]\n[models.mlp]\n"
-    recipe = parse_config(plain, where="brefine prepare", overrides=given) if config is None else load_config(config, given)
+    if corpus not in _KINDS and _recipe(config, [*given, "corpus.kind=simulated"]).corpus.gate is None:
+        raise ConfigError("a folder corpus needs one behind the gate", where="--gate", expected="--gate DIR")
+    recipe = _recipe(config, given)
     with tempfile.NamedTemporaryFile("w", suffix=".toml", encoding="utf-8") as file:
         file.write(format_config(with_absolute_paths(recipe)))
         file.flush()
         options = [*(["--out", out] if out else []), *(["--audio-from", audio_from] if audio_from else [])]
         raise typer.Exit(run_worker("brefine.data", "prepare", file.name, *options, *(["--json"] if json else [])))
+
+
+def _refuse_misplaced(corpus: str, gate: Path | None, audio_from: Path | None) -> None:
+    """Raises where CORPUS is none, or an option belongs to another one: ignored, it would cost minutes to notice."""
+    if corpus not in _KINDS and not Path(corpus).is_dir():
+        raise ConfigError("there is no such corpus", where="CORPUS", expected="simulated, voxconverse or a folder", got=corpus)
+    if gate is not None and corpus in _KINDS:
+        raise ConfigError("only a folder has its gate in another one", where="--gate", expected="brefine prepare DIR", got=corpus)
+    if audio_from is not None and corpus != "voxconverse":
+        raise ConfigError(
+            "only VoxConverse is downloaded", where="--audio-from", expected="brefine prepare voxconverse", got=corpus
+        )
+
+
+def _recipe(config: Path | None, overrides: Sequence[str]) -> PhaseConfig:
+    if config is not None:
+        return load_config(config, overrides)
+    return parse_config("schema = 1\n[corpus]\n[models.mlp]\n", where="brefine prepare", overrides=overrides)
 
 
 def _quoted(path: object) -> str:

@@ -12,6 +12,28 @@ from brefine.cli import prepare as command
 from brefine.config import HypothesisConfig, load_config
 
 
+@pytest.mark.parametrize("told_by", ["option", "override", "recipe"])
+def test_the_gate_of_a_folder_is_told_by_option_override_or_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told_by: str
+) -> None:
+    """Any of them will do."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train").mkdir()
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text('schema = 1\n[corpus]\nkind = "folder"\ngate = "behind"\n[models.mlp]\n')
+    found: list[str | None] = []
+
+    def worker(module: str, action: str, recipe: str, *options: object) -> int:
+        found.append(load_config(Path(recipe)).corpus.gate)
+        return 0
+
+    monkeypatch.setattr(command, "run_worker", worker)
+    telling = {"option": ["--gate", "behind"], "override": ["--set", "corpus.gate=behind"], "recipe": ["--config", str(recipe)]}
+    ended = CliRunner().invoke(app, ["prepare", "train", *telling[told_by]])
+    assert ended.exit_code == 0, ended.output
+    assert found == [str(tmp_path / "behind")]
+
+
 @pytest.mark.parametrize(("word", "source"), [("hyp", "folder"), ("./builtin", "folder"), ("builtin", "builtin")])
 def test_hypotheses_come_from_a_folder_or_a_diarizer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str, source: str
