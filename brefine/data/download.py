@@ -158,6 +158,8 @@ def _continues(note: Path, remote: RemoteFile) -> bool:
 
 
 def _raise_if_hopeless(error: Exception, url: str, *, last: bool) -> None:
+    if isinstance(error, urllib.error.HTTPError):
+        error.close()  # it is the server's answer, with the connection
     refused = isinstance(error, urllib.error.HTTPError) and 400 <= error.code < 500 and error.code not in (408, 416, 429)
     if not (refused or last):
         return

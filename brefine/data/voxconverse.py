@@ -54,8 +54,11 @@ def lay_out_voxconverse(
             but labels, and those only if `dev/*.rttm` and `test/*.rttm` are not in it.
 
     Raises:
-        DataError: a download fails, the disk is too small, or recordings are missing; they are listed one by one.
+        DataError: there is no folder `audio_from`, a download fails, the disk is too small, or recordings are missing; they are
+            listed one by one.
     """
+    if audio_from is not None and not audio_from.is_dir():
+        raise DataError("there is no such folder of audio", where=audio_from, hint="--audio-from names it")
     _take_labels(root, audio_from, sources, on_progress, timeout_s, pause_s)
     if audio_from is not None:
         _link_audio(root, audio_from)
@@ -108,10 +111,16 @@ def _take_labels(
         return
     archive = root / "labels.zip"
     if not archive.exists():
-        remote = ask(sources.labels, timeout_s=timeout_s, pause_s=pause_s)
-        require_space(root, remote.size_bytes or 0)
-        on_progress("downloading VoxConverse labels", 0, 1)
-        download(remote, archive, timeout_s=timeout_s, pause_s=pause_s)
+        try:
+            remote = ask(sources.labels, timeout_s=timeout_s, pause_s=pause_s)
+            require_space(root, remote.size_bytes or 0)
+            on_progress("downloading VoxConverse labels", 0, 1)
+            download(remote, archive, timeout_s=timeout_s, pause_s=pause_s)
+        except DataError as error:
+            if audio_from is None:
+                raise
+            hint = f"labels are looked for in {audio_from} as well: dev/*.rttm and test/*.rttm, of any depth"
+            raise DataError(error.what, where=error.where, expected=error.expected, got=error.got, hint=hint) from None
     for split in SPLIT_NAMES:
         _unpack(archive, root / split / "reference", ".rttm", f"/{split}/", on_progress)
     archive.unlink()

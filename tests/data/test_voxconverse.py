@@ -141,6 +141,22 @@ def test_audio_from_a_folder_is_linked_and_nothing_is_downloaded(server: Scripte
     assert refused.value.problems == ("fghij: no audio (dev)", "tttaa: no audio (test)")
 
 
+def test_a_folder_of_audio_that_is_not_there_is_told_before_anything_is_fetched(server: ScriptedServer, tmp_path: Path) -> None:
+    """A slip of the pen costs no download."""
+    with pytest.raises(DataError, match="no such folder of audio"):
+        _lay_out(server, tmp_path / "root", audio_from=tmp_path / "nowhere")
+    assert server.ranges == []
+
+
+def test_labels_that_cannot_be_fetched_are_asked_for_beside_the_audio(server: ScriptedServer, tmp_path: Path) -> None:
+    """Whoever has named the audio is not told to name it, but where labels would be found."""
+    del server.files["/labels.zip"]
+    (tmp_path / "there").mkdir()
+    with pytest.raises(DataError, match=r"dev/\*\.rttm and test/\*\.rttm") as refused:
+        _lay_out(server, tmp_path / "root", audio_from=tmp_path / "there")
+    assert "--audio-from" not in str(refused.value)
+
+
 def test_a_server_without_the_archive_is_told_with_the_way_out(server: ScriptedServer, tmp_path: Path) -> None:
     """404 is final and points to --audio-from."""
     del server.files["/dev.zip"]
