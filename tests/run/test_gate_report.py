@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from brefine.config import ModelName
+from brefine.config import ModelName, prepared_corpus_path
 from brefine.core.gate import Answer, Evidence
 from brefine.core.turns import Diarization, Turn
 from brefine.errors import FormatError, ProcessError
@@ -336,7 +336,8 @@ def test_labels_that_were_corrected_leave_the_gate_open(
     honest: HonestPhase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: str
 ) -> None:
     """Also where nobody has prepared anew: the sources are looked at; once they are out of reach, nothing is known of them."""
-    monkeypatch.chdir(tmp_path)  # the recipe's folders are relative
+    monkeypatch.chdir(tmp_path)  # the recipe's folders are relative, and so make it another corpus
+    honest.corpus = honest.corpus.rename(prepared_corpus_path(honest.config))
     for part in ("train/reference/t0.rttm", "gate/reference/g3.rttm"):
         write_text_atomic(tmp_path / part, "as it was")
     manifest = CorpusManifest.read(honest.corpus / "corpus.json")
