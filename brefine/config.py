@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -28,6 +29,10 @@ Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 NonNegative = Annotated[float, Field(ge=0.0)]
 Count = Annotated[int, Field(ge=1, le=10**12)]
+
+
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+"""A key that TOML takes without quotes."""
 
 
 class Section(BaseModel):
@@ -515,11 +520,16 @@ def _fault(item: Any) -> str:
 
 
 def _format_table(tree: dict[str, Any], path: tuple[str, ...]) -> list[str]:
-    lines = [f"{key} = {_format_value(value)}" for key, value in tree.items() if not isinstance(value, dict)]
+    lines = [f"{_format_key(key)} = {_format_value(value)}" for key, value in tree.items() if not isinstance(value, dict)]
     for key, value in tree.items():
         if isinstance(value, dict):
-            lines += ["", f"[{'.'.join((*path, key))}]", *_format_table(value, (*path, key))]
+            inner = (*path, _format_key(key))
+            lines += ["", f"[{'.'.join(inner)}]", *_format_table(value, inner)]
     return lines
+
+
+def _format_key(key: str) -> str:
+    return key if _BARE_KEY.fullmatch(key) else _format_value(key)
 
 
 def _format_value(value: Any) -> str:
@@ -528,5 +538,6 @@ def _format_value(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(_format_value(item) for item in value) + "]"
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=True)
+        # JSON would escape what lies beyond U+FFFF as pairs of surrogates, which TOML forbids; and it leaves DEL as it is.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
     return repr(value)

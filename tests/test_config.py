@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from brefine.config import FeatureConfig, parse_config
+from brefine.config import FeatureConfig, format_config, load_config, parse_config
 from brefine.errors import ConfigError
 
 RECIPE = """schema = 1
@@ -37,3 +39,29 @@ def test_usual_hops_are_accepted(hop_s: float, hop_samples: int) -> None:
     config = parse_config(RECIPE.format(features=f"hop_s = {hop_s}\nwindow_s = {hop_s}"), where="mine.toml").features
     assert isinstance(config, FeatureConfig)
     assert config.grid.hop_samples == hop_samples
+
+
+def _printable(blanks: str = "") -> st.SearchStrategy[str]:
+    return st.text(st.one_of(st.characters().filter(str.isprintable), st.sampled_from(" \"'\\.=[]#𠮷🎙" + blanks)))
+
+
+@given(text=_printable("\n\t"), directives=st.dictionaries(_printable(), _printable("\n\t") | st.integers(-(2**63), 2**63 - 1)))
+def test_a_recipe_of_any_printable_text_comes_back(
+    tmp_path_factory: pytest.TempPathFactory, text: str, directives: dict[str, str | int]
+) -> None:
+    """Beyond U+FFFF too, and in keys: what was written as TOML is read as it was, from memory and from a file."""
+    plain = parse_config(RECIPE.format(features=""), where="mine.toml")
+    executor = plain.executor.model_copy(update={"directives": directives, "setup": (text,)})
+    config = plain.model_copy(update={"runs": text, "executor": executor})
+    assert parse_config(format_config(config), where="phase.toml") == config
+    path = tmp_path_factory.getbasetemp() / "phase.toml"
+    path.write_text(format_config(config), encoding="utf-8")
+    assert load_config(path) == config
+
+
+@pytest.mark.parametrize("unprintable", ["\x7f", "\x1b", "\r", "\u2028", "\udcff"])
+def test_text_that_cannot_be_printed_is_told_as_such(unprintable: str) -> None:
+    """It is valid TOML that is refused, by its key; not a file that is said to be torn."""
+    config = parse_config(RECIPE.format(features=""), where="mine.toml").model_copy(update={"runs": f"a{unprintable}b"})
+    with pytest.raises(ConfigError, match=r"runs: .* holds characters that cannot be printed"):
+        parse_config(format_config(config), where="phase.toml")

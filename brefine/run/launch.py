@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 import brefine
-from brefine.config import ModelName, PhaseConfig, format_config, prepared_corpus_path, with_absolute_paths
+from brefine.config import ModelName, PhaseConfig, format_config, parse_config, prepared_corpus_path, with_absolute_paths
 from brefine.errors import ProcessError
 from brefine.identity import is_alive
 from brefine.io.atomic import open_to_append, write_text_atomic
@@ -30,8 +30,14 @@ _PACKAGES: Final = ("brefine", "torch", "torchaudio", "numpy", "scipy", "safeten
 
 
 def create_phase(config: PhaseConfig, *, argv: Sequence[str] = ()) -> PhaseDir:
-    """Makes a new phase directory `<runs>/<utc>-<name>` with its recipe and manifest; nothing is started."""
+    """Makes a new phase directory `<runs>/<utc>-<name>` with its recipe and manifest; nothing is started.
+
+    Raises:
+        ConfigError: nobody could open the phase: a path, made absolute, holds characters that a recipe may not.
+    """
     config = with_absolute_paths(config)
+    recipe = format_config(config)
+    parse_config(recipe, where="phase.toml")  # before any folder is made
     created_unix_s = time.time()
     phase = PhaseDir(_new_folder(Path(config.runs), config.name, created_unix_s))
     budget = config.budget
@@ -51,7 +57,7 @@ def create_phase(config: PhaseConfig, *, argv: Sequence[str] = ()) -> PhaseDir:
     for model in config.models:
         phase.run(model).path.mkdir()
     phase.control.mkdir()
-    write_text_atomic(phase.config, format_config(config))  # last: with it the folder is a phase
+    write_text_atomic(phase.config, recipe)  # last: with it the folder is a phase
     return phase
 
 
