@@ -46,15 +46,19 @@ def write_report(phase: PhaseDir, out: Path | None = None) -> Path:
 
 
 def _judged_today(snapshot: PhaseSnapshot, phase: PhaseDir) -> PhaseSnapshot:
-    """With the verdict that is on file, unless the files would now be judged otherwise: then with that, and a note."""
+    """With the verdict that is on file, unless it is of earlier evidence or would now differ: then with today's, and a note."""
     if not phase.gate.exists():
         return snapshot
     today, filed = judge_phase(phase), snapshot.gate
-    if filed is not None and filed.verdict == today.verdict:
+    standing = snapshot.standing_gate
+    if standing is not None and standing.verdict == today.verdict:
         return snapshot
-    note = (
-        [] if filed is None else [f"the verdict on file was {filed.verdict}; judged again for this report it is {today.verdict}"]
-    )
+    if filed is None:
+        note = []
+    elif standing is None:
+        note = [f"the verdict on file ({filed.verdict}) is of another selection or integration; judged anew for this report"]
+    else:
+        note = [f"the verdict on file was {filed.verdict}; judged again for this report it is {today.verdict}"]
     return replace(snapshot, gate=today.model_copy(update={"notes": [*today.notes, *note]}))
 
 

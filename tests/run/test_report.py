@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,11 +11,13 @@ import pytest
 import soundfile
 
 from brefine.errors import BrefineError
-from brefine.phasedir import BoundaryRow, CorpusManifest, CorpusRecording, PhaseDir
+from brefine.phasedir import BoundaryRow, CorpusManifest, CorpusRecording, GateRecord, PhaseDir
+from brefine.run.gate_report import judge_phase
 from brefine.run.report import report_page, write_report
 from brefine.run.report_boundaries import extremes, picture, read_boundaries
 from brefine.run.report_charts import Axis, Rule, Series, bar_chart, line_chart
 from brefine.run.snapshot import PhaseState
+from tests.run.records import integration
 from tests.run.whole_phase import make_phase
 from tests.tui import memory_phases
 
@@ -103,6 +106,22 @@ def test_a_phase_that_has_just_begun_has_a_report_too() -> None:
     page = report_page(memory_phases.phase(), None, PhaseDir(Path("/nowhere")))
     assert _read(page).open == []
     assert "brefine integrate" in page
+
+
+def test_the_criteria_are_those_of_the_integration_beside_them(tmp_path: Path) -> None:
+    """A verdict of an earlier integration is judged anew, even where it says the same word; a standing one is shown as filed."""
+    phase = make_phase(tmp_path)
+    assert "judged anew" not in write_report(phase).read_text()
+    filed = GateRecord.read(phase.gate)
+    again = integration("mlp").model_copy(update={"unix_s": filed.unix_s + 1.0})
+    figures = again.comparison.after.model_copy(update={"mae_ms": 61.5})
+    comparison = again.comparison.model_copy(update={"after": figures, "intervals": {"mae_ms": (60.5, 62.5)}})
+    again.model_copy(update={"comparison": comparison}).write(phase.integration)
+    assert judge_phase(phase).verdict == filed.verdict
+    why, earlier = judge_phase(phase).criteria[0].why, filed.criteria[0].why
+    page = unescape(write_report(phase).read_text())
+    assert (why != earlier, why in page, earlier in page) == (True, True, False)
+    assert "judged anew for this report" in page
 
 
 @pytest.mark.parametrize("name", ["phase.toml", "gate4.json", "mlp/empty.log"])
