@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +66,22 @@ def downsample_minmax(
     nonfinite[place[~finite]] = True
     middles = np.asarray(start + width * (np.arange(n_buckets) + 0.5), dtype=np.float64)
     return Buckets(middles, low, high, nonfinite)
+
+
+LARGEST: Final = 1e300
+"""What lies beyond is drawn at the edge: differences of larger values may be infinite."""
+_LEAST_SPAN: Final = 1e-300
+
+
+def widened(low: float, high: float) -> tuple[float, float]:
+    """A range of an axis with two different ends and a finite length, so that places on it can be told.
+
+    Of a single value it makes one unit, or where a float has no room for that, the distance to the next float.
+    """
+    low, high = (min(max(end, -LARGEST), LARGEST) for end in (low, high))
+    if high - low > _LEAST_SPAN:
+        return low, high
+    return low, max(low + 1.0, math.nextafter(low, math.inf))
 
 
 def smooth(values: NDArray[np.float64], weight: float) -> NDArray[np.float64]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Final, Literal
 
+from brefine.core.series import widened
+
 _WIDTH: Final = 520
 _HEIGHT: Final = 300
 _LEFT: Final = 58
@@ -192,8 +194,10 @@ def _range(axis: Axis, values: Sequence[float]) -> tuple[float, float]:
     finite = [value for value in values if math.isfinite(value) and (axis.scale == "linear" or value > 0)]
     low = axis.low if axis.low is not None else min(finite, default=1.0 if axis.scale == "log" else 0.0)
     high = axis.high if axis.high is not None else max(finite, default=low + 1.0)
-    if high <= low:
-        high = low * 10.0 if axis.scale == "log" else low + 1.0
+    if axis.scale == "linear":
+        low, high = widened(low, high)
+    elif high <= low:
+        high = low * 10.0
     if axis.high is None and axis.scale == "linear":
         high += 0.05 * (high - low)
     return low, high

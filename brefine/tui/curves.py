@@ -9,7 +9,7 @@ from string import ascii_lowercase
 import numpy as np
 from numpy.typing import NDArray
 
-from brefine.core.series import smooth
+from brefine.core.series import smooth, widened
 from brefine.phasedir import Tag
 from brefine.run.snapshot import Curve, PhaseSnapshot, RunView
 from brefine.tui.drawing import Level, Plot, Trace
@@ -158,7 +158,7 @@ def extent_of(metric: Metric, snapshot: PhaseSnapshot, view: View) -> tuple[floa
     as_written = replace(view, smoothing=0.0)  # smoothing moves no position
     ends = [trace.x[[0, -1]] for trace in _traces(metric, snapshot.runs, as_written, snapshot.started_unix_s)]
     low, high = (float(min(end[0] for end in ends)), float(max(end[1] for end in ends))) if ends else (0.0, 1.0)
-    return (low, high) if high > low else (low, low + 1.0)
+    return widened(low, high)
 
 
 def title_of(metric: Metric, snapshot: PhaseSnapshot, view: View) -> str:

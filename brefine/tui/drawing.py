@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from brefine.core.series import downsample_minmax
+from brefine.core.series import LARGEST, downsample_minmax, widened
 
 DASHES = (
     (True,),
@@ -29,6 +29,8 @@ DASHES = (
 _BRAILLE = 0x2800
 _DOT_BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 _NOTHING = -1
+_LEAST_LOG = 1e-100
+"""What lies between this and its inverse may have a logarithmic axis: no quotient there is infinite."""
 
 NONFINITE = "✕"
 ROLES = ("axis", "level", "nonfinite", "cursor", "text")
@@ -70,7 +72,7 @@ class Plot:
     y_range: tuple[float, float] | None = None
     """None = what is visible, and the levels."""
     log_y: bool = False
-    """Ignored where a visible value is not positive."""
+    """Ignored where a visible value is not positive, or beyond any scale that is worth a logarithm."""
     cursor_x: float | None = None
     x_label: str = ""
     x_ticks: Sequence[tuple[float, str]] | None = None
@@ -164,10 +166,10 @@ class _Scale:
         if plot.y_range is not None:
             low, high = plot.y_range
         elif len(values):
-            low, high = float(values.min()), float(values.max())
+            low, high = max(float(values.min()), -LARGEST), min(float(values.max()), LARGEST)
         else:
             low, high = 0.0, 1.0
-        log = plot.log_y and low > 0.0
+        log = plot.log_y and low > _LEAST_LOG and high < 1.0 / _LEAST_LOG
         if plot.y_range is None:
             if log:
                 margin = 0.04 * math.log(high / low) or 0.1
@@ -175,12 +177,12 @@ class _Scale:
             else:
                 margin = 0.04 * (high - low) or 0.1 * abs(high) or 1.0
                 low, high = low - margin, high + margin
-        return cls(low, high, log, rows)
+        return cls(*widened(low, high), log, rows)
 
     def share(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """0 at the bottom, 1 at the top."""
         if self.log:
-            return np.log(np.maximum(values, 1e-300) / self.low) / math.log(self.high / self.low)
+            return np.log(np.maximum(values, _LEAST_LOG) / self.low) / math.log(self.high / self.low)
         return (values - self.low) / (self.high - self.low)
 
     def dots(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -319,7 +321,7 @@ def _x_range(plot: Plot) -> tuple[float, float]:
     else:
         ends = [(float(trace.x[0]), float(trace.x[-1])) for trace in plot.traces if len(trace.x)]
         low, high = (min(first for first, _ in ends), max(last for _, last in ends)) if ends else (0.0, 1.0)
-    return (low, high) if high > low else (low, low + 1.0)
+    return widened(low, high)
 
 
 def _visible(trace: Trace, x_range: tuple[float, float]) -> Trace:

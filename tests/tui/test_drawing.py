@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from brefine.tui.drawing import Level, Plot, Row, Trace, draw, nice_ticks, text_of
 
@@ -123,3 +124,21 @@ def test_ticks_are_round_and_few() -> None:
     assert nice_ticks(0.0, 17_600.0, 4) == [0.0, 5000.0, 10_000.0, 15_000.0]
     assert nice_ticks(68.0, 176.0, 4) == [100.0, 150.0]
     assert len(nice_ticks(1.234, 1.235, 5)) <= 5
+
+
+@pytest.mark.parametrize("log_y", [False, True])
+@pytest.mark.parametrize(
+    ("steps", "values"),
+    [
+        ([2**53], [1.0]),
+        ([1_790_000_000_123_456_789], [0.0]),
+        ([0, 1], [0.0, 1e-322]),
+        ([0, 1], [-1.7e308, 1.7e308]),
+        ([0, 1], [1e-322, 1.7e308]),
+        ([0, 1, 2], [1.7e308, np.nan, 1.7e308]),
+    ],
+)
+def test_no_number_is_too_great_or_too_small_to_be_drawn(steps: list[int], values: list[float], log_y: bool) -> None:
+    """Neither steps that a float cannot count by ones nor values whose difference is nothing or infinite break a chart."""
+    rows = draw(Plot([Trace("A", 0, np.array(steps, float), np.array(values))], log_y=log_y, format_y=None), width=60, height=9)
+    assert any(run.role == "trace-0" and run.text.strip() and run.text != "A" for row in rows for run in row)
