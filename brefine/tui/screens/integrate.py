@@ -12,7 +12,7 @@ from textual.content import Content
 from brefine.phasedir import Comparison, DerComparison, IntegrationReport, RecordingChange, Stage
 from brefine.run.snapshot import PhaseSnapshot
 from brefine.tui.actions import Actions
-from brefine.tui.format import clip, format_count, format_der, format_ms, harmless
+from brefine.tui.format import UNKNOWN, clip, format_count, format_der, format_ms, harmless
 from brefine.tui.screens.place import Place, Wanted
 from brefine.tui.widgets.panel import Panel, line, stack, wrapped
 from brefine.tui.widgets.progress import ProgressPanel
@@ -147,9 +147,13 @@ def _parts(der: DerComparison) -> str:
     """What the DER is made of, as shares of the reference speech."""
     words = []
     for name, key in (("missed", "missed_s"), ("false alarm", "false_alarm_s"), ("confusion", "confusion_s")):
-        before, after = (100 * getattr(side, key) / side.reference_speech_s for side in (der.before, der.after))
-        words.append(f"{name} {before:.2f} → {after:.2f} %")
+        before, after = (_share(getattr(side, key), side.reference_speech_s) for side in (der.before, der.after))
+        words.append(f"{name} {before} → {after} %")
     return " " + "   ".join(words)
+
+
+def _share(part_s: float, speech_s: float) -> str:
+    return f"{100 * part_s / speech_s:.2f}" if speech_s > 0.0 else UNKNOWN
 
 
 def _boundaries_line(comparison: Comparison) -> Content:

@@ -81,7 +81,7 @@ class ComparisonTable(Panel):
             _cells(
                 "a boundary takes",
                 UNKNOWN,
-                [f"{1000 / report.speed.boundaries_per_s:.1f} ms" for report in reports.values()],
+                [_time_of_one(report.speed.boundaries_per_s) for report in reports.values()],
                 column,
             )
         )
@@ -201,6 +201,10 @@ def _counts(title: str, reports: Mapping[str, EvaluationReport], column: int, co
 def _cells(title: str, before: str, cells: Sequence[str], column: int) -> Content:
     text = "".join(cell.rjust(column - 1) + " " for cell in cells)
     return line((f" {title:<{_LABEL_WIDTH - 1}}", "$quiet"), before.rjust(column), text)
+
+
+def _time_of_one(per_s: float) -> str:
+    return f"{1000 / per_s:.1f} ms" if per_s > 0.0 else UNKNOWN  # none, where the recordings that were timed have no boundary
 
 
 def _signed_ms(value_ms: float | None) -> str:
