@@ -366,16 +366,22 @@ class DashboardApp(App[int]):
         if self._unreadable is None:
             self._act(message)
         else:
-            self.notify(f"the {_why_unreadable(self._unreadable)}", severity="error", timeout=15, markup=False)
+            self._failed(message, f"the {_why_unreadable(self._unreadable)}")
 
     @work(thread=True)
     def _act(self, wanted: Wanted) -> None:
         try:
             result = wanted.call()
         except (BrefineError, OSError) as error:
-            self.call_from_thread(self.notify, _words_of(error), severity="error", timeout=15, markup=False)
+            self.call_from_thread(self._failed, wanted, _words_of(error))
             return
         if wanted.done is not None:
             self.call_from_thread(wanted.done, result)
         if isinstance(result, str):
             self.call_from_thread(self.notify, result, markup=False)
+
+    def _failed(self, wanted: Wanted, why: str) -> None:
+        if wanted.failed is not None:
+            wanted.failed(why)
+        else:
+            self.notify(why, severity="error", timeout=15, markup=False)

@@ -494,6 +494,8 @@ class RecordedActions:
     error: BrefineError | OSError | None = None
     answers: dict[str, Literal["yes", "no"]] = field(default_factory=dict)
     best: ModelName = "transformer"
+    fails_once: BrefineError | None = None
+    """What the next judgement or comparison fails with."""
 
     def control(self, wish: Wish, model: str | None) -> str:
         return self._remember(f"{model or 'all'}: {wish} asked for", "control", wish, model)
@@ -502,6 +504,7 @@ class RecordedActions:
         return self._remember("the evaluation runs", "evaluate")
 
     def recommend(self) -> Ranking:
+        self._fail_once()
         means_ms = {model: 380.0 + _FINAL_MS[model] for model in MODEL_NAMES} | {self.best: 400.0}
         return select([Candidate(model, mean_ms, None, 300.0, 482.0) for model, mean_ms in means_ms.items()])
 
@@ -512,6 +515,7 @@ class RecordedActions:
         return self._remember("the integration runs", "integrate")
 
     def judge(self) -> GateRecord:
+        self._fail_once()
         return gate()
 
     def answer(self, criterion: str, answer: Answer) -> GateRecord:
@@ -521,6 +525,11 @@ class RecordedActions:
 
     def book(self) -> MemoryBook:
         return MemoryBook(self.asked)
+
+    def _fail_once(self) -> None:
+        error, self.fails_once = self.fails_once, None
+        if error is not None:
+            raise error
 
     def _remember(self, words: str, *asked: object) -> str:
         self.asked.append(asked)

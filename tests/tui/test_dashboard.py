@@ -12,7 +12,7 @@ import pytest
 
 from brefine.core.gate import Answer
 from brefine.errors import BrefineError, FormatError, ProcessError
-from brefine.phasedir import SelectionRecord, Stage
+from brefine.phasedir import DerComparison, SelectionRecord, Speed, Stage
 from brefine.run.snapshot import GpuView, PhaseState, ShownState
 from brefine.tui.app import DashboardApp, closing_words
 from brefine.tui.poller import SnapshotFailed
@@ -22,6 +22,7 @@ from tests.tui.memory_phases import (
     START_UNIX_S,
     MemorySource,
     RecordedActions,
+    evaluation,
     event_files,
     gate,
     integration,
@@ -31,6 +32,13 @@ from tests.tui.memory_phases import (
     run,
     selection,
 )
+
+
+def without_speech(der: DerComparison) -> DerComparison:
+    """The same without any reference speech."""
+    sides = {name: getattr(der, name).model_copy(update={"reference_speech_s": 0.0}) for name in ("before", "after")}
+    return der.model_copy(update=sides)
+
 
 SIZES = [(80, 24), (120, 40), (160, 45), (200, 60)]
 
@@ -572,6 +580,37 @@ async def test_a_record_of_an_earlier_integration_is_judged_anew(open_desk: Open
         await desk.tell(replace(decided, state=PhaseState.TO_DECIDE, integration=again))
         await desk.until(lambda: "not written yet: your first answer writes it" in desk.text)
         assert "answer: no" not in desk.text
+
+
+@pytest.mark.parametrize(
+    ("state", "place", "answer"),
+    [(PhaseState.TO_DECIDE, "gate", "verdict: open"), (PhaseState.TO_SELECT, "select", "Recommended: transformer")],
+)
+async def test_what_could_not_be_judged_or_compared_once_is_tried_again(
+    open_desk: OpenDesk, state: PhaseState, place: str, answer: str
+) -> None:
+    """A file that was being replaced leaves no place waiting for ever; until then the reason stands there."""
+    changed = phase(state, integration=None, evaluations={})
+    async with open_desk(changed) as desk:
+        desk.actions.fails_once = FormatError("the report is torn", where="a [b]")
+        await desk.press({"gate": "5", "select": "3"}[place])
+        await desk.tell(phase(state))
+        await desk.until(lambda: "a [b]: the report is torn" in desk.text)
+        await desk.tell(phase(state))
+        await desk.until(lambda: answer in desk.text)
+        assert "torn" not in desk.text
+
+
+async def test_figures_that_divide_by_nothing_are_dashes(open_desk: OpenDesk) -> None:
+    """Recordings without a boundary were refined at no pace, and without speech they have no shares of it."""
+    slow = evaluation("mlp").model_copy(update={"speed": Speed(device="cpu", boundaries_per_s=0.0, seconds_per_audio_hour=1.0)})
+    report = integration()
+    ders = [without_speech(der) for der in report.der]
+    silent = phase(PhaseState.TO_DECIDE, evaluations={"mlp": slow}, integration=report.model_copy(update={"der": ders}))
+    async with open_desk(silent, (120, 40), place="integrate") as desk:
+        assert "missed – → – %" in desk.text
+        await desk.press("2")
+        assert desk.row("a boundary takes").partition("takes")[2].split()[:2] == ["–", "–"]
 
 
 async def test_foreign_event_files_are_shown_without_a_status(open_desk: OpenDesk) -> None:

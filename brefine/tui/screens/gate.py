@@ -33,10 +33,14 @@ class Checklist(Panel):
     def __init__(self) -> None:
         super().__init__(id="checklist", classes="panel")
         self.record: GateRecord | None = None
+        self.problem: str | None = None
+        """Why the evidence could not be judged when it was last tried."""
         self.written = False
         self.chosen = 0
 
     def text(self, snapshot: PhaseSnapshot, width: int, height: int) -> Content:
+        if self.record is None and self.problem is not None:
+            return stack(wrapped(f"not judged, it is tried again: {harmless(self.problem)}", width, "$error"))
         if self.record is None:
             return line((f" {_waiting(snapshot)}", "$quiet"))
         lines: list[Content] = []
@@ -62,7 +66,7 @@ class GatePlace(Place):
         super().__init__(id="gate", read_only=read_only)
         self._actions = actions
         self._judged: tuple[float, float | None] | None = None
-        """Times of the integration and the selection that were judged last."""
+        """Times of the integration and the selection that were judged last; None: they are to be judged."""
 
     def compose(self) -> ComposeResult:
         yield Checklist()
@@ -78,7 +82,7 @@ class GatePlace(Place):
             if self._judged != evidence:
                 self._judged = evidence
                 checklist.record, checklist.written = None, False
-                self.post_message(Wanted(self._actions.judge, self._take_judgement))
+                self.post_message(Wanted(self._actions.judge, self._take_judgement, self._not_judged))
         checklist.show(snapshot)
 
     def action_choose(self, step: int) -> None:
@@ -114,9 +118,16 @@ class GatePlace(Place):
 
     def _take_judgement(self, record: GateRecord) -> None:
         checklist = self.query_one(Checklist)
+        checklist.problem = None
         if not checklist.written:
             checklist.record = record
             checklist.redraw()
+
+    def _not_judged(self, why: str) -> None:
+        self._judged = None  # the next snapshot asks again
+        checklist = self.query_one(Checklist)
+        checklist.problem = why
+        checklist.redraw()
 
     def _answered(self, record: GateRecord) -> None:
         checklist = self.query_one(Checklist)

@@ -14,13 +14,20 @@ from brefine.run.snapshot import PhaseSnapshot
 class Wanted(Message):
     """An action that the person asked for; the app carries it out in a thread and tells how it ended."""
 
-    def __init__(self, call: Callable[[], Any], done: Callable[[Any], None] | None = None) -> None:
+    def __init__(
+        self,
+        call: Callable[[], Any],
+        done: Callable[[Any], None] | None = None,
+        failed: Callable[[str], None] | None = None,
+    ) -> None:
         """Args:
         call: does it; what it returns is told to the person where it is text.
         done: called in the app's thread with what `call` returned.
+        failed: called there with the reason, which otherwise the person is told.
         """
         self.call = call
         self.done = done
+        self.failed = failed
         super().__init__()
 
 

@@ -12,7 +12,7 @@ from brefine.core.selection import Ranking
 from brefine.phasedir import EvaluationReport, SelectionRecord
 from brefine.run.snapshot import PhaseSnapshot
 from brefine.tui.actions import Actions
-from brefine.tui.format import UNKNOWN, format_interval, format_ms, format_rate, format_speed
+from brefine.tui.format import UNKNOWN, format_interval, format_ms, format_rate, format_speed, harmless
 from brefine.tui.screens.asking import AskLine
 from brefine.tui.screens.place import Place, Wanted
 from brefine.tui.widgets.comparison import convention, model_style, reports_in_order, waiting_for_evaluation
@@ -28,6 +28,8 @@ class Choice(Panel):
     def __init__(self) -> None:
         super().__init__(id="choice", classes="panel")
         self.ranking: Ranking | None = None
+        self.problem: str | None = None
+        """Why the models could not be compared when it was last tried."""
         self.chosen = 0
 
     def text(self, snapshot: PhaseSnapshot, width: int, height: int) -> Content:
@@ -63,6 +65,8 @@ class Choice(Panel):
             if selection.override_reason:
                 told.append(line(f"   Why not {selection.recommended}: {selection.override_reason}"))
             return [*told, *wrapped(f"The rule's reason: {selection.reason}", width, "$quiet")]
+        if self.ranking is None and self.problem is not None:
+            return wrapped(f"not compared, it is tried again: {harmless(self.problem)}", width, "$error")
         if self.ranking is None:
             return [line((" comparing the models …", "$quiet"))]
         return [
@@ -103,7 +107,7 @@ class SelectPlace(Place):
         if self._asked_for != compared and _waits_for_choice(snapshot):
             self._asked_for = compared
             choice.ranking = None
-            self.post_message(Wanted(self._actions.recommend, self._recommended))
+            self.post_message(Wanted(self._actions.recommend, self._recommended, self._not_compared))
         choice.show(snapshot)
 
     def action_choose(self, step: int) -> None:
@@ -139,8 +143,14 @@ class SelectPlace(Place):
 
     def _recommended(self, ranking: Ranking) -> None:
         choice = self.query_one(Choice)
-        choice.ranking = ranking
+        choice.ranking, choice.problem = ranking, None
         self._mark(ranking.recommended)
+        choice.redraw()
+
+    def _not_compared(self, why: str) -> None:
+        self._asked_for = frozenset()  # the next snapshot asks again
+        choice = self.query_one(Choice)
+        choice.problem = why
         choice.redraw()
 
     def _mark(self, model: str) -> None:
