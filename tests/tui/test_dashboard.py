@@ -370,6 +370,21 @@ async def test_logs_can_be_searched(open_desk: OpenDesk) -> None:
         assert desk.row("lines with") != first
 
 
+async def test_what_is_found_stands_on_the_screen(open_desk: OpenDesk) -> None:
+    """Above it lines are wrapped, in its own line it stands far behind; letters that are longer in lower case move nothing."""
+    told = run("transformer", log_tail=["word " * 100] * 20 + ["İ" * 600 + " Needle"] + ["word " * 100] * 20)
+    async with open_desk(phase(runs=(told,))) as desk:
+        await desk.press("slash", *"needle", "enter")
+        await desk.until(lambda: "Needle" in desk.text)
+        marked = [
+            segment.text
+            for strip in desk.app.screen._compositor.render_strips()
+            for segment in strip
+            if segment.style is not None and segment.style.reverse
+        ]
+        assert "Needle" in marked
+
+
 async def test_escape_sequences_in_a_log_are_harmless(open_desk: OpenDesk) -> None:
     """A line that would recolour the screen or ring the bell is shown with its control characters made visible."""
     evil = run("transformer", log_tail=["\x1b[2J\x1b[31mgone\x07", "[bold]markup[/]"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
@@ -65,11 +66,11 @@ class ReadingScreen(ModalScreen[None]):
         reading = self.query_one("#reading", VerticalScroll)
         at_end = reading.scroll_offset.y >= reading.max_scroll_y
         shown = []
-        for index, text in enumerate(self._lines()):
-            content = text if isinstance(text, Content) else line(harmless(text))
-            for start in _places(content.plain, self._needle):
-                content = content.stylize("bold reverse" if index == self._at else "reverse", start, start + len(self._needle))
-            shown.append(content)
+        for index, content in enumerate(self._contents()):
+            marked = content
+            for start, end in _places(content.plain, self._needle):
+                marked = marked.stylize("bold reverse" if index == self._at else "reverse", start, end)
+            shown.append(marked)
         self.query_one("#text", Static).update(stack(shown) if shown else line(("nothing yet", "$quiet")))
         if at_end and self._from_end and self._at is None:
             reading.scroll_end(animate=False)
@@ -89,8 +90,8 @@ class ReadingScreen(ModalScreen[None]):
 
     def action_found(self, step: int) -> None:
         """Goes to the next or previous line that holds what is searched; the search begins at the newest line."""
-        plain = [text.plain if isinstance(text, Content) else harmless(text) for text in self._lines()]
-        found = [index for index, text in enumerate(plain) if any(True for _ in _places(text, self._needle))]
+        contents = self._contents()
+        found = [index for index, content in enumerate(contents) if _places(content.plain, self._needle)]
         reading = self.query_one("#reading", VerticalScroll)
         if not found:
             reading.border_subtitle = f"“{self._needle}” is not here   esc back   / find" if self._needle else "/ find"
@@ -106,16 +107,15 @@ class ReadingScreen(ModalScreen[None]):
             f"{found.index(self._at) + 1} of {len(found)} lines with “{self._needle}”   n next   N previous   esc back"
         )
         self.refresh_lines()
-        reading.scroll_to(y=max(0, self._at - reading.size.height // 2), animate=False)
+        until = contents[self._at][: _places(contents[self._at].plain, self._needle)[0][1]]
+        width = self.query_one("#text").content_size.width
+        row = sum(content.get_height({}, width) for content in [*contents[: self._at], until])  # long lines take several
+        reading.scroll_to(y=max(0, row - 1 - reading.size.height // 2), animate=False)
+
+    def _contents(self) -> list[Content]:
+        return [text if isinstance(text, Content) else line(harmless(text)) for text in self._lines()]
 
 
-def _places(text: str, needle: str) -> list[int]:
-    """Where the needle stands in the text, whatever the case."""
-    if not needle:
-        return []
-    text, needle = text.lower(), needle.lower()
-    places, start = [], text.find(needle)
-    while start >= 0:
-        places.append(start)
-        start = text.find(needle, start + len(needle))
-    return places
+def _places(text: str, needle: str) -> list[tuple[int, int]]:
+    """Start and end of each place where the needle stands in the text, whatever the case."""
+    return [found.span() for found in re.finditer(re.escape(needle), text, re.IGNORECASE)] if needle else []
