@@ -38,6 +38,10 @@ def watch(
     Without a terminal, and with --once, it prints the state once; --plain --follow prints what happens, line by line. --json
     prints one document, of several phases a list.
     """
+    if serve:
+        _refuse_beside("--serve", {"--once": once, "--plain": plain, "--follow": follow, "--json": json})
+    if follow:
+        _refuse_beside("--follow", {"--once": once, "--json": json})
     names: list[str | None] = [*phases] if phases else [None]
     folders = [_folder(name, runs) for name in names]
     if serve:
@@ -54,7 +58,7 @@ def watch(
     from brefine.run.watch_json import snapshot_to_json
 
     stores = [open_store(folder) for folder in folders]
-    if follow and not once and not json:
+    if follow:
         follow_all([store.snapshot for store in stores], lambda line: print(line, flush=True))
     elif json:
         documents = [snapshot_to_json(store.snapshot(drain=True)) for store in stores]
@@ -62,6 +66,13 @@ def watch(
     else:
         for number, store in enumerate(stores):
             print_lines([*([""] if number else []), *overview(store.snapshot(drain=True))])
+
+
+def _refuse_beside(option: str, others: dict[str, bool]) -> None:
+    """Refuses what would silently be passed over beside `option`."""
+    for other, is_given in others.items():
+        if is_given:
+            raise ConfigError(f"{option} and {other} exclude each other", where="brefine watch", expected="one of them")
 
 
 def _serve(folders: list[Path], port: int) -> None:

@@ -75,3 +75,15 @@ def test_one_phase_at_a_time_is_served(two: list[str]) -> None:
     """A browser's page has no second one to turn to."""
     with pytest.raises(ConfigError, match="one phase at a time"):
         watch(two, serve=True)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"serve": True, other: True} for other in ("once", "plain", "follow", "json")]
+    + [{"follow": True, other: True} for other in ("once", "json")],
+    ids=" ".join,
+)
+def test_no_option_is_passed_over_in_silence(two: list[str], options: dict[str, bool]) -> None:
+    """A page that is served prints no document, and what is followed is not printed once."""
+    with pytest.raises(ConfigError, match="exclude each other"):
+        watch(two[:1], **options)
