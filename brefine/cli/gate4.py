@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +11,9 @@ import typer
 from brefine.cli.options import RUNS, Json, NoInput, Phase, Plain, Runs
 from brefine.cli.output import on_terminal, print_json, print_lines
 from brefine.core.gate import Answer
-from brefine.errors import ConfigError
+from brefine.errors import BrefineError, ConfigError
 from brefine.io.atomic import append_line
+from brefine.io.outputs import refuse_unwritable
 from brefine.phasedir import find_phase
 from brefine.run.gate_page import log_line
 from brefine.run.gate_report import judge_phase, write_gate
@@ -39,6 +41,8 @@ def gate4(
     """
     found = find_phase(phase, runs)
     answers = _answers(answer or [], note)
+    if log is not None:
+        _refuse_unwritable_log(log)
     if not answers and not (no_input or plain or json) and on_terminal():
         from brefine.tui.open import open_dashboard
 
@@ -51,6 +55,20 @@ def gate4(
         append_line(log, log_line(found, record))
     if record.verdict != "pass":
         raise typer.Exit(_EXIT_NOT_PASSED)
+
+
+def _refuse_unwritable_log(log: Path) -> None:
+    """Before anything is judged and recorded: what is on record stands, and cannot be told to the log a second time."""
+    try:
+        if log.is_symlink() or (log.exists() and not log.is_file()):
+            raise BrefineError("the log is not a regular file")
+        if log.exists():
+            os.close(os.open(log, os.O_RDWR | os.O_APPEND))
+        else:
+            refuse_unwritable([log], option="--log")
+    except (BrefineError, OSError) as error:
+        why = error.what if isinstance(error, BrefineError) else f"it cannot be written: {error.strerror}"
+        raise ConfigError(why, where=f"--log {log}", expected="a file that a line can be appended to") from None
 
 
 def _answers(given: list[str], note: str | None) -> dict[str, Answer]:

@@ -51,3 +51,24 @@ def test_nothing_that_a_person_says_at_the_gate_is_dropped(phase: PhaseDir, word
     assert isinstance(ended.exception, ConfigError)
     assert told in str(ended.exception)
     assert {path: path.read_bytes() for path in phase.path.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("log", ["phase.toml/x", "mlp", "link", "/dev/full", "/proc/x"])
+def test_a_log_that_cannot_be_written_is_refused_before_the_verdict_is_recorded(phase: PhaseDir, log: str) -> None:
+    """An answer that is on record stands; told again for the log's sake, it would stand there twice."""
+    (phase.path / "link").symlink_to(phase.path / "elsewhere")
+    before = {path: path.read_bytes() for path in phase.path.rglob("*") if path.is_file()}
+    words = ["--answer", "go-on=yes", "--json", "--log", str(phase.path / log)]
+    ended = CliRunner().invoke(app, ["gate4", str(phase.path), *words])
+    assert isinstance(ended.exception, ConfigError)
+    assert "--log" in str(ended.exception)
+    assert ended.stdout == ""
+    assert {path: path.read_bytes() for path in phase.path.rglob("*") if path.is_file()} == before
+
+
+def test_the_verdict_is_appended_to_a_log(phase: PhaseDir) -> None:
+    """To one that is there, and to one whose folder is not there yet."""
+    for log in (phase.path / "LOG.md", phase.path / "LOG.md", phase.path / "new" / "LOG.md"):
+        CliRunner().invoke(app, ["gate4", str(phase.path), "--json", "--log", str(log)])
+    assert (phase.path / "LOG.md").read_text().count("gate 4 **") == 2
+    assert (phase.path / "new" / "LOG.md").read_text().count("gate 4 **") == 1
