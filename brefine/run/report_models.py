@@ -15,6 +15,11 @@ from brefine.run.report_html import LOOKS, html_figure, html_section, html_table
 from brefine.run.snapshot import Curve, PhaseSnapshot
 
 _MAX_POINTS: Final = 240
+_VALIDATION: Final = (
+    "A training validates the raw shift of each matched boundary by itself, and leaves out those at the edge of the recording. "
+    "Above and at the gate all matched boundaries are scored after refinement, which weighs each shift by the system's errors "
+    "and its neighbours and moves none at the edge: the same weights have another MAE there, and so have unrefined boundaries."
+)
 _KINDS: Final = ("pause", "change", "overlap", "edge")
 
 
@@ -63,10 +68,7 @@ def models_section(snapshot: PhaseSnapshot, chosen: str | None) -> str:
 
 def curves_section(snapshot: PhaseSnapshot) -> str:
     charts = []
-    for tag, label, rules in (
-        (Tag.VALIDATION_MAE_MS, "validation MAE, ms", [Rule(snapshot.gate_mae_ms, f"gate: {snapshot.gate_mae_ms:g} ms")]),
-        (Tag.LOSS, "training loss", []),
-    ):
+    for tag, label in ((Tag.VALIDATION_MAE_MS, "validation MAE, ms"), (Tag.LOSS, "training loss")):
         series = [
             _thinned(run.name, LOOKS[place % len(LOOKS)], run.curves[tag])
             for place, run in enumerate(snapshot.runs)
@@ -75,7 +77,7 @@ def curves_section(snapshot: PhaseSnapshot) -> str:
         if series:
             x = Axis("optimiser step", low=0.0, tick=lambda value: f"{value:,.0f}")
             low = 0.0 if tag is Tag.VALIDATION_MAE_MS else None
-            chart = line_chart(series, x, Axis(label, low=low), rules=rules, points=tag is Tag.VALIDATION_MAE_MS)
+            chart = line_chart(series, x, Axis(label, low=low), points=tag is Tag.VALIDATION_MAE_MS)
             charts.append(html_figure(chart, "✗ marks values that are not numbers."))
     states = html_table(
         ("training", "state", "steps", "epochs", "best validation MAE", "unrefined", "device"),
@@ -94,7 +96,8 @@ def curves_section(snapshot: PhaseSnapshot) -> str:
             for run in snapshot.runs
         ],
     )
-    return html_section("curves", "Learning curves", side_by_side(*charts) + states if charts else states)
+    shown = side_by_side(*charts) + states if charts else states
+    return html_section("curves", "Learning curves", f'{shown}<p class="quiet">{_VALIDATION}</p>')
 
 
 def calibration_section(snapshot: PhaseSnapshot) -> str:

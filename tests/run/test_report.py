@@ -180,3 +180,11 @@ def test_empty_charts_are_charts() -> None:
     """A figure without values draws its axes."""
     assert "<svg" in line_chart([], Axis("x", "log"), Axis("y"), rules=[Rule("diagonal", "same")])
     assert "<svg" in bar_chart(["a"], [("before", "base", [None])], "ms")
+
+
+def test_two_maes_of_the_same_weights_are_explained() -> None:
+    """The training's own validation is another figure than evaluation's, and the gate's threshold is no line across it."""
+    page = _decided()
+    curves = page[page.index('id="curves"') : page.index('id="calibration"')]
+    assert "the same weights have another MAE" in curves
+    assert "gate:" not in curves
