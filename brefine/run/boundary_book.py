@@ -83,7 +83,8 @@ class BoundaryBook:
         """The four seconds around a boundary, the reference's end in the middle.
 
         Raises:
-            DataError: the prepared corpus or its audio is gone.
+            DataError: the manifest, the prepared corpus, its turns or its audio are gone.
+            FormatError: one of them is broken.
         """
         recording = self._recording(row.recording)
         start_s = row.reference_s - WIDTH_S / 2
@@ -117,7 +118,10 @@ class BoundaryBook:
 
     def _recording(self, name: str) -> CorpusRecording:
         if self._recordings is None:
-            self._corpus = Path(Manifest.read(self._phase.manifest).corpus)
+            try:
+                self._corpus = Path(Manifest.read(self._phase.manifest).corpus)
+            except FileNotFoundError:
+                raise DataError("the manifest is gone, which names the corpus", where=self._phase.manifest) from None
             try:
                 corpus = CorpusManifest.read(self._corpus / "corpus.json")
             except FileNotFoundError:
@@ -133,10 +137,9 @@ class BoundaryBook:
         recording = self._recording(name)
         both = []
         for path in (recording.reference, recording.hypothesis):
-            try:
-                both.append(read_rttm(self._corpus / path).get(name, Diarization(name)))
-            except FileNotFoundError:
-                raise DataError("the turns of this recording are gone", where=self._corpus / path) from None
+            if not (self._corpus / path).exists():
+                raise DataError("the turns of this recording are gone", where=self._corpus / path)
+            both.append(read_rttm(self._corpus / path).get(name, Diarization(name)))
         return both[0], both[1], map_speakers(both[0], both[1])
 
     def _posterior(self, model: ModelName, row: BoundaryRow, start_s: float, n_columns: int) -> NDArray[np.float64] | None:

@@ -95,6 +95,24 @@ def test_what_is_missing_is_told_in_words(phase: PhaseDir, tmp_path: Path) -> No
         book.rows("mlp")
 
 
+@pytest.mark.parametrize(
+    ("gone", "told"),
+    [
+        ("corpus/a.hyp.rttm", "turns of this recording are gone"),
+        ("manifest.json", "manifest is gone"),
+        ("corpus.json", "corpus is"),
+    ],
+)
+def test_what_has_gone_since_is_told_as_missing_data(phase: PhaseDir, tmp_path: Path, gone: str, told: str) -> None:
+    """Not as a broken format, nor as an error of the system."""
+    book = BoundaryBook(phase)
+    (row,) = book.rows("mlp")
+    (path,) = tmp_path.rglob(Path(gone).name)
+    path.unlink()
+    with pytest.raises(DataError, match=told):
+        book.excerpt("mlp", row, n_columns=8, n_bands=8)
+
+
 @pytest.mark.end_to_end
 def test_posteriors_that_cannot_be_computed_say_why(phase: PhaseDir) -> None:
     """The last words of the process are the person's."""
