@@ -17,13 +17,13 @@ from pydantic import ValidationError
 
 from brefine.config import ModelName
 from brefine.core.matching import map_speakers
+from brefine.core.spectrogram import log_spectrogram
 from brefine.core.turns import Diarization, Turn
 from brefine.errors import DataError, FormatError, ProcessError, printable
 from brefine.io.atomic import open_no_link
 from brefine.io.audio import read_excerpt
 from brefine.io.rttm import read_rttm
 from brefine.phasedir import BoundaryRow, CorpusManifest, CorpusRecording, Manifest, PhaseDir
-from brefine.run.spectrogram import log_spectrogram
 
 SPLIT: Final = "validation"
 WIDTH_S: Final = 4.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from brefine.core.spectrogram import spectrogram_db
+from brefine.core.spectrogram import log_spectrogram, spectrogram_db
 
 
 def test_a_tone_is_the_loudest_row() -> None:
@@ -19,3 +19,10 @@ def test_a_tone_is_the_loudest_row() -> None:
 def test_silence_is_no_warning() -> None:
     """All samples zero: a flat picture."""
     assert np.ptp(spectrogram_db(np.zeros(16000, np.float32), sample_rate_hz=16000)) == 0.0
+
+
+def test_silence_is_dark_and_no_band_is_empty() -> None:
+    """No division by nothing, and at every size each band sees some frequencies."""
+    assert log_spectrogram(np.zeros(64000, np.float32), 16000, n_columns=70, n_bands=20).max() == 0.0
+    noise = np.random.default_rng(0).standard_normal(64000).astype(np.float32)
+    assert log_spectrogram(noise, 16000, n_columns=190, n_bands=80).min() > 0.0

@@ -14,7 +14,6 @@ import soundfile
 from brefine.errors import DataError, FormatError, ProcessError
 from brefine.phasedir import CorpusManifest, CorpusRecording, Manifest, PhaseDir
 from brefine.run.boundary_book import BoundaryBook
-from brefine.run.spectrogram import log_spectrogram
 from tests.run.toy_programs import make_toy_phase
 
 RATE_HZ = 16000
@@ -118,13 +117,6 @@ def test_posteriors_that_cannot_be_computed_say_why(phase: PhaseDir) -> None:
     """The last words of the process are the person's."""
     with pytest.raises(ProcessError, match="cannot be computed"):
         BoundaryBook(phase).compute_posteriors("mlp")
-
-
-def test_silence_is_dark_and_no_band_is_empty() -> None:
-    """No division by nothing, and at every size each band sees some frequencies."""
-    assert log_spectrogram(np.zeros(64000, np.float32), RATE_HZ, n_columns=70, n_bands=20).max() == 0.0
-    noise = np.random.default_rng(0).standard_normal(64000).astype(np.float32)
-    assert log_spectrogram(noise, RATE_HZ, n_columns=190, n_bands=80).min() > 0.0
 
 
 def test_looking_at_boundaries_needs_no_torch() -> None:
