@@ -26,9 +26,6 @@ class Interval:
     low: float
     high: float
 
-    def __contains__(self, value: float) -> bool:
-        return self.low <= value <= self.high
-
 
 def paired_bootstrap(
     parts: NDArray[np.float64],
@@ -70,29 +67,22 @@ def bootstrap_improvement(errors: NDArray[np.float64]) -> Interval | None:
     return interval if np.isfinite(interval.low) else None
 
 
-def bootstrap_quantile(
-    values: Sequence[NDArray[np.float64]],
-    quantile: float,
-    *,
-    n_resamples: int = N_RESAMPLES,
-    level: float = LEVEL,
-    seed: int = 0,
-) -> Interval:
+def bootstrap_quantile(values: Sequence[NDArray[np.float64]], quantile: float) -> Interval:
     """The interval of a quantile (0.5 = median) over the values of all recordings, one array a recording.
 
     Raises:
         ValueError: there are no recordings, or no values.
     """
-    counts = _counts(len(values), n_resamples, seed)
+    counts = _counts(len(values), N_RESAMPLES, seed=0)
     joined = np.concatenate([np.asarray(own, dtype=np.float64) for own in values])
     order = np.argsort(joined, kind="stable")
     recording = np.repeat(np.arange(len(values)), [len(own) for own in values])[order]
-    found = np.full(n_resamples, np.nan)
+    found = np.full(N_RESAMPLES, np.nan)
     for resample, drawn in enumerate(counts):
         heights = np.cumsum(drawn[recording])
         if len(heights) and heights[-1] > 0:
             found[resample] = joined[order[np.searchsorted(heights, quantile * heights[-1])]]
-    return _interval(found, level)
+    return _interval(found, LEVEL)
 
 
 def _counts(n_recordings: int, n_resamples: int, seed: int) -> NDArray[np.int64]:

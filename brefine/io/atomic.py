@@ -19,9 +19,12 @@ from brefine.errors import FormatError
 from brefine.io.jsontext import parse_json
 
 _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
+_LEFT_AFTER_S = 600.0
+"""A writer of one file that took longer has died."""
+_MOST_JSON_BYTES = 64 << 20
 
 
-def write_bytes_atomic(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+def write_bytes_atomic(path: Path, content: bytes) -> None:
     """Replaces `path` by `content`; a reader, or a crash at any moment, sees the old file or the new one.
 
     Raises:
@@ -31,7 +34,7 @@ def write_bytes_atomic(path: Path, content: bytes, *, mode: int = 0o644) -> None
         raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        _replace(path, content, mode)
+        _replace(path, content)
     except OSError as error:
         error.filename = str(path)  # nobody knows the temporary one
         raise
@@ -49,7 +52,7 @@ def is_special(path: Path) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def _replace(path: Path, content: bytes, mode: int) -> None:
+def _replace(path: Path, content: bytes) -> None:
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     temporary = Path(name)
     try:
@@ -57,14 +60,14 @@ def _replace(path: Path, content: bytes, mode: int) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(mode)
+        temporary.chmod(0o644)  # mkstemp made it for its owner alone
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
-def remove_leftovers(folder: Path, *, older_than_s: float = 600.0) -> None:
+def remove_leftovers(folder: Path) -> None:
     """Removes the temporary files of `write_bytes_atomic` that killed writers have left under a folder.
 
     Nobody takes them for anything, but they fill a disk. A younger one may belong to a writer that lives.
@@ -75,17 +78,17 @@ def remove_leftovers(folder: Path, *, older_than_s: float = 600.0) -> None:
             with contextlib.suppress(OSError):
                 path = Path(place) / name
                 found = path.lstat()
-                if stat.S_ISREG(found.st_mode) and time.time() - found.st_mtime > older_than_s:
+                if stat.S_ISREG(found.st_mode) and time.time() - found.st_mtime > _LEFT_AFTER_S:
                     path.unlink()
 
 
-def write_text_atomic(path: Path, text: str, *, mode: int = 0o644) -> None:
-    write_bytes_atomic(path, text.encode("utf-8"), mode=mode)
+def write_text_atomic(path: Path, text: str) -> None:
+    write_bytes_atomic(path, text.encode("utf-8"))
 
 
-def write_json_atomic(path: Path, document: Any, *, mode: int = 0o644) -> None:
+def write_json_atomic(path: Path, document: Any) -> None:
     """Writes one JSON document; not-a-number is refused, since no reader of JSON has to understand it."""
-    write_text_atomic(path, json.dumps(document, indent=1, allow_nan=False) + "\n", mode=mode)
+    write_text_atomic(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
 
 
 def append_line(path: Path, line: str, *, mode: int = 0o644) -> None:
@@ -116,22 +119,22 @@ def append_line(path: Path, line: str, *, mode: int = 0o644) -> None:
         os.close(descriptor)
 
 
-def read_json(path: Path, *, limit_bytes: int = 64 << 20) -> Any:
+def read_json(path: Path) -> Any:
     """Reads one JSON document; see `jsontext` for what is refused. A symbolic link is not followed.
 
     Raises:
-        FormatError: it is not JSON, larger than `limit_bytes`, or cannot be read.
+        FormatError: it is not JSON, larger than 64 MiB, or cannot be read.
         FileNotFoundError: there is no such file.
     """
     try:
         with open_no_link(path) as file:
-            content = file.read(limit_bytes + 1)
+            content = file.read(_MOST_JSON_BYTES + 1)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise FormatError(f"the file cannot be read: {error.strerror}", where=path) from None
-    if len(content) > limit_bytes:
-        raise FormatError("the file is too large", where=path, expected=f"at most {limit_bytes} bytes")
+    if len(content) > _MOST_JSON_BYTES:
+        raise FormatError("the file is too large", where=path, expected=f"at most {_MOST_JSON_BYTES} bytes")
     return parse_json(content, where=path)
 
 

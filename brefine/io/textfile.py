@@ -21,6 +21,7 @@ MAX_TIME_S = 366.0 * 24 * 3600
 _MAX_PROBLEMS = 1000
 _LONE_RETURN = re.compile(rb"\r[^\r\n]")
 _SHOWN_CHARACTERS = 60
+_COMMENT = ";;"
 _MARK = "\ufeff"
 
 
@@ -45,26 +46,26 @@ class Problems:
         raise FormatError(f"{self.n} {what}", where=where, expected=expected, problems=[*self.lines, *more])
 
 
-def read_lines_text(path: Path, *, limit_bytes: int = MAX_FILE_BYTES) -> str:
+def read_lines_text(path: Path) -> str:
     """Reads a whole text file of bounded size; its byte-order mark stays.
 
     Bytes that are not UTF-8 become lone surrogates, for the parser to report and for `write_lines_text` to put back.
 
     Raises:
-        FormatError: there is no such file, it cannot be read, is larger than `limit_bytes`, or is not text.
+        FormatError: there is no such file, it cannot be read, is larger than `MAX_FILE_BYTES`, or is not text.
     """
     try:
         with path.open("rb") as file:
-            content = file.read(limit_bytes + 1)
+            content = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
         raise FormatError("there is no such file", where=path) from None
     except OSError as error:
         raise FormatError(f"the file cannot be read: {error.strerror}", where=path) from None
-    if len(content) > limit_bytes:
+    if len(content) > MAX_FILE_BYTES:
         raise FormatError(
             "the file is too large",
             where=path,
-            expected=f"at most {limit_bytes >> 20} MiB",
+            expected=f"at most {MAX_FILE_BYTES >> 20} MiB",
             hint="split it into one file for each recording",
         )
     if _LONE_RETURN.search(content) and b"\0" not in content:
@@ -85,11 +86,11 @@ def write_lines_text(path: Path, text: str) -> None:
     write_bytes_atomic(path, text.encode("utf-8", errors="surrogateescape"))
 
 
-def numbered_fields(text: str, *, comment: str = ";;") -> Iterator[tuple[int, list[str]]]:
+def numbered_fields(text: str) -> Iterator[tuple[int, list[str]]]:
     """Yields the number and the blank- or tab-separated fields of every line that is not empty and no comment."""
     for number, line in enumerate(lines_of(text), start=1):
         fields = fields_of(line)
-        if fields and not fields[0].startswith(comment):
+        if fields and not fields[0].startswith(_COMMENT):
             yield number, fields
 
 

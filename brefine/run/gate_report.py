@@ -20,22 +20,21 @@ from brefine.run.gate_page import gate_page
 from brefine.run.lock import held
 
 
-def judge_phase(phase: PhaseDir, answers: Mapping[str, Answer] | None = None) -> GateRecord:
-    """Judges what can be judged, with earlier answers and these; writes nothing.
-
-    Args:
-        answers: criterion id → answer; they replace earlier ones.
-
-    Raises:
-        ConfigError: an id is none of the criteria.
-    """
-    return _judged(phase, GateFiles.of(phase), answers or {})
+def judge_phase(phase: PhaseDir) -> GateRecord:
+    """Judges what can be judged, with earlier answers; writes nothing."""
+    return _judged(phase, GateFiles.of(phase), {})
 
 
 def write_gate(phase: PhaseDir, answers: Mapping[str, Answer] | None = None) -> GateRecord:
     """Judges, and writes `gate4.json`, `gate4.md` and one line of `decisions.jsonl` for each new answer.
 
     One writer after the other, from the first file that is read: an answer given while another writer scores is judged with.
+
+    Args:
+        answers: criterion id → answer; they replace earlier ones.
+
+    Raises:
+        ConfigError: an id is none of the criteria.
     """
     with held(phase.gate_lock):
         return _write(phase, GateFiles.of(phase), answers or {})

@@ -81,10 +81,6 @@ class Curve:
         """The newest value, finite or not."""
         return float(self.values[-1]) if len(self.values) else None
 
-    @property
-    def nonfinite_steps(self) -> NDArray[np.int64]:
-        return self.steps[~np.isfinite(self.values)]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunView:

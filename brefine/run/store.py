@@ -44,16 +44,16 @@ _FOREIGN_QUIET_S: Final = 300.0
 """A foreign run that has written nothing for this long is taken for stopped: event files do not say."""
 
 
-def open_store(path: Path, *, gpus: GpuProbe | None = None) -> PhaseStore | FolderStore:
+def open_store(path: Path) -> PhaseStore | FolderStore:
     """A store for a phase directory or for a foreign folder of event files.
 
     Raises:
         BrefineError: the folder is neither.
     """
     if is_phase(path):
-        return PhaseStore(path, gpus=gpus)
+        return PhaseStore(path)
     if path.is_dir() and find_run_folders(path, limit=1):
-        return FolderStore(path, gpus=gpus)
+        return FolderStore(path)
     raise BrefineError(
         "there is nothing to watch" if path.is_dir() else "there is no such folder",
         where=path,
@@ -235,9 +235,9 @@ class PhaseStore:
 class FolderStore:
     """Reads a foreign folder of event files: each folder at or under it that holds some is a run."""
 
-    def __init__(self, path: Path, *, gpus: GpuProbe | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         self._root = path.resolve()
-        self._gpus = gpus or find_gpus()
+        self._gpus = find_gpus()
         self._tails: dict[Path, RunTail] = {}
         self._looked_s = float("-inf")
         self._ledger = Ledger(ledger_path(BudgetConfig()))

@@ -70,9 +70,9 @@ def format_duration(seconds: float | None, width: int = 8) -> str:
     return text.rjust(width)
 
 
-def format_usd(usd: float | None, width: int = 0) -> str:
+def format_usd(usd: float | None) -> str:
     """`$0.83`."""
-    return (UNKNOWN if usd is None else f"${usd:,.2f}").rjust(width)
+    return UNKNOWN if usd is None else f"${usd:,.2f}"
 
 
 def format_gib(used_bytes: int | None, total_bytes: int | None) -> str:
@@ -93,9 +93,9 @@ def format_date(unix_s: float | None) -> str:
     return UNKNOWN if unix_s is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(unix_s))
 
 
-def format_interval(interval: tuple[float, float] | None, scale: float = 1.0, digits: int = 0) -> str:
+def format_interval(interval: tuple[float, float] | None, scale: float = 1.0) -> str:
     """`68–75`, in the unit of the figure beside it."""
-    return "" if interval is None else f"{scale * interval[0]:.{digits}f}–{scale * interval[1]:.{digits}f}"
+    return "" if interval is None else f"{scale * interval[0]:.0f}–{scale * interval[1]:.0f}"
 
 
 def bar(rate: float | None, width: int) -> str:

@@ -45,8 +45,8 @@ class Chart(Widget):
             self.share = share
             super().__init__()
 
-    def __init__(self, *, id: str | None = None, classes: str = "panel") -> None:  # noqa: A002 – Textual's name
-        super().__init__(id=id, classes=classes)
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 – Textual's name
+        super().__init__(id=id, classes="panel")
         self._shown: Plot | Waiting = Waiting("")
         self._rows: list[Row] | None = None
         self._styles: dict[str, Style] = {}

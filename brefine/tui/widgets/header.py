@@ -9,7 +9,7 @@ from textual import events
 from textual.content import Content
 from textual.message import Message
 
-from brefine.run.snapshot import PhaseSnapshot, PhaseState, RunView, ShownState
+from brefine.run.snapshot import PhaseSnapshot, PhaseState
 from brefine.tui.format import UNKNOWN, clip, format_date, format_duration, format_usd
 from brefine.tui.theme import PHASE_LOOKS
 from brefine.tui.widgets.panel import Panel, line, stack
@@ -33,7 +33,6 @@ _STATE_PLACES = {
 }
 
 _STAMP = re.compile(r"^\d{4}-?\d{2}-?\d{2}[0-9T:._-]*Z?-")
-_TROUBLED = {ShownState.FAILED, ShownState.NONFINITE, ShownState.STALLED, ShownState.LOST}
 
 
 def place_of(state: PhaseState) -> str:
@@ -44,11 +43,6 @@ def place_of(state: PhaseState) -> str:
 def short_name(snapshot: PhaseSnapshot) -> str:
     """The phase's name without the time at its front; the time stands beside it, in the person's own time zone."""
     return snapshot.name if snapshot.foreign else _STAMP.sub("", snapshot.name) or snapshot.name
-
-
-def troubled_runs(snapshot: PhaseSnapshot) -> list[RunView]:
-    """The runs that need the person."""
-    return [run for run in snapshot.runs if run.state in _TROUBLED]
 
 
 class PhaseHeader(Panel):
