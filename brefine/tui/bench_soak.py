@@ -26,6 +26,8 @@ from brefine.tui.bench_watch import RECIPE, drain, terminal_of
 _HOUR_S: Final = 3600.0
 _SCALARS_A_SECOND: Final = 20
 _TAGS: Final = (Tag.LOSS, Tag.GRADIENT_NORM, Tag.LEARNING_RATE, Tag.EXAMPLES_PER_S, Tag.VALIDATION_MAE_MS)
+_N_STEPS: Final = round(_HOUR_S * _SCALARS_A_SECOND / len(_TAGS))
+"""Of each training in the hour; a step writes one scalar of each tag."""
 _SAMPLES: Final = 12
 _MOST_GROWTH_BYTES: Final = 16 << 20
 """Of the second half of the hour: its curves twice over, for arrays that are growing, and what an allocator keeps."""
@@ -54,7 +56,7 @@ def bench_soak(seconds: float = 60.0) -> dict[str, Any]:
             writer.wait()
     return {
         "seconds": seconds,
-        "n_scalars": round(3 * _SCALARS_A_SECOND * _HOUR_S),
+        "n_scalars": 3 * len(_TAGS) * _N_STEPS,
         "memory_bytes": memory_bytes,
         "growth_bytes": memory_bytes[-1] - memory_bytes[_SAMPLES // 2],
         "target_growth_bytes": _MOST_GROWTH_BYTES,
@@ -70,13 +72,13 @@ def bench_lines(result: dict[str, Any]) -> Iterable[str]:
     yield f"growth in the second half {result['growth_bytes'] / 1e6:.1f} MB {target}"
 
 
-def _write(phase: PhaseDir, seconds: float) -> None:
-    """Plays the hour: what is due of it is written four times a second."""
+def _write(phase: PhaseDir, seconds: float, n_steps: int = _N_STEPS) -> None:
+    """Plays the hour, or as many steps of it as are asked for: what is due of it is written four times a second."""
     files = {}
     for model in phase.models():
         phase.run(model).path.mkdir(exist_ok=True)
         files[model] = (phase.run(model).path / "events.out.tfevents.1.soak").open("ab", buffering=0)
-    n_steps, began_s, step = round(_HOUR_S * _SCALARS_A_SECOND / len(_TAGS)), time.monotonic(), 0
+    began_s, step = time.monotonic(), 0
     while step < n_steps:
         due = min(n_steps, round(n_steps * (time.monotonic() - began_s) / seconds))
         for model, file in files.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -12,9 +13,11 @@ from brefine.run.bench_scale import _CASES, bench_lines, main
 @pytest.mark.parametrize("name", list(_CASES))
 def test_a_small_size_is_measured(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Each case makes its data and reads it; time and memory are told."""
+    began_s = time.process_time()
     main(name, 400)
+    spent_s = time.process_time() - began_s
     told = json.loads(capsys.readouterr().out)
-    assert told["size"] == 400 and told["cpu_s"] >= 0.0 and told["memory_bytes"] > 0
+    assert told["size"] == 400 and 0.0 < told["cpu_s"] <= spent_s + 0.001 and told["memory_bytes"] > 0
 
 
 def test_growth_that_is_worse_than_linear_is_missed() -> None:
