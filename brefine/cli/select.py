@@ -28,13 +28,14 @@ def select(
     """
     found = find_phase(phase, runs)
     asked = model is None and not (no_input or json) and on_terminal()
+    ranking = None
     if asked:
-        print_lines([*evaluation_table(evaluation_reports(found)), "", recommend(found).reason])
-        recommended = recommend(found).recommended
-        model = typer.prompt("Which model goes on?", default=recommended)
-        if model != recommended and why is None:
-            why = typer.prompt(f"Why not {recommended}?")
-    record = choose(found, model, why=why, by="rule" if model is None else "person")
+        ranking = recommend(found)
+        print_lines([*evaluation_table(evaluation_reports(found)), "", ranking.reason])
+        model = typer.prompt("Which model goes on?", default=ranking.recommended)
+        if model != ranking.recommended and why is None:
+            why = typer.prompt(f"Why not {ranking.recommended}?")
+    record = choose(found, model, why=why, by="rule" if model is None else "person", shown=ranking)
     if json:
         print_json(record.to_json())
     else:

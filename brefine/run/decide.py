@@ -19,20 +19,31 @@ def recommend(phase: PhaseDir) -> Ranking:
     Raises:
         ProcessError: no model is evaluated, one was trained further since, or none has a figure to be ranked by.
     """
-    return _rank(phase, evaluation_reports(phase))
+    reports = evaluation_reports(phase)
+    _refuse_stale(phase, reports)
+    return _rank(phase, reports)
 
 
 def choose(
-    phase: PhaseDir, model: str | None = None, *, why: str | None = None, by: Literal["person", "rule"] = "person"
+    phase: PhaseDir,
+    model: str | None = None,
+    *,
+    why: str | None = None,
+    by: Literal["person", "rule"] = "person",
+    shown: Ranking | None = None,
 ) -> SelectionRecord:
     """Writes down which model goes on; None takes the recommended one.
+
+    Args:
+        shown: the ranking that the person has seen; it is the evidence on record. None = the models are ranked now.
 
     Raises:
         ConfigError: the model is not evaluated, or it is not the recommended one and `why` is missing.
         ProcessError: no model is evaluated, or one was trained further since.
     """
     reports = evaluation_reports(phase)
-    ranking = _rank(phase, reports)
+    _refuse_stale(phase, reports)
+    ranking = _rank(phase, reports) if shown is None else shown
     recommended = _named(ranking.recommended, reports, phase)
     chosen = recommended if model is None else _named(model, reports, phase)
     reason = why.strip() if why else None
@@ -64,7 +75,7 @@ def choose(
     return record
 
 
-def _rank(phase: PhaseDir, reports: dict[str, EvaluationReport]) -> Ranking:
+def _refuse_stale(phase: PhaseDir, reports: dict[str, EvaluationReport]) -> None:
     stale = [report.model for report in reports.values() if _is_stale(phase, report)]
     if stale:
         raise ProcessError(
@@ -73,6 +84,9 @@ def _rank(phase: PhaseDir, reports: dict[str, EvaluationReport]) -> Ranking:
             problems=stale,
             hint="run: brefine evaluate",
         )
+
+
+def _rank(phase: PhaseDir, reports: dict[str, EvaluationReport]) -> Ranking:
     try:
         return select([_candidate(report) for report in reports.values()])
     except ValueError as error:

@@ -12,7 +12,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+from brefine.cli.select import select
+from brefine.core.selection import Ranking
 from brefine.phasedir import PhaseDir, SelectionRecord
+from brefine.run import decide
 from tests.run.whole_phase import make_phase
 
 
@@ -47,6 +52,18 @@ def test_an_interrupted_question_is_an_interruption(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
     assert phase.selection.read_bytes() == before
+
+
+def test_what_is_asked_for_is_ranked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reason that is shown is the one on record: a ranking costs thousands of resamples."""
+    rankings: list[Ranking] = []
+    rank = decide.select
+    monkeypatch.setattr(decide, "select", lambda candidates: rankings.append(rank(candidates)) or rankings[-1])
+    monkeypatch.setattr("brefine.cli.select.on_terminal", lambda: True)
+    monkeypatch.setattr("typer.prompt", lambda question, default=None: default)
+    phase = make_phase(tmp_path)
+    select(str(phase.path))
+    assert [one.reason for one in rankings] == [SelectionRecord.read(phase.selection).reason]
 
 
 def test_a_document_is_asked_no_question(tmp_path: Path) -> None:
