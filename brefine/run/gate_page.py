@@ -6,6 +6,7 @@ import time
 from typing import Final
 
 from brefine.phasedir import GateCriterion, GateRecord, IntegrationReport, Manifest, PhaseDir, SelectionRecord
+from brefine.run.report_html import utc_text
 from brefine.run.tables import integration_table
 
 _BOXES: Final = {"met": "☑", "not-met": "☒", "unknown": "☐"}
@@ -19,13 +20,12 @@ def gate_page(
     report: IntegrationReport | None,
 ) -> str:
     """The page as Markdown."""
-    when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(record.unix_s))
     evidence = {"simulated": "simulated: it can never pass this gate", "real": "real recordings", None: "none yet"}
     lines = [
         f"# Gate 4: {record.verdict}",
         "",
         f"- Phase: `{phase.path.name}`",
-        f"- Judged: {when}",
+        f"- Judged: {utc_text(record.unix_s)}",
         f"- Model: {record.winner or 'none is selected'}",
         f"- Evidence: {evidence[record.evidence]}",
         f"- Recommendation: {_plain(record.recommendation)}",

@@ -18,6 +18,7 @@ from brefine.phasedir import Decision, EvaluationReport, GateCriterion, GateReco
 from brefine.run.gate_evidence import GateFiles, evidence_of
 from brefine.run.gate_page import gate_page
 from brefine.run.lock import held
+from brefine.run.report_html import utc_text
 
 
 def judge_phase(phase: PhaseDir) -> GateRecord:
@@ -139,7 +140,7 @@ def _earlier_answers(phase: PhaseDir, report: IntegrationReport | None) -> tuple
         if decision.evidence_seal == _seal(report):
             given[criterion] = Answer(decision.answer == "yes", decision.note)
         else:
-            when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(decision.unix_s))
+            when = utc_text(decision.unix_s)
             stale[criterion] = f"{criterion}: the {decision.answer} of {when} was given on other evidence; it is asked anew"
     return given, stale
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from brefine.phasedir import JobRecord, Progress, Stage
 from brefine.run.snapshot import WORKING, PhaseSnapshot, PhaseState, RunView, ShownState
+from brefine.run.tables import ms_or_na
 
 _LONGEST_SILENCE_S: Final = 10.0
 _LOOK_S: Final = 1.0
@@ -155,10 +156,10 @@ def validation_line(run: RunView) -> str:
     if status is None or status.last is None:
         return f"{run.name}: {run.state}"
     last, best = status.last, status.best
-    beside = [] if status.unrefined_mae_ms is None else [f"unrefined {_ms(status.unrefined_mae_ms)}"]
+    beside = [] if status.unrefined_mae_ms is None else [f"unrefined {ms_or_na(status.unrefined_mae_ms)}"]
     if best is not None:
-        beside.append(f"best {_ms(best.mae_ms)} at epoch {best.epoch}")
-    parts = [f"epoch {last.epoch}/{status.n_epochs} validation MAE {_ms(last.mae_ms)} ({', '.join(beside)})"]
+        beside.append(f"best {ms_or_na(best.mae_ms)} at epoch {best.epoch}")
+    parts = [f"epoch {last.epoch}/{status.n_epochs} validation MAE {ms_or_na(last.mae_ms)} ({', '.join(beside)})"]
     if status.loss is not None:
         parts.append(f"loss {status.loss:.3f}")
     if status.examples_per_s:
@@ -224,10 +225,6 @@ def _short(run: RunView) -> str:
 
 def _evidence(snapshot: PhaseSnapshot) -> str:
     return f"{snapshot.title}; the evidence is simulated" if snapshot.simulated else snapshot.title
-
-
-def _ms(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.0f} ms"
 
 
 def _share(value: float | None) -> str:

@@ -34,6 +34,7 @@ def html_figure(chart: str, caption: str) -> str:
 
 
 def utc_text(unix_s: float) -> str:
+    """To the minute; the same wherever it is read."""
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(unix_s))
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from brefine.core.boundaries import BoundaryKind
 from brefine.core.series import downsample_minmax
 from brefine.phasedir import BoundaryFigures, Comparison, EvaluationReport, Tag
 from brefine.run.report_charts import Axis, Rule, Series, bar_chart, line_chart
@@ -20,7 +21,6 @@ _VALIDATION: Final = (
     "Above and at the gate all matched boundaries are scored after refinement, which weighs each shift by the system's errors "
     "and its neighbours and moves none at the edge: the same weights have another MAE there, and so have unrefined boundaries."
 )
-_KINDS: Final = ("pause", "change", "overlap", "edge")
 
 
 def models_section(snapshot: PhaseSnapshot, chosen: str | None) -> str:
@@ -163,7 +163,7 @@ def _cdf(reports: Sequence[EvaluationReport]) -> str:
 
 def _kinds(report: EvaluationReport) -> str:
     before, after = report.comparison.before, report.comparison.after
-    kinds = [kind for kind in _KINDS if kind in before.by_kind and before.by_kind[kind].n_matched]
+    kinds = [kind for kind in BoundaryKind if kind in before.by_kind and before.by_kind[kind].n_matched]
     groups = [f"{kind} ({before.by_kind[kind].n_matched:,})" for kind in kinds]
     sides = [side for side in ("onset", "offset") if side in before.by_side]
     return bar_chart(

@@ -18,7 +18,7 @@ def evaluation_table(reports: Mapping[str, EvaluationReport]) -> list[str]:
     before = first.comparison.before
     rows: list[tuple[str, ...]] = [("", "unrefined", *reports)]
     rows += [
-        (f"MAE, W = {before.window_s:g} s", _ms(before.mae_ms), *(_mae(report.comparison) for report in reports.values())),
+        (f"MAE, W = {before.window_s:g} s", ms_or_na(before.mae_ms), *(_mae(report.comparison) for report in reports.values())),
         *(_row(label, before, reports, figure) for label, figure in _FIGURES),
         *(_part_row(part, name, before, reports) for part in ("by_side", "by_kind") for name in getattr(before, part)),
         ("improved / worse / unchanged", "", *(_counts(report.comparison) for report in reports.values())),
@@ -42,7 +42,7 @@ def integration_table(report: IntegrationReport) -> list[str]:
     before, after = report.comparison.before, report.comparison.after
     low_high = report.comparison.intervals.get("mae_ms")
     mae = f"MAE, W = {before.window_s:g} s"
-    rows.append((mae, _ms(before.mae_ms), _ms(after.mae_ms), "", "" if low_high is None else _interval(low_high)))
+    rows.append((mae, ms_or_na(before.mae_ms), ms_or_na(after.mae_ms), "", "" if low_high is None else _interval(low_high)))
     moved = f"{report.n_moved:,} of {report.n_boundaries:,} boundaries moved"
     evidence = f"{report.model} on {report.n_recordings} recordings of the gate split, {report.evidence}; {moved}"
     return [*align(rows), evidence]
@@ -87,12 +87,12 @@ def _part_row(part: str, name: str, before: BoundaryFigures, reports: Mapping[st
     """The MAE of one side or kind of boundary."""
     figures = [before, *(report.comparison.after for report in reports.values())]
     own = [getattr(one, part).get(name) for one in figures]
-    return (f"MAE of {name}s", *(_ms(one and one.mae_ms) for one in own))
+    return (f"MAE of {name}s", *(ms_or_na(one and one.mae_ms) for one in own))
 
 
 def _mae(comparison: Comparison) -> str:
     interval = comparison.intervals.get("mae_ms")
-    return _ms(comparison.after.mae_ms) + ("" if interval is None else f" {_interval(interval)}")
+    return ms_or_na(comparison.after.mae_ms) + ("" if interval is None else f" {_interval(interval)}")
 
 
 def _counts(comparison: Comparison) -> str:
@@ -103,8 +103,9 @@ def _interval(low_high: tuple[float, float]) -> str:
     return f"[{low_high[0]:.0f}, {low_high[1]:.0f}]"
 
 
-def _ms(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.0f} ms"
+def ms_or_na(value_ms: float | None) -> str:
+    """`132 ms`; `n/a` where there is no figure."""
+    return "n/a" if value_ms is None else f"{value_ms:.0f} ms"
 
 
 def _rate(value: float | None) -> str:
@@ -112,13 +113,13 @@ def _rate(value: float | None) -> str:
 
 
 _FIGURES: Final[tuple[tuple[str, Callable[[BoundaryFigures], str]], ...]] = (
-    ("median", lambda figures: _ms(figures.median_ms)),
-    ("p90", lambda figures: _ms(figures.p90_ms)),
-    ("bias", lambda figures: _ms(figures.bias_ms)),
+    ("median", lambda figures: ms_or_na(figures.median_ms)),
+    ("p90", lambda figures: ms_or_na(figures.p90_ms)),
+    ("bias", lambda figures: ms_or_na(figures.bias_ms)),
     ("within 50 ms", lambda figures: _rate(figures.within_50ms)),
     ("within 100 ms", lambda figures: _rate(figures.within_100ms)),
     ("within 200 ms", lambda figures: _rate(figures.within_200ms)),
-    ("capped mean, all boundaries", lambda figures: _ms(figures.capped_mean_ms)),
+    ("capped mean, all boundaries", lambda figures: ms_or_na(figures.capped_mean_ms)),
     ("recall", lambda figures: _rate(figures.recall)),
     ("precision", lambda figures: _rate(figures.precision)),
 )

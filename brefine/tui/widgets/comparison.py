@@ -8,13 +8,14 @@ from typing import Literal
 
 from textual.content import Content
 
+from brefine.core.boundaries import BoundaryKind
 from brefine.phasedir import BoundaryFigures, Comparison, EvaluationReport
 from brefine.run.snapshot import PhaseSnapshot
 from brefine.tui.format import UNKNOWN, format_count, format_interval, format_ms, format_rate
 from brefine.tui.theme import curve_style
 from brefine.tui.widgets.panel import Panel, line, stack
 
-KINDS = ("pause", "change", "overlap", "edge")
+KINDS: tuple[str, ...] = tuple(BoundaryKind)
 _LABEL_WIDTH = 17
 
 Better = Literal["less", "more"]
