@@ -21,6 +21,8 @@ _EXAMPLES_PER_S_A_GPU: Final = 5000.0
 """Rough, for a data-centre GPU, where the launching of kernels is the limit and not the arithmetic."""
 _BOUNDARIES_A_MINUTE: Final = 18.0
 """Matched boundaries of a minute of simulated conversation, as measured on 2 and 4 hours of it."""
+_VOXCONVERSE_BOUNDARIES: Final = 10_000.0
+"""Matched boundaries of VoxConverse's dev recordings: VBx has 10,290 of 16,536 within 1 s."""
 _ALIKE: Final = ("corpus", "hypothesis", "diarizer", "features")
 """Sections on which the time of a station depends, beside machine and device."""
 
@@ -45,6 +47,8 @@ class Plan:
     stages: tuple[PlannedStage, ...]
     billed_s: float | None
     """Time that is paid: of this machine until the last station has ended; of a cluster its jobs' time × GPUs. None = unknown."""
+    known_billed_s: float
+    """The same of the stations whose time is known."""
     price_usd_per_hour: float
     cap_usd: float | None
 
@@ -55,7 +59,12 @@ class Plan:
 
     @property
     def cost_usd(self) -> float | None:
-        return None if self.billed_s is None else self.price_usd_per_hour * self.billed_s / 3600.0
+        return None if self.billed_s is None else self.known_cost_usd
+
+    @property
+    def known_cost_usd(self) -> float:
+        """The cost of the stations whose time is known: of all, or the least that the launch costs."""
+        return self.price_usd_per_hour * self.known_billed_s / 3600.0
 
 
 def plan_phase(config: PhaseConfig, *, gpus: GpuProbe, n_cores: int) -> Plan:
@@ -88,12 +97,15 @@ def plan_phase(config: PhaseConfig, *, gpus: GpuProbe, n_cores: int) -> Plan:
     )
     if on_cluster:
         devices = _jobs(config.executor, longest.seconds)
-        billed_s = _billed_s(config.executor, training, stages)
+        billed = _billed(config.executor, training, stages)
     else:
         devices = f"{n_gpus} GPU{'s' if n_gpus != 1 else ''}" if n_gpus else f"no GPU, {n_cores} CPU cores"
-        billed_s = _sum(stage.seconds for stage in stages)
+        billed = [stage.seconds for stage in stages]
     budget = config.budget
-    return Plan(tuple(config.models), corpus, ready, devices, stages, billed_s, budget.price_usd_per_hour, budget.cap_usd)
+    known_s = sum(seconds for seconds in billed if seconds is not None)
+    return Plan(
+        tuple(config.models), corpus, ready, devices, stages, _sum(billed), known_s, budget.price_usd_per_hour, budget.cap_usd
+    )
 
 
 def plan_lines(plan: Plan) -> list[str]:
@@ -108,12 +120,14 @@ def plan_lines(plan: Plan) -> list[str]:
     if plan.price_usd_per_hour == 0.0:
         lines.append("cost: nothing, the machine has no price ([budget] price_usd_per_hour)")
     elif plan.cost_usd is None:
-        lines.append(f"cost: ${plan.price_usd_per_hour:.2f} an hour; how long is unknown")
+        least = f", at least about ${plan.known_cost_usd:.2f}" if plan.known_billed_s else ""
+        lines.append(f"cost: ${plan.price_usd_per_hour:.2f} an hour{least}; how long in all is unknown")
     else:
         lines.append(f"cost: about ${plan.cost_usd:.2f} at ${plan.price_usd_per_hour:.2f} an hour")
     if plan.cap_usd is not None:
-        over = plan.cost_usd is not None and plan.cost_usd > plan.cap_usd
-        lines.append(f"cap: ${plan.cap_usd:.2f}" + (", which this plan would not keep" if over else ""))
+        lines.append(
+            f"cap: ${plan.cap_usd:.2f}" + (", which this plan would not keep" if plan.known_cost_usd > plan.cap_usd else "")
+        )
     return lines
 
 
@@ -129,6 +143,7 @@ def plan_to_json(plan: Plan) -> dict[str, object]:
         "billed_s": plan.billed_s,
         "price_usd_per_hour": plan.price_usd_per_hour,
         "cost_usd": plan.cost_usd,
+        "known_cost_usd": plan.known_cost_usd,
         "cap_usd": plan.cap_usd,
     }
 
@@ -146,12 +161,12 @@ def _jobs(executor: ExecutorConfig, longest_s: float | None) -> str:
     return asked + (f"; the longest goes on after its limit {n_limits} times" if n_limits else "")
 
 
-def _billed_s(executor: ExecutorConfig, training: Iterable[PlannedStage], stages: Sequence[PlannedStage]) -> float | None:
+def _billed(executor: ExecutorConfig, training: Iterable[PlannedStage], stages: Sequence[PlannedStage]) -> list[float | None]:
     """The allocations' time × GPUs; preparation has none. An array shares its station's work, whatever its length."""
     gpus = max(1, executor.gpus)
     prepare, _, *judging = stages
     works = [(prepare, 1), *((one, gpus) for one in training), *((one, gpus) for one in judging)]
-    return _sum(None if stage.seconds is None else stage.seconds * factor for stage, factor in works)
+    return [None if stage.seconds is None else stage.seconds * factor for stage, factor in works]
 
 
 def _sum(seconds: Iterable[float | None]) -> float | None:
@@ -209,6 +224,10 @@ def _examples_an_epoch(config: PhaseConfig, prepared: Path | None) -> float | No
     elif config.corpus.kind == "simulated":
         simulation = config.corpus.simulation
         n_positives = simulation.n_train * simulation.duration_s / 60.0 * _BOUNDARIES_A_MINUTE
+    elif config.corpus.kind == "voxconverse":
+        n_positives = (
+            _VOXCONVERSE_BOUNDARIES * (1.0 - config.corpus.validation_fraction) * (1.0 + config.corpus.synthetic_per_real)
+        )
     else:
         return None
     return n_positives * (1.0 + examples.negatives_per_positive)

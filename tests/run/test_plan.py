@@ -88,10 +88,21 @@ def test_time_limits_that_are_too_short_are_told(tmp_path: Path) -> None:
 
 
 def test_what_nobody_knows_is_not_guessed(tmp_path: Path) -> None:
-    """Without a phase on record the cost is open, and the lines say so."""
-    found = plan(tmp_path, "executor.kind=slurm")
-    assert found.billed_s is None
-    assert any(line == "cost: $2.00 an hour; how long is unknown" for line in plan_lines(found))
+    """Without a phase on record the cost is open, and the lines say so, and what the training costs at least."""
+    found = plan(tmp_path, "executor.kind=slurm", "budget.cap_usd=0.01")
+    assert found.billed_s is found.cost_usd is plan_to_json(found)["cost_usd"] is None
+    train_usd = 2.0 * 2 * 66000 / 5000.0 / 3600.0
+    assert plan_to_json(found)["known_cost_usd"] == found.known_cost_usd == pytest.approx(train_usd)
+    assert "cost: $2.00 an hour, at least about $0.01; how long in all is unknown" in plan_lines(found)
+    assert "cap: $0.01, which this plan would not keep" in plan_lines(found)
+
+
+def test_voxconverse_is_planned_before_it_is_there(tmp_path: Path) -> None:
+    """Its dev recordings are the same everywhere: four fifths train, with two simulated boundaries for each real one."""
+    overrides = ("corpus.kind=voxconverse", "corpus.synthetic_per_real=2")
+    recipe = parse_config(_RECIPE.format(runs=tmp_path).replace("n_train = 6000", ""), where="here", overrides=overrides)
+    found = plan_phase(recipe, gpus=NoGpu("none here"), n_cores=4)
+    assert found.stages[1].seconds == pytest.approx(10 * 0.8 * 3 * 10_000 * 1.1 / (220.0 * 4 / 2))
 
 
 @pytest.mark.parametrize(
@@ -152,9 +163,9 @@ def test_a_prepared_corpus_tells_how_long_its_training_takes(
     assert found.stages[1].seconds == pytest.approx(10 * n_examples / (220.0 * 4 / 2))
 
 
-def test_a_corpus_that_is_to_be_downloaded_is_not_guessed(tmp_path: Path) -> None:
+def test_a_corpus_of_ones_own_is_not_guessed(tmp_path: Path) -> None:
     """Nor is one whose summary is gone; which it is, the plan says."""
-    overrides = ("corpus.kind=voxconverse",)
+    overrides = ("corpus.kind=folder", "corpus.train=here", "corpus.gate=there", "hypothesis.source=folder")
     recipe = parse_config(_RECIPE.format(runs=tmp_path).replace("n_train = 6000", ""), where="here", overrides=overrides)
     found = plan_phase(recipe, gpus=NoGpu("none here"), n_cores=4)
     assert (found.seconds, found.stages[1].basis) == (None, "the number of examples is known when the corpus is prepared")
