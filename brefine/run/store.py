@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from brefine.config import BudgetConfig, ModelName, PhaseConfig
 from brefine.errors import BrefineError, printable
-from brefine.identity import ProcessIdentity, boot_id, is_alive
+from brefine.identity import boot_id, is_alive
 from brefine.phasedir import (
     Alert,
     EvaluationReport,
@@ -98,22 +98,10 @@ class PhaseStore:
         alive = supervisor is not None and is_at_work(supervisor)
         if supervisor is not None and not alive and supervisor.state == "running":
             supervisor = self._supervisor.read()  # it may have ended in between: now its last word is there, if it had one
-        restarts = {} if supervisor is None else supervisor.restarts
-        paused = () if supervisor is None else supervisor.paused
-        ended = {} if supervisor is None else supervisor.ended
-        processes = {} if supervisor is None else supervisor.processes
+        stall_after_s = self.config.supervisor.stall_after_s
         runs = tuple(
-            reader.view(
-                now_unix_s,
-                stall_after_s=self.config.supervisor.stall_after_s,
-                supervisor=supervisor.process if supervisor is not None and alive else None,
-                paused=name in paused,
-                ended=ended.get(name),
-                started=processes.get(name),
-                restarts=restarts.get(name, 0),
-                drain=drain,
-            )
-            for name, reader in self._runs.items()
+            reader.view(now_unix_s, stall_after_s=stall_after_s, supervisor=supervisor, supervisor_alive=alive, drain=drain)
+            for reader in self._runs.values()
         )
         progress = {stage: told for stage, item in self._progress.items() if (told := item.read()) and not _has_vanished(told)}
         evaluations = {str(name): report for name, item in self._evaluations.items() if (report := item.read()) is not None}
@@ -320,11 +308,8 @@ class _RunReader:
         now_unix_s: float,
         *,
         stall_after_s: float,
-        supervisor: ProcessIdentity | None,
-        paused: bool,
-        ended: str | None,
-        started: ProcessIdentity | None,
-        restarts: int,
+        supervisor: SupervisorState | None,
+        supervisor_alive: bool,
         drain: bool,
     ) -> RunView:
         while self._tail.poll(limit_s=_POLL_LIMIT_S) and drain:
@@ -334,12 +319,13 @@ class _RunReader:
             status,
             now_unix_s=now_unix_s,
             stall_after_s=stall_after_s,
-            supervisor=supervisor,
-            paused=paused,
-            ended=ended,
-            started=started,
+            supervisor=supervisor.process if supervisor is not None and supervisor_alive else None,
+            paused=supervisor is not None and self.name in supervisor.paused,
+            ended=None if supervisor is None else supervisor.ended.get(self.name),
+            started=None if supervisor is None else supervisor.processes.get(self.name),
             job=job,
         )
+        restarts = 0 if supervisor is None else supervisor.restarts.get(self.name, 0)
         return RunView(self.name, state, status, self._tail.curves(), self._log.poll(), restarts, job)
 
     def alerts(self, now_unix_s: float) -> list[Alert]:
