@@ -22,7 +22,7 @@ from brefine.data.system_errors import learn_system_errors, load_system_errors, 
 from brefine.data.turn_taking import load_turn_taking
 from brefine.data.voices import builtin_bank, digest_of_voices, find_utterances
 from brefine.data.voxconverse import lay_out_voxconverse
-from brefine.errors import DataError
+from brefine.errors import DataError, FormatError
 from brefine.io.atomic import digest_of_files, read_json, write_json_atomic
 from brefine.io.audio import audio_files
 from brefine.io.rttm import read_diarizations, write_rttm
@@ -155,7 +155,13 @@ def forget_stale(folder: Path, sources: Mapping[str, str]) -> None:
     long as it is there, whoever comes after an interruption forgets the rest as well.
     """
     record, whole = folder / "sources.json", folder / "corpus.json"
-    if not whole.exists() and (read_json(record) if record.exists() else {}) == sources:
+    try:
+        made_from = read_json(record)
+    except FileNotFoundError:
+        made_from = {}
+    except FormatError:
+        made_from = None
+    if not whole.exists() and made_from == sources:
         return
     for split in SPLITS:
         for part in ("hypothesis", "reference", "audio"):

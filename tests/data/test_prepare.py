@@ -225,6 +225,18 @@ def test_an_interrupted_prepare_mixes_no_two_errors(tmp_path: Path, tone_bank: P
     assert _content(prepare(config, n_processes=1)) == mixed
 
 
+def test_a_half_made_corpus_whose_sources_cannot_be_read_is_made_anew(tmp_path: Path, tone_bank: Path) -> None:
+    """A damaged record tells nothing of what is there; it is no reason to give up."""
+    config = _small(tmp_path, tone_bank)
+    folder = prepare(config, n_processes=1)
+    whole = _content(folder)
+    (folder / "corpus.json").unlink()
+    (folder / "sources.json").write_text('{"voices"')
+    (folder / "train" / "hypothesis" / "train-00000.rttm").write_bytes(b"")
+    prepare(config, n_processes=1)
+    assert _content(folder) == whole
+
+
 def test_a_simulated_corpus_of_an_earlier_version_is_kept_where_nothing_could_have_changed(
     prepared: tuple[PhaseConfig, Path], tmp_path: Path, tone_bank: Path
 ) -> None:
