@@ -9,9 +9,11 @@ import pty
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from brefine.cli.select import select
@@ -35,6 +37,14 @@ def _at_a_terminal(phase: PhaseDir, *words: str) -> Iterator[tuple[subprocess.Po
     os.close(person)
 
 
+def _wait_for_the_answer(process: subprocess.Popen[bytes]) -> None:
+    """Until the command sleeps: Ctrl-C between the question and the reading of its answer would only be seen after an answer."""
+    deadline_s = time.monotonic() + 30.0
+    while psutil.Process(process.pid).status() != psutil.STATUS_SLEEPING:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+
+
 def _read(person: int, until: bytes | None = None) -> bytes:
     shown = b""
     with contextlib.suppress(OSError):  # the terminal's other end is closed
@@ -49,6 +59,7 @@ def test_an_interrupted_question_is_an_interruption(tmp_path: Path) -> None:
     before = phase.selection.read_bytes()
     with _at_a_terminal(phase) as (process, person):
         _read(person, until=b"goes on?")
+        _wait_for_the_answer(process)
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
     assert phase.selection.read_bytes() == before
