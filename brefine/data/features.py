@@ -230,6 +230,12 @@ class FeatureStore:
         return self.frames_NF[start:end]
 
 
+def is_built(folder: Path, audio: Mapping[str, Path], config: FeatureConfig) -> bool:
+    """Whether the store in `folder` is there with this content and analysis."""
+    key = _key(audio, config)
+    return _kept_key(folder) == key and (folder / f"log_mel-{key}.f16").exists()
+
+
 def build_store(
     folder: Path,
     audio: Mapping[str, Path],
@@ -247,11 +253,11 @@ def build_store(
     Raises:
         DataError: an audio file cannot be read.
     """
-    key = _key(audio, config)
-    data = folder / f"log_mel-{key}.f16"
-    if data.exists() and _kept_key(folder) == key:
+    if is_built(folder, audio, config):
         on_progress(len(audio), len(audio))
         return
+    key = _key(audio, config)
+    data = folder / f"log_mel-{key}.f16"
     folder.mkdir(parents=True, exist_ok=True)
     spans, n_frames = {}, 0
     for name, path in audio.items():

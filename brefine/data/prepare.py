@@ -10,7 +10,6 @@ are older than their correction would bear a verdict unnoticed, and looking at t
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +26,7 @@ from brefine.data.corpora import (
     sources_of,
     voice_bank,
 )
-from brefine.data.features import build_store
+from brefine.data.features import build_store, is_built
 from brefine.data.hypotheses import diarize_all, diarizer_of
 from brefine.data.simulated import Studio, Take, make_conversations
 from brefine.data.summary import summarise
@@ -36,6 +35,7 @@ from brefine.data.turn_taking import load_turn_taking
 from brefine.data.voices import find_utterances, split_by_speaker
 from brefine.errors import ConfigError
 from brefine.io.atomic import digest_of_files, remove_leftovers, write_json_atomic, write_text_atomic
+from brefine.io.lock import held
 from brefine.io.rttm import write_rttm
 from brefine.phasedir import SPLITS, CorpusManifest, CorpusRecording
 
@@ -50,7 +50,7 @@ def prepare(
     n_processes: int | None = None,
     on_progress: OnProgress = lambda step, done, total: None,
 ) -> Path:
-    """Makes what is missing of the recipe's corpus and returns its folder.
+    """Makes what is missing of the recipe's corpus and returns its folder. Nothing is written where nothing is missing.
 
     Args:
         out: another folder than the one named after the settings.
@@ -63,6 +63,8 @@ def prepare(
     """
     folder = prepared_corpus_path(config) if out is None else out.absolute()
     workers = n_processes or len(os.sched_getaffinity(0))
+    if _is_whole(folder, config):
+        return folder
     with _locked(folder, on_progress):
         remove_leftovers(folder)
         manifest, notes = CorpusManifest.read_if_there(folder / "corpus.json"), tuple[str, ...]()
@@ -75,10 +77,9 @@ def prepare(
                     folder, config, audio_from=audio_from, n_processes=workers, on_progress=on_progress
                 )
             notes = (*notes, *([f"prepared anew ({_some(changes)})"] if changes else []))
-        audio = {recording.name: folder / recording.audio for split in SPLITS for recording in manifest.splits[split]}
         build_store(
             folder / "features",
-            audio,
+            _audio_of(manifest, folder),
             config.features,
             n_processes=workers,
             on_progress=lambda done, total: on_progress("computing features", done, total),
@@ -87,6 +88,21 @@ def prepare(
             write_json_atomic(folder / "summary.json", summarise(folder, manifest, notes=notes))
         manifest.write(folder / "corpus.json")
     return folder
+
+
+def _is_whole(folder: Path, config: PhaseConfig) -> bool:
+    """Whether the corpus is there as the recipe and its sources want it; so it may lie where one can only read."""
+    manifest = CorpusManifest.read_if_there(folder / "corpus.json")
+    return (
+        manifest is not None
+        and (folder / "summary.json").exists()
+        and not changes_since(manifest, folder, config)
+        and is_built(folder / "features", _audio_of(manifest, folder), config.features)
+    )
+
+
+def _audio_of(manifest: CorpusManifest, folder: Path) -> dict[str, Path]:
+    return {recording.name: folder / recording.audio for split in SPLITS for recording in manifest.splits[split]}
 
 
 def prepare_part(config: PhaseConfig, *, index: int, n_parts: int, n_processes: int | None = None) -> None:
@@ -122,13 +138,12 @@ def prepare_part(config: PhaseConfig, *, index: int, n_parts: int, n_processes: 
 @contextmanager
 def _locked(folder: Path, on_progress: OnProgress) -> Iterator[None]:
     """Keeps a second process out while a corpus is made; it waits, then finds everything ready."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            on_progress("waiting for another process that prepares this corpus", 0, 1)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    with held(folder / ".lock", wait=False) as lock:
+        if lock is not None:
+            yield
+            return
+    on_progress("waiting for another process that prepares this corpus", 0, 1)
+    with held(folder / ".lock"):
         yield
 
 

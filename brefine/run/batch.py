@@ -27,11 +27,11 @@ from brefine.config import PhaseConfig
 from brefine.errors import ConfigError, DataError, ProcessError
 from brefine.io.atomic import digest_of_files
 from brefine.io.audio import audio_files
+from brefine.io.lock import held
 from brefine.io.rttm import rttm_files
 from brefine.io.shipped import shipped_weights
 from brefine.phasedir import Document, JobRecord, Part, PhaseDir
 from brefine.run.executor import Order, Work, executor_of
-from brefine.run.lock import held
 from brefine.run.plain import job_words
 from brefine.run.programs import share_command
 from brefine.run.supervision import Ended

@@ -14,10 +14,10 @@ from brefine.config import GateConfig, PhaseConfig
 from brefine.core.gate import Answer, CriterionId, Finding, Thresholds, judge
 from brefine.errors import ConfigError, FormatError, printable
 from brefine.io.atomic import write_text_atomic
+from brefine.io.lock import held
 from brefine.phasedir import Decision, EvaluationReport, GateCriterion, GateRecord, IntegrationReport, Look, Manifest, PhaseDir
 from brefine.run.gate_evidence import GateFiles, evidence_of
 from brefine.run.gate_page import gate_page
-from brefine.run.lock import held
 from brefine.run.report_html import utc_text
 
 

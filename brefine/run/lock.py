@@ -1,44 +1,19 @@
-"""One supervisor a phase, one writer of its gate: locks that the kernel takes back when their holder dies."""
+"""One supervisor a phase: its lock here, its heartbeat on another machine that shares the disk."""
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 from brefine.errors import ProcessError
 from brefine.identity import ProcessIdentity, boot_id, is_alive
+from brefine.io.lock import held
 from brefine.phasedir import PhaseDir, SupervisorState
 
 _ELSEWHERE_S: Final = 60.0
 """A process on another machine (a shared disk) counts as alive when its heartbeat is younger than this."""
-
-
-@contextmanager
-def held(path: Path, *, wait: bool = True) -> Iterator[int | None]:
-    """Holds the lock of this file: nobody else has it meanwhile, neither process nor thread.
-
-    Yields its descriptor, with which a process that is started goes on holding it: the kernel takes the lock back when the last
-    one that has the descriptor has ended. None where somebody else has the lock and `wait` is not wanted.
-
-    Raises:
-        OSError: the file cannot be made, or its disk knows no locks.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
-    lock: int | None = descriptor
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            lock = None
-        yield lock
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

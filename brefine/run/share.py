@@ -16,8 +16,8 @@ from pathlib import Path
 
 from brefine.errors import run_main
 from brefine.io.atomic import write_bytes_atomic, write_text_atomic
+from brefine.io.lock import held
 from brefine.run.batch import Batch, Item
-from brefine.run.lock import held
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

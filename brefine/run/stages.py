@@ -17,10 +17,10 @@ from typing import IO, Final
 
 from brefine.errors import SIGNALS_VARIABLE, ProcessError
 from brefine.identity import is_alive
+from brefine.io.lock import held
 from brefine.phasedir import EvaluationReport, IntegrationReport, PhaseDir, Progress, Stage
 from brefine.run.documents import WatchedDocument, working_process
 from brefine.run.executor import Order, executor_of
-from brefine.run.lock import held
 from brefine.run.programs import BREFINE
 
 _POLL_S: Final = 0.2

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from brefine.io.lock import held
 from brefine.phasedir import PhaseDir
-from brefine.run.lock import held, phase_lock
+from brefine.run.lock import phase_lock
 
 
 def test_a_lock_that_somebody_has_is_not_waited_for(tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ import soundfile
 
 from brefine.config import parse_config
 from brefine.errors import ConfigError, DataError, ProcessError
+from brefine.io.lock import held
 from brefine.io.rttm import read_rttm, write_rttm
 from brefine.run.batch import Batch, Item, batch_folder, plan_items, run_batch, write_batch
-from brefine.run.lock import held
 from brefine.run.share import main as do_share
 from tests.slurm.conftest import Cluster
 from tests.tiny_corpus import disturbed, draw_reference, render
