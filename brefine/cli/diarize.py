@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json as jsonlib
+import shlex
+import shutil
 import signal
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Annotated, Any
 
 import typer
 
 from brefine.cli.options import ArrayConfig, Json, Set, output_path
-from brefine.cli.output import print_json
+from brefine.cli.output import print_json, tell
 from brefine.config import DiarizerName, load_config
 from brefine.errors import DataError
 from brefine.io.outputs import refuse_unwritable
@@ -60,9 +64,9 @@ def diarize(
     if audio.is_file() and out.exists() and out.samefile(audio):
         raise DataError("the output would replace the input", where=out, hint="give another -o")
     refuse_unwritable([out])
-    with tempfile.TemporaryDirectory() as scratch, (Path(scratch) / "stdout").open("w+", encoding="utf-8") as told:
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as told, _kept_if_unrefined(audio, out) as scratch:
         # For a folder the refiner wants a folder; for a file it names its output after what it was given.
-        unrefined = Path(scratch) / "turns" if audio.is_dir() else Path(scratch) / f"{audio.stem}.rttm"
+        unrefined = scratch if audio.is_dir() else scratch / f"{audio.stem}.rttm"
         options = ["--python", diarizer_python] if diarizer_python is not None else []
         options += ["--model", diarizer_model] if diarizer_model is not None else []
         answer = out if no_refine else unrefined
@@ -73,14 +77,31 @@ def diarize(
             left, found = _run(told, "brefine.evaluate", "refine", audio, unrefined, "-o", out, "--json", *options)
             refined = {one.pop("recording"): one for one in found["recordings"]}
             code = code or left
-    if json:
+        done = []
         for one in document["recordings"]:
             path = Path(one["rttm"])
             one["rttm"] = str(out / path.name if out.is_dir() else out)
-            one["refined"] = refined.get(path.stem, refined.get(one["recording"]))  # the stem where several are called the same
-        done = [one for one in document["recordings"] if no_refine or one["refined"] or not one["turns"]]
-        print_json(document | {"recordings": done})
-    raise typer.Exit(code)
+            one["refined"] = refined.get(path.stem, refined.get(one["recording"]))  # the stem where several have one name
+            if no_refine or one["refined"] or not one["turns"]:
+                done.append(one)
+                (scratch / path.name).unlink(missing_ok=True)
+        if json:
+            print_json(document | {"recordings": done})
+        raise typer.Exit(code)
+
+
+@contextmanager
+def _kept_if_unrefined(audio: Path, out: Path) -> Iterator[Path]:
+    """A folder for the diarizer's turns. Those that are still there in the end are kept: they may have taken hours."""
+    turns = Path(tempfile.mkdtemp(prefix="brefine-turns-"))
+    try:
+        yield turns
+    finally:
+        if left := sorted(turns.glob("*.rttm")):
+            again = [str(audio), str(turns if audio.is_dir() else left[0]), "-o", str(out)]
+            tell(f"the diarizer's turns are kept in {turns}; to refine them: brefine refine {shlex.join(again)}")
+        else:
+            shutil.rmtree(turns, ignore_errors=True)
 
 
 def _run(told: IO[str], module: str, *arguments: object) -> tuple[int, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -26,8 +27,10 @@ def _diarize(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.end_to_end
-def test_the_refiner_follows_the_diarizer(tmp_path: Path, shared_data: Path) -> None:
+def test_the_refiner_follows_the_diarizer(tmp_path: Path, shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder is diarized and refined; stdout tells both in one JSON document; what cannot be done costs the others nothing."""
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "scratch"))
     features, examples = FeatureConfig(n_mels=20), ExampleConfig(context_s=0.64)
     torch.manual_seed(0)
     save_weights(tmp_path / "w.safetensors", "mlp", build_model("mlp", features, examples).state_dict(), features, examples)
@@ -46,6 +49,23 @@ def test_the_refiner_follows_the_diarizer(tmp_path: Path, shared_data: Path) -> 
     assert told["talk"]["rttm"] == str(tmp_path / "out" / "talk.rttm")
     assert read_rttm(tmp_path / "out" / "talk.rttm")["talk"].turns
     assert read_rttm(tmp_path / "out" / "quiet.rttm") == {}
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+@pytest.mark.end_to_end
+def test_turns_that_were_not_refined_are_kept(tmp_path: Path, shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights that are none, found out after a diarizer's hours: the command that is told goes on from its turns."""
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "scratch"))
+    samples, rate_hz = soundfile.read(shared_data / "ami" / "audio" / "trn08.flac")
+    soundfile.write(tmp_path / "my talk.wav", samples[: 10 * rate_hz], rate_hz)
+    (tmp_path / "w.safetensors").write_text("none")
+    out = tmp_path / "new.rttm"
+    ended = _diarize(tmp_path / "my talk.wav", "-o", out, "--weights", tmp_path / "w.safetensors")
+    assert (ended.returncode, out.exists()) == (1, False)
+    words = shlex.split(ended.stderr.rsplit("to refine them: ", 1)[1])
+    subprocess.run([sys.executable, "-m", *words], capture_output=True, check=True)
+    assert [len(one.turns) > 0 for one in read_rttm(out).values()] == [True]
 
 
 def test_missing_audio_ends_with_a_message(tmp_path: Path) -> None:
