@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -49,7 +50,9 @@ class Channels:
 
 def augmented(features_BTF: Tensor, channels: Channels, rate: float, *, seed: int, step: int) -> Tensor:
     """The windows, about `rate` of them changed; a function of seed and step."""
-    generator = torch.Generator().manual_seed((seed << 32) + step)
+    # a CPU's generator takes 32 bits of what it is given: both are mixed into them
+    (mixed,) = np.random.SeedSequence([seed, step]).generate_state(1).tolist()
+    generator = torch.Generator().manual_seed(mixed)
     n_batch, n_frames, _ = features_BTF.shape
     device, dtype = features_BTF.device, features_BTF.dtype
     n_mels = channels.n_mels

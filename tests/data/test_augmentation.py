@@ -16,10 +16,11 @@ def windows() -> torch.Tensor:
 
 
 def test_a_window_changes_by_seed_and_step_alone() -> None:
-    """The same step gives the same windows; another one gives others."""
+    """The same seed and step give the same windows; another step or another seed gives others."""
     once = augmented(windows(), CHANNELS, 1.0, seed=3, step=5)
     assert torch.equal(once, augmented(windows(), CHANNELS, 1.0, seed=3, step=5))
-    assert not torch.equal(once, augmented(windows(), CHANNELS, 1.0, seed=3, step=6))
+    for seed, step in ((3, 6), (4, 5), (5, 3), (3 + (1 << 31), 5)):
+        assert not torch.equal(once, augmented(windows(), CHANNELS, 1.0, seed=seed, step=step))
 
 
 def test_what_the_hypothesis_says_is_left_as_it_is() -> None:
