@@ -69,14 +69,14 @@ def augmented(features_BTF: Tensor, channels: Channels, rate: float, *, seed: in
     waves_3M = torch.stack([torch.cos(torch.pi * order * phase_M) for order in range(3)])
     gain_BM = (torch.randn(n_batch, 3, generator=generator) * _EQUALISER_SPREAD * changed_B[:, None]) @ waves_3M
 
-    width_B = (uniform(n_batch) * _MAX_HIDDEN_BANDS).long()
-    first_B = (uniform(n_batch) * (n_mels - width_B)).long()
+    width_B = (uniform(n_batch) * (_MAX_HIDDEN_BANDS + 1)).long()
+    first_B = (uniform(n_batch) * (n_mels - width_B + 1)).long()
     hidden_BM = (band_M >= first_B[:, None]) & (band_M < (first_B + width_B)[:, None])
     limit_B = torch.where(uniform(n_batch) < _BAND_LIMIT_RATE, (0.5 + 0.5 * uniform(n_batch)) * n_mels, float(n_mels))
     hidden_BM = (hidden_BM | (band_M >= limit_B[:, None])) & changed_B[:, None]
 
-    length_B = (uniform(n_batch) * _MAX_HIDDEN_FRAMES).long()
-    start_B = (uniform(n_batch) * (n_frames - length_B)).long()
+    length_B = (uniform(n_batch) * (_MAX_HIDDEN_FRAMES + 1)).long()
+    start_B = (uniform(n_batch) * (n_frames - length_B + 1)).long()
     frame_T = torch.arange(n_frames)
     hidden_BT = (frame_T >= start_B[:, None]) & (frame_T < (start_B + length_B)[:, None]) & changed_B[:, None]
 

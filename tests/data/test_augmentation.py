@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
+from brefine.data import augmentation
 from brefine.data.augmentation import Channels, augmented
 
 N_MELS = 40
@@ -35,3 +37,13 @@ def test_only_the_wanted_share_of_windows_changes() -> None:
     same = (augmented(windows(), CHANNELS, 0.5, seed=0, step=0) == windows()).flatten(1).all(dim=1)
     assert 0.3 < same.float().mean() < 0.7
     assert torch.equal(augmented(windows(), CHANNELS, 0.0, seed=0, step=0), windows())
+
+
+def test_every_band_and_moment_may_be_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last ones as well, and as many beside each other as the limits say, at most."""
+    monkeypatch.setattr(augmentation, "_BAND_LIMIT_RATE", 0.0)
+    monkeypatch.setattr(augmentation, "_EQUALISER_SPREAD", 0.0)
+    hidden_BTM = augmented(torch.ones(2048, 100, N_MELS + 6), CHANNELS, 1.0, seed=0, step=0)[:, :, :N_MELS] == 0.0
+    for hidden, most in ((hidden_BTM.all(dim=1), 16), (hidden_BTM.all(dim=2), 20)):
+        assert hidden.any(dim=0).all()
+        assert hidden.sum(dim=1).max() == most
