@@ -67,13 +67,16 @@ def train(training: Training, state: TrainingState, reporter: Reporter, stop: St
             continue
 
         for taken in stepper.read():  # the only wait for the device
+            state.step = taken.step + 1
             if taken.sound:
                 state.loss_sum, state.n_losses = state.loss_sum + taken.loss, state.n_losses + 1
             else:
                 _handle_nonfinite(training, state, reporter, taken)
                 stepper.renew()  # a rollback gives the optimiser other tensors
             reporter.stepped(state, taken)
-        if validates:
+            if not taken.sound and settings.nonfinite == "rollback":
+                break  # what was read beyond it came of weights and a rate that are no more: those steps are taken anew
+        if plan.validates(state.step):
             validate(training, state, reporter)
             save(training, state, reporter)
         if stops:
@@ -128,8 +131,8 @@ def _save_weights(training: Training, state: TrainingState, name: Literal["last"
 def _handle_nonfinite(training: Training, state: TrainingState, reporter: Reporter, taken: Taken) -> None:
     """Says what happened and to which examples, then follows the policy. The optimiser has not seen the gradient.
 
-    A rollback takes back weights and optimiser, and halves the learning rate; the step counter goes on, so that the
-    curves stay functions of the step and the broken batch does not come again at once.
+    A rollback takes back weights and optimiser, and halves the learning rate; the step counter goes on from the broken step, so
+    that the curves stay functions of the step and the broken batch does not come again at once.
 
     Raises:
         RunError: see `train`.

@@ -52,6 +52,22 @@ class Poisoned:
         return self._batches.members(step)
 
 
+class Breaking:
+    """Real batches, but before one step a weight is no longer a number; when that step is taken again it is left alone."""
+
+    def __init__(self, batches: Batches, weight: torch.Tensor, step: int | None) -> None:
+        self._batches, self._weight, self._step = batches, weight, step
+
+    def at(self, step: int) -> Batch:
+        if step == self._step:
+            self._weight.data.fill_(math.nan)
+            self._step = None
+        return self._batches.at(step)
+
+    def members(self, step: int) -> list[tuple[int, float]]:
+        return self._batches.members(step)
+
+
 def go(
     run: RunDir,
     config: PhaseConfig,
@@ -60,11 +76,12 @@ def go(
     stop: StopSignal | None = None,
     poison: Callable[[Batches], Batches] = lambda batches: batches,
     explodes_at: int | None = None,
+    breaks_at: int | None = None,
 ) -> tuple[RunState, TrainingState, Training]:
     training, state = build_training(run, "mlp", config, resume=resume)
-    training = replace(training, batches=poison(training.batches))
-    steps = itertools.count(state.step)
     first = next(state.model.parameters())
+    training = replace(training, batches=Breaking(poison(training.batches), first, breaks_at))
+    steps = itertools.count(state.step)
     first.register_hook(lambda gradient: gradient * (1e9 if next(steps) == explodes_at else 1.0))
     with Reporter(run, "mlp", training.plan, training.device, every_s=60.0, start_step=state.step) as reporter:
         reporter.started(state, unrefined_mae_ms=training.validation.unrefined_mae_ms)
@@ -230,24 +247,53 @@ def test_a_training_out_of_patience_ends_and_stays_ended(make_run: MakeRun) -> N
     assert go(run, config, resume=True)[1].step == state.step
 
 
-@pytest.mark.parametrize("poison", [lambda batches: batches, lambda batches: Poisoned(batches, {2, 9})])
-def test_reading_late_changes_nothing(
-    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, poison: Callable[[Batches], Batches]
-) -> None:
+@pytest.mark.parametrize("policy", ["skip", "rollback", "stop"])
+@pytest.mark.parametrize("broken", [set(), {1, 3}, {2, 9}])
+def test_reading_late_changes_nothing(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, policy: str, broken: set[int]) -> None:
     """Where the host reads after several steps, as on a GPU, weights, curves and what is said of broken steps stay the same."""
+    _, _, training = go(*make_run("clean", train={"epochs": 1}))
+    steps = {training.plan.n_steps + step for step in broken}
     runs = {}
     for read_every in (1, 5):
         monkeypatch.setattr(Device, "read_every", read_every)
-        run, config = make_run(f"every-{read_every}", train={"nonfinite": "skip"})
-        _, state, _ = go(run, config, poison=poison)
+        run, config = make_run(f"every-{read_every}", train={"nonfinite": policy})
+        try:
+            _, state, _ = go(run, config, poison=lambda batches: Poisoned(batches, steps))
+        except RunError as error:
+            assert policy == "stop" and broken, error
+            state = build_training(run, "mlp", config, resume=True)[1]
         runs[read_every] = run, state
     (now, state), (late, late_state) = runs.values()
-    assert late_state.n_nonfinite == state.n_nonfinite
+    assert (late_state.n_nonfinite, late_state.rate_scale) == (state.n_nonfinite, state.rate_scale)
     assert all(torch.equal(*pair) for pair in zip(state.model.parameters(), late_state.model.parameters(), strict=True))
     words, late_words = RunStatus.read(now.status), RunStatus.read(late.status)
     assert (late_words.message, late_words.nonfinite_batch) == (words.message, words.nonfinite_batch)
     for tag in (Tag.LOSS, Tag.LEARNING_RATE, Tag.VALIDATION_MAE_MS):
         assert str(scalars(late, tag)) == str(scalars(now, tag))
+
+
+def test_weights_that_broke_are_rolled_back_once(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many steps were taken from them before the host read: they are one fault, and those steps are taken anew."""
+    _, _, training = go(*make_run("clean", train={"epochs": 1}))
+    monkeypatch.setattr(Device, "read_every", 5)
+    run, config = make_run(train={"nonfinite": "rollback", "max_nonfinite": 1})
+    outcome, state, _ = go(run, config, breaks_at=training.plan.n_steps + 1)
+    assert (outcome, state.n_nonfinite, state.rate_scale) == (RunState.FINISHED, 1, 0.5)
+    assert all(torch.isfinite(parameter).all() for parameter in state.model.parameters())
+
+
+def test_before_the_first_checkpoint_the_rate_is_halved_once_a_broken_step(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However late the host reads: the steps after the first are taken anew, at the new rate."""
+    told = []
+    for read_every in (1, 5):
+        monkeypatch.setattr(Device, "read_every", read_every)
+        run, config = make_run(f"every-{read_every}", train={"nonfinite": "rollback"})
+        _, state, _ = go(run, config, poison=lambda batches: Poisoned(batches, {1, 3}))
+        told.append((state.n_nonfinite, state.rate_scale, RunStatus.read(run.status).message, scalars(run, Tag.LEARNING_RATE)))
+    assert told[0] == told[1]
+    assert told[0][:2] == (2, 0.25)
 
 
 def test_a_torn_checkpoint_is_named_and_the_previous_one_used(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:
