@@ -46,11 +46,12 @@ from brefine.phasedir.operation import (
     SupervisorState,
 )
 from brefine.phasedir.sources import corrected_labels, label_digests, source_folders
-from brefine.phasedir.training import CheckpointCard, RunState, RunStatus, Tag, Validation
+from brefine.phasedir.training import TRAINERS_VARIABLE, CheckpointCard, RunState, RunStatus, Tag, Validation
 
 __all__ = [
     "SCHEMA",
     "SPLITS",
+    "TRAINERS_VARIABLE",
     "Alert",
     "AlertKind",
     "AlertLevel",

@@ -9,6 +9,9 @@ from brefine.config import ModelName
 from brefine.identity import ProcessIdentity
 from brefine.phasedir.document import Document, Part, UnixTime
 
+TRAINERS_VARIABLE = "BREFINE_TRAINERS"
+"""Environment variable: how many trainers of the phase see the same GPUs as this one; none = it alone."""
+
 
 class Tag(StrEnum):
     """The scalars of a training, as named in its TensorBoard event files. `step` counts optimiser steps."""

@@ -1,10 +1,11 @@
-"""Which part of the machine each trainer gets: its share of the cores, and one GPU where there are several."""
+"""Which part of the machine each trainer gets: its share of the cores, one GPU where there are several, and with how many."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
 
+from brefine.phasedir import TRAINERS_VARIABLE
 from brefine.run.gpu import GpuProbe
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -22,14 +23,16 @@ def trainer_environments(
     """
     share = threads or max(1, len(os.sched_getaffinity(0)) // len(models))
     devices = _visible_devices(base, gpus)
+    n_places = max(1, len(devices))
     environments = {}
     for index, model in enumerate(models):
-        environment = {**base, "PYTHONUNBUFFERED": "1"}
+        own = index % n_places
+        environment = {**base, "PYTHONUNBUFFERED": "1", TRAINERS_VARIABLE: str(len(models[own::n_places]))}
         for variable in _THREAD_VARIABLES:
             if threads or variable not in base:
                 environment[variable] = str(share)
         if len(devices) > 1:
-            environment["CUDA_VISIBLE_DEVICES"] = devices[index % len(devices)]
+            environment["CUDA_VISIBLE_DEVICES"] = devices[own]
         environments[model] = environment
     return environments
 

@@ -113,7 +113,7 @@ def bench_model(model: ModelName, config: PhaseConfig, *, n_steps: int, baseline
     settings = config.train_of(model)
     examples_config = config.examples.model_copy(update={"n_train": n_steps * settings.batch_size, "negatives_per_positive": 0.0})
     config = config.model_copy(update={"examples": examples_config})
-    device = claim_device(settings, model, tuple(config.models))
+    device = claim_device(settings, n_trainers=len(config.models))  # the cores that it has in a phase
     conversations = noise_conversations(n_steps * settings.batch_size, config.features)
     tables, examples = _tables_and_examples(conversations, config, device)
     batches = TrainingBatches(tables, examples, examples_config, batch_size=settings.batch_size, seed=0, redraw=False)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from brefine.config import ModelName, TrainConfig
+from brefine.config import TrainConfig
 
 _MEMORY_SHARE = 0.95
 _READ_EVERY = 16
@@ -41,25 +41,27 @@ class Device:
         return torch.cuda.memory_reserved(self.device) if self.device.type == "cuda" else None
 
 
-def claim_device(config: TrainConfig, model: ModelName, models: tuple[ModelName, ...]) -> Device:
+def claim_device(config: TrainConfig, *, place: int = 0, n_trainers: int = 1) -> Device:
     """Chooses the device and sets this process's share of it.
 
-    Models of one phase go to GPUs in turn, each to its own when there are enough; those that share one may use equal parts of its
-    memory. On a CPU the cores are divided by the number of models.
+    Args:
+        place: of this trainer among those of its phase: where it sees several GPUs, trainers take them in turn.
+        n_trainers: how many see the same GPUs and cores. Each may use an equal part of a GPU's memory, and of the cores where
+            neither the recipe nor `OMP_NUM_THREADS` says how many.
     """
     torch.set_flush_denormal(True)
     _keep_freed_memory()
     if torch.cuda.is_available():
         n_gpus = torch.cuda.device_count()
-        index = models.index(model) % n_gpus
-        n_sharing = sum(other % n_gpus == index for other in range(len(models)))
+        index, n_sharing = place % n_gpus, -(-n_trainers // n_gpus)
         torch.cuda.set_device(index)
         torch.cuda.set_per_process_memory_fraction(_MEMORY_SHARE / n_sharing, index)
         torch.backends.cuda.matmul.allow_tf32 = True
         dtype = torch.float32 if config.precision == "float32" else torch.bfloat16
         return Device(torch.device("cuda", index), dtype, f"GPU{index} {torch.cuda.get_device_name(index)}")
-    n_threads = config.threads or max(1, len(os.sched_getaffinity(0)) // len(models))
-    torch.set_num_threads(n_threads)
+    if config.threads or "OMP_NUM_THREADS" not in os.environ:  # torch has followed that already
+        torch.set_num_threads(config.threads or max(1, len(os.sched_getaffinity(0)) // n_trainers))
+    n_threads = torch.get_num_threads()
     fast = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
     wanted = config.precision == "bfloat16" or (config.precision == "auto" and fast)
     dtype = torch.bfloat16 if wanted else torch.float32

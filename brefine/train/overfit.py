@@ -61,7 +61,7 @@ def overfit(config: PhaseConfig) -> list[Overfit]:
 def _overfit_one(model: ModelName, split: Split, config: PhaseConfig) -> Overfit:
     started_s = time.monotonic()
     settings = config.train.model_copy(update={"precision": "float32"})
-    device = claim_device(settings, model, (model,))
+    device = claim_device(settings)
     batch, hop_s = _one_batch(split, config, device), config.features.hop_s
     true_s_B = batch.offset_frames_B * hop_s
     state = fresh_state(model, config, device)

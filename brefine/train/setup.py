@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TypeVar
@@ -17,7 +18,7 @@ from brefine.errors import DataError
 from brefine.models import build_model
 from brefine.models.reading import describe_training
 from brefine.models.weights import save_weights
-from brefine.phasedir import RunDir
+from brefine.phasedir import TRAINERS_VARIABLE, RunDir
 from brefine.train.checkpoint import Checkpoints, TrainingState, fingerprint_of
 from brefine.train.device import Device, claim_device
 from brefine.train.loop import Training
@@ -40,8 +41,8 @@ def build_training(
         DataError: the corpus is not prepared, or has no boundary to learn from.
         CheckpointError: no checkpoint is whole and of this training.
     """
-    settings = config.train_of(model)
-    device = claim_device(settings, model, tuple(config.models))
+    settings, models = config.train_of(model), tuple(config.models)
+    device = claim_device(settings, place=models.index(model), n_trainers=int(os.environ.get(TRAINERS_VARIABLE, "1")))
     corpus = Split(prepared_corpus_path(config), "train", config.features)
     checkpoints = Checkpoints(run, fingerprint_of(config, model, corpus.corpus_sha256))
     tables, examples = tables_and_examples(corpus, config, device, alive=alive)
@@ -54,7 +55,7 @@ def build_training(
     batches = TrainingBatches(
         tables, examples, config.examples, batch_size=settings.batch_size, seed=config.seed, redraw=corpus.replayed
     )
-    n_steps, models = batches.steps_per_epoch, tuple(config.models)
+    n_steps = batches.steps_per_epoch
     stagger = models.index(model) * n_steps // len(models)
     plan = Plan(settings.epochs * n_steps, n_steps, batches.batch_size, stagger)
     validation = ValidationSet(

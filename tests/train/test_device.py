@@ -1,0 +1,70 @@
+"""What a trainer claims of its machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+
+from brefine.config import PhaseConfig, TrainConfig
+from brefine.phasedir import TRAINERS_VARIABLE, RunDir
+from brefine.train import setup
+from brefine.train.device import claim_device
+
+MakeRun = Callable[..., tuple[RunDir, PhaseConfig]]
+
+
+@pytest.fixture
+def shares(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, int]]:
+    """A machine with two GPUs; what is claimed of the memory of which."""
+    claimed: list[tuple[float, int]] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda index: None)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "GPU")
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda share, index: claimed.append((share, index)))
+    return claimed
+
+
+@pytest.fixture
+def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """A machine with six cores; the number of threads is afterwards what it was."""
+    before = torch.get_num_threads()
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(6)))
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    yield monkeypatch
+    torch.set_num_threads(before)
+
+
+def test_a_trainer_with_a_gpu_of_its_own_may_use_all_of_it(shares: list[tuple[float, int]]) -> None:
+    """Those that share one get equal parts; where several are seen, trainers take them in turn."""
+    claim_device(TrainConfig())
+    claim_device(TrainConfig(), place=1, n_trainers=2)
+    claim_device(TrainConfig(), place=2, n_trainers=3)
+    assert shares == [(0.95, 0), (0.95, 1), (0.475, 0)]
+
+
+def test_a_trainer_without_a_gpu_gets_its_share_of_the_cores(threads: pytest.MonkeyPatch) -> None:
+    """All of them where it is alone, as in a job; a number in the recipe or the environment is kept."""
+    assert "6 threads" in claim_device(TrainConfig()).name
+    assert "2 threads" in claim_device(TrainConfig(), n_trainers=3).name
+    assert "4 threads" in claim_device(TrainConfig(threads=4), n_trainers=3).name
+    threads.setenv("OMP_NUM_THREADS", "4")
+    assert "4 threads" in claim_device(TrainConfig(), n_trainers=3).name
+
+
+@pytest.mark.parametrize(("told", "n_trainers"), [(None, 1), ("2", 2)])
+def test_a_training_asks_the_environment_with_how_many_it_shares(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, told: str | None, n_trainers: int
+) -> None:
+    """Not the recipe, which knows neither GPUs nor jobs: unless it is told, it is alone."""
+    run, config = make_run(models={"transformer": {}, "contrastive": {}})
+    monkeypatch.delenv(TRAINERS_VARIABLE, raising=False)
+    if told is not None:
+        monkeypatch.setenv(TRAINERS_VARIABLE, told)
+    asked: list[dict[str, int]] = []
+    monkeypatch.setattr(setup, "claim_device", lambda settings, **share: asked.append(share) or claim_device(settings))
+    setup.build_training(run, "transformer", config, resume=False)
+    assert asked == [{"place": 1, "n_trainers": n_trainers}]
