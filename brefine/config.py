@@ -210,6 +210,8 @@ class TrainConfig(Section):
     label_sigma_s: Positive = 0.02
     """Standard deviation of the Gaussian target around the true boundary."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """In what models compute; parameters and their sums are float32 in any case. `auto`: bfloat16 on a GPU and on CPUs that
+    multiply in it, else float32. `float32` is that on a GPU as well, without TF32."""
     nonfinite: Literal["skip", "rollback", "stop"] = "rollback"
     """What a non-finite loss or gradient leads to."""
     max_nonfinite: Count = 10

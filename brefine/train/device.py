@@ -56,8 +56,9 @@ def claim_device(config: TrainConfig, *, place: int = 0, n_trainers: int = 1) ->
         index, n_sharing = place % n_gpus, -(-n_trainers // n_gpus)
         torch.cuda.set_device(index)
         torch.cuda.set_per_process_memory_fraction(_MEMORY_SHARE / n_sharing, index)
-        torch.backends.cuda.matmul.allow_tf32 = True
         dtype = torch.float32 if config.precision == "float32" else torch.bfloat16
+        # TF32 has the range of float32 and the digits of float16: where float32 is asked for, it is not that
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = dtype is not torch.float32
         return Device(torch.device("cuda", index), dtype, f"GPU{index} {torch.cuda.get_device_name(index)}")
     if config.threads or "OMP_NUM_THREADS" not in os.environ:  # torch has followed that already
         torch.set_num_threads(config.threads or max(1, len(os.sched_getaffinity(0)) // n_trainers))

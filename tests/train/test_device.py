@@ -20,6 +20,8 @@ MakeRun = Callable[..., tuple[RunDir, PhaseConfig]]
 def shares(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, int]]:
     """A machine with two GPUs; what is claimed of the memory of which."""
     claimed: list[tuple[float, int]] = []
+    for backend in (torch.backends.cuda.matmul, torch.backends.cudnn):
+        monkeypatch.setattr(backend, "allow_tf32", backend.allow_tf32)  # afterwards what it was
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "set_device", lambda index: None)
@@ -44,6 +46,14 @@ def test_a_trainer_with_a_gpu_of_its_own_may_use_all_of_it(shares: list[tuple[fl
     claim_device(TrainConfig(), place=1, n_trainers=2)
     claim_device(TrainConfig(), place=2, n_trainers=3)
     assert shares == [(0.95, 0), (0.95, 1), (0.475, 0)]
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("float32", torch.float32), ("auto", torch.bfloat16)])
+def test_single_precision_is_that_on_a_gpu(shares: list[tuple[float, int]], precision: str, dtype: torch.dtype) -> None:
+    """Products and convolutions are not rounded to TF32; beside bfloat16 they may be."""
+    assert claim_device(TrainConfig(precision=precision)).dtype is dtype
+    allowed = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    assert allowed == ((False, False) if dtype is torch.float32 else (True, True))
 
 
 def test_a_trainer_without_a_gpu_gets_its_share_of_the_cores(threads: pytest.MonkeyPatch) -> None:
