@@ -44,6 +44,14 @@ class BoundaryMatch:
             [self.hypothesis[there].time_s - self.reference[here].time_s for here, there in self.pairs], dtype=np.float64
         )
 
+    def partner_times_s(self, boundaries: Sequence[Boundary]) -> NDArray[np.float64]:
+        """Where the reference has each of these boundaries of the hypothesis; not-a-number: nowhere; shape (n_boundaries,)."""
+        time_s = {
+            (self.hypothesis[there].turn_index, self.hypothesis[there].side): self.reference[here].time_s
+            for here, there in self.pairs
+        }
+        return np.array([time_s.get((each.turn_index, each.side), np.nan) for each in boundaries], dtype=np.float64)
+
 
 def match_boundaries(
     reference: Diarization,

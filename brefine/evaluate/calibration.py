@@ -142,11 +142,8 @@ def is_calibration(path: Path) -> bool:
 def _true_shifts_s(heard: HeardRecording, reference: Diarization) -> NDArray[np.float64]:
     """Label − hypothesis of each boundary of `heard`; not-a-number where it has no partner."""
     match = match_boundaries(reference, heard.hypothesis, window_s=_WINDOW_S)
-    label_s = {
-        (match.hypothesis[there].turn_index, match.hypothesis[there].side): match.reference[here].time_s
-        for here, there in match.pairs
-    }
-    return np.array([label_s.get((b.turn_index, b.side), np.nan) - b.time_s for b in heard.boundaries], np.float64)
+    hypothesis_s = np.array([boundary.time_s for boundary in heard.boundaries], np.float64)
+    return np.asarray(match.partner_times_s(heard.boundaries) - hypothesis_s, np.float64)
 
 
 def _left_s(refiner: Refiner, heard: HeardRecording, true_s: NDArray[np.float64], prior: ErrorPrior) -> list[float]:

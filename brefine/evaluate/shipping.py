@@ -9,17 +9,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from brefine.config import ModelName, PhaseConfig, prepared_corpus_path
 from brefine.core.frames import n_window_frames
 from brefine.core.matching import match_boundaries
+from brefine.data.batches import centres_s
 from brefine.data.examples import find_examples
 from brefine.data.splits import Split
 from brefine.errors import DataError
 from brefine.evaluate.evaluation import load_checkpoint
-from brefine.evaluate.moves import hear_recording
+from brefine.evaluate.moves import movable
 from brefine.evaluate.recordings import GivenSplit
 from brefine.models.ensemble import Ensemble
 from brefine.models.heads import mean_confidence, target_distribution
@@ -72,22 +74,20 @@ def _labelled(refiner: Refiner, split: GivenSplit, config: PhaseConfig) -> tuple
     logits, targets = [], []
     n_frames = n_window_frames(refiner.examples.context_s, refiner.features.hop_s)
     for recording in split.recordings:
-        heard = hear_recording(refiner, split.frames(recording, refiner), recording.hypothesis, duration_s=recording.duration_s)
+        hypothesis = recording.hypothesis.clipped(0.0, recording.duration_s)
         match = match_boundaries(
-            recording.reference, heard.hypothesis, window_s=config.examples.match_window_s, regions_s=recording.regions_s
+            recording.reference, hypothesis, window_s=config.examples.match_window_s, regions_s=recording.regions_s
         )
-        true_s = {
-            (match.hypothesis[there].turn_index, match.hypothesis[there].side): match.reference[here].time_s
-            for here, there in match.pairs
-        }
-        rows = [row for row, boundary in enumerate(heard.boundaries) if (boundary.turn_index, boundary.side) in true_s]
-        if heard.reading is None or not rows:
+        boundaries = movable(hypothesis, recording.duration_s)
+        true_s = match.partner_times_s(boundaries)
+        rows = np.flatnonzero(np.isfinite(true_s))
+        if not len(rows):
             continue
-        chosen = [heard.boundaries[row] for row in rows]
-        logits.append(refiner.logits(split.frames(recording, refiner), heard.hypothesis, chosen))
+        chosen = [boundaries[row] for row in rows]
+        logits.append(refiner.logits(split.frames(recording, refiner), hypothesis, chosen))
         # subtracted before they are float32, which knows a time late in a long recording to milliseconds only
-        shift_s_B = torch.tensor([true_s[b.turn_index, b.side] - b.time_s for b in chosen])
-        offset_B = (shift_s_B - heard.reading.centre_B[rows]) / refiner.features.hop_s
+        centre_s = centres_s(np.array([boundary.time_s for boundary in chosen]), refiner.features.hop_s)
+        offset_B = torch.from_numpy((true_s[rows] - centre_s) / refiner.features.hop_s).float()
         targets.append(target_distribution(offset_B, n_frames, config.train.label_sigma_s / refiner.features.hop_s))
     if not logits:
         raise DataError("the validation split has no matched boundary", where=split.folder)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from brefine.core.boundaries import Side
+from brefine.core.boundaries import Side, boundaries_of
 from brefine.core.matching import map_speakers, match_boundaries, match_times
 from brefine.core.turns import Diarization, Turn
 from brefine.io.rttm import read_diarizations
@@ -34,6 +34,15 @@ def test_a_shifted_turn_is_matched_end_by_end() -> None:
     match = match_boundaries(diarization((1.0, 3.0, "A")), diarization((1.2, 2.9, "x")))
     assert match.pairs == ((0, 0), (1, 1))
     assert match.error_s == pytest.approx([0.2, -0.1])
+
+
+def test_a_boundary_is_asked_for_its_partner_wherever_it_stands() -> None:
+    """In the order of the question; boundaries that were not matched have none."""
+    hypothesis = diarization((1.2, 2.9, "x"), (6.0, 7.0, "x"))
+    match = match_boundaries(diarization((1.0, 3.0, "A")), hypothesis)
+    asked = boundaries_of(hypothesis)
+    np.testing.assert_array_equal(match.partner_times_s(asked), [1.0, 3.0, np.nan, np.nan])
+    np.testing.assert_array_equal(match.partner_times_s(asked[1::-1]), [3.0, 1.0])
 
 
 def test_onsets_never_pair_with_offsets_nor_across_speakers() -> None:

@@ -6,19 +6,20 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
-from brefine.core.boundaries import boundaries_of
+from brefine.core.boundaries import Boundary
+from brefine.core.matching import match_boundaries
 from brefine.core.turns import Diarization, Turn
 from brefine.errors import DataError
 from brefine.evaluate import shipping
 from brefine.evaluate.evaluation import load_checkpoint
-from brefine.evaluate.moves import HeardRecording
 from brefine.evaluate.recordings import GivenRecording, GivenSplit
 from brefine.evaluate.shipping import fit_temperature, ship
-from brefine.models.reading import COLUMNS, SCALES_S, Reading, trained_on
-from brefine.models.weights import load_refiner, read_weights, save_weights
+from brefine.models.reading import SCALES_S, trained_on
+from brefine.models.weights import Refiner, load_refiner, read_weights, save_weights
 from brefine.phasedir import PhaseDir, Validation
 
 
@@ -48,6 +49,22 @@ def test_the_refiner_that_ships_tells_how_sure_all_its_members_together_were(pha
     assert told.model_copy(update={"confidence": own.confidence}) == own
 
 
+def test_each_recording_is_heard_once_by_each_refiner(phase: PhaseDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the two members and by the ensemble; where nothing is annotated near a boundary it isn't asked about."""
+    heard: list[int] = []
+    logits = Refiner.logits
+
+    def counted(refiner: Refiner, frames: np.ndarray, hypothesis: Diarization, boundaries: list[Boundary]) -> torch.Tensor:
+        heard.append(len(boundaries))
+        return logits(refiner, frames, hypothesis, boundaries)
+
+    monkeypatch.setattr(Refiner, "logits", counted)
+    ship(phase, ["mlp", "contrastive"], tmp_path / "refiner.safetensors", device="cpu")
+    split = GivenSplit(phase.load_config(), "validation")
+    matched = [len(match_boundaries(one.reference, one.hypothesis, regions_s=one.regions_s).pairs) for one in split.recordings]
+    assert heard == 3 * matched
+
+
 def test_a_temperature_is_fitted_to_what_is_annotated(phase: PhaseDir) -> None:
     """Where the regions that are scored hold no boundary, those outside are no labels."""
     config, refiner = phase.load_config(), load_checkpoint(phase, "mlp", "best", "cpu")
@@ -58,16 +75,10 @@ def test_a_temperature_is_fitted_to_what_is_annotated(phase: PhaseDir) -> None:
         fit_temperature(refiner, split, config)
 
 
-def test_targets_late_in_a_recording_are_as_exact_as_early_ones(phase: PhaseDir, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_targets_late_in_a_recording_are_as_exact_as_early_ones(phase: PhaseDir) -> None:
     """After a day float32 tells times apart by eight milliseconds."""
     config = phase.load_config()
 
-    def heard(refiner, frames, hypothesis, *, duration_s):
-        n = 2 * len(hypothesis.turns)
-        reading = Reading(*torch.zeros(len(COLUMNS), n), hop_s=0.01)
-        return HeardRecording(hypothesis, duration_s, boundaries_of(hypothesis), reading)
-
-    monkeypatch.setattr(shipping, "hear_recording", heard)
     refiner = SimpleNamespace(
         examples=config.examples, features=config.features, logits=lambda *given: torch.zeros(len(given[-1]), 1)
     )
