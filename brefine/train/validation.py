@@ -12,7 +12,8 @@ from torch.func import functional_call
 
 from brefine.data.batches import Tables, placed
 from brefine.data.examples import Examples
-from brefine.models.heads import decode, mean_confidence, target_distribution
+from brefine.models.heads import target_distribution
+from brefine.models.validated import validation_of
 from brefine.phasedir import Validation
 from brefine.train.device import Device
 from brefine.train.losses import refiner_loss
@@ -54,21 +55,8 @@ class ValidationSet:
             on_batch()
         if not logits:
             return _empty(step, epoch)
-        logits_BK = torch.cat(logits)
-        frames_BT = torch.softmax(logits_BK[:, :-1], dim=1)
-        error_B = decode(logits_BK, self._tables.hop_s).shift_s.double() - self._true_shift_B
-        absolute_B = error_B.abs().numpy()
-        return Validation(
-            step=step,
-            epoch=epoch,
-            loss=_finite(sum(losses) / len(self)),
-            mae_ms=_finite(float(absolute_B.mean() * 1e3)),
-            median_ms=_finite(float(np.median(absolute_B) * 1e3)),
-            within_50ms=float((absolute_B <= 0.05).mean()),
-            within_100ms=float((absolute_B <= 0.1).mean()),
-            within_200ms=float((absolute_B <= 0.2).mean()),
-            confidence=_finite(mean_confidence(frames_BT, self._tables.hop_s)),
-        )
+        loss = sum(losses) / len(self)
+        return validation_of(torch.cat(logits), self._true_shift_B, self._tables.hop_s, loss=loss, step=step, epoch=epoch)
 
 
 @contextmanager
@@ -92,7 +80,3 @@ def _empty(step: int, epoch: int) -> Validation:
         within_100ms=None,
         within_200ms=None,
     )
-
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None

@@ -13,11 +13,13 @@ import torch
 from brefine.core.boundaries import Boundary
 from brefine.core.matching import match_boundaries
 from brefine.core.turns import Diarization, Turn
+from brefine.data.batches import centres_s
 from brefine.errors import DataError
 from brefine.evaluate import shipping
 from brefine.evaluate.evaluation import load_checkpoint
 from brefine.evaluate.recordings import GivenRecording, GivenSplit
 from brefine.evaluate.shipping import fit_temperature, ship
+from brefine.models.heads import decode
 from brefine.models.reading import SCALES_S, trained_on
 from brefine.models.weights import Refiner, load_refiner, read_weights, save_weights
 from brefine.phasedir import PhaseDir, Validation
@@ -36,17 +38,31 @@ def test_a_phases_models_become_one_calibrated_refiner(phase: PhaseDir, tmp_path
     assert load_refiner(out).card == card
 
 
-def test_the_refiner_that_ships_tells_how_sure_all_its_members_together_were(phase: PhaseDir, tmp_path: Path) -> None:
-    """Not how sure the first of them was: the mean of several is vaguer than each."""
+def test_the_card_of_the_refiner_that_ships_tells_what_all_its_members_together_do(phase: PhaseDir, tmp_path: Path) -> None:
+    """How near they come and how sure they are, not what the first of them did; its step and epoch are kept."""
     refiner = load_checkpoint(phase, "mlp", "best", "cpu")
-    figures = dict.fromkeys(("loss", "mae_ms", "median_ms", "within_50ms", "within_100ms", "within_200ms"))
-    own = Validation(step=1, epoch=1, **figures, confidence=0.999)
+    figures = dict.fromkeys(("loss", "mae_ms", "median_ms", "within_50ms", "within_100ms", "within_200ms"), 0.999)
+    own = Validation(step=7, epoch=3, **figures, confidence=0.999)
     path, state = phase.run("mlp").weights("best"), refiner.model.state_dict()
     save_weights(path, "mlp", state, refiner.features, refiner.examples, validation=own)
-    told = ship(phase, ["mlp", "contrastive"], tmp_path / "refiner.safetensors", device="cpu").validation
+    out = tmp_path / "refiner.safetensors"
+    told = ship(phase, ["mlp", "contrastive"], out, device="cpu").validation
     assert told is not None and told.confidence is not None
+    assert (told.step, told.epoch) == (7, 3)
     assert 0.05 < told.confidence < 0.9
-    assert told.model_copy(update={"confidence": own.confidence}) == own
+    config, shipped, error_s = phase.load_config(), load_refiner(out), []
+    split = GivenSplit(config, "validation")
+    for one in split.recordings:
+        match = match_boundaries(one.reference, one.hypothesis, regions_s=one.regions_s)
+        asked = [match.hypothesis[there] for _, there in match.pairs]
+        centre_s = centres_s(np.array([boundary.time_s for boundary in asked]), config.features.hop_s)
+        shift_s = decode(shipped.logits(split.frames(one, shipped), one.hypothesis, asked), config.features.hop_s).shift_s
+        error_s.append(centre_s + shift_s.numpy() - match.partner_times_s(asked))
+    absolute_ms = 1e3 * np.abs(np.concatenate(error_s))
+    assert told.mae_ms == pytest.approx(absolute_ms.mean(), rel=1e-2)  # half precision
+    assert told.median_ms == pytest.approx(np.median(absolute_ms), rel=3e-2)
+    assert told.within_100ms == pytest.approx((absolute_ms <= 100.0).mean(), abs=0.05)
+    assert told.loss is not None and 1.0 < told.loss < 6.0
 
 
 def test_each_recording_is_heard_once_by_each_refiner(phase: PhaseDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,10 +98,10 @@ def test_targets_late_in_a_recording_are_as_exact_as_early_ones(phase: PhaseDir)
     refiner = SimpleNamespace(
         examples=config.examples, features=config.features, logits=lambda *given: torch.zeros(len(given[-1]), 1)
     )
-    targets = []
+    offsets = []
     for start_s in (0.0, 86000.0):
         turns = [Diarization("talk", (Turn(start_s + 0.5 + late_s, start_s + 2.0 + late_s, "a"),)) for late_s in (0.0, 0.103)]
         given = GivenRecording("talk", Path("talk.wav"), *turns, start_s + 3.0, ((0.0, start_s + 3.0),))
         split = SimpleNamespace(recordings=(given,), frames=lambda recording, refiner: None)
-        targets.append(shipping._labelled(refiner, split, config)[1])
-    torch.testing.assert_close(*targets, atol=1e-5, rtol=0.0)
+        offsets.append(shipping._labelled(refiner, split, config)[1])
+    torch.testing.assert_close(*offsets, atol=1e-5, rtol=0.0)
