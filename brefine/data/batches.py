@@ -280,16 +280,16 @@ class TrainingBatches:
         return self._gathered_BTF[within * self.batch_size : (within + 1) * self.batch_size]
 
     def members(self, step: int) -> list[tuple[int, float]]:
-        """The examples of a batch for people: recording's index in the split, and hypothesised time in seconds."""
+        """The examples of a batch for people: recording's index in the split, and the time in seconds around which it was cut."""
         self.at(step)
         first = step % self.steps_per_epoch * self.batch_size
-        rows = self._chosen[first : first + self.batch_size]
-        return list(zip(self._examples.recording[rows].tolist(), self._examples.hypothesis_s[rows].tolist(), strict=True))
+        own = slice(first, first + self.batch_size)
+        return list(zip(self._examples.recording[self._chosen[own]].tolist(), self._times_s[own].tolist(), strict=True))
 
     def _draw(self, epoch: int) -> None:
         self._epoch = epoch
-        self._chosen, times_s = draw_epoch(self._examples, self._config, seed=self._seed, epoch=epoch, redraw=self._redraw)
-        self._places, self._offset_frames = placed(self._tables, self._examples[self._chosen], times_s)
+        self._chosen, self._times_s = draw_epoch(self._examples, self._config, seed=self._seed, epoch=epoch, redraw=self._redraw)
+        self._places, self._offset_frames = placed(self._tables, self._examples[self._chosen], self._times_s)
         self._block = -1
 
 

@@ -131,6 +131,24 @@ def test_batches_are_functions_of_the_step(frames: np.ndarray, monkeypatch: pyte
             assert len(batches.members(step)) == 2
 
 
+def test_members_name_the_places_that_were_cut(frames: np.ndarray) -> None:
+    """Where errors are drawn anew, these and not those of the hypothesis: there one finds what the model saw."""
+    late = Diarization("r", tuple(Turn(turn.onset_s + 0.2, turn.offset_s + 0.3, turn.speaker) for turn in HYPOTHESIS.turns))
+    config = ExampleConfig(context_s=CONTEXT_S, negatives_per_positive=0.0, redraw_rate=1.0)
+    split = [Annotated(HYPOTHESIS, late, [(0.0, 7.0)]), Annotated(HYPOTHESIS, HYPOTHESIS, [(0.0, 7.0)])]
+    tables = Tables.build([(frames, one.hypothesis) for one in split], HOP_S, 100)
+    batches = TrainingBatches(tables, find_examples(split, config), config, batch_size=4, seed=0, redraw=True)
+    elsewhere = 0
+    for step in range(batches.steps_per_epoch):
+        batch = batches.at(step).features_BTF
+        for (recording, time_s), features_TF in zip(batches.members(step), batch, strict=True):
+            middle = edge_frame(np.array([time_s]), HOP_S)[0]
+            bands_NM = np.pad(normalised(frames), ((50, 50), (0, 0)))
+            np.testing.assert_allclose(features_TF[:, :N_MELS], bands_NM[middle : middle + 100], atol=1e-5)
+            elsewhere += not any(abs(time_s - b.time_s) < 1e-9 for b in boundaries_of(split[recording].hypothesis))
+    assert elsewhere > 0
+
+
 def test_a_recording_without_speech_has_no_windows(frames: np.ndarray) -> None:
     """A hypothesis that heard nobody gives no input, not an error."""
     assert not list(input_batches(frames, Diarization("r"), [], context_s=CONTEXT_S, hop_s=HOP_S))
