@@ -12,6 +12,7 @@ from brefine.config import SimulationConfig
 from brefine.data.acoustics import rms
 from brefine.data.conversations import Conversation, simulate
 from brefine.data.phrases import SAMPLE_RATE_HZ, find_speech
+from brefine.data.soundscape import record
 from brefine.data.turn_taking import load_turn_taking
 from brefine.data.voices import find_utterances
 
@@ -53,6 +54,18 @@ def test_the_reference_is_where_the_energy_is(tone_bank: Path) -> None:
             for end_s, inwards in ((turn.onset_s, 1), (turn.offset_s, -1)):
                 edge = sorted((round(end_s * SAMPLE_RATE_HZ), round((end_s + inwards * 0.05) * SAMPLE_RATE_HZ)))
                 assert rms(made.samples[slice(*edge)]) > 0.1 * level
+
+
+@pytest.mark.parametrize(("floor_db", "background_db"), [(-30.0, -27.0), (-60.0, -47.5), (-10.0, -15.0)])
+def test_the_background_hides_the_floors_of_the_utterances(floor_db: float, background_db: float) -> None:
+    """3 dB above the loudest of them, so that none tells where its turn begins; a quiet room else, and never loud."""
+    tracks = np.zeros((1, 8 * SAMPLE_RATE_HZ), np.float32)
+    speech = slice(2 * SAMPLE_RATE_HZ, 6 * SAMPLE_RATE_HZ)
+    tracks[0, speech] = 0.1 * np.random.default_rng(1).standard_normal(4 * SAMPLE_RATE_HZ)
+    simulation = SimulationConfig(level_spread_db=0.0, **_DRY)
+    made = record(tracks, [[(speech.start, speech.stop)]], [], floor_db, simulation, np.random.default_rng(0))
+    told_db = 20.0 * np.log10(rms(made[: speech.start]) / rms(made[speech]))
+    assert told_db == pytest.approx(background_db, abs=3.0)
 
 
 def test_the_pause_rule_holds(tone_bank: Path) -> None:

@@ -19,7 +19,7 @@ from brefine.evaluate import shipping
 from brefine.evaluate.evaluation import load_checkpoint
 from brefine.evaluate.recordings import GivenRecording, GivenSplit
 from brefine.evaluate.shipping import fit_temperature, ship
-from brefine.models.heads import decode
+from brefine.models.heads import decode, target_distribution
 from brefine.models.reading import SCALES_S, trained_on
 from brefine.models.weights import Refiner, load_refiner, read_weights, save_weights
 from brefine.phasedir import PhaseDir, Validation
@@ -89,6 +89,20 @@ def test_a_temperature_is_fitted_to_what_is_annotated(phase: PhaseDir) -> None:
     split.recordings = tuple(replace(recording, regions_s=((0.0, 0.1),)) for recording in split.recordings)
     with pytest.raises(DataError, match="no matched boundary"):
         fit_temperature(refiner, split, config)
+
+
+@pytest.mark.parametrize("sharper", [0.7, 1.0, 1.8])
+def test_a_temperature_takes_back_how_much_too_sure_a_model_is(
+    phase: PhaseDir, monkeypatch: pytest.MonkeyPatch, sharper: float
+) -> None:
+    """Logits of the very labels, made sharper or flatter, are divided by just that."""
+    config = phase.load_config()
+    offset_frames_B = torch.tensor([-20.25, 0.5, 3.75])
+    n_frames, sigma_frames = round(2 * config.examples.context_s / config.features.hop_s), config.train.label_sigma_s / 0.01
+    logits_BK = torch.log(target_distribution(offset_frames_B, n_frames, sigma_frames).clamp(min=1e-12))
+    monkeypatch.setattr(shipping, "_labelled", lambda *given: (sharper * logits_BK, offset_frames_B))
+    refiner, split = load_checkpoint(phase, "mlp", "best", "cpu"), GivenSplit(config, "validation")
+    assert fit_temperature(refiner, split, config) == sharper
 
 
 def test_targets_late_in_a_recording_are_as_exact_as_early_ones(phase: PhaseDir) -> None:

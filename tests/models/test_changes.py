@@ -159,6 +159,17 @@ def test_a_change_where_it_should_be_stays() -> None:
     assert decided(peak(0.003), peak(0.003)) == [0.0, 0.0]
 
 
+def test_a_place_that_is_hardly_better_is_not_worth_a_move() -> None:
+    """Error is saved at both, but of what is expected of the vague one it is less than a twentieth: that one stays."""
+    frames_BT = torch.exp(-(PLACE_S_T - 0.06).abs() / torch.tensor([[0.3], [0.05]]))
+    frames_BT = frames_BT / frames_BT.sum(dim=1, keepdim=True)
+    saved_s_B = (frames_BT * (PLACE_S_T.abs() - (PLACE_S_T - 0.06).abs())).sum(dim=1)
+    assert (saved_s_B > 0.004).all()
+    apart = Changes.of(sides(onset_s=5.3), torch.zeros(2), HOP_S)
+    shift_s_B, _ = decide(Posteriors(frames_BT, torch.zeros(2), torch.zeros(2), HOP_S), apart)
+    assert shift_s_B.tolist() == [0.0, pytest.approx(0.06, abs=0.005)]
+
+
 def test_changes_are_what_was_measured_of_them(shared_data: Path) -> None:
     """VBx on VoxConverse dev: how often both sides have a partner, how far apart these lie, and how far off all ends are."""
     folder = shared_data / "voxconverse" / "dev"

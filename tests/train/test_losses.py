@@ -31,6 +31,24 @@ def test_the_contrast_is_least_when_the_embeddings_change_at_the_true_boundary()
     assert right < flat
 
 
+def test_frames_far_from_the_boundary_have_no_side() -> None:
+    """They may belong to another turn: what is heard more than 64 frames away changes nothing, what is nearer does."""
+    embeddings = functional.normalize(torch.randn(1, 4 * T, 8, generator=torch.Generator().manual_seed(0)), dim=2)
+    far, near = embeddings.clone(), embeddings.clone()
+    far[:, : 2 * T - 64] = far[:, 2 * T + 65 :] = near[:, 2 * T - 56 : 2 * T] = functional.normalize(torch.ones(8), dim=0)
+    whole, elsewhere, here = (side_contrast(heard, torch.tensor([0.0])) for heard in (embeddings, far, near))
+    assert torch.equal(whole, elsewhere)
+    assert not torch.isclose(whole, here)
+
+
+def test_a_model_with_embeddings_is_told_where_they_should_change() -> None:
+    """With the same logits it costs more to have them change elsewhere."""
+    offset = torch.tensor([0.0])
+    target = target_distribution(offset, T, 2.0)
+    right, wrong = (refiner_loss(ModelOutput(target, two_sided(change)), target, offset) for change in (64, 24))
+    assert refiner_loss(ModelOutput(target), target, offset) < right < wrong
+
+
 def test_windows_without_a_boundary_have_no_sides() -> None:
     """They add nothing, and a batch of them alone is no division by zero."""
     none = torch.tensor([float("nan")])
