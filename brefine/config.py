@@ -140,6 +140,7 @@ class DiarizerConfig(Section):
     """The diarizer in front of the refiner."""
 
     name: DiarizerName = "builtin"
+    """Which: brefine's own, which needs no account, `diarizen` or `pyannote`."""
     python: str | None = None
     """Interpreter of the environment in which DiariZen is installed."""
     model: str | None = None
@@ -150,8 +151,11 @@ class FeatureConfig(Section):
     """Log-mel frames."""
 
     sample_rate_hz: Literal[16000] = 16000
+    """Audio of other rates is resampled to this."""
     n_mels: Annotated[int, Field(ge=20, le=128)] = 80
+    """Mel bands of one frame."""
     hop_s: Annotated[float, Field(ge=0.005, le=0.02)] = 0.01
+    """From one frame to the next. A model tells of each frame how likely the boundary lies in it."""
     window_s: Positive = 0.025
     """Analysis window of one frame."""
     speech: bool = False
@@ -194,9 +198,13 @@ class TrainConfig(Section):
     """One training, the same for all models unless a model says otherwise."""
 
     epochs: Count = 50
+    """Passes over the training boundaries, or over `examples.n_train` of them."""
     batch_size: Count = 32
+    """Windows of one optimiser step."""
     lr: Positive = 5e-4
+    """Highest learning rate of AdamW, reached after the warm-up."""
     weight_decay: NonNegative = 0.01
+    """AdamW's, of matrices; biases, norms and the frames' prior do not decay."""
     warmup_fraction: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.05
     """Share of all steps in which the learning rate rises linearly; afterwards `schedule` says how it falls."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
@@ -213,7 +221,8 @@ class TrainConfig(Section):
     """In what models compute; parameters and their sums are float32 in any case. `auto`: bfloat16 on a GPU and on CPUs that
     multiply in it, else float32. `float32` is that on a GPU as well, without TF32."""
     nonfinite: Literal["skip", "rollback", "stop"] = "rollback"
-    """What a non-finite loss or gradient leads to."""
+    """What a non-finite loss or gradient leads to: `skip` leaves the step out, `rollback` goes back to the last checkpoint and
+    halves the learning rate, `stop` ends the training."""
     max_nonfinite: Count = 10
     """Non-finite steps after which the training fails."""
     log_every_s: Positive = 2.0
@@ -221,15 +230,18 @@ class TrainConfig(Section):
     capture: Literal["auto", "off"] = "auto"
     """Whether a GPU records the step once, as a CUDA graph, and replays it; `off`: it launches kernel by kernel."""
     threads: Annotated[int, Field(ge=0)] = 0
-    """CPU threads of one trainer; 0 = its share of the machine."""
+    """CPU threads of one trainer; 0 = as many as `OMP_NUM_THREADS` says, or its share of the machine."""
 
 
 class ModelConfig(Section):
     """One model of the phase. What is left out is taken from [train]."""
 
     epochs: Count | None = None
+    """Passes over the training boundaries."""
     batch_size: Count | None = None
+    """Windows of one optimiser step."""
     lr: Positive | None = None
+    """Highest learning rate."""
 
 
 class RefineConfig(Section):
@@ -313,9 +325,11 @@ class ExecutorConfig(Section):
     """
 
     kind: Literal["local", "slurm"] = "local"
+    """`local`: processes of this machine; `slurm`: jobs of the cluster whose login node this is."""
     partition: str | None = None
     """None = the cluster's default."""
     account: str | None = None
+    """Whom Slurm charges; none = the cluster's default."""
     gpus: Annotated[int, Field(ge=0)] = 1
     """GPUs of one training. Preparation takes none."""
     cpus: Count = 4
@@ -344,8 +358,11 @@ class PhaseConfig(Section):
     """A whole phase: corpus, hypotheses, examples, trainings, judgement, money."""
 
     version: Annotated[Literal[1], Field(alias="schema")]
+    """`schema = 1`: the form of this file, by which a later version knows it."""
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")] = "phase3"
+    """Behind the time in the name of the phase's folder."""
     seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
+    """Of all that is drawn: conversations, replayed errors, the validation split, initial weights, the order of examples."""
     runs: str = "runs"
     """Folder in which phase directories are made."""
     corpus: CorpusConfig

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brefine.config import FeatureConfig, format_config, load_config, parse_config
+from brefine import config as recipes
+from brefine.config import FeatureConfig, Section, format_config, load_config, parse_config
 from brefine.errors import ConfigError
 
 RECIPE = """schema = 1
@@ -17,6 +21,25 @@ root = "data"
 {features}
 [models.mlp]
 """
+
+
+SECTIONS = [kind for _, kind in inspect.getmembers(recipes, inspect.isclass) if issubclass(kind, Section) and kind is not Section]
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.__name__)
+def test_every_key_is_explained(section: type[Section]) -> None:
+    """Beneath itself, or, where it is a section, by that section's own words."""
+    (definition,) = ast.parse(inspect.getsource(section)).body
+    assert isinstance(definition, ast.ClassDef)
+    assert ast.get_docstring(definition)
+    explained = {
+        statement.target.id
+        for statement, after in zip(definition.body, definition.body[1:], strict=False)
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
+        if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) and isinstance(after.value.value, str)
+    }
+    values = {name for name, field in section.model_fields.items() if field.annotation not in SECTIONS}
+    assert values - explained == set()
 
 
 @pytest.mark.parametrize(
