@@ -112,7 +112,7 @@ class CorpusConfig(Section):
     validation_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
     """Share of the training recordings kept for validation (kinds voxconverse and folder)."""
     synthetic_per_real: NonNegative = 0.0
-    """Simulated training boundaries added for each real one (the mission's recipe: 2); kinds voxconverse and folder.
+    """Simulated training boundaries added for each real one (2 in the recipes that ship); kinds voxconverse and folder.
 
     They are made of [corpus.simulation]'s voices and rooms, as many conversations as it takes, and get the errors that the
     training recordings' own hypotheses show."""

@@ -20,7 +20,7 @@ COMMANDS = {
     "prepare": "Get a corpus ready.",
     "headroom": "What could refinement win at most on this pair?",
     "score": "DER, JER and boundary errors.",
-    "overfit": "The phase-2 check: overfit one small batch.",
+    "overfit": "The check before a long training: overfit one small batch.",
     "train": "One training in the foreground.",
     "evaluate": "Boundary figures and speed of checkpoints.",
     "select": "Choose the model that goes on.",

@@ -11,6 +11,7 @@ from brefine.run.stages import run_worker
 def overfit(config: Config, json: Json = False) -> None:
     """Example: brefine overfit --config configs/mlp.toml
 
-    The phase-2 check: a model that cannot learn one small batch by heart cannot learn anything. Prints the MAE it reaches.
+    The check before a long training: a model that cannot learn one small batch by heart cannot learn anything. Prints the
+    MAE it reaches.
     """
     raise typer.Exit(run_worker("brefine.train", "overfit", config, *(["--json"] if json else [])))

@@ -1,4 +1,4 @@
-"""The phase-2 check looks for the corpus that was prepared, and else simulates as the recipe says."""
+"""The check before a long training looks for the corpus that was prepared, and else simulates as the recipe says."""
 
 from __future__ import annotations
 
