@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from brefine.core.turns import Diarization, Regions, Turn
 
 EDGE_S = 0.05
-"""A boundary this close to an end of the recording was made by the cut, not by the speaker."""
+"""A boundary this close to an end of the recording, or of what is annotated, was made by the cut, not by the speaker."""
 TOUCHING_S = 0.08
 """An offset and another speaker's onset at most this far apart are the two sides of one change: some systems leave a few frames
 between them, or let them overlap by a few."""

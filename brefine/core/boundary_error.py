@@ -21,7 +21,8 @@ from brefine.core.matching import BoundaryMatch
 ACCURACIES_MS = (50, 100, 200)
 
 _SIDES, _KINDS = tuple(Side), tuple(BoundaryKind)
-_ROUNDING_S = 1e-9  # 1.05 − 1.00 is more than 0.05 in floating point, but within 50 ms
+ROUNDING_S = 1e-9
+"""1.05 − 1.00 is more than 0.05 in floating point, but within 50 ms."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,7 +121,7 @@ class BoundaryErrors:
         n_reference, n_matched = len(self.error_s), len(abs_s)
         n_hypothesis = n_matched + len(self.extra_side)
         within = {
-            f"within_{limit_ms}ms": float(np.mean(abs_s <= limit_ms / 1000 + _ROUNDING_S)) if n_matched else None
+            f"within_{limit_ms}ms": float(np.mean(abs_s <= limit_ms / 1000 + ROUNDING_S)) if n_matched else None
             for limit_ms in ACCURACIES_MS
         }
         return {
@@ -165,9 +166,9 @@ class ErrorChange:
         if not np.array_equal(np.isnan(before.error_s), np.isnan(after.error_s)):
             raise ValueError("before and after must hold the same matched boundaries")
         change_s = after.abs_error_s - before.abs_error_s
-        good = before.abs_error_s <= good_s + _ROUNDING_S
-        improved = int(np.sum(change_s < -tolerance_s - _ROUNDING_S))
-        worsened = int(np.sum(change_s > tolerance_s + _ROUNDING_S))
+        good = before.abs_error_s <= good_s + ROUNDING_S
+        improved = int(np.sum(change_s < -tolerance_s - ROUNDING_S))
+        worsened = int(np.sum(change_s > tolerance_s + ROUNDING_S))
         return cls(
             improved,
             worsened,

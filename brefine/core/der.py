@@ -32,6 +32,8 @@ from brefine.core.matching import assign_speakers
 from brefine.core.speech import Speech, overlap_matrix_s
 from brefine.core.turns import Diarization, Regions
 
+COLLARS_S = (0.0, 0.25)
+"""Collars at which a DER is told, beside any that is asked for."""
 _NOTHING_S = np.empty((0, 2))
 
 

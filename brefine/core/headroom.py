@@ -16,13 +16,12 @@ import numpy as np
 from brefine.core.bootstrap import Interval, bootstrap_improvement
 from brefine.core.boundaries import Shift, apply_shifts
 from brefine.core.boundary_error import BoundaryErrors
-from brefine.core.der import DerParts, score_der_at
+from brefine.core.der import COLLARS_S, DerParts, score_der_at
 from brefine.core.gate import CriterionId, Thresholds
 from brefine.core.matching import WINDOW_S, BoundaryMatch, map_speakers, match_boundaries
 from brefine.core.turns import Diarization, Regions, Turn
 
 REDUCTIONS = (0.25, 0.5, 0.75, 1.0)
-COLLARS_S = (0.0, 0.25)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ from brefine.core.turns import Diarization, Regions
 
 WINDOW_S = 1.0
 """The cap W unless said otherwise."""
+WINDOWS_S = (0.25, 0.5, 1.0, 2.0)
+"""Caps at which errors are told beside each other: what is told at one alone says little."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from brefine.core.mel import hz_of, mel_of
+
 _WINDOW_S: Final = 0.025
 _HOP_S: Final = 0.005
 _FLOOR: Final = 1e-10
@@ -29,17 +31,14 @@ def spectrogram_db(samples: NDArray[np.float32], *, sample_rate_hz: int) -> NDAr
 
 
 def log_spectrogram(samples: NDArray[np.float32], sample_rate_hz: int, *, n_columns: int, n_bands: int) -> NDArray[np.float64]:
-    """Shape (n_bands, n_columns), lowest band first, on a mel scale: 0 = soft, 1 = the loudest place of the excerpt.
-
-    Source: mel(f) = 2595 · log10(1 + f / 700), O'Shaughnessy 1987.
-    """
+    """Shape (n_bands, n_columns), lowest band first, on a mel scale: 0 = soft, 1 = the loudest place of the excerpt."""
     window = round(_WINDOW_S * sample_rate_hz)
     centres = (np.arange(n_columns) + 0.5) * len(samples) / n_columns
     padded = np.pad(samples.astype(np.float64), window)
     starts = np.rint(centres + window / 2).astype(np.int64)
     n_fft = 1 << (2 * window - 1).bit_length()  # finer than the lowest bands, so that none is empty
     power = _power(padded[starts[:, None] + np.arange(window)], n_fft)
-    edges_hz = _hz(np.linspace(_mel(_LOWEST_HZ), _mel(sample_rate_hz / 2), n_bands + 1))
+    edges_hz = hz_of(np.linspace(mel_of(_LOWEST_HZ), mel_of(sample_rate_hz / 2), n_bands + 1))
     bins = np.clip(np.rint(edges_hz * n_fft / sample_rate_hz).astype(np.int64), 0, power.shape[1] - 1)
     bands = np.stack([power[:, low : max(high, low + 1)].mean(axis=1) for low, high in pairwise(bins.tolist())])
     level_db = 10.0 * np.log10(bands + 1e-12)
@@ -50,11 +49,3 @@ def log_spectrogram(samples: NDArray[np.float32], sample_rate_hz: int, *, n_colu
 def _power(spans: NDArray[np.float64], n_fft: int) -> NDArray[np.float64]:
     """Of spans of shape (n_spans, window) the power spectra, shape (n_spans, n_fft // 2 + 1)."""
     return np.asarray(np.abs(np.fft.rfft(spans * np.hanning(spans.shape[1]), n_fft)) ** 2, np.float64)
-
-
-def _mel(frequency_hz: float) -> float:
-    return float(2595.0 * np.log10(1.0 + frequency_hz / 700.0))
-
-
-def _hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(700.0 * (10.0 ** (mel / 2595.0) - 1.0), dtype=np.float64)

@@ -17,12 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brefine.config import ExampleConfig
-from brefine.core.boundaries import Boundary, Side, touching_changes
+from brefine.core.boundaries import EDGE_S, Boundary, Side, touching_changes
 from brefine.core.matching import match_boundaries
 from brefine.core.turns import Diarization
 
-_EDGE_S = 0.05
-"""A boundary this close to the edge of the annotated time belongs to the cut, not to the speech."""
 _SHORTEST_S = 0.1
 """Redrawn boundaries leave at least this much of their turn."""
 
@@ -156,6 +154,6 @@ def _region_around(time_s: float, true_s: float, regions_s: Sequence[tuple[float
     """The annotated region that holds both times clear of its edges; None where there is none."""
     times_s = [time_s] if np.isnan(true_s) else [time_s, true_s]
     for start_s, end_s in regions_s:
-        if all(start_s + _EDGE_S <= each_s <= end_s - _EDGE_S for each_s in times_s):
-            return start_s + _EDGE_S, end_s - _EDGE_S
+        if all(start_s + EDGE_S <= each_s <= end_s - EDGE_S for each_s in times_s):
+            return start_s + EDGE_S, end_s - EDGE_S
     return None

@@ -28,6 +28,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from brefine.config import FeatureConfig
+from brefine.core.mel import mel_of
 from brefine.data.pitch import N_COLUMNS, PitchListener
 from brefine.errors import DataError, FormatError
 from brefine.io.atomic import read_json, write_json_atomic
@@ -35,8 +36,9 @@ from brefine.io.audio import audio_blocks, probe_audio
 
 _INDEX = "log_mel.json"
 ANALYSIS_VERSION = 3
-"""Of the code between an audio file and its frames: `io.audio`, this module, `data.voice_activity` and `data.pitch`. Whoever
-changes there what frames are raises it: stores that were made before are made anew when their corpus is prepared again."""
+"""Of the code between an audio file and its frames: `io.audio`, `core.mel`, this module, `data.voice_activity` and
+`data.pitch`. Whoever changes there what frames are raises it: stores that were made before are made anew when their corpus is
+prepared again."""
 _FLOOR = 1e-8
 """Power below which a band counts as silent (full scale = 1); keeps the logarithm within float16's finer range."""
 _BLOCK_FRAMES = 4096
@@ -378,18 +380,14 @@ def _write_recording(data: Path, audio: Path, span: tuple[int, int], n_frames: i
 
 @lru_cache(maxsize=4)
 def _mel_filters(n_mels: int, n_fft: int, sample_rate_hz: int) -> NDArray[np.float32]:
-    """Triangles equally wide on O'Shaughnessy's mel scale, 2595·log10(1 + f/700), from 20 Hz to Nyquist.
+    """Triangles equally wide on the scale of `core.mel`, from 20 Hz to Nyquist.
 
     Shape (n_fft/2 + 1, n_mels). Triangles narrower than a bin are widened to it, lest low bands stay empty.
     """
 
-    bins = _mel(np.linspace(0.0, sample_rate_hz / 2.0, n_fft // 2 + 1))
-    lowest, highest = _mel(np.array([20.0, sample_rate_hz / 2.0]))
+    bins = mel_of(np.linspace(0.0, sample_rate_hz / 2.0, n_fft // 2 + 1))
+    lowest, highest = mel_of(np.array([20.0, sample_rate_hz / 2.0]))
     edges = np.linspace(float(lowest), float(highest), n_mels + 2)
     centres = edges[1:-1]
     widths = np.maximum(edges[1] - edges[0], np.interp(centres, bins, np.gradient(bins)))
     return np.asarray(np.maximum(0.0, 1.0 - np.abs(bins[:, None] - centres) / widths), np.float32)
-
-
-def _mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(2595.0 * np.log10(1.0 + hz / 700.0), np.float64)

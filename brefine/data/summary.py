@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from brefine.core.boundary_error import BoundaryErrors
-from brefine.core.der import DerParts, score_der
+from brefine.core.der import COLLARS_S, DerParts, score_der
 from brefine.core.headroom import oracle_refine
-from brefine.core.matching import match_boundaries
+from brefine.core.matching import WINDOWS_S, match_boundaries
 from brefine.core.turns import Diarization
 from brefine.io.rttm import read_rttm
 from brefine.phasedir import SPLITS, CorpusManifest, CorpusRecording
-
-WINDOWS_S = (0.25, 0.5, 1.0, 2.0)
 
 
 def summarise(folder: Path, manifest: CorpusManifest, *, notes: Sequence[str] = ()) -> dict[str, Any]:
@@ -68,7 +66,7 @@ def _summarise_split(folder: Path, recordings: Sequence[CorpusRecording]) -> dic
             errors[window_s] = errors[window_s] + found if window_s in errors else found
         oracle = oracle_refine(reference, hypothesis)
         for turns_of, totals in ((hypothesis, ders), (oracle, oracle_ders)):
-            for collar_s in (0.0, 0.25):
+            for collar_s in COLLARS_S:
                 parts = score_der(reference, turns_of, regions_s=recording.regions_s, collar_s=collar_s)
                 totals[collar_s] = totals.get(collar_s, DerParts()) + parts
     figures = {window_s: found.figures() for window_s, found in errors.items()}

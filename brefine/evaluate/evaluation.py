@@ -15,6 +15,7 @@ import torch
 from brefine.config import ModelName, PhaseConfig
 from brefine.core.boundaries import boundaries_of
 from brefine.core.boundary_error import BoundaryErrors
+from brefine.core.matching import WINDOWS_S
 from brefine.errors import CheckpointError, FormatError
 from brefine.evaluate.device import pick_device
 from brefine.evaluate.hearing import hear_kept, kept_heard
@@ -25,9 +26,6 @@ from brefine.evaluate.speed import Stopwatch, speed_of
 from brefine.io.atomic import write_text_atomic
 from brefine.models.weights import Refiner, load_refiner
 from brefine.phasedir import BoundaryRow, EvaluationReport, Look, PhaseDir, Speed
-
-WINDOWS_S = (0.25, 0.5, 1.0, 2.0)
-"""Matching caps that are told beside the gate's."""
 
 
 def load_checkpoint(phase: PhaseDir, model: ModelName, checkpoint: str, device: str) -> Refiner:

@@ -20,7 +20,7 @@ import numpy as np
 
 from brefine.config import PhaseConfig
 from brefine.core.bootstrap import Interval, bootstrap_improvement
-from brefine.core.der import DerParts, JerParts, score_der, score_jer
+from brefine.core.der import COLLARS_S, DerParts, JerParts, score_der, score_jer
 from brefine.core.turns import Diarization
 from brefine.errors import FormatError
 from brefine.evaluate.hearing import hear_kept
@@ -33,8 +33,6 @@ from brefine.models.error_prior import ErrorPrior
 from brefine.models.weights import Refiner
 from brefine.phasedir import DerComparison, DerFigures, IntegrationReport, Look, PhaseDir, RecordingChange
 
-COLLARS_S = (0.0, 0.25)
-"""Scored beside that of the gate."""
 _Scoring = tuple[float, bool]
 _MAX_WORKERS = 4
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from brefine.core.bootstrap import Interval, bootstrap_quantile, paired_bootstrap
-from brefine.core.boundary_error import ACCURACIES_MS, BoundaryErrors, ErrorChange
+from brefine.core.boundary_error import ACCURACIES_MS, ROUNDING_S, BoundaryErrors, ErrorChange
 from brefine.core.matching import BoundaryMatch, match_boundaries
 from brefine.core.turns import Diarization, Regions
 from brefine.evaluate.moves import Refinement
@@ -21,7 +21,6 @@ from brefine.models.heads import TOLERANCE_S
 from brefine.phasedir import BoundaryFigures, BoundaryRow, CalibrationBin, Comparison, RecordingBoundaries, WindowFigures
 
 N_BINS = 10
-_ROUNDING_S = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +72,7 @@ class ScoredRecording:
             move = self.refinement.move_of(boundary)
             if move.proposed_s is not None:
                 true_s = partner_s.get(place, np.inf)
-                found.append((move.confidence, bool(abs(move.proposed_s - true_s) <= TOLERANCE_S + _ROUNDING_S)))
+                found.append((move.confidence, bool(abs(move.proposed_s - true_s) <= TOLERANCE_S + ROUNDING_S)))
         return found
 
 
@@ -168,9 +167,9 @@ def _intervals(scored: Sequence[ScoredRecording]) -> dict[str, Interval]:
         "p90_ms": _milliseconds(bootstrap_quantile(after, 0.9)),
     }
     for limit_ms in ACCURACIES_MS:
-        within = [float((own <= limit_ms / 1000 + _ROUNDING_S).sum()) for own in after]
+        within = [float((own <= limit_ms / 1000 + ROUNDING_S).sum()) for own in after]
         found[f"within_{limit_ms}ms"] = _ratio(within, n_matched)
-    good = [own <= 0.05 + _ROUNDING_S for own in before]
+    good = [own <= 0.05 + ROUNDING_S for own in before]
     if any(own.any() for own in good):
         harm = [1000.0 * (a - b)[own].sum() for a, b, own in zip(after, before, good, strict=True)]
         found["good_harm_ms"] = _ratio(harm, [float(own.sum()) for own in good])
