@@ -15,6 +15,7 @@ give orders to a terminal: it is escaped.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import signal
@@ -135,10 +136,18 @@ def stop_writing() -> int:
     return 141
 
 
+def _escape_what_cannot_be_encoded() -> None:
+    """A dash where the locale knows ASCII alone, or a byte of a file's name that is no UTF-8, must not cost a result."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # stdout is None after `>&-`
+            stream.reconfigure(errors="backslashreplace")
+
+
 def run_main(main: Callable[[], int | None]) -> NoReturn:
     """Ends the process with the exit code of `main`, telling a `BrefineError` in its own words instead of a traceback."""
     if sys.stderr is None:  # `2>&-`: printed there, messages would go to stdout, into the result
         sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    _escape_what_cannot_be_encoded()
     try:
         try:
             _tell_signals()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from brefine.errors import run_main
@@ -51,3 +55,19 @@ def test_a_fault_of_the_program_is_not_taken_for_anything_else() -> None:
 
     with pytest.raises(RuntimeError):
         run_main(work)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "told"), [("ascii", "\\u2013 2 \\xb1 1 of \\udcff.rttm\n"), ("utf-8", "– 2 ± 1 of \\udcff.rttm\n")]
+)
+def test_a_result_that_stdout_cannot_encode_is_told_escaped(encoding: str, told: str) -> None:
+    """A verdict must not become a traceback, and its exit code another one, where the locale knows ASCII alone."""
+    line = "– 2 ± 1 of \udcff.rttm"
+    program = f"from brefine.errors import run_main; run_main(lambda: print({line!a}) or 3)"
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONIOENCODING": f"{encoding}:strict"},
+        capture_output=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout.decode("utf-8"), ended.stderr) == (3, told, b"")
