@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -23,6 +24,12 @@ os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)
 write_text_atomic(Path(sys.argv[1]), "half")
 """
 
+_WRITTEN = """
+import sys
+from pathlib import Path
+from brefine.io.atomic import write_text_atomic
+write_text_atomic(Path(sys.argv[1]), "whole")
+"""
 
 _SMALL_DISK = """
 import json, resource, sys
@@ -47,6 +54,15 @@ def test_a_line_that_fits_only_in_part_is_an_error_and_leaves_nothing(tmp_path: 
     done = subprocess.run([sys.executable, "-c", _SMALL_DISK, str(path)], check=True, capture_output=True)
     assert json.loads(done.stdout) == ["No space left on device", str(path), "first\n"]
     assert path.read_text() == "first\nthird\n"
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_who_may_read_a_file_is_for_the_umask_to_say(tmp_path: Path, umask: int, mode: int) -> None:
+    """A report holds recordings: where files are made for their owner alone, it is, too; also where it replaces one."""
+    path = tmp_path / "report.html"
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", _WRITTEN, str(path)], umask=umask, check=True)
+        assert stat.S_IMODE(path.stat().st_mode) == mode
 
 
 def test_what_a_killed_writer_leaves_is_removed_once_it_is_old(tmp_path: Path) -> None:
