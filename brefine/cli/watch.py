@@ -13,7 +13,7 @@ import typer
 from brefine.cli.options import RUNS, Json, Plain, Runs
 from brefine.cli.output import on_terminal, print_json, print_lines, tell
 from brefine.errors import ConfigError, ProcessError
-from brefine.phasedir import find_phase
+from brefine.phasedir import find_phase, named_folder
 
 
 def watch(
@@ -104,5 +104,5 @@ def _serve(folders: list[Path], port: int) -> None:
 def _folder(name: str | None, runs: Path) -> Path:
     """A phase, or any other folder that was named: the store says whether there is anything in it."""
     if name is not None and Path(name).is_dir():
-        return Path(name)
+        return named_folder(name)
     return find_phase(name, runs).path

@@ -30,7 +30,7 @@ from brefine.phasedir.evaluation import (
     Speed,
     WindowFigures,
 )
-from brefine.phasedir.folders import PhaseDir, RunDir, find_phase, is_phase, list_phases, run_model
+from brefine.phasedir.folders import PhaseDir, RunDir, find_phase, is_phase, list_phases, named_folder, run_model
 from brefine.phasedir.gate import Decision, GateCriterion, GateRecord
 from brefine.phasedir.integration import DerComparison, DerFigures, IntegrationReport, RecordingChange
 from brefine.phasedir.operation import (
@@ -97,6 +97,7 @@ __all__ = [
     "is_phase",
     "label_digests",
     "list_phases",
+    "named_folder",
     "run_model",
     "source_folders",
 ]

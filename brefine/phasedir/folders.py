@@ -205,7 +205,7 @@ def find_phase(name: str | None, runs: Path) -> PhaseDir:
                 "there is no phase yet", where=runs, hint="start one: brefine launch-phase3 --config configs/demo.toml"
             )
         return phases[-1]
-    for path in (Path(name), runs / name):
+    for path in (named_folder(name), runs / name):
         if is_phase(path):
             return PhaseDir(path)
     there = Path(name).exists() or (runs / name).exists()
@@ -215,6 +215,12 @@ def find_phase(name: str | None, runs: Path) -> PhaseDir:
         expected="a folder with phase.toml",
         hint="`brefine runs` lists the phases there are",
     )
+
+
+def named_folder(path: str) -> Path:
+    """The folder that a person means; `.` and `..` tell no name, so they are replaced by the whole path."""
+    folder = Path(path)
+    return folder.resolve() if folder.name in ("", "..") else folder
 
 
 def list_phases(runs: Path) -> list[PhaseDir]:

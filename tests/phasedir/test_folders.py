@@ -40,3 +40,12 @@ def test_a_folder_that_may_not_be_entered_hides_no_phase(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(Path, "stat", refused)
     assert [phase.path for phase in list_phases(tmp_path)] == [own.path]
+
+
+def test_a_phase_that_is_named_from_within_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`brefine stop .` told of a phase without one, in words and in JSON; a link to it goes by the phase's name from within."""
+    phase = make_phase(tmp_path)
+    (tmp_path / "link").symlink_to(phase.path)
+    for here, name in ((phase.path, "."), (phase.path / "mlp", ".."), (tmp_path / "link", ".")):
+        monkeypatch.chdir(here)
+        assert find_phase(name, Path("runs")).path.name == phase.path.name
