@@ -34,5 +34,5 @@ def integrate(
 def _selected(phase: PhaseDir) -> str:
     selection = SelectionRecord.read_if_there(phase.selection)
     if selection is None:
-        raise BrefineError("no model is selected yet", where=phase.path, hint="run: brefine select")
+        raise BrefineError("no model is selected yet", where=phase.path, hint=f"run: brefine select --phase {phase.argument}")
     return selection.model

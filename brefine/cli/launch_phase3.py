@@ -59,7 +59,7 @@ def launch_phase3(
     with starting(phase):
         start_supervisor(phase)
     if detach:
-        tell(f"it runs on its own; look in with: brefine watch {phase.path.name}")
+        tell(f"it runs on its own; look in with: brefine watch {phase.argument}")
     elif on_terminal() and not plain and not no_input:
         from brefine.tui.open import open_dashboard
 

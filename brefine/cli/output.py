@@ -37,9 +37,8 @@ def starting(phase: PhaseDir) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        name = phase.path.name
         tell("interrupted while its supervisor started, which may go on without you")
-        tell(f"look in with: brefine watch {name}; end it with: brefine stop {name}")
+        tell(f"look in with: brefine watch {phase.argument}; end it with: brefine stop {phase.argument}")
         raise
 
 

@@ -18,6 +18,6 @@ def resume(phase: Phase = None, json: Json = False, runs: Runs = RUNS) -> None:
     with starting(found):
         unfinished = resume_phase(found)
     what = f"training {', '.join(unfinished)}" if unfinished else "evaluation"
-    tell(f"{found.path.name} goes on with {what}; look in with: brefine watch {found.path.name}")
+    tell(f"{found.path.name} goes on with {what}; look in with: brefine watch {found.argument}")
     if json:
         print_json({"phase": found.path.name, "training": list(unfinished)})

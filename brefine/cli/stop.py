@@ -21,7 +21,7 @@ def stop(phase: Phase = None, json: Json = False, runs: Runs = RUNS) -> None:
     tell(f"{name} is stopped; {_next(found)}" if was_working else f"nothing is at work in {name}; {_next(found)}")
     if not was_working:
         for other in filter(is_supervised, list_phases(runs)):
-            tell(f"another phase is at work; stop it with: brefine stop {other.path.name}")
+            tell(f"another phase is at work; stop it with: brefine stop {other.argument}")
     if json:
         print_json({"phase": name, "stopped": True, "was_working": was_working})
 
@@ -32,4 +32,4 @@ def _next(phase: PhaseDir) -> str:
         unfinished_models(phase)
     except ProcessError as error:
         return f"{error.what}; {error.hint}"
-    return f"go on with: brefine resume {phase.path.name}"
+    return f"go on with: brefine resume {phase.argument}"

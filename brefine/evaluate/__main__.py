@@ -131,7 +131,9 @@ def _integrate(options: argparse.Namespace) -> None:
         model = options.model or (None if selected is None else selected.model)
         if model is None:
             raise BrefineError(
-                "no model is chosen yet", where=phase.path, hint="choose one (`brefine select`), or name it: --model NAME"
+                "no model is chosen yet",
+                where=phase.path,
+                hint=f"choose one (`brefine select --phase {phase.argument}`), or name it: --model NAME",
             )
         split = GivenSplit(config, "gate")
         refiner = load_checkpoint(phase, model, options.checkpoint, options.device)

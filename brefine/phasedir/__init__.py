@@ -30,7 +30,17 @@ from brefine.phasedir.evaluation import (
     Speed,
     WindowFigures,
 )
-from brefine.phasedir.folders import PhaseDir, RunDir, find_phase, is_phase, list_phases, named_folder, run_model
+from brefine.phasedir.folders import (
+    PhaseDir,
+    RunDir,
+    find_phase,
+    folder_argument,
+    is_phase,
+    list_phases,
+    named_folder,
+    run_model,
+    runs_folder,
+)
 from brefine.phasedir.gate import Decision, GateCriterion, GateRecord
 from brefine.phasedir.integration import DerComparison, DerFigures, IntegrationReport, RecordingChange
 from brefine.phasedir.operation import (
@@ -94,10 +104,12 @@ __all__ = [
     "WindowFigures",
     "corrected_labels",
     "find_phase",
+    "folder_argument",
     "is_phase",
     "label_digests",
     "list_phases",
     "named_folder",
     "run_model",
+    "runs_folder",
     "source_folders",
 ]

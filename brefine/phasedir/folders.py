@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -11,7 +13,7 @@ from typing import Final, Literal
 from pydantic import ValidationError
 
 from brefine.config import MODEL_NAMES, ModelName, PhaseConfig, load_config
-from brefine.errors import BrefineError, FormatError
+from brefine.errors import BrefineError, FormatError, printable
 from brefine.io.atomic import append_line, open_no_link, read_json
 from brefine.io.jsontext import parse_json
 from brefine.phasedir.corpus import CorpusManifest
@@ -55,6 +57,11 @@ class PhaseDir:
     """One phase's folder."""
 
     path: Path
+
+    @property
+    def argument(self) -> str:
+        """What names the phase on the command line, here and now; see `folder_argument`."""
+        return folder_argument(self.path)
 
     @property
     def config(self) -> Path:
@@ -221,6 +228,23 @@ def named_folder(path: str) -> Path:
     """The folder that a person means; `.` and `..` tell no name, so they are replaced by the whole path."""
     folder = Path(path)
     return folder.resolve() if folder.name in ("", "..") else folder
+
+
+def folder_argument(folder: Path) -> str:
+    """What names a phase, or another folder to watch, on the command line, here and now, quoted for a shell.
+
+    The folder's name alone, where `find_phase` leads from it to this very folder; else its path.
+    """
+    here = folder.resolve()
+    found = next((path for path in (Path(here.name), runs_folder() / here.name) if path.exists()), None)
+    by_name = found is not None and found.resolve() == here and is_phase(here) and not here.name.startswith("-")
+    word = here.name if by_name else str(folder)
+    return printable(shlex.quote(f"./{word}" if word.startswith("-") else word))
+
+
+def runs_folder() -> Path:
+    """Where commands look for phases that no `--runs` leads elsewhere."""
+    return Path(os.environ.get("BREFINE_RUNS") or "runs")
 
 
 def list_phases(runs: Path) -> list[PhaseDir]:

@@ -82,7 +82,7 @@ def _refuse_stale(phase: PhaseDir, reports: dict[str, EvaluationReport]) -> None
             "models were trained further since they were evaluated, so that their figures are not those of their weights",
             where=phase.path,
             problems=stale,
-            hint="run: brefine evaluate",
+            hint=f"run: brefine evaluate --phase {phase.argument}",
         )
 
 
@@ -90,7 +90,9 @@ def _rank(phase: PhaseDir, reports: dict[str, EvaluationReport]) -> Ranking:
     try:
         return select([_candidate(report) for report in reports.values()])
     except ValueError as error:
-        raise ProcessError(f"no model can be recommended: {error}", where=phase.path, hint="run: brefine evaluate") from None
+        raise ProcessError(
+            f"no model can be recommended: {error}", where=phase.path, hint=f"run: brefine evaluate --phase {phase.argument}"
+        ) from None
 
 
 def _is_stale(phase: PhaseDir, report: EvaluationReport) -> bool:

@@ -122,7 +122,7 @@ def unfinished_models(phase: PhaseDir) -> tuple[ModelName, ...]:
     unfinished = tuple(m for m, status in statuses.items() if status is None or status.state is not RunState.FINISHED)
     if supervisor is not None and supervisor.state == "finished" and not unfinished:
         raise ProcessError(
-            "there is nothing left to resume", where=phase.path, hint=f"go on with: brefine select --phase {phase.path.name}"
+            "there is nothing left to resume", where=phase.path, hint=f"go on with: brefine select --phase {phase.argument}"
         )
     return unfinished
 
@@ -140,7 +140,8 @@ def _refuse_beyond_the_cap(phase: PhaseDir) -> None:
             where=phase.config,
             expected=f"less than budget.cap_usd = {budget.cap_usd:g}",
             got=f"${spent_usd:,.2f}",
-            hint="give it a higher cap in its phase.toml; what is trained so far: brefine evaluate, then brefine select",
+            hint="give it a higher cap in its phase.toml; what is trained so far: "
+            f"brefine evaluate --phase {phase.argument}, then brefine select --phase {phase.argument}",
         )
 
 

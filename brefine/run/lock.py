@@ -53,7 +53,7 @@ def refusal(phase: PhaseDir) -> ProcessError:
         "this phase is supervised already",
         where=phase.path,
         got=holder,
-        hint=f"watch it: brefine watch {phase.path.name}; or stop it: brefine stop {phase.path.name}",
+        hint=f"watch it: brefine watch {phase.argument}; or stop it: brefine stop {phase.argument}",
     )
 
 

@@ -28,26 +28,27 @@ def go_the_road(phase: PhaseDir, write: Callable[[str], None]) -> int:
     store, lines = PhaseStore(phase.path), PlainLines()
     try:
         snapshot = follow(store.snapshot, write, lines=lines)
-        code = _after_supervision(snapshot, SupervisorState.read_if_there(phase.supervisor), write)
+        code = _after_supervision(phase, snapshot, write)
         if code is not None:
             return code
     except KeyboardInterrupt:
-        write(f"Training goes on. `brefine watch {phase.path.name}` brings you back; `brefine stop` ends it.")
+        write(f"Training goes on. `brefine watch {phase.argument}` brings you back; `brefine stop {phase.argument}` ends it.")
         return _INTERRUPTED
     try:
         _decide(phase, store, lines, write)
     except KeyboardInterrupt:
         state = store.snapshot().state
-        write(f"Interrupted; nothing goes on. The phase is at: {state}. `brefine watch {phase.path.name}` leads on from there.")
+        write(f"Interrupted; nothing goes on. The phase is at: {state}. `brefine watch {phase.argument}` leads on from there.")
         return _INTERRUPTED
     broken = [run.name for run in snapshot.runs if run.state in (ShownState.FAILED, ShownState.NONFINITE)]
     return _RUN_FAILED if broken else 0
 
 
-def _after_supervision(snapshot: PhaseSnapshot, supervisor: SupervisorState | None, write: Callable[[str], None]) -> int | None:
+def _after_supervision(phase: PhaseDir, snapshot: PhaseSnapshot, write: Callable[[str], None]) -> int | None:
     """The exit code where the road ends here; None where it goes on to the decision."""
+    supervisor = SupervisorState.read_if_there(phase.supervisor)
     if supervisor is None or supervisor.state == "running":
-        write("The supervisor is gone without a word. `brefine resume` starts a new one.")
+        write(f"The supervisor is gone without a word. `brefine resume {phase.argument}` starts a new one.")
         return 1
     if supervisor.state == "finished":
         return None
@@ -55,7 +56,7 @@ def _after_supervision(snapshot: PhaseSnapshot, supervisor: SupervisorState | No
         write("Stopped at the cap of the budget; what had begun is checkpointed.")
         return _BUDGET
     if supervisor.state == "stopped":
-        write("Stopped; what had begun is checkpointed. `brefine resume` goes on.")
+        write(f"Stopped; what had begun is checkpointed. `brefine resume {phase.argument}` goes on.")
         return _INTERRUPTED
     write(f"Failed: {supervisor.error}")
     return _RUN_FAILED if any(run.status is not None for run in snapshot.runs) else 1

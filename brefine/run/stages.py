@@ -144,7 +144,7 @@ class StageProcess:
 def at_work_already(phase: PhaseDir, stage: Stage, who: str) -> ProcessError:
     """What is said to whoever would start a station a second time."""
     return ProcessError(
-        f"{stage} is at work already", where=phase.path, got=who, hint=f"watch it: brefine watch {phase.path.name}"
+        f"{stage} is at work already", where=phase.path, got=who, hint=f"watch it: brefine watch {phase.argument}"
     )
 
 
@@ -179,5 +179,5 @@ def integration_report(phase: PhaseDir) -> IntegrationReport:
     """
     report = IntegrationReport.read_if_there(phase.integration)
     if report is None:
-        raise ProcessError("nothing is integrated yet", where=phase.path, hint="run: brefine integrate")
+        raise ProcessError("nothing is integrated yet", where=phase.path, hint=f"run: brefine integrate --phase {phase.argument}")
     return report

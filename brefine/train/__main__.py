@@ -18,7 +18,7 @@ from pathlib import Path
 from brefine.config import ModelName, load_config
 from brefine.errors import BrefineError, ProcessError, RunError, is_out_of_memory, run_main
 from brefine.identity import is_alive, is_same, own_identity
-from brefine.phasedir import RunDir, RunState, RunStatus, run_model
+from brefine.phasedir import RunDir, RunState, RunStatus, folder_argument, run_model
 from brefine.train.loop import train
 from brefine.train.reporter import Reporter
 from brefine.train.setup import build_training
@@ -70,7 +70,8 @@ def _train(run: RunDir, model: ModelName, *, resume: bool) -> int:
         raise BrefineError(
             "No space left on device",
             where=run.path,
-            hint="free some and `brefine resume`: the last checkpoint that was written whole is kept",
+            hint=f"free some and `brefine resume {folder_argument(run.path.parent)}`: "
+            "the last checkpoint that was written whole is kept",
         ) from error
     except Exception as error:
         if is_out_of_memory(error):  # torch has no one class for it
@@ -92,7 +93,7 @@ def _refuse_taken(run: RunDir, *, resume: bool) -> None:
             "this run is being trained already",
             where=run.path,
             got=f"process {before.process.pid}",
-            hint="watch it: brefine watch",
+            hint=f"watch it: brefine watch {folder_argument(run.path.parent)}",
         )
     if run.training_state.exists() and not resume:
         raise ProcessError(

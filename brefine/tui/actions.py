@@ -103,7 +103,7 @@ class PhaseActions:
         raise ProcessError(
             "nobody supervises this phase",
             where=self._phase.path.name,
-            hint=f"brefine resume {self._phase.path.name} (or brefine stop)",
+            hint=f"brefine resume {self._phase.argument} (or brefine stop {self._phase.argument})",
         )
 
     def evaluate(self) -> str:

@@ -6,15 +6,14 @@ python -m brefine.tui.open PATH        read-only, for a visitor's browser
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 import threading
 import time
 from functools import partial
 from pathlib import Path
 
-from brefine.errors import ProcessError, printable, run_main
-from brefine.phasedir import PhaseDir, is_phase, list_phases
+from brefine.errors import ProcessError, run_main
+from brefine.phasedir import PhaseDir, folder_argument, list_phases, runs_folder
 from brefine.run.store import FolderStore, open_store
 from brefine.tui.actions import PhaseActions
 from brefine.tui.app import DashboardApp
@@ -52,7 +51,7 @@ def open_dashboard(path: Path, *others: Path, read_only: bool = False, place: st
             raise ProcessError(
                 "the dashboard has crashed; what works in the phase goes on",
                 where=paths[number],
-                hint=f"in lines instead: brefine watch {paths[number]} --plain --follow",
+                hint=f"in lines instead: brefine watch {folder_argument(paths[number])} --plain --follow",
             )
         if step is None:
             return
@@ -61,13 +60,9 @@ def open_dashboard(path: Path, *others: Path, read_only: bool = False, place: st
 
 def way_back(path: Path) -> str:
     """The command that opens `path` again, here; the newest phase of the folder that is looked into needs no name."""
-    runs = Path(os.environ.get("BREFINE_RUNS") or "runs")
-    here = path.resolve()
-    phases = list_phases(runs)
-    if phases and phases[-1].path.resolve() == here:
-        return "brefine watch"
-    listed = is_phase(here) and here.parent == runs.resolve() and not Path(here.name).exists()
-    return f"brefine watch {printable(shlex.quote(here.name if listed else str(path)))}"
+    phases = list_phases(runs_folder())
+    is_newest = bool(phases) and phases[-1].path.resolve() == path.resolve()
+    return "brefine watch" if is_newest else f"brefine watch {folder_argument(path)}"
 
 
 def _open_for_visitor() -> None:

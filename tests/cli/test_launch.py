@@ -24,7 +24,7 @@ def test_an_interrupted_start_names_what_may_go_on(tmp_path: Path, monkeypatch: 
     ended = CliRunner().invoke(app, ["launch-phase3", "--config", str(phase.config), "--no-headroom", "--detach"])
     assert ended.exit_code == 130
     assert f"phase {phase.path}" in ended.stderr
-    assert f"brefine stop {phase.path.name}" in ended.stderr
+    assert f"brefine stop {phase.path}" in ended.stderr
 
 
 @pytest.mark.parametrize("how", ["option", "environment"])

@@ -58,8 +58,8 @@ def test_where_nothing_is_at_work_stop_says_so_and_what_is(tmp_path: Path, capsy
     assert json.loads(told.out) == {"phase": finished.path.name, "stopped": True, "was_working": False}
     assert told.err.splitlines() == [
         f"nothing is at work in {finished.path.name}; there is nothing left to resume; "
-        f"go on with: brefine select --phase {finished.path.name}",
-        f"another phase is at work; stop it with: brefine stop {other.path.name}",
+        f"go on with: brefine select --phase {finished.path}",
+        f"another phase is at work; stop it with: brefine stop {other.path}",
     ]
 
 
@@ -72,4 +72,4 @@ def test_what_was_stopped_says_how_it_goes_on(tmp_path: Path, capsys: pytest.Cap
         stop(str(phase.path), json=True, runs=tmp_path)
     told = capsys.readouterr()
     assert json.loads(told.out)["was_working"] is True
-    assert told.err == f"{phase.path.name} is stopped; go on with: brefine resume {phase.path.name}\n"
+    assert told.err == f"{phase.path.name} is stopped; go on with: brefine resume {phase.path}\n"

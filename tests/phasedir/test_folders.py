@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 from pathlib import Path
 
 import pytest
 
-from brefine.phasedir import Manifest, PhaseDir, find_phase, list_phases
+from brefine.phasedir import Manifest, PhaseDir, find_phase, folder_argument, list_phases
 from tests.run.whole_phase import make_phase
 
 
@@ -49,3 +50,28 @@ def test_a_phase_that_is_named_from_within_has_its_name(tmp_path: Path, monkeypa
     for here, name in ((phase.path, "."), (phase.path / "mlp", ".."), (tmp_path / "link", ".")):
         monkeypatch.chdir(here)
         assert find_phase(name, Path("runs")).path.name == phase.path.name
+
+
+@pytest.mark.parametrize("runs", ["runs", "run s", "-runs", "."])
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_command_that_is_recommended_finds_the_phase(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runs: str, hidden: bool
+) -> None:
+    """Its name alone leads to it from the folder of phases that is the default, unless something here has that name."""
+    monkeypatch.delenv("BREFINE_RUNS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    phase = find_phase(str(Path(runs) / make_phase(Path(runs)).path.name), Path("runs"))
+    if hidden and runs != ".":
+        Path(phase.path.name).mkdir()
+    typed = shlex.split(folder_argument(phase.path))
+    assert [find_phase(word, Path("runs")).path.resolve() for word in typed] == [phase.path.resolve()]
+    assert not typed[0].startswith("-")
+    assert (typed == [phase.path.name]) is (runs == "." or (runs == "runs" and not hidden))
+
+
+def test_the_folder_that_the_environment_names_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is for the command that will be typed."""
+    phase = make_phase(tmp_path)
+    assert folder_argument(phase.path) == str(phase.path)
+    monkeypatch.setenv("BREFINE_RUNS", str(tmp_path))
+    assert folder_argument(phase.path) == phase.path.name
