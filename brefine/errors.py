@@ -57,7 +57,7 @@ class BrefineError(Exception):
         super().__init__(self._message())
 
     def _message(self) -> str:
-        head = self.what if self.where is None else f"{self.where}: {self.what}"
+        head = self.what if self.where is None else f"{one_line(self.where)}: {self.what}"
         sought = [f"expected {self.expected}"] if self.expected is not None else []
         found = [f"got {self.got}"] if self.got is not None else []
         if sought or found:
@@ -101,6 +101,11 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() or one in "\n\t" else repr(one)[1:-1] for one in text)
+
+
+def one_line(path: object) -> str:
+    """A path, or another name, as `printable` shows it, with line breaks and tabs escaped: nothing else looks like a line."""
+    return printable(str(path)).replace("\n", "\\n").replace("\t", "\\t")
 
 
 OUT_OF_MEMORY = re.compile(
@@ -163,7 +168,7 @@ def run_main(main: Callable[[], int | None]) -> NoReturn:
     except BrokenPipeError:  # `brefine … | head`
         code = stop_writing()
     except OSError as error:  # a full disk, a folder that may not be written into, a network disk that is gone
-        where = "" if error.filename is None else f"{error.filename}: "
+        where = "" if error.filename is None else f"{one_line(error.filename)}: "
         print(f"brefine: {printable(f'{where}{error.strerror or error}')}", file=sys.stderr)
         code = 1
     except Exception as error:

@@ -11,6 +11,7 @@ from typing import Literal
 
 from brefine.cli.output import tell
 from brefine.config import PhaseConfig
+from brefine.errors import one_line
 from brefine.run.batch import batch_folder, plan_items, run_batch, write_batch
 
 
@@ -30,7 +31,7 @@ def go_through(
             tell("interrupted and stopped; the same command goes on with what is left")
         return 128 + (interrupt.args[0] if interrupt.args else signal.SIGINT)
     if n_failed:
-        tell(f"{n_failed} recordings could not be done; the reasons are in {batch_folder(out) / 'failed'}")
+        tell(f"{n_failed} recordings could not be done; the reasons are in {one_line(batch_folder(out) / 'failed')}")
     return 1 if n_failed else 0
 
 

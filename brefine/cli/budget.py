@@ -12,7 +12,7 @@ import typer
 from brefine.cli.options import Json, finite
 from brefine.cli.output import print_json, print_lines
 from brefine.config import BudgetConfig, load_config
-from brefine.errors import ConfigError
+from brefine.errors import ConfigError, one_line
 from brefine.run.budget import Account, Ledger, ledger_path
 from brefine.run.tables import align
 
@@ -68,4 +68,4 @@ def _lines(account: Account, section: BudgetConfig, path: Path, *, whose: object
     yield f"the total: ${section.total_usd:.2f} ({whose})"
     if account.n_torn:
         yield f"{account.n_torn} lines cannot be read; what they said is not counted"
-    yield f"the ledger: {path}"
+    yield f"the ledger: {one_line(path)}"

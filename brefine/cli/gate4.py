@@ -11,7 +11,7 @@ import typer
 from brefine.cli.options import RUNS, Json, NoInput, Phase, Plain, Runs
 from brefine.cli.output import on_terminal, print_json, print_lines
 from brefine.core.gate import Answer
-from brefine.errors import BrefineError, ConfigError
+from brefine.errors import BrefineError, ConfigError, one_line
 from brefine.io.atomic import append_line
 from brefine.io.outputs import refuse_unwritable
 from brefine.phasedir import find_phase
@@ -50,7 +50,7 @@ def gate4(
         record = judge_phase(found)
     else:
         record = write_gate(found, answers)
-        print_json(record.to_json()) if json else print_lines([*gate_table(record), f"the record: {found.gate_page}"])
+        print_json(record.to_json()) if json else print_lines([*gate_table(record), f"the record: {one_line(found.gate_page)}"])
     if log is not None:
         append_line(log, log_line(found, record))
     if record.verdict != "pass":

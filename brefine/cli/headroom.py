@@ -28,6 +28,7 @@ def headroom(
     """
     from brefine.config import GateConfig, load_config
     from brefine.core.headroom import Headroom, measure_headroom
+    from brefine.errors import one_line
     from brefine.io.atomic import write_text_atomic
     from brefine.io.outputs import is_page, refuse_replacing
     from brefine.io.pairs import read_pairs
@@ -51,5 +52,5 @@ def headroom(
     figures = measured.figures(thresholds_of(gate))
     if plot is not None:
         write_text_atomic(plot, headroom_page(figures, thresholds_of(gate)))
-        tell(f"written: {plot}")
+        tell(f"written: {one_line(plot)}")
     print_json(figures) if json else print_lines(headroom_lines(figures))

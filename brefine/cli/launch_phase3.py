@@ -12,7 +12,7 @@ import typer
 from brefine.cli.options import NewRuns, NoInput, Plain, Set
 from brefine.cli.output import on_terminal, print_json, print_lines, starting, tell
 from brefine.config import load_config, with_models
-from brefine.errors import ConfigError
+from brefine.errors import ConfigError, one_line
 from brefine.run.gpu import find_gpus
 from brefine.run.launch import create_phase, start_supervisor
 from brefine.run.plan import plan_lines, plan_phase, plan_to_json
@@ -55,7 +55,7 @@ def launch_phase3(
         for line in headroom_of_recipe(recipe):
             tell(line)
     phase = create_phase(recipe, argv=sys.argv)
-    tell(f"phase {phase.path}")
+    tell(f"phase {one_line(phase.path)}")
     with starting(phase):
         start_supervisor(phase)
     if detach:

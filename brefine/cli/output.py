@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from brefine.errors import printable
 from brefine.phasedir import PhaseDir
 
 
@@ -18,7 +19,7 @@ def print_json(document: Any) -> None:
 
 def print_lines(lines: Iterable[str]) -> None:
     for line in lines:
-        print(line, flush=True)
+        print(printable(line), flush=True)
 
 
 def on_terminal() -> bool:
@@ -28,7 +29,7 @@ def on_terminal() -> bool:
 
 def tell(message: str) -> None:
     """A message for the person, never part of the result."""
-    print(message, file=sys.stderr, flush=True)
+    print(printable(message), file=sys.stderr, flush=True)
 
 
 @contextmanager

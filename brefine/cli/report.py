@@ -9,6 +9,7 @@ import typer
 
 from brefine.cli.options import RUNS, Json, Phase, Runs
 from brefine.cli.output import print_json, print_lines
+from brefine.errors import one_line
 from brefine.phasedir import find_phase
 
 
@@ -28,4 +29,4 @@ def report(
     from brefine.run.report import write_report
 
     path = write_report(find_phase(phase, runs), out)
-    print_json({"report": str(path), "bytes": path.stat().st_size}) if json else print_lines([f"written: {path}"])
+    print_json({"report": str(path), "bytes": path.stat().st_size}) if json else print_lines([f"written: {one_line(path)}"])

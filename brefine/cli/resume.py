@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from brefine.cli.options import RUNS, Json, Phase, Runs
 from brefine.cli.output import print_json, starting, tell
+from brefine.errors import one_line
 from brefine.phasedir import find_phase
 from brefine.run.launch import resume_phase
 
@@ -18,6 +19,6 @@ def resume(phase: Phase = None, json: Json = False, runs: Runs = RUNS) -> None:
     with starting(found):
         unfinished = resume_phase(found)
     what = f"training {', '.join(unfinished)}" if unfinished else "evaluation"
-    tell(f"{found.path.name} goes on with {what}; look in with: brefine watch {found.argument}")
+    tell(f"{one_line(found.path.name)} goes on with {what}; look in with: brefine watch {found.argument}")
     if json:
         print_json({"phase": found.path.name, "training": list(unfinished)})

@@ -7,7 +7,7 @@ from typing import Any
 
 from brefine.cli.options import RUNS, Json, Runs
 from brefine.cli.output import milliseconds, print_json, print_lines, tell
-from brefine.errors import BrefineError
+from brefine.errors import BrefineError, one_line
 from brefine.phasedir import PhaseDir, list_phases
 from brefine.run.snapshot import PhaseSnapshot
 from brefine.run.store import PhaseStore
@@ -24,7 +24,7 @@ def runs(json: Json = False, runs: Runs = RUNS) -> None:
     if json:
         print_json([_document(shot) for shot in snapshots])
     elif not phases:
-        tell(f"no phase under {runs}; start one: brefine launch-phase3 --config configs/demo.toml")
+        tell(f"no phase under {one_line(runs)}; start one: brefine launch-phase3 --config configs/demo.toml")
     else:
         header = ("phase", "state", "best validation MAE", "spent", "gate 4")
         print_lines(align([header, *map(_row, snapshots)]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from brefine.cli.options import RUNS, Json, Phase, Runs
 from brefine.cli.output import print_json, tell
-from brefine.errors import ProcessError
+from brefine.errors import ProcessError, one_line
 from brefine.phasedir import PhaseDir, find_phase, list_phases
 from brefine.run.launch import stop_phase, unfinished_models
 from brefine.run.lock import is_supervised
@@ -17,8 +17,8 @@ def stop(phase: Phase = None, json: Json = False, runs: Runs = RUNS) -> None:
     """
     found = find_phase(phase, runs)
     was_working = stop_phase(found)
-    name = found.path.name
-    tell(f"{name} is stopped; {_next(found)}" if was_working else f"nothing is at work in {name}; {_next(found)}")
+    name, shown = found.path.name, one_line(found.path.name)
+    tell(f"{shown} is stopped; {_next(found)}" if was_working else f"nothing is at work in {shown}; {_next(found)}")
     if not was_working:
         for other in filter(is_supervised, list_phases(runs)):
             tell(f"another phase is at work; stop it with: brefine stop {other.argument}")

@@ -11,7 +11,7 @@ import typer
 from brefine.cli.options import NewRuns, Set
 from brefine.cli.output import tell
 from brefine.config import load_config, with_models
-from brefine.errors import ConfigError
+from brefine.errors import ConfigError, one_line
 from brefine.phasedir import run_model
 from brefine.run.launch import create_phase
 from brefine.run.stages import run_worker
@@ -42,7 +42,7 @@ def train(
             )
         run_model(run_dir)
         if config is not None:
-            tell(f"the recipe is {run_dir.parent}/phase.toml; {config} is not read")
+            tell(f"the recipe is {one_line(run_dir.parent)}/phase.toml; {one_line(config)} is not read")
     elif config is None:
         raise ConfigError("there is nothing to train", where="brefine train", expected="--config FILE, or --run-dir PHASE/MODEL")
     else:
@@ -57,7 +57,7 @@ def train(
         if runs is not None:
             recipe = recipe.model_copy(update={"runs": str(runs)})
         phase = create_phase(recipe, argv=sys.argv)
-        tell(f"phase {phase.path}")
+        tell(f"phase {one_line(phase.path)}")
         prepared = run_worker("brefine.data", "prepare", phase.config)
         if prepared != 0:
             raise typer.Exit(prepared)

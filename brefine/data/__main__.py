@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from brefine.config import load_config
-from brefine.errors import DataError, run_main
+from brefine.errors import DataError, one_line, run_main
 
 
 def main() -> None:
@@ -80,7 +80,7 @@ def _prepare(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps({"folder": str(folder), **summary}, indent=1))
     else:
-        print(f"{folder}\n\n{format_summary(summary)}")
+        print(f"{one_line(folder)}\n\n{format_summary(summary)}")
 
 
 def _learn_errors(arguments: argparse.Namespace) -> None:
@@ -102,7 +102,7 @@ def _learn_errors(arguments: argparse.Namespace) -> None:
         return
     learned = learn_system_errors(pairs, source=arguments.source or arguments.hypothesis.name)
     write_text_atomic(arguments.out, json.dumps(system_errors_to_json(learned), separators=(",", ":"), ensure_ascii=False) + "\n")
-    print(f"{arguments.out}: {len(learned.starts)} boundaries of {len(pairs)} recordings", file=sys.stderr)
+    print(f"{one_line(arguments.out)}: {len(learned.starts)} boundaries of {len(pairs)} recordings", file=sys.stderr)
 
 
 def _learn_turn_taking(arguments: argparse.Namespace) -> None:
@@ -117,7 +117,7 @@ def _learn_turn_taking(arguments: argparse.Namespace) -> None:
         raise DataError(str(error), where=arguments.reference) from None
     summary = turn_taking_to_json(learned, source=arguments.source or arguments.reference.name)
     write_text_atomic(arguments.out, json.dumps(summary, ensure_ascii=False) + "\n")
-    print(f"{arguments.out}: {len(learned.styles)} recordings")
+    print(f"{one_line(arguments.out)}: {len(learned.styles)} recordings")
 
 
 if __name__ == "__main__":

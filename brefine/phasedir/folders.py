@@ -13,7 +13,7 @@ from typing import Final, Literal
 from pydantic import ValidationError
 
 from brefine.config import MODEL_NAMES, ModelName, PhaseConfig, load_config
-from brefine.errors import BrefineError, FormatError, printable
+from brefine.errors import BrefineError, FormatError, one_line
 from brefine.io.atomic import append_line, open_no_link, read_json
 from brefine.io.jsontext import parse_json
 from brefine.phasedir.corpus import CorpusManifest
@@ -239,7 +239,7 @@ def folder_argument(folder: Path) -> str:
     found = next((path for path in (Path(here.name), runs_folder() / here.name) if path.exists()), None)
     by_name = found is not None and found.resolve() == here and is_phase(here) and not here.name.startswith("-")
     word = here.name if by_name else str(folder)
-    return printable(shlex.quote(f"./{word}" if word.startswith("-") else word))
+    return one_line(shlex.quote(f"./{word}" if word.startswith("-") else word))
 
 
 def runs_folder() -> Path:

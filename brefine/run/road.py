@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from brefine.errors import one_line
 from brefine.phasedir import GateRecord, PhaseDir, Stage, SupervisorState
 from brefine.run.decide import choose
 from brefine.run.gate_report import write_gate
@@ -79,7 +80,7 @@ def _decide(phase: PhaseDir, store: PhaseStore, lines: PlainLines, write: Callab
     for line in ("", *gate_table(record)):
         write(line)
     write(_times(store.snapshot()))
-    write(f"written: {phase.gate}, {phase.gate_page}")
+    write(f"written: {one_line(phase.gate)}, {one_line(phase.gate_page)}")
     return record
 
 

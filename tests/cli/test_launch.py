@@ -38,3 +38,24 @@ def test_a_phase_goes_where_the_other_commands_look(tmp_path: Path, monkeypatch:
     ended = CliRunner().invoke(app, ["launch-phase3", "--config", str(recipe), "--no-headroom", "--detach", *words])
     assert ended.exit_code == 0, ended.output
     assert [phase.path.parent for phase in started] == [tmp_path / "mine"]
+
+
+def test_a_folder_of_any_name_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line break in it must not look like another message, and an escape code not reach the terminal."""
+    recipe = make_toy_phase(tmp_path / "other").config
+    monkeypatch.setattr(launch_phase3, "start_supervisor", lambda phase: None)
+    monkeypatch.setattr(launch_phase3, "create_phase", lambda *_, **__: PhaseDir(tmp_path / "red\x1b[31m" / "two\nlines"))
+    ended = CliRunner().invoke(app, ["launch-phase3", "--config", str(recipe), "--no-headroom", "--detach"])
+    place = f"{tmp_path}/red\\x1b[31m/two\\nlines"
+    assert ended.stderr.splitlines() == [
+        f"phase {place}",
+        f"it runs on its own; look in with: brefine watch '{place}'",
+    ]
+
+
+@pytest.mark.parametrize("command", ["watch", "stop", "gate4"])
+def test_a_folder_of_any_name_that_is_refused_is_told_in_one_line(tmp_path: Path, command: str) -> None:
+    """The place at fault stands before the words, whatever its name."""
+    (tmp_path / "two\nlines").mkdir()
+    error = CliRunner().invoke(app, [command, str(tmp_path / "two\nlines")]).exception
+    assert str(error).splitlines()[0].startswith(f"{tmp_path}/two\\nlines: ")
