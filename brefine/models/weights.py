@@ -35,6 +35,8 @@ from brefine.models.error_prior import ErrorPrior, posterior
 from brefine.models.reading import CONFIDENCE_AT_HOME, Reading, read, sharpened, trained_on
 from brefine.phasedir import CheckpointCard, Validation
 
+OTHER_WEIGHTS = "use checkpoints/best.safetensors of a run, or train again"
+"""What to do where a file is no weights."""
 _CARD = "brefine_card"
 _PROBLEM_CHARACTERS = 160
 """Of each line in which torch lists every tensor that differs."""
@@ -152,13 +154,16 @@ def save_weights(
     return card
 
 
-def load_refiner(path: Path, device: torch.device | str = "cpu") -> Refiner:
+def load_refiner(path: Path, device: torch.device | str = "cpu", *, hint: str = OTHER_WEIGHTS) -> Refiner:
     """Rebuilds the model that a weights file holds, ready for inference.
+
+    Args:
+        hint: what to do where the file cannot be used.
 
     Raises:
         CheckpointError: the file is missing, torn, not brefine's, or does not fit the architecture it names.
     """
-    tensors, card = read_weights(path)
+    tensors, card = read_weights(path, hint=hint)
     try:
         features = FeatureConfig.model_validate(card.config["features"])
         examples = ExampleConfig.model_validate(card.config["examples"])
@@ -180,13 +185,12 @@ def _built(card: CheckpointCard, features: FeatureConfig, examples: ExampleConfi
     return Ensemble({name: build_model(name, features, examples) for name in card.members})
 
 
-def read_weights(path: Path) -> tuple[dict[str, Tensor], CheckpointCard]:
+def read_weights(path: Path, *, hint: str = OTHER_WEIGHTS) -> tuple[dict[str, Tensor], CheckpointCard]:
     """The tensors of a weights file and its card, checked against each other.
 
     Raises:
         CheckpointError: the file is missing, torn, or was not written by `save_weights`.
     """
-    hint = "use checkpoints/best.safetensors of a run, or train again"
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

@@ -156,7 +156,9 @@ def start_evaluation(phase: PhaseDir) -> StageProcess:
     """
     models = [model for model in phase.models() if phase.run(model).weights("best").exists()]
     if not models:
-        raise ProcessError("no model has a checkpoint yet", where=phase.path, hint="train first, or resume the phase")
+        raise ProcessError(
+            "no model has a checkpoint yet", where=phase.path, hint=f"train first: brefine resume {phase.argument}"
+        )
     return StageProcess(phase, Stage.EVALUATE, BREFINE.evaluate(phase, models))
 
 

@@ -24,8 +24,9 @@ from brefine.evaluate.moves import HeardRecording, hear_recording
 from brefine.evaluate.recordings import GivenSplit
 from brefine.evaluate.speed import speed_of
 from brefine.models.weights import Refiner
-from brefine.phasedir import EvaluationReport, PhaseDir, Speed
+from brefine.phasedir import EvaluationReport, PhaseDir, RunState, Speed
 from tests.evaluate.conftest import save_untrained
+from tests.run.records import status
 
 
 def test_a_checkpoint_is_judged_on_its_split(phase: PhaseDir) -> None:
@@ -199,3 +200,23 @@ def test_weights_of_another_model_are_refused(phase: PhaseDir) -> None:
         load_checkpoint(phase, "mlp", str(other), "cpu")
     with pytest.raises(CheckpointError, match="no such weights"):
         load_checkpoint(phase, "mlp", "last", "cpu")
+
+
+@pytest.mark.parametrize("damage", ["missing", "torn"])
+@pytest.mark.parametrize(
+    ("state", "told"), [(None, "train first: brefine resume"), (RunState.FINISHED, "brefine launch-phase3 --config")]
+)
+def test_weights_that_are_not_there_yet_are_not_looked_for_elsewhere(
+    phase: PhaseDir, damage: str, state: RunState | None, told: str
+) -> None:
+    """Who has no checkpoint is not sent to that very checkpoint, but to what makes one."""
+    if state is not None:
+        status("mlp", state).write(phase.run("mlp").status)
+    weights = phase.run("mlp").weights("best")
+    weights.unlink()
+    if damage == "torn":
+        weights.write_bytes(b"torn")
+    with pytest.raises(CheckpointError) as told_error:
+        load_checkpoint(phase, "mlp", "best", "cpu")
+    assert told in str(told_error.value.hint)
+    assert "best.safetensors" not in str(told_error.value.hint)
