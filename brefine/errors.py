@@ -21,7 +21,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import NoReturn, Self
 
 
 class BrefineError(Exception):
@@ -55,6 +55,10 @@ class BrefineError(Exception):
         self.hint = hint
         self.problems = tuple(problems)
         super().__init__(self._message())
+
+    def with_hint(self, hint: str) -> Self:
+        """The same, with what to do next, from whoever knows what the file is for."""
+        return type(self)(self.what, where=self.where, expected=self.expected, got=self.got, hint=hint, problems=self.problems)
 
     def _message(self) -> str:
         head = self.what if self.where is None else f"{one_line(self.where)}: {self.what}"

@@ -8,7 +8,7 @@ import typer
 
 from brefine.cli.options import RUNS, Json, PhaseOption, Runs
 from brefine.cli.output import print_json, print_lines, tell
-from brefine.errors import BrefineError
+from brefine.errors import BrefineError, FormatError
 from brefine.phasedir import PhaseDir, SelectionRecord, find_phase
 from brefine.run.plain import progress_line
 from brefine.run.stages import integration_report, start_integration
@@ -32,7 +32,11 @@ def integrate(
 
 
 def _selected(phase: PhaseDir) -> str:
-    selection = SelectionRecord.read_if_there(phase.selection)
+    select = f"brefine select --phase {phase.argument}"
+    try:
+        selection = SelectionRecord.read_if_there(phase.selection)
+    except FormatError as error:
+        raise error.with_hint(f"select again: {select}") from None
     if selection is None:
-        raise BrefineError("no model is selected yet", where=phase.path, hint=f"run: brefine select --phase {phase.argument}")
+        raise BrefineError("no model is selected yet", where=phase.path, hint=f"run: {select}")
     return selection.model

@@ -18,6 +18,7 @@ def recommend(phase: PhaseDir) -> Ranking:
 
     Raises:
         ProcessError: no model is evaluated, one was trained further since, or none has a figure to be ranked by.
+        FormatError: an evaluation is damaged.
     """
     reports = evaluation_reports(phase)
     _refuse_stale(phase, reports)
@@ -96,8 +97,8 @@ def _rank(phase: PhaseDir, reports: dict[str, EvaluationReport]) -> Ranking:
 
 
 def _is_stale(phase: PhaseDir, report: EvaluationReport) -> bool:
-    """Whether the best checkpoint is another than the one that was evaluated; where its card is not there, nobody knows."""
-    card = CheckpointCard.read_if_there(phase.run(report.model).card("best"))
+    """Whether the best checkpoint is another than the one that was evaluated; without a card that can be read, nobody knows."""
+    card = CheckpointCard.read_if_sound(phase.run(report.model).card("best"))
     return card is not None and card.weights_sha256 != report.weights_sha256
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Final
 
-from brefine.errors import SIGNALS_VARIABLE, ProcessError
+from brefine.errors import SIGNALS_VARIABLE, FormatError, ProcessError
 from brefine.identity import is_alive
 from brefine.io.lock import held
 from brefine.phasedir import EvaluationReport, IntegrationReport, PhaseDir, Progress, Stage
@@ -168,8 +168,15 @@ def start_integration(phase: PhaseDir, model: str) -> StageProcess:
 
 
 def evaluation_reports(phase: PhaseDir) -> dict[str, EvaluationReport]:
-    """The reports on the validation split there are, in the order of the recipe."""
-    found = {model: EvaluationReport.read_if_there(phase.evaluation(model, "validation")) for model in phase.models()}
+    """The reports on the validation split there are, in the order of the recipe.
+
+    Raises:
+        FormatError: one is damaged.
+    """
+    try:
+        found = {model: EvaluationReport.read_if_there(phase.evaluation(model, "validation")) for model in phase.models()}
+    except FormatError as error:
+        raise error.with_hint(f"evaluate again: brefine evaluate --phase {phase.argument}") from None
     return {model: report for model, report in found.items() if report is not None}
 
 
@@ -178,8 +185,12 @@ def integration_report(phase: PhaseDir) -> IntegrationReport:
 
     Raises:
         ProcessError: there is none yet.
+        FormatError: it is damaged.
     """
-    report = IntegrationReport.read_if_there(phase.integration)
+    try:
+        report = IntegrationReport.read_if_there(phase.integration)
+    except FormatError as error:
+        raise error.with_hint(f"integrate again: brefine integrate --phase {phase.argument}") from None
     if report is None:
         raise ProcessError("nothing is integrated yet", where=phase.path, hint=f"run: brefine integrate --phase {phase.argument}")
     return report

@@ -16,8 +16,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from brefine.cli.integrate import integrate
 from brefine.cli.select import select
 from brefine.core.selection import Ranking
+from brefine.errors import FormatError
 from brefine.phasedir import PhaseDir, SelectionRecord
 from brefine.run import decide
 from tests.run.whole_phase import make_phase
@@ -85,3 +87,29 @@ def test_a_document_is_asked_no_question(tmp_path: Path) -> None:
         assert process.wait(30) == 0
     assert json.loads(shown)["chosen_by"] == "rule"
     assert SelectionRecord.read(phase.selection).chosen_by == "rule"
+
+
+@pytest.mark.parametrize("damage", ["cut", "edited"])
+def test_a_damaged_evaluation_is_told_with_what_makes_it_anew(tmp_path: Path, damage: str) -> None:
+    """A full disk or a person's hand: what is not a report any more says which command writes one."""
+    phase = make_phase(tmp_path)
+    report = phase.evaluation("mlp", "validation")
+    whole = report.read_text()
+    report.write_text(whole[: len(whole) // 2] if damage == "cut" else whole.replace('"n_recordings"', '"n"'))
+    with pytest.raises(FormatError) as told:
+        select(str(phase.path), no_input=True)
+    assert told.value.hint == f"evaluate again: brefine evaluate --phase {phase.path}"
+    phase.selection.write_text("{")
+    with pytest.raises(FormatError) as told:
+        integrate(str(phase.path))
+    assert told.value.hint == f"select again: brefine select --phase {phase.path}"
+
+
+def test_a_damaged_card_beside_the_weights_hinders_no_choice(tmp_path: Path) -> None:
+    """Nothing but training writes it; whether the weights are still those that were evaluated, the gate asks."""
+    phase = make_phase(tmp_path)
+    card = phase.run("mlp").card("best")
+    card.parent.mkdir(parents=True)
+    card.write_text('{"schema": 1')
+    select(str(phase.path), no_input=True)
+    assert SelectionRecord.read(phase.selection).model == "mlp"
