@@ -23,7 +23,7 @@ from brefine.evaluate.refine import Refined, format_report, is_report, load_weig
 from brefine.evaluate.shipping import ship
 from brefine.evaluate.wording import format_evaluations, format_integration
 from brefine.io.atomic import write_text_atomic
-from brefine.io.outputs import refuse_replacing
+from brefine.io.outputs import refuse_replacing, refuse_unwritable
 from brefine.io.rttm import rttm_files
 from brefine.phasedir import EvaluationReport, PhaseDir, SelectionRecord, Stage
 
@@ -89,6 +89,8 @@ def _evaluate(options: argparse.Namespace) -> None:
     with ProgressReporter(progress, Stage.EVALUATE) as tell:
         tell("loading the recordings", 0, 1)
         config = phase.load_config()
+        written = [phase.evaluation(model, options.split) for model in options.model or phase.models()]
+        refuse_unwritable(written, hint="evaluate a copy of the phase: --phase COPY")
         found = load_checkpoints(phase, options.model, options.checkpoint or ["best"], options.device)
         refiners = [(name, refiner) for name, own in found.items() for refiner in own]
         split = GivenSplit(config, options.split)

@@ -45,8 +45,12 @@ def refuse_replacing(
     refuse_unwritable(written, option=option)
 
 
-def refuse_unwritable(written: Iterable[Path], *, option: str = "-o") -> None:
+def refuse_unwritable(written: Iterable[Path], *, option: str = "-o", hint: str | None = None) -> None:
     """Refuses outputs, files or folders, that could not be written in the end; folders on the way to them may be missing.
+
+    Args:
+        option: what names the outputs on the command line.
+        hint: what to do where nothing can be put there, if not to give another `option`.
 
     Raises:
         BrefineError: a device, a pipe or a socket lies there, or nothing can be put there.
@@ -64,7 +68,7 @@ def refuse_unwritable(written: Iterable[Path], *, option: str = "-o") -> None:
                 pass
         except OSError as error:
             raise BrefineError(
-                f"the output cannot be written: {error.strerror}", where=path, hint=f"give another {option}"
+                f"the output cannot be written: {error.strerror}", where=path, hint=hint or f"give another {option}"
             ) from None
 
 

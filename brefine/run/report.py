@@ -13,7 +13,7 @@ from typing import Final
 
 from brefine.errors import FormatError
 from brefine.io.atomic import write_text_atomic
-from brefine.io.outputs import is_page, refuse_replacing
+from brefine.io.outputs import is_page, refuse_replacing, refuse_unwritable
 from brefine.phasedir import Manifest, PhaseDir
 from brefine.run.gate_report import judge_phase
 from brefine.run.report_boundaries import extremes, picture, read_boundaries
@@ -30,11 +30,13 @@ def write_report(phase: PhaseDir, out: Path | None = None) -> Path:
     """Writes the report of what the phase has so far; returns where it is.
 
     Raises:
-        BrefineError: `out` would replace a file of the phase, or something else that is no page, or cannot be written.
+        BrefineError: it cannot be written, or `out` would replace a file of the phase, or something else that is no page.
     """
     if out is not None:
         files = [path for path in phase.path.rglob("*") if path.suffix != ".html"]
         refuse_replacing(files, [out], "page", is_page)
+    else:
+        refuse_unwritable([phase.report], hint="write it elsewhere: -o FILE")
     snapshot = _judged_today(PhaseStore(phase.path).snapshot(drain=True), phase)
     try:
         manifest = Manifest.read_if_there(phase.manifest)

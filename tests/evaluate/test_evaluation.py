@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from brefine.core.turns import Diarization, Turn
-from brefine.errors import CheckpointError
+from brefine.errors import BrefineError, CheckpointError
 from brefine.evaluate import __main__ as processes
 from brefine.evaluate.evaluation import (
     evaluate_refiner,
@@ -84,6 +86,15 @@ def test_shares_of_several_checkpoints_are_all_used(phase: PhaseDir, monkeypatch
     processes.main()
     assert heard == ["rec2", "rec2"]
     assert not phase.heard("mlp").exists()
+
+
+def test_a_phase_that_can_only_be_read_is_not_evaluated_in_vain(phase: PhaseDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hours of a big split would end in a report that nobody can write."""
+    monkeypatch.setattr("tempfile.TemporaryFile", Mock(side_effect=OSError(errno.EROFS, "Read-only file system")))
+    monkeypatch.setattr(processes, "load_checkpoints", Mock(side_effect=AssertionError("it has begun")))
+    monkeypatch.setattr("sys.argv", ["evaluate", "evaluate", str(phase.path)])
+    with pytest.raises(BrefineError, match="the output cannot be written: Read-only file system"):
+        processes.main()
 
 
 def test_the_report_is_written_as_its_schema_says(phase: PhaseDir) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -135,6 +137,15 @@ def test_no_file_of_the_phase_is_replaced_by_its_report(tmp_path: Path, name: st
     assert (phase.path / name).read_bytes() == before
     for _ in range(2):
         assert write_report(phase, phase.path / "mine.html").read_text().startswith("<!doctype html>")
+
+
+def test_a_phase_that_can_only_be_read_says_where_its_report_could_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is drawn; patched, since root writes wherever the disk lets him."""
+    phase = make_phase(tmp_path)
+    monkeypatch.setattr("tempfile.TemporaryFile", Mock(side_effect=OSError(errno.EROFS, "Read-only file system")))
+    with pytest.raises(BrefineError, match="Read-only file system") as told:
+        write_report(phase)
+    assert told.value.hint == "write it elsewhere: -o FILE"
 
 
 def test_the_boundaries_that_changed_most_are_chosen() -> None:
