@@ -37,20 +37,32 @@ def gate4(
     """Example: brefine gate4 --answer go-on=no --note "iterate on overlap first"
 
     The checklist: question, evidence, threshold, finding, your answer. Without a terminal it judges what can be judged and
-    leaves the rest open. Exits with 3 unless the gate is passed.
+    leaves the rest open. Exits with 3 unless the gate is passed, with 1 where the verdict cannot be recorded.
     """
     found = find_phase(phase, runs)
     answers = _answers(answer or [], note)
     if log is not None:
         _refuse_unwritable_log(log)
+    unrecorded: OSError | None = None
     if not answers and not (no_input or plain or json) and on_terminal():
         from brefine.tui.open import open_dashboard
 
         open_dashboard(found.path, place="gate")
         record = judge_phase(found)
     else:
-        record = write_gate(found, answers)
-        print_json(record.to_json()) if json else print_lines([*gate_table(record), f"the record: {one_line(found.gate_page)}"])
+        try:
+            record = write_gate(found, answers)
+        except OSError as error:
+            record, unrecorded = judge_phase(found), error
+        print_json(record.to_json()) if json else print_lines(gate_table(record))
+        if unrecorded is not None:
+            raise BrefineError(
+                f"the verdict cannot be recorded: {unrecorded.strerror or unrecorded}",
+                where=unrecorded.filename or found.path,
+                hint="make room, or the folder writable, and call gate4 again, with its answers",
+            ) from None
+        if not json:
+            print_lines([f"the record: {one_line(found.gate_page)}"])
     if log is not None:
         append_line(log, log_line(found, record))
     if record.verdict != "pass":

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from typer.testing import CliRunner
 
-from brefine.cli import app, launch_phase3, resume
-from brefine.errors import ConfigError
+from brefine.cli import app, gate4, launch_phase3, resume
+from brefine.errors import BrefineError, ConfigError
 from tests.run.toy_programs import make_toy_phase
+from tests.run.whole_phase import make_phase
 
 
 def test_stopping_and_resuming_are_told_as_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,6 +41,26 @@ def test_a_launch_that_is_asked_for_a_document_starts_nothing(tmp_path: Path, mo
     assert isinstance(ended.exception, ConfigError)
     assert "--dry-run" in str(ended.exception)
     assert made == []
+
+
+@pytest.mark.parametrize("words", [["--json"], ["--no-input"], ["--answer", "go-on=yes", "--json"]])
+def test_a_verdict_that_cannot_be_recorded_is_told_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    """A disk that is full or can only be read: the document is whole, the reason goes to stderr, and the exit code is not 3."""
+    phase = make_phase(tmp_path)
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(phase.gate))
+    monkeypatch.setattr(gate4, "write_gate", Mock(side_effect=full))
+    log = tmp_path / "LOG.md"
+    ended = CliRunner().invoke(app, ["gate4", str(phase.path), *words, "--log", str(log)])
+    assert isinstance(ended.exception, BrefineError) and ended.exception.exit_code == 1
+    assert str(ended.exception).startswith(f"{phase.gate}: ") and "No space left" in str(ended.exception)
+    if "--json" in words:
+        document = json.loads(ended.stdout)
+        assert (document["verdict"], [one["answer"] for one in document["criteria"]]) == ("open", [None] * 4)
+    else:
+        assert "gate 4: OPEN" in ended.stdout and "the record" not in ended.stdout
+    assert not log.exists()
 
 
 def test_a_closed_stderr_puts_no_word_into_the_document(tmp_path: Path) -> None:
