@@ -41,11 +41,3 @@ def starting(phase: PhaseDir) -> Iterator[None]:
         tell("interrupted while its supervisor started, which may go on without you")
         tell(f"look in with: brefine watch {phase.argument}; end it with: brefine stop {phase.argument}")
         raise
-
-
-def percent(rate: float | None, digits: int = 1) -> str:
-    return "–" if rate is None else f"{100 * rate:.{digits}f} %"
-
-
-def milliseconds(value_ms: float | None) -> str:
-    return "–" if value_ms is None else f"{value_ms:.0f} ms"

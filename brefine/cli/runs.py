@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from brefine.cli.options import RUNS, Json, Runs
-from brefine.cli.output import milliseconds, print_json, print_lines, tell
+from brefine.cli.output import print_json, print_lines, tell
+from brefine.core.figures import milliseconds
 from brefine.errors import BrefineError, one_line
 from brefine.phasedir import PhaseDir, list_phases
 from brefine.run.snapshot import PhaseSnapshot

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from brefine.cli.options import Json, finite
-from brefine.cli.output import milliseconds, percent, print_json, print_lines, tell
+from brefine.cli.output import print_json, print_lines, tell
+from brefine.core.figures import milliseconds, percent
 from brefine.core.scorecard import Scorecard
 from brefine.io.pairs import read_pairs
 from brefine.run.tables import align

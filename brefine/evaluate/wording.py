@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from brefine.core.figures import milliseconds, percent
 from brefine.phasedir import Comparison, DerComparison, EvaluationReport, IntegrationReport
 
 
@@ -17,7 +18,7 @@ def format_integration(report: IntegrationReport) -> str:
     lines = [
         f"{report.model} behind {report.hypothesis_source}: {report.n_recordings} {report.evidence} recordings",
         *(_der_line(one) for one in report.der),
-        f"  JER {_percent(report.jer_before)} → {_percent(report.jer_after)}",
+        f"  JER {percent(report.jer_before)} → {percent(report.jer_after)}",
         *_comparison_lines(report.comparison),
         f"  {report.n_moved} of {report.n_boundaries} boundaries moved; {worse} recordings have a higher DER than before",
     ]
@@ -41,21 +42,22 @@ def _comparison_lines(comparison: Comparison) -> list[str]:
     harm = "–" if comparison.good_harm_ms is None else f"{comparison.good_harm_ms:+.1f} ms"
     return [
         f"  boundaries matched within {before.window_s:g} s: {before.n_matched} of {before.n_reference} "
-        f"(recall {_percent(before.recall)}, precision {_percent(before.precision)})",
-        f"  MAE {_ms(before.mae_ms)} → {_ms(after.mae_ms)}{_interval(comparison, 'mae_ms')}, "
-        f"median {_ms(before.median_ms)} → {_ms(after.median_ms)}, p90 {_ms(before.p90_ms)} → {_ms(after.p90_ms)}",
+        f"(recall {percent(before.recall)}, precision {percent(before.precision)})",
+        f"  MAE {milliseconds(before.mae_ms)} → {milliseconds(after.mae_ms)}{_interval(comparison, 'mae_ms')}, "
+        f"median {milliseconds(before.median_ms)} → {milliseconds(after.median_ms)}, "
+        f"p90 {milliseconds(before.p90_ms)} → {milliseconds(after.p90_ms)}",
         f"  within 50 / 100 / 200 ms: {_shares(before)} → {_shares(after)}; "
-        f"capped mean over all {_ms(before.capped_mean_ms)} → {_ms(after.capped_mean_ms)}",
+        f"capped mean over all {milliseconds(before.capped_mean_ms)} → {milliseconds(after.capped_mean_ms)}",
         f"  improved {comparison.improved}, worsened {comparison.worsened}, unchanged {comparison.unchanged}; "
         f"boundaries that were within 50 ms changed by {harm}",
     ]
 
 
 def _der_line(one: DerComparison) -> str:
-    between = "no interval" if one.interval is None else f"95 % {' to '.join(_percent(bound) for bound in one.interval)}"
+    between = "no interval" if one.interval is None else f"95 % {' to '.join(percent(bound) for bound in one.interval)}"
     return (
-        f"  DER at collar {one.collar_s:g} s: {_percent(one.before.der, 2)} → {_percent(one.after.der, 2)} "
-        f"(relative improvement {_percent(one.relative)}, {between})"
+        f"  DER at collar {one.collar_s:g} s: {percent(one.before.der, 2)} → {percent(one.after.der, 2)} "
+        f"(relative improvement {percent(one.relative)}, {between})"
     )
 
 
@@ -67,12 +69,4 @@ def _interval(comparison: Comparison, name: str) -> str:
 
 
 def _shares(figures: object) -> str:
-    return " / ".join(_percent(getattr(figures, f"within_{limit}ms"), 0) for limit in (50, 100, 200))
-
-
-def _ms(value_ms: float | None) -> str:
-    return "–" if value_ms is None else f"{value_ms:.0f} ms"
-
-
-def _percent(rate: float | None, digits: int = 1) -> str:
-    return "–" if rate is None else f"{100 * rate:.{digits}f} %"
+    return " / ".join(percent(getattr(figures, f"within_{limit}ms"), 0) for limit in (50, 100, 200))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textual.content import Content
 
+from brefine.core.figures import percent
 from brefine.run.budget import TIERS
 from brefine.run.snapshot import BudgetView, PhaseSnapshot
 from brefine.tui.format import UNKNOWN, bar, format_duration, format_usd
@@ -39,7 +40,7 @@ def _one_line(budget: BudgetView, width: int) -> Content:
         return line((f" {_price(budget)}", "bold"), "  ", (f"▲ {_outlook(budget)}", "$warning"))
     head = line((f" {_price(budget)}", "bold"))
     figures = f"  spent {budget.spent_usd:.2f}  projected {_usd(budget.projected_usd)}  left {budget.remaining_usd:,.2f}"
-    text = f" {_percent(share)} {of}"
+    text = f" {percent(share, 0)} {of}"
     room = width - head.cell_length - len(figures) - len(text) - 3
     drawn = (bar(share, min(12, room)), _style(share)) if room >= 2 else ""
     return line(head, figures, "  ", drawn, text)
@@ -47,7 +48,7 @@ def _one_line(budget: BudgetView, width: int) -> Content:
 
 def _lines(budget: BudgetView, width: int) -> list[Content]:
     share, of = share_of_limit(budget)
-    limit = f"{_percent(share)} {of}"
+    limit = f"{percent(share, 0)} {of}"
     if budget.cap_usd is not None:
         limit += f" {format_usd(budget.cap_usd)}"
     figures = line(
@@ -87,10 +88,6 @@ def _price(budget: BudgetView) -> str:
 
 def _usd(usd: float | None) -> str:
     return UNKNOWN if usd is None else f"{usd:.2f}"
-
-
-def _percent(share: float | None) -> str:
-    return UNKNOWN if share is None else f"{100 * share:.0f} %"
 
 
 def _style(share: float | None) -> str:

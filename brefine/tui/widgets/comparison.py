@@ -9,6 +9,7 @@ from typing import Literal
 from textual.content import Content
 
 from brefine.core.boundaries import BoundaryKind
+from brefine.core.figures import percent
 from brefine.phasedir import BoundaryFigures, Comparison, EvaluationReport
 from brefine.run.snapshot import PhaseSnapshot
 from brefine.tui.format import UNKNOWN, format_count, format_interval, format_ms, format_rate
@@ -165,10 +166,9 @@ def waiting_for_evaluation(snapshot: PhaseSnapshot) -> str:
 def convention(report: EvaluationReport, width: int) -> list[Content]:
     """What the figures mean: a figure without these words is worth nothing."""
     before = report.comparison.before
-    recall = UNKNOWN if before.recall is None else f"{100 * before.recall:.1f} %"
     parts = [
         f"matched within {before.window_s:g} s: {format_count(before.n_matched)} boundaries",
-        f"recall {recall} of {format_count(before.n_reference)}",
+        f"recall {percent(before.recall)} of {format_count(before.n_reference)}",
         f"{report.split} split, {report.n_recordings} recordings",
         f"{report.evidence} evidence" + (f", {report.hypothesis_source}" if report.hypothesis_source else ""),
         "intervals: 95 %, bootstrap over recordings",

@@ -1,0 +1,13 @@
+"""Figures as a person reads them, with their units; a dash stands where there is none."""
+
+from __future__ import annotations
+
+
+def milliseconds(value_ms: float | None) -> str:
+    """`132 ms`."""
+    return "–" if value_ms is None else f"{value_ms:.0f} ms"
+
+
+def percent(rate: float | None, digits: int = 1) -> str:
+    """A rate of 0–1 as `6.9 %`; the field reads its DERs with two digits."""
+    return "–" if rate is None else f"{100 * rate:.{digits}f} %"
