@@ -5,8 +5,8 @@ passes only if every measured criterion is met on real evidence and a person say
 anything is unknown, and always open on simulated evidence. It fails if a criterion is not met, or if a person says no.
 
 A criterion is unknown, whatever its figures say, where they prove nothing: recordings that were trained on, by the refiner or by
-the diarizer; too few recordings; a matching other than the one in the threshold; a recall that is hidden or too low to stand for
-the boundaries; or files that are no longer those that were measured.
+the diarizer; too few recordings, for the recipe or for an interval; a matching other than the one in the threshold; a recall that
+is hidden or too low to stand for the boundaries; or files that are no longer those that were measured.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from brefine.core.bootstrap import Interval
+from brefine.core.bootstrap import LEAST_RECORDINGS, Interval
 
 _N_NAMED = 3
 """Recordings named in a reason before it says how many more."""
@@ -50,6 +50,11 @@ class Thresholds:
     der_target: float = 0.03
     min_recordings: int = 20
     min_recall: float = 0.3
+
+    @property
+    def n_demanded(self) -> int:
+        """Recordings that are demanded: never fewer than an interval needs."""
+        return max(self.min_recordings, LEAST_RECORDINGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +143,7 @@ _NO_ANSWERS: Mapping[CriterionId, Answer] = {}
 def criteria(thresholds: Thresholds) -> tuple[Criterion, ...]:
     """The checklist."""
     collar = f"collar {thresholds.der_collar_s:g} s on each side, overlap scored"
-    enough = f"at least {thresholds.min_recordings} recordings"
+    enough = f"at least {thresholds.n_demanded} recordings"
     return (
         Criterion(
             CriterionId.MAE,
@@ -217,16 +222,22 @@ def _measure_mae(evidence: Evidence, thresholds: Thresholds) -> _Measure:
         return Outcome.UNKNOWN, "there is no boundary error: nothing was matched", None, None
     before = _finite(mae.before)
     figure = f"{value:.0f} ms{_range_ms(mae.interval)}{'' if before is None else f', {before:.0f} ms before'}"
+    outcome = Outcome.UNKNOWN
     if not math.isclose(evidence.window_s, thresholds.window_s):
         why = f"{figure}, but matched within {evidence.window_s:g} s instead of {thresholds.window_s:g} s"
-        return Outcome.UNKNOWN, why, value, mae.interval
-    if recall is None or not math.isfinite(recall):
-        return Outcome.UNKNOWN, f"{figure}, but the recall of the matching is not told", value, mae.interval
-    if recall < thresholds.min_recall:
+    elif recall is None or not math.isfinite(recall):
+        why = f"{figure}, but the recall of the matching is not told"
+    elif recall < thresholds.min_recall:
         why = f"{figure}, but only {recall:.0%} of the reference boundaries were matched"
-        return Outcome.UNKNOWN, why, value, mae.interval
-    outcome = Outcome.MET if value < thresholds.mae_ms else Outcome.NOT_MET
-    return outcome, f"{figure}, on {recall:.0%} of the reference boundaries", value, mae.interval
+    else:
+        why = f"{figure}, on {recall:.0%} of the reference boundaries"
+        if value >= thresholds.mae_ms:
+            outcome = Outcome.NOT_MET
+        elif mae.interval is None:
+            why += ", but without an interval it may be chance"
+        else:
+            outcome = Outcome.MET
+    return outcome, why, value, mae.interval
 
 
 def _measure_der(evidence: Evidence, thresholds: Thresholds) -> _Measure:
@@ -273,9 +284,9 @@ def _doubt(evidence: Evidence, thresholds: Thresholds) -> str | None:
         if recordings & seen:
             return f"{by} was trained on {_named(recordings & seen)}"
     n_counted = len(evidence.counted)
-    if n_counted < thresholds.min_recordings:
+    if n_counted < thresholds.n_demanded:
         silent = f"; in {_named(recordings & evidence.silent)}, nobody speaks" if recordings & evidence.silent else ""
-        return f"{n_counted} recordings are fewer than the {thresholds.min_recordings} demanded{silent}"
+        return f"{n_counted} recordings are fewer than the {thresholds.n_demanded} demanded{silent}"
     return None
 
 

@@ -77,7 +77,7 @@ class Headroom:
         return 1.0 - self.parts(remedy, collar_s).der / before if before > 0.0 else 0.0
 
     def interval(self, remedy: Remedy, collar_s: float) -> Interval | None:
-        """Of that improvement, 95 %; None where nothing was wrong, or where it has no bounds."""
+        """Of that improvement, 95 %; None where nothing was wrong, in too few recordings anything, or where it has no bounds."""
         sides = [[recording.scores[which, collar_s].error_s for which in (NOTHING, remedy)] for recording in self.recordings]
         return bootstrap_improvement(np.array(sides))
 
@@ -161,8 +161,8 @@ def reachable(headroom: Headroom, thresholds: Thresholds) -> tuple[Reach, ...]:
     """For each criterion of the gate, whether perfect movement meets it, and how much of it is needed."""
     n_recordings = sum(one.scores[NOTHING, 0.0].reference_speech_s > 0.0 for one in headroom.recordings)
     few = (
-        f"; the gate demands {thresholds.min_recordings} recordings, these are {n_recordings}"
-        if n_recordings < thresholds.min_recordings
+        f"; the gate demands {thresholds.n_demanded} recordings, these are {n_recordings}"
+        if n_recordings < thresholds.n_demanded
         else ""
     )
     found = [_reach_mae(headroom, thresholds), _reach_der(headroom, thresholds), _reach_target(headroom, thresholds)]

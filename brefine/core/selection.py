@@ -1,9 +1,10 @@
 """Which model goes on: a stated rule, its ranking, and its reason as a sentence.
 
 The rule: the least capped mean error on the validation split wins; of the models that are as good as the winner as far as
-anybody can tell, the fastest is taken. As good is a model whose difference from the winner has an interval that reaches 0. The
-models were evaluated on the same boundaries, so recordings are drawn for both together: what makes a recording hard for all of
-them does not hide which is better. The capped mean is used because neither moving few boundaries nor losing turns can improve it.
+anybody can tell, the fastest is taken. As good is a model whose difference from the winner has an interval that reaches 0; of
+too few recordings for an interval the least mean decides. The models were evaluated on the same boundaries, so recordings are
+drawn for both together: what makes a recording hard for all of them does not hide which is better. The capped mean is used
+because neither moving few boundaries nor losing turns can improve it.
 """
 
 from __future__ import annotations
@@ -80,7 +81,8 @@ def _is_as_good(one: Candidate, best: Candidate) -> bool:
 
 
 def _difference_ms(one: Candidate, best: Candidate) -> Interval | None:
-    """The interval of how much larger one's capped mean is than the best one's; None where their boundaries are not the same."""
+    """The interval of how much larger one's capped mean is than the best one's; None where their boundaries are not the same, or
+    lie in too few recordings."""
     own, theirs = one.capped_sum_ms, best.capped_sum_ms
     counts = {recording: n for recording, (n, _) in own.items()}
     if counts != {recording: n for recording, (n, _) in theirs.items()} or not sum(counts.values()):
@@ -116,6 +118,8 @@ def _reason(chosen: Candidate, best: Candidate, known: Sequence[Candidate], as_g
 def _beside(one: Candidate, best: Candidate, *, told: bool) -> str:
     """How one's capped mean stands to the best one's, whose figure the sentence has `told` already or not."""
     difference_ms = _difference_ms(one, best)
+    if difference_ms is None and best.interval_ms is None:
+        return f"is {_mean(one) - _mean(best):.0f} ms more, on too few recordings for an interval"
     if difference_ms is None:
         where = "within" if _is_as_good(one, best) else "outside"
         whose = "its interval" if told else f"{best.model}'s interval ({_mean(best):.0f} ms{_in_brackets(best.interval_ms)})"

@@ -187,7 +187,7 @@ def _compare_der(found: Sequence[IntegratedRecording], scoring: _Scoring) -> Der
         # before and after have the same denominator, the reference speech: it cancels
         relative, bounds = 1.0 - after.error_s / before.error_s, _bounds(bootstrap_improvement(errors_s))
     else:
-        relative, bounds = 0.0, (0.0, 0.0)
+        relative, bounds = 0.0, None
     return DerComparison(
         collar_s=collar_s,
         before=_der_figures(before, collar_s),

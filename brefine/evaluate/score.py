@@ -84,7 +84,7 @@ def compare(scored: Sequence[ScoredRecording]) -> Comparison:
     return Comparison(
         before=BoundaryFigures.model_validate(before.figures()),
         after=BoundaryFigures.model_validate(after.figures()),
-        intervals={name: (interval.low, interval.high) for name, interval in _intervals(scored).items()},
+        intervals=_intervals(scored),
         improved=change.improved,
         worsened=change.worsened,
         unchanged=change.unchanged,
@@ -150,7 +150,7 @@ def calibrate(outcomes: Sequence[tuple[float, bool]]) -> tuple[list[CalibrationB
     return bins, sum(one.n * abs(one.within_100ms - one.confidence) for one in bins) / len(outcomes)
 
 
-def _intervals(scored: Sequence[ScoredRecording]) -> dict[str, Interval]:
+def _intervals(scored: Sequence[ScoredRecording]) -> dict[str, tuple[float, float]]:
     if not any(len(one.before.abs_error_s) for one in scored):
         return {}
     before = [one.before.abs_error_s for one in scored]
@@ -173,12 +173,12 @@ def _intervals(scored: Sequence[ScoredRecording]) -> dict[str, Interval]:
     if any(own.any() for own in good):
         harm = [1000.0 * (a - b)[own].sum() for a, b, own in zip(after, before, good, strict=True)]
         found["good_harm_ms"] = _ratio(harm, [float(own.sum()) for own in good])
-    return found
+    return {name: (interval.low, interval.high) for name, interval in found.items() if interval is not None}
 
 
-def _ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Interval:
+def _ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Interval | None:
     return paired_bootstrap(np.column_stack([numerators, denominators]), lambda sums: sums[:, 0] / sums[:, 1])
 
 
-def _milliseconds(interval: Interval) -> Interval:
-    return Interval(1000.0 * interval.low, 1000.0 * interval.high)
+def _milliseconds(interval: Interval | None) -> Interval | None:
+    return None if interval is None else Interval(1000.0 * interval.low, 1000.0 * interval.high)

@@ -63,7 +63,7 @@ def _der_line(one: DerComparison) -> str:
 
 def _interval(comparison: Comparison, name: str) -> str:
     if name not in comparison.intervals:
-        return ""
+        return " (no interval)"
     low, high = comparison.intervals[name]
     return f" (95 % {low:.0f}–{high:.0f})"
 

@@ -48,7 +48,8 @@ class Comparison(Part):
     before: BoundaryFigures
     after: BoundaryFigures
     intervals: dict[str, tuple[float, float]]
-    """95 % paired bootstrap over recordings: mae_ms, median_ms, within_50ms, …, of `after`; `mae_change_ms` = after − before."""
+    """95 % paired bootstrap over recordings: mae_ms, median_ms, within_50ms, …, of `after`; `mae_change_ms` = after − before.
+    None of what too few recordings have."""
     improved: int
     worsened: int
     unchanged: int

@@ -72,7 +72,7 @@ class IntegrationReport(SealedDocument):
     jer_before: float
     jer_after: float
     jer_interval: tuple[float, float] | None = None
-    """95 % paired bootstrap over recordings of the relative improvement of the JER."""
+    """95 % paired bootstrap over recordings of the relative improvement of the JER; None likewise, and in older reports."""
     n_boundaries: int
     n_moved: int
     unix_s: UnixTime

@@ -17,7 +17,7 @@ def headroom_lines(figures: Mapping[str, Any]) -> list[str]:
 
 def _head(figures: Mapping[str, Any]) -> Iterator[str]:
     boundary, interval = figures["boundary"], figures["interval"]
-    certainty = "" if interval is None else f" [{_pct(interval[0], 1)}, {_pct(interval[1], 1)}]"
+    certainty = " [n/a]" if interval is None else f" [{_pct(interval[0], 1)}, {_pct(interval[1], 1)}]"
     yield (
         f"{figures['recordings']} recordings: DER {_pct(figures['der'])} at collar 0; "
         f"perfect movement of the matched boundaries gives {_pct(figures['oracle_der'])}, "

@@ -49,7 +49,3 @@ def ms_text(value: float | None) -> str:
 
 def rate_text(value: float | None) -> str:
     return "–" if value is None else f"{value:.1%}"
-
-
-def interval_text(interval: tuple[float, float] | None) -> str:
-    return "" if interval is None else f"[{interval[0]:.0f}, {interval[1]:.0f}]"

@@ -12,8 +12,9 @@ from brefine.core.boundaries import BoundaryKind
 from brefine.core.series import downsample_minmax
 from brefine.phasedir import BoundaryFigures, Comparison, EvaluationReport, Tag
 from brefine.run.report_charts import Axis, Rule, Series, bar_chart, line_chart
-from brefine.run.report_html import LOOKS, html_figure, html_section, html_table, interval_text, ms_text, rate_text, side_by_side
+from brefine.run.report_html import LOOKS, html_figure, html_section, html_table, ms_text, rate_text, side_by_side
 from brefine.run.snapshot import Curve, PhaseSnapshot
+from brefine.run.tables import interval_text
 
 _MAX_POINTS: Final = 240
 _VALIDATION: Final = (
@@ -135,12 +136,12 @@ def calibration_section(snapshot: PhaseSnapshot) -> str:
 def _model_row(
     name: str, figures: BoundaryFigures, comparison: Comparison | None, report: EvaluationReport | None, chosen: bool = False
 ) -> tuple[str, ...]:
-    interval = None if comparison is None else comparison.intervals.get("mae_ms")
+    interval = "" if comparison is None else interval_text(comparison.intervals.get("mae_ms"))
     counts = "" if comparison is None else f"{comparison.improved:,} / {comparison.worsened:,} / {comparison.unchanged:,}"
     return (
         f'<span class="{"chosen" if chosen else ""}">{escape(name)}{" ◀" if chosen else ""}</span>',
         ms_text(figures.mae_ms),
-        interval_text(interval),
+        interval,
         ms_text(figures.median_ms),
         ms_text(figures.p90_ms),
         "–" if figures.bias_ms is None else f"{figures.bias_ms:+.0f} ms",

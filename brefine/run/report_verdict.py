@@ -11,7 +11,6 @@ from brefine.run.report_html import (
     html_figure,
     html_section,
     html_table,
-    interval_text,
     ms_text,
     rate_text,
     sentence,
@@ -19,7 +18,7 @@ from brefine.run.report_html import (
     utc_text,
 )
 from brefine.run.snapshot import PhaseSnapshot
-from brefine.run.tables import improvement_text
+from brefine.run.tables import improvement_text, interval_text
 
 _LEAST_DER_PCT: Final = 0.1
 """Where the logarithmic scatter begins: recordings without any error stand on its edge."""

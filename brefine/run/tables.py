@@ -8,6 +8,7 @@ from typing import Final
 from brefine.phasedir import BoundaryFigures, Comparison, EvaluationReport, GateRecord, IntegrationReport
 
 _FINDINGS: Final = {"met": "[x]", "not-met": "[ ]", "unknown": "[?]"}
+_NO_INTERVAL: Final = "[n/a]"
 
 
 def evaluation_table(reports: Mapping[str, EvaluationReport]) -> list[str]:
@@ -40,9 +41,8 @@ def integration_table(report: IntegrationReport) -> list[str]:
     jer = "" if not report.jer_before else f"{report.jer_after / report.jer_before - 1.0:+.1%}"
     rows.append(("JER", f"{report.jer_before:.2%}", f"{report.jer_after:.2%}", jer, improvement_text(report.jer_interval)))
     before, after = report.comparison.before, report.comparison.after
-    low_high = report.comparison.intervals.get("mae_ms")
-    mae = f"MAE, W = {before.window_s:g} s"
-    rows.append((mae, ms_or_na(before.mae_ms), ms_or_na(after.mae_ms), "", "" if low_high is None else _interval(low_high)))
+    interval = interval_text(report.comparison.intervals.get("mae_ms"))
+    rows.append((f"MAE, W = {before.window_s:g} s", ms_or_na(before.mae_ms), ms_or_na(after.mae_ms), "", interval))
     moved = f"{report.n_moved:,} of {report.n_boundaries:,} boundaries moved"
     evidence = f"{report.model} on {report.n_recordings} recordings of the gate split, {report.evidence}; {moved}"
     return [*align(rows), evidence]
@@ -62,8 +62,13 @@ def gate_table(record: GateRecord) -> list[str]:
 
 
 def improvement_text(low_high: tuple[float, float] | None) -> str:
-    """An interval of improvements as one of changes: less is better."""
-    return "" if low_high is None else f"[{0.0 - low_high[1]:+.1%}, {0.0 - low_high[0]:+.1%}]"
+    """An interval of improvements as one of changes: less is better; `[n/a]` where there is none."""
+    return _NO_INTERVAL if low_high is None else f"[{0.0 - low_high[1]:+.1%}, {0.0 - low_high[0]:+.1%}]"
+
+
+def interval_text(low_high: tuple[float, float] | None) -> str:
+    """`[80, 100]`, in the unit of the figure beside it; `[n/a]` where there is none."""
+    return _NO_INTERVAL if low_high is None else f"[{low_high[0]:.0f}, {low_high[1]:.0f}]"
 
 
 def align(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -91,16 +96,13 @@ def _part_row(part: str, name: str, before: BoundaryFigures, reports: Mapping[st
 
 
 def _mae(comparison: Comparison) -> str:
-    interval = comparison.intervals.get("mae_ms")
-    return ms_or_na(comparison.after.mae_ms) + ("" if interval is None else f" {_interval(interval)}")
+    if comparison.after.mae_ms is None:
+        return ms_or_na(None)
+    return f"{ms_or_na(comparison.after.mae_ms)} {interval_text(comparison.intervals.get('mae_ms'))}"
 
 
 def _counts(comparison: Comparison) -> str:
     return f"{comparison.improved:,} / {comparison.worsened:,} / {comparison.unchanged:,}"
-
-
-def _interval(low_high: tuple[float, float]) -> str:
-    return f"[{low_high[0]:.0f}, {low_high[1]:.0f}]"
 
 
 def ms_or_na(value_ms: float | None) -> str:

@@ -94,8 +94,8 @@ def format_date(unix_s: float | None) -> str:
 
 
 def format_interval(interval: tuple[float, float] | None, scale: float = 1.0) -> str:
-    """`68–75`, in the unit of the figure beside it."""
-    return "" if interval is None else f"{scale * interval[0]:.0f}–{scale * interval[1]:.0f}"
+    """`68–75`, in the unit of the figure beside it; a dash where there is none."""
+    return UNKNOWN if interval is None else f"{scale * interval[0]:.0f}–{scale * interval[1]:.0f}"
 
 
 def bar(rate: float | None, width: int) -> str:

@@ -101,6 +101,7 @@ REFUSED: dict[str, tuple[dict[str, Any], CriterionId, str]] = {
     "recall hidden": ({"recall": None}, CriterionId.MAE, "recall of the matching is not told"),
     "recall not a number": ({"recall": float("nan")}, CriterionId.MAE, "recall of the matching is not told"),
     "recall low": ({"recall": 0.1}, CriterionId.MAE, "only 10% of the reference boundaries"),
+    "no interval of the error": ({"mae_ms": Measured(172.0, 85.0, None)}, CriterionId.MAE, "may be chance"),
     "another window": ({"window_s": 0.25}, CriterionId.MAE, "matched within 0.25 s instead of 1 s"),
     "another collar": ({"collar_s": 0.25}, CriterionId.DER, "at collar 0.25 s"),
     "another collar for the target": ({"collar_s": 0.25}, CriterionId.DER_TARGET, "at collar 0.25 s"),
@@ -139,6 +140,16 @@ def test_the_threshold_itself_is_not_below_it(mae_ms: float) -> None:
     """`< 100 ms` means less than 100 ms, not what rounds to it."""
     verdict = judge(replace(GOOD, mae_ms=Measured(172.0, mae_ms, None)), THRESHOLDS, YES)
     assert found(verdict, CriterionId.MAE).outcome is Outcome.NOT_MET
+
+
+@pytest.mark.parametrize("criterion", [CriterionId.MAE, CriterionId.DER, CriterionId.DER_TARGET])
+def test_a_recipe_cannot_ask_for_fewer_recordings_than_an_interval_needs(criterion: CriterionId) -> None:
+    """`min_recordings = 1` and one recording: nothing is known, and the line says how many are demanded."""
+    verdict = judge(replace(GOOD, recordings=("talk",)), Thresholds(min_recordings=1), YES)
+    assert verdict.verdict == "open"
+    assert found(verdict, criterion).outcome is Outcome.UNKNOWN
+    assert "1 recordings are fewer than the 5 demanded" in found(verdict, criterion).why
+    assert "at least 5 recordings" in found(verdict, criterion).criterion.convention
 
 
 def test_trained_on_recordings_are_named() -> None:

@@ -90,7 +90,7 @@ def test_too_few_recordings_reach_nothing() -> None:
 
 def test_without_matches_the_mae_criterion_is_out_of_reach() -> None:
     """A recall below what the gate demands stays there, since moving adds no turns."""
-    reaches = reachable(Headroom((measure_headroom(REFERENCE, diarization()),)), Thresholds(min_recordings=1))
+    reaches = reachable(Headroom((measure_headroom(REFERENCE, diarization()),) * 5), Thresholds(min_recordings=5))
     assert not found(reaches, CriterionId.MAE).reachable
 
 

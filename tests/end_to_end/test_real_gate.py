@@ -37,7 +37,7 @@ ledger = "ledger.jsonl"
 [gate]
 mae_ms = 1000.0
 der_target = 0.9
-min_recordings = 3
+min_recordings = 5
 """
 
 
@@ -47,7 +47,7 @@ def gone(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     path = tmp_path_factory.mktemp("own")
     rng = np.random.default_rng(0)
     names = {"high": "spk1", "low": "spk2"}
-    for split, n in (("train", 3), ("gate", 3)):
+    for split, n in (("train", 3), ("gate", 5)):
         for name in (f"{split}{index}" for index in range(n)):
             drawn = draw_reference(name, rng)
             reference = Diarization(name, tuple(replace(turn, speaker=names[turn.speaker]) for turn in drawn.turns))

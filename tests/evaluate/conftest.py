@@ -1,4 +1,4 @@
-"""A phase in small: six recordings of bursts of noise, their labels and hypotheses, and untrained weights."""
+"""A phase in small: nine recordings of bursts of noise, their labels and hypotheses, and untrained weights."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def prepared_phase(tmp_path_factory: pytest.TempPathFactory) -> PhaseDir:
     corpus = prepared_corpus_path(config)
     splits: dict[str, list[CorpusRecording]] = {"train": [], "validation": [], "gate": []}
     audio = {}
-    for seed, split in enumerate(["train", "train", "validation", "validation", "gate", "gate"]):
+    for seed, split in enumerate(["train"] * 2 + ["validation"] * 2 + ["gate"] * 5):
         samples, reference, hypothesis = bursts(seed)
         name = reference.recording
         audio[name] = corpus / split / "audio" / f"{name}.flac"

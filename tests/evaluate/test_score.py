@@ -40,11 +40,23 @@ def test_the_same_pairs_are_compared_before_and_after() -> None:
 
 def test_the_interval_over_recordings_holds_the_figure() -> None:
     """Recordings with different outcomes give an interval around the change; the figure lies in it."""
-    comparison = compare([scored(-0.2, 0.05, 0.0, -0.2), scored(), scored(-0.2, 0.0, 0.1, -0.4)])
+    comparison = compare([scored(-0.2, 0.05, 0.0, -0.2), scored(), *[scored(-0.2, 0.0, 0.1, -0.4)] * 3])
     low, high = comparison.intervals["mae_change_ms"]
     assert low < comparison.after.mae_ms - comparison.before.mae_ms < high <= 0.0
     low, high = comparison.intervals["mae_ms"]
     assert low <= comparison.after.mae_ms <= high
+
+
+def test_few_recordings_have_figures_without_intervals() -> None:
+    """Four recordings, or a crowd of which four have a matched boundary: nobody can tell how sure that is."""
+    nobody = ScoredRecording.of(
+        REFERENCE,
+        decide_moves(Diarization("talk"), [], duration_s=DURATION_S, config=RefineConfig()),
+        regions_s=[(0.0, DURATION_S)],
+        window_s=1.0,
+    )
+    assert compare([scored(-0.2)] * 4).intervals == {}
+    assert set(compare([*[scored(-0.2)] * 4, *[nobody] * 9]).intervals) == {"capped_mean_ms"}
 
 
 def test_nothing_matched_is_no_error_but_no_figure() -> None:

@@ -12,7 +12,7 @@ from brefine.core.gate import Answer
 from brefine.phasedir import GateCriterion, GateRecord, PhaseDir
 from brefine.run.snapshot import PhaseSnapshot
 from brefine.tui.actions import Actions
-from brefine.tui.format import format_count, harmless
+from brefine.tui.format import UNKNOWN, format_count, harmless
 from brefine.tui.screens.asking import AskLine
 from brefine.tui.screens.place import Place, Wanted
 from brefine.tui.theme import FINDING_LOOKS, Look
@@ -171,6 +171,8 @@ def _value(criterion: GateCriterion) -> str:
     text = f"{scale * criterion.value:.{digits}f} {unit}".strip()
     if criterion.interval is not None:
         text += f" [{scale * criterion.interval[0]:.{digits}f}–{scale * criterion.interval[1]:.{digits}f}]"
+    else:
+        text += f" [{UNKNOWN}]"
     if criterion.n_recordings is not None:
         text += f" on {format_count(criterion.n_recordings)} recordings"
     return text

@@ -123,7 +123,7 @@ def _row(
         (f" {name}".ljust(21), style),
         f"{format_der(before, 9)}  → {format_der(after)}",
         (f"{-100 * relative:+10.1f} %", colour),
-        "" if interval is None else f"   {-100 * high:+.1f} to {-100 * low:+.1f} %",
+        f"   {UNKNOWN}" if interval is None else f"   {-100 * high:+.1f} to {-100 * low:+.1f} %",
     )
 
 
@@ -139,7 +139,7 @@ def _mae_line(comparison: Comparison) -> Content:
     return line(
         (f" MAE within {comparison.before.window_s:g} s".ljust(21), "bold"),
         f"{format_ms(before_ms, 9)}  → {format_ms(after_ms, 8)}{change}",
-        "" if interval is None else f"   after: {interval[0]:.0f} to {interval[1]:.0f} ms",
+        f"   {UNKNOWN}" if interval is None else f"   after: {interval[0]:.0f} to {interval[1]:.0f} ms",
     )
 
 

@@ -98,9 +98,8 @@ class ComparisonTable(Panel):
         ]
         for index, (value, report) in enumerate(zip(values, reports.values(), strict=True)):
             text = figure.format(value).strip()
-            interval = report.comparison.intervals.get(figure.key)
-            if self.with_intervals and interval is not None:
-                text = f"{text} {format_interval(interval, figure.scale)}"
+            if self.with_intervals and value is not None:
+                text = f"{text} {format_interval(report.comparison.intervals.get(figure.key), figure.scale)}"
             mark = "◂" if index == best else " "
             parts += [(text.rjust(column - 1), "bold" if index == best else ""), (mark, "$success")]
         return line(*parts)
