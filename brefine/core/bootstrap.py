@@ -1,16 +1,33 @@
-"""How sure a figure is: percentile intervals from resampling whole recordings.
+"""How sure a figure is: expanded percentile intervals from resampling whole recordings.
 
 Boundaries of one recording share its speakers, noise and annotator, so recordings are drawn, not boundaries. Before and after
 are drawn together ("paired"): what makes a recording hard does not blur the difference. Seeded, hence reproducible.
 
+The plain quantiles of the resamples lie too close together where recordings are few, so quantiles further out are taken (see
+`_tail`). How often an interval of 95 % then holds the true change of the DER, and how often the gate's criterion `der` (more than
+10 % better, interval above 0) is met where nothing or 20 % is won; 1,000 simulated corpora for each of six kinds of gain and
+spread, durations and DERs lognormal:
+
+    recordings                                  3     4     5     8    12    20    24
+    held, plain quantiles                     .74   .78   .82   .86   .87   .90   .90
+    held, expanded                            .74   .87   .92   .93   .92   .93   .93
+    met where nothing is won, plain           .10   .10   .09   .06   .06   .04   .03
+    met where nothing is won, expanded        .10   .07   .04   .04   .05   .03   .03
+    met where 20 % is won, plain              .56   .62   .65   .68   .72   .81   .84
+    met where 20 % is won, expanded           .56   .50   .50   .57   .68   .79   .82
+
+So 95 % is what they aim at, .93 what uneven recordings leave of it; an MAE's hold .90 of five recordings and .92 from twelve on.
+
 A recording that adds nothing to a figure (no error, no boundary) says nothing about it and is not counted. Fewer than five that
 count give no interval: whatever is drawn from three or four recordings holds the truth too seldom.
 
-Source: Bisani and Ney, "Bootstrap estimates for confidence intervals in ASR performance evaluation", ICASSP 2004.
+Sources: Bisani and Ney, "Bootstrap estimates for confidence intervals in ASR performance evaluation", ICASSP 2004; Hesterberg,
+"What teachers should know about the bootstrap", The American Statistician 69, 2015.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -18,10 +35,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-N_RESAMPLES = 2000
 LEVEL = 0.95
 LEAST_RECORDINGS = 5
 """Fewer recordings than this give no interval."""
+_N_BEYOND = 50
+_MOST_RESAMPLES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +54,6 @@ def paired_bootstrap(
     parts: NDArray[np.float64],
     statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     *,
-    n_resamples: int = N_RESAMPLES,
     level: float = LEVEL,
     seed: int = 0,
 ) -> Interval | None:
@@ -56,10 +73,11 @@ def paired_bootstrap(
     counted = counted[np.any(counted != 0.0, axis=1)]
     if len(counted) < LEAST_RECORDINGS:
         return None
-    counts = _counts(len(counted), n_resamples, seed)
+    tail = _tail(len(counted), level)
+    counts = _counts(len(counted), _n_resamples(tail), seed)
     with np.errstate(divide="ignore", invalid="ignore"):
         values = statistic(counts.astype(np.float64) @ counted)
-    return _interval(values, level)
+    return _interval(values, tail)
 
 
 def bootstrap_improvement(errors: NDArray[np.float64]) -> Interval | None:
@@ -88,11 +106,31 @@ def bootstrap_quantile(values: Sequence[NDArray[np.float64]], quantile: float) -
     joined = np.concatenate(counted)
     order = np.argsort(joined, kind="stable")
     recording = np.repeat(np.arange(len(counted)), [len(own) for own in counted])[order]
-    found = np.empty(N_RESAMPLES)
-    for resample, drawn in enumerate(_counts(len(counted), N_RESAMPLES, seed=0)):
+    tail = _tail(len(counted), LEVEL)
+    found = np.empty(_n_resamples(tail))
+    for resample, drawn in enumerate(_counts(len(counted), len(found), seed=0)):
         heights = np.cumsum(drawn[recording])
         found[resample] = joined[order[np.searchsorted(heights, quantile * heights[-1])]]
-    return _interval(found, LEVEL)
+    return _interval(found, tail)
+
+
+def _tail(n_recordings: int, level: float) -> float:
+    """Share of the resamples beyond each bound: Φ(−√(n / (n − 1)) · t), with t the quantile (1 + level) / 2 of Student's t.
+
+    √(n / (n − 1)) makes up for resamples that spread by n instead of n − 1, t with n − 1 degrees of freedom for a spread that is
+    estimated itself. For many recordings it is (1 − level) / 2, for 20 of them at 95 % 0.016, for five 0.001.
+
+    Source: Hesterberg 2015, "expanded percentile interval".
+    """
+    from scipy.special import ndtr, stdtrit  # takes a third of a second to import: not before it is needed
+
+    t = stdtrit(n_recordings - 1, (1.0 + level) / 2)
+    return float(ndtr(-math.sqrt(n_recordings / (n_recordings - 1)) * t))
+
+
+def _n_resamples(tail: float) -> int:
+    """As many as leave 50 beyond each bound, within reason."""
+    return min(_MOST_RESAMPLES, math.ceil(_N_BEYOND / tail))
 
 
 def _counts(n_recordings: int, n_resamples: int, seed: int) -> NDArray[np.int64]:
@@ -101,11 +139,11 @@ def _counts(n_recordings: int, n_resamples: int, seed: int) -> NDArray[np.int64]
     return rng.multinomial(n_recordings, np.full(n_recordings, 1.0 / n_recordings), size=n_resamples)
 
 
-def _interval(values: NDArray[np.float64], level: float) -> Interval:
+def _interval(values: NDArray[np.float64], tail: float) -> Interval:
     known = values[~np.isnan(values)]
     if not len(known):
         raise ValueError("the statistic is not a number in any resample")
-    return Interval(_bound(known, (1.0 - level) / 2, "lower"), _bound(known, (1.0 + level) / 2, "higher"))
+    return Interval(_bound(known, tail, "lower"), _bound(known, 1.0 - tail, "higher"))
 
 
 def _bound(known: NDArray[np.float64], quantile: float, outer: Literal["lower", "higher"]) -> float:
