@@ -96,7 +96,8 @@ def bootstrap_improvement(errors: NDArray[np.float64]) -> Interval | None:
 
 
 def bootstrap_quantile(values: Sequence[NDArray[np.float64]], quantile: float) -> Interval | None:
-    """The interval of a quantile (0.5 = median) over the values of all recordings, one array a recording.
+    """The interval of a quantile (0.5 = median) over the values of all recordings, one array a recording; interpolated between
+    two values as `np.quantile` does.
 
     None where fewer than `LEAST_RECORDINGS` have any value.
     """
@@ -105,12 +106,15 @@ def bootstrap_quantile(values: Sequence[NDArray[np.float64]], quantile: float) -
         return None
     joined = np.concatenate(counted)
     order = np.argsort(joined, kind="stable")
+    joined = joined[order]
     recording = np.repeat(np.arange(len(counted)), [len(own) for own in counted])[order]
     tail = _tail(len(counted), LEVEL)
     found = np.empty(_n_resamples(tail))
     for resample, drawn in enumerate(_counts(len(counted), len(found), seed=0)):
         heights = np.cumsum(drawn[recording])
-        found[resample] = joined[order[np.searchsorted(heights, quantile * heights[-1])]]
+        share, place = math.modf(quantile * (heights[-1] - 1))
+        below, above = joined[np.searchsorted(heights, [place, min(place + 1, heights[-1] - 1)], side="right")]
+        found[resample] = below + share * (above - below)
     return _interval(found, tail)
 
 

@@ -94,6 +94,14 @@ def test_the_median_of_equal_recordings() -> None:
     assert bootstrap_quantile([np.array([1.0, 2.0, 3.0])] * 5, 0.5) == Interval(2.0, 2.0)
 
 
+@pytest.mark.parametrize(("values", "quantile"), [([1.0, 2.0], 0.5), ([0.0, 1.0, 5.0, 7.0], 0.5), ([0.0, 1.0, 5.0, 7.0], 0.75)])
+def test_a_quantile_lies_between_values_as_numpy_has_it(values: list[float], quantile: float) -> None:
+    """The median of 1 and 2 is 1.5, here as in the figure beside it: whatever is drawn of recordings that are all alike."""
+    drawn = float(np.quantile(np.repeat(values, 20), quantile))
+    assert drawn not in values
+    assert bootstrap_quantile([np.array(values)] * 20, quantile) == Interval(drawn, drawn)
+
+
 def test_the_interval_of_a_median_holds_it() -> None:
     """Recordings without any boundary do not disturb."""
     rng = np.random.default_rng(6)
