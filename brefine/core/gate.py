@@ -148,7 +148,7 @@ def criteria(thresholds: Thresholds) -> tuple[Criterion, ...]:
         Criterion(
             CriterionId.MAE,
             f"Is the boundary error below {thresholds.mae_ms:g} ms?",
-            f"MAE < {thresholds.mae_ms:g} ms",
+            f"MAE < {thresholds.mae_ms:g} ms, and less than before",
             f"pairs matched before refinement, W = {thresholds.window_s:g} s, recall ≥ {thresholds.min_recall:.0%}, {enough}",
         ),
         Criterion(
@@ -233,11 +233,18 @@ def _measure_mae(evidence: Evidence, thresholds: Thresholds) -> _Measure:
         why = f"{figure}, on {recall:.0%} of the reference boundaries"
         if value >= thresholds.mae_ms:
             outcome = Outcome.NOT_MET
+        elif _is_no_better(mae):
+            outcome, why = Outcome.NOT_MET, f"{why}: refinement makes it no better"
         elif mae.interval is None:
             why += ", but without an interval it may be chance"
         else:
             outcome = Outcome.MET
     return outcome, why, value, mae.interval
+
+
+def _is_no_better(figure: Measured) -> bool:
+    before, after = _finite(figure.before), _finite(figure.after)
+    return before is not None and after is not None and after >= before
 
 
 def _measure_der(evidence: Evidence, thresholds: Thresholds) -> _Measure:
@@ -327,6 +334,8 @@ def _after_failure(found: Mapping[CriterionId, Finding], evidence: Evidence, thr
     even_perfect = "" if oracle is None else f"even perfect movement of the matched boundaries gives {oracle:.2%}{where}"
     if before is not None and after is not None and after > before:
         advice = f"iterate on the guard: refinement makes the DER worse{where}, so move fewer boundaries and move them less"
+    elif mae is Outcome.NOT_MET and _is_no_better(evidence.mae_ms):
+        advice = f"iterate on the model: refinement makes boundaries no better{where}; nothing else is worth changing before"
     elif mae is Outcome.NOT_MET:
         advice = f"iterate on the model: boundaries are still too far off{where}; nothing else is worth changing before"
     elif der is Outcome.NOT_MET and oracle is not None and before and 1.0 - oracle / before <= thresholds.der_relative:

@@ -179,7 +179,7 @@ def _reach_mae(headroom: Headroom, thresholds: Thresholds) -> Reach:
             CriterionId.MAE, False, f"too few boundaries have a partner ({where}); {thresholds.min_recall:.0%} is demanded"
         )
     if mae_ms < thresholds.mae_ms:
-        return Reach(CriterionId.MAE, True, f"met already without refinement: {mae_ms:.0f} ms {where}")
+        return Reach(CriterionId.MAE, True, f"{mae_ms:.0f} ms {where}: small enough already, refinement need but lessen it")
     needed = 1.0 - thresholds.mae_ms / mae_ms
     return Reach(CriterionId.MAE, True, f"{mae_ms:.0f} ms {where}: errors must shrink by {needed:.0%}")
 

@@ -159,6 +159,17 @@ def test_trained_on_recordings_are_named() -> None:
     assert "test00" in verdict.recommendation
 
 
+@pytest.mark.parametrize("after_ms", [60.0, 99.0])
+def test_an_error_that_refinement_makes_no_smaller_is_not_met(after_ms: float) -> None:
+    """60 ms become 60 or 99 ms: below the threshold, but not for the refiner's sake."""
+    verdict = judge(replace(GOOD, mae_ms=Measured(60.0, after_ms, Interval(50.0, 99.5))), THRESHOLDS, YES)
+    assert verdict.verdict == "fail"
+    assert found(verdict, CriterionId.MAE).why.endswith(
+        "60 ms before, on 62% of the reference boundaries: refinement makes it no better"
+    )
+    assert verdict.recommendation.startswith("iterate on the model: refinement makes boundaries no better")
+
+
 ADVICE: dict[str, tuple[dict[str, Any], str]] = {
     "harm": ({"der": Measured(0.034, 0.036, Interval(-0.1, -0.02))}, "iterate on the guard"),
     "boundaries still off": ({"mae_ms": Measured(172.0, 150.0, None)}, "iterate on the model"),

@@ -75,8 +75,8 @@ def test_honest_files_are_judged_by_their_figures(gone: Folder) -> None:
     found = _judged(gone)
     assert found["all"]["evidence"] == "real"
     assert found["all"]["notes"] == []
-    assert (found["mae"]["finding"], found["der-target"]["finding"], found["go-on"]["finding"]) == ("met", "met", "unknown")
-    assert found["der"]["finding"] in ("met", "not-met")
+    assert (found["der-target"]["finding"], found["go-on"]["finding"]) == ("met", "unknown")
+    assert {found[name]["finding"] for name in ("mae", "der")} <= {"met", "not-met"}
 
 
 def test_files_that_were_tampered_with_are_not(gone: Folder) -> None:
@@ -93,7 +93,7 @@ def test_files_that_were_tampered_with_are_not(gone: Folder) -> None:
     best.write_text(card.replace('"weights_sha256": "', '"weights_sha256": "0'))
     assert "the best checkpoint of mlp is not the one that was integrated" in _judged(gone)["mae"]["why"]
     best.write_text(card)
-    assert _judged(gone)["mae"]["finding"] == "met"
+    assert _judged(gone)["mae"]["finding"] != "unknown"
     again = gone.brefine("integrate", "--json")
     assert again.returncode == 0, again.stderr
     assert len(IntegrationReport.read(phase.integration).looks) == 1

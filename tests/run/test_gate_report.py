@@ -254,7 +254,7 @@ def test_a_threshold_that_is_moved_later_decides_nothing(honest: HonestPhase) ->
     honest.edit(honest.phase.config, "mae_ms = 100.0", "mae_ms = 150.0")
     record = write_gate(honest.phase, YES)
     assert record.verdict == "fail"
-    assert record.criteria[0].threshold == "MAE < 100 ms"
+    assert record.criteria[0].threshold == "MAE < 100 ms, and less than before"
     assert record.notes == ["gate.mae_ms was changed after the launch (100 → 150); judged by 100"]
     assert record.notes[0] in honest.phase.gate_page.read_text()
 
