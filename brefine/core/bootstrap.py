@@ -80,6 +80,15 @@ def paired_bootstrap(
     return _interval(values, tail)
 
 
+def bootstrap_ratio(parts: NDArray[np.float64]) -> Interval | None:
+    """The interval of the ratio of two sums, first by second; None where too few recordings have any part, or it has no bounds.
+
+    Args:
+        parts: shape (n_recordings, 2): for a DER the error seconds and those of reference speech.
+    """
+    return _bounded(paired_bootstrap(parts, lambda sums: sums[:, 0] / sums[:, 1]))
+
+
 def bootstrap_improvement(errors: NDArray[np.float64]) -> Interval | None:
     """The interval of the relative improvement 1 − after/before of summed errors.
 
@@ -91,8 +100,7 @@ def bootstrap_improvement(errors: NDArray[np.float64]) -> Interval | None:
     """
     if not np.any(errors[:, 0] > 0.0):
         return None
-    interval = paired_bootstrap(errors, lambda sums: 1.0 - sums[:, 1] / sums[:, 0])
-    return interval if interval is not None and np.isfinite(interval.low) else None
+    return _bounded(paired_bootstrap(errors, lambda sums: 1.0 - sums[:, 1] / sums[:, 0]))
 
 
 def bootstrap_quantile(values: Sequence[NDArray[np.float64]], quantile: float) -> Interval | None:
@@ -116,6 +124,10 @@ def bootstrap_quantile(values: Sequence[NDArray[np.float64]], quantile: float) -
         below, above = joined[np.searchsorted(heights, [place, min(place + 1, heights[-1] - 1)], side="right")]
         found[resample] = below + share * (above - below)
     return _interval(found, tail)
+
+
+def _bounded(interval: Interval | None) -> Interval | None:
+    return interval if interval is not None and np.isfinite([interval.low, interval.high]).all() else None
 
 
 def _tail(n_recordings: int, level: float) -> float:

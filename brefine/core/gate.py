@@ -4,6 +4,9 @@ What was measured is judged against thresholds; people's answers are kept beside
 passes only if every measured criterion is met on real evidence and a person says that the project goes on. It is open while
 anything is unknown, and always open on simulated evidence. It fails if a criterion is not met, or if a person says no.
 
+Figures are judged as they are, and a finding that is met says where its interval holds values that would not meet it; but an
+improvement of the DER whose interval is not above 0 is none.
+
 A criterion is unknown, whatever its figures say, where they prove nothing: recordings that were trained on, by the refiner or by
 the diarizer; too few recordings, for the recipe or for an interval; a matching other than the one in the threshold; a recall that
 is hidden or too low to stand for the boundaries; or files that are no longer those that were measured.
@@ -83,6 +86,8 @@ class Evidence:
     """The matching cap of `mae_ms` and `recall`."""
     der: Measured
     """Rates as fractions; the interval is that of the relative improvement, 1 − after/before."""
+    der_after: Interval | None
+    """Of the rate after; None also where the integration did not tell it."""
     collar_s: float
     faults: tuple[str, ...] = ()
     """Why these figures are not those of the chosen model on the gate split as it is; found by whoever gathered them."""
@@ -161,7 +166,7 @@ def criteria(thresholds: Thresholds) -> tuple[Criterion, ...]:
             CriterionId.DER_TARGET,
             f"Is the DER below {thresholds.der_target:.0%}?",
             f"DER < {thresholds.der_target:.1%}",
-            f"{collar}, {enough}",
+            f"{collar}; 95 % bootstrap over recordings, {enough}",
         ),
         Criterion(CriterionId.GO_ON, "Does the project go on with this refiner?", "a person's yes", "a decision, not a figure"),
     )
@@ -239,6 +244,7 @@ def _measure_mae(evidence: Evidence, thresholds: Thresholds) -> _Measure:
             why += ", but without an interval it may be chance"
         else:
             outcome = Outcome.MET
+            why += _reaching(f"{thresholds.mae_ms:g} ms and more", mae.interval.high >= thresholds.mae_ms)
     return outcome, why, value, mae.interval
 
 
@@ -263,16 +269,21 @@ def _measure_der(evidence: Evidence, thresholds: Thresholds) -> _Measure:
         return Outcome.UNKNOWN, f"{figure}, but without an interval it may be chance", relative, None
     if not interval.low > 0.0:
         return Outcome.NOT_MET, f"{figure}: the interval is not above 0, so it may be chance", relative, interval
+    figure += _reaching(f"{thresholds.der_relative:.0%} and less", interval.low <= thresholds.der_relative)
     return Outcome.MET, figure, relative, interval
 
 
 def _measure_target(evidence: Evidence, thresholds: Thresholds) -> _Measure:
-    after = _finite(evidence.der.after)
+    after, interval = _finite(evidence.der.after), evidence.der_after
     if after is None:
         return Outcome.UNKNOWN, "there is no DER after refinement", None, None
+    figure = f"{after:.2%}" + ("" if interval is None else f" [{interval.low:.2%}, {interval.high:.2%}]")
     if not math.isclose(evidence.collar_s, thresholds.der_collar_s):
-        return Outcome.UNKNOWN, f"{after:.2%}, but at collar {evidence.collar_s:g} s", after, None
-    return Outcome.MET if after < thresholds.der_target else Outcome.NOT_MET, f"{after:.2%}", after, None
+        return Outcome.UNKNOWN, f"{figure}, but at collar {evidence.collar_s:g} s", after, interval
+    if after >= thresholds.der_target:
+        return Outcome.NOT_MET, figure, after, interval
+    figure += _reaching(f"{thresholds.der_target:.1%} and more", interval is not None and interval.high >= thresholds.der_target)
+    return Outcome.MET, figure, after, interval
 
 
 _MEASURES = {
@@ -358,6 +369,10 @@ def _finite(value: float | None) -> float | None:
 
 def _range_ms(interval: Interval | None) -> str:
     return "" if interval is None else f" [{interval.low:.0f}, {interval.high:.0f}]"
+
+
+def _reaching(bound: str, reached: bool) -> str:
+    return f"; the interval reaches {bound}" if reached else ""
 
 
 def _noted(answer: Answer) -> str:

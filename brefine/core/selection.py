@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from brefine.core.bootstrap import Interval, paired_bootstrap
+from brefine.core.bootstrap import Interval, bootstrap_ratio
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def _difference_ms(one: Candidate, best: Candidate) -> Interval | None:
     if counts != {recording: n for recording, (n, _) in theirs.items()} or not sum(counts.values()):
         return None
     parts = np.array([(own[name][1] - theirs[name][1], counts[name]) for name in sorted(counts)], dtype=np.float64)
-    return paired_bootstrap(parts, lambda sums: sums[:, 0] / sums[:, 1])
+    return bootstrap_ratio(parts)
 
 
 def _reason(chosen: Candidate, best: Candidate, known: Sequence[Candidate], as_good: Sequence[Candidate]) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from brefine.config import PhaseConfig
-from brefine.core.bootstrap import Interval, bootstrap_improvement
+from brefine.core.bootstrap import Interval, bootstrap_improvement, bootstrap_ratio
 from brefine.core.der import COLLARS_S, DerParts, JerParts, score_der, score_jer
 from brefine.core.turns import Diarization
 from brefine.errors import FormatError
@@ -188,12 +188,14 @@ def _compare_der(found: Sequence[IntegratedRecording], scoring: _Scoring) -> Der
         relative, bounds = 1.0 - after.error_s / before.error_s, _bounds(bootstrap_improvement(errors_s))
     else:
         relative, bounds = 0.0, None
+    speech_s = [one.der_after[scoring].reference_speech_s for one in found]
     return DerComparison(
         collar_s=collar_s,
         before=_der_figures(before, collar_s),
         after=_der_figures(after, collar_s),
         relative=relative,
         interval=bounds,
+        after_interval=_bounds(bootstrap_ratio(np.column_stack([errors_s[:, 1], speech_s]))),
     )
 
 

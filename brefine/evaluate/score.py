@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from brefine.core.bootstrap import Interval, bootstrap_quantile, paired_bootstrap
+from brefine.core.bootstrap import Interval, bootstrap_quantile, bootstrap_ratio
 from brefine.core.boundary_error import ACCURACIES_MS, ROUNDING_S, BoundaryErrors, ErrorChange
 from brefine.core.matching import BoundaryMatch, match_boundaries
 from brefine.core.turns import Diarization, Regions
@@ -177,7 +177,7 @@ def _intervals(scored: Sequence[ScoredRecording]) -> dict[str, tuple[float, floa
 
 
 def _ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Interval | None:
-    return paired_bootstrap(np.column_stack([numerators, denominators]), lambda sums: sums[:, 0] / sums[:, 1])
+    return bootstrap_ratio(np.column_stack([numerators, denominators]))
 
 
 def _milliseconds(interval: Interval | None) -> Interval | None:

@@ -28,6 +28,8 @@ class DerComparison(Part):
     """1 − after/before, positive = better; 0 where before is 0."""
     interval: tuple[float, float] | None
     """95 % paired bootstrap over recordings of `relative`; None where it has no bounds: too few recordings had any error."""
+    after_interval: tuple[float, float] | None = None
+    """95 % bootstrap over recordings of the DER after; None where too few recordings have speech, and in older reports."""
 
 
 class RecordingChange(Part):

@@ -97,6 +97,7 @@ def evidence_of(phase: PhaseDir, config: PhaseConfig, files: GateFiles, faults: 
         recall=comparison.before.recall,
         window_s=comparison.before.window_s,
         der=_measured(der),
+        der_after=None if der is None else _interval(der.after_interval),
         collar_s=config.gate.der_collar_s if der is None else der.collar_s,
         faults=tuple(all_faults),
         oracle_der=oracle_der,

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import t
 
-from brefine.core.bootstrap import Interval, bootstrap_improvement, bootstrap_quantile, paired_bootstrap
+from brefine.core.bootstrap import Interval, bootstrap_improvement, bootstrap_quantile, bootstrap_ratio, paired_bootstrap
 
 
 def mean(sums: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -121,6 +121,14 @@ def test_an_infinite_resample_counts() -> None:
     assert interval.low == -np.inf
     assert 0.0 < interval.high < 1.0
     assert bootstrap_improvement(np.column_stack([before, after])) is None
+
+
+def test_a_rate_without_bounds_has_no_interval() -> None:
+    """Where one recording of twenty has speech and all have errors, a third of the resamples divide by nothing."""
+    parts = np.column_stack([np.ones(20), [30.0] + [0.0] * 19])
+    assert bootstrap_ratio(parts) is None
+    parts[:, 1] = 30.0
+    assert bootstrap_ratio(parts) == Interval(1 / 30, 1 / 30)
 
 
 def test_an_improvement_has_an_interval_where_resamples_have_errors() -> None:

@@ -22,6 +22,7 @@ GOOD = Evidence(
     recall=0.62,
     window_s=1.0,
     der=Measured(0.034, 0.028, Interval(0.12, 0.24)),
+    der_after=Interval(0.025, 0.0299),
     collar_s=0.0,
     oracle_der=0.02,
 )
@@ -133,6 +134,30 @@ def test_an_improvement_that_may_be_chance_is_none() -> None:
     verdict = judge(replace(GOOD, der=Measured(0.034, 0.028, Interval(-0.02, 0.3))), THRESHOLDS, YES)
     assert verdict.verdict == "fail"
     assert "not above 0" in found(verdict, CriterionId.DER).why
+
+
+PAST: dict[CriterionId, tuple[dict[str, Any], str]] = {
+    CriterionId.MAE: ({"mae_ms": Measured(172.0, 99.0, Interval(70.0, 131.0))}, "the interval reaches 100 ms and more"),
+    CriterionId.DER: ({"der": Measured(0.034, 0.028, Interval(0.02, 0.3))}, "the interval reaches 10% and less"),
+    CriterionId.DER_TARGET: ({"der_after": Interval(0.025, 0.031)}, "2.80% [2.50%, 3.10%]; the interval reaches 3.0% and more"),
+}
+
+
+@pytest.mark.parametrize("criterion", PAST)
+def test_an_interval_that_reaches_past_the_threshold_is_told(criterion: CriterionId) -> None:
+    """The figure is met, and its reader sees that chance may have met it; where it does not reach there, nothing is said."""
+    change, why = PAST[criterion]
+    finding = found(judge(replace(GOOD, **change), THRESHOLDS, YES), criterion)
+    assert finding.outcome is Outcome.MET
+    assert finding.why.endswith(why)
+    assert "reaches" not in found(judge(GOOD, THRESHOLDS, YES), criterion).why
+
+
+def test_the_interval_of_the_der_is_that_of_its_target() -> None:
+    """An older integration told none: then the figure alone is judged."""
+    assert found(judge(GOOD, THRESHOLDS, YES), CriterionId.DER_TARGET).interval == Interval(0.025, 0.0299)
+    older = judge(replace(GOOD, der_after=None), THRESHOLDS, YES)
+    assert (found(older, CriterionId.DER_TARGET).why, older.verdict) == ("2.80%", "pass")
 
 
 @pytest.mark.parametrize("mae_ms", [100.0, 100.4, 250.0])

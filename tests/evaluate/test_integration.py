@@ -55,6 +55,8 @@ def test_overlap_is_scored_and_left_out_beside_each_other(phase: PhaseDir) -> No
         assert without.before.reference_speech_s <= scored.before.reference_speech_s
         assert without.interval is not None
         assert without.interval[0] <= without.relative <= without.interval[1]
+        assert scored.after_interval is not None
+        assert scored.after_interval[0] <= scored.after.der <= scored.after_interval[1]
 
 
 def test_the_gates_own_collar_is_scored_as_well(phase: PhaseDir) -> None:

@@ -97,7 +97,12 @@ def integration(
     names = [f"g{index}" for index in range(24)]
     ders = [
         DerComparison(
-            collar_s=collar_s, before=at(collar_s, 0.035), after=at(collar_s, der), relative=1 - der / 0.035, interval=(0.2, 0.3)
+            collar_s=collar_s,
+            before=at(collar_s, 0.035),
+            after=at(collar_s, der),
+            relative=1 - der / 0.035,
+            interval=(0.2, 0.3),
+            after_interval=(0.9 * der, 1.1 * der),
         )
         for collar_s in (0.0, 0.25)
     ]
