@@ -20,6 +20,7 @@ import numpy as np
 
 from brefine.config import PhaseConfig
 from brefine.core.bootstrap import Interval, bootstrap_improvement, bootstrap_ratio
+from brefine.core.boundaries import inside
 from brefine.core.der import COLLARS_S, DerParts, JerParts, score_der, score_jer
 from brefine.core.turns import Diarization
 from brefine.errors import FormatError
@@ -31,7 +32,7 @@ from brefine.io.atomic import digest_of_files
 from brefine.io.rttm import write_rttm
 from brefine.models.error_prior import ErrorPrior
 from brefine.models.weights import Refiner
-from brefine.phasedir import DerComparison, DerFigures, IntegrationReport, Look, PhaseDir, RecordingChange
+from brefine.phasedir import DerComparison, DerFigures, IntegrationReport, Look, PhaseDir, RecordingChange, Scored
 
 _Scoring = tuple[float, bool]
 _MAX_WORKERS = 4
@@ -107,6 +108,7 @@ def integrate(
         ),  # speakers are as many on both sides
         n_boundaries=sum(len(one.scored.refinement.moves) for one in found),
         n_moved=sum(one.scored.refinement.n_moved for one in found),
+        scored=_scored(split.recordings, found),
         unix_s=look.unix_s,
     )
 
@@ -171,6 +173,20 @@ def _change(one: IntegratedRecording) -> RecordingChange:
         jer_after=one.jer_after.jer,
         mae_before_ms=before["mae_ms"],
         mae_after_ms=after["mae_ms"],
+    )
+
+
+def _scored(given: Sequence[GivenRecording], found: Sequence[IntegratedRecording]) -> Scored:
+    moved: list[bool] = []
+    for own, one in zip(given, found, strict=True):
+        moves = one.scored.refinement.moves
+        scored = inside([move.boundary for move in moves], own.regions_s)
+        moved += [move.moved for move, is_scored in zip(moves, scored, strict=True) if is_scored]
+    return Scored(
+        audio_s=sum(own.duration_s for own in given),
+        scored_s=sum(max(0.0, min(end_s, own.duration_s) - start_s) for own in given for start_s, end_s in own.regions_s),
+        n_boundaries=len(moved),
+        n_moved=sum(moved),
     )
 
 

@@ -15,12 +15,13 @@ def format_evaluations(reports: Sequence[EvaluationReport]) -> str:
 
 def format_integration(report: IntegrationReport) -> str:
     worse = sum(one.der_after > one.der_before for one in report.recordings)
+    counted = report.scored or report
     lines = [
         f"{report.model} behind {report.hypothesis_source}: {report.n_recordings} {report.evidence} recordings",
         *(_der_line(one) for one in report.der),
         f"  JER {percent(report.jer_before)} → {percent(report.jer_after)}",
         *_comparison_lines(report.comparison),
-        f"  {report.n_moved} of {report.n_boundaries} boundaries moved; {worse} recordings have a higher DER than before",
+        f"  {counted.n_moved} of {counted.n_boundaries} scored boundaries moved; {worse} recordings have a higher DER",
     ]
     return "\n".join(lines)
 

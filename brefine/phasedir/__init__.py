@@ -42,7 +42,7 @@ from brefine.phasedir.folders import (
     runs_folder,
 )
 from brefine.phasedir.gate import Decision, GateCriterion, GateRecord
-from brefine.phasedir.integration import DerComparison, DerFigures, IntegrationReport, RecordingChange
+from brefine.phasedir.integration import DerComparison, DerFigures, IntegrationReport, RecordingChange, Scored
 from brefine.phasedir.operation import (
     Alert,
     AlertKind,
@@ -93,6 +93,7 @@ __all__ = [
     "RunDir",
     "RunState",
     "RunStatus",
+    "Scored",
     "SealedDocument",
     "SelectionRecord",
     "Speed",

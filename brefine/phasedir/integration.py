@@ -44,6 +44,21 @@ class RecordingChange(Part):
     mae_after_ms: float | None = None
 
 
+class Scored(Part):
+    """How much of the gate split is scored; a UEM may leave out the rest. Times in seconds of audio."""
+
+    audio_s: float
+    scored_s: float
+    n_boundaries: int
+    """Ends of hypothesised turns in what is scored."""
+    n_moved: int
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether more is left out than roundings."""
+        return self.scored_s < 0.995 * self.audio_s
+
+
 class IntegrationReport(SealedDocument):
     """The chosen model behind the diarizer on the gate split."""
 
@@ -76,5 +91,8 @@ class IntegrationReport(SealedDocument):
     jer_interval: tuple[float, float] | None = None
     """95 % paired bootstrap over recordings of the relative improvement of the JER; None likewise, and in older reports."""
     n_boundaries: int
+    """Ends of hypothesised turns, scored or not."""
     n_moved: int
+    scored: Scored | None = None
+    """None in older reports."""
     unix_s: UnixTime

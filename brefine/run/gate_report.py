@@ -19,6 +19,7 @@ from brefine.phasedir import Decision, EvaluationReport, GateCriterion, GateReco
 from brefine.run.gate_evidence import GateFiles, evidence_of
 from brefine.run.gate_page import gate_page
 from brefine.run.report_html import utc_text
+from brefine.run.tables import amount_text
 
 
 def judge_phase(phase: PhaseDir) -> GateRecord:
@@ -77,7 +78,7 @@ def _judged(phase: PhaseDir, files: GateFiles, answers: Mapping[str, Answer]) ->
         evidence=None if evidence is None else "simulated" if evidence.simulated else "real",
         winner=winner,
         criteria=[_to_record(finding) for finding in verdict.findings],
-        notes=[*notes, *_looks(phase, report), *asked_anew, *_edited(phase)],
+        notes=[*notes, *_left_out(report), *_looks(phase, report), *asked_anew, *_edited(phase)],
         recommendation=verdict.recommendation,
         unix_s=time.time(),
         integration_seal=_seal(report),
@@ -162,6 +163,11 @@ def _looks(phase: PhaseDir, report: IntegrationReport | None) -> Iterator[str]:
     if len(looks) > 1:
         models = ", ".join(look.model for look in looks.values())
         yield f"{len(looks)} refiners were scored on the gate split ({models}); no interval allows for a choice among them"
+
+
+def _left_out(report: IntegrationReport | None) -> Iterator[str]:
+    if report is not None and report.scored is not None and report.scored.is_limited:
+        yield f"a UEM limits what is scored to {amount_text(report.scored)} of the gate split; the verdict is about that alone"
 
 
 def _edited(phase: PhaseDir) -> Iterator[str]:

@@ -18,7 +18,7 @@ from brefine.run.report_html import (
     utc_text,
 )
 from brefine.run.snapshot import PhaseSnapshot
-from brefine.run.tables import improvement_text, interval_text
+from brefine.run.tables import improvement_text, interval_text, scored_text
 
 _LEAST_DER_PCT: Final = 0.1
 """Where the logarithmic scatter begins: recordings without any error stand on its edge."""
@@ -108,10 +108,9 @@ def integration_section(snapshot: PhaseSnapshot) -> str:
         f"One point a recording: below the line is better. {better} better, {worse} worse, "
         f"{len(changes) - better - worse} unchanged of {len(changes)}."
     )
-    moved = f"{report.n_moved:,} of {report.n_boundaries:,} boundaries moved."
     intro = (
         f"<p>{escape(report.model)} behind {escape(report.hypothesis_source)}, {report.n_recordings} recordings of the gate "
-        f"split ({report.evidence}), overlap scored. {moved}</p>"
+        f"split ({report.evidence}), overlap scored. {sentence(scored_text(report))}</p>"
     )
     figures = side_by_side(html_figure(scatter, caption), html_figure(parts, "What the DER consists of, before and after."))
     return html_section("integration", title, intro + table + figures)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from brefine.phasedir import BoundaryFigures, Comparison, EvaluationReport, GateRecord, IntegrationReport
+from brefine.phasedir import BoundaryFigures, Comparison, EvaluationReport, GateRecord, IntegrationReport, Scored
 
 _FINDINGS: Final = {"met": "[x]", "not-met": "[ ]", "unknown": "[?]"}
 _NO_INTERVAL: Final = "[n/a]"
@@ -43,9 +43,27 @@ def integration_table(report: IntegrationReport) -> list[str]:
     before, after = report.comparison.before, report.comparison.after
     interval = interval_text(report.comparison.intervals.get("mae_ms"))
     rows.append((f"MAE, W = {before.window_s:g} s", ms_or_na(before.mae_ms), ms_or_na(after.mae_ms), "", interval))
+    evidence = f"{report.model} on {report.n_recordings} recordings of the gate split, {report.evidence}"
+    return [*align(rows), evidence, scored_text(report)]
+
+
+def scored_text(report: IntegrationReport) -> str:
+    """How much was scored, how many reference boundaries were matched there, and how many hypothesised ones moved."""
+    before, scored = report.comparison.before, report.scored
+    matched = f"{before.n_matched:,} of {before.n_reference:,} reference boundaries matched"
     moved = f"{report.n_moved:,} of {report.n_boundaries:,} boundaries moved"
-    evidence = f"{report.model} on {report.n_recordings} recordings of the gate split, {report.evidence}; {moved}"
-    return [*align(rows), evidence]
+    if scored is None:
+        return f"{matched}; {moved}"
+    if not scored.is_limited:
+        return f"{amount_text(scored)} scored; {matched}; {moved}"
+    moved = f"{scored.n_moved:,} of {scored.n_boundaries:,} boundaries there moved"
+    return f"{amount_text(scored)} scored, limited by a UEM; {matched}; {moved}"
+
+
+def amount_text(scored: Scored) -> str:
+    """`18.20 of 19.65 h`; minutes below an hour of audio."""
+    unit, unit_s, digits = ("h", 3600.0, 2) if scored.audio_s >= 3600.0 else ("min", 60.0, 1)
+    return f"{scored.scored_s / unit_s:.{digits}f} of {scored.audio_s / unit_s:.{digits}f} {unit}"
 
 
 def gate_table(record: GateRecord) -> list[str]:

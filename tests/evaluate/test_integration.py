@@ -21,7 +21,7 @@ from brefine.evaluate.moves import HeardRecording
 from brefine.evaluate.recordings import GivenSplit
 from brefine.evaluate.wording import format_integration
 from brefine.io.rttm import read_rttm
-from brefine.phasedir import IntegrationReport, PhaseDir
+from brefine.phasedir import CorpusManifest, IntegrationReport, PhaseDir, Scored
 from brefine.run.tables import integration_table
 from tests.evaluate.conftest import save_untrained
 
@@ -78,6 +78,26 @@ def test_what_training_has_seen_is_told(phase: PhaseDir) -> None:
     report = integrated(phase)
     assert report.trained_on == ["rec0", "rec1", "rec2", "rec3"]
     assert [one.recording for one in report.recordings] == ["rec4", "rec5", "rec6", "rec7", "rec8"]
+
+
+def test_how_much_was_scored_is_told(phase: PhaseDir, tmp_path: Path) -> None:
+    """The whole split, or what a UEM leaves of it; moves outside of that are not counted in it."""
+    report = integrated(phase)
+    assert report.scored == Scored(audio_s=60.0, scored_s=60.0, n_boundaries=report.n_boundaries, n_moved=report.n_moved)
+    _give_own_corpus(phase, tmp_path / "data")
+    path = prepared_corpus_path(phase.load_config()) / "corpus.json"
+    manifest = CorpusManifest.read(path)
+    gate = [one.model_copy(update={"regions_s": [(0.0, 2.0), (11.0, 13.0)]}) for one in manifest.splits["gate"]]
+    manifest.model_copy(update={"splits": {**manifest.splits, "gate": gate}}).write(path)
+    limited = integrated(phase)
+    assert limited.scored is not None
+    assert (limited.scored.audio_s, limited.scored.scored_s, limited.scored.is_limited) == (60.0, 15.0, True)
+    assert 0 < limited.scored.n_boundaries < limited.n_boundaries == report.n_boundaries
+    before = limited.comparison.before
+    assert integration_table(limited)[-1] == (
+        f"0.2 of 1.0 min scored, limited by a UEM; {before.n_matched} of {before.n_reference} reference boundaries matched; "
+        f"{limited.scored.n_moved} of {limited.scored.n_boundaries} boundaries there moved"
+    )
 
 
 def test_an_interrupted_integration_goes_on(phase: PhaseDir, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from brefine.phasedir import (
     RecordingChange,
     RunState,
     RunStatus,
+    Scored,
     Speed,
     Validation,
 )
@@ -126,6 +127,7 @@ def integration(
         jer_after=0.09,
         n_boundaries=900,
         n_moved=500,
+        scored=Scored(audio_s=240.0, scored_s=240.0, n_boundaries=900, n_moved=500),
         unix_s=1000.0,
     )
 

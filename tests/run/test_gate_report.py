@@ -18,7 +18,7 @@ from brefine.core.turns import Diarization, Turn
 from brefine.errors import FormatError, ProcessError
 from brefine.io.atomic import write_text_atomic
 from brefine.io.rttm import write_rttm
-from brefine.phasedir import CorpusManifest, EvaluationReport, GateRecord, Look, label_digests
+from brefine.phasedir import CorpusManifest, EvaluationReport, GateRecord, Look, Scored, label_digests
 from brefine.run import gate_report
 from brefine.run.decide import choose, recommend
 from brefine.run.gate_report import judge_phase, write_gate
@@ -271,6 +271,20 @@ def test_a_verdict_that_is_edited_is_found_out(honest: HonestPhase) -> None:
     assert record.notes == [f"gate4.json: {CHANGED}; what it said does not count"]
     assert GateRecord.read(honest.phase.gate).verdict == "open"
     assert write_gate(honest.phase).notes == []
+
+
+def test_what_a_uem_leaves_out_is_told(honest: HonestPhase) -> None:
+    """Two of each ten seconds scored: the verdict says so, and the page how much was matched and moved there; not of a whole."""
+    assert write_gate(honest.phase, GO).notes == []
+    honest.integrate(scored=Scored(audio_s=240.0, scored_s=48.0, n_boundaries=70, n_moved=60))
+    record = write_gate(honest.phase, GO)
+    assert record.notes == ["a UEM limits what is scored to 0.8 of 4.0 min of the gate split; the verdict is about that alone"]
+    assert (
+        "0.8 of 4.0 min scored, limited by a UEM; 620 of 1,000 reference boundaries matched; 60 of 70 boundaries there moved\n"
+    ) in honest.phase.gate_page.read_text()
+    honest.integrate(scored=None)
+    assert write_gate(honest.phase).notes[:-1] == []
+    assert "\n620 of 1,000 reference boundaries matched; 500 of 900 boundaries moved\n" in honest.phase.gate_page.read_text()
 
 
 def test_an_answer_counts_for_the_evidence_it_was_given_on(honest: HonestPhase) -> None:

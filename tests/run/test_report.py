@@ -124,6 +124,9 @@ def test_the_criteria_are_those_of_the_integration_beside_them(tmp_path: Path) -
     page = unescape(write_report(phase).read_text())
     assert (why != earlier, why in page, earlier in page) == (True, True, False)
     assert "judged anew for this report" in page
+    assert (
+        "overlap scored. 4.0 of 4.0 min scored; 620 of 1,000 reference boundaries matched; 500 of 900 boundaries moved." in page
+    )
 
 
 @pytest.mark.parametrize("name", ["phase.toml", "gate4.json", "mlp/empty.log"])

@@ -11,6 +11,7 @@ from textual.content import Content
 
 from brefine.phasedir import Comparison, DerComparison, IntegrationReport, RecordingChange, Stage
 from brefine.run.snapshot import PhaseSnapshot
+from brefine.run.tables import scored_text
 from brefine.tui.actions import Actions
 from brefine.tui.format import UNKNOWN, clip, format_count, format_der, format_ms, harmless
 from brefine.tui.screens.place import Place, Wanted
@@ -206,5 +207,5 @@ def _gained(change: RecordingChange) -> float:
 
 
 def _words(report: IntegrationReport) -> str:
-    moved = f"{format_count(report.n_moved)} of {format_count(report.n_boundaries)} boundaries moved"
-    return f"{report.model}, {report.split} split, {report.n_recordings} recordings, {report.evidence} evidence · {moved}"
+    evidence = f"{report.model}, {report.split} split, {report.n_recordings} recordings, {report.evidence} evidence"
+    return f"{evidence} · {scored_text(report)}"
