@@ -119,7 +119,7 @@ def _beside(one: Candidate, best: Candidate, *, told: bool) -> str:
     """How one's capped mean stands to the best one's, whose figure the sentence has `told` already or not."""
     difference_ms = _difference_ms(one, best)
     if difference_ms is None and best.interval_ms is None:
-        return f"is {_mean(one) - _mean(best):.0f} ms more, on too few recordings for an interval"
+        return f"is {_mean(one) - _mean(best):.0f} ms more, but without an interval"
     if difference_ms is None:
         where = "within" if _is_as_good(one, best) else "outside"
         whose = "its interval" if told else f"{best.model}'s interval ({_mean(best):.0f} ms{_in_brackets(best.interval_ms)})"

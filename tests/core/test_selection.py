@@ -84,12 +84,12 @@ def test_models_without_figures_come_last_and_are_never_taken() -> None:
 
 
 def test_few_recordings_leave_the_choice_to_the_figure() -> None:
-    """From four recordings nobody can tell whether a model is as good: the least mean is taken, and the reason says why."""
+    """From four recordings nobody can tell whether a model is as good: the least mean is taken, and the reason says how."""
     best = replace(_by_recording("contrastive", (0.0,) * 4, 500.0), interval_ms=None)
     other = replace(_by_recording("mlp", (10.0,) * 4, 1000.0), interval_ms=None)
     ranking = select([other, best])
     assert ranking.recommended == "contrastive"
-    assert ranking.reason.endswith("mlp with 510 ms, is 10 ms more, on too few recordings for an interval")
+    assert ranking.reason.endswith("mlp with 510 ms, is 10 ms more, but without an interval")
 
 
 def test_a_winner_that_improves_nothing_is_called_so() -> None:
