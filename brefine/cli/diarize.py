@@ -17,8 +17,9 @@ import typer
 from brefine.cli.options import ArrayConfig, Json, Set, output_path
 from brefine.cli.output import print_json, tell
 from brefine.config import DiarizerName, load_config
-from brefine.errors import DataError
-from brefine.io.outputs import refuse_unwritable
+from brefine.io.audio import audio_files
+from brefine.io.outputs import refuse_replacing
+from brefine.io.rttm import is_rttm
 from brefine.run.stages import run_worker
 
 _INTERRUPTED = tuple(128 + number for number in (signal.SIGINT, signal.SIGTERM))
@@ -61,9 +62,9 @@ def diarize(
         given = ["--diarizer", diarizer, *(["--no-refine"] if no_refine else [])]
         given += [str(part) for name, value in chosen.items() if value is not None for part in (name, value)]
         raise typer.Exit(go_through("diarize", audio, None, out, given, load_config(config, overrides or ())))
-    if audio.is_file() and out.exists() and out.samefile(audio):
-        raise DataError("the output would replace the input", where=out, hint="give another -o")
-    refuse_unwritable([out])
+    files = audio_files(audio) if audio.is_dir() else [audio]
+    in_folder = audio.is_dir() or out.is_dir()
+    refuse_replacing(files, [out / f"{path.stem}.rttm" if in_folder else out for path in files], "RTTM", is_rttm)
     with tempfile.TemporaryFile("w+", encoding="utf-8") as told, _kept_if_unrefined(audio, out) as scratch:
         # For a folder the refiner wants a folder; for a file it names its output after what it was given.
         unrefined = scratch if audio.is_dir() else scratch / f"{audio.stem}.rttm"

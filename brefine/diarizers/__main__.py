@@ -17,7 +17,8 @@ from brefine.diarizers.diarizer import Diarizer, ReportProgress, TurnConfidence,
 from brefine.errors import BrefineError, DataError, run_main
 from brefine.io.audio import AUDIO_SUFFIXES, audio_files, probe_all, probe_audio, raise_all
 from brefine.io.filenames import recording_named
-from brefine.io.rttm import write_rttm
+from brefine.io.outputs import refuse_replacing
+from brefine.io.rttm import is_rttm, write_rttm
 
 Job = tuple[Path, Path]
 """An audio file and the RTTM to write."""
@@ -58,7 +59,8 @@ def plan_jobs(audio: Path, out: Path) -> list[Job]:
     A folder's files become `out`/STEM.rttm; for one file, `out` is a file, or a folder that is there.
 
     Raises:
-        DataError: there is no audio, two files would share an RTTM, or an RTTM would replace something else; all are listed.
+        DataError: there is no audio, or files would share an RTTM; all are listed.
+        BrefineError: an RTTM would replace audio or something that is no RTTM, or cannot be written.
     """
     if not audio.exists():
         raise DataError("there is no such audio", where=audio)
@@ -69,22 +71,18 @@ def plan_jobs(audio: Path, out: Path) -> list[Job]:
         jobs = [(path, out / f"{path.stem}.rttm") for path in files]
     else:
         jobs = [(audio, out / f"{audio.stem}.rttm" if out.is_dir() else out)]
-    problems = list(_conflicts(jobs))
-    if audio.is_dir() and out.is_file():
-        problems.append(f"{out}: a folder of audio needs a folder to write to")
-    if problems:
-        raise DataError("the answers cannot be written there", where=out, problems=problems, hint="give another -o")
+    if problems := list(_shared(jobs)):
+        raise DataError("recordings share a name", where=audio, problems=problems, hint="rename them, or move some elsewhere")
+    refuse_replacing([path for path, _ in jobs], [to for _, to in jobs], "RTTM", is_rttm)
     return jobs
 
 
-def _conflicts(jobs: Sequence[Job]) -> Iterable[str]:
+def _shared(jobs: Sequence[Job]) -> Iterable[str]:
     taken: dict[Path, Path] = {}
     for audio, out in jobs:
         if out in taken:
             yield f"{audio.name} and {taken[out].name} would both become {out.name}"
         taken[out] = audio
-        if out.exists() and (out.is_dir() or out.suffix.lower() != ".rttm"):
-            yield f"{out} is there and is no RTTM; it is left alone"
 
 
 def diarize_each(diarizer: Diarizer, jobs: Iterable[Job], told: list[dict[str, Any]]) -> None:
@@ -125,6 +123,8 @@ def diarize_file(diarizer: Diarizer, audio: Path, out: Path) -> dict[str, Any]:
     audio_s = probe_audio(audio).duration_s
     turns, confidence = _diarized(diarizer, audio, report)
     found = Diarization(name, turns)
+    if out.exists():
+        print(f"replaced {out}", file=sys.stderr)
     write_rttm(out, found, confidence=None if confidence is None else [one.turn for one in confidence])
     seconds = time.perf_counter() - started_s
     print(

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from brefine.config import FeatureConfig, RefineConfig
 from brefine.core.turns import Diarization
 from brefine.data.features import analyse_file
-from brefine.errors import BrefineError, DataError, FormatError
+from brefine.errors import BrefineError, DataError
 from brefine.evaluate.device import pick_device
 from brefine.evaluate.moves import HeardRecording, Refinement, fit_prior, hear_recording, refine_heard
 from brefine.evaluate.rewriting import rewrite_rttm
 from brefine.io.audio import AUDIO_SUFFIXES, audio_files, probe_all, raise_all
 from brefine.io.outputs import begins_with, refuse_replacing
-from brefine.io.rttm import parse_rttm, rttm_files
+from brefine.io.rttm import is_rttm, parse_rttm, rttm_files
 from brefine.io.shipped import shipped_weights
 from brefine.io.textfile import read_lines_text, write_lines_text
 from brefine.models.error_prior import ErrorPrior
@@ -112,7 +112,7 @@ def plan_refinement(audio: Path, rttm: Path, out: Path | None = None) -> list[Ta
     outs = files
     if out is not None:
         outs = [out / file.name if rttm.is_dir() or out.is_dir() else out for file in files]
-        refuse_replacing([audio, rttm, *files], outs, "RTTM", _is_rttm)
+        refuse_replacing([audio, rttm, *files], outs, "RTTM", is_rttm)
     heard = _by_stem(audio) if audio.is_dir() else {}
     tasks, problems = [], []
     for file, target in zip(files, outs, strict=True):
@@ -228,11 +228,3 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     """Stem → the audio of a folder; of several files with one stem, that whose suffix comes first in `AUDIO_SUFFIXES`."""
     files = sorted(audio_files(folder), key=lambda path: AUDIO_SUFFIXES.index(path.suffix.lower()), reverse=True)
     return {path.stem: path for path in files}
-
-
-def _is_rttm(path: Path) -> bool:
-    try:
-        parse_rttm(read_lines_text(path), where=path)  # one of comments alone is an RTTM without turns
-    except FormatError:
-        return False
-    return True

@@ -95,6 +95,15 @@ def rttm_files(path: Path) -> list[Path]:
     return files_of(path, {".rttm"}) if path.is_dir() else [path]
 
 
+def is_rttm(path: Path) -> bool:
+    """Whether a file is one; one of comments alone is an RTTM without turns."""
+    try:
+        read_rttm(path)
+    except FormatError:
+        return False
+    return True
+
+
 def parse_rttm(text: str, *, where: object = "RTTM") -> dict[str, Diarization]:
     """Parses RTTM text.
 

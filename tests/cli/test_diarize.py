@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from brefine.cli import app
 from brefine.config import ExampleConfig, FeatureConfig
+from brefine.errors import BrefineError
 from brefine.io.rttm import read_rttm
 from brefine.models import build_model
 from brefine.models.weights import save_weights
@@ -101,3 +102,16 @@ def test_audio_is_never_replaced_by_its_turns(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert "the output would replace the input" in ended.stderr
     assert (tmp_path / "talk.wav").read_text() == "not even audio"
+
+
+@pytest.mark.parametrize("audio", ["talk.wav", "."])
+def test_notes_are_not_replaced_by_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, audio: str) -> None:
+    """What is called *.rttm and is none is refused before a diarizer has worked for hours."""
+    monkeypatch.setattr("brefine.cli.diarize.run_worker", lambda *_, **__: pytest.fail("something was started"))
+    (tmp_path / "talk.wav").touch()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "talk.rttm").write_text("my notes")
+    ended = CliRunner().invoke(app, ["diarize", str(tmp_path / audio), "-o", str(tmp_path / "out")])
+    assert isinstance(ended.exception, BrefineError)
+    assert "talk.rttm: the output exists and is no RTTM; it is left alone" in str(ended.exception)
+    assert (tmp_path / "out" / "talk.rttm").read_text() == "my notes"

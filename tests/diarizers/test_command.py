@@ -111,15 +111,35 @@ def test_a_list_of_jobs_says_what_goes_where(talks: Path, tmp_path: Path, monkey
 
 
 def test_what_cannot_be_written_is_told_before_anything_is_diarized(talks: Path, tmp_path: Path) -> None:
-    """Two files of one stem, and an output that is no RTTM, are refused together; the audio itself is never replaced."""
-    soundfile.write(talks / "a.flac", np.zeros(16000), 16000)
+    """Two files of one stem, a folder or notes where an RTTM would go: refused, and what is there is left alone."""
     out = tmp_path / "out"
-    (out / "My talk.rttm").mkdir(parents=True)
-    with pytest.raises(DataError) as refused:
+    out.mkdir()
+    notes = out / "a.rttm"
+    notes.write_text("my notes")
+    for audio, to in ((talks, out), (talks / "a.wav", out), (talks / "a.wav", notes)):
+        with pytest.raises(BrefineError, match="exists and is no RTTM; it is left alone"):
+            command.plan_jobs(audio, to)
+    assert notes.read_text() == "my notes"
+    (out / "My talk.rttm").mkdir()
+    with pytest.raises(BrefineError, match="is a folder"):
         command.plan_jobs(talks, out)
-    assert len(refused.value.problems) == 2
-    with pytest.raises(DataError, match="is no RTTM"):
+    with pytest.raises(BrefineError, match="would replace the input"):
         command.plan_jobs(talks / "a.wav", talks / "a.wav")
+    with pytest.raises(BrefineError, match="cannot be written"):
+        command.plan_jobs(talks, notes)
+    soundfile.write(talks / "a.flac", np.zeros(16000), 16000)
+    with pytest.raises(DataError, match=r"a\.wav and a\.flac would both become a\.rttm"):
+        command.plan_jobs(talks, out)
+
+
+def test_an_rttm_that_is_made_anew_is_named(
+    talks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody loses an earlier one without a word."""
+    out = tmp_path / "a.rttm"
+    for n_told in (0, 1):
+        _run(monkeypatch, talks / "a.wav", "-o", out)
+        assert capsys.readouterr().err.count(f"replaced {out}") == n_told
 
 
 @pytest.mark.parametrize("missing", ["nowhere", "talks/nothing"])
