@@ -213,14 +213,14 @@ def _part(text: str) -> tuple[int, int]:
 
 def _told(refined: Refined) -> str:
     summary = refined.summary()
-    return (
+    lines = [
         f"{summary['recording']}: {summary['moved']} of {summary['boundaries']} boundaries moved, "
         f"by {summary['mean_abs_shift_ms']:.0f} ms on average ({summary['seconds']:.1f} s)"
-    ) + (
-        f"\n  {refined.n_left_out} turns start after the audio's end at {refined.audio_s:.1f} s and are left out: is it whole?"
-        if refined.n_left_out
-        else ""
-    )
+    ]
+    for n, what in ((refined.n_left_out, "start after it and are left out"), (refined.n_cut, "were cut there")):
+        if n:
+            lines.append(f"  the audio ends at {refined.audio_s:.1f} s, and {n} turns {what}: is it whole?")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -48,6 +48,7 @@ class Reason(StrEnum):
     UNSURE = "not confident enough"
     OWN_SPEECH = "the same speaker goes on"
     CUT = "made by the cut of the recording"
+    BEYOND = "behind the end of the audio"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brefine.config import FeatureConfig, RefineConfig
-from brefine.core.turns import Diarization
+from brefine.core.turns import Diarization, Turn
 from brefine.data.features import analyse_file
 from brefine.errors import BrefineError, DataError
 from brefine.evaluate.device import pick_device
-from brefine.evaluate.moves import HeardRecording, Refinement, fit_prior, hear_recording, refine_heard
+from brefine.evaluate.moves import HeardRecording, Reason, Refinement, fit_prior, hear_recording, refine_heard
 from brefine.evaluate.rewriting import rewrite_rttm
 from brefine.io.audio import AUDIO_SUFFIXES, audio_files, probe_all, raise_all
 from brefine.io.outputs import begins_with, refuse_replacing
@@ -33,6 +33,9 @@ from brefine.models.weights import Refiner, load_refiner
 REPORT_COLUMNS = (
     "recording", "speaker", "side", "hypothesis_s", "refined_s", "shift_ms", "confidence", "moved", "reason",
 )  # fmt: skip
+
+_CUT_S = 0.1
+"""Systems count in frames and windows, and so end up to this long after the audio; more tells of audio that is not whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +61,29 @@ class Refined:
 
     Attributes:
         told_as: the recording's name in reports: that of its audio where several files of one folder call theirs the same.
-        n_left_out: turns of the hypothesis that start after the end of the audio.
+        given: the hypothesis as its file has it, of which the refinement's lies within the audio.
     """
 
     told_as: str
+    given: Diarization
     refinement: Refinement
     audio_s: float
     seconds: float
-    n_left_out: int
+
+    @property
+    def n_left_out(self) -> int:
+        """Turns of the hypothesis that start after the end of the audio."""
+        return len(self.given.turns) - len(self.refinement.hypothesis.turns)
+
+    @property
+    def n_cut(self) -> int:
+        """Turns that start before the end of the audio and end more than `_CUT_S` after it."""
+        return sum(turn.offset_s > self.audio_s + _CUT_S for turn in self.given_turns())
+
+    def given_turns(self) -> list[Turn]:
+        """The turns of `given` that those of the refinement's hypothesis were, in their order."""
+        there = [turn for turn in self.given.turns if turn.onset_s < self.audio_s]
+        return sorted(there, key=lambda turn: (turn.onset_s, min(turn.offset_s, self.audio_s), turn.speaker))
 
     def summary(self) -> dict[str, Any]:
         """The recording's entry of `brefine refine --json`."""
@@ -76,6 +94,7 @@ class Refined:
             "moved": len(shifts_s),
             "mean_abs_shift_ms": round(1000.0 * float(np.mean(shifts_s)), 3) if shifts_s else 0.0,
             "left_out": self.n_left_out,
+            "cut": self.n_cut,
             "audio_s": round(self.audio_s, 3),
             "seconds": round(self.seconds, 3),
         }
@@ -171,9 +190,8 @@ def refine_tasks(
             started = time.perf_counter()
             refinement = refine_heard(refiner, one, prior, config=config)
             refinements.append((refinement, one.duration_s))
-            n_left_out = len(given.turns) - len(one.hypothesis.turns)
             told_as = given.recording if n_called[given.recording] == 1 else task.audio[given.recording].stem
-            yield Refined(told_as, refinement, one.duration_s, hearing_s + time.perf_counter() - started, n_left_out)
+            yield Refined(told_as, given, refinement, one.duration_s, hearing_s + time.perf_counter() - started)
         if not own:
             print(f"{task.rttm.stem}: no turns, so that nothing can be moved", file=sys.stderr)
         if task.out.exists():
@@ -191,23 +209,25 @@ def _hear(refiner: Refiner, audio: Path, hypothesis: Diarization) -> tuple[Heard
 
 
 def format_report(refined: Sequence[Refined]) -> str:
-    """The "moved by" report: CSV, one row a boundary."""
+    """The "moved by" report: CSV, one row a boundary; `hypothesis_s` is where its RTTM file has it."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(REPORT_COLUMNS)
     for one in refined:
-        for move in one.refinement.moves:
+        given_s = [end_s for turn in one.given_turns() for end_s in (turn.onset_s, turn.offset_s)]
+        for hypothesis_s, move in zip(given_s, one.refinement.moves, strict=True):
+            reason = move.reason if hypothesis_s <= one.audio_s else Reason.BEYOND
             writer.writerow(
                 (
                     one.told_as,
                     move.boundary.speaker,
                     move.boundary.side.value,
-                    f"{move.boundary.time_s:.6f}",
+                    f"{hypothesis_s:.6f}",
                     f"{move.refined_s:.6f}",
-                    f"{1000.0 * move.shift_s:.3f}",
+                    f"{1000.0 * (move.refined_s - hypothesis_s):.3f}",
                     f"{move.confidence:.4f}",
                     "yes" if move.moved else "no",
-                    move.reason.value,
+                    reason.value,
                 )
             )
     return buffer.getvalue()

@@ -167,6 +167,24 @@ def test_turns_after_the_end_of_the_audio_are_counted(talks: Path) -> None:
     assert one.summary()["left_out"] == 1
 
 
+def test_turns_that_are_cut_at_the_end_of_the_audio_are_counted(talks: Path) -> None:
+    """The report says where the file had their ends; what a frame or two exceed is cut without a question."""
+    with (talks / "rttm" / "rec0.rttm").open("a") as file:
+        for onset_s, duration_s, speaker in ((11.4, 4.5, "s"), (11.4, 0.65, "z"), (11.4, 9.0, "a")):
+            file.write(f"SPEAKER rec0 1 {onset_s} {duration_s} <NA> <NA> {speaker} <NA> <NA>\n")
+    (one,) = refine(talks, talks / "audio" / "rec0.wav", talks / "rttm" / "rec0.rttm", talks / "out.rttm")
+    assert (one.summary()["left_out"], one.summary()["cut"]) == (0, 2)
+    assert "12.0 s, and 2 turns were cut there: is it whole?" in processes._told(one)
+    rows = [row for row in csv.DictReader(format_report([one]).splitlines()) if float(row["hypothesis_s"]) > 12.0]
+    told = {row["speaker"]: (row["hypothesis_s"], row["refined_s"], row["shift_ms"], row["moved"]) for row in rows}
+    assert told == {
+        "a": ("20.400000", "12.000000", "-8400.000", "no"),
+        "s": ("15.900000", "12.000000", "-3900.000", "no"),
+        "z": ("12.050000", "12.000000", "-50.000", "no"),
+    }
+    assert {row["reason"] for row in rows} == {"behind the end of the audio"}
+
+
 def test_an_rttm_without_the_audios_recording_is_refused(talks: Path) -> None:
     """Of a file of several recordings, only the one named like the audio can be meant."""
     both = "".join((talks / "rttm" / f"rec{seed}.rttm").read_text() for seed in (0, 1))
