@@ -44,7 +44,8 @@ def main() -> None:
     else:
         jobs = plan_jobs(options.audio, options.out)
     diarizer = build_diarizer(DiarizerConfig(name=options.diarizer, python=options.python, model=options.model))
-    probe_all(audio for audio, _ in jobs)
+    for doubt in probe_all(audio for audio, _ in jobs):
+        print(doubt, file=sys.stderr)
     told: list[dict[str, Any]] = []
     try:
         diarize_each(diarizer, jobs, told)

@@ -7,6 +7,7 @@ from a convention that leaves room around speech. Labels can. The constants are 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -74,7 +75,8 @@ def calibrate_refiner(refiner: Refiner, tasks: Sequence[Task], references: Mappi
         DataError: audio cannot be used, where all whose headers tell are listed before anything is heard; or too few
             boundaries have a partner in the reference.
     """
-    probe_all(path for task in tasks for path in task.audio.values())
+    for doubt in probe_all(path for task in tasks for path in task.audio.values()):
+        print(doubt, file=sys.stderr)
     labelled = []
     for task in tasks:
         for hypothesis in task.hypotheses:

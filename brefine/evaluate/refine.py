@@ -173,7 +173,8 @@ def refine_tasks(
         DataError: audio cannot be used; all whose headers tell are listed before anything is heard, others when the RTTMs
             that need none of them are written.
     """
-    probe_all(path for task in tasks for path in task.audio.values())
+    for doubt in probe_all(path for task in tasks for path in task.audio.values()):
+        print(doubt, file=sys.stderr)
     heard: list[tuple[Task, list[tuple[HeardRecording, float]]]] = []
     faults: list[BrefineError] = []
     for task in tasks:

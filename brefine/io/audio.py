@@ -31,7 +31,7 @@ MAX_DURATION_S = 24 * 3600.0
 """Longer files are refused: at 16 kHz a day takes 5.5 GB of memory."""
 
 _BLOCK_FRAMES = 1 << 18
-_CLAIM = re.compile(r"^data\s*:\s*(?P<claimed>\d+) \(should be (?P<there>\d+)\)", re.MULTILINE)
+_CLAIM = re.compile(r"^(?:data| SSND)\s*:\s*(?P<claimed>\d+) \(should be (?P<there>\d+)\)", re.MULTILINE)
 _LONG_CLAIM = re.compile(r"Frames\s*: (?P<claimed>\d+).*Calculated frame count (?P<there>\d+) does not match", re.DOTALL)
 _UNKNOWN_BYTES = 0x7FFF0000
 _MIN_RATE_HZ = 1000
@@ -41,6 +41,8 @@ _FULL_SCALES, _HEADROOM = (1.0, 2.0**15, 2.0**23, 2.0**31), 8.0
 """Floats have a full scale of 1, or of the integers that they were before; what was mixed or resampled may exceed it."""
 _MAX_SHORTFALL = 0.01
 """A file may hold this much less than its header says (MP3 headers estimate); more means that it is cut off."""
+_INEXACT_S = 0.01
+"""Some writers count the header in: that much says nothing."""
 _GOES_ON = re.compile(rb"OggS|^ID3|^\xff[\xe0-\xff]", re.DOTALL)
 """Another page of Ogg, or of MP3 a frame or the head of another file: no tag that closes one."""
 _STREAMED_SUFFIXES = (".mp3", ".ogg", ".opus")
@@ -55,6 +57,8 @@ class AudioInfo:
     n_channels: int
     n_samples: int
     """In each channel."""
+    missing_s: float = 0.0
+    """How much more a WAV's or an AIFF's header claims than the file holds."""
 
 
 def audio_files(folder: Path) -> list[Path]:
@@ -78,19 +82,27 @@ def probe_audio(path: Path) -> AudioInfo:
         return _info(file, path)
 
 
-def probe_all(paths: Iterable[Path]) -> None:
+def probe_all(paths: Iterable[Path]) -> list[str]:
     """Reads the headers, so that a folder's unusable files are all named before hours of others are heard.
+
+    Returns:
+        What a person should know of the usable ones, a line each: of which the end may be missing.
 
     Raises:
         DataError: as `probe_audio`, by `raise_all`.
     """
     faults: list[BrefineError] = []
+    doubts: list[str] = []
     for path in dict.fromkeys(paths):
         try:
-            probe_audio(path)
+            info = probe_audio(path)
         except DataError as fault:
             faults.append(fault)
+            continue
+        if info.missing_s > _INEXACT_S:
+            doubts.append(f"{path}: it ends {info.missing_s:.2f} s before the end that its header tells: is it whole?")
     raise_all(faults)
+    return doubts
 
 
 def raise_all(faults: Sequence[BrefineError]) -> None:
@@ -203,11 +215,13 @@ def _info(file: soundfile.SoundFile, path: Path) -> AudioInfo:
             got=there,
             hint="copy it again; if this is all there is, write a true header: sox --ignore-length IN.wav OUT.wav",
         )
-    return AudioInfo(file.frames / file.samplerate, file.samplerate, file.channels, file.frames)
+    duration_s = file.frames / file.samplerate
+    missing_s = duration_s * (claimed / there - 1.0) if there > 0 else 0.0
+    return AudioInfo(duration_s, file.samplerate, file.channels, file.frames, missing_s)
 
 
 def _claim(header_log: str) -> tuple[int, int]:
-    """What a WAV's header claims and what is there, where libsndfile found them to differ and went by the latter.
+    """What a WAV's or an AIFF's header claims and what is there, where libsndfile found them to differ and went by the latter.
 
     Who writes into a pipe doesn't know the length and claims about two or four gigabytes: that claims nothing.
     """

@@ -185,6 +185,14 @@ def test_turns_that_are_cut_at_the_end_of_the_audio_are_counted(talks: Path) -> 
     assert {row["reason"] for row in rows} == {"behind the end of the audio"}
 
 
+def test_a_file_that_may_lack_its_end_is_named(talks: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A copy that stopped a little early is refined, and its user asked."""
+    audio = talks / "audio" / "rec0.wav"
+    audio.write_bytes(audio.read_bytes()[:-3200])
+    refine(talks, audio, talks / "rttm" / "rec0.rttm", talks / "out.rttm")
+    assert f"{audio}: it ends 0.10 s before the end that its header tells: is it whole?" in capsys.readouterr().err
+
+
 def test_an_rttm_without_the_audios_recording_is_refused(talks: Path) -> None:
     """Of a file of several recordings, only the one named like the audio can be meant."""
     both = "".join((talks / "rttm" / f"rec{seed}.rttm").read_text() for seed in (0, 1))

@@ -12,7 +12,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from brefine.errors import DataError
-from brefine.io.audio import audio_blocks, probe_audio, read_audio, read_excerpt
+from brefine.io.audio import audio_blocks, probe_all, probe_audio, read_audio, read_excerpt
 
 
 def tone(frequency_hz: float, duration_s: float, rate_hz: int) -> NDArray[np.float64]:
@@ -154,6 +154,21 @@ def test_audio_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(DataError, match=r"cut off|cannot be read"):
         read_audio(path)
+
+
+@pytest.mark.parametrize("kind", ["wav", "aiff", "rf64"])
+def test_audio_that_may_lack_its_end_is_told(tmp_path: Path, kind: str) -> None:
+    """These headers are exact: a hundredth less is read, and named; what counts its header in is whole."""
+    path = tmp_path / ("a.wav" if kind == "rf64" else f"a.{kind}")
+    soundfile.write(path, np.random.default_rng(0).normal(0.0, 0.1, 160_000), 16000, format=kind.upper())
+    content = path.read_bytes()
+    path.write_bytes(content[:-100])
+    assert probe_all([path]) == []
+    path.write_bytes(content[:-2000])
+    assert probe_all([path, path]) == [f"{path}: it ends 0.06 s before the end that its header tells: is it whole?"]
+    path.write_bytes(content[:-32000])
+    with pytest.raises(DataError, match="cut off"):
+        probe_all([path])
 
 
 @pytest.mark.parametrize(("suffix", "subtype"), [("mp3", "MPEG_LAYER_III"), ("ogg", "VORBIS"), ("opus", "OPUS")])
