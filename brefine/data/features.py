@@ -106,10 +106,15 @@ def analyse(samples: NDArray[np.float32], config: FeatureConfig) -> NDArray[np.f
     return frames_NC
 
 
-def analyse_file(audio: Path, config: FeatureConfig) -> tuple[NDArray[np.float16], int]:
+def analyse_file(
+    audio: Path, config: FeatureConfig, *, report: Callable[[float], None] = lambda heard_s: None
+) -> tuple[NDArray[np.float16], int]:
     """The same of a file, in a store's precision, and the number of its samples at `config.sample_rate_hz`.
 
     Decoded block by block: what is held grows with the frames alone, 16 kB a second, and not with the samples.
+
+    Args:
+        report: called again and again with the seconds that were decoded so far; a faint recording is decoded twice.
 
     Raises:
         DataError: the file cannot be read, or holds no audio.
@@ -121,6 +126,7 @@ def analyse_file(audio: Path, config: FeatureConfig) -> tuple[NDArray[np.float16
         n_samples = 0
         for block in audio_blocks(audio, sample_rate_hz=config.sample_rate_hz):
             n_samples += len(block)
+            report(n_samples / config.sample_rate_hz)
             yield block
 
     blocks, tracks = _heard_on_the_way(counted, config)

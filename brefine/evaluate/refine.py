@@ -7,7 +7,7 @@ import io
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ REPORT_COLUMNS = (
     "recording", "speaker", "side", "hypothesis_s", "refined_s", "shift_ms", "confidence", "moved", "reason",
 )  # fmt: skip
 
+_QUIET_S = 5.0
+"""Hearing that takes longer than this tells what it is at."""
 _CUT_S = 0.1
 """Systems count in frames and windows, and so end up to this long after the audio; more tells of audio that is not whole."""
 
@@ -177,9 +179,10 @@ def refine_tasks(
         print(doubt, file=sys.stderr)
     heard: list[tuple[Task, list[tuple[HeardRecording, float]]]] = []
     faults: list[BrefineError] = []
+    progress = _Progress(sum(len(task.hypotheses) for task in tasks))
     for task in tasks:
         try:
-            heard.append((task, [_hear(refiner, task.audio[one.recording], one) for one in task.hypotheses]))
+            heard.append((task, [_hear(refiner, task.audio[one.recording], one, progress) for one in task.hypotheses]))
         except DataError as fault:
             faults.append(fault)
     if prior is None:
@@ -201,10 +204,30 @@ def refine_tasks(
     raise_all(faults)
 
 
-def _hear(refiner: Refiner, audio: Path, hypothesis: Diarization) -> tuple[HeardRecording, float]:
+class _Progress:
+    """Tells on stderr which of `n_recordings` is heard and how far, no more often than every `_QUIET_S`."""
+
+    def __init__(self, n_recordings: int) -> None:
+        self._n_recordings, self._n_begun = n_recordings, 0
+        self._told_s = time.perf_counter()
+
+    def begin(self, recording: str) -> Callable[[float], None]:
+        """The next recording is heard; returns what to call with the seconds that were."""
+        self._n_begun += 1
+        place = f"hearing {self._n_begun} of {self._n_recordings}: {recording}"
+
+        def report(heard_s: float) -> None:
+            if time.perf_counter() - self._told_s >= _QUIET_S:
+                self._told_s = time.perf_counter()
+                print(f"{place} ({heard_s:.0f} s heard)", file=sys.stderr, flush=True)
+
+        return report
+
+
+def _hear(refiner: Refiner, audio: Path, hypothesis: Diarization, progress: _Progress) -> tuple[HeardRecording, float]:
     """What the model says of a recording, and how long it took."""
     started = time.perf_counter()
-    frames, duration_s = frames_of(audio, refiner.features)
+    frames, duration_s = frames_of(audio, refiner.features, report=progress.begin(audio.stem))
     heard = hear_recording(refiner, frames, hypothesis, duration_s=duration_s)
     return heard, time.perf_counter() - started
 
@@ -239,9 +262,11 @@ def is_report(path: Path) -> bool:
     return begins_with(path, ",".join(REPORT_COLUMNS[:3]))
 
 
-def frames_of(audio: Path, features: FeatureConfig) -> tuple[NDArray[np.float16], float]:
+def frames_of(
+    audio: Path, features: FeatureConfig, *, report: Callable[[float], None] = lambda heard_s: None
+) -> tuple[NDArray[np.float16], float]:
     """Frames of an audio file by `data.features.analyse_file`, and its length in seconds."""
-    frames_NC, n_samples = analyse_file(audio, features)
+    frames_NC, n_samples = analyse_file(audio, features, report=report)
     return frames_NC, n_samples / features.sample_rate_hz
 
 

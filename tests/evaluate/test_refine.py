@@ -185,6 +185,20 @@ def test_turns_that_are_cut_at_the_end_of_the_audio_are_counted(talks: Path) -> 
     assert {row["reason"] for row in rows} == {"behind the end of the audio"}
 
 
+def test_hearing_that_takes_long_says_what_it_is_at(
+    talks: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing moves before everything is heard, which of a folder takes hours; what is done at once says nothing."""
+    refine(talks, talks / "audio", talks / "rttm", talks / "out")
+    assert "hearing" not in capsys.readouterr().err
+    monkeypatch.setattr("brefine.evaluate.refine._QUIET_S", 0.0)
+    refine(talks, talks / "audio", talks / "rttm", talks / "new")
+    assert [line for line in capsys.readouterr().err.splitlines() if "hearing" in line] == [
+        "hearing 1 of 2: rec0 (12 s heard)",
+        "hearing 2 of 2: rec1 (12 s heard)",
+    ]
+
+
 def test_a_file_that_may_lack_its_end_is_named(talks: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A copy that stopped a little early is refined, and its user asked."""
     audio = talks / "audio" / "rec0.wav"
