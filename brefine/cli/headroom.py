@@ -40,7 +40,7 @@ def headroom(
     if plot is not None:
         read = [*rttm_files(reference), *rttm_files(hypothesis), *(path for path in (uem, config) if path is not None)]
         refuse_replacing(read, [plot], "page", is_page, option="--plot")
-    found = read_pairs(reference, hypothesis, uem)
+    found = read_pairs(reference, hypothesis, uem, tell=tell)
     if found.unreferenced:
         tell(f"left out, since there is no reference: {', '.join(found.unreferenced)}")
     gate = GateConfig() if config is None else load_config(config).gate

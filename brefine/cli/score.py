@@ -32,7 +32,7 @@ def score(
     DER, JER and boundary errors. Overlapped speech is scored. A collar of 0.25 here is md-eval's and dscore's 0.25, and 0.5 in
     pyannote.metrics.
     """
-    found = read_pairs(reference, hypothesis, uem)
+    found = read_pairs(reference, hypothesis, uem, tell=tell)
     if found.unreferenced:
         tell(f"not scored, since there is no reference: {', '.join(found.unreferenced)}")
     cards = {

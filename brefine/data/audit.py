@@ -61,7 +61,8 @@ def audit_corpus(
 
     Problems: files without partner, broken labels, unreadable or silent audio, samples that are not finite, references without
     speech, turns past the end, regions of nothing but what lies past it, speakers who are silent where the reference has them
-    speak. Notes: audio below 16 kHz, clipped hypotheses, hypotheses without a turn, references without speech in what is scored.
+    speak. Notes: turns of no length, audio below 16 kHz, clipped hypotheses, hypotheses without a turn, references without
+    speech in what is scored.
     """
     problems: list[str] = []
     try:
@@ -71,7 +72,7 @@ def audit_corpus(
         found = _whatever_is_there(folder)
     notes: list[str] = []
     audited: list[Audited] = []
-    labels = _read_labels(found)
+    labels = _read_labels(found, notes)
     with ThreadPoolExecutor(4) as pool:  # decoding leaves the interpreter free
         results = pool.map(lambda one: _audit_recording(one, labels, needs_hypothesis=needs_hypothesis), found)
         for done, (good, own_problems, own_notes) in enumerate(results, start=1):
@@ -92,12 +93,12 @@ def _whatever_is_there(folder: Path) -> list[Recording]:
     return found
 
 
-def _read_labels(recordings: Iterable[Recording]) -> _Labels:
+def _read_labels(recordings: Iterable[Recording], notes: list[str]) -> _Labels:
     """Every RTTM file, read once however many recordings it holds, without the broken ones, which are told with the folder's."""
     labels: _Labels = {}
-    for path in {path for one in recordings for path in (one.reference, one.hypothesis) if path is not None}:
+    for path in sorted({path for one in recordings for path in (one.reference, one.hypothesis) if path is not None}):
         with contextlib.suppress(BrefineError):
-            labels[path] = read_rttm(path)
+            labels[path] = read_rttm(path, tell=notes.append)
     return labels
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from brefine.core.turns import Diarization
@@ -67,8 +69,9 @@ class _Labels:
         """The labels of an RTTM file or of a folder of them; see `read_references`."""
         if not path.exists():
             raise DataError("there is no such reference", where=path)
+        tell = partial(print, file=sys.stderr)
         if not path.is_dir():
-            whole = read_rttm(path)
+            whole = read_rttm(path, tell=tell)
             only = next(iter(whole.values())) if len(whole) == 1 else None
             return cls(whole, {} if only is None else {path.stem: only})
         files = rttm_files(path)
@@ -77,7 +80,7 @@ class _Labels:
         named: dict[str, Diarization] = {}
         origin: dict[str, Path] = {}
         alone: list[Diarization] = []
-        held, problems = read_each(files)
+        held, problems = read_each(files, tell=tell)
         for file, own in held.items():
             if len(own) == 1:
                 alone += own.values()

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +139,7 @@ def plan_refinement(audio: Path, rttm: Path, out: Path | None = None) -> list[Ta
     tasks, problems = [], []
     for file, target in zip(files, outs, strict=True):
         text = read_lines_text(file)
-        found = parse_rttm(text, where=file)
+        found = parse_rttm(text, where=file, tell=partial(print, file=sys.stderr))
         if audio.is_dir():
             # in a folder of RTTMs the file's stem names the recording where the RTTM holds one
             names = {name: file.stem if rttm.is_dir() and len(found) == 1 else name for name in found}
@@ -196,7 +197,7 @@ def refine_tasks(
             refinements.append((refinement, one.duration_s))
             told_as = given.recording if n_called[given.recording] == 1 else task.audio[given.recording].stem
             yield Refined(told_as, given, refinement, one.duration_s, hearing_s + time.perf_counter() - started)
-        if not own:
+        if not any(one.turns for one in task.hypotheses):
             print(f"{task.rttm.stem}: no turns, so that nothing can be moved", file=sys.stderr)
         if task.out.exists():
             print(f"replaced {task.out}", file=sys.stderr)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from brefine.core.turns import Diarization
 from brefine.errors import DataError
-from brefine.io.rttm import read_diarizations
+from brefine.io.rttm import Tell, read_diarizations, say_nothing
 from brefine.io.uem import read_uem
 
 
@@ -29,14 +29,17 @@ class Pairs:
     unreferenced: tuple[str, ...]
 
 
-def read_pairs(reference: Path, hypothesis: Path, uem: Path | None = None) -> Pairs:
+def read_pairs(reference: Path, hypothesis: Path, uem: Path | None = None, *, tell: Tell = say_nothing) -> Pairs:
     """Reads the pairs; two single-recording files are a pair even when their recording names differ.
+
+    Args:
+        tell: as that of `read_rttm`.
 
     Raises:
         FormatError: an RTTM or the UEM has faults.
         DataError: a reference recording has no hypothesis, or none at all is there; a recording is missing in the UEM.
     """
-    references, hypotheses = read_diarizations(reference), read_diarizations(hypothesis)
+    references, hypotheses = read_diarizations(reference, tell=tell), read_diarizations(hypothesis, tell=tell)
     regions = None if uem is None else read_uem(uem)
     if not reference.is_dir() and not any(one.turns for one in references.values()):
         raise DataError("there are no turns", where=reference, expected="SPEAKER lines")

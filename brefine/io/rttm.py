@@ -4,8 +4,8 @@
 
 Conventions: times in seconds from the start of the recording. Fields are separated by blanks or tabs; `;;` starts a comment;
 lines of the format's other types (LEXEME, SPKR-INFO, …) are ignored; a byte-order mark and Windows line ends are accepted; the
-channel is ignored, and so is the ninth field, which may hold the turn's confidence. All faults of a file are reported at once,
-with line numbers.
+channel is ignored, and so is the ninth field, which may hold the turn's confidence. A turn of no length says nothing and is
+passed over: rounding leaves some, and pyannote.core writes them. All faults of a file are reported at once, with line numbers.
 
 Source: NIST, "RT-09 Meeting Recognition Evaluation Plan", appendix A.
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from brefine.core.turns import Diarization, Turn
@@ -26,6 +26,9 @@ from brefine.io.textfile import MAX_TIME_S, Problems, fields_of, numbered_fields
 
 LINE_FORMAT = "SPEAKER recording channel onset_s duration_s <NA> <NA> speaker <NA> <NA>"
 
+Tell = Callable[[str], None]
+"""Takes what a person should know of a file that can be used, a line each."""
+
 _OTHER_TYPES = frozenset(
     "SEGMENT NOSCORE NO_RT_METADATA LEXEME NON-LEX NON-SPEECH FILLER EDIT IP SU CB A/P SPKR-INFO".split()  # noqa: SIM905
 )
@@ -34,27 +37,34 @@ _DECIMALS = 6  # written: microseconds
 _SUM_DECIMALS = 9  # onset + duration is rounded to this: 0.1 + 0.2 must touch a turn that starts at 0.3
 
 
-def read_rttm(path: Path) -> dict[str, Diarization]:
+def say_nothing(message: str) -> None:
+    """The `Tell` of who has nobody to tell."""
+
+
+def read_rttm(path: Path, *, tell: Tell = say_nothing) -> dict[str, Diarization]:
     """Reads the diarizations of all recordings in one file, in order of their first line.
+
+    Args:
+        tell: is told how many turns have no length.
 
     Raises:
         FormatError: the file cannot be read, or has broken lines; all of them are listed.
     """
-    return parse_rttm(read_lines_text(path), where=path)
+    return parse_rttm(read_lines_text(path), where=path, tell=tell)
 
 
-def read_diarizations(path: Path) -> dict[str, Diarization]:
+def read_diarizations(path: Path, *, tell: Tell = say_nothing) -> dict[str, Diarization]:
     """Reads one RTTM file, or all `*.rttm` of a folder by `read_each`.
 
     Raises:
         FormatError: files cannot be read, have broken lines, or two files hold the same recording; everything is listed.
     """
     if not path.is_dir():
-        return _read_named(path)
+        return _read_named(path, tell)
     files = rttm_files(path)
     if not files:
         raise FormatError("there is no RTTM file in this folder", where=path, expected="*.rttm")
-    held, problems = read_each(files)
+    held, problems = read_each(files, tell=tell)
     found: dict[str, Diarization] = {}
     origin: dict[str, Path] = {}
     for file, diarizations in held.items():
@@ -67,7 +77,7 @@ def read_diarizations(path: Path) -> dict[str, Diarization]:
     return found
 
 
-def read_each(files: Iterable[Path]) -> tuple[dict[Path, dict[str, Diarization]], list[str]]:
+def read_each(files: Iterable[Path], *, tell: Tell = say_nothing) -> tuple[dict[Path, dict[str, Diarization]], list[str]]:
     """Reads the files of a folder: file → its recordings by name, and the faults of those that cannot be read.
 
     A file without turns is the recording of its name, without speech. Files that all call their only recording the same, which
@@ -77,7 +87,7 @@ def read_each(files: Iterable[Path]) -> tuple[dict[Path, dict[str, Diarization]]
     problems: list[str] = []
     for file in files:
         try:
-            held[file] = _read_named(file)
+            held[file] = _read_named(file, tell)
         except FormatError as error:
             problems += str(error).splitlines()
     n_called = Counter(name for own in held.values() if len(own) == 1 for name in own)
@@ -104,14 +114,15 @@ def is_rttm(path: Path) -> bool:
     return True
 
 
-def parse_rttm(text: str, *, where: object = "RTTM") -> dict[str, Diarization]:
-    """Parses RTTM text.
+def parse_rttm(text: str, *, where: object = "RTTM", tell: Tell = say_nothing) -> dict[str, Diarization]:
+    """Parses RTTM text; see `read_rttm`.
 
     Raises:
         FormatError: broken lines; `where` names their origin in the message.
     """
     turns: dict[str, list[Turn]] = {}
     problems = Problems()
+    n_empty = 0
     names: dict[str, str] = {}  # one string object a name, however many lines hold it
     for number, fields in numbered_fields(text):
         if fields[0] != "SPEAKER":
@@ -122,15 +133,22 @@ def parse_rttm(text: str, *, where: object = "RTTM") -> dict[str, Diarization]:
         if fault is not None:
             problems.add(number, fault)
             continue
-        turns.setdefault(names[fields[1]], []).append(_turn(fields, names[fields[7]]))
+        own, turn = turns.setdefault(names[fields[1]], []), _turn(fields, names[fields[7]])
+        if turn is None:
+            n_empty += 1
+        else:
+            own.append(turn)
     problems.raise_if_any("broken lines" if problems.n > 1 else "broken line", where, expected=LINE_FORMAT)
+    if n_empty:
+        tell(f"{where}: {n_empty} turns have no length and are passed over")
     return {recording: Diarization(recording, tuple(own)) for recording, own in turns.items()}
 
 
 def turn_of_line(line: str) -> tuple[str, Turn] | None:
-    """The recording and the turn that one line of a valid RTTM holds; None for comments and lines of other types."""
+    """The recording and the turn that one line of a valid RTTM holds; None for those that hold none."""
     fields = fields_of(line)
-    return (fields[1], _turn(fields, fields[7])) if fields and fields[0] == "SPEAKER" else None
+    turn = _turn(fields, fields[7]) if fields and fields[0] == "SPEAKER" else None
+    return None if turn is None else (fields[1], turn)
 
 
 def write_rttm(
@@ -156,9 +174,9 @@ def format_rttm(diarizations: Iterable[Diarization] | Diarization, *, confidence
     return "".join(_format_line(recording, turn, word) for (recording, turn), word in zip(turns, words, strict=True))
 
 
-def _read_named(path: Path) -> dict[str, Diarization]:
+def _read_named(path: Path, tell: Tell) -> dict[str, Diarization]:
     name = recording_named(path.stem)
-    return read_rttm(path) or {name: Diarization(name)}
+    return read_rttm(path, tell=tell) or {name: Diarization(name)}
 
 
 def _fault(fields: list[str], names: dict[str, str]) -> str | None:
@@ -182,22 +200,18 @@ def _time_fault(onset: str, duration: str) -> str | None:
         fault = f"the duration {shown(duration)} is not a number of seconds"
     elif onset_s < 0.0:
         fault = f"the onset {shown(onset)} is negative"
-    elif duration_s <= 0.0:
-        fault = f"the duration {shown(duration)} is not positive"
+    elif duration_s < 0.0:
+        fault = f"the duration {shown(duration)} is negative"
     elif onset_s + duration_s > MAX_TIME_S:
         fault = f"the turn ends after more than a year ({shown(onset)} + {shown(duration)} s)"
-    elif _offset_s(onset_s, duration_s) <= onset_s:
-        fault = f"the duration {shown(duration)} is too short to be told from nothing"
     return fault
 
 
-def _turn(fields: list[str], speaker: str) -> Turn:
+def _turn(fields: list[str], speaker: str) -> Turn | None:
+    """The turn of a line without faults; None where it is too short to be told from nothing."""
     onset_s = float(fields[3])
-    return Turn(onset_s, _offset_s(onset_s, float(fields[4])), speaker)
-
-
-def _offset_s(onset_s: float, duration_s: float) -> float:
-    return round(onset_s + duration_s, _SUM_DECIMALS)
+    offset_s = round(onset_s + float(fields[4]), _SUM_DECIMALS)
+    return Turn(onset_s, offset_s, speaker) if offset_s > onset_s else None
 
 
 def _format_line(recording: str, turn: Turn, confidence: str) -> str:

@@ -11,7 +11,7 @@ import soundfile
 
 from brefine.core.turns import Diarization, Turn
 from brefine.data.audit import audit_corpus
-from brefine.io.rttm import read_rttm, write_rttm
+from brefine.io.rttm import Tell, read_rttm, write_rttm
 
 RATE_HZ = 16000
 Add = Callable[..., None]
@@ -100,14 +100,24 @@ def test_a_file_of_many_recordings_is_read_once(tmp_path: Path, add: Add, monkey
     write_rttm(tmp_path / "reference" / "all.rttm", diarizations)
     read: list[str] = []
 
-    def reading(path: Path) -> dict[str, Diarization]:
+    def reading(path: Path, *, tell: Tell) -> dict[str, Diarization]:
         read.append(path.name)
-        return read_rttm(path)
+        return read_rttm(path, tell=tell)
 
     monkeypatch.setattr("brefine.data.audit.read_rttm", reading)
     audit = audit_corpus(tmp_path, needs_hypothesis=True)
     assert [one.reference for one in audit.recordings] == diarizations
     assert sorted(read) == ["all.rttm", *(f"talk{place}.rttm" for place in range(4))]
+
+
+def test_turns_of_no_length_are_noted(tmp_path: Path, add: Add) -> None:
+    """They make no corpus unusable, and its owner learns of them."""
+    add("talk")
+    path = tmp_path / "hypothesis" / "talk.rttm"
+    path.write_text(path.read_text() + "SPEAKER talk 1 0.500 0.000 <NA> <NA> ann <NA> <NA>\n")
+    audit = audit_corpus(tmp_path, needs_hypothesis=True)
+    assert audit.problems == ()
+    assert f"{path}: 1 turns have no length and are passed over" in audit.notes
 
 
 def test_regions_end_with_the_audio(tmp_path: Path, add: Add) -> None:

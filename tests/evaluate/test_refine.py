@@ -185,6 +185,17 @@ def test_turns_that_are_cut_at_the_end_of_the_audio_are_counted(talks: Path) -> 
     assert {row["reason"] for row in rows} == {"behind the end of the audio"}
 
 
+def test_turns_of_no_length_stay_as_they_are(talks: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rounding leaves some in a diarizer's RTTM: they are told, and kept to the letter, wherever they lie."""
+    path, empty = talks / "rttm" / "rec0.rttm", "SPEAKER rec0 1  {}\t0.000 <NA> <NA> s 0.5\n"
+    path.write_text(empty.format(3) + path.read_text() + empty.format(5000))
+    (one,) = refine(talks, talks / "audio" / "rec0.wav", path, talks / "out.rttm")
+    assert one.summary()["left_out"] == 0
+    lines = (talks / "out.rttm").read_text().splitlines(keepends=True)
+    assert (lines[0], lines[-1]) == (empty.format(3), empty.format(5000))
+    assert f"{path}: 2 turns have no length and are passed over" in capsys.readouterr().err
+
+
 def test_hearing_that_takes_long_says_what_it_is_at(
     talks: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

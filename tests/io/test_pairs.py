@@ -33,6 +33,18 @@ def test_an_empty_hypothesis_speaks_for_the_recording_of_its_name_alone(tmp_path
     assert "a: no hypothesis" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["hyp", "hyp/a.rttm"])
+def test_turns_of_no_length_are_told_of_files_and_folders(tmp_path: Path, name: str) -> None:
+    """What is scored is what is left."""
+    (tmp_path / "hyp").mkdir()
+    reference, hypothesis = _written(tmp_path / "a.rttm", "a"), _written(tmp_path / "hyp" / "a.rttm", "a")
+    hypothesis.write_text(hypothesis.read_text() + _LINE.format("a").replace("1.25", "0"))
+    told: list[str] = []
+    (pair,) = read_pairs(reference, tmp_path / name, tell=told.append).pairs
+    assert pair.reference == pair.hypothesis
+    assert told == [f"{hypothesis}: 1 turns have no length and are passed over"]
+
+
 def test_folders_in_which_all_is_called_the_same_go_by_their_files(tmp_path: Path) -> None:
     """What can be refined can be scored."""
     for part, names in (("ref", ("t1", "t2")), ("hyp", ("waveform", "waveform"))):

@@ -41,14 +41,12 @@ def test_variants_of_the_format_are_read(text: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
-        ("SPEAKER a 1 0.5 0 <NA> <NA> s <NA> <NA>", "not positive"),
-        ("SPEAKER a 1 0.5 -1 <NA> <NA> s <NA> <NA>", "not positive"),
+        ("SPEAKER a 1 0.5 -1 <NA> <NA> s <NA> <NA>", "the duration '-1' is negative"),
         ("SPEAKER a 1 0.5 nan <NA> <NA> s <NA> <NA>", "not a number"),
         ("SPEAKER a 1 inf 1 <NA> <NA> s <NA> <NA>", "not a number"),
         ("SPEAKER a 1 1_0 1 <NA> <NA> s <NA> <NA>", "not a number"),
         ("SPEAKER a 1 -0.5 1 <NA> <NA> s <NA> <NA>", "negative"),
         ("SPEAKER a 1 1e300 1 <NA> <NA> s <NA> <NA>", "more than a year"),
-        ("SPEAKER a 1 5 1e-12 <NA> <NA> s <NA> <NA>", "too short"),
         ("SPEAKER a 1 0.5", "4 fields"),
         ("SPEAKER a 1 0.5 1 <NA> <NA> Anna Maria <NA> <NA>", "11 fields instead of 10 (a blank in a name?)"),
         ("SPEAKER my talk 1 0.5 1 <NA> <NA> s <NA> <NA>", "11 fields instead of 10 (a blank in a name?)"),
@@ -67,6 +65,17 @@ def test_a_broken_line_is_told_with_its_number(line: str, fault: str) -> None:
     assert "line 2: " in str(caught.value)
     assert fault in str(caught.value)
     assert str(caught.value).replace("\n", "").isprintable()
+
+
+def test_turns_of_no_length_are_passed_over_and_counted() -> None:
+    """pyannote.core writes what rounding has left of a turn; a recording of nothing else is one without speech."""
+    told: list[str] = []
+    empty = "SPEAKER {} 1 5.000 {} <NA> <NA> s <NA> <NA>\n"
+    text = LINE + "".join(empty.format(*words) for words in (("a", "0.000"), ("a", "1e-12"), ("b", "-0")))
+    assert parse_rttm(text, where="x.rttm", tell=told.append) == SPOKEN | {"b": Diarization("b")}
+    assert told == ["x.rttm: 3 turns have no length and are passed over"]
+    assert parse_rttm(LINE, tell=told.append) == SPOKEN
+    assert len(told) == 1
 
 
 def test_all_broken_lines_are_listed_at_once() -> None:
