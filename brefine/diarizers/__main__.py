@@ -15,7 +15,7 @@ from brefine.core.turns import Diarization, Turn
 from brefine.diarizers.choice import build_diarizer
 from brefine.diarizers.diarizer import Diarizer, ReportProgress, TurnConfidence, VotingDiarizer
 from brefine.errors import BrefineError, DataError, run_main
-from brefine.io.audio import AUDIO_SUFFIXES, audio_files, probe_all, probe_audio, raise_all
+from brefine.io.audio import AUDIO_SUFFIXES, audio_by_stem, probe_all, probe_audio, raise_all
 from brefine.io.filenames import recording_named
 from brefine.io.outputs import refuse_replacing
 from brefine.io.rttm import is_rttm, write_rttm
@@ -60,30 +60,19 @@ def plan_jobs(audio: Path, out: Path) -> list[Job]:
     A folder's files become `out`/STEM.rttm; for one file, `out` is a file, or a folder that is there.
 
     Raises:
-        DataError: there is no audio, or files would share an RTTM; all are listed.
+        DataError: there is no audio, or files would share an RTTM; all of them are listed.
         BrefineError: an RTTM would replace audio or something that is no RTTM, or cannot be written.
     """
     if not audio.exists():
         raise DataError("there is no such audio", where=audio)
     if audio.is_dir():
-        files = audio_files(audio)
-        if not files:
+        jobs = [(path, out / f"{stem}.rttm") for stem, path in audio_by_stem(audio).items()]
+        if not jobs:
             raise DataError("there is no audio in this folder", where=audio, expected=", ".join(AUDIO_SUFFIXES))
-        jobs = [(path, out / f"{path.stem}.rttm") for path in files]
     else:
         jobs = [(audio, out / f"{audio.stem}.rttm" if out.is_dir() else out)]
-    if problems := list(_shared(jobs)):
-        raise DataError("recordings share a name", where=audio, problems=problems, hint="rename them, or move some elsewhere")
     refuse_replacing([path for path, _ in jobs], [to for _, to in jobs], "RTTM", is_rttm)
     return jobs
-
-
-def _shared(jobs: Sequence[Job]) -> Iterable[str]:
-    taken: dict[Path, Path] = {}
-    for audio, out in jobs:
-        if out in taken:
-            yield f"{audio.name} and {taken[out].name} would both become {out.name}"
-        taken[out] = audio
 
 
 def diarize_each(diarizer: Diarizer, jobs: Iterable[Job], told: list[dict[str, Any]]) -> None:

@@ -23,7 +23,7 @@ from brefine.errors import BrefineError, DataError
 from brefine.evaluate.device import pick_device
 from brefine.evaluate.moves import HeardRecording, Reason, Refinement, fit_prior, hear_recording, refine_heard
 from brefine.evaluate.rewriting import rewrite_rttm
-from brefine.io.audio import AUDIO_SUFFIXES, audio_files, probe_all, raise_all
+from brefine.io.audio import AUDIO_SUFFIXES, audio_by_stem, probe_all, raise_all
 from brefine.io.outputs import begins_with, refuse_replacing
 from brefine.io.rttm import is_rttm, parse_rttm, rttm_files
 from brefine.io.shipped import shipped_weights
@@ -119,7 +119,7 @@ def plan_refinement(audio: Path, rttm: Path, out: Path | None = None) -> list[Ta
     of audio files named after them. `out` is a folder where `rttm` is one, else a file; None where no turns will be written.
 
     Raises:
-        DataError: audio or RTTM is missing; everything that is missing is listed.
+        DataError: audio or RTTM is missing, or files of audio share a stem; everything that is wrong is listed.
         FormatError: an RTTM file has broken lines.
         BrefineError: `out` would replace what is read, or something that is no RTTM, or cannot be written.
     """
@@ -135,7 +135,7 @@ def plan_refinement(audio: Path, rttm: Path, out: Path | None = None) -> list[Ta
     if out is not None:
         outs = [out / file.name if rttm.is_dir() or out.is_dir() else out for file in files]
         refuse_replacing([audio, rttm, *files], outs, "RTTM", is_rttm)
-    heard = _by_stem(audio) if audio.is_dir() else {}
+    heard = audio_by_stem(audio) if audio.is_dir() else {}
     tasks, problems = [], []
     for file, target in zip(files, outs, strict=True):
         text = read_lines_text(file)
@@ -269,9 +269,3 @@ def frames_of(
     """Frames of an audio file by `data.features.analyse_file`, and its length in seconds."""
     frames_NC, n_samples = analyse_file(audio, features, report=report)
     return frames_NC, n_samples / features.sample_rate_hz
-
-
-def _by_stem(folder: Path) -> dict[str, Path]:
-    """Stem → the audio of a folder; of several files with one stem, that whose suffix comes first in `AUDIO_SUFFIXES`."""
-    files = sorted(audio_files(folder), key=lambda path: AUDIO_SUFFIXES.index(path.suffix.lower()), reverse=True)
-    return {path.stem: path for path in files}

@@ -66,6 +66,23 @@ def audio_files(folder: Path) -> list[Path]:
     return files_of(folder, AUDIO_SUFFIXES)
 
 
+def audio_by_stem(folder: Path) -> dict[str, Path]:
+    """Stem → the audio of a folder, where the stem tells which turns belong to it.
+
+    Raises:
+        DataError: files share a stem, and nothing says which is meant; all are listed.
+    """
+    found: dict[str, Path] = {}
+    problems = []
+    for path in audio_files(folder):
+        if path.stem in found:
+            problems.append(f"{found[path.stem].name} and {path.name} are both called {path.stem}")
+        found[path.stem] = path
+    if problems:
+        raise DataError("recordings share a name", where=folder, problems=problems, hint="leave one of each name in the folder")
+    return found
+
+
 def probe_audio(path: Path) -> AudioInfo:
     """Reads the header.
 

@@ -26,7 +26,7 @@ from pydantic import Field
 from brefine.config import PhaseConfig
 from brefine.errors import ConfigError, DataError, ProcessError
 from brefine.io.atomic import digest_of_files
-from brefine.io.audio import audio_files
+from brefine.io.audio import audio_by_stem
 from brefine.io.lock import held
 from brefine.io.rttm import rttm_files
 from brefine.io.shipped import shipped_weights
@@ -132,11 +132,7 @@ def plan_items(audio: Path, rttm: Path | None, out: Path) -> list[Item]:
     for folder in (audio, *([rttm] if rttm is not None else [])):
         if not folder.is_dir():
             raise DataError("a batch works through folders", where=folder, expected="a folder")
-    files = audio_files(audio)
-    by_stem = {path.stem: path.absolute() for path in files}
-    if len(by_stem) < len(files):
-        twice = sorted({path.name for path in files} - {path.name for path in by_stem.values()})
-        raise DataError("recordings share a name", where=audio, problems=twice)
+    by_stem = {stem: path.absolute() for stem, path in audio_by_stem(audio).items()}
     out = out.absolute()
     if rttm is None:
         items = [Item(audio=str(path), rttm=None, out=str(out / f"{stem}.rttm")) for stem, path in by_stem.items()]

@@ -128,7 +128,7 @@ def test_what_cannot_be_written_is_told_before_anything_is_diarized(talks: Path,
     with pytest.raises(BrefineError, match="cannot be written"):
         command.plan_jobs(talks, notes)
     soundfile.write(talks / "a.flac", np.zeros(16000), 16000)
-    with pytest.raises(DataError, match=r"a\.wav and a\.flac would both become a\.rttm"):
+    with pytest.raises(DataError, match=r"a\.flac and a\.wav are both called a"):
         command.plan_jobs(talks, out)
 
 

@@ -152,6 +152,13 @@ def test_audio_whose_body_is_at_fault_costs_the_others_nothing(
     assert {row["recording"] for row in csv.DictReader((talks / "r.csv").read_text().splitlines())} == {"rec1"}
 
 
+def test_audio_that_shares_a_name_is_refused(talks: Path) -> None:
+    """Nobody could say which of the two was refined; a copy in another format is shifted at times."""
+    (talks / "audio" / "rec0.flac").write_bytes((talks / "audio" / "rec1.wav").read_bytes())
+    with pytest.raises(DataError, match=r"rec0\.flac and rec0\.wav are both called rec0"):
+        plan_refinement(talks / "audio", talks / "rttm", talks / "out")
+
+
 def test_a_recordings_name_leads_out_of_no_folder(talks: Path) -> None:
     """An RTTM that somebody else wrote chooses no audio outside of the folder that was given."""
     (talks / "both.rttm").write_text("SPEAKER ../audio/rec0 1 0 1 <NA> <NA> s <NA> <NA>\n" * 2)
