@@ -35,6 +35,7 @@ REPORT_COLUMNS = (
     "recording", "speaker", "side", "hypothesis_s", "refined_s", "shift_ms", "confidence", "moved", "reason",
 )  # fmt: skip
 
+_MAX_NAMES = 20
 _QUIET_S = 5.0
 """Hearing that takes longer than this tells what it is at."""
 _CUT_S = 0.1
@@ -116,7 +117,8 @@ def plan_refinement(audio: Path, rttm: Path, out: Path | None = None) -> list[Ta
     """Finds the audio of every recording before anything is computed or written.
 
     `audio` and `rttm` are files, or folders whose files have equal stems; an RTTM file of several recordings goes with a folder
-    of audio files named after them. `out` is a folder where `rttm` is one, else a file; None where no turns will be written.
+    of audio files named after them. What needs no partner is named on stderr: audio without turns, and the other recordings of a
+    file where the audio of one is given. `out` is a folder where `rttm` is one, else a file; None where no turns will be written.
 
     Raises:
         DataError: audio or RTTM is missing, or files of audio share a stem; everything that is wrong is listed.
@@ -136,7 +138,7 @@ def plan_refinement(audio: Path, rttm: Path, out: Path | None = None) -> list[Ta
         outs = [out / file.name if rttm.is_dir() or out.is_dir() else out for file in files]
         refuse_replacing([audio, rttm, *files], outs, "RTTM", is_rttm)
     heard = audio_by_stem(audio) if audio.is_dir() else {}
-    tasks, problems = [], []
+    tasks, problems, unheard = [], list[str](), list[str]()
     for file, target in zip(files, outs, strict=True):
         text = read_lines_text(file)
         found = parse_rttm(text, where=file, tell=partial(print, file=sys.stderr))
@@ -149,6 +151,7 @@ def plan_refinement(audio: Path, rttm: Path, out: Path | None = None) -> list[Ta
             if found and not paths:
                 held = ", ".join(sorted(found)[:5])
                 problems.append(f"{file}: it holds {len(found)} recordings ({held}), none of them named {audio.stem}")
+            unheard += found.keys() - paths.keys()
         problems += [f"{file}: no audio for {name} in {audio}" for name, path in paths.items() if path is None]
         there = {name: path for name, path in paths.items() if path is not None}
         tasks.append(Task(file, target, text, tuple(found[name] for name in there), there))
@@ -159,6 +162,11 @@ def plan_refinement(audio: Path, rttm: Path, out: Path | None = None) -> list[Ta
             problems=problems,
             hint=f"audio files are named after the recording: talk1.wav for talk1 ({', '.join(AUDIO_SUFFIXES)})",
         )
+    turnless = heard.keys() - {path.stem for task in tasks for path in task.audio.values()} - {file.stem for file in files}
+    for what, alone in (("passed over, since no audio is given", sorted(unheard)), ("no turns for", sorted(turnless))):
+        if alone:
+            more = f" … and {len(alone) - _MAX_NAMES} more" if len(alone) > _MAX_NAMES else ""
+            print(f"{what}: {', '.join(alone[:_MAX_NAMES])}{more}", file=sys.stderr)
     return tasks
 
 

@@ -152,6 +152,23 @@ def test_audio_whose_body_is_at_fault_costs_the_others_nothing(
     assert {row["recording"] for row in csv.DictReader((talks / "r.csv").read_text().splitlines())} == {"rec1"}
 
 
+def test_what_has_no_partner_is_named(talks: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Recordings of a file of which no audio is given stay as they are, audio without turns is left out: not in silence."""
+    both = "".join((talks / "rttm" / f"rec{seed}.rttm").read_text() for seed in (0, 1))
+    (talks / "both.rttm").write_text(both)
+    plan_refinement(talks / "audio" / "rec0.wav", talks / "both.rttm", talks / "out.rttm")
+    assert capsys.readouterr().err == "passed over, since no audio is given: rec1\n"
+    for number in range(2, 24):
+        (talks / "audio" / f"rec{number}.wav").touch()
+    (talks / "rttm" / "rec23.rttm").touch()
+    plan_refinement(talks / "audio", talks / "rttm", talks / "out")
+    told = capsys.readouterr().err
+    assert told.startswith("no turns for: rec10, rec11, ")
+    assert told.endswith(" … and 1 more\n") and told.count("rec") == 20 and "rec23" not in told
+    plan_refinement(talks / "audio" / "rec0.wav", talks / "rttm" / "rec0.rttm", talks / "out.rttm")
+    assert capsys.readouterr().err == ""
+
+
 def test_audio_that_shares_a_name_is_refused(talks: Path) -> None:
     """Nobody could say which of the two was refined; a copy in another format is shifted at times."""
     (talks / "audio" / "rec0.flac").write_bytes((talks / "audio" / "rec1.wav").read_bytes())
