@@ -143,6 +143,11 @@ def analyse_file(
     return frames_NC, n_samples
 
 
+def is_silent(frames_NC: NDArray[np.floating], config: FeatureConfig) -> bool:
+    """Whether no band of any frame holds sound: digital silence, or channels that cancel each other."""
+    return bool(frames_NC[:, : config.n_mels].max() <= np.log(2.0 * _FLOOR))
+
+
 def _analyse_into(frames_NC: NDArray[np.floating], decode: _Decode, config: FeatureConfig) -> None:
     """Analyses a recording into an array of as many frames as there shall be.
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from brefine.config import FeatureConfig, RefineConfig
 from brefine.core.turns import Diarization, Turn
-from brefine.data.features import analyse_file
+from brefine.data.features import analyse_file, is_silent
 from brefine.errors import BrefineError, DataError
 from brefine.evaluate.device import pick_device
 from brefine.evaluate.moves import HeardRecording, Reason, Refinement, fit_prior, hear_recording, refine_heard
@@ -237,6 +237,10 @@ def _hear(refiner: Refiner, audio: Path, hypothesis: Diarization, progress: _Pro
     """What the model says of a recording, and how long it took."""
     started = time.perf_counter()
     frames, duration_s = frames_of(audio, refiner.features, report=progress.begin(audio.stem))
+    if is_silent(frames, refiner.features):
+        print(
+            f"{audio}: there is no sound in it (channels that cancel each other?), so that nothing can be heard", file=sys.stderr
+        )
     heard = hear_recording(refiner, frames, hypothesis, duration_s=duration_s)
     return heard, time.perf_counter() - started
 

@@ -234,6 +234,15 @@ def test_hearing_that_takes_long_says_what_it_is_at(
     ]
 
 
+@pytest.mark.parametrize("loudness", [0.0, 1.0, 1e-4])
+def test_audio_without_a_sound_is_named(talks: Path, capsys: pytest.CaptureFixture[str], loudness: float) -> None:
+    """Digital silence, and two channels of which one is the other's negative; whoever whispers makes a sound."""
+    audio, samples = talks / "audio" / "rec0.wav", bursts(0)[0]
+    soundfile.write(audio, samples[:, None] * loudness * [1.0, 0.0 if loudness == 1e-4 else -1.0], RATE_HZ, subtype="FLOAT")
+    refine(talks, audio, talks / "rttm" / "rec0.rttm", talks / "out.rttm")
+    assert (f"{audio}: there is no sound in it" in capsys.readouterr().err) == (loudness != 1e-4)
+
+
 def test_a_file_that_may_lack_its_end_is_named(talks: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A copy that stopped a little early is refined, and its user asked."""
     audio = talks / "audio" / "rec0.wav"
