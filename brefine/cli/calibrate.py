@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from brefine.cli.options import Json
+from brefine.cli.options import Json, a_file
 from brefine.run.stages import run_worker
 
 
@@ -19,7 +19,7 @@ def calibrate(
     reference: Annotated[
         Path, typer.Argument(metavar="REFERENCE", help="The labels: an RTTM file, or a folder of them, named after the audio.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Calibration file (JSON) to write.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", callback=a_file, help="Calibration file (JSON) to write.")],
     weights: Annotated[Path | None, typer.Option(metavar="FILE", help="Weights; those that ship if left out.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     json: Json = False,

@@ -14,7 +14,7 @@ from typing import IO, Annotated, Any
 
 import typer
 
-from brefine.cli.options import ArrayConfig, Json, Set, output_path
+from brefine.cli.options import ArrayConfig, Json, Set, a_file, output_path
 from brefine.cli.output import print_json, tell
 from brefine.config import DiarizerName, load_config
 from brefine.io.audio import audio_files
@@ -29,7 +29,7 @@ def diarize(
     audio: Annotated[Path, typer.Argument(metavar="AUDIO", help="Audio file, or a folder of them.")],
     to: Annotated[
         str,
-        typer.Option("--out", "-o", metavar="PATH", help="RTTM file or folder to write (new/ is a folder)."),
+        typer.Option("--out", "-o", metavar="PATH", callback=a_file, help="RTTM file or folder to write (new/ is a folder)."),
     ],
     diarizer: Annotated[DiarizerName, typer.Option(help="Which one.")] = "builtin",
     diarizer_python: Annotated[

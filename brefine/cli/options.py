@@ -41,6 +41,13 @@ def output_path(text: str, name: str) -> Path:
     return Path(text) / name if text.endswith("/") else Path(text)
 
 
+def a_file(value: Path | str | None) -> Path | str | None:
+    """Callback of options that name a result: `-` would become a file of that name, which is meant for stdout."""
+    if str(value) == "-":
+        raise typer.BadParameter("results are files: give a path instead of -; --json prints on stdout.")
+    return value
+
+
 def finite(value: float | None) -> float | None:
     """Callback of options that are numbers: a range alone lets not-a-number pass, and infinity where it is open."""
     if value is not None and not math.isfinite(value):

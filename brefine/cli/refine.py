@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from brefine.cli.options import ArrayConfig, Json, Set, finite, output_path
+from brefine.cli.options import ArrayConfig, Json, Set, a_file, finite, output_path
 from brefine.config import load_config
 from brefine.run.stages import run_worker
 
@@ -23,6 +23,7 @@ def refine(
             "--out",
             "-o",
             metavar="PATH",
+            callback=a_file,
             help="RTTM file or folder to write (new/ is a folder); talk.refined.rttm beside talk.rttm if left out.",
         ),
     ] = None,
@@ -31,7 +32,7 @@ def refine(
         float | None, typer.Option(min=0.0, max=1.0, callback=finite, help="Leave less certain boundaries alone.")
     ] = None,
     max_shift_s: Annotated[float | None, typer.Option(min=0.0, callback=finite, help="Largest move, in seconds.")] = None,
-    report: Annotated[Path | None, typer.Option(metavar="FILE", help="CSV with one row a boundary.")] = None,
+    report: Annotated[Path | None, typer.Option(metavar="FILE", callback=a_file, help="CSV with one row a boundary.")] = None,
     calibration: Annotated[Path | None, typer.Option(metavar="FILE", help="Made by `brefine calibrate` for this system.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     config: ArrayConfig = None,

@@ -32,6 +32,23 @@ def test_a_number_that_is_not_finite_is_a_usage_error(words: str, value: str) ->
     assert words.rsplit(maxsplit=1)[-1] in ended.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "refine a.wav a.rttm -o -",
+        "refine a.wav a.rttm --report -",
+        "refine talks turns -o -",
+        "diarize a.wav -o -",
+        "calibrate a.wav a.rttm b.rttm -o -",
+    ],
+)
+def test_a_dash_is_no_file(words: str) -> None:
+    """Who writes it means stdout, and would find a file of that name."""
+    ended = CliRunner().invoke(app, words.split())
+    assert ended.exit_code == 2
+    assert "results are files" in ended.stderr
+
+
 @pytest.fixture
 def phase(tmp_path: Path) -> PhaseDir:
     return make_phase(tmp_path)
