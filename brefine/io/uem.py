@@ -2,8 +2,8 @@
 
     <recording> <channel> <start_s> <end_s>
 
-Conventions: as in RTTM (`;;` comments, blanks or tabs, seconds); the channel is ignored. Touching and overlapping regions of a
-recording are merged.
+Conventions: as in RTTM (`;;` comments, blanks or tabs, seconds); the channel is ignored, and so is what other tools put
+behind the end, unless it begins with a number. Touching and overlapping regions of a recording are merged.
 
 Source: NIST, "RT-09 Meeting Recognition Evaluation Plan", appendix A.
 """
@@ -56,8 +56,10 @@ def merge_regions(regions: list[tuple[float, float]]) -> Regions:
 
 
 def _fault(fields: list[str]) -> str | None:
-    if len(fields) != _N_FIELDS:
+    if len(fields) < _N_FIELDS:
         return f"{len(fields)} fields instead of {_N_FIELDS}"
+    if len(fields) > _N_FIELDS and not math.isnan(parse_seconds(fields[_N_FIELDS])):
+        return f"{len(fields)} fields instead of {_N_FIELDS}, and a time in the fifth (a blank in a name?)"
     problem = name_problem(fields[0])
     if problem is not None:
         return f"the recording {shown(fields[0])} has {problem}"

@@ -18,6 +18,13 @@ def test_regions_are_sorted_and_joined() -> None:
     assert parse_uem(text) == {"a": ((0.0, 4.0), (5.0, 9.0)), "b": ((0.0, 1.0),)}
 
 
+def test_what_stands_behind_a_region_is_read_over() -> None:
+    """Some tools add columns; a fifth one with a time, though, means that a name holds a blank."""
+    assert parse_uem("a 1 0 2 <NA> dev 7\n") == {"a": ((0.0, 2.0),)}
+    with pytest.raises(FormatError, match=r"line 1: 5 fields instead of 4.*a blank in a name"):
+        parse_uem("my talk 1 0 2\n")
+
+
 def test_all_broken_lines_are_listed() -> None:
     """With their numbers."""
     with pytest.raises(FormatError, match="4 broken lines") as caught:
