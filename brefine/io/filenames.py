@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from brefine.errors import FormatError
 
 MAX_STEM_BYTES = 200
 """File systems allow 255 bytes; suffixes and temporary names need some of them."""
+
+_NO_UTF8 = re.compile("[\udc80-\udcff]")
+"""What `textfile.read_lines_text` makes of such bytes."""
 
 
 def file_stem(recording: str) -> str:
@@ -36,6 +41,8 @@ def name_problem(name: str) -> str | None:
     """Why a recording or a speaker cannot be called this in an RTTM, or None. Also guards terminals from escape codes."""
     if not name:
         return "an empty name"
+    if _NO_UTF8.search(name):
+        return "bytes that are not UTF-8 (convert the file: iconv -f latin1 -t utf-8 OLD > NEW)"
     if not name.isprintable():
         return "characters that cannot be printed"
     if any(character.isspace() for character in name):

@@ -22,6 +22,7 @@ _MAX_PROBLEMS = 1000
 _LONE_RETURN = re.compile(rb"\r[^\r\n]")
 _SHOWN_CHARACTERS = 60
 _COMMENT = ";;"
+_GZIPPED = b"\x1f\x8b"
 _MARK = "\ufeff"
 
 
@@ -68,6 +69,8 @@ def read_lines_text(path: Path) -> str:
             expected=f"at most {MAX_FILE_BYTES >> 20} MiB",
             hint="split it into one file for each recording",
         )
+    if content.startswith(_GZIPPED):
+        raise FormatError("the file is gzipped", where=path, expected="UTF-8 text", hint="gunzip it first")
     if _LONE_RETURN.search(content) and b"\0" not in content:
         # Read as one line, all turns but its first would be lost, or all of them where it starts with a comment.
         raise FormatError(

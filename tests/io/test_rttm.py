@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -95,10 +96,10 @@ def test_millions_of_broken_lines_make_a_message_of_bounded_size() -> None:
 
 
 def test_bytes_that_are_not_utf8_are_told_by_line(tmp_path: Path) -> None:
-    """A Latin-1 speaker name is a fault of its line, not a traceback."""
+    """A Latin-1 speaker name is a fault of its line, with the way out, not a traceback."""
     path = tmp_path / "a.rttm"
     path.write_bytes(LINE.encode() + LINE.replace("spk00", "Zo\xeb").encode("latin-1"))
-    with pytest.raises(FormatError, match="line 2"):
+    with pytest.raises(FormatError, match=r"line 2: the speaker .* has bytes that are not UTF-8 \(convert the file: iconv"):
         read_rttm(path)
 
 
@@ -108,6 +109,14 @@ def test_line_ends_of_an_old_mac_are_refused(first: str, tmp_path: Path) -> None
     path = tmp_path / "a.rttm"
     path.write_bytes((first + 3 * LINE).replace("\n", "\r").encode())
     with pytest.raises(FormatError, match=r"a carriage return alone(.|\n)*tr '\\r' '\\n'"):
+        read_rttm(path)
+
+
+def test_a_gzipped_file_is_told_from_others(tmp_path: Path) -> None:
+    """By its content: it may be called whatever it likes."""
+    path = tmp_path / "a.rttm"
+    path.write_bytes(gzip.compress(LINE.encode()))
+    with pytest.raises(FormatError, match="gunzip it first"):
         read_rttm(path)
 
 
