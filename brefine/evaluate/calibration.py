@@ -66,7 +66,7 @@ class Calibration(Document):
 
 
 def calibrate_refiner(refiner: Refiner, tasks: Sequence[Task], references: Mapping[Path, Diarization]) -> Calibration:
-    """Fits the constants on the recordings of `tasks`.
+    """Fits the constants on the recordings of `tasks` that have labels.
 
     Args:
         references: audio → its labels, by `labels.read_references`.
@@ -75,12 +75,14 @@ def calibrate_refiner(refiner: Refiner, tasks: Sequence[Task], references: Mappi
         DataError: audio cannot be used, where all whose headers tell are listed before anything is heard; or too few
             boundaries have a partner in the reference.
     """
-    for doubt in probe_all(path for task in tasks for path in task.audio.values()):
+    for doubt in probe_all(references):
         print(doubt, file=sys.stderr)
     labelled = []
     for task in tasks:
         for hypothesis in task.hypotheses:
             audio = task.audio[hypothesis.recording]
+            if audio not in references:
+                continue
             frames, duration_s = frames_of(audio, refiner.features)
             heard = hear_recording(refiner, frames, hypothesis, duration_s=duration_s)
             labelled.append((heard, _true_shifts_s(heard, references[audio])))

@@ -11,20 +11,21 @@ from pathlib import Path
 
 from brefine.core.turns import Diarization
 from brefine.errors import DataError, FormatError
-from brefine.evaluate.refine import Task
+from brefine.evaluate.refine import Task, tell_names
 from brefine.io.filenames import recording_named
 from brefine.io.rttm import read_each, read_rttm, rttm_files
 from brefine.io.textfile import shown
 
 
 def read_references(path: Path, tasks: Sequence[Task]) -> dict[Path, Diarization]:
-    """The labels of each audio file of `tasks`, from an RTTM file or a folder of them.
+    """The labels of each audio file of `tasks` that has some, from an RTTM file or a folder of them.
 
-    They are looked for under the name of the audio file. In a folder, an RTTM file of one recording has its stem as name: what
-    stands in it may be the same in all of them, as the `waveform` that pyannote.audio writes of audio in memory.
+    Recordings without are named on stderr. Labels are looked for under the name of the audio file. In a folder, an RTTM file of
+    one recording has its stem as name: what stands in it may be the same in all of them, as the `waveform` that pyannote.audio
+    writes of audio in memory.
 
     Raises:
-        DataError: there are no such labels; all recordings without are listed.
+        DataError: there are no labels of any, or those of one would be another's, too; all recordings at fault are listed.
         FormatError: lines are broken, or labels of a recording are there twice; everything is listed.
     """
     labels = _Labels.read(path)
@@ -32,23 +33,24 @@ def read_references(path: Path, tasks: Sequence[Task]) -> dict[Path, Diarization
     n_called = Counter(recording for _, recording in hypotheses)
     found: dict[Path, Diarization] = {}
     owners: dict[int, Path] = {}
-    problems = []
+    unlabelled, problems = [], []
     for audio, recording in hypotheses:
         reference = labels.of(audio.stem, recording if n_called[recording] == 1 else None)
         if reference is None:
-            problems.append(f"{audio.stem}: no labels of this name")
+            unlabelled.append(audio.stem)
             continue
         owner = owners.setdefault(id(reference), audio)
         if owner != audio:
             problems.append(f"{audio.stem}: the labels that would be its own are those of {owner.stem}")
         found[audio] = reference
-    if problems:
+    if problems or not found:
         raise DataError(
             "recordings have no reference",
             where=path,
-            problems=problems,
+            problems=[*(f"{stem}: no labels of this name" for stem in unlabelled), *problems],
             hint="labels are named after the audio: talk1.rttm for talk1.wav in a folder, or recordings of that name in one file",
         )
+    tell_names("no labels for", unlabelled)
     return found
 
 

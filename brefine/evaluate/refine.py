@@ -7,7 +7,7 @@ import io
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -163,11 +163,16 @@ def plan_refinement(audio: Path, rttm: Path, out: Path | None = None) -> list[Ta
             hint=f"audio files are named after the recording: talk1.wav for talk1 ({', '.join(AUDIO_SUFFIXES)})",
         )
     turnless = heard.keys() - {path.stem for task in tasks for path in task.audio.values()} - {file.stem for file in files}
-    for what, alone in (("passed over, since no audio is given", sorted(unheard)), ("no turns for", sorted(turnless))):
-        if alone:
-            more = f" … and {len(alone) - _MAX_NAMES} more" if len(alone) > _MAX_NAMES else ""
-            print(f"{what}: {', '.join(alone[:_MAX_NAMES])}{more}", file=sys.stderr)
+    tell_names("passed over, since no audio is given", unheard)
+    tell_names("no turns for", turnless)
     return tasks
+
+
+def tell_names(what: str, recordings: Collection[str]) -> None:
+    """Names recordings on stderr, of many the first; says nothing where there are none."""
+    if recordings:
+        more = f" … and {len(recordings) - _MAX_NAMES} more" if len(recordings) > _MAX_NAMES else ""
+        print(f"{what}: {', '.join(sorted(recordings)[:_MAX_NAMES])}{more}", file=sys.stderr)
 
 
 def refine_tasks(
