@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -37,31 +37,76 @@ _ENOUGH = 10
 _FAINT, _USUAL_DB = 10.0 ** (-45.0 / 10.0), -30.0
 """The power below which, and the level to which, a faint recording is raised; headset mixes of meetings lie between −27 and
 −43 dBFS. 30 dB fainter the detector would hear 45 % of their speech instead of 79 %, and 50 dB fainter none."""
+_OFFSET = 0.002
+"""The constant up to which samples stay as they are, full scale 1; AMI's meetings have one of 0.0001."""
+
+_Decode = Callable[[], Iterable[NDArray[np.float32]]]
 
 
-def levelled(decode: Callable[[], Iterable[NDArray[np.float32]]]) -> Callable[[], Iterable[NDArray[np.float32]]]:
+def levelled(decode: _Decode) -> _Decode:
     """A recording's samples at a level at which the detector hears: those of a very faint one times a power of two.
+
+    Where a converter has added a constant to them, it is subtracted first: it would be taken for sound.
 
     Args:
         decode: gives the samples block by block, mono at 16 kHz, from the beginning each time. It is asked for them here, up to
-            the first second of ordinary sound; of a faint recording for all.
+            the first second of ordinary sound; of a faint recording, and of one with a constant, for all.
     """
-    gain = _gain(decode())
+    gain, offset = _level(decode())
+    if abs(offset) > _OFFSET:  # so far; in the whole recording it may be less
+        offset = _offset([_means(tenths) for tenths in _tenths(decode())])
+    if abs(offset) <= _OFFSET:
+        return _raised(decode, gain)
+    constant = np.float32(offset)
+
+    def centred() -> Iterator[NDArray[np.float32]]:
+        return (block - constant for block in decode())
+
+    return _raised(centred, _level(centred())[0])
+
+
+def _raised(decode: _Decode, gain: float) -> _Decode:
     return decode if gain == 1.0 else lambda: (np.clip(block * np.float32(gain), -1.0, 1.0) for block in decode())
 
 
-def _gain(blocks: Iterable[NDArray[np.float32]]) -> float:
-    """1 where a second, or a twentieth of a shorter recording, is of ordinary level; else what brings its like to a usual one."""
-    powers, rest, n_ordinary = [np.zeros(0)], np.zeros(0, np.float32), 0
+def _level(blocks: Iterable[NDArray[np.float32]]) -> tuple[float, float]:
+    """The gain of a recording, and the constant in what was heard to find it.
+
+    The gain is 1 where a second, or a twentieth of a shorter recording, is of ordinary level; else what brings its like to a
+    usual one.
+    """
+    powers, means, n_ordinary = [np.zeros(0)], list[NDArray[np.float64]](), 0
+    for tenths in _tenths(blocks):
+        powers.append(np.square(tenths).mean(axis=1, dtype=np.float64))
+        means.append(_means(tenths))
+        n_ordinary += int((powers[-1] >= _FAINT).sum())
+        if n_ordinary >= _ENOUGH:
+            break
+    return 1.0 if n_ordinary >= _ENOUGH else _gain(np.concatenate(powers)), _offset(means)
+
+
+def _tenths(blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+    """The whole tenths of a second of each block and what the one before has left, shape (n_tenths, _LEVEL_SAMPLES)."""
+    rest = np.zeros(0, np.float32)
     for block in blocks:
         samples = np.concatenate([rest, block])
         n_whole = len(samples) // _LEVEL_SAMPLES * _LEVEL_SAMPLES
-        powers.append(np.square(samples[:n_whole]).reshape(-1, _LEVEL_SAMPLES).mean(axis=1, dtype=np.float64))
         rest = samples[n_whole:]
-        n_ordinary += int((powers[-1] >= _FAINT).sum())
-        if n_ordinary >= _ENOUGH:
-            return 1.0
-    power = np.concatenate(powers)
+        yield samples[:n_whole].reshape(-1, _LEVEL_SAMPLES)
+
+
+def _means(tenths: NDArray[np.float32]) -> NDArray[np.float64]:
+    return np.asarray(tenths.mean(axis=1, dtype=np.float64))
+
+
+def _offset(means: Sequence[NDArray[np.float64]]) -> float:
+    """The constant in a recording: the median, since speech may lean to one side while it lasts."""
+    found = np.concatenate([np.zeros(0), *means])
+    return float(np.median(found)) if len(found) else 0.0
+
+
+def _gain(power: NDArray[np.float64]) -> float:
+    """What brings a faint recording, by the power of its tenths of a second, to a usual level; 1 where it is silent or loud."""
     loud = float(np.sort(power)[-min(_ENOUGH, 1 + len(power) // 20)]) if len(power) else 0.0
     if loud == 0.0 or loud >= _FAINT:
         return 1.0

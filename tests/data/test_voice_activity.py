@@ -99,6 +99,29 @@ def test_an_ordinary_recording_stays_as_it_is(ordinary_s: float) -> None:
     assert asked[-1] == 16000 * 21 - 1000
 
 
+@pytest.mark.parametrize("attenuation_db", [0.0, 60.0])
+@pytest.mark.parametrize("constant", [0.005, -0.05])
+def test_a_constant_in_the_samples_is_subtracted(shared_data: Path, constant: float, attenuation_db: float) -> None:
+    """Some converters add one. A faint recording with it is raised as it would be without."""
+    samples = read_audio(shared_data / "ami" / "audio" / "trn03.flac")[: 10 * 16000]
+    samples *= np.float32(10.0 ** (-attenuation_db / 20.0))
+    shifted = samples + np.float32(constant)
+    (without,), (found,) = levelled(lambda: [samples])(), levelled(lambda: [shifted])()
+    assert (np.abs(without).max() > np.abs(samples).max()) == (attenuation_db > 0.0)
+    np.testing.assert_allclose(found, without, atol=3e-4)
+
+
+def test_what_leans_to_one_side_for_a_while_has_no_constant() -> None:
+    """A voice that was recorded with one, in a conversation of others, or the wind at the beginning."""
+    samples = np.random.default_rng(0).normal(0.0, 0.05, 16000 * 12).astype(np.float32)
+    samples[: 16000 * 5] += 0.1
+
+    def decode() -> Iterator[NDArray[np.float32]]:
+        yield from np.split(samples, 120)
+
+    assert levelled(decode) is decode
+
+
 @pytest.mark.parametrize("block_samples", [700, 16000, 16000 * 5])
 def test_faint_samples_are_multiplied_by_a_power_of_two(block_samples: int) -> None:
     """However they arrive; a click among them is clipped, and silence and nothing stay what they are."""
