@@ -26,7 +26,7 @@ from brefine.errors import DataError, FormatError
 from brefine.io.atomic import digest_of_files, read_json, write_json_atomic
 from brefine.io.audio import audio_files
 from brefine.io.rttm import read_diarizations, write_rttm
-from brefine.phasedir import SPLITS, CorpusManifest, CorpusRecording, label_digests, source_folders
+from brefine.phasedir import SPLITS, AudioFile, CorpusManifest, CorpusRecording, label_digests, source_folders
 
 OnProgress = Callable[[str, int, int], None]
 """Called with what is being done, the parts done and the parts in all."""
@@ -102,9 +102,10 @@ def audio_of_folders(config: PhaseConfig) -> dict[str, Path]:
 
 
 def sources_of(config: PhaseConfig) -> dict[str, str]:
-    """What the recipe's corpus would be prepared from now; see `CorpusManifest.sources`. The feature store digests the audio.
+    """What the recipe's corpus would be prepared from now; see `CorpusManifest.sources`.
 
-    The built-in voices are not told: brefine speaks them itself. Neither are voices that are out of reach.
+    Of audio the names are told; each recording has the digest of its own. The built-in voices are not told: brefine speaks them
+    itself. Neither are voices that are out of reach.
     """
     audio = {
         f"{part}/audio/{path.name}": ""
@@ -122,8 +123,8 @@ def sources_of(config: PhaseConfig) -> dict[str, str]:
 def changes_since(manifest: CorpusManifest, folder: Path, config: PhaseConfig) -> list[str]:
     """What was added, removed or changed since the corpus in this folder was prepared, in words.
 
-    That is said of what it was prepared from, and of the labels that were prepared. Conversations do without the voices and the
-    errors that they were made of: that those are no longer there is no change.
+    That is said of what it was prepared from, of the labels that were prepared, and of the audio. Conversations do without the
+    voices and the errors that they were made of: that those are no longer there is no change.
     """
     now, folders = sources_of(config), source_folders(config)
     if manifest.sources is None:
@@ -134,7 +135,8 @@ def changes_since(manifest: CorpusManifest, folder: Path, config: PhaseConfig) -
         for name in sorted(then.keys() | now.keys())
         if then.get(name) != now.get(name) and (name in now or (folders and name != _VOICES))
     ]
-    return sources + [f"{name}: edited" for name in manifest.edited_labels(folder)]
+    edited = [f"{name}: edited" for name in manifest.edited_labels(folder)]
+    return sources + edited + [f"{name}: changed" for name in manifest.other_audio(folder)]
 
 
 def voice_bank(config: PhaseConfig, on_progress: OnProgress) -> Path:
@@ -338,4 +340,5 @@ def _write(folder: Path, split: str, one: Audited, hypotheses: Mapping[str, Diar
         simulated=is_simulated(one.recording.audio),
         replayed=replayed,
         labels_sha256=digest_of_files([reference, hypothesis]),
+        audio_file=AudioFile.of(one.recording.audio),
     )

@@ -24,7 +24,7 @@ from brefine.data.voices import Utterance
 from brefine.errors import DataError
 from brefine.io.atomic import digest_of_files
 from brefine.io.rttm import read_rttm, write_rttm
-from brefine.phasedir import CorpusRecording
+from brefine.phasedir import AudioFile, CorpusRecording
 
 _AT_ONCE = 40
 """Conversations of one round where their number follows from their boundaries."""
@@ -177,4 +177,5 @@ def _make_conversation(take: Take) -> CorpusRecording:
         simulated=True,
         replayed=studio.errors is not None,
         labels_sha256=None if studio.errors is None else digest_of_files([reference_path, hypothesis_path]),
+        audio_file=AudioFile.of(audio),
     )

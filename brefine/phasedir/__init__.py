@@ -16,7 +16,7 @@ keys that it does not know and refuses a schema that it does not know.
 A module for each writer; `document` has what they share, `folders` the paths.
 """
 
-from brefine.phasedir.corpus import SPLITS, CorpusManifest, CorpusRecording
+from brefine.phasedir.corpus import SPLITS, AudioFile, CorpusManifest, CorpusRecording
 from brefine.phasedir.document import SCHEMA, Document, Part, SealedDocument, UnixTime
 from brefine.phasedir.evaluation import (
     BoundaryFigures,
@@ -65,6 +65,7 @@ __all__ = [
     "Alert",
     "AlertKind",
     "AlertLevel",
+    "AudioFile",
     "BoundaryFigures",
     "BoundaryRow",
     "CalibrationBin",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import stat
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator
 
@@ -23,6 +25,40 @@ def _file_stem(name: str) -> str:
         return file_stem(name)
     except FormatError as error:
         raise ValueError(f"no file can be named after this recording: {error.got}") from None
+
+
+class AudioFile(Part):
+    """An audio file as it was when the corpus was prepared."""
+
+    n_bytes: int
+    modified_ns: int
+    sha256: str
+    """Of the file's content."""
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """The file as it is now.
+
+        Raises:
+            OSError: it is not there, or cannot be read.
+        """
+        with path.open("rb") as file:
+            found = os.fstat(file.fileno())
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return cls(n_bytes=found.st_size, modified_ns=found.st_mtime_ns, sha256=digest)
+
+    def is_changed(self, path: Path) -> bool:
+        """Whether the content is another now. What has its size and its time of change is not read: that takes minutes.
+
+        Of what is not there, or no file, nothing is known: False.
+        """
+        try:
+            found = path.stat()
+            if not stat.S_ISREG(found.st_mode) or (found.st_size, found.st_mtime_ns) == (self.n_bytes, self.modified_ns):
+                return False
+            return found.st_size != self.n_bytes or AudioFile.of(path).sha256 != self.sha256
+        except OSError:
+            return False
 
 
 class CorpusRecording(Part):
@@ -43,11 +79,17 @@ class CorpusRecording(Part):
     """The hypothesis is measured errors drawn anew, which know nothing of the audio."""
     labels_sha256: str | None = None
     """Digest of reference and hypothesis as they were prepared; None where no digest was kept yet."""
+    audio_file: AudioFile | None = None
+    """The audio as it was prepared; None likewise."""
 
     def is_edited(self, folder: Path) -> bool:
         """Whether reference or hypothesis below this folder are no longer those that were prepared; without a digest, False."""
         labels = [folder / self.reference, folder / self.hypothesis]
         return self.labels_sha256 is not None and digest_of_files(labels) != self.labels_sha256
+
+    def has_other_audio(self, folder: Path) -> bool:
+        """Whether the audio is no longer what was prepared; False without a digest, or where the audio is out of reach."""
+        return self.audio_file is not None and self.audio_file.is_changed(folder / self.audio)
 
 
 class CorpusManifest(Document):
@@ -69,14 +111,28 @@ class CorpusManifest(Document):
             f"prepared labels of {split}/{one.name}" for split, own in self.splits.items() for one in own if one.is_edited(folder)
         ]
 
-    def fingerprint(self) -> str:
-        """A digest of what is in which split, of what kind, and with which labels; the same wherever the files lie.
+    def other_audio(self, folder: Path) -> list[str]:
+        """Recordings whose audio is another than when the corpus was prepared, in words: `audio of gate/a`."""
+        return [
+            f"audio of {split}/{one.name}" for split, own in self.splits.items() for one in own if one.has_other_audio(folder)
+        ]
+
+    def fingerprint(self, *, audio: bool = True) -> str:
+        """A digest of what is in which split, of what kind, and with which audio and labels; the same wherever the files lie.
 
         The gate's labels are left out: no weights depend on them, and whoever corrects one has to integrate anew, not to train.
+
+        Args:
+            audio: whether what is heard counts; earlier versions did not ask.
         """
-        kept = {"name", "duration_s", "regions_s", "simulated", "replayed"}
+        kept: dict[str, Any] = dict.fromkeys(("name", "duration_s", "regions_s", "simulated", "replayed"), True)
+        kept |= {"audio_file": {"sha256"}} if audio else {}
         content = {}
         for name, own in self.splits.items():
-            told = kept if name == "gate" else {*kept, "labels_sha256"}
+            told = kept if name == "gate" else {**kept, "labels_sha256": True}
             content[name] = [one.model_dump(mode="json", include=told, exclude_none=True) for one in own]
         return hashlib.sha256(json.dumps([self.evidence, content], sort_keys=True).encode()).hexdigest()
+
+    def has_fingerprint(self, told: str) -> bool:
+        """Whether this is the corpus that bore this fingerprint; one that tells nothing of audio is held to the rest."""
+        return told in (self.fingerprint(), self.fingerprint(audio=False))

@@ -67,13 +67,18 @@ class GateFiles:
         return cls(selection, report)
 
 
-def evidence_of(phase: PhaseDir, config: PhaseConfig, files: GateFiles, faults: Sequence[str] = ()) -> Evidence | None:
-    """The figures of the integration with these faults and every other that is found; None where there are no figures."""
+def evidence_of(
+    phase: PhaseDir, config: PhaseConfig, files: GateFiles, manifest: CorpusManifest | None, faults: Sequence[str] = ()
+) -> Evidence | None:
+    """The figures of the integration with these faults and every other that is found; None where there are no figures.
+
+    Args:
+        manifest: of the recipe's prepared corpus; None where there is none that can be read.
+    """
     report = files.report
     if report is None:
         return None
     corpus = prepared_corpus_path(config)
-    manifest = CorpusManifest.read_if_sound(corpus / "corpus.json")
     comparison = report.comparison
     at_collar = [item for item in report.der if math.isclose(item.collar_s, config.gate.der_collar_s)]
     der = next(iter(at_collar or report.der), None)
@@ -81,6 +86,7 @@ def evidence_of(phase: PhaseDir, config: PhaseConfig, files: GateFiles, faults: 
         *faults,
         *_faults_of_corpus(phase, report, corpus, manifest),
         *_faults_of_labels(config, manifest),
+        *_faults_of_audio(corpus, manifest),
         *_faults_of_weights(phase, report, files.selection),
     ]
     oracle_der, silent = None, frozenset[str]()
@@ -129,18 +135,39 @@ def _faults_of_corpus(phase: PhaseDir, report: IntegrationReport, corpus: Path, 
         yield "references, hypotheses or refined turns were changed after the integration; integrate again"
     if report.trained_corpus_sha256 is None:
         yield "the weights do not tell what they were trained on"
-    elif report.trained_corpus_sha256 != report.corpus_sha256:
+    elif not manifest.has_fingerprint(report.trained_corpus_sha256):
         yield "the weights were trained on another corpus, or its splits were changed after the training"
 
 
 def _faults_of_labels(config: PhaseConfig, manifest: CorpusManifest | None) -> Iterator[str]:
     corrected = [] if manifest is None else corrected_labels(manifest, config)
     if corrected:
-        told = ", ".join(corrected[:_MOST_TOLD]) + (", …" if len(corrected) > _MOST_TOLD else "")
         yield (
-            f"labels were changed after the corpus had been prepared ({told}); prepare it again, then integrate again; "
-            f"where they are the training's, train again first"
+            f"labels were changed after the corpus had been prepared ({_some(corrected)}); prepare it again, then integrate "
+            f"again; where they are the training's, train again first"
         )
+
+
+def _faults_of_audio(corpus: Path, manifest: CorpusManifest | None) -> Iterator[str]:
+    changed = [] if manifest is None else [one.name for one in manifest.splits["gate"] if one.has_other_audio(corpus)]
+    if changed:
+        yield (
+            f"the audio of gate recordings was changed after the corpus had been prepared ({_some(changed)}); prepare it "
+            f"again, then train and integrate again"
+        )
+
+
+def missing_audio(config: PhaseConfig, manifest: CorpusManifest | None) -> Iterator[str]:
+    """Whether gate recordings have no audio any more; their turns can still be scored."""
+    corpus = prepared_corpus_path(config)
+    known = [] if manifest is None else [one for one in manifest.splits.get("gate", []) if one.audio_file is not None]
+    gone = [one.name for one in known if not (corpus / one.audio).is_file()]
+    if gone:
+        yield f"the audio of {len(gone)} gate recordings is no longer there ({_some(gone)}), so that it cannot be checked"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_MOST_TOLD]) + (", …" if len(names) > _MOST_TOLD else "")
 
 
 def _faults_of_weights(phase: PhaseDir, report: IntegrationReport, selection: SelectionRecord | None) -> Iterator[str]:

@@ -10,13 +10,23 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 
-from brefine.config import GateConfig, PhaseConfig
+from brefine.config import GateConfig, PhaseConfig, prepared_corpus_path
 from brefine.core.gate import Answer, CriterionId, Finding, Thresholds, judge
 from brefine.errors import ConfigError, FormatError, printable
 from brefine.io.atomic import write_text_atomic
 from brefine.io.lock import held
-from brefine.phasedir import Decision, EvaluationReport, GateCriterion, GateRecord, IntegrationReport, Look, Manifest, PhaseDir
-from brefine.run.gate_evidence import GateFiles, evidence_of
+from brefine.phasedir import (
+    CorpusManifest,
+    Decision,
+    EvaluationReport,
+    GateCriterion,
+    GateRecord,
+    IntegrationReport,
+    Look,
+    Manifest,
+    PhaseDir,
+)
+from brefine.run.gate_evidence import GateFiles, evidence_of, missing_audio
 from brefine.run.gate_page import gate_page
 from brefine.run.report_html import utc_text
 from brefine.run.tables import amount_text
@@ -67,7 +77,8 @@ def _judged(phase: PhaseDir, files: GateFiles, answers: Mapping[str, Answer]) ->
     config, notes, faults = _agreed(phase)
     given, stale = _earlier_answers(phase, files.report)
     given.update({_criterion(name): answer for name, answer in answers.items()})
-    evidence = evidence_of(phase, config, files, faults)
+    manifest = CorpusManifest.read_if_sound(prepared_corpus_path(config) / "corpus.json")
+    evidence = evidence_of(phase, config, files, manifest, faults)
     missing = {} if files.problem is None else {"missing": files.problem}
     verdict = judge(evidence, thresholds_of(config.gate), given, **missing)
     report, selection = files.report, files.selection
@@ -78,7 +89,14 @@ def _judged(phase: PhaseDir, files: GateFiles, answers: Mapping[str, Answer]) ->
         evidence=None if evidence is None else "simulated" if evidence.simulated else "real",
         winner=winner,
         criteria=[_to_record(finding) for finding in verdict.findings],
-        notes=[*notes, *_left_out(report), *_looks(phase, report), *asked_anew, *_edited(phase)],
+        notes=[
+            *notes,
+            *missing_audio(config, manifest),
+            *_left_out(report),
+            *_looks(phase, report),
+            *asked_anew,
+            *_edited(phase),
+        ],
         recommendation=verdict.recommendation,
         unix_s=time.time(),
         integration_seal=_seal(report),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from brefine.core.turns import Diarization, Turn
 from brefine.data import hypotheses
 from brefine.data.audit import Audited, audit_corpus
 from brefine.data.conversations import write_audio
-from brefine.data.corpora import divide
+from brefine.data.corpora import changes_since, divide
 from brefine.data.hypotheses import diarize_all, diarizer_of
 from brefine.data.prepare import prepare
 from brefine.data.simulated import make_until
@@ -303,6 +304,23 @@ def test_a_corrected_reference_of_the_gate_is_prepared_again(tmp_path: Path, ton
     assert any("gate/reference/five.rttm: changed" in note for note in read_json(folder / "summary.json")["notes"])
     features = {path for path in times if path.parent.name == "features"}
     assert features and {path: _times(folder)[path] for path in features} == {path: times[path] for path in features}
+
+
+def test_other_audio_under_the_same_names_makes_another_corpus(tmp_path: Path, tone_bank: Path) -> None:
+    """Of the same length and with the same labels: content counts, and a file that was merely touched is the same."""
+    config = _recipe(tmp_path, tone_bank, n_turns=6)
+    folder, audio = prepare(config, n_processes=1), tmp_path / "gate/audio/five.wav"
+    before = CorpusManifest.read(folder / "corpus.json")
+    os.utime(audio, (1e9, 1e9))
+    assert changes_since(before, folder, config) == []
+    samples, rate_hz = soundfile.read(audio)
+    soundfile.write(audio, samples * 0.5, rate_hz)
+    assert changes_since(before, folder, config) == ["audio of gate/five: changed"]
+    prepare(config, n_processes=1)
+    after = CorpusManifest.read(folder / "corpus.json")
+    assert after.fingerprint() != before.fingerprint()
+    assert after.fingerprint(audio=False) == before.fingerprint(audio=False)
+    assert changes_since(after, folder, config) == []
 
 
 @pytest.mark.parametrize("kind", ["reference", "hypothesis"])

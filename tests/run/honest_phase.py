@@ -6,9 +6,9 @@ from pathlib import Path
 
 from brefine.config import PhaseConfig, format_config, parse_config, prepared_corpus_path
 from brefine.core.turns import Diarization, Turn
-from brefine.io.atomic import digest_of_files
+from brefine.io.atomic import digest_of_files, write_text_atomic
 from brefine.io.rttm import write_rttm
-from brefine.phasedir import CheckpointCard, CorpusManifest, CorpusRecording, Look, Manifest, PhaseDir
+from brefine.phasedir import AudioFile, CheckpointCard, CorpusManifest, CorpusRecording, Look, Manifest, PhaseDir
 from brefine.run.decide import choose
 from tests.run.records import WEIGHTS_SHA256, evaluation, integration
 
@@ -56,15 +56,18 @@ class HonestPhase:
                     path = self.corpus / split / kind / f"{name}.rttm"
                     write_rttm(path, Diarization(name, (Turn(1.0, offset_s, "A"),)))
                 paths = {kind: f"{split}/{kind}/{name}.rttm" for kind in ("reference", "hypothesis")}
+                audio = f"{split}/audio/{name}.wav"
+                write_text_atomic(self.corpus / audio, f"what is heard in {name}")
                 splits[split].append(
                     CorpusRecording(
                         name=name,
-                        audio=f"/audio/{name}.wav",
+                        audio=audio,
                         duration_s=10.0,
                         regions_s=[(0.0, 10.0)],
                         speakers=["A"],
                         simulated=simulated and split == "gate",
                         labels_sha256=self._labels_sha256(paths) if split == "gate" else None,
+                        audio_file=AudioFile.of(self.corpus / audio),
                         **paths,
                     )
                 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import threading
@@ -18,7 +19,7 @@ from brefine.core.turns import Diarization, Turn
 from brefine.errors import FormatError, ProcessError
 from brefine.io.atomic import write_text_atomic
 from brefine.io.rttm import write_rttm
-from brefine.phasedir import CorpusManifest, EvaluationReport, GateRecord, Look, Scored, label_digests
+from brefine.phasedir import AudioFile, CorpusManifest, EvaluationReport, GateRecord, Look, Scored, label_digests
 from brefine.run import gate_report
 from brefine.run.decide import choose, recommend
 from brefine.run.gate_report import judge_phase, write_gate
@@ -84,6 +85,16 @@ def _hard_recordings_left_out(honest: HonestPhase) -> None:
     (honest.corpus / "corpus.json").write_text(json.dumps(document))
 
 
+def _prepared_from_other_audio(honest: HonestPhase) -> None:
+    audio = honest.corpus / "gate/audio/g3.wav"
+    audio.write_text("somebody else's")
+    trained_on = honest.fingerprint()
+    manifest = CorpusManifest.read(honest.corpus / "corpus.json")
+    gate = [one.model_copy(update={"audio_file": AudioFile.of(honest.corpus / one.audio)}) for one in manifest.splits["gate"]]
+    manifest.model_copy(update={"splits": {**manifest.splits, "gate": gate}}).write(honest.corpus / "corpus.json")
+    honest.integrate(trained_corpus_sha256=trained_on)
+
+
 def _compared(honest: HonestPhase, **changes: object) -> None:
     report = integration("mlp")
     before = figures(170.0).model_copy(update=changes)
@@ -123,6 +134,18 @@ FRAUDS: dict[str, tuple[Callable[[HonestPhase], object], str]] = {
     "the prepared references edited before the integration": (
         _prepared_labels_edited,
         "labels were changed after the corpus had been prepared (prepared labels of gate/g3); prepare it again",
+    ),
+    "other audio in the place of a gate recording's": (
+        lambda it: (it.corpus / "gate/audio/g3.wav").write_text("somebody else's"),
+        "the audio of gate recordings was changed after the corpus had been prepared (g3); prepare it again",
+    ),
+    "other audio of the same length": (
+        lambda it: it.edit(it.corpus / "gate/audio/g3.wav", "heard", "sound"),
+        "the audio of gate recordings was changed after the corpus had been prepared (g3); prepare it again",
+    ),
+    "other audio prepared under the same names after the training": (
+        _prepared_from_other_audio,
+        "the weights were trained on another corpus, or its splits were changed after the training",
     ),
     "the refined turns replaced by the truth": (
         _refined_by_cheating,
@@ -401,6 +424,32 @@ def test_an_evaluation_on_the_gate_split_that_is_edited_is_told(honest: HonestPh
     assert judge_phase(honest.phase).notes == [
         f"evaluation/transformer/gate.json: {CHANGED}; it cannot be told what was scored on the gate split"
     ]
+
+
+def test_audio_that_was_touched_or_is_gone_changes_no_verdict(honest: HonestPhase) -> None:
+    """Another time of change is looked into; what is out of reach is told, as the turns can still be scored."""
+    os.utime(honest.corpus / "gate/audio/g3.wav", (1e9, 1e9))
+    assert write_gate(honest.phase, GO).notes == []
+    for name in ("g4", "g7"):
+        (honest.corpus / f"gate/audio/{name}.wav").unlink()
+    record = write_gate(honest.phase)
+    assert record.verdict == "pass"
+    assert record.notes == ["the audio of 2 gate recordings is no longer there (g4, g7), so that it cannot be checked"]
+
+
+def test_a_phase_from_before_audio_was_digested_is_judged_as_then(honest: HonestPhase) -> None:
+    """Its corpus told nothing of audio, and neither do its weights, also where the corpus is prepared anew."""
+    manifest = CorpusManifest.read(honest.corpus / "corpus.json")
+    splits = {split: [one.model_copy(update={"audio_file": None}) for one in own] for split, own in manifest.splits.items()}
+    manifest.model_copy(update={"splits": splits}).write(honest.corpus / "corpus.json")
+    trained_on = honest.fingerprint()
+    honest.integrate()
+    (honest.corpus / "gate/audio/g3.wav").unlink()
+    assert write_gate(honest.phase, GO).verdict == "pass"
+    manifest.write(honest.corpus / "corpus.json")
+    assert honest.fingerprint() != trained_on
+    honest.integrate(trained_corpus_sha256=trained_on)
+    assert write_gate(honest.phase, GO).verdict == "pass"
 
 
 def test_a_moved_phase_is_judged_as_before(honest: HonestPhase, tmp_path: Path) -> None:
