@@ -156,6 +156,7 @@ def evaluate_refiner(
         ),
         speed_on_cpu=None if refiner.device.type == "cpu" else speed_on_cpu(refiner, split),
         unix_s=time.time(),
+        looked_at=split.looked_at() if split.name == "gate" else [],
     ), [row for one in scored for row in one.rows()]
 
 
@@ -195,19 +196,22 @@ def write_evaluation(phase: PhaseDir, report: EvaluationReport, rows: Sequence[B
     """
     place = phase.evaluation(report.model, report.split, report.checkpoint)
     report = report.model_copy(update={"earlier_looks": _earlier_looks(place, report)})
+    for look in report.looks[-1:]:
+        phase.record_look(look, report.looked_at)
     write_text_atomic(phase.boundaries(report.model, report.split, report.checkpoint), format_rows(rows))
     report.write(place)
     return report
 
 
 def _earlier_looks(place: Path, report: EvaluationReport) -> list[Look]:
-    """What other weights or settings have been scored; forgotten with the report that told it."""
+    """What other weights or settings have been scored, as the report in its place tells."""
     try:
         before = EvaluationReport.read_if_there(place)
     except FormatError:
         return []
     looks = [] if before is None else before.looks
-    return [one for one in looks if (one.weights_sha256, one.refine) != (report.weights_sha256, report.refine)]
+    now = {look.refiner for look in report.looks}
+    return [one for one in looks if one.refiner not in now]
 
 
 def format_rows(rows: Sequence[BoundaryRow]) -> str:

@@ -84,6 +84,8 @@ def integrate(
         refine=config.refine.model_dump(mode="json"),
         unix_s=time.time(),
     )
+    looked_at = split.looked_at()
+    phase.record_look(look, looked_at)
     return IntegrationReport(
         model=refiner.card.model,
         weights_sha256=look.weights_sha256,
@@ -92,6 +94,7 @@ def integrate(
         corpus_sha256=split.manifest.fingerprint(),
         turns_sha256=digest_of_files(phase.gate_turns(split.folder, split.manifest)),
         looks=[*_earlier_looks(phase, look), look],
+        looked_at=looked_at,
         split="gate",
         evidence=split.manifest.evidence,
         hypothesis_source=split.manifest.hypothesis_source,
@@ -118,13 +121,13 @@ def _collars_s(config: PhaseConfig) -> list[float]:
 
 
 def _earlier_looks(phase: PhaseDir, look: Look) -> list[Look]:
-    """What other weights or settings have been scored on the gate split; forgotten with the report that told it."""
+    """What other weights or settings have been scored on the gate split, as the report in its place tells."""
     try:
         before = IntegrationReport.read_if_there(phase.integration)
     except FormatError:
         return []
     looks = [] if before is None else before.looks
-    return [one for one in looks if (one.weights_sha256, one.refine) != (look.weights_sha256, look.refine)]
+    return [one for one in looks if one.refiner != look.refiner]
 
 
 def integrate_part(refiner: Refiner, split: GivenSplit, phase: PhaseDir, *, index: int, n_parts: int) -> None:

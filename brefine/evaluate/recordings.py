@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,8 +15,9 @@ from brefine.core.turns import Diarization
 from brefine.data.features import analyse_file, analysis_of
 from brefine.data.splits import Split
 from brefine.io.atomic import digest_of_files
+from brefine.io.rttm import format_rttm
 from brefine.models.weights import Refiner
-from brefine.phasedir import CorpusManifest
+from brefine.phasedir import CorpusManifest, LookedAt
 
 SplitName = Literal["validation", "gate"]
 
@@ -62,6 +63,19 @@ class GivenSplit:
         """Every recording that training or validation has seen."""
         return sorted({one.name for part in ("train", "validation") for one in self.manifest.splits.get(part, [])})
 
+    def looked_at(self) -> list[LookedAt]:
+        """What a refiner that is scored on this split now is scored on."""
+        return [
+            LookedAt(
+                name=given.name,
+                duration_s=given.duration_s,
+                audio_sha256=None if listed.audio_file is None else listed.audio_file.sha256,
+                reference_sha256=_digest(given.reference, given.regions_s),
+                hypothesis_sha256=_digest(given.hypothesis),
+            )
+            for listed, given in zip(self.manifest.splits[self.name], self.recordings, strict=True)
+        ]
+
     def frames(self, recording: GivenRecording, refiner: Refiner) -> NDArray[np.floating]:
         """The recording's frames as the refiner wants them: from the store where it has the same analysis."""
         if self._is_stored(refiner):
@@ -76,3 +90,9 @@ class GivenSplit:
 
     def _is_stored(self, refiner: Refiner) -> bool:
         return refiner.features == self._split.store.config
+
+
+def _digest(diarization: Diarization, scored: object = None) -> str:
+    """Of the turns, whatever their recording is called, and of where they are scored."""
+    turns = format_rttm(replace(diarization, recording="recording"))
+    return hashlib.sha256(f"{turns}{scored}".encode()).hexdigest()

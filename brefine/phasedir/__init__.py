@@ -8,7 +8,7 @@
       <model>/status.json  events.out.tfevents.*  train.log  checkpoints/{last,best}.{safetensors,json}  last.state
       evaluation/<model>/<split>.json  <split>.boundaries.csv  <split>.posteriors.npz    of `best`
       evaluation/<model>/<split>@<checkpoint>.json  …                                   of another checkpoint
-      selection.json  integration.json  integration/<recording>.rttm  gate4.json  gate4.md  report.html
+      selection.json  integration.json  integration/<recording>.rttm  looks.jsonl  gate4.json  gate4.md  report.html
 
 One writer a file. All but events and logs are replaced atomically. Every JSON document carries `"schema"`. A reader ignores
 keys that it does not know and refuses a schema that it does not know.
@@ -25,6 +25,8 @@ from brefine.phasedir.evaluation import (
     Comparison,
     EvaluationReport,
     Look,
+    LookedAt,
+    LookRecord,
     RecordingBoundaries,
     SelectionRecord,
     Speed,
@@ -85,6 +87,8 @@ __all__ = [
     "JobRecord",
     "JobWord",
     "Look",
+    "LookRecord",
+    "LookedAt",
     "Manifest",
     "Part",
     "PhaseDir",

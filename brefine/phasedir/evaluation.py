@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal
 
 from brefine.config import ModelName
-from brefine.phasedir.document import Part, SealedDocument, UnixTime
+from brefine.phasedir.document import Document, Part, SealedDocument, UnixTime
 
 
 class BoundaryFigures(Part):
@@ -102,6 +103,34 @@ class Look(Part):
     """The recipe's [refine] with which boundaries were moved."""
     unix_s: UnixTime
 
+    @property
+    def refiner(self) -> tuple[str, str]:
+        """What was scored, as a key: looks at the gate split by the same weights and settings are one."""
+        return self.weights_sha256, json.dumps(self.refine, sort_keys=True)
+
+
+class LookedAt(Part):
+    """A recording of the gate split as it was when a refiner was scored on it."""
+
+    name: str
+    duration_s: float
+    audio_sha256: str | None = None
+    """Of the audio file's content; None where the prepared corpus has no digest of it."""
+    reference_sha256: str
+    """Of its turns, and of the regions in which they are scored."""
+    hypothesis_sha256: str
+
+
+class LookRecord(Document):
+    """One line of looks.jsonl, which outlives the reports."""
+
+    look: Look
+    recordings: list[LookedAt]
+
+    def repeats(self, earlier: LookRecord) -> bool:
+        """Whether the same refiner was scored on the same before."""
+        return self.look.refiner == earlier.look.refiner and self.recordings == earlier.recordings
+
 
 class EvaluationReport(SealedDocument):
     """One model on one split."""
@@ -132,6 +161,8 @@ class EvaluationReport(SealedDocument):
     unix_s: UnixTime
     earlier_looks: list[Look] = []
     """Of the gate split: what other weights or settings were scored under this name before."""
+    looked_at: list[LookedAt] = []
+    """The gate split as it was; empty for another split, and in reports of earlier versions."""
 
     @property
     def looks(self) -> list[Look]:

@@ -8,7 +8,7 @@ import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from pydantic import ValidationError
 
@@ -17,10 +17,13 @@ from brefine.errors import BrefineError, FormatError, one_line
 from brefine.io.atomic import append_line, open_no_link, read_json
 from brefine.io.jsontext import parse_json
 from brefine.phasedir.corpus import CorpusManifest
+from brefine.phasedir.document import Document
+from brefine.phasedir.evaluation import Look, LookedAt, LookRecord
 from brefine.phasedir.gate import Decision
 from brefine.phasedir.operation import Stage
 
-_MOST_DECISIONS_BYTES: Final = 16 << 20
+_MOST_LINES_BYTES: Final = 16 << 20
+_Line = TypeVar("_Line", bound=Document)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,11 @@ class PhaseDir:
     @property
     def decisions(self) -> Path:
         return self.path / "decisions.jsonl"
+
+    @property
+    def looks(self) -> Path:
+        """Every look at the gate split, one a line."""
+        return self.path / "looks.jsonl"
 
     @property
     def alerts(self) -> Path:
@@ -183,16 +191,30 @@ class PhaseDir:
 
     def read_decisions(self) -> list[Decision]:
         """The readable lines of decisions.jsonl, oldest first; a torn one is left out."""
-        try:
-            with open_no_link(self.decisions) as file:
-                lines = file.read(_MOST_DECISIONS_BYTES).splitlines()
-        except OSError:
-            return []
-        found = []
-        for line in lines:
-            with contextlib.suppress(FormatError, ValidationError):
-                found.append(Decision.model_validate(parse_json(line, where=self.decisions)))
-        return found
+        return _read_lines(self.decisions, Decision)
+
+    def record_look(self, look: Look, recordings: list[LookedAt]) -> None:
+        """Remembers that a refiner was scored on the gate split, unless it had been on the same before."""
+        record = LookRecord(look=look, recordings=recordings)
+        if not any(record.repeats(earlier) for earlier in self.read_looks()):
+            append_line(self.looks, json.dumps(record.to_json(), allow_nan=False))
+
+    def read_looks(self) -> list[LookRecord]:
+        """The readable lines of looks.jsonl, oldest first; a torn one is left out."""
+        return _read_lines(self.looks, LookRecord)
+
+
+def _read_lines(path: Path, kind: type[_Line]) -> list[_Line]:
+    try:
+        with open_no_link(path) as file:
+            lines = file.read(_MOST_LINES_BYTES).splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        with contextlib.suppress(FormatError, ValidationError):
+            found.append(kind.model_validate(parse_json(line, where=path)))
+    return found
 
 
 def _of_checkpoint(split: str, checkpoint: str) -> str:

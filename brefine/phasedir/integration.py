@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from brefine.config import ModelName
 from brefine.phasedir.document import Part, SealedDocument, UnixTime
-from brefine.phasedir.evaluation import Comparison, Look
+from brefine.phasedir.evaluation import Comparison, Look, LookedAt
 
 
 class DerFigures(Part):
@@ -74,6 +74,8 @@ class IntegrationReport(SealedDocument):
     """Digest of the gate split's references, hypotheses and refined turns; see `PhaseDir.gate_turns`."""
     looks: list[Look]
     """Every integration so far, one for each set of weights and settings, this one last."""
+    looked_at: list[LookedAt] = []
+    """The gate split as it was; empty in reports of earlier versions."""
     split: Literal["gate"]
     evidence: Literal["real", "simulated"]
     hypothesis_source: str

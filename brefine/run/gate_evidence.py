@@ -143,7 +143,7 @@ def _faults_of_labels(config: PhaseConfig, manifest: CorpusManifest | None) -> I
     corrected = [] if manifest is None else corrected_labels(manifest, config)
     if corrected:
         yield (
-            f"labels were changed after the corpus had been prepared ({_some(corrected)}); prepare it again, then integrate "
+            f"labels were changed after the corpus had been prepared ({some_of(corrected)}); prepare it again, then integrate "
             f"again; where they are the training's, train again first"
         )
 
@@ -152,7 +152,7 @@ def _faults_of_audio(corpus: Path, manifest: CorpusManifest | None) -> Iterator[
     changed = [] if manifest is None else [one.name for one in manifest.splits["gate"] if one.has_other_audio(corpus)]
     if changed:
         yield (
-            f"the audio of gate recordings was changed after the corpus had been prepared ({_some(changed)}); prepare it "
+            f"the audio of gate recordings was changed after the corpus had been prepared ({some_of(changed)}); prepare it "
             f"again, then train and integrate again"
         )
 
@@ -163,11 +163,13 @@ def missing_audio(config: PhaseConfig, manifest: CorpusManifest | None) -> Itera
     known = [] if manifest is None else [one for one in manifest.splits.get("gate", []) if one.audio_file is not None]
     gone = [one.name for one in known if not (corpus / one.audio).is_file()]
     if gone:
-        yield f"the audio of {len(gone)} gate recordings is no longer there ({_some(gone)}), so that it cannot be checked"
+        yield f"the audio of gate recordings is no longer there ({some_of(gone)}), so that it cannot be checked"
 
 
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:_MOST_TOLD]) + (", …" if len(names) > _MOST_TOLD else "")
+def some_of(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = len(names) - _MOST_TOLD
+    return ", ".join(names[:_MOST_TOLD]) + (f" and {more} more" if more > 0 else "")
 
 
 def _faults_of_weights(phase: PhaseDir, report: IntegrationReport, selection: SelectionRecord | None) -> Iterator[str]:

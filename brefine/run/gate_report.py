@@ -18,15 +18,14 @@ from brefine.io.lock import held
 from brefine.phasedir import (
     CorpusManifest,
     Decision,
-    EvaluationReport,
     GateCriterion,
     GateRecord,
     IntegrationReport,
-    Look,
     Manifest,
     PhaseDir,
 )
 from brefine.run.gate_evidence import GateFiles, evidence_of, missing_audio
+from brefine.run.gate_looks import notes_on_looks
 from brefine.run.gate_page import gate_page
 from brefine.run.report_html import utc_text
 from brefine.run.tables import amount_text
@@ -93,7 +92,7 @@ def _judged(phase: PhaseDir, files: GateFiles, answers: Mapping[str, Answer]) ->
             *notes,
             *missing_audio(config, manifest),
             *_left_out(report),
-            *_looks(phase, report),
+            *notes_on_looks(phase, report),
             *asked_anew,
             *_edited(phase),
         ],
@@ -166,21 +165,6 @@ def _earlier_answers(phase: PhaseDir, report: IntegrationReport | None) -> tuple
 
 def _seal(report: IntegrationReport | None) -> str | None:
     return None if report is None else report.seal
-
-
-def _looks(phase: PhaseDir, report: IntegrationReport | None) -> Iterator[str]:
-    """Whether several refiners were scored on the gate split: integrated, or evaluated there; each counts once."""
-    found: list[Look] = []
-    for path in phase.gate_evaluations():
-        try:
-            found += EvaluationReport.read(path).looks
-        except FormatError as error:
-            yield f"{path.relative_to(phase.path)}: {error.what}; it cannot be told what was scored on the gate split"
-    found += [] if report is None else report.looks
-    looks = {(look.weights_sha256, json.dumps(look.refine, sort_keys=True)): look for look in found}
-    if len(looks) > 1:
-        models = ", ".join(look.model for look in looks.values())
-        yield f"{len(looks)} refiners were scored on the gate split ({models}); no interval allows for a choice among them"
 
 
 def _left_out(report: IntegrationReport | None) -> Iterator[str]:

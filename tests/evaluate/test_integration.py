@@ -206,6 +206,27 @@ def test_an_improvement_without_bounds_has_no_interval(phase: PhaseDir, monkeypa
     assert all(line.endswith("  [n/a]") for line in integration_table(found)[1:6])
 
 
+def test_looks_are_remembered_without_their_report(phase: PhaseDir, tmp_path: Path) -> None:
+    """Each refiner once on the same split; on other labels, in other regions or beside other hypotheses again."""
+    _give_own_corpus(phase, tmp_path / "data")
+    integrated(phase).write(phase.integration)
+    phase.integration.unlink()
+    report = integrated(phase)
+    (record,) = phase.read_looks()
+    assert record.look.refiner == report.looks[-1].refiner
+    assert record.recordings == report.looked_at
+    assert [one.name for one in record.recordings] == [one.recording for one in report.recordings]
+    corpus = prepared_corpus_path(phase.load_config())
+    (corpus / "gate" / "reference" / "rec4.rttm").write_text("SPEAKER rec4 1 1.0 2.0 <NA> <NA> A <NA> <NA>\n")
+    changed = integrated(phase).looked_at
+    assert [now == then for now, then in zip(changed, record.recordings, strict=True)] == [False, True]
+    assert changed[0].hypothesis_sha256 == record.recordings[0].hypothesis_sha256
+    manifest = (corpus / "corpus.json").read_text()
+    (corpus / "corpus.json").write_text(manifest.replace("12.0\n     ]", "9.0\n     ]"))
+    assert integrated(phase).looked_at[1].reference_sha256 != changed[1].reference_sha256
+    assert len(phase.read_looks()) == 3
+
+
 def test_every_refiner_that_was_scored_is_remembered(phase: PhaseDir) -> None:
     """Other weights and other settings are further looks at the gate split; the same ones again are not."""
     integrated(phase).write(phase.integration)

@@ -266,6 +266,7 @@ def _document_readers(folder: Path) -> list[Reader]:
         "gate": phase.gate,
         "alerts": phase.alerts,
         "decisions": phase.decisions,
+        "looks": phase.looks,
         "job": phase.job("mlp"),
     }.items():
         found.append(Reader(name, (path.read_bytes(),), _in_phase(phase, path)))

@@ -8,7 +8,7 @@ from brefine.config import PhaseConfig, format_config, parse_config, prepared_co
 from brefine.core.turns import Diarization, Turn
 from brefine.io.atomic import digest_of_files, write_text_atomic
 from brefine.io.rttm import write_rttm
-from brefine.phasedir import AudioFile, CheckpointCard, CorpusManifest, CorpusRecording, Look, Manifest, PhaseDir
+from brefine.phasedir import AudioFile, CheckpointCard, CorpusManifest, CorpusRecording, Look, LookedAt, Manifest, PhaseDir
 from brefine.run.decide import choose
 from tests.run.records import WEIGHTS_SHA256, evaluation, integration
 
@@ -128,9 +128,23 @@ class HonestPhase:
             "trained_corpus_sha256": self.fingerprint(),
             "corpus_sha256": self.fingerprint(),
             "turns_sha256": digest_of_files(self.phase.gate_turns(self.corpus, manifest)),
+            "looked_at": self.looked_at(),
             "looks": [Look(model=model, weights_sha256=WEIGHTS_SHA256, refine={}, unix_s=1000.0)],
         }
         integration(model).model_copy(update={**own, **changes}).write(self.phase.integration)
+
+    def looked_at(self) -> list[LookedAt]:
+        """The gate split as it lies there now."""
+        return [
+            LookedAt(
+                name=one.name,
+                duration_s=one.duration_s,
+                audio_sha256=None if one.audio_file is None else one.audio_file.sha256,
+                reference_sha256=digest_of_files([self.corpus / one.reference]),
+                hypothesis_sha256=digest_of_files([self.corpus / one.hypothesis]),
+            )
+            for one in CorpusManifest.read(self.corpus / "corpus.json").splits["gate"]
+        ]
 
     def fingerprint(self) -> str:
         return CorpusManifest.read(self.corpus / "corpus.json").fingerprint()

@@ -93,7 +93,7 @@ def outside(tmp_path: Path) -> Path:
     "name",
     [
         "mlp/status.json", "mlp/train.log", "mlp/events.out.tfevents.1", "supervisor.json", "selection.json", "integration.json",
-        "gate4.json", "alerts.jsonl", "decisions.jsonl", "evaluation/mlp/validation.json",
+        "gate4.json", "alerts.jsonl", "decisions.jsonl", "looks.jsonl", "evaluation/mlp/validation.json",
         "evaluation/mlp/validation.boundaries.csv", "progress/prepare.json",
     ],
 )  # fmt: skip

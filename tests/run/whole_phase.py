@@ -12,6 +12,8 @@ from brefine.phasedir import (
     Decision,
     Document,
     JobRecord,
+    Look,
+    LookedAt,
     Manifest,
     PhaseDir,
     Progress,
@@ -70,6 +72,10 @@ def make_phase(folder: Path) -> PhaseDir:
     judge_phase(phase).write(phase.gate)
     phase.boundaries("mlp", "validation").write_text(format_rows([row(0.0), row(0.5)]))
     phase.alerts.write_bytes(lines(Alert(id="a", level="warning", kind="slow", model="mlp", step=3, text="slow", unix_s=1e9)))
+    phase.record_look(
+        Look(model="mlp", weights_sha256="00", refine={"min_confidence": 0.5}, unix_s=1e9),
+        [LookedAt(name="r", duration_s=9.0, audio_sha256="11", reference_sha256="22", hypothesis_sha256="33")],
+    )
     phase.decisions.write_bytes(lines(Decision(unix_s=1e9, question="go on?", evidence="met", answer="yes", note="n")))
     JobRecord(name="mlp", job_id="7", state="RUNNING", waits=False, is_over=False, unix_s=1e9).write(phase.job("mlp"))
     return phase
