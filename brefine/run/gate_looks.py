@@ -1,20 +1,22 @@
 """Who looked at the gate's recordings before: notes for whoever reads a verdict.
 
 An interval tells how sure a figure is. It allows neither for a choice of the best of several refiners, nor for recordings or
-labels that were chosen once figures had been seen. So every look at the gate split stands in the phase's `looks.jsonl`.
+labels that were chosen once figures had been seen. So every look at the gate split stands in the phase's `looks.jsonl`, and those
+of the other phases in the same folder are read beside its own.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 
 from brefine.errors import FormatError, printable
-from brefine.phasedir import EvaluationReport, IntegrationReport, Look, LookedAt, LookRecord, PhaseDir
+from brefine.phasedir import EvaluationReport, IntegrationReport, Look, LookedAt, LookRecord, PhaseDir, is_phase
 from brefine.run.gate_evidence import some_of
 
 
 def notes_on_looks(phase: PhaseDir, report: IntegrationReport | None) -> Iterator[str]:
-    """Whether several refiners were scored on these recordings, and what was changed after one had been.
+    """Whether several refiners were scored on these recordings, here or elsewhere, and what was changed after one had been.
 
     Args:
         report: the integration that is judged; without one there is nothing to choose for.
@@ -33,9 +35,48 @@ def notes_on_looks(phase: PhaseDir, report: IntegrationReport | None) -> Iterato
         yield f"{len(looks)} refiners were scored on the gate split ({models}); no interval allows for a choice among them"
     if report is None:
         return
-    gate = _Gate(report)
+    gate, others, unknown = _Gate(report), list[str](), list[str]()
     gate.compare(records)
+    for other in _phases_beside(phase):
+        name = printable(other.path.name)
+        try:
+            same = _looks_of(other, report, gate)
+        except FormatError:
+            unknown.append(name)
+            continue
+        gate.compare(same)
+        if {record.look.refiner for record in same} - looks.keys():
+            others.append(name)
+    if others:
+        yield (
+            f"this is one of {1 + len(others)} phases whose refiners were scored on these recordings (also {some_of(others)}); "
+            f"no interval allows for a choice among them"
+        )
+    if unknown:
+        yield f"it cannot be told what was scored in other phases ({some_of(unknown)})"
     yield from gate.changes()
+
+
+def _phases_beside(phase: PhaseDir) -> Iterator[PhaseDir]:
+    """The other phases in the folder of this one, as far as one may look."""
+    home = phase.path.resolve()
+    with contextlib.suppress(OSError):
+        yield from (PhaseDir(path) for path in sorted(home.parent.iterdir()) if is_phase(path) and path.resolve() != home)
+
+
+def _looks_of(other: PhaseDir, report: IntegrationReport, gate: _Gate) -> list[LookRecord]:
+    """The looks of another phase that were at recordings of this report; of an earlier version's, at the same corpus.
+
+    Raises:
+        FormatError: its integration is damaged, and nothing else tells of its looks.
+    """
+    records = other.read_looks()
+    if records:
+        return [record for record in records if gate.has_any(record.recordings)]
+    told = IntegrationReport.read_if_there(other.integration)
+    if told is None or not (gate.has_any(told.looked_at) or told.corpus_sha256 == report.corpus_sha256):
+        return []
+    return [LookRecord(look=look, recordings=told.looked_at) for look in told.looks]
 
 
 class _Gate:

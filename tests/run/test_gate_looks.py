@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from brefine.core.gate import Answer
-from brefine.phasedir import Look, LookedAt
+from brefine.phasedir import Look, LookedAt, PhaseDir
 from brefine.run.gate_report import judge_phase, write_gate
 from tests.run.honest_phase import HonestPhase
-from tests.run.records import WEIGHTS_SHA256
+from tests.run.records import WEIGHTS_SHA256, integration
 
 CHANGED = "references of gate recordings were changed after a refiner had been scored on them"
 OTHERS = "hypotheses of gate recordings are others than a refiner had been scored on before"
@@ -34,6 +35,15 @@ def honest(made: Path, tmp_path: Path) -> HonestPhase:
 def look(weights_sha256: str = WEIGHTS_SHA256, *, unix_s: float = 500.0) -> Look:
     """Earlier than the integration of the honest phase, by its refiner if nothing else is said."""
     return Look(model="mlp", weights_sha256=weights_sha256, refine={}, unix_s=unix_s)
+
+
+def phase_beside(honest: HonestPhase, name: str, seen: Sequence[LookedAt], *, seed: int = 7, unix_s: float = 500.0) -> PhaseDir:
+    """Another phase in the same folder, whose own refiner was scored on these recordings."""
+    other = PhaseDir(honest.phase.path.with_name(name))
+    other.path.mkdir()
+    shutil.copy(honest.phase.config, other.config)
+    other.record_look(look(f"{seed:064d}", unix_s=unix_s), list(seen))
+    return other
 
 
 def changed(one: LookedAt, **changes: object) -> LookedAt:
@@ -81,11 +91,39 @@ def test_a_look_outlives_its_report(honest: HonestPhase) -> None:
     ]
 
 
-def test_torn_looks_are_passed_over(honest: HonestPhase) -> None:
-    """As if the line were not there."""
-    honest.phase.record_look(look("1" * 64), honest.looked_at())
-    honest.phase.looks.write_bytes(honest.phase.looks.read_bytes()[:-20])
-    assert judge_phase(honest.phase).notes == []
+def test_phases_that_were_scored_on_the_same_recordings_are_told(honest: HonestPhase) -> None:
+    """Ten launches with the best kept are ten looks; a copy of the phase and one behind another gate are none."""
+    seen = honest.looked_at()
+    phase_beside(honest, "b-later", seen, seed=1, unix_s=3000.0)
+    phase_beside(honest, "a-\x1b[31m", seen[:5], seed=2)
+    phase_beside(honest, "elsewhere", [changed(one, audio_sha256=one.name) for one in seen], seed=3)
+    shutil.copytree(honest.phase.path, honest.phase.path.with_name("copy"))
+    assert judge_phase(honest.phase).notes == [
+        "this is one of 3 phases whose refiners were scored on these recordings (also a-\\x1b[31m, b-later); "
+        "no interval allows for a choice among them"
+    ]
+
+
+def test_recordings_that_another_phase_was_scored_on_and_that_are_left_out_are_named(honest: HonestPhase) -> None:
+    """Whoever launches again without the worst recordings is told of them."""
+    worst = [changed(honest.looked_at()[0], name=name, audio_sha256=name) for name in ("worst1", "worst2")]
+    phase_beside(honest, "before", [*honest.looked_at(), *worst])
+    assert judge_phase(honest.phase).notes[1:] == [f"{MISSING}: worst1, worst2"]
+
+
+def test_a_phase_of_an_earlier_version_tells_its_looks_by_its_integration(honest: HonestPhase) -> None:
+    """By the corpus that it was integrated on; one that is damaged is told, and stops nobody."""
+    for name, corpus_sha256 in (("same", honest.fingerprint()), ("other", "00" * 32), ("damaged", "00" * 32)):
+        other = phase_beside(honest, name, [])
+        other.looks.unlink()
+        report = integration("mlp").model_copy(update={"corpus_sha256": corpus_sha256, "looks": [look("5" * 64)]})
+        report.write(other.integration)
+    honest.edit(other.integration, '"mlp"', '"transformer"')
+    assert judge_phase(honest.phase).notes == [
+        "this is one of 2 phases whose refiners were scored on these recordings (also same); "
+        "no interval allows for a choice among them",
+        "it cannot be told what was scored in other phases (damaged)",
+    ]
 
 
 def test_recordings_that_were_left_out_after_a_look_are_named(honest: HonestPhase) -> None:
@@ -93,3 +131,12 @@ def test_recordings_that_were_left_out_after_a_look_are_named(honest: HonestPhas
     worst = [changed(honest.looked_at()[0], name=name, audio_sha256=name) for name in ("worst1", "worst2")]
     honest.phase.record_look(look(), [*honest.looked_at(), *worst])
     assert judge_phase(honest.phase).notes == [f"{MISSING}: worst1, worst2"]
+
+
+def test_torn_looks_are_passed_over(honest: HonestPhase) -> None:
+    """Also where a folder lies in the place of the file."""
+    honest.phase.record_look(look("1" * 64), honest.looked_at())
+    honest.phase.looks.write_bytes(honest.phase.looks.read_bytes()[:-20])
+    phase_beside(honest, "beside", honest.looked_at()).looks.unlink()
+    (honest.phase.path.with_name("beside") / "looks.jsonl").mkdir()
+    assert judge_phase(honest.phase).notes == []
