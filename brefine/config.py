@@ -314,7 +314,7 @@ class GateConfig(Section):
     min_recall: Probability = 0.3
     """Matched share of the reference boundaries below which the `mae` criterion is unknown."""
     diarizer_trained_on: tuple[str, ...] = ()
-    """Recordings that the diarizer was trained on; the gate does not pass on them."""
+    """Recordings that the diarizer was trained on, by name or by file name; the gate does not pass on them."""
 
 
 class ExecutorConfig(Section):

@@ -18,7 +18,7 @@ from brefine.core.der import DerParts, score_der
 from brefine.core.gate import Evidence, Measured
 from brefine.core.headroom import oracle_refine
 from brefine.core.turns import Diarization
-from brefine.errors import FormatError
+from brefine.errors import FormatError, printable
 from brefine.io.atomic import digest_of_files
 from brefine.io.rttm import read_rttm
 from brefine.phasedir import (
@@ -98,7 +98,7 @@ def evidence_of(
         simulated=report.evidence == "simulated" or _is_simulated(config, manifest),
         recordings=tuple(item.recording for item in report.recordings),
         trained_on=frozenset(report.trained_on),
-        diarizer_trained_on=frozenset(config.gate.diarizer_trained_on),
+        diarizer_trained_on=frozenset(_trained_on(config, manifest).values()),
         mae_ms=Measured(comparison.before.mae_ms, comparison.after.mae_ms, _interval(comparison.intervals.get("mae_ms"))),
         recall=comparison.before.recall,
         window_s=comparison.before.window_s,
@@ -157,11 +157,28 @@ def _faults_of_audio(corpus: Path, manifest: CorpusManifest | None) -> Iterator[
         )
 
 
-def missing_audio(config: PhaseConfig, manifest: CorpusManifest | None) -> Iterator[str]:
-    """Whether gate recordings have no audio any more; their turns can still be scored."""
+def _trained_on(config: PhaseConfig, manifest: CorpusManifest | None) -> dict[str, str]:
+    """What the recipe says that the diarizer was trained on → the recording: `talk`, also where a file is named, `talk.wav`."""
+    known = _recordings(manifest)
+    stems = {name: name.rpartition(".")[0] for name in config.gate.diarizer_trained_on}
+    return {name: stem if name not in known and stem in known else name for name, stem in stems.items()}
+
+
+def _recordings(manifest: CorpusManifest | None) -> frozenset[str]:
+    return frozenset() if manifest is None else frozenset(one.name for own in manifest.splits.values() for one in own)
+
+
+def notes_on_corpus(config: PhaseConfig, manifest: CorpusManifest | None) -> Iterator[str]:
+    """Names in the recipe that exclude nothing, and gate recordings without audio, whose turns can still be scored."""
+    if manifest is None:
+        return
+    recordings = _recordings(manifest)
+    strangers = [name for name, recording in _trained_on(config, manifest).items() if recording not in recordings]
+    if strangers:
+        yield f"gate.diarizer_trained_on names recordings that are in no split: {printable(some_of(strangers))}"
     corpus = prepared_corpus_path(config)
-    known = [] if manifest is None else [one for one in manifest.splits.get("gate", []) if one.audio_file is not None]
-    gone = [one.name for one in known if not (corpus / one.audio).is_file()]
+    digested = [one for one in manifest.splits.get("gate", []) if one.audio_file is not None]
+    gone = [one.name for one in digested if not (corpus / one.audio).is_file()]
     if gone:
         yield f"the audio of gate recordings is no longer there ({some_of(gone)}), so that it cannot be checked"
 

@@ -24,7 +24,7 @@ from brefine.phasedir import (
     Manifest,
     PhaseDir,
 )
-from brefine.run.gate_evidence import GateFiles, evidence_of, missing_audio
+from brefine.run.gate_evidence import GateFiles, evidence_of, notes_on_corpus
 from brefine.run.gate_looks import notes_on_looks
 from brefine.run.gate_page import gate_page
 from brefine.run.report_html import utc_text
@@ -90,7 +90,7 @@ def _judged(phase: PhaseDir, files: GateFiles, answers: Mapping[str, Answer]) ->
         criteria=[_to_record(finding) for finding in verdict.findings],
         notes=[
             *notes,
-            *missing_audio(config, manifest),
+            *notes_on_corpus(config, manifest),
             *_left_out(report),
             *notes_on_looks(phase, report),
             *asked_anew,

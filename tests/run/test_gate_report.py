@@ -183,6 +183,10 @@ FRAUDS: dict[str, tuple[Callable[[HonestPhase], object], str]] = {
         lambda it: it.edit(it.phase.config, "diarizer_trained_on = []", 'diarizer_trained_on = ["g4"]'),
         "the diarizer was trained on 1 of these recordings: g4",
     ),
+    "a diarizer that knows a gate recording by its file": (
+        lambda it: it.edit(it.phase.config, "diarizer_trained_on = []", 'diarizer_trained_on = ["g4.WAV", "t0.rttm"]'),
+        "the diarizer was trained on 1 of these recordings: g4",
+    ),
     "few recordings": (
         lambda it: it.integrate(recordings=integration("mlp").recordings[:5]),
         "5 recordings are fewer than the 20 demanded",
@@ -435,6 +439,13 @@ def test_audio_that_was_touched_or_is_gone_changes_no_verdict(honest: HonestPhas
     record = write_gate(honest.phase)
     assert record.verdict == "pass"
     assert record.notes == ["the audio of gate recordings is no longer there (g4, g7), so that it cannot be checked"]
+
+
+def test_names_that_exclude_nothing_are_told(honest: HonestPhase) -> None:
+    """Whoever mistypes a recording that the diarizer knows, or writes it in other letters, hears of it."""
+    names = '["G1", "t0", "nowhere.wav"]'
+    honest.edit(honest.phase.config, "diarizer_trained_on = []", f"diarizer_trained_on = {names}")
+    assert judge_phase(honest.phase).notes == ["gate.diarizer_trained_on names recordings that are in no split: G1, nowhere.wav"]
 
 
 def test_a_phase_from_before_audio_was_digested_is_judged_as_then(honest: HonestPhase) -> None:
