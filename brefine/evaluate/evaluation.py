@@ -192,10 +192,10 @@ def write_evaluation(phase: PhaseDir, report: EvaluationReport, rows: Sequence[B
     """Writes the boundaries first: where the report is, its boundaries are.
 
     Returns:
-        The report as it was written: with the looks at the gate split that the one in its place told.
+        The report as it was written: of this phase, with the looks at the gate split that the one in its place told.
     """
     place = phase.evaluation(report.model, report.split, report.checkpoint)
-    report = report.model_copy(update={"earlier_looks": _earlier_looks(place, report)})
+    report = report.model_copy(update={"earlier_looks": _earlier_looks(place, report), "phase": phase.launched_as()})
     for look in report.looks[-1:]:
         phase.record_look(look, report.looked_at)
     write_text_atomic(phase.boundaries(report.model, report.split, report.checkpoint), format_rows(rows))

@@ -113,6 +113,7 @@ def integrate(
         n_moved=sum(one.scored.refinement.n_moved for one in found),
         scored=_scored(split.recordings, found),
         unix_s=look.unix_s,
+        phase=phase.launched_as(),
     )
 
 

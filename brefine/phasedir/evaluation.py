@@ -163,6 +163,8 @@ class EvaluationReport(SealedDocument):
     """Of the gate split: what other weights or settings were scored under this name before."""
     looked_at: list[LookedAt] = []
     """The gate split as it was; empty for another split, and in reports of earlier versions."""
+    phase: str | None = None
+    """The phase in which it was measured, as its manifest calls it; None where there is none, and in earlier versions."""
 
     @property
     def looks(self) -> list[Look]:
@@ -182,3 +184,5 @@ class SelectionRecord(SealedDocument):
     """The person's reason, where `model` is not the recommended one."""
     chosen_by: Literal["person", "rule"]
     unix_s: UnixTime
+    phase: str | None = None
+    """The phase in which it was chosen; see `EvaluationReport.phase`."""

@@ -20,7 +20,7 @@ from brefine.phasedir.corpus import CorpusManifest
 from brefine.phasedir.document import Document
 from brefine.phasedir.evaluation import Look, LookedAt, LookRecord
 from brefine.phasedir.gate import Decision
-from brefine.phasedir.operation import Stage
+from brefine.phasedir.operation import Manifest, Stage
 
 _MOST_LINES_BYTES: Final = 16 << 20
 _Line = TypeVar("_Line", bound=Document)
@@ -181,6 +181,11 @@ class PhaseDir:
 
     def load_config(self) -> PhaseConfig:
         return load_config(self.config)
+
+    def launched_as(self) -> str | None:
+        """The name that the manifest tells, whatever the folder was renamed to; None where none can be read."""
+        manifest = Manifest.read_if_sound(self.manifest)
+        return None if manifest is None else manifest.phase
 
     def models(self) -> tuple[ModelName, ...]:
         """The models of the phase in the order of the recipe."""

@@ -98,3 +98,5 @@ class IntegrationReport(SealedDocument):
     scored: Scored | None = None
     """None in older reports."""
     unix_s: UnixTime
+    phase: str | None = None
+    """The phase in which it was measured; see `EvaluationReport.phase`."""

@@ -62,6 +62,7 @@ def choose(
         override_reason=reason if chosen != recommended else None,
         chosen_by=by,
         unix_s=time.time(),
+        phase=phase.launched_as(),
     )
     record.write(phase.selection)
     phase.record_decision(

@@ -199,6 +199,7 @@ def _faults_of_weights(phase: PhaseDir, report: IntegrationReport, selection: Se
     except FormatError as error:
         yield f"{error.what} ({error.where})"
         return
+    yield from _faults_of_origin(phase, report, selection, evaluated)
     if card is None or card.weights_sha256 != report.weights_sha256:
         yield f"the best checkpoint of {report.model} is not the one that was integrated; integrate again"
     if evaluated is None or evaluated.weights_sha256 != report.weights_sha256:
@@ -207,6 +208,17 @@ def _faults_of_weights(phase: PhaseDir, report: IntegrationReport, selection: Se
         yield f"{report.model} was integrated with another [refine] than it was selected with; evaluate and select again"
     elif evaluated.unix_s > selection.unix_s:
         yield f"{report.model} was evaluated anew after it had been selected; select again"
+
+
+def _faults_of_origin(
+    phase: PhaseDir, report: IntegrationReport, selection: SelectionRecord, evaluated: EvaluationReport | None
+) -> Iterator[str]:
+    """Files that another phase has written. Those of earlier versions do not say which; without a manifest nobody knows."""
+    own = phase.launched_as()
+    found = (("evaluation", evaluated, "evaluate"), ("selection", selection, "select"), ("integration", report, "integrate"))
+    for what, document, cure in found:
+        if document is not None and own is not None and document.phase not in (None, own):
+            yield f"the {what} was written in another phase ({document.phase}); {cure} again"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,13 @@ from brefine.core.der import score_der
 from brefine.data import features
 from brefine.data.features import build_store
 from brefine.evaluate import hearing, integration
-from brefine.evaluate.evaluation import load_checkpoint
+from brefine.evaluate.evaluation import evaluate_refiner, load_checkpoint, write_evaluation
 from brefine.evaluate.integration import integrate
 from brefine.evaluate.moves import HeardRecording
 from brefine.evaluate.recordings import GivenSplit
 from brefine.evaluate.wording import format_integration
 from brefine.io.rttm import read_rttm
-from brefine.phasedir import CorpusManifest, IntegrationReport, PhaseDir, Scored
+from brefine.phasedir import CorpusManifest, IntegrationReport, Manifest, PhaseDir, Scored
 from brefine.run.tables import integration_table
 from tests.evaluate.conftest import save_untrained
 
@@ -225,6 +225,19 @@ def test_looks_are_remembered_without_their_report(phase: PhaseDir, tmp_path: Pa
     (corpus / "corpus.json").write_text(manifest.replace("12.0\n     ]", "9.0\n     ]"))
     assert integrated(phase).looked_at[1].reference_sha256 != changed[1].reference_sha256
     assert len(phase.read_looks()) == 3
+
+
+def test_reports_tell_the_phase_in_which_they_were_made(phase: PhaseDir) -> None:
+    """By the name of its launch, whatever the folder is called; where no manifest tells one, they don't either."""
+    assert integrated(phase).phase is None
+    Manifest(
+        phase="20261126T000000Z-launched", created_unix_s=1.0, argv=[], git_commit=None, git_dirty=None, versions={}, seed=0,
+        models=["mlp"], corpus="", price_usd_per_hour=0.0, priced_on=None, gate={},
+    ).write(phase.manifest)  # fmt: skip
+    config = phase.load_config()
+    refiner, split = load_checkpoint(phase, "mlp", "best", "cpu"), GivenSplit(config, "validation")
+    evaluated = write_evaluation(phase, *evaluate_refiner(refiner, split, config))
+    assert integrated(phase).phase == evaluated.phase == "20261126T000000Z-launched"
 
 
 def test_every_refiner_that_was_scored_is_remembered(phase: PhaseDir) -> None:

@@ -19,7 +19,18 @@ from brefine.core.turns import Diarization, Turn
 from brefine.errors import FormatError, ProcessError
 from brefine.io.atomic import write_text_atomic
 from brefine.io.rttm import write_rttm
-from brefine.phasedir import AudioFile, CorpusManifest, EvaluationReport, GateRecord, Look, Scored, label_digests
+from brefine.phasedir import (
+    AudioFile,
+    CorpusManifest,
+    Document,
+    EvaluationReport,
+    GateRecord,
+    IntegrationReport,
+    Look,
+    Scored,
+    SelectionRecord,
+    label_digests,
+)
 from brefine.run import gate_report
 from brefine.run.decide import choose, recommend
 from brefine.run.gate_report import judge_phase, write_gate
@@ -99,6 +110,11 @@ def _compared(honest: HonestPhase, **changes: object) -> None:
     report = integration("mlp")
     before = figures(170.0).model_copy(update=changes)
     honest.integrate(comparison=report.comparison.model_copy(update={"before": before}))
+
+
+def _elsewhere(kind: type[Document], path: Path) -> None:
+    """As if the file were copied from another phase."""
+    kind.read(path).model_copy(update={"phase": "20261125T000000Z-other"}).write(path)
 
 
 def _figures_forged(honest: HonestPhase) -> None:
@@ -227,6 +243,18 @@ FRAUDS: dict[str, tuple[Callable[[HonestPhase], object], str]] = {
     "the selection edited": (
         lambda it: it.edit(it.phase.selection, '"recommended": "mlp"', '"recommended": "transformer"'),
         f"selection.json: {CHANGED}; select again",
+    ),
+    "the evaluation of another phase": (
+        lambda it: _elsewhere(EvaluationReport, it.phase.evaluation("mlp", "validation")),
+        "the evaluation was written in another phase (20261125T000000Z-other); evaluate again",
+    ),
+    "the selection of another phase": (
+        lambda it: _elsewhere(SelectionRecord, it.phase.selection),
+        "the selection was written in another phase (20261125T000000Z-other); select again",
+    ),
+    "the integration of another phase": (
+        lambda it: _elsewhere(IntegrationReport, it.phase.integration),
+        "the integration was written in another phase (20261125T000000Z-other); integrate again",
     ),
     "nothing selected": (lambda it: it.phase.selection.unlink(), "no model was selected on the validation split"),
     "what was agreed removed": (
@@ -464,7 +492,8 @@ def test_a_phase_from_before_audio_was_digested_is_judged_as_then(honest: Honest
 
 
 def test_a_moved_phase_is_judged_as_before(honest: HonestPhase, tmp_path: Path) -> None:
-    """Digests are of contents: where files lie does not matter."""
+    """Digests are of contents, and the manifest keeps the phase's name: where files lie does not matter."""
+    assert SelectionRecord.read(honest.phase.selection).phase == honest.phase.path.name
     honest.phase.path.rename(tmp_path / "moved")
     moved = type(honest.phase)(tmp_path / "moved")
     assert write_gate(moved, GO).verdict == "pass"
