@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from brefine.cli.options import RUNS, Json, PhaseOption, Runs
-from brefine.cli.output import print_json, print_lines
+from brefine.cli.output import print_json, print_lines, tell_trainings
 from brefine.phasedir import EvaluationReport, find_phase
 from brefine.run.stages import run_worker
 from brefine.run.tables import evaluation_table
@@ -35,8 +35,10 @@ def evaluate(
     """
     chosen = [part for name in model or [] for part in ("--model", name)]
     chosen += [part for name in checkpoint or [] for part in ("--checkpoint", name)]
+    found = find_phase(phase, runs)
+    tell_trainings(found)
     with tempfile.TemporaryFile("w+", encoding="utf-8") as told:
-        words = (find_phase(phase, runs).path, *chosen, "--split", split, "--device", device, "--json")
+        words = (found.path, *chosen, "--split", split, "--device", device, "--json")
         code = run_worker("brefine.evaluate", "evaluate", *words, stdout=told)
         if code != 0:
             raise typer.Exit(code)

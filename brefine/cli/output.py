@@ -10,6 +10,7 @@ from typing import Any
 
 from brefine.errors import printable
 from brefine.phasedir import PhaseDir
+from brefine.run.documents import models_in_training
 
 
 def print_json(document: Any) -> None:
@@ -30,6 +31,12 @@ def on_terminal() -> bool:
 def tell(message: str) -> None:
     """A message for the person, never part of the result."""
     print(printable(message), file=sys.stderr, flush=True)
+
+
+def tell_trainings(phase: PhaseDir) -> None:
+    """Tells of trainings that still run, where their models are judged or chosen: they may become better, and they cost."""
+    if models := models_in_training(phase):
+        tell(f"still training: {', '.join(models)}; what is judged is the best of each so far")
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from brefine.cli.options import RUNS, Json, NoInput, PhaseOption, Runs
-from brefine.cli.output import on_terminal, print_json, print_lines
+from brefine.cli.output import on_terminal, print_json, print_lines, tell_trainings
 from brefine.phasedir import find_phase
 from brefine.run.decide import choose, recommend
 from brefine.run.stages import evaluation_reports
@@ -27,6 +27,7 @@ def select(
     Recommends by a stated rule: the best capped mean on the validation split; of the models that are as good, the fastest.
     """
     found = find_phase(phase, runs)
+    tell_trainings(found)
     asked = model is None and not (no_input or json) and on_terminal()
     ranking = None
     if asked:

@@ -47,6 +47,12 @@ def training_process(phase: PhaseDir, model: ModelName) -> ProcessIdentity | Non
     return _newest(phase, model, None if told is None else told.process)
 
 
+def models_in_training(phase: PhaseDir) -> tuple[ModelName, ...]:
+    """The models whose trainers run on this machine, supervised or not, in the order of the recipe."""
+    found = {model: training_process(phase, model) for model in phase.models()}
+    return tuple(model for model, process in found.items() if process is not None and is_alive(process))
+
+
 def working_process(phase: PhaseDir, stage: Stage) -> ProcessIdentity | None:
     """The process that is at work at a stage; whether it still lives is for the caller to find out."""
     told = Progress.read_if_sound(phase.progress(stage))

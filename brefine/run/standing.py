@@ -83,7 +83,8 @@ def phase_state(
     gate: GateRecord | None,
     integrates_elsewhere: bool = False,
 ) -> PhaseState:
-    """The station of the road, the furthest that the files prove; a running supervisor's stage goes before all else."""
+    """The station of the road, the furthest that the files prove; before all else goes what works, by its supervisor's stage."""
+    runs = tuple(runs)
     if supervisor is not None and supervisor_alive:
         stages = {Stage.PREPARE: PhaseState.PREPARING, Stage.TRAIN: PhaseState.TRAINING, Stage.EVALUATE: PhaseState.EVALUATING}
         return stages.get(supervisor.stage, PhaseState.INTEGRATING)
@@ -99,6 +100,7 @@ def phase_state(
         (PhaseState.INTEGRATING, integrates_elsewhere or works(Stage.INTEGRATE)),
         (PhaseState.EVALUATING, works(Stage.EVALUATE)),
         (PhaseState.PREPARING, works(Stage.PREPARE)),
+        (PhaseState.TRAINING, any(map(_is_at_work, runs))),
         (PhaseState.DECIDED, judged),
         (PhaseState.TO_DECIDE, integrated),
         (PhaseState.TO_INTEGRATE, selection is not None),
@@ -107,12 +109,18 @@ def phase_state(
     for state, proved in proofs:
         if proved:
             return state
-    return _unsupervised_state(supervisor, tuple(runs))
+    return _unproved_state(supervisor, runs)
 
 
-def _unsupervised_state(supervisor: SupervisorState | None, runs: Sequence[RunView]) -> PhaseState:
-    active = (ShownState.STARTING, ShownState.RUNNING, ShownState.STALLED)
-    if any(run.state in active for run in runs):
+def _is_at_work(run: RunView) -> bool:
+    """Whether a training goes on without a supervisor; an old word of a scheduler proves nothing of a silent one."""
+    if run.state is ShownState.STALLED:
+        return run.job is None
+    return run.state in (ShownState.STARTING, ShownState.RUNNING)
+
+
+def _unproved_state(supervisor: SupervisorState | None, runs: Sequence[RunView]) -> PhaseState:
+    if any(run.state is ShownState.STALLED for run in runs):
         return PhaseState.TRAINING
     if supervisor is None:  # a training in the foreground, whose preparation has no word of its own
         return PhaseState.PREPARING if all(run.state is ShownState.PENDING for run in runs) else PhaseState.STOPPED

@@ -20,8 +20,10 @@ from brefine.cli.integrate import integrate
 from brefine.cli.select import select
 from brefine.core.selection import Ranking
 from brefine.errors import FormatError
-from brefine.phasedir import PhaseDir, SelectionRecord
+from brefine.identity import own_identity
+from brefine.phasedir import PhaseDir, RunState, SelectionRecord
 from brefine.run import decide
+from tests.run.records import status
 from tests.run.whole_phase import make_phase
 
 
@@ -113,3 +115,18 @@ def test_a_damaged_card_beside_the_weights_hinders_no_choice(tmp_path: Path) -> 
     card.write_text('{"schema": 1')
     select(str(phase.path), no_input=True)
     assert SelectionRecord.read(phase.selection).model == "mlp"
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_trainings_that_still_run_are_told_where_a_model_is_chosen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    """On stderr: the chosen model may become better, or another one may; of those that have ended nothing is said."""
+    phase = make_phase(tmp_path)
+    for state, n_told in ((RunState.RUNNING, 1), (RunState.STOPPED, 0)):
+        process = own_identity() if n_told else own_identity().model_copy(update={"start_ticks": 1})
+        status("mlp", state, process=process).write(phase.run("mlp").status)
+        select(str(phase.path), None, None, no_input=True, json=as_json, runs=tmp_path)
+        told = capsys.readouterr()
+        assert told.err.count("still training: mlp") == n_told
+        assert "training" not in told.out

@@ -91,6 +91,29 @@ def test_the_road_after_training_is_proved_by_its_files(phase: PhaseDir) -> None
     assert store.snapshot().state is PhaseState.TO_INTEGRATE
 
 
+@pytest.mark.parametrize(("age_s", "shown"), [(0.0, ShownState.RUNNING), (1e4, ShownState.STALLED)])
+def test_a_training_that_goes_on_without_its_supervisor_goes_before_the_road(
+    phase: PhaseDir, age_s: float, shown: ShownState
+) -> None:
+    """Evaluated, selected and integrated meanwhile, it is paid for and nobody guards it; once it has ended the road counts."""
+    from brefine.run.decide import choose
+
+    gone = own_identity().model_copy(update={"start_ticks": 1})
+    SupervisorState(process=gone, stage=Stage.TRAIN, state="running", started_unix_s=1.0, heartbeat_unix_s=2.0).write(
+        phase.supervisor
+    )
+    status("mlp", unix_s=time.time() - age_s).write(phase.run("mlp").status)
+    evaluation("mlp", 90.0).write(phase.evaluation("mlp", "validation"))
+    choose(phase)
+    integration("mlp").write(phase.integration)
+    store = PhaseStore(phase.path)
+    snapshot = store.snapshot()
+    assert (snapshot.state, snapshot.runs[1].state, snapshot.budget.guarded) == (PhaseState.TRAINING, shown, False)
+    assert [alert.id for alert in snapshot.alerts if alert.kind == "lost"] == ["lost:supervisor:2"]
+    status("mlp", RunState.STOPPED).write(phase.run("mlp").status)
+    assert store.snapshot().state is PhaseState.TO_DECIDE
+
+
 @pytest.mark.parametrize("sealed", [True, False], ids=["by its seal", "by its time"])
 def test_a_verdict_counts_for_the_integration_that_it_judged(phase: PhaseDir, sealed: bool) -> None:
     """The same model trained further and integrated again is undecided; so it is beside a record without a seal."""
