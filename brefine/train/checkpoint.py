@@ -129,7 +129,7 @@ class Checkpoints:
                 "no checkpoint of this run can be used",
                 where=self.run.checkpoints,
                 problems=[str(error) for error in refused],
-                hint="remove the run's folder to train from the start",
+                hint=f"to train from the start, remove {' and '.join(path.name for path in there)} there; all else may stay",
             )
         return None, []
 
@@ -140,8 +140,11 @@ class Checkpoints:
             whole = hashlib.sha256(payload).hexdigest() == outer["sha256"]
             schema, fingerprint = outer["schema"], outer["fingerprint"]
             packed: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True) if whole else {}
-        except Exception as error:  # torch has no exception of its own for a torn file: zip, pickle, key, type, end of file …
-            raise CheckpointError("the checkpoint is torn", where=path, got=type(error).__name__) from None
+        except OSError as error:
+            raise CheckpointError(f"the checkpoint cannot be read: {error.strerror}", where=path) from None
+        except Exception:  # torch has no exception of its own for a torn file: zip, pickle, key, type, end of file …
+            got = f"{path.stat().st_size:,} bytes that are none"
+            raise CheckpointError("the checkpoint is torn", where=path, expected="a whole state", got=got) from None
         if not whole:
             raise CheckpointError("the checkpoint is torn", where=path, expected="the digest of its content")
         if schema != _SCHEMA or fingerprint != self.fingerprint:

@@ -76,6 +76,19 @@ def test_a_torn_state_is_refused_and_the_previous_one_used(checkpoints: Checkpoi
         assert "torn" in refused[0]
 
 
+def test_where_no_state_can_be_used_the_two_files_are_named(checkpoints: Checkpoints) -> None:
+    """Curves and the best weights need not be given up to train from the start; what a library calls a torn file helps nobody."""
+    for step in (1, 2):
+        checkpoints.save(small_state(step=step))
+    checkpoints.run.training_state.write_bytes(b"")
+    checkpoints.run.training_state.with_name("previous.state").write_bytes(b"torn")
+    with pytest.raises(CheckpointError) as refused:
+        checkpoints.load()
+    assert "remove last.state and previous.state there" in str(refused.value)
+    assert "(expected a whole state, got 0 bytes that are none)" in str(refused.value)
+    assert "Error" not in str(refused.value)
+
+
 def test_a_full_disk_leaves_the_last_good_state(checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither file is lost, and no half of the new one lies about."""
     checkpoints.save(small_state(step=1))

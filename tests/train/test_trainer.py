@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from brefine.config import PhaseConfig, format_config, prepared_corpus_path
-from brefine.errors import BrefineError, CheckpointError, ProcessError
+from brefine.errors import BrefineError, CheckpointError, ProcessError, RunError
 from brefine.identity import identity_of
 from brefine.phasedir import CorpusManifest, RunDir, RunState, RunStatus
 from brefine.train import __main__ as trainer
@@ -82,6 +82,20 @@ def test_a_run_that_has_a_checkpoint_is_not_started_over(make_run: Callable[...,
     with pytest.raises(ProcessError, match="has a checkpoint already"):
         trainer._train(run, "mlp", resume=False)
     assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
+
+
+def test_a_training_whose_states_are_torn_is_not_tried_again(make_run: Callable[..., tuple[RunDir, PhaseConfig]]) -> None:
+    """Its exit code is one that a supervisor takes for final, and its last word says which files are at fault."""
+    run, _ = make_run(train={"epochs": 1})
+    assert trainer._train(run, "mlp", resume=False) == 0
+    run.training_state.write_bytes(b"")
+    run.training_state.with_name("previous.state").unlink(missing_ok=True)
+    with pytest.raises(CheckpointError, match="no checkpoint of this run can be used") as refused:
+        trainer._train(run, "mlp", resume=True)
+    assert refused.value.exit_code == RunError.exit_code
+    status = RunStatus.read(run.status)
+    assert (status.state, status.error) == (RunState.FAILED, str(refused.value))
+    assert "remove last.state there" in str(refused.value)
 
 
 def test_a_run_that_is_being_trained_is_left_alone(make_run: Callable[..., tuple[RunDir, PhaseConfig]]) -> None:
