@@ -152,6 +152,12 @@ def _escape_what_cannot_be_encoded() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def words_of(error: OSError) -> str:
+    """What the system says, with the file concerned."""
+    where = "" if error.filename is None else f"{one_line(error.filename)}: "
+    return printable(f"{where}{error.strerror or error}")
+
+
 def run_main(main: Callable[[], int | None]) -> NoReturn:
     """Ends the process with the exit code of `main`, telling a `BrefineError` in its own words instead of a traceback."""
     if sys.stderr is None:  # `2>&-`: printed there, messages would go to stdout, into the result
@@ -172,8 +178,7 @@ def run_main(main: Callable[[], int | None]) -> NoReturn:
     except BrokenPipeError:  # `brefine … | head`
         code = stop_writing()
     except OSError as error:  # a full disk, a folder that may not be written into, a network disk that is gone
-        where = "" if error.filename is None else f"{one_line(error.filename)}: "
-        print(f"brefine: {printable(f'{where}{error.strerror or error}')}", file=sys.stderr)
+        print(f"brefine: {words_of(error)}", file=sys.stderr)
         code = 1
     except Exception as error:
         if not is_out_of_memory(error):

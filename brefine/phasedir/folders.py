@@ -79,6 +79,11 @@ class PhaseDir:
         return self.path / "supervisor.json"
 
     @property
+    def supervisor_lock(self) -> Path:
+        """Held by the supervisor as long as it lives, and names it."""
+        return self.path / "supervisor.lock"
+
+    @property
     def supervisor_log(self) -> Path:
         return self.path / "supervisor.log"
 

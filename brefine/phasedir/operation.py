@@ -58,6 +58,12 @@ class SupervisorState(Document):
     error: str | None = None
 
 
+class LockHolder(Document):
+    """Who has a lock, written into its file by the holder: the lock itself says only that somebody has it."""
+
+    process: ProcessIdentity
+
+
 AlertKind = Literal[
     "nonfinite", "corrupt-events", "stalled", "crashed", "lost", "out-of-memory", "diverging", "slow", "disk-full", "budget",
     "idle-burn", "requeued", "cancelled", "scheduler",

@@ -24,7 +24,7 @@ from brefine.run.budget import Ledger, ledger_path
 from brefine.run.control import request
 from brefine.run.documents import training_process, working_process
 from brefine.run.executor import Executor, Work, executor_of
-from brefine.run.lock import is_supervised, refusal
+from brefine.run.lock import READY, is_supervised, refusal, supervising
 
 _PACKAGES: Final = ("brefine", "torch", "torchaudio", "numpy", "scipy", "safetensors", "tensorboard", "soundfile")
 
@@ -65,7 +65,7 @@ def start_supervisor(phase: PhaseDir) -> None:
     """Starts the phase's supervisor in a session of its own and returns when it has taken the phase.
 
     Raises:
-        ProcessError: another supervisor has the phase, or this one ended at once.
+        ProcessError: another supervisor has the phase, or this one could not take it; it says why.
     """
     if is_supervised(phase):
         raise refusal(phase)
@@ -86,12 +86,12 @@ def start_supervisor(phase: PhaseDir) -> None:
     # Whoever starts a process must collect it, or it stands as a zombie for as long as this one lives.
     threading.Thread(target=process.wait, name="supervisor-reaper", daemon=True).start()
     with os.fdopen(read_end, "rb") as ready:
-        taken = ready.readline()  # ends without a line when the process ends
-    if not taken:
+        answer = ready.read().decode("utf-8", errors="replace")  # ends with the process, which may have had no word
+    if answer != READY:
         with phase.supervisor_log.open("rb") as log:
             log.seek(log_start_bytes)
             words = log.read(4096).decode("utf-8", errors="replace").strip()
-        raise ProcessError("the supervisor did not start", where=phase.supervisor_log, got=words or "no word")
+        raise ProcessError("the supervisor did not start", where=phase.supervisor_log, got=answer or words or "no word")
 
 
 def resume_phase(phase: PhaseDir) -> tuple[ModelName, ...]:
@@ -180,10 +180,10 @@ def ask_to_stop(phase: PhaseDir) -> None:
     try:
         request(phase, "stop")
     except OSError:
-        supervisor = SupervisorState.read_if_sound(phase.supervisor)
-        if supervisor is None or not is_alive(supervisor.process):
+        supervisor = supervising(phase, SupervisorState.read_if_sound(phase.supervisor))
+        if supervisor is None or not is_alive(supervisor):
             raise
-        os.kill(supervisor.process.pid, signal.SIGTERM)
+        os.kill(supervisor.pid, signal.SIGTERM)
 
 
 def _at_work(phase: PhaseDir, executor: Executor, stages: Sequence[Stage]) -> list[Work]:

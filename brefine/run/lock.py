@@ -2,37 +2,82 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from brefine.errors import ProcessError
-from brefine.identity import ProcessIdentity, boot_id, is_alive
+from brefine.identity import ProcessIdentity, boot_id, is_alive, is_same, own_identity
 from brefine.io.lock import held
-from brefine.phasedir import PhaseDir, SupervisorState
+from brefine.phasedir import LockHolder, PhaseDir, SupervisorState
 
+READY: Final = "ready"
+"""What a supervisor answers to whoever has started it when it has the phase; else it answers why it has not."""
 _ELSEWHERE_S: Final = 60.0
 """A process on another machine (a shared disk) counts as alive when its heartbeat is younger than this."""
 
 
 @contextmanager
 def phase_lock(phase: PhaseDir) -> Iterator[None]:
-    """Held by the phase's supervisor as long as it lives.
+    """Held by the phase's supervisor as long as it lives; the file names it, since its own word may be lost or damaged.
 
     Raises:
         ProcessError: another supervisor has the phase.
+        OSError: the lock cannot be taken, or there is no room for the name.
     """
-    with held(phase.path / "supervisor.lock", wait=False) as lock:
+    with held(phase.supervisor_lock, wait=False) as lock:
         if lock is None or _is_supervised_elsewhere(phase):
             raise refusal(phase)
-        yield
+        try:
+            sign(lock, own_identity())
+        except OSError as error:
+            error.filename = str(phase.supervisor_lock)
+            raise
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # then it names a process that is gone
+                os.ftruncate(lock, 0)
+
+
+def sign(lock: int, process: ProcessIdentity) -> None:
+    """Writes into a lock's file who has it; in place, since another file of that name would be another lock.
+
+    Args:
+        lock: its descriptor, as `held` gives it.
+    """
+    name = json.dumps(LockHolder(process=process).to_json()).encode("utf-8")
+    os.pwrite(lock, name, 0)
+    os.ftruncate(lock, len(name))
+
+
+def holder(path: Path) -> ProcessIdentity | None:
+    """The process on this machine that has signed a lock and still lives: nobody need try the lock, and hinder who takes it."""
+    found = LockHolder.read_if_sound(path)
+    return found.process if found is not None and is_alive(found.process) else None
+
+
+def supervising(phase: PhaseDir, word: SupervisorState | None) -> ProcessIdentity | None:
+    """The process that supervises the phase now; None where none does.
+
+    Args:
+        word: what is known of supervisor.json. Where that is damaged, old, or cannot be written, the lock tells, on this machine.
+    """
+    if word is not None and is_at_work(word):
+        return word.process
+    found = holder(phase.supervisor_lock)
+    has_ended = found is not None and word is not None and is_same(found, word.process)  # that was its last word
+    return None if has_ended else found
 
 
 def is_supervised(phase: PhaseDir) -> bool:
     """Whether a supervisor has the phase now."""
-    found = SupervisorState.read_if_sound(phase.supervisor)
-    return found is not None and is_at_work(found)
+    return supervising(phase, SupervisorState.read_if_sound(phase.supervisor)) is not None
 
 
 def is_at_work(supervisor: SupervisorState) -> bool:
@@ -47,12 +92,11 @@ def works_elsewhere(process: ProcessIdentity, heartbeat_unix_s: float, now_unix_
 
 def refusal(phase: PhaseDir) -> ProcessError:
     """What is said to a second supervisor."""
-    found = SupervisorState.read_if_sound(phase.supervisor)
-    holder = "another process" if found is None else f"process {found.process.pid} on {found.process.host}"
+    found = supervising(phase, SupervisorState.read_if_sound(phase.supervisor))
     return ProcessError(
         "this phase is supervised already",
         where=phase.path,
-        got=holder,
+        got="another process" if found is None else f"process {found.pid} on {found.host}",
         hint=f"watch it: brefine watch {phase.argument}; or stop it: brefine stop {phase.argument}",
     )
 

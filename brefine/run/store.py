@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from brefine.config import BudgetConfig, ModelName, PhaseConfig
 from brefine.errors import BrefineError, printable
-from brefine.identity import boot_id, is_alive
+from brefine.identity import ProcessIdentity, boot_id, is_alive
 from brefine.phasedir import (
     Alert,
     EvaluationReport,
@@ -28,7 +28,7 @@ from brefine.run.alerts import AlertLog, alert_of_fault, alerts_of_curves
 from brefine.run.budget import TICK_S, Account, Ledger, ledger_path, view_budget
 from brefine.run.documents import WatchedDocument, left_at_work_until_unix_s
 from brefine.run.gpu import GpuProbe, find_gpus, read_host
-from brefine.run.lock import is_at_work
+from brefine.run.lock import supervising
 from brefine.run.snapshot import WORKING, PhaseSnapshot, PhaseState, RunView, ShownState, SupervisorView
 from brefine.run.standing import phase_state, shown_state
 from brefine.run.tail.log import LogTail
@@ -95,12 +95,13 @@ class PhaseStore:
         now_unix_s = time.time()
         self._refuse_if_gone()
         supervisor = self._supervisor.read()
-        alive = supervisor is not None and is_at_work(supervisor)
+        supervising_process = supervising(self.phase, supervisor)
+        alive = supervising_process is not None
         if supervisor is not None and not alive and supervisor.state == "running":
             supervisor = self._supervisor.read()  # it may have ended in between: now its last word is there, if it had one
         stall_after_s = self.config.supervisor.stall_after_s
         runs = tuple(
-            reader.view(now_unix_s, stall_after_s=stall_after_s, supervisor=supervisor, supervisor_alive=alive, drain=drain)
+            reader.view(now_unix_s, stall_after_s=stall_after_s, word=supervisor, supervisor=supervising_process, drain=drain)
             for reader in self._runs.values()
         )
         progress = {stage: told for stage, item in self._progress.items() if (told := item.read()) and not _has_vanished(told)}
@@ -127,7 +128,7 @@ class PhaseStore:
             state=state,
             started_unix_s=None if supervisor is None else supervisor.started_unix_s,
             eta_s=eta_s,
-            supervisor=_supervisor_view(supervisor, alive),
+            supervisor=_supervisor_view(supervisor, supervising_process),
             runs=runs,
             progress=progress,
             alerts=(*self._all_alerts(runs, now_unix_s), *_desertion(supervisor, alive, state)),
@@ -308,8 +309,8 @@ class _RunReader:
         now_unix_s: float,
         *,
         stall_after_s: float,
-        supervisor: SupervisorState | None,
-        supervisor_alive: bool,
+        word: SupervisorState | None,
+        supervisor: ProcessIdentity | None,
         drain: bool,
     ) -> RunView:
         while self._tail.poll(limit_s=_POLL_LIMIT_S) and drain:
@@ -319,13 +320,13 @@ class _RunReader:
             status,
             now_unix_s=now_unix_s,
             stall_after_s=stall_after_s,
-            supervisor=supervisor.process if supervisor is not None and supervisor_alive else None,
-            paused=supervisor is not None and self.name in supervisor.paused,
-            ended=None if supervisor is None else supervisor.ended.get(self.name),
-            started=None if supervisor is None else supervisor.processes.get(self.name),
+            supervisor=supervisor,
+            paused=word is not None and self.name in word.paused,
+            ended=None if word is None else word.ended.get(self.name),
+            started=None if word is None else word.processes.get(self.name),
             job=job,
         )
-        restarts = 0 if supervisor is None else supervisor.restarts.get(self.name, 0)
+        restarts = 0 if word is None else word.restarts.get(self.name, 0)
         return RunView(self.name, state, status, self._tail.curves(), self._log.poll(), restarts, job)
 
     def alerts(self, now_unix_s: float) -> list[Alert]:
@@ -366,13 +367,12 @@ def _idle_s(supervisor: SupervisorState | None, state: PhaseState, now_unix_s: f
     return max(0.0, now_unix_s - supervisor.heartbeat_unix_s)
 
 
-def _supervisor_view(supervisor: SupervisorState | None, alive: bool) -> SupervisorView:
-    if supervisor is None:
-        return SupervisorView(alive=False, pid=None, heartbeat_unix_s=None, error=None)
-    error = supervisor.error
-    if supervisor.state == "running" and not alive:
-        error = _GONE
-    return SupervisorView(alive, supervisor.process.pid, supervisor.heartbeat_unix_s, error)
+def _supervisor_view(word: SupervisorState | None, process: ProcessIdentity | None) -> SupervisorView:
+    """The supervisor as its word has it; where that cannot be read, `process`, which supervises now, is all that is known."""
+    if word is None:
+        return SupervisorView(process is not None, None if process is None else process.pid, heartbeat_unix_s=None, error=None)
+    error = _GONE if word.state == "running" and process is None else word.error
+    return SupervisorView(process is not None, (process or word.process).pid, word.heartbeat_unix_s, error)
 
 
 def _desertion(supervisor: SupervisorState | None, alive: bool, state: PhaseState) -> tuple[Alert, ...]:

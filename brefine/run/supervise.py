@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import math
 import os
 import signal
 import sys
@@ -24,7 +25,7 @@ from typing import Final, Literal
 import psutil
 
 from brefine.config import ModelName
-from brefine.errors import FormatError, run_main
+from brefine.errors import BrefineError, FormatError, run_main, words_of
 from brefine.identity import is_alive, own_identity
 from brefine.io.atomic import remove_leftovers
 from brefine.phasedir import Alert, ControlRequest, PhaseDir, Progress, RunStatus, Stage, SupervisorState
@@ -34,7 +35,7 @@ from brefine.run.control import pending_requests
 from brefine.run.documents import WatchedDocument, training_process, working_process
 from brefine.run.executor import Order, Work, executor_of
 from brefine.run.inspection import EventInspector
-from brefine.run.lock import phase_lock
+from brefine.run.lock import READY, phase_lock
 from brefine.run.notify import Notifier
 from brefine.run.programs import BREFINE, Programs
 from brefine.run.supervision import (
@@ -86,6 +87,7 @@ class Supervisor:
         poll_s: float = _POLL_S,
         stop_grace_s: float = _STOP_GRACE_S,
     ) -> None:
+        self._since_unix_s = time.time()
         config = phase.load_config()
         models = tuple(config.models)
         self._phase = phase
@@ -132,12 +134,13 @@ class Supervisor:
         """Finds what an earlier supervisor has left, and says that this process has the phase; wishes to that one are void.
 
         Raises:
-            OSError: the scheduler does not tell what is at work: started beside it, a second trainer would write the same files.
+            OSError: the scheduler does not tell what is at work: started beside it, a second trainer would write the same files;
+                or there is no room for the first word, without which nobody would find this supervisor.
         """
         self._start = self._began()
-        for _ in self._requests():
+        for _ in self._requests(until_unix_s=self._since_unix_s):
             pass
-        self._write()
+        self._word().write(self._phase.supervisor)
 
     def run(self) -> int:
         """Supervises until the phase has ended; returns the exit code that says how."""
@@ -206,10 +209,10 @@ class Supervisor:
         self._meter.tick()
         yield Ticked(time.monotonic(), signs, self._meter.spent_usd(), free_bytes)
 
-    def _requests(self) -> Iterator[ControlRequest | FormatError]:
-        """The wishes that wait, each once; whoever goes on to the next has acted on it."""
+    def _requests(self, *, until_unix_s: float = math.inf) -> Iterator[ControlRequest | FormatError]:
+        """The wishes that wait, each once, as far as they were made until then; whoever goes on to the next has acted on it."""
         for path, wish in pending_requests(self._phase):
-            if path.name in self._heard:
+            if path.name in self._heard or (isinstance(wish, ControlRequest) and wish.unix_s > until_unix_s):
                 continue
             yield wish
             try:
@@ -408,17 +411,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the supervisor of one phase in the foreground."""
     parser = argparse.ArgumentParser(prog="python -m brefine.run.supervise", description=__doc__)
     parser.add_argument("phase", type=Path, help="the phase directory")
-    parser.add_argument("--ready", type=int, metavar="FD", help="file descriptor that is told when the phase is taken")
+    parser.add_argument(
+        "--ready", type=int, metavar="FD", help="file descriptor that is told when the phase is taken, or why not"
+    )
     options = parser.parse_args(arguments)
     phase = PhaseDir(options.phase.resolve())
-    with phase_lock(phase):
-        remove_leftovers(phase.path)
-        supervisor = Supervisor(phase)
-        supervisor.take_over()
-        if options.ready is not None:
-            os.write(options.ready, b"ready\n")
-            os.close(options.ready)
-        return supervisor.run()
+
+    def answer(words: str) -> None:
+        """Told once, and not to the log alone: its disk may be full."""
+        ready, options.ready = options.ready, None
+        if ready is not None:
+            with os.fdopen(ready, "w", encoding="utf-8") as starter:
+                starter.write(words)
+
+    try:
+        remove_leftovers(phase.path)  # which may make the room that is needed
+        with phase_lock(phase):
+            supervisor = Supervisor(phase)
+            supervisor.take_over()
+            answer(READY)
+            return supervisor.run()
+    except (BrefineError, OSError) as error:
+        answer(words_of(error) if isinstance(error, OSError) else str(error))
+        raise
 
 
 if __name__ == "__main__":

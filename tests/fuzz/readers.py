@@ -46,6 +46,7 @@ from brefine.phasedir import (
     CorpusRecording,
     Document,
     JobWord,
+    LockHolder,
     Manifest,
     PhaseDir,
     RunDir,
@@ -225,6 +226,7 @@ def _document_readers(folder: Path) -> list[Reader]:
         "corpus": corpus,
         "card": card,
         "batch": batch,
+        "lock-holder": LockHolder(process=process),
         "job-word": JobWord(job_id="7", restarts=0, process=process, unix_s=1e9),
     }
     found = [Reader(name, (lines(one),), as_document(type(one))) for name, one in alone.items()]

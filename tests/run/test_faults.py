@@ -20,12 +20,12 @@ import pytest
 from brefine.config import BudgetConfig, parse_config
 from brefine.errors import ProcessError
 from brefine.identity import is_alive
-from brefine.phasedir import PhaseDir, RunState, Stage, SupervisorState
+from brefine.phasedir import LockHolder, PhaseDir, RunState, Stage, SupervisorState
 from brefine.run import supervise as supervise_module
 from brefine.run.budget import Account, view_budget
 from brefine.run.documents import working_process
 from brefine.run.gpu import NvmlProbe
-from brefine.run.launch import create_phase, start_supervisor, stop_phase
+from brefine.run.launch import create_phase, resume_phase, start_supervisor, stop_phase
 from brefine.run.lock import is_supervised
 from brefine.run.snapshot import ShownState
 from brefine.run.stages import StageProcess
@@ -105,6 +105,25 @@ def test_a_full_disk_is_told_and_outlived(small_disk: Path, tmp_path: Path, star
     supervisor.send_signal(signal.SIGTERM)
     assert supervisor.wait(120) == 0
     assert SupervisorState.read(phase.supervisor).state == "stopped"
+
+
+def test_a_phase_is_not_resumed_where_its_supervisor_has_no_room_for_a_word(small_disk: Path) -> None:
+    """Nobody would find it, to watch or to stop, while it trains and costs money; the reason is told though the log is full."""
+    phase = make_toy_phase(small_disk)
+    gone = status_record("mlp").process.model_copy(update={"start_ticks": 1})
+    SupervisorState(process=gone, stage=Stage.TRAIN, state="running", started_unix_s=1.0, heartbeat_unix_s=1.0).write(
+        phase.supervisor
+    )
+    fill(small_disk)
+    with pytest.raises(ProcessError, match=r"the supervisor did not start \(got .*supervisor.*: No space left on device"):
+        resume_phase(phase)
+    assert not is_supervised(phase)
+    (small_disk / "filler").unlink()
+    LockHolder(process=gone).write(phase.supervisor_lock)  # the next name takes its room
+    fill(small_disk)
+    with pytest.raises(ProcessError, match=r"supervisor.json: No space left on device"):
+        resume_phase(phase)
+    assert not is_supervised(phase)
 
 
 def test_a_trainer_that_takes_all_memory_is_told_by_the_kernels_word(

@@ -296,11 +296,10 @@ def test_a_supervisor_that_ends_while_one_reads_is_not_called_gone(phase: PhaseD
     """Its last word came between the reading of its file and the look at its process."""
     supervised(phase, Stage.TRAIN)
 
-    def end(_: SupervisorState) -> bool:
+    def end(*_: object) -> None:
         supervised(phase, Stage.TRAIN, "stopped")
-        return False
 
-    monkeypatch.setattr(store_module, "is_at_work", end)
+    monkeypatch.setattr(store_module, "supervising", end)
     snapshot = PhaseStore(phase.path).snapshot()
     assert (snapshot.alerts, snapshot.supervisor.error) == ((), None)
 

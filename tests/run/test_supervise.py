@@ -214,7 +214,7 @@ def test_a_training_that_is_given_up_is_shown_as_failed(tmp_path: Path, started:
     phase = make_toy_phase(tmp_path, mlp={"crash_at": 2}, transformer={"steps": 10_000})
     supervisor = start(phase, started)
     store = PhaseStore(phase.path)
-    wait_until(lambda: is_supervised(phase) and SupervisorState.read(phase.supervisor).ended == {"mlp": "failed"})
+    wait_until(lambda: phase.supervisor.exists() and SupervisorState.read(phase.supervisor).ended == {"mlp": "failed"})
     assert status(phase, "mlp").state is RunState.RUNNING
     assert {run.name: run.state for run in store.snapshot().runs}["mlp"] is ShownState.FAILED
     request(phase, "stop")
@@ -264,7 +264,7 @@ def test_a_trainer_that_has_not_spoken_yet_is_taken_over(
         gone = own_identity().model_copy(update={"start_ticks": 1})
         running_word("mlp", before, process=gone).write(phase.run("mlp").status)
     first = start(phase, started)
-    wait_until(lambda: is_supervised(phase) and "mlp" in SupervisorState.read(phase.supervisor).processes)
+    wait_until(lambda: phase.supervisor.exists() and "mlp" in SupervisorState.read(phase.supervisor).processes)
     first.kill()
     first.wait()
     mute = SupervisorState.read(phase.supervisor).processes["mlp"]
@@ -287,7 +287,7 @@ def test_what_has_not_spoken_yet_is_stopped(tmp_path: Path, started: list[subpro
     """`brefine stop` reaches a process that its supervisor has left before the first word, too."""
     phase = make_toy_phase(tmp_path, **{subject: {"mute_until": str(tmp_path / "never")}})
     first = start(phase, started)
-    wait_until(lambda: is_supervised(phase) and subject in SupervisorState.read(phase.supervisor).processes)
+    wait_until(lambda: phase.supervisor.exists() and subject in SupervisorState.read(phase.supervisor).processes)
     first.kill()
     first.wait()
     mute = SupervisorState.read(phase.supervisor).processes[subject]
@@ -355,6 +355,44 @@ def test_a_second_supervisor_is_refused(tmp_path: Path, started: list[subprocess
     second = start(phase, started)
     assert second.wait(_DEADLINE_S) == 1
     assert first.poll() is None
+
+
+@pytest.mark.parametrize("has_room", [True, False])
+def test_a_supervisor_whose_word_is_damaged_is_found_by_its_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: list[subprocess.Popen[bytes]], has_room: bool
+) -> None:
+    """It is shown, refuses a second one, and is stopped by a request, or by a signal where there is no room for one."""
+    phase = make_toy_phase(tmp_path, mlp={"steps": 10_000}, transformer={"steps": 10_000})
+    supervisor = start(phase, started)
+    wait_until(lambda: step(phase, "mlp") > 2 and step(phase, "transformer") > 2)
+    supervisor.send_signal(signal.SIGSTOP)  # or it would write its word anew
+    phase.supervisor.write_bytes(b"")
+    view = PhaseStore(phase.path).snapshot().supervisor
+    assert (view.alive, view.pid) == (True, supervisor.pid)
+    with pytest.raises(ProcessError, match=f"supervised already.*process {supervisor.pid}"):
+        resume_phase(phase)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    if not has_room:
+        monkeypatch.setattr(launch, "request", refuse)
+    threading.Timer(0.5, supervisor.send_signal, [signal.SIGCONT]).start()
+    threading.Thread(target=supervisor.wait, daemon=True).start()  # whoever started it collects it
+    assert stop_phase(phase)
+    assert SupervisorState.read(phase.supervisor).state == "stopped"
+    assert [status(phase, model).state for model in ("mlp", "transformer")] == [RunState.STOPPED] * 2
+
+
+def test_a_wish_to_a_supervisor_that_takes_the_phase_is_heard(tmp_path: Path) -> None:
+    """Only those are void that were made before: what is asked meanwhile is asked of the new one, whose lock names it already."""
+    phase = make_toy_phase(tmp_path)
+    request(phase, "pause", "mlp")
+    with phase_lock(phase):
+        supervisor = Supervisor(phase, programs=ToyPrograms())
+        request(phase, "stop")
+        supervisor.take_over()
+    assert [path.name.partition("-")[2] for path in phase.control.iterdir()] == ["stop.json"]
 
 
 def test_hangup_does_nothing_and_sigterm_checkpoints_everything(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
