@@ -88,6 +88,8 @@ def start_supervisor(phase: PhaseDir) -> None:
     with os.fdopen(read_end, "rb") as ready:
         answer = ready.read().decode("utf-8", errors="replace")  # ends with the process, which may have had no word
     if answer != READY:
+        if is_supervised(phase):  # somebody else was faster
+            raise refusal(phase)
         with phase.supervisor_log.open("rb") as log:
             log.seek(log_start_bytes)
             words = log.read(4096).decode("utf-8", errors="replace").strip()

@@ -395,6 +395,17 @@ def test_a_wish_to_a_supervisor_that_takes_the_phase_is_heard(tmp_path: Path) ->
     assert [path.name.partition("-")[2] for path in phase.control.iterdir()] == ["stop.json"]
 
 
+def test_of_two_resumed_at_once_the_second_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both looked before either had the phase; the log, which they share, tells the second nothing but the first one's words."""
+    phase = make_toy_phase(tmp_path)
+    looks = iter([False])
+    monkeypatch.setattr(launch, "is_supervised", lambda phase: next(looks, True) and is_supervised(phase))
+    with phase_lock(phase):
+        refused = f"^{phase.path}: this phase is supervised already \\(got process {os.getpid()} on"
+        with pytest.raises(ProcessError, match=refused):
+            launch.start_supervisor(phase)
+
+
 def test_hangup_does_nothing_and_sigterm_checkpoints_everything(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
     """The terminal may close; SIGTERM to the supervisor ends every training in order, resumable."""
     phase = make_toy_phase(tmp_path, mlp={"steps": 1000}, transformer={"steps": 1000})
