@@ -408,6 +408,14 @@ def parse_config(text: str, *, where: str, overrides: Sequence[str] = ()) -> Pha
         raise ConfigError(f"this is not TOML: {error}", where=where, hint="is the file complete?") from None
     for override in overrides:
         _set_key(tree, override)
+    if (schema := tree.get("schema", 1)) != 1:  # its keys may mean something else: their faults would lead astray
+        raise ConfigError(
+            "the recipe has another schema",
+            where=where,
+            expected="schema = 1",
+            got=ascii(schema)[:60],
+            hint="it is for another version of brefine; open the phase with that version, or begin with a recipe of this one",
+        )
     unprintable = [
         f"{where}: {key}: {ascii(value)[:60]} holds characters that cannot be printed" for key, value in _unprintable(tree)
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from brefine.cli.options import RUNS, Json, Phase, Runs
 from brefine.cli.output import print_json, tell
-from brefine.errors import ProcessError, one_line
+from brefine.errors import FormatError, ProcessError, one_line
 from brefine.phasedir import PhaseDir, find_phase, list_phases
 from brefine.run.launch import stop_phase, unfinished_models
 from brefine.run.lock import is_supervised
@@ -32,4 +32,6 @@ def _next(phase: PhaseDir) -> str:
         unfinished_models(phase)
     except ProcessError as error:
         return f"{error.what}; {error.hint}"
+    except FormatError as error:
+        return f"before it can go on: {error}"
     return f"go on with: brefine resume {phase.argument}"

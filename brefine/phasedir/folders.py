@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeVar
 from pydantic import ValidationError
 
 from brefine.config import MODEL_NAMES, ModelName, PhaseConfig, load_config
-from brefine.errors import BrefineError, FormatError, one_line
+from brefine.errors import BrefineError, ConfigError, FormatError, one_line
 from brefine.io.atomic import append_line, open_no_link, read_json
 from brefine.io.jsontext import parse_json
 from brefine.phasedir.corpus import CorpusManifest
@@ -122,11 +122,16 @@ class PhaseDir:
     def stage_log(self, stage: Stage) -> Path:
         return self.path / "logs" / f"{stage}.log"
 
+    @property
+    def jobs(self) -> Path:
+        """Folder of what a scheduler and its nodes say; there is none where all runs on one machine."""
+        return self.path / "jobs"
+
     def job(self, name: str) -> Path:
-        return self.path / "jobs" / f"{name}.json"
+        return self.jobs / f"{name}.json"
 
     def job_word(self, name: str) -> Path:
-        return self.path / "jobs" / f"{name}.word.json"
+        return self.jobs / f"{name}.word.json"
 
     def evaluation(self, model: ModelName, split: str, checkpoint: str = "best") -> Path:
         return self.path / "evaluation" / model / f"{_of_checkpoint(split, checkpoint)}.json"
@@ -185,7 +190,28 @@ class PhaseDir:
         return self.path / "report.html"
 
     def load_config(self) -> PhaseConfig:
-        return load_config(self.config)
+        """The phase's recipe.
+
+        Raises:
+            FormatError: it is missing, damaged, or of another schema. What brefine itself has written is no fault of usage.
+        """
+        if not self.config.exists():
+            raise FormatError(
+                "the phase has lost its recipe",
+                where=self.config,
+                hint=f"move it back; what works in the phase is stopped by: brefine stop {self.argument}",
+            )
+        try:
+            return load_config(self.config)
+        except ConfigError as error:
+            raise FormatError(
+                error.what,
+                where=error.where,
+                expected=error.expected,
+                got=error.got,
+                hint=error.hint,
+                problems=error.problems,
+            ) from None
 
     def launched_as(self) -> str | None:
         """The name that the manifest tells, whatever the folder was renamed to; None where none can be read."""
@@ -297,9 +323,10 @@ def _created_unix_s(phase: PhaseDir) -> float:
 
 
 def is_phase(path: Path) -> bool:
-    """Whether the folder holds a recipe; no, where it may not be entered."""
+    """Whether the folder holds a recipe, or a supervisor's word where that was moved; no, where it may not be entered."""
+    phase = PhaseDir(path)
     try:
-        return (path / "phase.toml").is_file()
+        return phase.config.is_file() or phase.supervisor.is_file()
     except OSError:
         return False
 

@@ -101,16 +101,37 @@ class Executor(Protocol):
         """What the person should know of since the last call."""
 
 
-class LocalExecutor:
+class Finder(Protocol):
+    """What is needed of an executor to stop a phase; see `Executor`."""
+
+    poll_s: float
+
+    def find(self, name: str, *, log: Path, process: ProcessIdentity | None) -> Work | None: ...
+
+
+class ThisMachine:
+    """Finds processes here; no recipe is needed for that."""
+
+    poll_s = 0.1
+
+    def __init__(self) -> None:
+        self._oom_kills = OomKills()
+
+    def find(self, name: str, *, log: Path, process: ProcessIdentity | None) -> Work | None:
+        if process is None or not is_alive(process):
+            return None
+        return Adopted(process, log=log, oom_kills=self._oom_kills)
+
+
+class LocalExecutor(ThisMachine):
     """This machine: each order becomes a process in a session of its own."""
 
     price_goes_on = True
-    poll_s = 0.1
 
     def __init__(self, phase: PhaseDir, config: PhaseConfig) -> None:
+        super().__init__()
         self._phase = phase
         self._budget = config.budget
-        self._oom_kills = OomKills()
         self._environments = trainer_environments(
             tuple(config.models), threads=config.train.threads, base=os.environ, gpus=find_gpus()
         )
@@ -118,11 +139,6 @@ class LocalExecutor:
     def start(self, order: Order) -> Work:
         environment = self._environments.get(order.name, {**os.environ, "PYTHONUNBUFFERED": "1"})
         return Child(order.command, log=order.log, environment=environment, oom_kills=self._oom_kills, holds=order.holds)
-
-    def find(self, name: str, *, log: Path, process: ProcessIdentity | None) -> Work | None:
-        if process is None or not is_alive(process):
-            return None
-        return Adopted(process, log=log, oom_kills=self._oom_kills)
 
     def billing(self) -> Billing:
         earlier = SupervisorState.read_if_sound(self._phase.supervisor)

@@ -15,15 +15,23 @@ from pathlib import Path
 from typing import Final
 
 import brefine
-from brefine.config import ModelName, PhaseConfig, format_config, parse_config, prepared_corpus_path, with_absolute_paths
-from brefine.errors import ProcessError
+from brefine.config import (
+    MODEL_NAMES,
+    ModelName,
+    PhaseConfig,
+    format_config,
+    parse_config,
+    prepared_corpus_path,
+    with_absolute_paths,
+)
+from brefine.errors import FormatError, ProcessError
 from brefine.identity import is_alive
 from brefine.io.atomic import open_to_append, write_text_atomic
 from brefine.phasedir import Manifest, PhaseDir, RunState, RunStatus, Stage, SupervisorState
 from brefine.run.budget import Ledger, ledger_path
 from brefine.run.control import request
 from brefine.run.documents import training_process, working_process
-from brefine.run.executor import Executor, Work, executor_of
+from brefine.run.executor import Finder, ThisMachine, Work, executor_of
 from brefine.run.lock import READY, is_supervised, refusal, supervising
 
 _PACKAGES: Final = ("brefine", "torch", "torchaudio", "numpy", "scipy", "safetensors", "tensorboard", "soundfile")
@@ -136,7 +144,7 @@ def _refuse_beyond_the_cap(phase: PhaseDir) -> None:
     if budget.cap_usd is None:
         return
     spent_usd = Ledger(ledger_path(budget)).read().spent_on_usd(phase.path)
-    if spent_usd >= budget.cap_usd and not _at_work(phase, executor_of(phase, config), ()):
+    if spent_usd >= budget.cap_usd and not _at_work(phase, executor_of(phase, config), tuple(config.models), ()):
         raise ProcessError(
             "this phase has spent its cap",
             where=phase.config,
@@ -148,32 +156,34 @@ def _refuse_beyond_the_cap(phase: PhaseDir) -> None:
 
 
 def stop_phase(phase: PhaseDir, *, timeout_s: float = 90.0) -> bool:
-    """Checkpoints and stops everything that works in the phase, and returns when it has ended.
+    """Checkpoints and stops everything that works in the phase, and returns when it has ended; the recipe may be damaged.
 
     Returns:
         whether anything was at work.
 
     Raises:
         ProcessError: something still runs after `timeout_s`.
+        FormatError: nobody supervises the phase, its trainings may be jobs of a scheduler, and the recipe cannot be read.
     """
     deadline_s = time.monotonic() + timeout_s
-    executor = executor_of(phase, phase.load_config())
-    orphans: tuple[Stage, ...] = (Stage.INTEGRATE,)  # no supervisor has to do with it
     supervised = is_supervised(phase)
     if supervised:
         ask_to_stop(phase)
-        alone = _stages_at_work(phase, executor, orphans)
+    finder, models = _finder(phase, supervised=supervised)
+    orphans: tuple[Stage, ...] = (Stage.INTEGRATE,)  # no supervisor has to do with it
+    if supervised:
+        alone = _stages_at_work(phase, finder, orphans)
     else:
         orphans = (Stage.PREPARE, Stage.EVALUATE, *orphans)
-        alone = _at_work(phase, executor, orphans)
+        alone = _at_work(phase, finder, models, orphans)
     for work in alone:
         work.stop(by_force=False)
-    while is_supervised(phase) or _at_work(phase, executor, orphans):
+    while is_supervised(phase) or _at_work(phase, finder, models, orphans):
         if time.monotonic() > deadline_s:
             raise ProcessError(
                 f"the phase has not stopped within {timeout_s:.0f} s", where=phase.path, hint=f"see {phase.supervisor_log}"
             )
-        time.sleep(executor.poll_s)
+        time.sleep(finder.poll_s)
     return supervised or bool(alone)
 
 
@@ -188,14 +198,25 @@ def ask_to_stop(phase: PhaseDir) -> None:
         os.kill(supervisor.pid, signal.SIGTERM)
 
 
-def _at_work(phase: PhaseDir, executor: Executor, stages: Sequence[Stage]) -> list[Work]:
-    """The trainers of a phase that run, and the processes of these stages, whoever has started them."""
-    found = [executor.find(model, log=phase.run(model).log, process=training_process(phase, model)) for model in phase.models()]
-    return [*(work for work in found if work is not None), *_stages_at_work(phase, executor, stages)]
+def _finder(phase: PhaseDir, *, supervised: bool) -> tuple[Finder, Sequence[ModelName]]:
+    """Who finds the works of a phase, and the models they may be for; without its recipe, what runs on this machine."""
+    try:
+        config = phase.load_config()
+    except FormatError:
+        if phase.jobs.is_dir() and not supervised:
+            raise
+        return ThisMachine(), MODEL_NAMES
+    return executor_of(phase, config), tuple(config.models)
 
 
-def _stages_at_work(phase: PhaseDir, executor: Executor, stages: Sequence[Stage]) -> list[Work]:
-    found = [executor.find(stage, log=phase.stage_log(stage), process=working_process(phase, stage)) for stage in stages]
+def _at_work(phase: PhaseDir, finder: Finder, models: Sequence[ModelName], stages: Sequence[Stage]) -> list[Work]:
+    """The trainers of these models that run, and the processes of these stages, whoever has started them."""
+    found = [finder.find(model, log=phase.run(model).log, process=training_process(phase, model)) for model in models]
+    return [*(work for work in found if work is not None), *_stages_at_work(phase, finder, stages)]
+
+
+def _stages_at_work(phase: PhaseDir, finder: Finder, stages: Sequence[Stage]) -> list[Work]:
+    found = [finder.find(stage, log=phase.stage_log(stage), process=working_process(phase, stage)) for stage in stages]
     return [work for work in found if work is not None]
 
 

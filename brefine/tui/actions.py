@@ -94,7 +94,7 @@ class PhaseActions:
                 ask_to_stop(self._phase)
             else:
                 request(self._phase, wish, named)
-            models = self._phase.models() if named is None else (named,)
+            models = MODEL_NAMES if named is None else (named,)
             if wish == "stop" and not any(RunStatus.read_if_sound(self._phase.run(one).status) for one in models):
                 return f"{model or 'every training'} is kept from starting"
             return f"{model or 'every training'} {_DONE[wish]} in a moment"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import threading
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from brefine.cli.runs import runs
 from brefine.cli.stop import stop
+from brefine.errors import FormatError
 from brefine.identity import identity_of, own_identity
 from brefine.phasedir import PhaseDir, RunState, Stage, SupervisorState
 from tests.run.records import status
@@ -73,3 +75,20 @@ def test_what_was_stopped_says_how_it_goes_on(tmp_path: Path, capsys: pytest.Cap
     told = capsys.readouterr()
     assert json.loads(told.out)["was_working"] is True
     assert told.err == f"{phase.path.name} is stopped; go on with: brefine resume {phase.path}\n"
+
+
+def test_a_trainer_is_stopped_though_the_recipe_is_damaged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its own word says which process it is; what keeps it from going on is told. Jobs of a scheduler only the recipe names."""
+    phase = make_toy_phase(tmp_path)
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as trainer:
+        status("mlp", process=identity_of(trainer.pid)).write(phase.run("mlp").status)
+        phase.config.write_text("schema = 1\n[corp")
+        phase.jobs.mkdir()
+        with pytest.raises(FormatError, match=r"phase.toml: this is not TOML"):
+            stop(str(phase.path), runs=tmp_path)
+        phase.jobs.rmdir()
+        threading.Thread(target=trainer.wait, daemon=True).start()
+        stop(str(phase.path), runs=tmp_path)
+        assert trainer.wait(30) == -signal.SIGTERM
+    told = capsys.readouterr().err
+    assert told.startswith(f"{phase.path.name} is stopped; before it can go on: {phase.config}: this is not TOML")

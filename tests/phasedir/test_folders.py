@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from brefine.errors import FormatError
 from brefine.phasedir import Manifest, PhaseDir, find_phase, folder_argument, list_phases
 from tests.run.whole_phase import make_phase
 
@@ -26,6 +27,29 @@ def test_the_newest_phase_is_the_one_that_was_made_last(tmp_path: Path, manifest
             os.utime(phase.config, (created_unix_s, created_unix_s))
     assert [phase.path.name for phase in list_phases(tmp_path)] == ["from-anna", "20261122T000000Z-own"]
     assert find_phase(None, tmp_path).path.name == "20261122T000000Z-own"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "told"),
+    [
+        ("schema = 2\nnew_key = 1\n", r"another schema \(expected schema = 1, got 2\)\n.*open the phase with that version"),
+        ("schema = 1\n[corp", "this is not TOML"),
+        ("schema = 1\nnew_key = 1\n", "new_key"),
+        (None, "the phase has lost its recipe\n.*brefine stop 20260101T000000Z-fuzz"),
+    ],
+    ids=["newer", "torn", "changed", "moved"],
+)
+def test_a_recipe_that_cannot_be_read_is_a_damaged_file_of_its_phase(tmp_path: Path, recipe: str | None, told: str) -> None:
+    """Found all the same, by its supervisor's word, and told with the exit code of any other damaged file: no usage is wrong."""
+    phase = make_phase(tmp_path)
+    if recipe is None:
+        phase.config.unlink()
+    else:
+        phase.config.write_text(recipe)
+    with pytest.raises(FormatError, match=rf"(?s)phase.toml: .*{told}") as refused:
+        find_phase(phase.path.name, tmp_path).load_config()
+    assert refused.value.exit_code == 1
+    assert find_phase(None, tmp_path) == phase
 
 
 def test_a_folder_that_may_not_be_entered_hides_no_phase(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

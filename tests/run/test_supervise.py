@@ -19,7 +19,7 @@ import pytest
 
 from brefine.errors import ProcessError
 from brefine.identity import is_alive, own_identity
-from brefine.phasedir import Alert, PhaseDir, Progress, RunState, RunStatus, Stage, SupervisorState
+from brefine.phasedir import Alert, PhaseDir, Progress, RunState, RunStatus, Stage, SupervisorState, find_phase
 from brefine.run import launch
 from brefine.run import lock as lock_module
 from brefine.run.budget import Ledger
@@ -491,6 +491,22 @@ def test_a_phase_is_stopped_on_a_full_disk(
     monkeypatch.setattr(launch, "request", refuse)
     threading.Thread(target=supervisor.wait, daemon=True).start()  # whoever started it collects it
     stop_phase(phase)
+    assert SupervisorState.read(phase.supervisor).state == "stopped"
+    assert [status(phase, model).state for model in ("mlp", "transformer")] == [RunState.STOPPED] * 2
+
+
+@pytest.mark.parametrize("recipe", ["torn", "moved"])
+def test_a_phase_whose_recipe_is_damaged_is_stopped(tmp_path: Path, started: list[subprocess.Popen[bytes]], recipe: str) -> None:
+    """The supervisor knows what it has started, and needs nothing but a request."""
+    phase = make_toy_phase(tmp_path, mlp={"steps": 10_000}, transformer={"steps": 10_000})
+    supervisor = start(phase, started)
+    wait_until(lambda: step(phase, "mlp") > 2 and step(phase, "transformer") > 2)
+    if recipe == "torn":
+        phase.config.write_text("schema = 1\n[corp")
+    else:
+        phase.config.rename(tmp_path / "moved.toml")
+    threading.Thread(target=supervisor.wait, daemon=True).start()  # whoever started it collects it
+    assert stop_phase(find_phase(phase.path.name, tmp_path))
     assert SupervisorState.read(phase.supervisor).state == "stopped"
     assert [status(phase, model).state for model in ("mlp", "transformer")] == [RunState.STOPPED] * 2
 
