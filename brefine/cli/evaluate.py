@@ -10,8 +10,8 @@ import typer
 
 from brefine.cli.options import RUNS, Json, PhaseOption, Runs
 from brefine.cli.output import print_json, print_lines, tell_trainings
-from brefine.phasedir import EvaluationReport, find_phase
-from brefine.run.stages import run_worker
+from brefine.phasedir import EvaluationReport, Stage, find_phase
+from brefine.run.stages import run_worker, stage_taken
 from brefine.run.tables import evaluation_table
 
 
@@ -37,9 +37,19 @@ def evaluate(
     chosen += [part for name in checkpoint or [] for part in ("--checkpoint", name)]
     found = find_phase(phase, runs)
     tell_trainings(found)
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as told:
-        words = (found.path, *chosen, "--split", split, "--device", device, "--json")
-        code = run_worker("brefine.evaluate", "evaluate", *words, stdout=told)
+    with stage_taken(found, Stage.EVALUATE) as lock, tempfile.TemporaryFile("w+", encoding="utf-8") as told:
+        words = (
+            found.path,
+            *chosen,
+            "--split",
+            split,
+            "--device",
+            device,
+            "--json",
+            "--progress",
+            found.progress(Stage.EVALUATE),
+        )
+        code = run_worker("brefine.evaluate", "evaluate", *words, stdout=told, lock=lock)
         if code != 0:
             raise typer.Exit(code)
         told.seek(0)

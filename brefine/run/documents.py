@@ -9,6 +9,7 @@ from brefine.config import ModelName
 from brefine.errors import FormatError
 from brefine.identity import ProcessIdentity, is_alive, is_same
 from brefine.phasedir import Document, PhaseDir, Progress, RunStatus, Stage, SupervisorState
+from brefine.run.lock import holder
 
 D = TypeVar("D", bound=Document)
 
@@ -55,6 +56,8 @@ def models_in_training(phase: PhaseDir) -> tuple[ModelName, ...]:
 
 def working_process(phase: PhaseDir, stage: Stage) -> ProcessIdentity | None:
     """The process that is at work at a stage; whether it still lives is for the caller to find out."""
+    if by_hand := holder(phase.stage_lock(stage)):
+        return by_hand
     told = Progress.read_if_sound(phase.progress(stage))
     return _newest(phase, stage, told.process if told is not None and told.state == "running" else None)
 

@@ -32,7 +32,7 @@ from brefine.run.budget import Ledger, ledger_path
 from brefine.run.control import request
 from brefine.run.documents import training_process, working_process
 from brefine.run.executor import Finder, ThisMachine, Work, executor_of
-from brefine.run.lock import READY, is_supervised, refusal, supervising
+from brefine.run.lock import READY, holder, is_supervised, refusal, supervising
 
 _PACKAGES: Final = ("brefine", "torch", "torchaudio", "numpy", "scipy", "safetensors", "tensorboard", "soundfile")
 
@@ -172,13 +172,13 @@ def stop_phase(phase: PhaseDir, *, timeout_s: float = 90.0) -> bool:
     finder, models = _finder(phase, supervised=supervised)
     orphans: tuple[Stage, ...] = (Stage.INTEGRATE,)  # no supervisor has to do with it
     if supervised:
-        alone = _stages_at_work(phase, finder, orphans)
+        alone = [*_stages_at_work(phase, finder, orphans), *_evaluations_by_hand(phase)]
     else:
         orphans = (Stage.PREPARE, Stage.EVALUATE, *orphans)
         alone = _at_work(phase, finder, models, orphans)
     for work in alone:
         work.stop(by_force=False)
-    while is_supervised(phase) or _at_work(phase, finder, models, orphans):
+    while is_supervised(phase) or _at_work(phase, finder, models, orphans) or _evaluations_by_hand(phase):
         if time.monotonic() > deadline_s:
             raise ProcessError(
                 f"the phase has not stopped within {timeout_s:.0f} s", where=phase.path, hint=f"see {phase.supervisor_log}"
@@ -218,6 +218,13 @@ def _at_work(phase: PhaseDir, finder: Finder, models: Sequence[ModelName], stage
 def _stages_at_work(phase: PhaseDir, finder: Finder, stages: Sequence[Stage]) -> list[Work]:
     found = [finder.find(stage, log=phase.stage_log(stage), process=working_process(phase, stage)) for stage in stages]
     return [work for work in found if work is not None]
+
+
+def _evaluations_by_hand(phase: PhaseDir) -> list[Work]:
+    """The evaluation that somebody runs here, as its lock tells; one of its own a supervisor ends itself."""
+    process = holder(phase.stage_lock(Stage.EVALUATE))
+    found = ThisMachine().find(Stage.EVALUATE, log=phase.stage_log(Stage.EVALUATE), process=process)
+    return [] if found is None else [found]
 
 
 def _new_folder(runs: Path, name: str, unix_s: float) -> Path:

@@ -10,17 +10,19 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import IO, Final
 
 from brefine.errors import SIGNALS_VARIABLE, FormatError, ProcessError
-from brefine.identity import is_alive
+from brefine.identity import ProcessIdentity, identity_of, is_alive
 from brefine.io.lock import held
 from brefine.phasedir import EvaluationReport, IntegrationReport, PhaseDir, Progress, Stage
 from brefine.run.documents import WatchedDocument, working_process
 from brefine.run.executor import Order, executor_of
+from brefine.run.lock import sign
 from brefine.run.programs import BREFINE
 
 _POLL_S: Final = 0.2
@@ -28,18 +30,22 @@ _REACHES_S: Final = 0.5
 """A signal to the whole group reaches the worker within this time."""
 
 
-def run_worker(module: str, *arguments: object, stdout: IO[str] | None = None) -> int:
+def run_worker(module: str, *arguments: object, stdout: IO[str] | None = None, lock: int | None = None) -> int:
     """Runs `python -m module arguments` in the foreground, its output passed through; returns its exit code.
 
-    What it prints goes to the file `stdout`, where one is given; None among the arguments is left out. SIGTERM and SIGINT are
-    handed on unless they reach the worker by themselves, as Ctrl-C does, since it is in the same process group: a second one
+    What it prints goes to the file `stdout`, where one is given; None among the arguments is left out. SIGTERM, SIGINT and SIGHUP
+    are handed on unless they reach the worker by themselves, as Ctrl-C does, since it is in the same process group: a second one
     would cost a trainer its checkpoint. This process waits for the worker to end in its own way.
+
+    Args:
+        lock: descriptor of a lock that the worker goes on holding, should this process be killed, and that names it.
     """
     command = [sys.executable, "-m", module, *(str(argument) for argument in arguments if argument is not None)]
     reached, noted = os.pipe()  # the worker notes there what reaches it
     os.set_blocking(noted, False)
     try:
-        process = subprocess.Popen(command, stdout=stdout, pass_fds=[noted], env={**os.environ, SIGNALS_VARIABLE: str(noted)})
+        kept = [noted] if lock is None else [noted, lock]
+        process = subprocess.Popen(command, stdout=stdout, pass_fds=kept, env={**os.environ, SIGNALS_VARIABLE: str(noted)})
     except BaseException:
         os.close(reached)
         raise
@@ -58,14 +64,36 @@ def run_worker(module: str, *arguments: object, stdout: IO[str] | None = None) -
         if there[number] < here[number]:
             process.send_signal(number)
 
-    earlier = {number: signal.signal(number, hand_on) for number in (signal.SIGTERM, signal.SIGINT)}
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+        numbers.append(signal.SIGHUP)
+    earlier = {number: signal.signal(number, hand_on) for number in numbers}
     try:
+        if lock is not None:
+            _sign(lock, identity_of(process.pid))
         code = process.wait()
         return code if code >= 0 else 128 - code
     finally:
         for number, handler in earlier.items():
             signal.signal(number, handler)
         os.close(reached)
+
+
+@contextmanager
+def stage_taken(phase: PhaseDir, stage: Stage) -> Iterator[int]:
+    """Takes a station for a process that is to be started, and to which the lock is handed on; its descriptor.
+
+    Raises:
+        ProcessError: it is at work already; a second process would write the same files.
+    """
+    with held(phase.stage_lock(stage), wait=False) as lock:
+        worker = working_process(phase, stage)
+        if worker is not None and is_alive(worker):
+            raise at_work_already(phase, stage, f"process {worker.pid}")
+        if lock is None:
+            raise at_work_already(phase, stage, "another process")
+        phase.progress(stage).unlink(missing_ok=True)
+        yield lock
 
 
 class StageProcess:
@@ -82,15 +110,12 @@ class StageProcess:
         self._code: int | None = None
         self._progress = WatchedDocument(phase.progress(stage), Progress)
         executor = executor_of(phase, phase.load_config())
-        # Handed on to its process, whose first word comes only after seconds.
-        with held(phase.stage_lock(stage), wait=False) as lock:
-            worker = working_process(phase, stage)
-            if lock is None or (worker is not None and is_alive(worker)):
-                raise at_work_already(phase, stage, "another process" if worker is None else f"process {worker.pid}")
-            phase.progress(stage).unlink(missing_ok=True)
+        with stage_taken(phase, stage) as lock:
             self._work = executor.find(stage, log=self.log, process=None) or executor.start(
                 Order(stage, tuple(command), self.log, divisible=True, holds=(lock,))
             )
+            if self._work.process is not None:
+                _sign(lock, self._work.process)
 
     def progress(self) -> Progress | None:
         """How far it is; None before its first word."""
@@ -139,6 +164,12 @@ class StageProcess:
             raise
         if self.error is not None:
             raise ProcessError(f"{self.stage} failed: {self.error}", where=self.log, hint="its log tells more")
+
+
+def _sign(lock: int, process: ProcessIdentity) -> None:
+    """Names the process, whose own first word comes only after seconds."""
+    with contextlib.suppress(OSError):  # a full disk: then it is the lock alone that tells
+        sign(lock, process)
 
 
 def at_work_already(phase: PhaseDir, stage: Stage, who: str) -> ProcessError:

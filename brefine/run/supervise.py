@@ -35,7 +35,7 @@ from brefine.run.control import pending_requests
 from brefine.run.documents import WatchedDocument, training_process, working_process
 from brefine.run.executor import Order, Work, executor_of
 from brefine.run.inspection import EventInspector
-from brefine.run.lock import READY, phase_lock
+from brefine.run.lock import READY, holder, phase_lock
 from brefine.run.notify import Notifier
 from brefine.run.programs import BREFINE, Programs
 from brefine.run.supervision import (
@@ -311,7 +311,8 @@ class Supervisor:
         prepares, programs = stage is Stage.PREPARE, self._programs
         command = programs.prepare(self._phase) if prepares else programs.evaluate(self._phase, models)
         log = self._phase.stage_log(stage)
-        worker = working_process(self._phase, stage) if self._takes_over else None
+        by_hand = holder(self._phase.stage_lock(stage)) is not None  # it may judge something else
+        worker = working_process(self._phase, stage) if self._takes_over and not by_hand else None
         self._stage = self._executor.find(stage, log=log, process=worker)
         if self._stage is None:
             self._phase.progress(stage).unlink(missing_ok=True)

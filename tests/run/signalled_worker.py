@@ -1,18 +1,23 @@
-"""A worker that tells how often it was interrupted: `python -m tests.run.signalled_worker`. `parent` starts it as commands do."""
+"""A worker that tells how often it was interrupted: `python -m tests.run.signalled_worker`.
+
+`parent` starts it as commands do; `parent PHASE` as the evaluation of that phase.
+"""
 
 from __future__ import annotations
 
 import signal
 import sys
 import time
+from pathlib import Path
 
 from brefine.errors import run_main
-from brefine.run.stages import run_worker
+from brefine.phasedir import PhaseDir, Stage
+from brefine.run.stages import run_worker, stage_taken
 
 
 def _work() -> int:
     heard: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: heard.append(number))
     print("listening", flush=True)
     while not heard:
@@ -23,5 +28,12 @@ def _work() -> int:
     return 130
 
 
+def _start() -> int:
+    if not sys.argv[2:]:
+        return run_worker("tests.run.signalled_worker")
+    with stage_taken(PhaseDir(Path(sys.argv[2])), Stage.EVALUATE) as lock:
+        return run_worker("tests.run.signalled_worker", lock=lock)
+
+
 if __name__ == "__main__":
-    run_main(_work if "parent" not in sys.argv else lambda: run_worker("tests.run.signalled_worker"))
+    run_main(_start if "parent" in sys.argv else _work)

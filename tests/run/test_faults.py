@@ -238,20 +238,23 @@ def test_trainings_without_a_supervisor_can_be_stopped(tmp_path: Path, started: 
 
 
 @pytest.mark.parametrize("supervised", [False, True])
-def test_an_integration_is_stopped_with_the_phase(
-    tmp_path: Path, started: list[subprocess.Popen[bytes]], supervised: bool
+@pytest.mark.parametrize("stage", [Stage.EVALUATE, Stage.INTEGRATE])
+def test_a_station_that_was_started_by_hand_is_stopped_with_the_phase(
+    tmp_path: Path, started: list[subprocess.Popen[bytes]], stage: Stage, supervised: bool
 ) -> None:
     """It has a session of its own and no supervisor; a phase that is stopped has nothing left that costs money."""
-    phase = make_toy_phase(tmp_path, mlp={"steps": 10_000}, integrate={"until": str(tmp_path / "never")})
+    phase = make_toy_phase(tmp_path, mlp={"steps": 10_000}, **{stage: {"until": str(tmp_path / "never")}})
     if supervised:
         start(phase, started)
         wait_until(lambda: step(phase, "mlp") > 2)
-    integration = StageProcess(phase, Stage.INTEGRATE, ToyPrograms().integrate(phase))
-    wait_until(lambda: integration.progress() is not None)
-    worker = working_process(phase, Stage.INTEGRATE)
+    programs = ToyPrograms()
+    command = programs.integrate(phase) if stage is Stage.INTEGRATE else programs.evaluate(phase, ("mlp",))
+    station = StageProcess(phase, stage, command)
+    wait_until(lambda: station.progress() is not None)
+    worker = working_process(phase, stage)
     assert worker is not None and is_supervised(phase) == supervised
     stop_phase(phase)
-    wait_until(lambda: integration.exit_code() is not None)  # whoever has started it collects it
+    wait_until(lambda: station.exit_code() is not None)  # whoever has started it collects it
     assert not is_alive(worker) and not is_supervised(phase)
 
 

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from brefine.errors import ProcessError
-from brefine.identity import own_identity
+from brefine.identity import is_alive, own_identity
 from brefine.phasedir import Progress, Stage
 from brefine.run import stages
+from brefine.run.documents import working_process
+from brefine.run.launch import stop_phase
 from brefine.run.stages import StageProcess
 from brefine.tui.actions import PhaseActions
 from tests.run.records import status
@@ -23,10 +25,10 @@ from tests.run.toy_programs import make_toy_phase
 
 
 @pytest.mark.end_to_end
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["to the command alone", "to its whole group"])
 def test_the_worker_hears_a_signal_once(number: signal.Signals, send: Callable[[int, int], None]) -> None:
-    """Ctrl-C and `kill` of the command end the worker in its own way: neither swallowed nor told twice."""
+    """Ctrl-C, `kill` and a closed terminal end the worker in its own way: neither swallowed nor told twice."""
     command = [sys.executable, "-m", "tests.run.signalled_worker", "parent"]
     root = Path(__file__).parents[2]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
@@ -63,6 +65,27 @@ def test_a_station_that_has_not_said_a_word_yet_is_not_started_again(tmp_path: P
     StageProcess(phase, Stage.EVALUATE, ["true"]).wait()
     first.end()
     StageProcess(phase, Stage.INTEGRATE, ["true"]).wait()
+
+
+@pytest.mark.end_to_end
+def test_an_evaluation_whose_command_was_killed_is_found_and_stopped(tmp_path: Path) -> None:
+    """Its worker has not said a word; the lock that it goes on holding names it, to a second evaluation and to `brefine stop`."""
+    phase = make_toy_phase(tmp_path)
+    command = [sys.executable, "-m", "tests.run.signalled_worker", "parent", str(phase.path)]
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "listening\n"
+        process.kill()
+        process.wait()
+        worker = working_process(phase, Stage.EVALUATE)
+        assert worker is not None and worker.pid != process.pid
+        with pytest.raises(ProcessError, match=f"evaluate is at work already.*process {worker.pid}"):
+            StageProcess(phase, Stage.EVALUATE, ["true"])
+        assert stop_phase(phase)
+        assert process.stdout.readline() == "heard\n"
+    assert not is_alive(worker)
+    StageProcess(phase, Stage.EVALUATE, ["true"]).wait()
 
 
 def test_a_key_that_is_pressed_twice_starts_one_station(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,7 @@ from brefine.run.lock import is_supervised, phase_lock
 from brefine.run.meter import Meter
 from brefine.run.road import go_the_road
 from brefine.run.snapshot import PhaseState, ShownState
+from brefine.run.stages import StageProcess
 from brefine.run.store import PhaseStore
 from brefine.run.supervise import Supervisor
 from tests.run.records import status as running_word
@@ -317,6 +318,20 @@ def test_a_stage_without_its_supervisor_is_taken_over(tmp_path: Path, started: l
     assert second.wait(_DEADLINE_S) == 0
     assert Progress.read(phase.progress(Stage(stage))).process == worker
     assert alerts(phase) == []
+
+
+def test_an_evaluation_by_hand_is_not_taken_for_the_supervisors(tmp_path: Path) -> None:
+    """It may judge other checkpoints on another split; taken over, it would end the phase with nothing to select from."""
+    phase = make_toy_phase(tmp_path)
+    run_here(phase)
+    (phase.path / "evaluate.models").unlink()
+    by_hand = StageProcess(phase, Stage.EVALUATE, ["sleep", "90"])
+    try:
+        assert run_here(phase) == 0
+        assert by_hand.exit_code() is None  # nobody has waited for it
+    finally:
+        by_hand.end()
+    assert (phase.path / "evaluate.models").read_text() == "transformer mlp"
 
 
 def test_a_stage_without_its_supervisor_is_stopped(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:

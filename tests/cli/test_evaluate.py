@@ -1,0 +1,43 @@
+"""`brefine evaluate`: one at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import IO
+
+import pytest
+from typer.testing import CliRunner
+
+from brefine.cli import app
+from brefine.cli import evaluate as evaluate_module
+from brefine.errors import ProcessError
+from brefine.io.lock import held
+from brefine.phasedir import Stage
+from brefine.run.stages import StageProcess
+from tests.run.toy_programs import make_toy_phase
+
+
+def test_a_second_evaluation_is_refused(tmp_path: Path) -> None:
+    """Two would write the same files and tell one progress, as two integrations would."""
+    phase = make_toy_phase(tmp_path)
+    first = StageProcess(phase, Stage.EVALUATE, ["sleep", "60"])
+    ended = CliRunner().invoke(app, ["evaluate", "--phase", str(phase.path)])
+    assert isinstance(ended.exception, ProcessError)
+    assert "evaluate is at work already (got process" in str(ended.exception)
+    first.end()
+
+
+def test_the_worker_holds_the_station_and_tells_its_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that others see it at work, and it may outlive the command."""
+    phase = make_toy_phase(tmp_path)
+
+    def work(*words: object, stdout: IO[str], lock: int) -> int:
+        assert words[-2:] == ("--progress", phase.progress(Stage.EVALUATE))
+        with held(phase.stage_lock(Stage.EVALUATE), wait=False) as another:
+            assert lock is not None and another is None
+        stdout.write('{"evaluations": []}')
+        return 0
+
+    monkeypatch.setattr(evaluate_module, "run_worker", work)
+    ended = CliRunner().invoke(app, ["evaluate", "--phase", str(phase.path), "--json"], catch_exceptions=False)
+    assert (ended.exit_code, ended.stdout) == (0, '{\n "evaluations": []\n}\n')
