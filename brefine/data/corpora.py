@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import shutil
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import numpy as np
 
 from brefine.config import PhaseConfig
 from brefine.core.boundaries import ends_of_speech, inside
+from brefine.core.kinship import crowding, groups_that_share, lasting_names
 from brefine.core.turns import Diarization
 from brefine.data.audit import Audit, Audited, audit_corpus
 from brefine.data.conversations import is_simulated
@@ -33,9 +32,6 @@ OnProgress = Callable[[str, int, int], None]
 
 _VOICES = "voices"
 """What the bank of voices is called among a corpus's sources."""
-
-_LOCAL_NAME = re.compile(r"(?i)(spk|speaker|spkr|s)?[_-]?\d+|[a-z]|[a-z]?spk[_-]?[a-z0-9]")
-"""Names such as spk00, SPEAKER_3, 2 or B: they number the speakers of one recording and mean nothing in the next."""
 
 
 def manifest_of_folders(
@@ -77,6 +73,8 @@ def manifest_of_folders(
     forget_stale(folder, sources)
     written = {split: [_write(folder, split, one, hypotheses, replayed=replayed) for one in own] for split, own in splits.items()}
     notes = [note for audit in audits for note in audit.notes] + [f"train: {words}" for words in _copies(known)]
+    crowd = crowding([one.speakers for one in written["gate"]])
+    notes += [] if crowd is None else [f"gate: {crowd}"]
     n_simulated = sum(one.simulated for one in written["gate"])
     if n_simulated:
         notes.append(f"gate: {n_simulated} of its recordings were simulated by brefine, so that the evidence is simulated")
@@ -254,7 +252,7 @@ def _common(train: Iterable[Audited], gate: Iterable[Audited]) -> list[str]:
     trained, heard, sounds = set[str](), set[str](), dict[str, str]()
     for one in train:
         trained.add(one.recording.name)
-        heard.update(_lasting_names(one.reference))
+        heard.update(lasting_names(one.reference.speakers))
         sounds[one.sound] = one.recording.name
     problems = []
     for one in gate:
@@ -263,7 +261,7 @@ def _common(train: Iterable[Audited], gate: Iterable[Audited]) -> list[str]:
             problems.append(f"recording {name} is in both corpora")
         elif one.sound in sounds:
             problems.append(f"recording {name} is in both corpora, in the other as {sounds[one.sound]}")
-        problems += [f"{name}: speaker {who} is in both corpora" for who in _lasting_names(one.reference) if who in heard]
+        problems += [f"{name}: speaker {who} is in both corpora" for who in lasting_names(one.reference.speakers) if who in heard]
     return problems
 
 
@@ -274,27 +272,9 @@ def _copies(recordings: Iterable[Audited]) -> list[str]:
     return [f"{name} is the same recording as {earlier}" for name, earlier in names if name != earlier]
 
 
-def _lasting_names(reference: Diarization) -> list[str]:
-    return [name for name in reference.speakers if not _LOCAL_NAME.fullmatch(name)]
-
-
 def _speaker_groups(known: Sequence[Audited]) -> list[list[int]]:
     """Places of recordings, joined where they share a lasting speaker name or their sound."""
-    leader = list(range(len(known)))
-
-    def lead(place: int) -> int:
-        while leader[place] != place:
-            place = leader[place]
-        return place
-
-    first: dict[str, int] = {}
-    for place, one in enumerate(known):
-        for name in (*_lasting_names(one.reference), f"\x00{one.sound}"):  # no speaker of an RTTM can bear this name
-            leader[lead(place)] = lead(first.setdefault(name, place))
-    groups: dict[int, list[int]] = defaultdict(list)
-    for place in range(len(known)):
-        groups[lead(place)].append(place)
-    return [groups[key] for key in sorted(groups)]
+    return groups_that_share([(*lasting_names(one.reference.speakers), ("sound", one.sound)) for one in known])
 
 
 def _hypotheses(

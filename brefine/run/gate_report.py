@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from brefine.config import GateConfig, PhaseConfig, prepared_corpus_path
 from brefine.core.gate import Answer, CriterionId, Finding, Thresholds, judge
+from brefine.core.kinship import crowding
 from brefine.errors import ConfigError, FormatError, printable
 from brefine.io.atomic import write_text_atomic
 from brefine.io.lock import held
@@ -92,6 +93,7 @@ def _judged(phase: PhaseDir, files: GateFiles, answers: Mapping[str, Answer]) ->
             *notes,
             *notes_on_corpus(config, manifest),
             *_left_out(report),
+            *_company(manifest),
             *notes_on_looks(phase, report),
             *asked_anew,
             *_edited(phase),
@@ -170,6 +172,14 @@ def _seal(report: IntegrationReport | None) -> str | None:
 def _left_out(report: IntegrationReport | None) -> Iterator[str]:
     if report is not None and report.scored is not None and report.scored.is_limited:
         yield f"a UEM limits what is scored to {amount_text(report.scored)} of the gate split; the verdict is about that alone"
+
+
+def _company(manifest: CorpusManifest | None) -> Iterator[str]:
+    """Whether real recordings behind the gate share speakers, which no interval allows for."""
+    real = [] if manifest is None else [one.speakers for one in manifest.splits["gate"] if not one.simulated]
+    crowd = crowding(real)
+    if crowd is not None:
+        yield f"behind the gate are {crowd}"
 
 
 def _edited(phase: PhaseDir) -> Iterator[str]:

@@ -237,6 +237,14 @@ def test_copies_within_a_corpus_are_told(tmp_path: Path, tone_bank: Path) -> Non
     assert "train: zeta is the same recording as four" in read_json(prepare(config, n_processes=1) / "summary.json")["notes"]
 
 
+def test_recordings_of_the_same_people_behind_the_gate_are_told(tmp_path: Path, tone_bank: Path) -> None:
+    """Pieces of one meeting are no independent recordings, whatever `gate.min_recordings` counts."""
+    config = _recipe(tmp_path, tone_bank, n_turns=6)
+    _folder(tmp_path / "gate", {"six": ("fay", "hal"), "seven": ("ida", "spk00")}, n_turns=6, seed=20)
+    notes = read_json(prepare(config, n_processes=1) / "summary.json")["notes"]
+    assert notes == ["gate: 3 recordings, but only 2 groups that share no speaker: intervals count recordings"]
+
+
 def _spoken_by(*speakers: str) -> list[Audited]:
     """Recordings of one speaker each."""
     return [

@@ -550,3 +550,16 @@ def test_the_page_is_a_decision_record(honest: HonestPhase, page: str) -> None:
     text = re.sub(r"Corpus: `.*`", "Corpus: `CORPUS`", honest.phase.gate_page.read_text())
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "TODAY", text)
     assert text == (GOLDEN / f"gate4_{page}.md").read_text()
+
+
+def test_gate_recordings_that_share_speakers_are_told(honest: HonestPhase) -> None:
+    """Twenty-four pieces of two meetings are no twenty-four independent recordings; the verdict is that of the figures."""
+    path = honest.corpus / "corpus.json"
+    document = json.loads(path.read_text())
+    for place, one in enumerate(document["splits"]["gate"]):
+        one["speakers"] = [("anna", "bert")[place % 2]]
+    path.write_text(json.dumps(document))
+    record = write_gate(honest.phase, GO)
+    words = "behind the gate are 24 recordings, but only 2 groups that share no speaker: intervals count recordings"
+    assert (record.verdict, record.notes) == ("pass", [words])
+    assert words in honest.phase.gate_page.read_text()
