@@ -6,13 +6,14 @@ import contextlib
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from brefine.core.turns import Diarization
+from brefine.data.copies import Envelope, envelope_of
 from brefine.errors import BrefineError
 from brefine.io.audio import audio_blocks, audio_files, probe_audio
 from brefine.io.corpus import Recording, read_corpus
@@ -34,7 +35,8 @@ class Audited:
 
     Attributes:
         regions_s: what is scored, the whole recording where no UEM says otherwise.
-        sound: digest of the samples: recordings that sound the same have the same, whatever their names and containers.
+        sound: digest of the samples: recordings with the same samples have the same, whatever their names and containers.
+        envelope: rises and falls of the level, by which `copies` knows what was encoded anew or cut.
     """
 
     recording: Recording
@@ -43,6 +45,7 @@ class Audited:
     duration_s: float
     regions_s: Regions
     sound: str
+    envelope: Envelope = field(default_factory=lambda: np.zeros(0, np.float32), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,7 @@ def _audit_recording(
     reference = reference.clipped(0.0, info.duration_s)
     mute = f"{name}: nobody speaks inside the regions of its UEM, so that it is no evidence behind the gate"
     notes += [] if reference.limited(regions_s).turns else [mute]
-    return Audited(recording, reference, hypothesis, info.duration_s, regions_s, sound), problems, notes
+    return Audited(recording, reference, hypothesis, info.duration_s, regions_s, sound, envelope_of(level_db)), problems, notes
 
 
 def _of(name: str, labels: _Labels, path: Path | None) -> Diarization | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from brefine.core.kinship import crowding, groups_that_share, lasting_names
 from brefine.core.turns import Diarization
 from brefine.data.audit import Audit, Audited, audit_corpus
 from brefine.data.conversations import is_simulated
+from brefine.data.copies import near_copies
 from brefine.data.hypotheses import diarize_all, diarizer_of
 from brefine.data.simulated import Studio, make_until
 from brefine.data.system_errors import learn_system_errors, load_system_errors, replay
@@ -32,6 +34,11 @@ OnProgress = Callable[[str, int, int], None]
 
 _VOICES = "voices"
 """What the bank of voices is called among a corpus's sources."""
+
+_TELLING_TURNS = 8
+"""As many turns are never alike by chance, to the millisecond."""
+
+_Pattern = tuple[int, ...]
 
 
 def manifest_of_folders(
@@ -62,6 +69,7 @@ def manifest_of_folders(
     needs_hypothesis = config.hypothesis.source == "folder" and config.hypothesis.folder is None
     audits = [_look_over(path, needs_hypothesis, on_progress) for path in (train_folder, gate_folder)]
     known, gate = (list(audit.recordings) for audit in audits)
+    known, gate = _with_copies_joined(known, gate, on_progress)
     problems = [problem for audit in audits for problem in audit.problems] + _common(known, gate)
     problems += [f"gate: {words}" for words in _copies(gate)]  # each would count as evidence of its own
     if problems:
@@ -248,12 +256,29 @@ def divide(known: Sequence[Audited], validation_fraction: float, *, seed: int) -
     return [one for i, one in enumerate(known) if i not in validation], [one for i, one in enumerate(known) if i in validation]
 
 
+def _with_copies_joined(
+    known: Sequence[Audited], gate: Sequence[Audited], on_progress: OnProgress
+) -> tuple[list[Audited], list[Audited]]:
+    """The recordings with one `sound` for all that are copies of one another: encoded anew, louder, cut, or an excerpt."""
+    everything = [*known, *gate]
+    keys: list[list[Hashable]] = [[one.sound] for one in everything]
+    step = "comparing recordings"
+    for pair in near_copies([one.envelope for one in everything], on_progress=lambda done, total: on_progress(step, done, total)):
+        for place in pair:
+            keys[place].append(pair)
+    for group in groups_that_share(keys):
+        for place in group:
+            everything[place] = replace(everything[place], sound=everything[group[0]].sound)
+    return everything[: len(known)], everything[len(known) :]
+
+
 def _common(train: Iterable[Audited], gate: Iterable[Audited]) -> list[str]:
-    trained, heard, sounds = set[str](), set[str](), dict[str, str]()
+    trained, heard, sounds, patterns = set[str](), set[str](), dict[str, str](), dict[_Pattern, str]()
     for one in train:
         trained.add(one.recording.name)
         heard.update(lasting_names(one.reference.speakers))
         sounds[one.sound] = one.recording.name
+        patterns[_pattern(one)] = one.recording.name
     problems = []
     for one in gate:
         name = one.recording.name
@@ -261,8 +286,18 @@ def _common(train: Iterable[Audited], gate: Iterable[Audited]) -> list[str]:
             problems.append(f"recording {name} is in both corpora")
         elif one.sound in sounds:
             problems.append(f"recording {name} is in both corpora, in the other as {sounds[one.sound]}")
+        elif _pattern(one) and _pattern(one) in patterns:
+            problems.append(f"{name}: its reference is that of {patterns[_pattern(one)]} in the other corpus, turn by turn")
         problems += [f"{name}: speaker {who} is in both corpora" for who in lasting_names(one.reference.speakers) if who in heard]
     return problems
+
+
+def _pattern(one: Audited) -> _Pattern:
+    """Milliseconds from the reference's first onset to each boundary; of a few turns nothing, as they prove nothing."""
+    turns = one.reference.turns
+    if len(turns) < _TELLING_TURNS:
+        return ()
+    return tuple(round(1000.0 * (time_s - turns[0].onset_s)) for turn in turns for time_s in (turn.onset_s, turn.offset_s))
 
 
 def _copies(recordings: Iterable[Audited]) -> list[str]:

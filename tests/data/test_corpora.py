@@ -237,6 +237,52 @@ def test_copies_within_a_corpus_are_told(tmp_path: Path, tone_bank: Path) -> Non
     assert "train: zeta is the same recording as four" in read_json(prepare(config, n_processes=1) / "summary.json")["notes"]
 
 
+def _encode_anew(audio: Path) -> None:
+    """Vorbis instead of FLAC, a little quieter, without the first 50 ms."""
+    samples, rate_hz = soundfile.read(audio, dtype="float32")
+    audio.unlink()
+    soundfile.write(audio.with_suffix(".ogg"), 0.9 * samples[rate_hz // 20 :], rate_hz)
+
+
+def test_copies_that_were_encoded_anew_cross_nothing(tmp_path: Path, tone_bank: Path) -> None:
+    """Not a sample is the same, and the labels may be another annotator's; they are told and kept together like exact copies."""
+    config = _recipe(tmp_path, tone_bank, n_turns=18)
+    for corpus, copied in (("train", "zeta"), ("gate", "copy")):
+        _copy(tmp_path / "train", "four", copied)
+        for part, suffix in (("audio", "flac"), ("reference", "rttm"), ("hypothesis", "rttm")):
+            (tmp_path / "train" / part / f"{copied}.{suffix}").rename(tmp_path / corpus / part / f"{copied}.{suffix}")
+        _encode_anew(tmp_path / corpus / "audio" / f"{copied}.flac")
+    _corrected(tmp_path / "gate" / "reference" / "copy.rttm")
+    with pytest.raises(DataError) as refused:
+        prepare(config, n_processes=1)
+    (problem,) = refused.value.problems
+    assert re.fullmatch("recording copy is in both corpora, in the other as (four|zeta)", problem)
+    for part, suffix in (("audio", "ogg"), ("reference", "rttm"), ("hypothesis", "rttm")):
+        (tmp_path / "gate" / part / f"copy.{suffix}").unlink()
+    folder = prepare(config, n_processes=1)
+    assert "train: zeta is the same recording as four" in read_json(folder / "summary.json")["notes"]
+    splits = CorpusManifest.read(folder / "corpus.json").splits
+    assert any({"four", "zeta"} <= {one.name for one in splits[split]} for split in ("train", "validation"))
+
+
+def test_one_reference_in_both_corpora_is_refused(tmp_path: Path, tone_bank: Path) -> None:
+    """Also shifted, and with other speakers' names: eight turns are never alike by chance. Fewer may be."""
+    config = _recipe(tmp_path, tone_bank, n_turns=12)
+    turns = read_rttm(tmp_path / "train/reference/four.rttm")["four"].turns
+
+    def share(n_turns: int) -> None:
+        for name, folder, shift_s in (("four", "train", 0.0), ("five", "gate", 0.05)):
+            own = [Turn(one.onset_s + shift_s, one.offset_s + shift_s, f"{name}-{one.speaker}") for one in turns[:n_turns]]
+            write_rttm(tmp_path / folder / "reference" / f"{name}.rttm", Diarization(name, tuple(own)))
+
+    share(8)
+    with pytest.raises(DataError) as refused:
+        prepare(config, n_processes=1)
+    assert refused.value.problems == ("five: its reference is that of four in the other corpus, turn by turn",)
+    share(7)
+    prepare(config, n_processes=1)
+
+
 def test_recordings_of_the_same_people_behind_the_gate_are_told(tmp_path: Path, tone_bank: Path) -> None:
     """Pieces of one meeting are no independent recordings, whatever `gate.min_recordings` counts."""
     config = _recipe(tmp_path, tone_bank, n_turns=6)

@@ -1,0 +1,100 @@
+"""Recordings that sound the same though their samples differ: encoded anew, louder, cut, noisy, or one an excerpt of the other.
+
+What is compared is how the level rises and falls. **The rule**: two recordings are copies where their envelopes correlate by 0.75
+or more over 10 s or more, at the lag where most of them agrees, and where no lag elsewhere does nearly as well. Measured on ten
+excerpts of AMI (30 s) and 251 utterances of LibriSpeech: none of their 33,930 pairs is taken for copies (those that share 10 s
+correlate by 0.61 at most); nine of AMI through Vorbis, Opus, MP3, 8 kHz, a room, gain that follows the speaker, noise at 5 dB,
+or cut to 15 s, all are. A filter that tilts the spectrum by 6 dB an octave hides two of nine, a cut to 10 s likewise.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
+
+Envelope = NDArray[np.float32]
+"""Rises and falls of the level, natural logarithms of power, 25 a second."""
+
+_LEAST_SHARED_S = 10.0
+"""Shorter spans of different speech are alike by chance."""
+_LEAST_CORRELATION = 0.75
+_MOST_ELSEWHERE = 0.65
+"""Of what agrees at the best lag: speech that repeats itself, or beats, agrees with itself at many."""
+_RATE_HZ = 25
+_LEVELS = 4  # of 10 ms in each value
+_SLOW = 2 * _RATE_HZ
+"""What changes over more than two seconds is gain, or who sits where."""
+_FLOOR = 1e-3
+"""Against the mean power: below lies what codecs and noise change."""
+_LEAST_SWING = 0.25
+"""Standard deviation: a tone or a hiss has no rises and falls by which it could be known."""
+
+
+def envelope_of(level_db: NDArray[np.float64]) -> Envelope:
+    """The envelope of a recording, shape (N // 4,).
+
+    Args:
+        level_db: level of every 10 ms, shape (N,).
+    """
+    n_values = len(level_db) // _LEVELS
+    if n_values == 0:
+        return np.zeros(0, np.float32)
+    power = (10.0 ** (level_db[: n_values * _LEVELS] / 10.0)).reshape(-1, _LEVELS).mean(axis=1)
+    log_power = np.log(power + _FLOOR * power.mean() + 1e-20)
+    return np.asarray(log_power - uniform_filter1d(log_power, _SLOW, mode="nearest"), np.float32)
+
+
+def near_copies(
+    envelopes: Sequence[Envelope], *, on_progress: Callable[[int, int], None] = lambda done, total: None
+) -> list[tuple[int, int]]:
+    """Places of recordings that sound the same, pair by pair; silence, tones and what is shorter than 10 s are like nothing.
+
+    Every pair is compared at every lag, by Fourier transforms: 300 recordings of an hour take about three minutes of one core.
+    """
+    told = [place for place, own in enumerate(envelopes) if len(own) >= _LEAST_SHARED_S * _RATE_HZ and own.std() >= _LEAST_SWING]
+    told.sort(key=lambda place: len(envelopes[place]))
+    found: list[tuple[int, int]] = []
+    done = 0
+    for size, longer in itertools.groupby(range(len(told)), key=lambda rank: _size(envelopes[told[rank]])):
+        ranks = list(longer)
+        spectra = [scipy.fft.rfft(envelopes[place], size) for place in told[: ranks[-1] + 1]]
+
+        def alike(rank: int, size: int = size, spectra: Sequence[NDArray[np.complex64]] = spectra) -> list[tuple[int, int]]:
+            own, spectrum = envelopes[told[rank]], spectra[rank]
+            return [
+                (told[other], told[rank])
+                for other in range(rank)
+                if _share(own, envelopes[told[other]], scipy.fft.irfft(spectrum * spectra[other].conj(), size))
+            ]
+
+        with ThreadPoolExecutor(4) as pool:  # transforms leave the interpreter free
+            for pairs in pool.map(alike, ranks):
+                found += pairs
+                done += 1
+                on_progress(done, len(told))
+    return found
+
+
+def _size(envelope: Envelope) -> int:
+    """Of the transforms with it and with shorter ones: no lag is taken for another, and few sizes serve all."""
+    return 1 << (2 * len(envelope) - 1).bit_length()
+
+
+def _share(longer: Envelope, shorter: Envelope, products: NDArray[np.float32]) -> bool:
+    """Whether both hold the same 10 s or more; `products` are theirs at each lag of the shorter one, negative ones at the end."""
+    best = int(np.argmax(products))
+    lag = best if best < len(longer) else best - len(products)
+    start, end = max(lag, 0), min(len(longer), len(shorter) + lag)
+    if end - start < _LEAST_SHARED_S * _RATE_HZ:
+        return False
+    own, other = longer[start:end], shorter[start - lag : end - lag]
+    if products[best] < _LEAST_CORRELATION * np.linalg.norm(own) * np.linalg.norm(other):
+        return False
+    around = np.arange(best - _RATE_HZ, best + _RATE_HZ + 1) % len(products)
+    return bool(np.delete(products, around).max() <= _MOST_ELSEWHERE * products[best])

@@ -1,0 +1,110 @@
+"""What was encoded anew, made louder, cut or disturbed is the same recording; other speech, tones and silence are not."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from brefine.data.audit import audit_corpus
+from brefine.data.copies import Envelope, envelope_of, near_copies
+from brefine.io.audio import read_audio
+from brefine.io.rttm import write_rttm
+from tests.tiny_corpus import RATE_HZ, draw_reference, render
+
+
+def _encoded(samples: np.ndarray, kind: str) -> np.ndarray:
+    file = io.BytesIO()
+    soundfile.write(file, samples, RATE_HZ, format=kind)
+    file.seek(0)
+    return soundfile.read(file, dtype="float32")[0]
+
+
+def _noisy(samples: np.ndarray) -> np.ndarray:
+    """At 10 dB."""
+    return samples + np.random.default_rng(1).normal(0.0, 0.3 * samples.std(), len(samples)).astype(np.float32)
+
+
+_CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "vorbis": lambda samples: _encoded(samples, "OGG"),
+    "mp3": lambda samples: _encoded(samples, "MP3"),
+    "gain": lambda samples: np.float32(0.9) * samples,
+    "trimmed": lambda samples: samples[800:],
+    "between frames": lambda samples: samples[330:],
+    "padded": lambda samples: np.concatenate([np.zeros(160, np.float32), samples]),
+    "noise": _noisy,
+    "excerpt": lambda samples: samples[5 * RATE_HZ + 77 : 17 * RATE_HZ],
+}
+
+
+def _envelope(samples: np.ndarray) -> Envelope:
+    power = np.square(samples[: len(samples) // 160 * 160], dtype=np.float64).reshape(-1, 160).mean(axis=1)
+    return envelope_of(10.0 * np.log10(power + 1e-20))
+
+
+def _talk(seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return render(draw_reference("talk", rng), rng)
+
+
+@pytest.mark.parametrize("change", _CHANGES)
+def test_a_changed_copy_is_known(change: str) -> None:
+    """Among other recordings of the same kind, none of which is taken for a copy."""
+    envelopes = [_envelope(_talk(seed)) for seed in range(12)]
+    assert near_copies([*envelopes, _envelope(_CHANGES[change](_talk(5)))]) in ([(5, 12)], [(12, 5)])
+
+
+def test_real_recordings_are_told_from_their_copies(shared_data: Path) -> None:
+    """Ten meetings and 250 readers are all different; a re-encoded, shifted copy of each meeting is found."""
+    meetings = [read_audio(path) for path in sorted((shared_data / "ami" / "audio").glob("*.flac"))]
+    voices = [_envelope(read_audio(path)) for path in sorted((shared_data / "voices" / "librispeech").glob("*.flac"))]
+    own = [_envelope(samples) for samples in meetings]
+    assert near_copies([*own, *voices]) == []
+    copies = [_envelope(_encoded(samples, "OGG")[330:]) for samples in meetings]
+    assert {tuple(sorted(pair)) for pair in near_copies([*own, *copies])} == {(place, place + 10) for place in range(10)}
+
+
+def test_silence_tones_and_regular_beeps_are_like_nothing() -> None:
+    """They have no rises and falls of their own, however often they occur; neither has what is short or empty."""
+    time_s = np.arange(30 * RATE_HZ) / RATE_HZ
+    tone, rng = np.sin(2 * np.pi * 440.0 * time_s).astype(np.float32), np.random.default_rng(0)
+    beeps = np.where(time_s % 1.0 < 0.5, tone, 0.0)
+    hiss = [rng.normal(0.0, 0.1, len(time_s)) for _ in range(2)]
+    sounds = [
+        tone,
+        0.3 * tone,
+        0.0 * tone,
+        0.0 * tone[RATE_HZ:],
+        beeps,
+        0.5 * beeps,
+        *hiss,
+        _talk(0)[: 9 * RATE_HZ],
+        _talk(0)[:100],
+    ]
+    assert near_copies([_envelope(sound) for sound in [*sounds, sounds[-2], sounds[-1]]]) == []
+
+
+def test_recordings_of_any_lengths_are_compared() -> None:
+    """A short excerpt is found in a recording many times as long, wherever it stands in the list; pairs are told as they come."""
+    long = np.concatenate([_talk(seed) for seed in range(15)])
+    steps: list[tuple[int, int]] = []
+    excerpt = _envelope(long[123 * RATE_HZ : 138 * RATE_HZ])
+    found = near_copies([excerpt, _envelope(_talk(50)), _envelope(long)], on_progress=lambda *step: steps.append(step))
+    assert found == [(0, 2)]
+    assert steps == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_an_audit_hears_the_envelope(tmp_path: Path) -> None:
+    """Block by block, at any rate: as the whole recording has it."""
+    rng = np.random.default_rng(3)
+    reference = draw_reference("talk", rng)
+    samples = render(reference, rng)
+    (tmp_path / "audio").mkdir()
+    soundfile.write(tmp_path / "audio" / "talk.wav", samples, RATE_HZ, subtype="FLOAT")
+    write_rttm(tmp_path / "reference" / "talk.rttm", reference)
+    (one,) = audit_corpus(tmp_path, needs_hypothesis=False).recordings
+    np.testing.assert_allclose(one.envelope, _envelope(samples), atol=1e-5)
