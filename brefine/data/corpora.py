@@ -19,14 +19,14 @@ from brefine.data.conversations import is_simulated
 from brefine.data.copies import near_copies
 from brefine.data.hypotheses import diarize_all, diarizer_of
 from brefine.data.simulated import Studio, make_until
-from brefine.data.system_errors import learn_system_errors, load_system_errors, replay
+from brefine.data.system_errors import REPLAYED, learn_system_errors, load_system_errors, replay
 from brefine.data.turn_taking import load_turn_taking
 from brefine.data.voices import builtin_bank, digest_of_voices, find_utterances
 from brefine.data.voxconverse import lay_out_voxconverse
 from brefine.errors import DataError, FormatError
 from brefine.io.atomic import digest_of_files, read_json, write_json_atomic
 from brefine.io.audio import audio_files
-from brefine.io.rttm import read_diarizations, write_rttm
+from brefine.io.rttm import NO_MARK, read_diarizations, recordings_marked, rttm_files, write_rttm
 from brefine.phasedir import SPLITS, AudioFile, CorpusManifest, CorpusRecording, label_digests, source_folders
 
 OnProgress = Callable[[str, int, int], None]
@@ -77,15 +77,21 @@ def manifest_of_folders(
     train, validation = divide(known, config.corpus.validation_fraction, seed=config.seed)
     splits = {"train": train, "validation": validation, "gate": gate}
     hypotheses, said = _hypotheses(splits, config, n_processes, on_progress)
-    replayed = config.hypothesis.source == "replayed"
+    replayed = _replayed(config, [*known, *gate])
     forget_stale(folder, sources)
-    written = {split: [_write(folder, split, one, hypotheses, replayed=replayed) for one in own] for split, own in splits.items()}
+    written = {
+        split: [_write(folder, split, one, hypotheses, replayed=one.recording.name in replayed) for one in own]
+        for split, own in splits.items()
+    }
     notes = [note for audit in audits for note in audit.notes] + [f"train: {words}" for words in _copies(known)]
     crowd = crowding([one.speakers for one in written["gate"]])
     notes += [] if crowd is None else [f"gate: {crowd}"]
     n_simulated = sum(one.simulated for one in written["gate"])
     if n_simulated:
         notes.append(f"gate: {n_simulated} of its recordings were simulated by brefine, so that the evidence is simulated")
+    n_replayed = sum(one.replayed for one in written["gate"])
+    if n_replayed and config.hypothesis.source == "folder":
+        notes.append(f"gate: {n_replayed} of its hypotheses are errors that brefine replayed, so that the evidence is simulated")
     if config.corpus.synthetic_per_real > 0.0:
         added, note = _simulate_more(folder, config, splits, hypotheses, n_processes, on_progress)
         written["train"] += added
@@ -93,7 +99,7 @@ def manifest_of_folders(
     return (
         CorpusManifest(
             title=title,
-            evidence="simulated" if replayed or n_simulated else "real",
+            evidence="simulated" if n_replayed or n_simulated else "real",
             hypothesis_source=said,
             splits=written,
             sources=sources,
@@ -339,11 +345,22 @@ def _hypotheses(
     return diarize_all(audio, diarizer_of(config), cache=cache, n_processes=n_processes, on_progress=on_progress), source
 
 
+def _replayed(config: PhaseConfig, recordings: Sequence[Audited]) -> set[str]:
+    """Recordings whose hypotheses are errors drawn anew: all of them now, or those that the files in a folder tell of."""
+    source, place = config.hypothesis.source, config.hypothesis.folder
+    if source == "replayed":
+        return {one.recording.name for one in recordings}
+    if source != "folder":
+        return set()
+    beside = {one.recording.hypothesis for one in recordings if one.recording.hypothesis is not None}
+    return recordings_marked(beside if place is None else rttm_files(Path(place)), REPLAYED)
+
+
 def _write(folder: Path, split: str, one: Audited, hypotheses: Mapping[str, Diarization], *, replayed: bool) -> CorpusRecording:
     name = one.recording.name
     reference, hypothesis = (folder / split / part / f"{name}.rttm" for part in ("reference", "hypothesis"))
     write_rttm(reference, one.reference)
-    write_rttm(hypothesis, hypotheses[name].clipped(0.0, one.duration_s))
+    write_rttm(hypothesis, hypotheses[name].clipped(0.0, one.duration_s), mark=REPLAYED if replayed else NO_MARK)
     return CorpusRecording(
         name=name,
         audio=str(one.recording.audio.absolute()),

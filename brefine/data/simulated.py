@@ -18,7 +18,7 @@ from brefine.config import SimulationConfig
 from brefine.core.boundaries import ends_of_speech
 from brefine.data.conversations import simulate, write_audio
 from brefine.data.phrases import load_voice
-from brefine.data.system_errors import SystemErrors, replay
+from brefine.data.system_errors import REPLAYED, SystemErrors, replay
 from brefine.data.turn_taking import TurnTaking
 from brefine.data.voices import Utterance
 from brefine.errors import DataError
@@ -165,7 +165,7 @@ def _make_conversation(take: Take) -> CorpusRecording:
             hypothesis = replay(studio.errors, reference, duration_s=duration_s, rng=mistakes)
             while not hypothesis.turns:  # a system that heard nothing leaves nothing to refine
                 hypothesis = replay(studio.errors, reference, duration_s=duration_s, rng=mistakes)
-            write_rttm(hypothesis_path, hypothesis)
+            write_rttm(hypothesis_path, hypothesis, mark=REPLAYED)
     return CorpusRecording(
         name=name,
         audio=str(audio.relative_to(studio.folder)),

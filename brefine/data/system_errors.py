@@ -32,6 +32,8 @@ from brefine.core.turns import Diarization, Turn
 from brefine.errors import DataError, FormatError
 from brefine.io.atomic import read_json
 
+REPLAYED: Final = "replayed-by-brefine"
+"""Mark in the RTTMs of replayed errors, by which they are known in any folder."""
 N_NEIGHBOURS: Final = 8
 """Rows among which a replay draws: few keep the context, many keep the variety."""
 MAX_ROWS: Final = 8000

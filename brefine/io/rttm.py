@@ -4,8 +4,10 @@
 
 Conventions: times in seconds from the start of the recording. Fields are separated by blanks or tabs; `;;` starts a comment;
 lines of the format's other types (LEXEME, SPKR-INFO, …) are ignored; a byte-order mark and Windows line ends are accepted; the
-channel is ignored, and so is the ninth field, which may hold the turn's confidence. A turn of no length says nothing and is
-passed over: rounding leaves some, and pyannote.core writes them. All faults of a file are reported at once, with line numbers.
+channel is ignored, and so is the ninth field, which may hold the turn's confidence. The sixth, the orthography, may hold a mark
+of what wrote the turn: copies keep it and readers pass over it, where pyannote's stumbles over a comment. A turn of no length says
+nothing and is passed over: rounding leaves some, and pyannote.core writes them. All faults of a file are reported at once, with
+line numbers.
 
 Source: NIST, "RT-09 Meeting Recognition Evaluation Plan", appendix A.
 """
@@ -26,6 +28,7 @@ from brefine.io.textfile import MAX_TIME_S, Problems, fields_of, numbered_fields
 
 LINE_FORMAT = "SPEAKER recording channel onset_s duration_s <NA> <NA> speaker <NA> <NA>"
 
+NO_MARK = "<NA>"
 Tell = Callable[[str], None]
 """Takes what a person should know of a file that can be used, a line each."""
 
@@ -144,6 +147,19 @@ def parse_rttm(text: str, *, where: object = "RTTM", tell: Tell = say_nothing) -
     return {recording: Diarization(recording, tuple(own)) for recording, own in turns.items()}
 
 
+def recordings_marked(files: Iterable[Path], mark: str) -> set[str]:
+    """Recordings of valid RTTM files with a turn that bears this mark, by their names there; an only one also by its file's."""
+    found: set[str] = set()
+    for file in files:
+        marked: dict[str, bool] = {}
+        for _, fields in numbered_fields(read_lines_text(file)):
+            if fields[0] == "SPEAKER":
+                marked[fields[1]] = marked.get(fields[1], False) or fields[5] == mark
+        found.update(name for name, is_marked in marked.items() if is_marked)
+        found.update([recording_named(file.stem)] if list(marked.values()) == [True] else [])
+    return found
+
+
 def turn_of_line(line: str) -> tuple[str, Turn] | None:
     """The recording and the turn that one line of a valid RTTM holds; None for those that hold none."""
     fields = fields_of(line)
@@ -152,26 +168,33 @@ def turn_of_line(line: str) -> tuple[str, Turn] | None:
 
 
 def write_rttm(
-    path: Path, diarizations: Iterable[Diarization] | Diarization, *, confidence: Sequence[float] | None = None
+    path: Path,
+    diarizations: Iterable[Diarization] | Diarization,
+    *,
+    confidence: Sequence[float] | None = None,
+    mark: str = NO_MARK,
 ) -> None:
     """Writes one file with the turns of all given recordings; readers see the old file or the whole new one.
 
     Args:
         confidence: 0–1, one for each turn that is written, in order: the ninth field; None = `<NA>`.
+        mark: a word on what wrote the turns: the sixth field of each.
 
     Raises:
         FormatError: a recording or a speaker has a name that RTTM cannot hold.
     """
-    write_text_atomic(path, format_rttm(diarizations, confidence=confidence))
+    write_text_atomic(path, format_rttm(diarizations, confidence=confidence, mark=mark))
 
 
-def format_rttm(diarizations: Iterable[Diarization] | Diarization, *, confidence: Sequence[float] | None = None) -> str:
+def format_rttm(
+    diarizations: Iterable[Diarization] | Diarization, *, confidence: Sequence[float] | None = None, mark: str = NO_MARK
+) -> str:
     """RTTM text with times in microseconds; see `write_rttm`. Turns of a speaker that touch do so afterwards."""
     if isinstance(diarizations, Diarization):
         diarizations = [diarizations]
     turns = [(diarization.recording, turn) for diarization in diarizations for turn in diarization.turns]
     words = ["<NA>"] * len(turns) if confidence is None else [f"{value:.3f}" for value in confidence]
-    return "".join(_format_line(recording, turn, word) for (recording, turn), word in zip(turns, words, strict=True))
+    return "".join(_format_line(recording, turn, word, mark) for (recording, turn), word in zip(turns, words, strict=True))
 
 
 def _read_named(path: Path, tell: Tell) -> dict[str, Diarization]:
@@ -214,7 +237,7 @@ def _turn(fields: list[str], speaker: str) -> Turn | None:
     return Turn(onset_s, offset_s, speaker) if offset_s > onset_s else None
 
 
-def _format_line(recording: str, turn: Turn, confidence: str) -> str:
+def _format_line(recording: str, turn: Turn, confidence: str, mark: str) -> str:
     for name, what in ((recording, "recording"), (turn.speaker, "speaker")):
         problem = name_problem(name)
         if problem is not None:
@@ -222,6 +245,5 @@ def _format_line(recording: str, turn: Turn, confidence: str) -> str:
     onset_s = round(turn.onset_s, _DECIMALS)
     # Both ends are rounded, not the duration: what touches keeps touching. Nothing is written with no duration.
     duration_s = max(round(turn.offset_s, _DECIMALS) - onset_s, 10.0**-_DECIMALS)
-    return (
-        f"SPEAKER {recording} 1 {onset_s:.{_DECIMALS}f} {duration_s:.{_DECIMALS}f} <NA> <NA> {turn.speaker} {confidence} <NA>\n"
-    )
+    times = f"{onset_s:.{_DECIMALS}f} {duration_s:.{_DECIMALS}f}"
+    return f"SPEAKER {recording} 1 {times} {mark} <NA> {turn.speaker} {confidence} <NA>\n"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from brefine.config import DiarizerConfig, DiarizerName, PhaseConfig, load_config
+from brefine.config import DiarizerConfig, DiarizerName, HypothesisConfig, PhaseConfig, load_config
 from brefine.core.boundaries import ends_of_speech
 from brefine.core.turns import Diarization, Turn
 from brefine.data import hypotheses
@@ -196,6 +197,30 @@ def test_a_simulated_recording_stays_simulated_in_a_folder_of_ones_own(tmp_path:
     assert not any(one.simulated for one in manifest.splits["validation"])
     notes = read_json(folder / "summary.json")["notes"]
     assert any("1 of its recordings were simulated by brefine" in note for note in notes)
+
+
+@pytest.mark.parametrize("place", ["beside the audio", "a folder"])
+def test_replayed_hypotheses_are_known_in_any_folder(tmp_path: Path, tone_bank: Path, place: str) -> None:
+    """Copied as files, they stay errors drawn anew, and so does what is prepared from them; the evidence is called what it is."""
+    config = _recipe(tmp_path, tone_bank, n_turns=6)
+    replayed = config.model_copy(update={"hypothesis": HypothesisConfig(source="replayed")})
+    home = prepare(replayed, n_processes=1)
+    for _ in range(2):  # the second time from what the first has prepared
+        for path in home.glob("*/hypothesis/*.rttm"):
+            if place == "a folder":
+                (tmp_path / "copies").mkdir(exist_ok=True)
+                shutil.copy(path, tmp_path / "copies" / path.name)
+            else:
+                shutil.copy(path, tmp_path / ("gate" if path.name == "five.rttm" else "train") / "hypothesis" / path.name)
+        if place == "a folder":
+            folder = HypothesisConfig(source="folder", folder=str(tmp_path / "copies"))
+            config = config.model_copy(update={"hypothesis": folder})
+        home = prepare(config, n_processes=1)
+        manifest = CorpusManifest.read(home / "corpus.json")
+        assert manifest.evidence == "simulated"
+        assert all(one.replayed for split in SPLITS for one in manifest.splits[split])
+    words = "gate: 1 of its hypotheses are errors that brefine replayed, so that the evidence is simulated"
+    assert words in read_json(home / "summary.json")["notes"]
 
 
 def test_copies_of_a_recording_cross_nothing(tmp_path: Path, tone_bank: Path) -> None:

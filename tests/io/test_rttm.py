@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from brefine.core.turns import Diarization, Turn
 from brefine.errors import BrefineError, FormatError
 from brefine.io.filenames import file_stem
-from brefine.io.rttm import format_rttm, parse_rttm, read_diarizations, read_rttm, write_rttm
+from brefine.io.rttm import format_rttm, parse_rttm, read_diarizations, read_rttm, recordings_marked, write_rttm
 
 LINE = "SPEAKER a 1 0.5 1.25 <NA> <NA> spk00 <NA> <NA>\n"
 SPOKEN = {"a": Diarization("a", (Turn(0.5, 1.75, "spk00"),))}
@@ -243,3 +243,19 @@ def test_any_text_is_parsed_or_refused(text: str) -> None:
         parse_rttm(text)
     except BrefineError as error:
         assert isinstance(error, FormatError)
+
+
+def test_a_mark_is_found_again_and_changes_nothing(tmp_path: Path) -> None:
+    """It stands in the sixth field of each turn, where neither our readers nor pyannote's see it."""
+    first, second = (Diarization(name, (Turn(0.5, 1.5, "A"), Turn(2.0, 3.0, "B"))) for name in ("first", "second"))
+    write_rttm(tmp_path / "first.rttm", first, mark="made")
+    write_rttm(tmp_path / "second.rttm", second)
+    both = "".join((tmp_path / f"{name}.rttm").read_text() for name in ("first", "second"))
+    (tmp_path / "both.rttm").write_text(f";; words\nLEXEME x\n{both}")
+    (tmp_path / "renamed.rttm").write_bytes((tmp_path / "first.rttm").read_bytes())
+    assert read_rttm(tmp_path / "both.rttm") == {"first": first, "second": second}
+    told = [recordings_marked([tmp_path / f"{name}.rttm"], "made") for name in ("first", "second", "both", "renamed")]
+    assert told == [{"first"}, set(), {"first"}, {"first", "renamed"}]
+    database = pytest.importorskip("pyannote.database.util")
+    spans = database.load_rttm(tmp_path / "first.rttm")["first"].itersegments()
+    assert [(span.start, span.end) for span in spans] == [(0.5, 1.5), (2.0, 3.0)]
