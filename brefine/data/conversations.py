@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import soundfile
@@ -150,6 +151,8 @@ def _reference(
 
 
 _MARK = "simulated by brefine"
+SIMULATED: Final = "simulated-by-brefine"
+"""Mark in the references of simulated conversations: it outlasts that of the audio where this is converted."""
 
 
 def write_audio(path: Path, samples: Samples) -> None:
@@ -162,7 +165,7 @@ def write_audio(path: Path, samples: Samples) -> None:
 
 
 def is_simulated(audio: Path) -> bool:
-    """Whether brefine made this file: it stays simulated in whatever folder it is found."""
+    """Whether brefine made this file: it stays simulated in whatever folder it is found, unless it is converted."""
     try:
         return bool(soundfile.SoundFile(audio).copy_metadata().get("comment") == _MARK)
     except soundfile.LibsndfileError:  # a format that is read by other means

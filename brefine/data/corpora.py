@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from brefine.core.boundaries import ends_of_speech, inside
 from brefine.core.kinship import crowding, groups_that_share, lasting_names
 from brefine.core.turns import Diarization
 from brefine.data.audit import Audit, Audited, audit_corpus
-from brefine.data.conversations import is_simulated
+from brefine.data.conversations import SIMULATED, is_simulated
 from brefine.data.copies import near_copies
 from brefine.data.hypotheses import diarize_all, diarizer_of
 from brefine.data.simulated import Studio, make_until
@@ -77,10 +77,10 @@ def manifest_of_folders(
     train, validation = divide(known, config.corpus.validation_fraction, seed=config.seed)
     splits = {"train": train, "validation": validation, "gate": gate}
     hypotheses, said = _hypotheses(splits, config, n_processes, on_progress)
-    replayed = _replayed(config, [*known, *gate])
+    replayed, simulated = _replayed(config, [*known, *gate]), _simulated([*known, *gate])
     forget_stale(folder, sources)
     written = {
-        split: [_write(folder, split, one, hypotheses, replayed=one.recording.name in replayed) for one in own]
+        split: [_write(folder, split, one, hypotheses, simulated=simulated, replayed=replayed) for one in own]
         for split, own in splits.items()
     }
     notes = [note for audit in audits for note in audit.notes] + [f"train: {words}" for words in _copies(known)]
@@ -356,11 +356,27 @@ def _replayed(config: PhaseConfig, recordings: Sequence[Audited]) -> set[str]:
     return recordings_marked(beside if place is None else rttm_files(Path(place)), REPLAYED)
 
 
-def _write(folder: Path, split: str, one: Audited, hypotheses: Mapping[str, Diarization], *, replayed: bool) -> CorpusRecording:
+def _simulated(recordings: Sequence[Audited]) -> set[str]:
+    """Recordings that brefine made, as their audio or their references tell."""
+    references = {one.recording.reference for one in recordings if one.recording.reference is not None}
+    return recordings_marked(references, SIMULATED) | {
+        one.recording.name for one in recordings if is_simulated(one.recording.audio)
+    }
+
+
+def _write(
+    folder: Path,
+    split: str,
+    one: Audited,
+    hypotheses: Mapping[str, Diarization],
+    *,
+    simulated: Set[str],
+    replayed: Set[str],
+) -> CorpusRecording:
     name = one.recording.name
     reference, hypothesis = (folder / split / part / f"{name}.rttm" for part in ("reference", "hypothesis"))
-    write_rttm(reference, one.reference)
-    write_rttm(hypothesis, hypotheses[name].clipped(0.0, one.duration_s), mark=REPLAYED if replayed else NO_MARK)
+    write_rttm(reference, one.reference, mark=SIMULATED if name in simulated else NO_MARK)
+    write_rttm(hypothesis, hypotheses[name].clipped(0.0, one.duration_s), mark=REPLAYED if name in replayed else NO_MARK)
     return CorpusRecording(
         name=name,
         audio=str(one.recording.audio.absolute()),
@@ -369,8 +385,8 @@ def _write(folder: Path, split: str, one: Audited, hypotheses: Mapping[str, Diar
         duration_s=one.duration_s,
         regions_s=list(one.regions_s),
         speakers=list(one.reference.speakers),
-        simulated=is_simulated(one.recording.audio),
-        replayed=replayed,
+        simulated=name in simulated,
+        replayed=name in replayed,
         labels_sha256=digest_of_files([reference, hypothesis]),
         audio_file=AudioFile.of(one.recording.audio),
     )

@@ -16,7 +16,7 @@ import numpy as np
 
 from brefine.config import SimulationConfig
 from brefine.core.boundaries import ends_of_speech
-from brefine.data.conversations import simulate, write_audio
+from brefine.data.conversations import SIMULATED, simulate, write_audio
 from brefine.data.phrases import load_voice
 from brefine.data.system_errors import REPLAYED, SystemErrors, replay
 from brefine.data.turn_taking import TurnTaking
@@ -160,7 +160,7 @@ def _make_conversation(take: Take) -> CorpusRecording:
         if not reference.turns:
             raise DataError("a simulated conversation came out without speech", where=name, hint="are the voices silent?")
         write_audio(audio, made.samples)
-        write_rttm(reference_path, reference)
+        write_rttm(reference_path, reference, mark=SIMULATED)
         if studio.errors is not None:
             hypothesis = replay(studio.errors, reference, duration_s=duration_s, rng=mistakes)
             while not hypothesis.turns:  # a system that heard nothing leaves nothing to refine

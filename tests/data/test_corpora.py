@@ -199,6 +199,28 @@ def test_a_simulated_recording_stays_simulated_in_a_folder_of_ones_own(tmp_path:
     assert any("1 of its recordings were simulated by brefine" in note for note in notes)
 
 
+def test_a_simulated_recording_that_was_converted_is_known_by_its_reference(tmp_path: Path, tone_bank: Path) -> None:
+    """A WAV has no comment that says who made it; its reference does, as brefine wrote it, and as it is prepared from that."""
+    config = _recipe(tmp_path, tone_bank, n_turns=6)
+    counts = [f"corpus.simulation.n_{split}=1" for split in SPLITS]
+    made = load_config(tmp_path / "recipe.toml", ["corpus.kind=simulated", "hypothesis.source=replayed", *counts])
+    home = prepare(made, n_processes=1)
+    (one,) = CorpusManifest.read(home / "corpus.json").splits["gate"]
+    gate = tmp_path / "gate"
+    for old in gate.glob("*/five.*"):
+        old.unlink()
+    samples, rate_hz = soundfile.read(home / one.audio)
+    soundfile.write(gate / "audio" / f"{one.name}.wav", samples, rate_hz)
+    write_rttm(gate / "hypothesis" / f"{one.name}.rttm", read_rttm(home / one.hypothesis).values())  # a diarizer's, it seems
+    for _ in range(2):  # the second time from what the first has prepared
+        shutil.copy(home / one.reference, gate / "reference" / f"{one.name}.rttm")
+        home = prepare(config, n_processes=1)
+        manifest = CorpusManifest.read(home / "corpus.json")
+        (one,) = manifest.splits["gate"]
+        assert (manifest.evidence, one.simulated, one.replayed) == ("simulated", True, False)
+        assert not any(own.simulated for own in manifest.splits["train"])
+
+
 @pytest.mark.parametrize("place", ["beside the audio", "a folder"])
 def test_replayed_hypotheses_are_known_in_any_folder(tmp_path: Path, tone_bank: Path, place: str) -> None:
     """Copied as files, they stay errors drawn anew, and so does what is prepared from them; the evidence is called what it is."""
