@@ -38,6 +38,8 @@ _VOICES = "voices"
 _TELLING_TURNS = 8
 """As many turns are never alike by chance, to the millisecond."""
 
+_MOST_TOLD = 20
+
 _Pattern = tuple[int, ...]
 
 
@@ -57,6 +59,7 @@ def manifest_of_folders(
 
     Raises:
         DataError: the corpora have faults, share recordings or speakers, or the gate has copies; everything is listed at once.
+            Or the hypotheses are the references.
     """
     if config.corpus.kind == "voxconverse":
         root = Path(config.corpus.root) / "voxconverse"
@@ -77,6 +80,7 @@ def manifest_of_folders(
     train, validation = divide(known, config.corpus.validation_fraction, seed=config.seed)
     splits = {"train": train, "validation": validation, "gate": gate}
     hypotheses, said = _hypotheses(splits, config, n_processes, on_progress)
+    equal = _equal_to_references({"train": known, "gate": gate}, hypotheses)
     replayed, simulated = _replayed(config, [*known, *gate]), _simulated([*known, *gate])
     forget_stale(folder, sources)
     written = {
@@ -84,6 +88,7 @@ def manifest_of_folders(
         for split, own in splits.items()
     }
     notes = [note for audit in audits for note in audit.notes] + [f"train: {words}" for words in _copies(known)]
+    notes += equal
     crowd = crowding([one.speakers for one in written["gate"]])
     notes += [] if crowd is None else [f"gate: {crowd}"]
     n_simulated = sum(one.simulated for one in written["gate"])
@@ -343,6 +348,34 @@ def _hypotheses(
     audio = {one.recording.name: one.recording.audio for one in everything}
     cache = Path(config.corpus.root) / "hypotheses"
     return diarize_all(audio, diarizer_of(config), cache=cache, n_processes=n_processes, on_progress=on_progress), source
+
+
+def _equal_to_references(corpora: Mapping[str, Sequence[Audited]], hypotheses: Mapping[str, Diarization]) -> list[str]:
+    """Recordings whose hypothesis is the reference, turn by turn, whatever the speakers' names; a single turn proves nothing.
+
+    Raises:
+        DataError: those are all of a corpus: there is no error to learn from, or to judge by.
+    """
+    notes, problems = list[str](), list[str]()
+    for corpus, own in corpora.items():
+        equal = [one.recording.name for one in own if len(one.reference.turns) > 1 and _is_reference(hypotheses, one)]
+        told = ", ".join(equal[:_MOST_TOLD]) + (", …" if len(equal) > _MOST_TOLD else "")
+        if equal:
+            words = f"{corpus}: the hypothesis equals the reference in {len(equal)} of {len(own)} recordings: {told}"
+            (notes if len(equal) < len(own) else problems).append(words)
+    if problems:
+        raise DataError(
+            "the hypotheses are the references",
+            problems=problems,
+            hint="hypotheses are what a diarizer says of the audio: brefine diarize, or --hypothesis-from builtin",
+        )
+    return notes
+
+
+def _is_reference(hypotheses: Mapping[str, Diarization], one: Audited) -> bool:
+    said = hypotheses[one.recording.name].clipped(0.0, one.duration_s)
+    ends = [[(turn.onset_s, turn.offset_s) for turn in turns] for turns in (one.reference.turns, said.turns)]
+    return ends[0] == ends[1]
 
 
 def _replayed(config: PhaseConfig, recordings: Sequence[Audited]) -> set[str]:

@@ -338,6 +338,29 @@ def test_recordings_of_the_same_people_behind_the_gate_are_told(tmp_path: Path, 
     assert notes == ["gate: 3 recordings, but only 2 groups that share no speaker: intervals count recordings"]
 
 
+def test_hypotheses_that_are_the_references_are_told(tmp_path: Path, tone_bank: Path) -> None:
+    """Whatever their speakers are called: some are told; where there is no other, nothing can be learnt, or judged."""
+    config = _recipe(tmp_path, tone_bank, n_turns=6)
+    _folder(tmp_path / "gate", {"six": ("hal", "ida")}, n_turns=6, seed=20)
+
+    def give(corpus: str, name: str) -> None:
+        turns = read_rttm(tmp_path / corpus / "reference" / f"{name}.rttm")[name].turns
+        said = tuple(Turn(one.onset_s, one.offset_s, f"x{one.speaker}") for one in turns)
+        write_rttm(tmp_path / corpus / "hypothesis" / f"{name}.rttm", Diarization(name, said))
+
+    for name in ("one", "four"):
+        give("train", name)
+    give("gate", "six")
+    notes = read_json(prepare(config, n_processes=1) / "summary.json")["notes"]
+    words = ["train: the hypothesis equals the reference in 2 of 4 recordings: four, one"]
+    words.append("gate: the hypothesis equals the reference in 1 of 2 recordings: six")
+    assert notes[:2] == words
+    give("gate", "five")
+    with pytest.raises(DataError, match="the hypotheses are the references") as refused:
+        prepare(config, n_processes=1)
+    assert refused.value.problems == ("gate: the hypothesis equals the reference in 2 of 2 recordings: five, six",)
+
+
 def _spoken_by(*speakers: str) -> list[Audited]:
     """Recordings of one speaker each."""
     return [
