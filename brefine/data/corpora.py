@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from brefine.core.kinship import crowding, groups_that_share, lasting_names
 from brefine.core.turns import Diarization
 from brefine.data.audit import Audit, Audited, audit_corpus
 from brefine.data.conversations import SIMULATED, is_simulated
-from brefine.data.copies import near_copies
+from brefine.data.crossing import copies_within, equal_to_references, in_common, with_copies_joined
 from brefine.data.hypotheses import diarize_all, diarizer_of
 from brefine.data.simulated import Studio, make_until
 from brefine.data.system_errors import REPLAYED, learn_system_errors, load_system_errors, replay
@@ -34,13 +33,6 @@ OnProgress = Callable[[str, int, int], None]
 
 _VOICES = "voices"
 """What the bank of voices is called among a corpus's sources."""
-
-_TELLING_TURNS = 8
-"""As many turns are never alike by chance, to the millisecond."""
-
-_MOST_TOLD = 20
-
-_Pattern = tuple[int, ...]
 
 
 def manifest_of_folders(
@@ -72,22 +64,22 @@ def manifest_of_folders(
     needs_hypothesis = config.hypothesis.source == "folder" and config.hypothesis.folder is None
     audits = [_look_over(path, needs_hypothesis, on_progress) for path in (train_folder, gate_folder)]
     known, gate = (list(audit.recordings) for audit in audits)
-    known, gate = _with_copies_joined(known, gate, on_progress)
-    problems = [problem for audit in audits for problem in audit.problems] + _common(known, gate)
-    problems += [f"gate: {words}" for words in _copies(gate)]  # each would count as evidence of its own
+    known, gate = with_copies_joined(known, gate, on_progress)
+    problems = [problem for audit in audits for problem in audit.problems] + in_common(known, gate)
+    problems += [f"gate: {words}" for words in copies_within(gate)]  # each would count as evidence of its own
     if problems:
         raise DataError("the corpora have faults", where=f"{train_folder}, {gate_folder}", problems=problems)
     train, validation = divide(known, config.corpus.validation_fraction, seed=config.seed)
     splits = {"train": train, "validation": validation, "gate": gate}
     hypotheses, said = _hypotheses(splits, config, n_processes, on_progress)
-    equal = _equal_to_references({"train": known, "gate": gate}, hypotheses)
+    equal = equal_to_references({"train": known, "gate": gate}, hypotheses)
     replayed, simulated = _replayed(config, [*known, *gate]), _simulated([*known, *gate])
     forget_stale(folder, sources)
     written = {
         split: [_write(folder, split, one, hypotheses, simulated=simulated, replayed=replayed) for one in own]
         for split, own in splits.items()
     }
-    notes = [note for audit in audits for note in audit.notes] + [f"train: {words}" for words in _copies(known)]
+    notes = [note for audit in audits for note in audit.notes] + [f"train: {words}" for words in copies_within(known)]
     notes += equal
     crowd = crowding([one.speakers for one in written["gate"]])
     notes += [] if crowd is None else [f"gate: {crowd}"]
@@ -267,57 +259,6 @@ def divide(known: Sequence[Audited], validation_fraction: float, *, seed: int) -
     return [one for i, one in enumerate(known) if i not in validation], [one for i, one in enumerate(known) if i in validation]
 
 
-def _with_copies_joined(
-    known: Sequence[Audited], gate: Sequence[Audited], on_progress: OnProgress
-) -> tuple[list[Audited], list[Audited]]:
-    """The recordings with one `sound` for all that are copies of one another: encoded anew, louder, cut, or an excerpt."""
-    everything = [*known, *gate]
-    keys: list[list[Hashable]] = [[one.sound] for one in everything]
-    step = "comparing recordings"
-    for pair in near_copies([one.envelope for one in everything], on_progress=lambda done, total: on_progress(step, done, total)):
-        for place in pair:
-            keys[place].append(pair)
-    for group in groups_that_share(keys):
-        for place in group:
-            everything[place] = replace(everything[place], sound=everything[group[0]].sound)
-    return everything[: len(known)], everything[len(known) :]
-
-
-def _common(train: Iterable[Audited], gate: Iterable[Audited]) -> list[str]:
-    trained, heard, sounds, patterns = set[str](), set[str](), dict[str, str](), dict[_Pattern, str]()
-    for one in train:
-        trained.add(one.recording.name)
-        heard.update(lasting_names(one.reference.speakers))
-        sounds[one.sound] = one.recording.name
-        patterns[_pattern(one)] = one.recording.name
-    problems = []
-    for one in gate:
-        name = one.recording.name
-        if name in trained:
-            problems.append(f"recording {name} is in both corpora")
-        elif one.sound in sounds:
-            problems.append(f"recording {name} is in both corpora, in the other as {sounds[one.sound]}")
-        elif _pattern(one) and _pattern(one) in patterns:
-            problems.append(f"{name}: its reference is that of {patterns[_pattern(one)]} in the other corpus, turn by turn")
-        problems += [f"{name}: speaker {who} is in both corpora" for who in lasting_names(one.reference.speakers) if who in heard]
-    return problems
-
-
-def _pattern(one: Audited) -> _Pattern:
-    """Milliseconds from the reference's first onset to each boundary; of a few turns nothing, as they prove nothing."""
-    turns = one.reference.turns
-    if len(turns) < _TELLING_TURNS:
-        return ()
-    return tuple(round(1000.0 * (time_s - turns[0].onset_s)) for turn in turns for time_s in (turn.onset_s, turn.offset_s))
-
-
-def _copies(recordings: Iterable[Audited]) -> list[str]:
-    """Recordings that sound the same as an earlier one, in words."""
-    first: dict[str, str] = {}
-    names = [(one.recording.name, first.setdefault(one.sound, one.recording.name)) for one in recordings]
-    return [f"{name} is the same recording as {earlier}" for name, earlier in names if name != earlier]
-
-
 def _speaker_groups(known: Sequence[Audited]) -> list[list[int]]:
     """Places of recordings, joined where they share a lasting speaker name or their sound."""
     return groups_that_share([(*lasting_names(one.reference.speakers), ("sound", one.sound)) for one in known])
@@ -348,34 +289,6 @@ def _hypotheses(
     audio = {one.recording.name: one.recording.audio for one in everything}
     cache = Path(config.corpus.root) / "hypotheses"
     return diarize_all(audio, diarizer_of(config), cache=cache, n_processes=n_processes, on_progress=on_progress), source
-
-
-def _equal_to_references(corpora: Mapping[str, Sequence[Audited]], hypotheses: Mapping[str, Diarization]) -> list[str]:
-    """Recordings whose hypothesis is the reference, turn by turn, whatever the speakers' names; a single turn proves nothing.
-
-    Raises:
-        DataError: those are all of a corpus: there is no error to learn from, or to judge by.
-    """
-    notes, problems = list[str](), list[str]()
-    for corpus, own in corpora.items():
-        equal = [one.recording.name for one in own if len(one.reference.turns) > 1 and _is_reference(hypotheses, one)]
-        told = ", ".join(equal[:_MOST_TOLD]) + (", …" if len(equal) > _MOST_TOLD else "")
-        if equal:
-            words = f"{corpus}: the hypothesis equals the reference in {len(equal)} of {len(own)} recordings: {told}"
-            (notes if len(equal) < len(own) else problems).append(words)
-    if problems:
-        raise DataError(
-            "the hypotheses are the references",
-            problems=problems,
-            hint="hypotheses are what a diarizer says of the audio: brefine diarize, or --hypothesis-from builtin",
-        )
-    return notes
-
-
-def _is_reference(hypotheses: Mapping[str, Diarization], one: Audited) -> bool:
-    said = hypotheses[one.recording.name].clipped(0.0, one.duration_s)
-    ends = [[(turn.onset_s, turn.offset_s) for turn in turns] for turns in (one.reference.turns, said.turns)]
-    return ends[0] == ends[1]
 
 
 def _replayed(config: PhaseConfig, recordings: Sequence[Audited]) -> set[str]:

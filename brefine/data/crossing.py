@@ -1,0 +1,99 @@
+"""What must not cross: recordings and speakers from training to behind the gate, and the truth into the hypotheses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from brefine.core.kinship import groups_that_share, lasting_names
+from brefine.core.turns import Diarization
+from brefine.data.audit import Audited
+from brefine.data.copies import near_copies
+from brefine.errors import DataError
+
+_TELLING_TURNS = 8
+"""As many turns are never alike by chance, to the millisecond."""
+
+_MOST_TOLD = 20
+
+_Pattern = tuple[int, ...]
+
+
+def with_copies_joined(
+    known: Sequence[Audited], gate: Sequence[Audited], on_progress: Callable[[str, int, int], None]
+) -> tuple[list[Audited], list[Audited]]:
+    """The recordings with one `sound` for all that are copies of one another: encoded anew, louder, cut, or an excerpt."""
+    everything = [*known, *gate]
+    keys: list[list[Hashable]] = [[one.sound] for one in everything]
+    step = "comparing recordings"
+    for pair in near_copies([one.envelope for one in everything], on_progress=lambda done, total: on_progress(step, done, total)):
+        for place in pair:
+            keys[place].append(pair)
+    for group in groups_that_share(keys):
+        for place in group:
+            everything[place] = replace(everything[place], sound=everything[group[0]].sound)
+    return everything[: len(known)], everything[len(known) :]
+
+
+def in_common(train: Iterable[Audited], gate: Iterable[Audited]) -> list[str]:
+    """Recordings, sounds, references and speakers of the gate that training has as well, in words."""
+    trained, heard, sounds, patterns = set[str](), set[str](), dict[str, str](), dict[_Pattern, str]()
+    for one in train:
+        trained.add(one.recording.name)
+        heard.update(lasting_names(one.reference.speakers))
+        sounds[one.sound] = one.recording.name
+        patterns[_pattern(one)] = one.recording.name
+    problems = []
+    for one in gate:
+        name = one.recording.name
+        if name in trained:
+            problems.append(f"recording {name} is in both corpora")
+        elif one.sound in sounds:
+            problems.append(f"recording {name} is in both corpora, in the other as {sounds[one.sound]}")
+        elif _pattern(one) and _pattern(one) in patterns:
+            problems.append(f"{name}: its reference is that of {patterns[_pattern(one)]} in the other corpus, turn by turn")
+        problems += [f"{name}: speaker {who} is in both corpora" for who in lasting_names(one.reference.speakers) if who in heard]
+    return problems
+
+
+def _pattern(one: Audited) -> _Pattern:
+    """Milliseconds from the reference's first onset to each boundary; of a few turns nothing, as they prove nothing."""
+    turns = one.reference.turns
+    if len(turns) < _TELLING_TURNS:
+        return ()
+    return tuple(round(1000.0 * (time_s - turns[0].onset_s)) for turn in turns for time_s in (turn.onset_s, turn.offset_s))
+
+
+def copies_within(recordings: Iterable[Audited]) -> list[str]:
+    """Recordings that sound the same as an earlier one, in words."""
+    first: dict[str, str] = {}
+    names = [(one.recording.name, first.setdefault(one.sound, one.recording.name)) for one in recordings]
+    return [f"{name} is the same recording as {earlier}" for name, earlier in names if name != earlier]
+
+
+def equal_to_references(corpora: Mapping[str, Sequence[Audited]], hypotheses: Mapping[str, Diarization]) -> list[str]:
+    """Recordings whose hypothesis is the reference, turn by turn, whatever the speakers' names; a single turn proves nothing.
+
+    Raises:
+        DataError: those are all of a corpus: there is no error to learn from, or to judge by.
+    """
+    notes, problems = list[str](), list[str]()
+    for corpus, own in corpora.items():
+        equal = [one.recording.name for one in own if len(one.reference.turns) > 1 and _is_reference(hypotheses, one)]
+        told = ", ".join(equal[:_MOST_TOLD]) + (", …" if len(equal) > _MOST_TOLD else "")
+        if equal:
+            words = f"{corpus}: the hypothesis equals the reference in {len(equal)} of {len(own)} recordings: {told}"
+            (notes if len(equal) < len(own) else problems).append(words)
+    if problems:
+        raise DataError(
+            "the hypotheses are the references",
+            problems=problems,
+            hint="hypotheses are what a diarizer says of the audio: brefine diarize, or --hypothesis-from builtin",
+        )
+    return notes
+
+
+def _is_reference(hypotheses: Mapping[str, Diarization], one: Audited) -> bool:
+    said = hypotheses[one.recording.name].clipped(0.0, one.duration_s)
+    ends = [[(turn.onset_s, turn.offset_s) for turn in turns] for turns in (one.reference.turns, said.turns)]
+    return ends[0] == ends[1]
