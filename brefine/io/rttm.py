@@ -5,9 +5,9 @@
 Conventions: times in seconds from the start of the recording. Fields are separated by blanks or tabs; `;;` starts a comment;
 lines of the format's other types (LEXEME, SPKR-INFO, …) are ignored; a byte-order mark and Windows line ends are accepted; the
 channel is ignored, and so is the ninth field, which may hold the turn's confidence. The sixth, the orthography, may hold a mark
-of what wrote the turn: copies keep it and readers pass over it, where pyannote's stumbles over a comment. A turn of no length says
-nothing and is passed over: rounding leaves some, and pyannote.core writes them. All faults of a file are reported at once, with
-line numbers.
+of what wrote the turn: copies keep it and readers pass over it, where pyannote's stumbles over a comment. A turn of no length
+says nothing and is passed over: rounding leaves some, and pyannote.core writes them. All faults of a file are reported at once,
+with line numbers.
 
 Source: NIST, "RT-09 Meeting Recognition Evaluation Plan", appendix A.
 """
