@@ -10,6 +10,7 @@ import typer
 
 from brefine.cli.options import RUNS, Json, PhaseOption, Runs
 from brefine.cli.output import print_json, print_lines, tell_trainings
+from brefine.io.outputs import refuse_unwritable
 from brefine.phasedir import EvaluationReport, Stage, find_phase
 from brefine.run.stages import run_worker, stage_taken
 from brefine.run.tables import evaluation_table
@@ -37,18 +38,9 @@ def evaluate(
     chosen += [part for name in checkpoint or [] for part in ("--checkpoint", name)]
     found = find_phase(phase, runs)
     tell_trainings(found)
+    refuse_unwritable([found.stage_lock(Stage.EVALUATE)], hint="evaluate a copy of the phase: --phase COPY")
     with stage_taken(found, Stage.EVALUATE) as lock, tempfile.TemporaryFile("w+", encoding="utf-8") as told:
-        words = (
-            found.path,
-            *chosen,
-            "--split",
-            split,
-            "--device",
-            device,
-            "--json",
-            "--progress",
-            found.progress(Stage.EVALUATE),
-        )
+        words = (found.path, *chosen, "--split", split, "--device", device, "--json")
         code = run_worker("brefine.evaluate", "evaluate", *words, stdout=told, lock=lock)
         if code != 0:
             raise typer.Exit(code)

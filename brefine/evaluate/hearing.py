@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from pathlib import Path
@@ -29,7 +30,8 @@ def hear_kept(kept: Path, refiner: Refiner, split: GivenSplit, given: GivenRecor
     heard = kept_heard(kept, refiner, split, given)
     if heard is None:
         heard = hear_recording(refiner, split.frames(given, refiner), given.hypothesis, duration_s=given.duration_s)
-        write_heard(kept, _key(refiner, split, given), heard)
+        with contextlib.suppress(FileNotFoundError):  # an evaluation that has ended takes the folder away
+            write_heard(kept, _key(refiner, split, given), heard)
     return heard
 
 

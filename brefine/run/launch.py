@@ -172,10 +172,12 @@ def stop_phase(phase: PhaseDir, *, timeout_s: float = 90.0) -> bool:
     finder, models = _finder(phase, supervised=supervised)
     orphans: tuple[Stage, ...] = (Stage.INTEGRATE,)  # no supervisor has to do with it
     if supervised:
-        alone = [*_stages_at_work(phase, finder, orphans), *_evaluations_by_hand(phase)]
+        alone = _stages_at_work(phase, finder, orphans)
     else:
         orphans = (Stage.PREPARE, Stage.EVALUATE, *orphans)
         alone = _at_work(phase, finder, models, orphans)
+    known = [work.process for work in alone]
+    alone += [work for work in _evaluations_by_hand(phase) if work.process not in known]
     for work in alone:
         work.stop(by_force=False)
     while is_supervised(phase) or _at_work(phase, finder, models, orphans) or _evaluations_by_hand(phase):
@@ -221,7 +223,7 @@ def _stages_at_work(phase: PhaseDir, finder: Finder, stages: Sequence[Stage]) ->
 
 
 def _evaluations_by_hand(phase: PhaseDir) -> list[Work]:
-    """The evaluation that somebody runs here, as its lock tells; one of its own a supervisor ends itself."""
+    """The evaluation that somebody runs here, as its lock tells, also where the phase's own works are jobs elsewhere."""
     process = holder(phase.stage_lock(Stage.EVALUATE))
     found = ThisMachine().find(Stage.EVALUATE, log=phase.stage_log(Stage.EVALUATE), process=process)
     return [] if found is None else [found]

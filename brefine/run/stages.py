@@ -92,7 +92,6 @@ def stage_taken(phase: PhaseDir, stage: Stage) -> Iterator[int]:
             raise at_work_already(phase, stage, f"process {worker.pid}")
         if lock is None:
             raise at_work_already(phase, stage, "another process")
-        phase.progress(stage).unlink(missing_ok=True)
         yield lock
 
 
@@ -111,6 +110,7 @@ class StageProcess:
         self._progress = WatchedDocument(phase.progress(stage), Progress)
         executor = executor_of(phase, phase.load_config())
         with stage_taken(phase, stage) as lock:
+            phase.progress(stage).unlink(missing_ok=True)
             self._work = executor.find(stage, log=self.log, process=None) or executor.start(
                 Order(stage, tuple(command), self.log, divisible=True, holds=(lock,))
             )

@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 from brefine.cli import app
 from brefine.cli import evaluate as evaluate_module
 from brefine.errors import ProcessError
+from brefine.identity import own_identity
 from brefine.io.lock import held
-from brefine.phasedir import Stage
+from brefine.phasedir import Progress, Stage
 from brefine.run.stages import StageProcess
 from tests.run.toy_programs import make_toy_phase
 
@@ -27,12 +28,17 @@ def test_a_second_evaluation_is_refused(tmp_path: Path) -> None:
     first.end()
 
 
-def test_the_worker_holds_the_station_and_tells_its_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that others see it at work, and it may outlive the command."""
+def test_the_worker_holds_the_station_and_leaves_the_phases_progress_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may outlive the command; when training ended, and how long the phase's own evaluation took, stays what it was."""
     phase = make_toy_phase(tmp_path)
+    told = {"stage": "evaluate", "state": "finished", "step": "", "done": 1, "total": 1, "started_unix_s": 1.0, "unix_s": 2.0}
+    progress = Progress.model_validate(told | {"process": own_identity()})
+    progress.write(phase.progress(Stage.EVALUATE))
 
     def work(*words: object, stdout: IO[str], lock: int) -> int:
-        assert words[-2:] == ("--progress", phase.progress(Stage.EVALUATE))
+        assert "--progress" not in words
         with held(phase.stage_lock(Stage.EVALUATE), wait=False) as another:
             assert lock is not None and another is None
         stdout.write('{"evaluations": []}')
@@ -41,3 +47,4 @@ def test_the_worker_holds_the_station_and_tells_its_progress(tmp_path: Path, mon
     monkeypatch.setattr(evaluate_module, "run_worker", work)
     ended = CliRunner().invoke(app, ["evaluate", "--phase", str(phase.path), "--json"], catch_exceptions=False)
     assert (ended.exit_code, ended.stdout) == (0, '{\n "evaluations": []\n}\n')
+    assert Progress.read(phase.progress(Stage.EVALUATE)) == progress

@@ -21,6 +21,7 @@ from brefine.config import BudgetConfig, parse_config
 from brefine.errors import ProcessError
 from brefine.identity import is_alive
 from brefine.phasedir import LockHolder, PhaseDir, RunState, Stage, SupervisorState
+from brefine.run import launch
 from brefine.run import supervise as supervise_module
 from brefine.run.budget import Account, view_budget
 from brefine.run.documents import working_process
@@ -256,6 +257,22 @@ def test_a_station_that_was_started_by_hand_is_stopped_with_the_phase(
     stop_phase(phase)
     wait_until(lambda: station.exit_code() is not None)  # whoever has started it collects it
     assert not is_alive(worker) and not is_supervised(phase)
+
+
+def test_an_evaluation_here_is_stopped_though_the_phase_works_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scheduler knows nothing of what somebody has started on the login node."""
+
+    class Elsewhere:
+        poll_s = 0.05
+
+        def find(self, *_: object, **__: object) -> None:
+            return None
+
+    phase = make_toy_phase(tmp_path)
+    station = StageProcess(phase, Stage.EVALUATE, ["sleep", "60"])
+    monkeypatch.setattr(launch, "executor_of", lambda phase, config: Elsewhere())
+    assert stop_phase(phase, timeout_s=20.0)
+    wait_until(lambda: station.exit_code() is not None)
 
 
 def test_two_launches_at_once_get_two_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
