@@ -191,7 +191,7 @@ def _reach_der(headroom: Headroom, thresholds: Thresholds) -> Reach:
     if most <= thresholds.der_relative:
         why = f"even perfect movement improves the DER by only {most:.1%} {at}, {thresholds.der_relative:.0%} is demanded"
         return Reach(CriterionId.DER, False, why)
-    if interval is None or not interval.low > 0.0:
+    if interval is not None and not interval.low > 0.0:
         return Reach(CriterionId.DER, False, f"perfect movement improves the DER by {most:.1%} {at}, but that may be chance")
     gains = np.maximum.accumulate([headroom.relative(remedy, collar_s) for remedy in _MOVES])
     needed = float(np.interp(thresholds.der_relative, gains, [remedy.reduction for remedy in _MOVES]))

@@ -15,7 +15,7 @@ from brefine.core.kinship import crowding, groups_that_share, lasting_names
 from brefine.core.turns import Diarization
 from brefine.data.audit import Audit, Audited, audit_corpus
 from brefine.data.conversations import SIMULATED, is_simulated
-from brefine.data.crossing import copies_within, equal_to_references, in_common, with_copies_joined
+from brefine.data.crossing import copies_within, equal_to_references, in_common, sounding_alike, with_copies_joined
 from brefine.data.hypotheses import diarize_all, diarizer_of
 from brefine.data.simulated import Studio, make_until
 from brefine.data.system_errors import REPLAYED, learn_system_errors, load_system_errors, replay
@@ -64,7 +64,11 @@ def manifest_of_folders(
     needs_hypothesis = config.hypothesis.source == "folder" and config.hypothesis.folder is None
     audits = [_look_over(path, needs_hypothesis, on_progress) for path in (train_folder, gate_folder)]
     known, gate = (list(audit.recordings) for audit in audits)
-    known, gate = with_copies_joined(known, gate, on_progress)
+    alike: list[str] = []
+    if config.corpus.kind == "voxconverse":
+        alike = sounding_alike([*known, *gate], on_progress)
+    else:
+        known, gate = with_copies_joined(known, gate, on_progress)
     problems = [problem for audit in audits for problem in audit.problems] + in_common(known, gate)
     problems += [f"gate: {words}" for words in copies_within(gate)]  # each would count as evidence of its own
     if problems:
@@ -80,8 +84,8 @@ def manifest_of_folders(
         for split, own in splits.items()
     }
     notes = [note for audit in audits for note in audit.notes] + [f"train: {words}" for words in copies_within(known)]
-    notes += equal
-    crowd = crowding([one.speakers for one in written["gate"]])
+    notes += alike + equal
+    crowd = crowding([one.speakers for one in written["gate"] if not one.simulated])
     notes += [] if crowd is None else [f"gate: {crowd}"]
     n_simulated = sum(one.simulated for one in written["gate"])
     if n_simulated:

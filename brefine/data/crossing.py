@@ -25,14 +25,24 @@ def with_copies_joined(
     """The recordings with one `sound` for all that are copies of one another: encoded anew, louder, cut, or an excerpt."""
     everything = [*known, *gate]
     keys: list[list[Hashable]] = [[one.sound] for one in everything]
-    step = "comparing recordings"
-    for pair in near_copies([one.envelope for one in everything], on_progress=lambda done, total: on_progress(step, done, total)):
+    for pair in _alike(everything, on_progress):
         for place in pair:
             keys[place].append(pair)
     for group in groups_that_share(keys):
         for place in group:
             everything[place] = replace(everything[place], sound=everything[group[0]].sound)
     return everything[: len(known)], everything[len(known) :]
+
+
+def sounding_alike(recordings: Sequence[Audited], on_progress: Callable[[str, int, int], None]) -> list[str]:
+    """The same copies in words, for a corpus whose division others have published and that is not to be refused."""
+    pairs = _alike(recordings, on_progress)
+    return [f"{recordings[later].recording.name} sounds like {recordings[first].recording.name}" for first, later in pairs]
+
+
+def _alike(recordings: Sequence[Audited], on_progress: Callable[[str, int, int], None]) -> list[tuple[int, int]]:
+    envelopes = [one.envelope for one in recordings]
+    return near_copies(envelopes, on_progress=lambda done, total: on_progress("comparing recordings", done, total))
 
 
 def in_common(train: Iterable[Audited], gate: Iterable[Audited]) -> list[str]:

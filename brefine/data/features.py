@@ -245,7 +245,10 @@ class FeatureStore:
 
 def is_built(folder: Path, audio: Mapping[str, Path], config: FeatureConfig) -> bool:
     """Whether the store in `folder` is there with this content and analysis."""
-    key = _key(audio, config)
+    return _kept_key(folder) is not None and _has(folder, _key(audio, config))
+
+
+def _has(folder: Path, key: str) -> bool:
     return _kept_key(folder) == key and (folder / f"log_mel-{key}.f16").exists()
 
 
@@ -266,11 +269,11 @@ def build_store(
     Raises:
         DataError: an audio file cannot be read.
     """
-    if is_built(folder, audio, config):
-        on_progress(len(audio), len(audio))
-        return
     key = _key(audio, config)
     data = folder / f"log_mel-{key}.f16"
+    if _has(folder, key):
+        on_progress(len(audio), len(audio))
+        return
     folder.mkdir(parents=True, exist_ok=True)
     spans, n_frames = {}, 0
     for name, path in audio.items():

@@ -2,10 +2,10 @@
 
 `corpus.json` is written last, so that its presence means that everything is there; a half-made corpus is resumed, a whole one
 reused. Everything is made in the folder that `config.prepared_corpus_path` names after the settings: others, another folder.
-Where labels were corrected, or the prepared ones edited, or recordings added or removed, or where a simulated corpus has other
-voices or errors to replay than before, what depends on them is made again in the same folder; weights that were trained on the
-old ones then no longer fit its fingerprint. That holds as well where an earlier version does not tell what it read: labels that
-are older than their correction would bear a verdict unnoticed, and looking at them again takes minutes.
+Where labels were corrected, or the prepared ones edited, audio exchanged, or recordings added or removed, or where a simulated
+corpus has other voices or errors to replay than before, what depends on them is made again in the same folder; weights that
+were trained on other labels then no longer fit its fingerprint. That holds as well where an earlier version does not tell what
+it read: labels that are older than their correction would bear a verdict unnoticed, and looking at them again takes minutes.
 """
 
 from __future__ import annotations

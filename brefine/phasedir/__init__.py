@@ -10,8 +10,8 @@
       evaluation/<model>/<split>@<checkpoint>.json  …                                   of another checkpoint
       selection.json  integration.json  integration/<recording>.rttm  looks.jsonl  gate4.json  gate4.md  report.html
 
-One writer a file. All but events and logs are replaced atomically. Every JSON document carries `"schema"`. A reader ignores
-keys that it does not know and refuses a schema that it does not know.
+One writer a file; whoever looks at the gate split appends to looks.jsonl. All but events and logs are replaced atomically. Every
+JSON document carries `"schema"`. A reader ignores keys that it does not know and refuses a schema that it does not know.
 
 A module for each writer; `document` has what they share, `folders` the paths.
 """

@@ -7,7 +7,7 @@ import json
 import os
 import stat
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator
 
@@ -91,6 +91,10 @@ class CorpusRecording(Part):
         """Whether the audio is no longer what was prepared; False without a digest, or where the audio is out of reach."""
         return self.audio_file is not None and self.audio_file.is_changed(folder / self.audio)
 
+    def has_other_digest(self, sha256: str | None) -> bool:
+        """Whether the audio was prepared with another content than this; False where either is not told."""
+        return sha256 is not None and self.audio_file is not None and self.audio_file.sha256 != sha256
+
 
 class CorpusManifest(Document):
     """corpus.json: what a phase trains, validates and gates on. Written last, so its presence means that all is there."""
@@ -117,22 +121,15 @@ class CorpusManifest(Document):
             f"audio of {split}/{one.name}" for split, own in self.splits.items() for one in own if one.has_other_audio(folder)
         ]
 
-    def fingerprint(self, *, audio: bool = True) -> str:
-        """A digest of what is in which split, of what kind, and with which audio and labels; the same wherever the files lie.
+    def fingerprint(self) -> str:
+        """A digest of what is in which split, of what kind, and with which labels; the same wherever the files lie.
 
         The gate's labels are left out: no weights depend on them, and whoever corrects one has to integrate anew, not to train.
-
-        Args:
-            audio: whether what is heard counts; earlier versions did not ask.
+        So is all audio: whether it is still what was prepared is told by `other_audio`.
         """
-        kept: dict[str, Any] = dict.fromkeys(("name", "duration_s", "regions_s", "simulated", "replayed"), True)
-        kept |= {"audio_file": {"sha256"}} if audio else {}
+        kept = {"name", "duration_s", "regions_s", "simulated", "replayed"}
         content = {}
         for name, own in self.splits.items():
-            told = kept if name == "gate" else {**kept, "labels_sha256": True}
+            told = kept if name == "gate" else {*kept, "labels_sha256"}
             content[name] = [one.model_dump(mode="json", include=told, exclude_none=True) for one in own]
         return hashlib.sha256(json.dumps([self.evidence, content], sort_keys=True).encode()).hexdigest()
-
-    def has_fingerprint(self, told: str) -> bool:
-        """Whether this is the corpus that bore this fingerprint; one that tells nothing of audio is held to the rest."""
-        return told in (self.fingerprint(), self.fingerprint(audio=False))

@@ -50,7 +50,7 @@ class Comparison(Part):
     after: BoundaryFigures
     intervals: dict[str, tuple[float, float]]
     """95 % paired bootstrap over recordings: mae_ms, median_ms, within_50ms, …, of `after`; `mae_change_ms` = after − before.
-    None of what too few recordings have."""
+    What too few recordings have is left out."""
     improved: int
     worsened: int
     unchanged: int

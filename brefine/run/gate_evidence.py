@@ -133,9 +133,13 @@ def _faults_of_corpus(phase: PhaseDir, report: IntegrationReport, corpus: Path, 
         yield "the corpus is no longer the one that was integrated on; integrate again"
     elif digest_of_files(phase.gate_turns(corpus, manifest)) != report.turns_sha256:
         yield "references, hypotheses or refined turns were changed after the integration; integrate again"
+    then = {one.name: one.audio_sha256 for one in report.looked_at}
+    exchanged = [one.name for one in manifest.splits["gate"] if one.has_other_digest(then.get(one.name))]
+    if exchanged:
+        yield f"the audio of gate recordings is not what was integrated on ({some_of(exchanged)}); integrate again"
     if report.trained_corpus_sha256 is None:
         yield "the weights do not tell what they were trained on"
-    elif not manifest.has_fingerprint(report.trained_corpus_sha256):
+    elif report.trained_corpus_sha256 != report.corpus_sha256:
         yield "the weights were trained on another corpus, or its splits were changed after the training"
 
 
@@ -153,7 +157,7 @@ def _faults_of_audio(corpus: Path, manifest: CorpusManifest | None) -> Iterator[
     if changed:
         yield (
             f"the audio of gate recordings was changed after the corpus had been prepared ({some_of(changed)}); prepare it "
-            f"again, then train and integrate again"
+            f"again, then integrate again"
         )
 
 
@@ -181,6 +185,8 @@ def notes_on_corpus(config: PhaseConfig, manifest: CorpusManifest | None) -> Ite
     gone = [one.name for one in digested if not (corpus / one.audio).is_file()]
     if gone:
         yield f"the audio of gate recordings is no longer there ({some_of(gone)}), so that it cannot be checked"
+    if len(digested) < len(manifest.splits.get("gate", [])):
+        yield "an earlier version prepared the corpus and kept no digest of its audio, so that this cannot be checked"
 
 
 def some_of(names: Sequence[str]) -> str:

@@ -35,6 +35,8 @@ def notes_on_looks(phase: PhaseDir, report: IntegrationReport | None) -> Iterato
         yield f"{len(looks)} refiners were scored on the gate split ({models}); no interval allows for a choice among them"
     if report is None:
         return
+    if report.looked_at and report.looks[-1].refiner not in {record.look.refiner for record in records}:
+        yield f"{phase.looks.name} is missing or damaged; earlier looks at the gate split cannot be told"
     gate, others, unknown = _Gate(report), list[str](), list[str]()
     gate.compare(records)
     for other in _phases_beside(phase):
@@ -82,21 +84,24 @@ def _looks_of(other: PhaseDir, report: IntegrationReport, gate: _Gate) -> list[L
 class _Gate:
     """The recordings of an integration, and what was changed of them after earlier looks.
 
-    They are found again by their audio, whatever they are called; where no digest of it is told, by name and duration.
+    They are found again by their audio, whatever they are called; by name and duration where no digest of it is told, or where
+    the reference is the same: a file may have been converted.
     """
 
     def __init__(self, report: IntegrationReport) -> None:
         self._looked_at_unix_s = report.unix_s
         self._by_audio = {one.audio_sha256: one for one in report.looked_at if one.audio_sha256 is not None}
         self._by_name = {(one.name, one.duration_s): one for one in report.looked_at}
-        self._references, self._hypotheses, self._missing = set[str](), set[str](), set[str]()
+        self._audio, self._references, self._hypotheses, self._missing = set[str](), set[str](), set[str](), set[str]()
 
     def find(self, other: LookedAt) -> LookedAt | None:
         """The same recording among these."""
         if other.audio_sha256 in self._by_audio:
             return self._by_audio[other.audio_sha256]
         found = self._by_name.get((other.name, other.duration_s))
-        return found if found is not None and None in (found.audio_sha256, other.audio_sha256) else None
+        if found is None or None in (found.audio_sha256, other.audio_sha256):
+            return found
+        return found if found.reference_sha256 == other.reference_sha256 else None
 
     def has_any(self, others: Iterable[LookedAt]) -> bool:
         return any(self.find(one) is not None for one in others)
@@ -112,6 +117,8 @@ class _Gate:
         if now is None:
             self._missing.add(printable(then.name))
             return
+        if now.audio_sha256 != then.audio_sha256 and None not in (now.audio_sha256, then.audio_sha256):
+            self._audio.add(now.name)
         if now.reference_sha256 != then.reference_sha256:
             self._references.add(now.name)
         if now.hypothesis_sha256 != then.hypothesis_sha256:
@@ -120,6 +127,7 @@ class _Gate:
     def changes(self) -> Iterator[str]:
         """What differs from what earlier looks were at, in words."""
         for names, words in (
+            (self._audio, "the audio of gate recordings is another than a refiner had been scored on before"),
             (self._references, "references of gate recordings were changed after a refiner had been scored on them"),
             (self._hypotheses, "hypotheses of gate recordings are others than a refiner had been scored on before"),
             (self._missing, "recordings are no longer in the gate split after a refiner had been scored on them"),

@@ -170,6 +170,8 @@ def _seal(report: IntegrationReport | None) -> str | None:
 
 
 def _left_out(report: IntegrationReport | None) -> Iterator[str]:
+    if report is not None and report.scored is None:
+        yield "an earlier version integrated, whose intervals are too narrow where recordings are few; integrate again"
     if report is not None and report.scored is not None and report.scored.is_limited:
         yield f"a UEM limits what is scored to {amount_text(report.scored)} of the gate split; the verdict is about that alone"
 

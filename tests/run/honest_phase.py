@@ -8,7 +8,17 @@ from brefine.config import PhaseConfig, format_config, parse_config, prepared_co
 from brefine.core.turns import Diarization, Turn
 from brefine.io.atomic import digest_of_files, write_text_atomic
 from brefine.io.rttm import write_rttm
-from brefine.phasedir import AudioFile, CheckpointCard, CorpusManifest, CorpusRecording, Look, LookedAt, Manifest, PhaseDir
+from brefine.phasedir import (
+    AudioFile,
+    CheckpointCard,
+    CorpusManifest,
+    CorpusRecording,
+    Look,
+    LookedAt,
+    Manifest,
+    PhaseDir,
+    Scored,
+)
 from brefine.run.decide import choose
 from tests.run.records import WEIGHTS_SHA256, evaluation, integration
 
@@ -130,8 +140,12 @@ class HonestPhase:
             "turns_sha256": digest_of_files(self.phase.gate_turns(self.corpus, manifest)),
             "looked_at": self.looked_at(),
             "looks": [Look(model=model, weights_sha256=WEIGHTS_SHA256, refine={}, unix_s=1000.0)],
+            "scored": Scored(audio_s=240.0, scored_s=240.0, n_boundaries=48, n_moved=24),
         }
-        integration(model).model_copy(update={**own, **changes}).write(self.phase.integration)
+        report = integration(model).model_copy(update={**own, **changes})
+        if report.looks:
+            self.phase.record_look(report.looks[-1], report.looked_at)
+        report.write(self.phase.integration)
 
     def looked_at(self) -> list[LookedAt]:
         """The gate split as it lies there now."""

@@ -69,7 +69,7 @@ def test_a_later_look_changes_nothing_before_it(honest: HonestPhase) -> None:
 
 
 def test_a_recording_is_known_by_its_audio(honest: HonestPhase) -> None:
-    """Under another name it is the same; other audio under its name is not; where no digest is told, name and duration decide."""
+    """Under another name it is the same, under its own where reference or length agree with what is told of it, else not."""
     seen = honest.looked_at()
     honest.phase.record_look(
         look(),
@@ -78,9 +78,18 @@ def test_a_recording_is_known_by_its_audio(honest: HonestPhase) -> None:
             changed(seen[1], audio_sha256="0", reference_sha256="0"),
             changed(seen[2], audio_sha256=None, reference_sha256="0"),
             changed(seen[3], audio_sha256=None, duration_s=11.0, reference_sha256="0"),
+            changed(seen[4], audio_sha256="0"),
         ],
     )
-    assert judge_phase(honest.phase).notes == [f"{CHANGED}: g0, g2", f"{MISSING}: g1, g3"]
+    converted = "the audio of gate recordings is another than a refiner had been scored on before: g4"
+    assert judge_phase(honest.phase).notes == [converted, f"{CHANGED}: g0, g2", f"{MISSING}: g1, g3"]
+
+
+def test_looks_that_were_removed_are_missed(honest: HonestPhase) -> None:
+    """The report tells of its own look; without a line about that, earlier ones may be gone as well."""
+    honest.phase.looks.unlink()
+    (told,) = judge_phase(honest.phase).notes
+    assert told == "looks.jsonl is missing or damaged; earlier looks at the gate split cannot be told"
 
 
 def test_a_look_outlives_its_report(honest: HonestPhase) -> None:
@@ -96,7 +105,7 @@ def test_phases_that_were_scored_on_the_same_recordings_are_told(honest: HonestP
     seen = honest.looked_at()
     phase_beside(honest, "b-later", seen, seed=1, unix_s=3000.0)
     phase_beside(honest, "a-\x1b[31m", seen[:5], seed=2)
-    phase_beside(honest, "elsewhere", [changed(one, audio_sha256=one.name) for one in seen], seed=3)
+    phase_beside(honest, "elsewhere", [changed(one, audio_sha256=one.name, reference_sha256="0") for one in seen], seed=3)
     shutil.copytree(honest.phase.path, honest.phase.path.with_name("copy"))
     assert judge_phase(honest.phase).notes == [
         "this is one of 3 phases whose refiners were scored on these recordings (also a-\\x1b[31m, b-later); "
