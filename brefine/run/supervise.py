@@ -419,10 +419,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     phase = PhaseDir(options.phase.resolve())
 
     def answer(words: str) -> None:
-        """Told once, and not to the log alone: its disk may be full."""
+        """Told once, and not to the log alone: its disk may be full. Nobody need listen: whoever started it may be gone."""
         ready, options.ready = options.ready, None
         if ready is not None:
-            with os.fdopen(ready, "w", encoding="utf-8") as starter:
+            with contextlib.suppress(BrokenPipeError), os.fdopen(ready, "w", encoding="utf-8") as starter:
                 starter.write(words)
 
     try:

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -20,7 +21,7 @@ import pytest
 from brefine.errors import ProcessError
 from brefine.identity import is_alive, own_identity
 from brefine.phasedir import Alert, PhaseDir, Progress, RunState, RunStatus, Stage, SupervisorState, find_phase
-from brefine.run import launch
+from brefine.run import launch, supervise
 from brefine.run import lock as lock_module
 from brefine.run.budget import Ledger
 from brefine.run.children import Child
@@ -103,14 +104,28 @@ def alerts(phase: PhaseDir) -> list[Alert]:
     return [Alert.model_validate_json(line) for line in lines if line]
 
 
-def run_here(phase: PhaseDir, *, stop_grace_s: float = 60.0) -> int:
-    """A supervisor in this process, its signal handlers put back afterwards."""
+@contextlib.contextmanager
+def handlers_put_back() -> Iterator[None]:
+    """Signal handlers are afterwards what they were before."""
     earlier = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)}
     try:
-        return Supervisor(phase, programs=ToyPrograms(), poll_s=0.02, stop_grace_s=stop_grace_s).run()
+        yield
     finally:
         for number, handler in earlier.items():
             signal.signal(number, handler)
+
+
+def run_here(phase: PhaseDir, *, stop_grace_s: float = 60.0) -> int:
+    """A supervisor in this process."""
+    with handlers_put_back():
+        return Supervisor(phase, programs=ToyPrograms(), poll_s=0.02, stop_grace_s=stop_grace_s).run()
+
+
+def pipe_without_reader() -> int:
+    """The end that is written into, of a pipe whose other end is closed."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    return write_end
 
 
 def test_a_phase_is_prepared_trained_and_evaluated(tmp_path: Path) -> None:
@@ -121,6 +136,28 @@ def test_a_phase_is_prepared_trained_and_evaluated(tmp_path: Path) -> None:
     final = SupervisorState.read(phase.supervisor)
     assert (final.state, final.error, final.restarts) == ("finished", None, {})
     assert alerts(phase) == []
+
+
+def test_a_phase_goes_on_though_its_starter_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interrupted while the supervisor starts, a launch leaves nobody who could be told that the phase is taken."""
+    phase = make_toy_phase(tmp_path)
+    monkeypatch.setattr(supervise, "Supervisor", partial(Supervisor, programs=ToyPrograms(), poll_s=0.02))
+    with handlers_put_back():
+        assert supervise.main([str(phase.path), "--ready", str(pipe_without_reader())]) == 0
+    assert SupervisorState.read(phase.supervisor).state == "finished"
+
+
+def test_why_a_supervisor_cannot_start_is_in_its_log_though_its_starter_is_gone(tmp_path: Path) -> None:
+    """Not that nobody listened: that is no fault."""
+    phase = make_toy_phase(tmp_path)
+    phase.config.write_text("schema = 1\n[corp")
+    write_end = pipe_without_reader()
+    command = [sys.executable, "-m", "brefine.run.supervise", str(phase.path), "--ready", str(write_end)]
+    environment = {**os.environ, "PYTHONPATH": str(_REPOSITORY)}
+    ended = subprocess.run(command, pass_fds=[write_end], env=environment, capture_output=True, text=True, check=False)
+    os.close(write_end)
+    assert ended.returncode == 1
+    assert "phase.toml" in ended.stderr
 
 
 def test_a_crash_is_restarted_from_the_checkpoint_and_told(tmp_path: Path) -> None:
