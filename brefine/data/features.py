@@ -114,19 +114,21 @@ def analyse_file(
     Decoded block by block: what is held grows with the frames alone, 16 kB a second, and not with the samples.
 
     Args:
-        report: called again and again with the seconds that were decoded so far; a faint recording is decoded twice.
+        report: called again and again with the most seconds that were decoded so far. A faint recording, and one with a constant
+            in its samples, is decoded more than once: then they stand still meanwhile.
 
     Raises:
         DataError: the file cannot be read, or holds no audio.
     """
-    frames_NC, n_samples = np.empty((0, n_columns_of(config)), np.float16), 0
+    frames_NC, n_samples, n_heard = np.empty((0, n_columns_of(config)), np.float16), 0, 0
 
     def counted() -> Iterator[NDArray[np.float32]]:
-        nonlocal n_samples
+        nonlocal n_samples, n_heard
         n_samples = 0
         for block in audio_blocks(audio, sample_rate_hz=config.sample_rate_hz):
             n_samples += len(block)
-            report(n_samples / config.sample_rate_hz)
+            n_heard = max(n_heard, n_samples)
+            report(n_heard / config.sample_rate_hz)
             yield block
 
     blocks, tracks = _heard_on_the_way(counted, config)

@@ -93,6 +93,17 @@ def test_a_file_is_analysed_as_its_samples_are(tmp_path: Path, monkeypatch: pyte
         analyse_file(tmp_path / "empty.wav", config)
 
 
+@pytest.mark.parametrize(("deviation", "constant"), [(0.1, 0.0), (0.001, 0.0), (0.1, 0.05), (0.001, 0.05)])
+def test_the_seconds_told_never_go_back(tmp_path: Path, deviation: float, constant: float) -> None:
+    """A faint recording, and one with a constant in its samples, is decoded more than once."""
+    samples = np.random.default_rng(7).normal(constant, deviation, 16000 * 20).astype(np.float32)
+    soundfile.write(tmp_path / "talk.wav", samples, 16000, subtype="FLOAT")
+    told_s: list[float] = []
+    analyse_file(tmp_path / "talk.wav", FeatureConfig(speech=True), report=told_s.append)
+    assert told_s == sorted(told_s)
+    assert told_s[-1] == 20.0
+
+
 def test_normalisation_removes_level_and_channel() -> None:
     """A louder, filtered copy of a recording looks the same."""
     frames = np.random.default_rng(2).normal(-5.0, 2.0, (300, 80)).astype(np.float32)
