@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from brefine.config import ModelName, PhaseConfig, TrainConfig
 from brefine.data.batches import Batch
@@ -68,14 +68,15 @@ def train(training: Training, state: TrainingState, reporter: Reporter, stop: St
 
         for taken in stepper.read():  # the only wait for the device
             state.step = taken.step + 1
+            taken_back = False
             if taken.sound:
                 state.loss_sum, state.n_losses = state.loss_sum + taken.loss, state.n_losses + 1
             else:
-                _handle_nonfinite(training, state, reporter, taken)
+                taken_back = _handle_nonfinite(training, state, reporter, taken)
                 stepper.renew()  # a rollback gives the optimiser other tensors
             reporter.stepped(state, taken)
-            if not taken.sound and settings.nonfinite == "rollback":
-                break  # what was read beyond it came of weights and a rate that are no more: those steps are taken anew
+            if taken_back:
+                break  # what was read beyond it came of weights that are no more: those steps are taken anew
         if plan.validates(state.step):
             validate(training, state, reporter)
             save(training, state, reporter)
@@ -128,11 +129,15 @@ def _save_weights(training: Training, state: TrainingState, name: Literal["last"
     )
 
 
-def _handle_nonfinite(training: Training, state: TrainingState, reporter: Reporter, taken: Taken) -> None:
+def _handle_nonfinite(training: Training, state: TrainingState, reporter: Reporter, taken: Taken) -> bool:
     """Says what happened and to which examples, then follows the policy. The optimiser has not seen the gradient.
 
     A rollback takes back weights and optimiser, and halves the learning rate; the step counter goes on from the broken step, so
-    that the curves stay functions of the step and the broken batch does not come again at once.
+    that the curves stay functions of the step and the broken batch does not come again at once. Before the first checkpoint there
+    is nothing to take back: the step is skipped, and the rate is halved for those that are not taken yet.
+
+    Returns:
+        whether weights were taken back.
 
     Raises:
         RunError: see `train`.
@@ -147,9 +152,11 @@ def _handle_nonfinite(training: Training, state: TrainingState, reporter: Report
         f" and {len(batch) - 3} more" if len(batch) > 3 else ""
     )
     policy = training.settings.nonfinite
-    done = f"skipped {where}"
+    packed, done = None, f"skipped {where}"
     if policy == "rollback":
-        done = f"{_roll_back(training, state)} at {where}"
+        packed = _roll_back(training, state)
+        back = "no checkpoint to roll back to: skipped" if packed is None else f"rolled back to step {packed['step']:,}"
+        done = f"{back}, learning rate halved, at {where}"
     reporter.nonfinite(state, taken, message=f"{done} ({what})", batch=batch)
     if policy == "stop" or state.n_nonfinite > training.settings.max_nonfinite:
         raise RunError(
@@ -157,15 +164,16 @@ def _handle_nonfinite(training: Training, state: TrainingState, reporter: Report
             where=training.run.path,
             hint='look at that batch; a smaller learning rate (--set train.lr=…) or nonfinite = "rollback" may help',
         )
+    return packed is not None
 
 
-def _roll_back(training: Training, state: TrainingState) -> str:
+def _roll_back(training: Training, state: TrainingState) -> dict[str, Any] | None:
+    """Halves the learning rate, and returns what was taken back; None where there is no checkpoint to take it from."""
     try:
         packed, _refused = training.checkpoints.load()
     except CheckpointError:
         packed = None
     state.rate_scale *= 0.5
-    if packed is None:
-        return "no checkpoint to roll back to: skipped, learning rate halved,"
-    state.unpack_weights(packed)
-    return f"rolled back to step {packed['step']:,}, learning rate halved,"
+    if packed is not None:
+        state.unpack_weights(packed)
+    return packed

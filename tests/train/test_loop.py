@@ -282,18 +282,34 @@ def test_weights_that_broke_are_rolled_back_once(make_run: MakeRun, monkeypatch:
     assert all(torch.isfinite(parameter).all() for parameter in state.model.parameters())
 
 
-def test_before_the_first_checkpoint_the_rate_is_halved_once_a_broken_step(
+def test_before_the_first_checkpoint_a_broken_step_is_skipped_and_halves_the_rate(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However late the host reads: the steps after the first are taken anew, at the new rate."""
+    """However late the host reads: nothing is taken back, so that no other step is taken twice."""
     told = []
     for read_every in (1, 5):
         monkeypatch.setattr(Device, "read_every", read_every)
-        run, config = make_run(f"every-{read_every}", train={"nonfinite": "rollback"})
-        _, state, _ = go(run, config, poison=lambda batches: Poisoned(batches, {1, 3}))
-        told.append((state.n_nonfinite, state.rate_scale, RunStatus.read(run.status).message, scalars(run, Tag.LEARNING_RATE)))
+        run, config = make_run(f"every-{read_every}", train={"nonfinite": "rollback", "epochs": 1})
+        _, state, training = go(run, config, poison=lambda batches: Poisoned(batches, {1, 3}))
+        n_followed = {int(of_weight["step"]) for of_weight in state.optimizer.state.values()}
+        told.append((state.n_nonfinite, state.rate_scale, RunStatus.read(run.status).message, n_followed))
     assert told[0] == told[1]
     assert told[0][:2] == (2, 0.25)
+    assert told[0][3] == {training.plan.n_steps - 2}
+
+
+def test_a_broken_step_that_is_read_after_the_last_one_is_only_skipped(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a checkpoint; no step is left that a smaller rate could be for."""
+    monkeypatch.setattr(Device, "read_every", 1000)
+    states = {}
+    for policy in ("skip", "rollback"):
+        _, states[policy], _ = go(
+            *make_run(policy, train={"nonfinite": policy, "epochs": 1}), poison=lambda batches: Poisoned(batches, {1, 3})
+        )
+    pairs = zip(*(state.model.parameters() for state in states.values()), strict=True)
+    assert all(torch.equal(*pair) for pair in pairs)
 
 
 def test_a_torn_checkpoint_is_named_and_the_previous_one_used(make_run: MakeRun, capsys: pytest.CaptureFixture[str]) -> None:
