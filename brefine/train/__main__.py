@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from brefine.config import ModelName, load_config
-from brefine.errors import BrefineError, CheckpointError, ProcessError, RunError, is_out_of_memory, run_main
+from brefine.errors import BrefineError, ProcessError, RunError, is_out_of_memory, run_main
 from brefine.identity import is_alive, is_same, own_identity
 from brefine.phasedir import RunDir, RunState, RunStatus, folder_argument, run_model
 from brefine.train.loop import train
@@ -59,10 +59,6 @@ def _train(run: RunDir, model: ModelName, *, resume: bool) -> int:
             reporter.write(outcome, state)
     except RunError as error:
         _fail(run, RunState.NONFINITE, str(error))
-        raise
-    except CheckpointError as error:
-        _fail(run, RunState.FAILED, str(error))
-        error.exit_code = RunError.exit_code  # final: another try would find the same files
         raise
     except BrefineError as error:
         _fail(run, RunState.FAILED, str(error))

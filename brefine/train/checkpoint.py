@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,9 @@ import torch
 from torch import nn
 
 from brefine.config import ModelName, PhaseConfig, prepared_corpus_path
-from brefine.errors import CheckpointError
+from brefine.errors import CheckpointError, RunError, is_out_of_memory
 from brefine.io.atomic import write_bytes_atomic
-from brefine.phasedir import RunDir, Validation
+from brefine.phasedir import RunDir, Validation, folder_argument
 from brefine.train.optim import WeightAverage
 
 _SCHEMA = 1
@@ -115,7 +116,9 @@ class Checkpoints:
         """The newest whole state, packed, and a word on each file that was refused; None where there is none yet.
 
         Raises:
-            CheckpointError: there are files, and none is whole and of this training.
+            CheckpointError: there are files, and none is whole and of this training. Where each is torn or foreign, another try
+                would find the same, and the exit code is that of a training that failed.
+            MemoryError, RuntimeError: there is no memory for one, which says nothing of the files.
         """
         refused: list[CheckpointError] = []
         there = [path for path in self._files if path.exists()]
@@ -125,25 +128,34 @@ class Checkpoints:
             except CheckpointError as error:
                 refused.append(error)
         if refused:
-            raise CheckpointError(
-                "no checkpoint of this run can be used",
-                where=self.run.checkpoints,
-                problems=[str(error) for error in refused],
-                hint=f"to train from the start, remove {' and '.join(path.name for path in there)} there; all else may stay",
-            )
+            raise self._none_of(there, refused)
         return None, []
+
+    def _none_of(self, there: Sequence[Path], refused: Sequence[CheckpointError]) -> CheckpointError:
+        none = CheckpointError(
+            "no checkpoint of this run can be used", where=self.run.checkpoints, problems=[str(error) for error in refused]
+        )
+        if any(isinstance(error, _UnreadError) for error in refused):
+            phase = folder_argument(self.run.path.parent)
+            return none.with_hint(f"what cannot be read may be whole: when it can, `brefine resume {phase}` goes on")
+        names = " and ".join(path.name for path in there)
+        none = none.with_hint(f"to train from the start, remove {names} there; all else may stay")
+        none.exit_code = RunError.exit_code
+        return none
 
     def _read(self, path: Path) -> dict[str, Any]:
         try:
-            outer = torch.load(path, map_location="cpu", weights_only=True)
+            content = path.read_bytes()
+            outer = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
             payload = outer["payload"].numpy().tobytes()
             whole = hashlib.sha256(payload).hexdigest() == outer["sha256"]
             schema, fingerprint = outer["schema"], outer["fingerprint"]
-            packed: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True) if whole else {}
         except OSError as error:
-            raise CheckpointError(f"the checkpoint cannot be read: {error.strerror}", where=path) from None
-        except Exception:  # torch has no exception of its own for a torn file: zip, pickle, key, type, end of file …
-            got = f"{path.stat().st_size:,} bytes that are none"
+            raise _UnreadError(f"the checkpoint cannot be read: {error.strerror or error}", where=path) from None
+        except Exception as error:  # torch has no exception of its own for a torn file: zip, pickle, key, type, end of file …
+            if is_out_of_memory(error):
+                raise
+            got = f"{len(content):,} bytes that are none"
             raise CheckpointError("the checkpoint is torn", where=path, expected="a whole state", got=got) from None
         if not whole:
             raise CheckpointError("the checkpoint is torn", where=path, expected="the digest of its content")
@@ -151,7 +163,20 @@ class Checkpoints:
             raise CheckpointError(
                 "the checkpoint belongs to another training", where=path, expected=self.fingerprint, got=fingerprint
             )
+        try:
+            packed: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            # not torch's words: they advise to unpickle
+            raise _UnreadError(
+                "the checkpoint is whole, but torch cannot read it", where=path, got=type(error).__name__
+            ) from error
         return packed
+
+
+class _UnreadError(CheckpointError):
+    """What is in the file is not known, or known to be whole: nothing speaks for its removal."""
 
 
 def fingerprint_of(config: PhaseConfig, model: ModelName, corpus_sha256: str) -> str:

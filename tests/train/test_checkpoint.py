@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -87,6 +89,65 @@ def test_where_no_state_can_be_used_the_two_files_are_named(checkpoints: Checkpo
     assert "remove last.state and previous.state there" in str(refused.value)
     assert "(expected a whole state, got 0 bytes that are none)" in str(refused.value)
     assert "Error" not in str(refused.value)
+
+
+@pytest.mark.parametrize("previous_is_torn", [False, True])
+def test_what_cannot_be_read_is_neither_torn_nor_to_be_removed(
+    checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch, previous_is_torn: bool
+) -> None:
+    """A network disk that hangs says nothing of the files on it: another try may find them whole, also where one is torn."""
+    for step in (1, 2):
+        checkpoints.save(small_state(step=step))
+    read_bytes = Path.read_bytes
+
+    def stale(path: Path) -> bytes:
+        if previous_is_torn and path.name == "previous.state":
+            return read_bytes(path)[:100]
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr(Path, "read_bytes", stale)
+    with pytest.raises(CheckpointError) as refused:
+        checkpoints.load()
+    assert refused.value.exit_code == CheckpointError.exit_code
+    assert ("torn" in str(refused.value)) == previous_is_torn
+    assert "cannot be read: Stale file handle" in str(refused.value)
+    assert "remove" not in str(refused.value)
+    assert "`brefine resume " in str(refused.value)
+
+
+@pytest.mark.parametrize("n_loads_before", [0, 1])
+@pytest.mark.parametrize("short", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried …")])
+def test_missing_memory_says_nothing_of_a_checkpoint(
+    checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch, n_loads_before: int, short: Exception
+) -> None:
+    """It is told as what it is, whether the file or the state in it finds no room."""
+    checkpoints.save(small_state())
+    fail_after(n_loads_before, short, monkeypatch)
+    with pytest.raises(type(short)) as raised:
+        checkpoints.load()
+    assert raised.value is short
+
+
+def test_a_state_whose_digest_is_right_is_never_called_torn(checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If another torch cannot read it, it is told so; the file is good."""
+    checkpoints.save(small_state())
+    fail_after(1, RuntimeError("unknown operator"), monkeypatch)
+    with pytest.raises(CheckpointError, match=r"is whole, but torch cannot read it \(got RuntimeError\)") as refused:
+        checkpoints.load()
+    assert refused.value.exit_code == CheckpointError.exit_code
+    assert "torn" not in str(refused.value) and "remove" not in str(refused.value)
+
+
+def fail_after(n_loads: int, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets torch load so many files, and no more."""
+    load, loads = torch.load, itertools.count()
+
+    def failing(*arguments: Any, **options: Any) -> Any:
+        if next(loads) >= n_loads:
+            raise error
+        return load(*arguments, **options)
+
+    monkeypatch.setattr(torch, "load", failing)
 
 
 def test_a_full_disk_leaves_the_last_good_state(checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch) -> None:

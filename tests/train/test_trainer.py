@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from brefine.config import PhaseConfig, format_config, prepared_corpus_path
-from brefine.errors import BrefineError, CheckpointError, ProcessError, RunError
+from brefine.errors import BrefineError, CheckpointError, ConfigError, ProcessError, RunError
 from brefine.identity import identity_of
 from brefine.phasedir import CorpusManifest, RunDir, RunState, RunStatus
 from brefine.train import __main__ as trainer
@@ -96,6 +96,22 @@ def test_a_training_whose_states_are_torn_is_not_tried_again(make_run: Callable[
     status = RunStatus.read(run.status)
     assert (status.state, status.error) == (RunState.FAILED, str(refused.value))
     assert "remove last.state there" in str(refused.value)
+
+
+def test_a_training_whose_states_cannot_be_read_now_may_be_tried_again(
+    make_run: Callable[..., tuple[RunDir, PhaseConfig]],
+) -> None:
+    """Its exit code is one that a supervisor does not take for final."""
+    run, _ = make_run(train={"epochs": 1})
+    assert trainer._train(run, "mlp", resume=False) == 0
+    run.training_state.unlink()
+    run.training_state.mkdir()  # whoever runs this may be root, to whom no file is forbidden
+    run.training_state.with_name("previous.state").unlink(missing_ok=True)
+    with pytest.raises(CheckpointError, match="the checkpoint cannot be read: Is a directory") as refused:
+        trainer._train(run, "mlp", resume=True)
+    assert refused.value.exit_code not in (RunError.exit_code, ConfigError.exit_code)
+    status = RunStatus.read(run.status)
+    assert (status.state, status.error) == (RunState.FAILED, str(refused.value))
 
 
 def test_a_run_that_is_being_trained_is_left_alone(make_run: Callable[..., tuple[RunDir, PhaseConfig]]) -> None:
