@@ -90,13 +90,13 @@ def write_json_atomic(path: Path, document: Any) -> None:
     write_text_atomic(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
 
 
-def append_line(path: Path, line: str, *, mode: int = 0o644) -> None:
+def append_line(path: Path, line: str, *, mode: int = 0o666) -> None:
     """Appends one whole line and waits until it is on disk; a torn last line of an earlier crash is closed first.
 
     A symbolic link is not followed: whoever plants one decides nothing about other files.
 
     Args:
-        mode: of a file that is made.
+        mode: of a file that is made, less the umask.
 
     Raises:
         OSError: it cannot be written; a disk with room for a part of it keeps nothing of it.
@@ -144,7 +144,7 @@ def open_to_append(path: Path) -> BinaryIO:
         OSError: it cannot be opened.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644), "ab")
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666), "ab")
 
 
 def open_no_link(path: Path) -> BinaryIO:

@@ -27,8 +27,10 @@ write_text_atomic(Path(sys.argv[1]), "half")
 _WRITTEN = """
 import sys
 from pathlib import Path
-from brefine.io.atomic import write_text_atomic
+from brefine.io.atomic import append_line, open_to_append, write_text_atomic
 write_text_atomic(Path(sys.argv[1]), "whole")
+append_line(Path(sys.argv[2]), "a line")
+open_to_append(Path(sys.argv[3])).close()
 """
 
 _SMALL_DISK = """
@@ -58,11 +60,14 @@ def test_a_line_that_fits_only_in_part_is_an_error_and_leaves_nothing(tmp_path: 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
 def test_who_may_read_a_file_is_for_the_umask_to_say(tmp_path: Path, umask: int, mode: int) -> None:
-    """A report holds recordings: where files are made for their owner alone, it is, too; also where it replaces one."""
-    path = tmp_path / "report.html"
+    """A report holds recordings: where files are made for their owner alone, it is, too; also where it replaces one.
+
+    What grows line by line belongs to the same people.
+    """
+    paths = [tmp_path / name for name in ("report.html", "looks.jsonl", "train.log")]
     for _ in range(2):
-        subprocess.run([sys.executable, "-c", _WRITTEN, str(path)], umask=umask, check=True)
-        assert stat.S_IMODE(path.stat().st_mode) == mode
+        subprocess.run([sys.executable, "-c", _WRITTEN, *map(str, paths)], umask=umask, check=True)
+        assert [stat.S_IMODE(path.stat().st_mode) for path in paths] == [mode] * 3
 
 
 def test_what_a_killed_writer_leaves_is_removed_once_it_is_old(tmp_path: Path) -> None:
