@@ -10,7 +10,7 @@
 
 `core` raises ValueError for a caller's bug; everything else that a user can meet is one of these, or what the system refuses:
 room on a disk, a folder, memory. Only `run_main` catches them, once in every process. What a message quotes from a file cannot
-give orders to a terminal: it is escaped.
+give orders to a terminal: it is escaped, also in what is no error and only told.
 """
 
 from __future__ import annotations
@@ -110,6 +110,11 @@ def printable(text: str) -> str:
 def one_line(path: object) -> str:
     """A path, or another name, as `printable` shows it, with line breaks and tabs escaped: nothing else looks like a line."""
     return printable(str(path)).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def tell(message: str) -> None:
+    """Prints a message for the person on stderr, as `printable` shows it; never part of the result."""
+    print(printable(message), file=sys.stderr, flush=True)
 
 
 OUT_OF_MEMORY = re.compile(

@@ -9,9 +9,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Literal
 
-from brefine.cli.output import tell
 from brefine.config import PhaseConfig
-from brefine.errors import one_line
+from brefine.errors import one_line, tell
 from brefine.run.batch import batch_folder, plan_items, run_batch, write_batch
 
 

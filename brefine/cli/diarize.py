@@ -15,8 +15,9 @@ from typing import IO, Annotated, Any
 import typer
 
 from brefine.cli.options import ArrayConfig, Json, Set, a_file, output_path
-from brefine.cli.output import print_json, tell
+from brefine.cli.output import print_json
 from brefine.config import DiarizerName, load_config
+from brefine.errors import tell
 from brefine.io.audio import audio_files
 from brefine.io.outputs import refuse_replacing
 from brefine.io.rttm import is_rttm

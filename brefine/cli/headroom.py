@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from brefine.cli.options import Json, finite
-from brefine.cli.output import print_json, print_lines, tell
+from brefine.cli.output import print_json, print_lines
+from brefine.errors import tell
 
 
 def headroom(

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from brefine.cli.options import RUNS, Json, PhaseOption, Runs
-from brefine.cli.output import print_json, print_lines, tell
-from brefine.errors import BrefineError, FormatError
+from brefine.cli.output import print_json, print_lines
+from brefine.errors import BrefineError, FormatError, tell
 from brefine.phasedir import PhaseDir, SelectionRecord, find_phase
 from brefine.run.plain import progress_line
 from brefine.run.stages import integration_report, start_integration

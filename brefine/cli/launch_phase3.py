@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 import typer
 
 from brefine.cli.options import NewRuns, NoInput, Plain, Set
-from brefine.cli.output import on_terminal, print_json, print_lines, starting, tell
+from brefine.cli.output import on_terminal, print_json, print_lines, starting
 from brefine.config import load_config, with_models
-from brefine.errors import ConfigError, one_line
+from brefine.errors import ConfigError, one_line, tell
 from brefine.run.gpu import find_gpus
 from brefine.run.launch import create_phase, start_supervisor
 from brefine.run.plan import plan_lines, plan_phase, plan_to_json

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from brefine.errors import printable
+from brefine.errors import printable, tell
 from brefine.phasedir import PhaseDir
 from brefine.run.documents import models_in_training
 
@@ -26,11 +26,6 @@ def print_lines(lines: Iterable[str]) -> None:
 def on_terminal() -> bool:
     """Whether a person sits at a terminal: the dashboard needs one on both ends."""
     return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))  # None: `<&-`
-
-
-def tell(message: str) -> None:
-    """A message for the person, never part of the result."""
-    print(printable(message), file=sys.stderr, flush=True)
 
 
 def tell_trainings(phase: PhaseDir) -> None:

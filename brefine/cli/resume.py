@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from brefine.cli.options import RUNS, Json, Phase, Runs
-from brefine.cli.output import print_json, starting, tell
-from brefine.errors import one_line
+from brefine.cli.output import print_json, starting
+from brefine.errors import one_line, tell
 from brefine.phasedir import find_phase
 from brefine.run.launch import resume_phase
 

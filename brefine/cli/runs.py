@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from brefine.cli.options import RUNS, Json, Runs
-from brefine.cli.output import print_json, print_lines, tell
+from brefine.cli.output import print_json, print_lines
 from brefine.core.figures import milliseconds
-from brefine.errors import BrefineError, one_line
+from brefine.errors import BrefineError, one_line, tell
 from brefine.phasedir import PhaseDir, list_phases
 from brefine.run.snapshot import PhaseSnapshot
 from brefine.run.store import PhaseStore

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from brefine.cli.options import Json, finite
-from brefine.cli.output import print_json, print_lines, tell
+from brefine.cli.output import print_json, print_lines
 from brefine.core.figures import milliseconds, percent
 from brefine.core.scorecard import Scorecard
+from brefine.errors import tell
 from brefine.io.pairs import read_pairs
 from brefine.run.tables import align
 

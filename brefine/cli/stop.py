@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from brefine.cli.options import RUNS, Json, Phase, Runs
-from brefine.cli.output import print_json, tell
-from brefine.errors import FormatError, ProcessError, one_line
+from brefine.cli.output import print_json
+from brefine.errors import FormatError, ProcessError, one_line, tell
 from brefine.phasedir import PhaseDir, find_phase, list_phases
 from brefine.run.launch import stop_phase, unfinished_models
 from brefine.run.lock import is_supervised

@@ -9,9 +9,8 @@ from typing import Annotated
 import typer
 
 from brefine.cli.options import NewRuns, Set
-from brefine.cli.output import tell
 from brefine.config import load_config, with_models
-from brefine.errors import ConfigError, one_line
+from brefine.errors import ConfigError, one_line, tell
 from brefine.phasedir import run_model
 from brefine.run.launch import create_phase
 from brefine.run.stages import run_worker

@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from brefine.cli.options import RUNS, Json, Plain, Runs
-from brefine.cli.output import on_terminal, print_json, print_lines, tell
-from brefine.errors import ConfigError, ProcessError
+from brefine.cli.output import on_terminal, print_json, print_lines
+from brefine.errors import ConfigError, ProcessError, tell
 from brefine.phasedir import find_phase, named_folder
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from brefine.config import DiarizerConfig, DiarizerName
 from brefine.core.turns import Diarization, Turn
 from brefine.diarizers.choice import build_diarizer
 from brefine.diarizers.diarizer import Diarizer, ReportProgress, TurnConfidence, VotingDiarizer
-from brefine.errors import BrefineError, DataError, run_main
+from brefine.errors import BrefineError, DataError, one_line, run_main, tell
 from brefine.io.audio import AUDIO_SUFFIXES, audio_by_stem, probe_all, probe_audio, raise_all
 from brefine.io.filenames import recording_named
 from brefine.io.outputs import refuse_replacing
@@ -45,7 +44,7 @@ def main() -> None:
         jobs = plan_jobs(options.audio, options.out)
     diarizer = build_diarizer(DiarizerConfig(name=options.diarizer, python=options.python, model=options.model))
     for doubt in probe_all(audio for audio, _ in jobs):
-        print(doubt, file=sys.stderr)
+        tell(doubt)
     told: list[dict[str, Any]] = []
     try:
         diarize_each(diarizer, jobs, told)
@@ -108,20 +107,16 @@ def diarize_file(diarizer: Diarizer, audio: Path, out: Path) -> dict[str, Any]:
         nonlocal told_s
         if time.perf_counter() - told_s >= _QUIET_S:
             told_s = time.perf_counter()
-            print(f"{name}: {step} ({done}/{total})", file=sys.stderr, flush=True)
+            tell(f"{name}: {step} ({done}/{total})")
 
     audio_s = probe_audio(audio).duration_s
     turns, confidence = _diarized(diarizer, audio, report)
     found = Diarization(name, turns)
     if out.exists():
-        print(f"replaced {out}", file=sys.stderr)
+        tell(f"replaced {one_line(out)}")
     write_rttm(out, found, confidence=None if confidence is None else [one.turn for one in confidence])
     seconds = time.perf_counter() - started_s
-    print(
-        f"{name}: {len(found.turns)} turns of {len(found.speakers)} speakers in {audio_s:.1f} s of audio ({seconds:.1f} s)",
-        file=sys.stderr,
-        flush=True,
-    )
+    tell(f"{name}: {len(found.turns)} turns of {len(found.speakers)} speakers in {audio_s:.1f} s of audio ({seconds:.1f} s)")
     return {
         "recording": name,
         "rttm": str(out),

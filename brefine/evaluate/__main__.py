@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import get_args
 
@@ -13,7 +12,7 @@ from pydantic import ValidationError
 
 from brefine.config import MODEL_NAMES, RefineConfig
 from brefine.data.progress import ProgressReporter
-from brefine.errors import BrefineError, ConfigError, DataError, run_main
+from brefine.errors import BrefineError, ConfigError, DataError, one_line, run_main, tell
 from brefine.evaluate.calibration import calibrate_refiner, is_calibration, read_calibration
 from brefine.evaluate.evaluation import evaluate_refiner, hear_part, load_checkpoint, load_checkpoints, write_evaluation
 from brefine.evaluate.integration import integrate, integrate_part
@@ -86,8 +85,8 @@ def main() -> int:
 def _evaluate(options: argparse.Namespace) -> None:
     phase = PhaseDir(options.phase)
     progress = options.progress if options.part is None else None  # one writer a file: the whole
-    with ProgressReporter(progress, Stage.EVALUATE) as tell:
-        tell("loading the recordings", 0, 1)
+    with ProgressReporter(progress, Stage.EVALUATE) as step:
+        step("loading the recordings", 0, 1)
         config = phase.load_config()
         written = [phase.evaluation(model, options.split) for model in options.model or phase.models()]
         refuse_unwritable(written, hint="evaluate a copy of the phase: --phase COPY")
@@ -110,7 +109,7 @@ def _evaluate(options: argparse.Namespace) -> None:
                 config,
                 checkpoint=name,
                 kept=kept,
-                report=lambda done: tell(f"evaluating {model}", before + done, total),  # noqa: B023
+                report=lambda done: step(f"evaluating {model}", before + done, total),  # noqa: B023
             )
             reports.append(write_evaluation(phase, report, rows))
     for report in reports:  # not before the last checkpoint of a model has been judged
@@ -126,8 +125,8 @@ def _evaluate(options: argparse.Namespace) -> None:
 def _integrate(options: argparse.Namespace) -> None:
     phase = PhaseDir(options.phase)
     progress = options.progress if options.part is None else None  # one writer a file: the whole
-    with ProgressReporter(progress, Stage.INTEGRATE) as tell:
-        tell("loading the recordings", 0, 1)
+    with ProgressReporter(progress, Stage.INTEGRATE) as step:
+        step("loading the recordings", 0, 1)
         config = phase.load_config()
         selected = SelectionRecord.read_if_there(phase.selection)
         model = options.model or (None if selected is None else selected.model)
@@ -144,7 +143,7 @@ def _integrate(options: argparse.Namespace) -> None:
             index, n_parts = _part(options.part)
             integrate_part(refiner, split, phase, index=index, n_parts=n_parts)
             return
-        report = integrate(refiner, split, config, phase, report=lambda done: tell(f"refining with {model}", done, total))
+        report = integrate(refiner, split, config, phase, report=lambda done: step(f"refining with {model}", done, total))
         report.write(phase.integration)
     print(json.dumps(report.to_json(), indent=1, allow_nan=False) if options.json else format_integration(report))
 
@@ -168,7 +167,7 @@ def _refine(options: argparse.Namespace) -> None:
     try:
         for refined in refine_tasks(refiner, tasks, config, prior=prior):
             done.append(refined)
-            print(_told(refined), file=sys.stderr)
+            tell(_told(refined))
     except DataError as error:
         if not done:
             raise
@@ -202,7 +201,7 @@ def _ship(options: argparse.Namespace) -> None:
     phase = PhaseDir(options.phase)
     models = options.model or list(phase.load_config().models)
     card = ship(phase, models, options.out, device=options.device)
-    print(json.dumps(card.to_json(), indent=1) if options.json else f"{options.out}: {', '.join(models)}")
+    print(json.dumps(card.to_json(), indent=1) if options.json else f"{one_line(options.out)}: {', '.join(models)}")
 
 
 def _part(text: str) -> tuple[int, int]:
@@ -214,7 +213,7 @@ def _part(text: str) -> tuple[int, int]:
 def _told(refined: Refined) -> str:
     summary = refined.summary()
     lines = [
-        f"{summary['recording']}: {summary['moved']} of {summary['boundaries']} boundaries moved, "
+        f"{one_line(summary['recording'])}: {summary['moved']} of {summary['boundaries']} boundaries moved, "
         f"by {summary['mean_abs_shift_ms']:.0f} ms on average ({summary['seconds']:.1f} s)"
     ]
     for n, what in ((refined.n_left_out, "start after it and are left out"), (refined.n_cut, "were cut there")):

@@ -7,7 +7,6 @@ from a convention that leaves room around speech. Labels can. The constants are 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from pydantic import Field
 from brefine.config import RefineConfig
 from brefine.core.matching import match_boundaries
 from brefine.core.turns import Diarization
-from brefine.errors import DataError, FormatError
+from brefine.errors import DataError, FormatError, tell
 from brefine.evaluate.moves import HeardRecording, hear_recording, refine_heard
 from brefine.evaluate.refine import Task, frames_of
 from brefine.io.audio import probe_all
@@ -76,7 +75,7 @@ def calibrate_refiner(refiner: Refiner, tasks: Sequence[Task], references: Mappi
             boundaries have a partner in the reference.
     """
     for doubt in probe_all(references):
-        print(doubt, file=sys.stderr)
+        tell(doubt)
     labelled = []
     for task in tasks:
         for hypothesis in task.hypotheses:

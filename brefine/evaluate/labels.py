@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from brefine.core.turns import Diarization
-from brefine.errors import DataError, FormatError
+from brefine.errors import DataError, FormatError, tell
 from brefine.evaluate.refine import Task, tell_names
 from brefine.io.filenames import recording_named
 from brefine.io.rttm import read_each, read_rttm, rttm_files
@@ -71,7 +69,6 @@ class _Labels:
         """The labels of an RTTM file or of a folder of them; see `read_references`."""
         if not path.exists():
             raise DataError("there is no such reference", where=path)
-        tell = partial(print, file=sys.stderr)
         if not path.is_dir():
             whole = read_rttm(path, tell=tell)
             only = next(iter(whole.values())) if len(whole) == 1 else None

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,7 @@ from numpy.typing import NDArray
 from brefine.config import FeatureConfig, RefineConfig
 from brefine.core.turns import Diarization, Turn
 from brefine.data.features import analyse_file, is_silent
-from brefine.errors import BrefineError, DataError
+from brefine.errors import BrefineError, DataError, one_line, tell
 from brefine.evaluate.device import pick_device
 from brefine.evaluate.moves import HeardRecording, Reason, Refinement, fit_prior, hear_recording, refine_heard
 from brefine.evaluate.rewriting import rewrite_rttm
@@ -141,7 +139,7 @@ def plan_refinement(audio: Path, rttm: Path, out: Path | None = None) -> list[Ta
     tasks, problems, unheard = [], list[str](), list[str]()
     for file, target in zip(files, outs, strict=True):
         text = read_lines_text(file)
-        found = parse_rttm(text, where=file, tell=partial(print, file=sys.stderr))
+        found = parse_rttm(text, where=file, tell=tell)
         if audio.is_dir():
             # in a folder of RTTMs the file's stem names the recording where the RTTM holds one
             names = {name: file.stem if rttm.is_dir() and len(found) == 1 else name for name in found}
@@ -172,7 +170,7 @@ def tell_names(what: str, recordings: Collection[str]) -> None:
     """Names recordings on stderr, of many the first; says nothing where there are none."""
     if recordings:
         more = f" … and {len(recordings) - _MAX_NAMES} more" if len(recordings) > _MAX_NAMES else ""
-        print(f"{what}: {', '.join(sorted(recordings)[:_MAX_NAMES])}{more}", file=sys.stderr)
+        tell(f"{what}: {', '.join(map(one_line, sorted(recordings)[:_MAX_NAMES]))}{more}")
 
 
 def refine_tasks(
@@ -190,7 +188,7 @@ def refine_tasks(
             that need none of them are written.
     """
     for doubt in probe_all(path for task in tasks for path in task.audio.values()):
-        print(doubt, file=sys.stderr)
+        tell(doubt)
     heard: list[tuple[Task, list[tuple[HeardRecording, float]]]] = []
     faults: list[BrefineError] = []
     progress = _Progress(sum(len(task.hypotheses) for task in tasks))
@@ -211,9 +209,9 @@ def refine_tasks(
             told_as = given.recording if n_called[given.recording] == 1 else task.audio[given.recording].stem
             yield Refined(told_as, given, refinement, one.duration_s, hearing_s + time.perf_counter() - started)
         if not any(one.turns for one in task.hypotheses):
-            print(f"{task.rttm.stem}: no turns, so that nothing can be moved", file=sys.stderr)
+            tell(f"{one_line(task.rttm.stem)}: no turns, so that nothing can be moved")
         if task.out.exists():
-            print(f"replaced {task.out}", file=sys.stderr)
+            tell(f"replaced {one_line(task.out)}")
         write_lines_text(task.out, rewrite_rttm(task.text, refinements))
     raise_all(faults)
 
@@ -228,12 +226,12 @@ class _Progress:
     def begin(self, recording: str) -> Callable[[float], None]:
         """The next recording is heard; returns what to call with the seconds that were."""
         self._n_begun += 1
-        place = f"hearing {self._n_begun} of {self._n_recordings}: {recording}"
+        place = f"hearing {self._n_begun} of {self._n_recordings}: {one_line(recording)}"
 
         def report(heard_s: float) -> None:
             if time.perf_counter() - self._told_s >= _QUIET_S:
                 self._told_s = time.perf_counter()
-                print(f"{place} ({heard_s:.0f} s heard)", file=sys.stderr, flush=True)
+                tell(f"{place} ({heard_s:.0f} s heard)")
 
         return report
 
@@ -243,9 +241,7 @@ def _hear(refiner: Refiner, audio: Path, hypothesis: Diarization, progress: _Pro
     started = time.perf_counter()
     frames, duration_s = frames_of(audio, refiner.features, report=progress.begin(audio.stem))
     if is_silent(frames, refiner.features):
-        print(
-            f"{audio}: there is no sound in it (channels that cancel each other?), so that nothing can be heard", file=sys.stderr
-        )
+        tell(f"{one_line(audio)}: there is no sound in it (channels that cancel each other?), so that nothing can be heard")
     heard = hear_recording(refiner, frames, hypothesis, duration_s=duration_s)
     return heard, time.perf_counter() - started
 

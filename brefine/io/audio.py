@@ -20,7 +20,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from brefine.errors import BrefineError, DataError
+from brefine.errors import BrefineError, DataError, one_line
 from brefine.io.folders import files_of
 from brefine.io.foreign_audio import FOREIGN_SUFFIXES, foreign_blocks, is_foreign, probe_foreign
 
@@ -117,7 +117,7 @@ def probe_all(paths: Iterable[Path]) -> list[str]:
             faults.append(fault)
             continue
         if info.missing_s > _INEXACT_S:
-            doubts.append(f"{path}: it ends {info.missing_s:.2f} s before the end that its header tells: is it whole?")
+            doubts.append(f"{one_line(path)}: it ends {info.missing_s:.2f} s before the end that its header tells: is it whole?")
     raise_all(faults)
     return doubts
 

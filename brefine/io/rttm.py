@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from brefine.core.turns import Diarization, Turn
-from brefine.errors import FormatError
+from brefine.errors import FormatError, one_line
 from brefine.io.atomic import write_text_atomic
 from brefine.io.filenames import name_problem, recording_named
 from brefine.io.folders import files_of
@@ -143,7 +143,7 @@ def parse_rttm(text: str, *, where: object = "RTTM", tell: Tell = say_nothing) -
             own.append(turn)
     problems.raise_if_any("broken lines" if problems.n > 1 else "broken line", where, expected=LINE_FORMAT)
     if n_empty:
-        tell(f"{where}: {n_empty} turns have no length and are passed over")
+        tell(f"{one_line(where)}: {n_empty} turns have no length and are passed over")
     return {recording: Diarization(recording, tuple(own)) for recording, own in turns.items()}
 
 

@@ -67,6 +67,21 @@ def test_a_folder_becomes_a_folder_of_rttms(
     assert "a: 1 turns of 1 speakers in 2.0 s" in told.err
 
 
+def test_files_of_any_name_are_told_in_one_line_that_orders_nothing(
+    talks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Escape codes and line breaks in names are shown as text: of what may not be whole, and of what is replaced."""
+    audio, out = talks.rename(tmp_path / "two\nlines") / "red\x1b[31m.wav", tmp_path / "red\x1b[31m.rttm"
+    soundfile.write(audio, np.zeros(160000), 16000)
+    audio.write_bytes(audio.read_bytes()[:-3200])
+    for _ in range(2):
+        _run(monkeypatch, audio, "-o", out)
+    first, replaced, second = capsys.readouterr().err.splitlines()[2:]
+    assert first == f"{tmp_path}/two\\nlines/red\\x1b[31m.wav: it ends 0.10 s before the end that its header tells: is it whole?"
+    assert replaced == f"replaced {tmp_path}/red\\x1b[31m.rttm"
+    assert second.startswith("red_[31m: 1 turns of 1 speakers")
+
+
 def test_a_recording_that_cannot_be_done_costs_the_others_nothing(
     talks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

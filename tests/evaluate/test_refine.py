@@ -251,6 +251,34 @@ def test_a_file_that_may_lack_its_end_is_named(talks: Path, capsys: pytest.Captu
     assert f"{audio}: it ends 0.10 s before the end that its header tells: is it whole?" in capsys.readouterr().err
 
 
+def test_files_of_any_name_are_told_in_one_line_that_orders_nothing(
+    talks: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Escape codes and line breaks in names are shown as text: of what is heard, doubted, silent, replaced, or has no partner."""
+    monkeypatch.setattr("brefine.evaluate.refine._QUIET_S", 0.0)
+    folder, name = talks / "two\nlines", "red\x1b[31m"
+    folder.mkdir()
+    audio, out = folder / f"{name}.wav", folder / f"{name}.out.rttm"
+    soundfile.write(audio, 0.0 * bursts(0)[0], RATE_HZ)
+    audio.write_bytes(audio.read_bytes()[:-3200])
+    rttm = folder / f"{name}.rttm"
+    rttm.write_text((talks / "rttm" / "rec0.rttm").read_text() + "SPEAKER rec0 1 3 0.000 <NA> <NA> s 0.5\n")
+    refine(talks, audio, rttm, out)
+    refine(talks, audio, rttm, out)
+    (talks / "audio" / "x\ny.wav").write_bytes(audio.read_bytes())
+    plan_refinement(talks / "audio", talks / "rttm" / "rec0.rttm")
+    told, shown = capsys.readouterr().err, f"{talks}/two\\nlines/red\\x1b[31m"
+    assert "\x1b" not in told
+    assert [line.split(" s heard")[0] for line in told.splitlines()[4:]] == [
+        f"{shown}.rttm: 1 turns have no length and are passed over",
+        f"{shown}.wav: it ends 0.10 s before the end that its header tells: is it whole?",
+        "hearing 1 of 1: red\\x1b[31m (12",
+        f"{shown}.wav: there is no sound in it (channels that cancel each other?), so that nothing can be heard",
+        f"replaced {shown}.out.rttm",
+        "no turns for: rec1, x\\ny",
+    ]
+
+
 def test_an_rttm_without_the_audios_recording_is_refused(talks: Path) -> None:
     """Of a file of several recordings, only the one named like the audio can be meant."""
     both = "".join((talks / "rttm" / f"rec{seed}.rttm").read_text() for seed in (0, 1))
