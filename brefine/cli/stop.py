@@ -33,5 +33,6 @@ def _next(phase: PhaseDir) -> str:
     except ProcessError as error:
         return f"{error.what}; {error.hint}"
     except FormatError as error:
-        return f"before it can go on: {error}"
+        lost = not phase.config.exists()  # told with `brefine stop` as what to do
+        return f"before it can go on: {error.with_hint('move it back') if lost else error}"
     return f"go on with: brefine resume {phase.argument}"

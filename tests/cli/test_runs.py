@@ -92,3 +92,19 @@ def test_a_trainer_is_stopped_though_the_recipe_is_damaged(tmp_path: Path, capsy
         assert trainer.wait(30) == -signal.SIGTERM
     told = capsys.readouterr().err
     assert told.startswith(f"{phase.path.name} is stopped; before it can go on: {phase.config}: this is not TOML")
+
+
+def test_a_phase_that_has_lost_its_recipe_is_not_to_be_stopped_once_more(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Everywhere else a lost recipe leads to `brefine stop`; from there only back to the recipe."""
+    phase = make_toy_phase(tmp_path)
+    supervised(phase, "stopped")
+    gone = own_identity().model_copy(update={"boot_id": "an earlier one"})
+    SupervisorState.read(phase.supervisor).model_copy(update={"process": gone}).write(phase.supervisor)
+    phase.config.unlink()
+    stop(str(phase.path), runs=tmp_path)
+    assert capsys.readouterr().err.splitlines() == [
+        f"nothing is at work in {phase.path.name}; before it can go on: {phase.config}: the phase has lost its recipe",
+        "  → move it back",
+    ]
