@@ -66,7 +66,8 @@ def diarize(
     files = audio_files(audio) if audio.is_dir() else [audio]
     in_folder = audio.is_dir() or out.is_dir()
     refuse_replacing(files, [out / f"{path.stem}.rttm" if in_folder else out for path in files], "RTTM", is_rttm)
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as told, _kept_if_unrefined(audio, out) as scratch:
+    refining = [] if weights is None else ["--weights", str(weights)]
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as told, _kept_if_unrefined(audio, out, refining) as scratch:
         # For a folder the refiner wants a folder; for a file it names its output after what it was given.
         unrefined = scratch if audio.is_dir() else scratch / f"{audio.stem}.rttm"
         options = ["--python", diarizer_python] if diarizer_python is not None else []
@@ -75,8 +76,7 @@ def diarize(
         code, document = _run(told, "brefine.diarizers", audio, "-o", answer, "--diarizer", diarizer, "--json", *options)
         refined = {}
         if not no_refine:
-            options = ["--weights", weights] if weights is not None else []
-            left, found = _run(told, "brefine.evaluate", "refine", audio, unrefined, "-o", out, "--json", *options)
+            left, found = _run(told, "brefine.evaluate", "refine", audio, unrefined, "-o", out, "--json", *refining)
             refined = {one.pop("recording"): one for one in found["recordings"]}
             code = code or left
         done = []
@@ -93,14 +93,18 @@ def diarize(
 
 
 @contextmanager
-def _kept_if_unrefined(audio: Path, out: Path) -> Iterator[Path]:
-    """A folder for the diarizer's turns. Those that are still there in the end are kept: they may have taken hours."""
+def _kept_if_unrefined(audio: Path, out: Path, refining: list[str]) -> Iterator[Path]:
+    """A folder for the diarizer's turns. Those that are still there in the end are kept: they may have taken hours.
+
+    Args:
+        refining: the refiner's options, for the command that goes on from there.
+    """
     turns = Path(tempfile.mkdtemp(prefix="brefine-turns-"))
     try:
         yield turns
     finally:
         if left := sorted(turns.glob("*.rttm")):
-            again = [str(audio), str(turns if audio.is_dir() else left[0]), "-o", str(out)]
+            again = [str(audio), str(turns if audio.is_dir() else left[0]), "-o", str(out), *refining]
             tell(f"the diarizer's turns are kept in {turns}; to refine them: brefine refine {shlex.join(again)}")
         else:
             shutil.rmtree(turns, ignore_errors=True)

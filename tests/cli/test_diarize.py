@@ -27,14 +27,18 @@ def _diarize(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+def _save_untrained(weights: Path) -> None:
+    features, examples = FeatureConfig(n_mels=20), ExampleConfig(context_s=0.64)
+    torch.manual_seed(0)
+    save_weights(weights, "mlp", build_model("mlp", features, examples).state_dict(), features, examples)
+
+
 @pytest.mark.end_to_end
 def test_the_refiner_follows_the_diarizer(tmp_path: Path, shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder is diarized and refined; stdout tells both in one JSON document; what cannot be done costs the others nothing."""
     (tmp_path / "scratch").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "scratch"))
-    features, examples = FeatureConfig(n_mels=20), ExampleConfig(context_s=0.64)
-    torch.manual_seed(0)
-    save_weights(tmp_path / "w.safetensors", "mlp", build_model("mlp", features, examples).state_dict(), features, examples)
+    _save_untrained(tmp_path / "w.safetensors")
     audio = tmp_path / "talks"
     audio.mkdir()
     samples, rate_hz = soundfile.read(shared_data / "ami" / "audio" / "trn08.flac")
@@ -55,16 +59,18 @@ def test_the_refiner_follows_the_diarizer(tmp_path: Path, shared_data: Path, mon
 
 @pytest.mark.end_to_end
 def test_turns_that_were_not_refined_are_kept(tmp_path: Path, shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weights that are none, found out after a diarizer's hours: the command that is told goes on from its turns."""
+    """Weights that are none, found out after a diarizer's hours: the command that is told goes on once they are mended."""
     (tmp_path / "scratch").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "scratch"))
     samples, rate_hz = soundfile.read(shared_data / "ami" / "audio" / "trn08.flac")
     soundfile.write(tmp_path / "my talk.wav", samples[: 10 * rate_hz], rate_hz)
-    (tmp_path / "w.safetensors").write_text("none")
-    out = tmp_path / "new.rttm"
-    ended = _diarize(tmp_path / "my talk.wav", "-o", out, "--weights", tmp_path / "w.safetensors")
+    weights, out = tmp_path / "my w.safetensors", tmp_path / "new.rttm"
+    weights.write_text("none")
+    ended = _diarize(tmp_path / "my talk.wav", "-o", out, "--weights", weights)
     assert (ended.returncode, out.exists()) == (1, False)
     words = shlex.split(ended.stderr.rsplit("to refine them: ", 1)[1])
+    assert words[-2:] == ["--weights", str(weights)]  # no others in silence
+    _save_untrained(weights)
     subprocess.run([sys.executable, "-m", *words], capture_output=True, check=True)
     assert [len(one.turns) > 0 for one in read_rttm(out).values()] == [True]
 
