@@ -53,8 +53,10 @@ def refuse_unwritable(written: Iterable[Path], *, option: str = "-o", hint: str 
         hint: what to do where nothing can be put there, if not to give another `option`.
 
     Raises:
-        BrefineError: a device, a pipe or a socket lies there, or nothing can be put there.
+        BrefineError: a device, a pipe or a socket lies there, a file where a folder on the way would be, or nothing can be put
+            there.
     """
+    another = hint or f"give another {option}"
     tried: set[Path] = set()
     for path in written:
         if is_special(path) or (path.exists() and not path.is_file() and not path.is_dir()):
@@ -63,13 +65,15 @@ def refuse_unwritable(written: Iterable[Path], *, option: str = "-o", hint: str 
         if folder in tried:
             continue
         tried.add(folder)
+        if not folder.is_dir():
+            raise BrefineError(
+                "a folder to write into is needed here", where=folder, expected="a folder", got="a file", hint=another
+            )
         try:
             with tempfile.TemporaryFile(dir=folder):  # permissions alone tell root little
                 pass
         except OSError as error:
-            raise BrefineError(
-                f"the output cannot be written: {error.strerror}", where=path, hint=hint or f"give another {option}"
-            ) from None
+            raise BrefineError(f"the output cannot be written: {error.strerror}", where=path, hint=another) from None
 
 
 def begins_with(path: Path, words: str) -> bool:

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from brefine.cli import app
 from brefine.config import ExampleConfig, FeatureConfig
+from brefine.diarizers.__main__ import plan_jobs
 from brefine.errors import BrefineError
 from brefine.io.rttm import read_rttm
 from brefine.models import build_model
@@ -108,6 +109,20 @@ def test_audio_is_never_replaced_by_its_turns(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert "the output would replace the input" in ended.stderr
     assert (tmp_path / "talk.wav").read_text() == "not even audio"
+
+
+def test_a_folder_of_audio_needs_a_folder_to_write_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of that name, be it an RTTM, is told as it was given, before anything is heard; the diarizer alone says the same."""
+    monkeypatch.setattr("brefine.cli.diarize.run_worker", lambda *_, **__: pytest.fail("something was started"))
+    talks, out = tmp_path / "talks", tmp_path / "out.rttm"
+    talks.mkdir()
+    (talks / "a.wav").touch()
+    out.write_text("SPEAKER a 1 0 1 <NA> <NA> s <NA> <NA>\n")
+    told = f"{out}: a folder to write into is needed here (expected a folder, got a file)\n  → give another -o"
+    assert str(CliRunner().invoke(app, ["diarize", str(talks), "-o", str(out)]).exception) == told
+    with pytest.raises(BrefineError) as refused:
+        plan_jobs(talks, out)
+    assert str(refused.value) == told
 
 
 @pytest.mark.parametrize("audio", ["talk.wav", "."])

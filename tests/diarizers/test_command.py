@@ -140,7 +140,7 @@ def test_what_cannot_be_written_is_told_before_anything_is_diarized(talks: Path,
         command.plan_jobs(talks, out)
     with pytest.raises(BrefineError, match="would replace the input"):
         command.plan_jobs(talks / "a.wav", talks / "a.wav")
-    with pytest.raises(BrefineError, match="cannot be written"):
+    with pytest.raises(BrefineError, match="a folder to write into is needed here"):
         command.plan_jobs(talks, notes)
     soundfile.write(talks / "a.flac", np.zeros(16000), 16000)
     with pytest.raises(DataError, match=r"a\.flac and a\.wav are both called a"):

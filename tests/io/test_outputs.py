@@ -36,7 +36,6 @@ def test_pages_are_made_anew_and_missing_folders_are_made(tmp_path: Path) -> Non
         ("sub/../out.rttm", "two outputs would be one file"),
         ("notes.txt", "exists and is no page"),
         ("sub", "is a folder"),
-        ("notes.txt/new.html", "cannot be written"),
         ("pipe", "not a regular file"),
     ],
 )
@@ -51,6 +50,15 @@ def test_everything_else_is_refused_by_its_name(tmp_path: Path, name: str, told:
         _refuse(tmp_path / name, read=(tmp_path / "in.rttm",), beside=(tmp_path / "out.rttm",))
     assert str(caught.value).startswith(f"{tmp_path / name}: ")
     assert "--plot" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["notes.rttm/new.rttm", "notes.rttm/a/new.rttm"])
+def test_a_file_where_a_folder_is_needed_is_called_that(tmp_path: Path, name: str) -> None:
+    """Named as it was given: who asks for a folder of outputs knows nothing of the files in it."""
+    (tmp_path / "notes.rttm").touch()
+    with pytest.raises(BrefineError, match="a folder to write into is needed here") as caught:
+        refuse_unwritable([tmp_path / name], option="--out")
+    assert (caught.value.where, caught.value.hint) == (str(tmp_path / "notes.rttm"), "give another --out")
 
 
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="only Linux has a folder in which nobody can write, not even root")
