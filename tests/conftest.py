@@ -11,9 +11,11 @@ import pytest
 
 _REPOSITORY = Path(__file__).parents[1]
 
-# Tests started in the background of a shell ignore Ctrl-C, and so would every process that a test sends it to.
+# Tests started in the background of a shell ignore Ctrl-C, by `nohup` a hangup, and so would every process that is sent one.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # A machine may be busy: nothing here passes or fails by the clock.
 hypothesis.settings.register_profile("brefine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])

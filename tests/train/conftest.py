@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from brefine.config import PhaseConfig, format_config
 from brefine.phasedir import RunDir
 from tests.tiny_corpus import make_tiny_corpus, tiny_recipe
+
+
+@pytest.fixture(autouse=True)
+def denormal_numbers() -> Iterator[None]:
+    """A trainer flushes them in a process of its own; here others go on, and may need them."""
+    yield
+    torch.set_flush_denormal(False)
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,7 @@ from tests.tiny_corpus import make_tiny_corpus, tiny_recipe
 
 PLACES: dict[str, tuple[Any, str]] = {
     "step": (loop, "learning_rate"),
-    "validation": (validation, "decode"),
+    "validation": (validation, "validation_of"),
     "checkpoint": (checkpoint, "write_bytes_atomic"),
     "link": (os, "link"),
     "half-written": (os, "fsync"),
