@@ -531,6 +531,16 @@ async def test_integration_shows_what_a_decider_needs(open_desk: OpenDesk) -> No
         assert "✗ gate-020" in rows[first + 2]
 
 
+async def test_what_has_not_changed_is_no_gain(open_desk: OpenDesk) -> None:
+    """Nothing is won and nothing lost: no minus before a nought."""
+    snapshot = phase(PhaseState.TO_DECIDE)
+    assert snapshot.integration is not None
+    still = [one.model_copy(update={"relative": 0.0, "interval": (0.0, 0.0)}) for one in snapshot.integration.der]
+    told = replace(snapshot, integration=snapshot.integration.model_copy(update={"der": still}))
+    async with open_desk(told, (120, 40), place="integrate") as desk:
+        assert "+0.0 %   +0.0 to +0.0 %" in desk.row("DER ±0 s")
+
+
 @pytest.mark.parametrize("size", SIZES)
 async def test_whom_it_helped_and_harmed_most_is_whole_at_every_size(open_desk: OpenDesk, size: tuple[int, int]) -> None:
     """Where one line has no room for both, they have a line of their own."""

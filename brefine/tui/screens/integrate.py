@@ -123,8 +123,8 @@ def _row(
     return line(
         (f" {name}".ljust(21), style),
         f"{format_der(before, 9)}  → {format_der(after)}",
-        (f"{-100 * relative:+10.1f} %", colour),
-        f"   {UNKNOWN}" if interval is None else f"   {-100 * high:+.1f} to {-100 * low:+.1f} %",
+        (f"{0.0 - 100 * relative:+10.1f} %", colour),
+        f"   {UNKNOWN}" if interval is None else f"   {0.0 - 100 * high:+.1f} to {0.0 - 100 * low:+.1f} %",
     )
 
 
@@ -179,7 +179,7 @@ def _recordings_lines(changes: Sequence[RecordingChange], width: int) -> list[Co
     if not changes:
         return [counts]
     extremes = "".join(
-        f"   {name} {clip(harmless(one.recording), 12)} {-100 * _gained(one):+.2f}"
+        f"   {name} {clip(harmless(one.recording), 12)} {0.0 - 100 * _gained(one):+.2f}"
         for name, one in (("worst", min(changes, key=_gained)), ("best", max(changes, key=_gained)))
     )
     if counts.cell_length + len(extremes) > width:
@@ -197,7 +197,7 @@ def _recording_line(change: RecordingChange, *, wide: bool) -> Content:
     return line(
         (f" {glyph} ", style),
         f"{clip(harmless(change.recording), 28):<28}{format_der(change.der_before)} → {format_der(change.der_after)}",
-        (f"{-100 * gained:+9.2f}", style),
+        (f"{0.0 - 100 * gained:+9.2f}", style),
         more,
     )
 
