@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from pathlib import Path
-
-import pytest
 
 from brefine.core.gate import Answer
 from brefine.phasedir import Look, LookedAt, PhaseDir
@@ -17,19 +14,6 @@ from tests.run.records import WEIGHTS_SHA256, integration
 CHANGED = "references of gate recordings were changed after a refiner had been scored on them"
 OTHERS = "hypotheses of gate recordings are others than a refiner had been scored on before"
 MISSING = "recordings are no longer in the gate split after a refiner had been scored on them"
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("honest")
-    HonestPhase(folder).make()
-    return folder
-
-
-@pytest.fixture
-def honest(made: Path, tmp_path: Path) -> HonestPhase:
-    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
-    return HonestPhase(tmp_path)
 
 
 def look(weights_sha256: str = WEIGHTS_SHA256, *, unix_s: float = 500.0) -> Look:

@@ -43,19 +43,6 @@ YES = {name: Answer(True) for name in ("mae", "der", "der-target", "go-on")}
 GO = {"go-on": Answer(True, "file it")}
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("honest")
-    HonestPhase(folder).make()
-    return folder
-
-
-@pytest.fixture
-def honest(made: Path, tmp_path: Path) -> HonestPhase:
-    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
-    return HonestPhase(tmp_path)
-
-
 def test_an_honest_phase_passes(honest: HonestPhase) -> None:
     """Selected on validation, integrated on unseen real recordings, everything as it was: with a person's yes the gate opens."""
     assert judge_phase(honest.phase).verdict == "open"
