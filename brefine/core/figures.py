@@ -1,6 +1,8 @@
-"""Figures as a person reads them, with their units; a dash stands where there is none."""
+"""Figures as a person reads them, with their units; a dash stands where there is none. And the first of many names."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 def milliseconds(value_ms: float | None) -> str:
@@ -11,3 +13,9 @@ def milliseconds(value_ms: float | None) -> str:
 def percent(rate: float | None, digits: int = 1) -> str:
     """A rate of 0–1 as `6.9 %`; the field reads its DERs with two digits."""
     return "–" if rate is None else f"{100 * rate:.{digits}f} %"
+
+
+def some_of(names: Sequence[str], most: int = 5) -> str:
+    """The first names, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

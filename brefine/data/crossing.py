@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from brefine.core.figures import some_of
 from brefine.core.kinship import groups_that_share, lasting_names
 from brefine.core.turns import Diarization
 from brefine.data.audit import Audited
@@ -90,8 +91,8 @@ def equal_to_references(corpora: Mapping[str, Sequence[Audited]], hypotheses: Ma
     notes, problems = list[str](), list[str]()
     for corpus, own in corpora.items():
         equal = [one.recording.name for one in own if len(one.reference.turns) > 1 and _is_reference(hypotheses, one)]
-        told = ", ".join(equal[:_MOST_TOLD]) + (", …" if len(equal) > _MOST_TOLD else "")
         if equal:
+            told = some_of(equal, _MOST_TOLD)
             words = f"{corpus}: the hypothesis equals the reference in {len(equal)} of {len(own)} recordings: {told}"
             (notes if len(equal) < len(own) else problems).append(words)
     if problems:

@@ -15,6 +15,7 @@ from pathlib import Path
 from brefine.config import PhaseConfig, prepared_corpus_path
 from brefine.core.bootstrap import Interval
 from brefine.core.der import DerParts, score_der
+from brefine.core.figures import some_of
 from brefine.core.gate import Evidence, Measured
 from brefine.core.headroom import oracle_refine
 from brefine.core.turns import Diarization
@@ -34,7 +35,6 @@ from brefine.phasedir import (
 
 _SAME_DER = 1e-5
 """Turns are written to the microsecond."""
-_MOST_TOLD = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,12 +187,6 @@ def notes_on_corpus(config: PhaseConfig, manifest: CorpusManifest | None) -> Ite
         yield f"the audio of gate recordings is no longer there ({some_of(gone)}), so that it cannot be checked"
     if len(digested) < len(manifest.splits.get("gate", [])):
         yield "an earlier version prepared the corpus and kept no digest of its audio, so that this cannot be checked"
-
-
-def some_of(names: Sequence[str]) -> str:
-    """The first names, and how many more there are."""
-    more = len(names) - _MOST_TOLD
-    return ", ".join(names[:_MOST_TOLD]) + (f" and {more} more" if more > 0 else "")
 
 
 def _faults_of_weights(phase: PhaseDir, report: IntegrationReport, selection: SelectionRecord | None) -> Iterator[str]:

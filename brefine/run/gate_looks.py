@@ -10,9 +10,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator
 
+from brefine.core.figures import some_of
 from brefine.errors import FormatError, printable
 from brefine.phasedir import EvaluationReport, IntegrationReport, Look, LookedAt, LookRecord, PhaseDir, is_phase
-from brefine.run.gate_evidence import some_of
 
 
 def notes_on_looks(phase: PhaseDir, report: IntegrationReport | None) -> Iterator[str]:
