@@ -8,15 +8,18 @@ import typer
 
 from brefine.cli.options import RUNS, Json, NoInput, PhaseOption, Runs
 from brefine.cli.output import on_terminal, print_json, print_lines, tell_trainings
+from brefine.errors import tell
 from brefine.phasedir import find_phase
-from brefine.run.decide import choose, recommend
+from brefine.run.decide import choose, recommend, standing_choice
 from brefine.run.stages import evaluation_reports
 from brefine.run.tables import evaluation_table
 
 
 def select(
     phase: PhaseOption = None,
-    model: Annotated[str | None, typer.Option(help="Take this one; the recommended one if left out.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Take this one; if left out, the one on record, or else the recommended one.")
+    ] = None,
     why: Annotated[str | None, typer.Option(help="One line of why, where it is not the recommended one.")] = None,
     no_input: NoInput = False,
     json: Json = False,
@@ -24,19 +27,25 @@ def select(
 ) -> None:
     """Example: brefine select --model contrastive --why "it must run on a phone"
 
-    Recommends by a stated rule: the best capped mean on the validation split; of the models that are as good, the fastest.
+    Recommends by a stated rule: the best capped mean on the validation split; of the models that are as good, the fastest. A
+    choice that was made stands until another model is named, or one is evaluated anew.
     """
     found = find_phase(phase, runs)
     tell_trainings(found)
-    asked = model is None and not (no_input or json) and on_terminal()
+    standing = None if model is not None else standing_choice(found)
+    named = model
     ranking = None
-    if asked:
+    if model is None and not (no_input or json) and on_terminal():
         ranking = recommend(found)
         print_lines([*evaluation_table(evaluation_reports(found)), "", ranking.reason])
-        model = typer.prompt("Which model goes on?", default=ranking.recommended)
-        if model != ranking.recommended and why is None:
+        named = typer.prompt("Which model goes on?", default=ranking.recommended if standing is None else standing.model)
+        if named != ranking.recommended and why is None and (standing is None or named != standing.model):
             why = typer.prompt(f"Why not {ranking.recommended}?")
-    record = choose(found, model, why=why, by="rule" if model is None else "person", shown=ranking)
+    if standing is not None and (named is None or (named == standing.model and why is None)):
+        record = standing
+        tell(f"{record.model} was chosen by the {record.chosen_by} before, and stays; another one: --model NAME")
+    else:
+        record = choose(found, named, why=why, by="rule" if named is None else "person", shown=ranking)
     if json:
         print_json(record.to_json())
     else:

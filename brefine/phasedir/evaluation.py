@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from brefine.config import ModelName
@@ -186,3 +187,7 @@ class SelectionRecord(SealedDocument):
     unix_s: UnixTime
     phase: str | None = None
     """The phase in which it was chosen; see `EvaluationReport.phase`."""
+
+    def knew(self, reports: Iterable[EvaluationReport]) -> bool:
+        """Whether no model was evaluated after the choice."""
+        return all(report.unix_s <= self.unix_s for report in reports)

@@ -25,6 +25,21 @@ def recommend(phase: PhaseDir) -> Ranking:
     return _rank(phase, reports)
 
 
+def standing_choice(phase: PhaseDir) -> SelectionRecord | None:
+    """The choice on record, where it is this phase's own and no model was evaluated since; None where one is to be made.
+
+    Raises:
+        ProcessError: a model was trained further since it was evaluated.
+        FormatError: an evaluation is damaged.
+    """
+    reports = evaluation_reports(phase)
+    _refuse_stale(phase, reports)
+    found = SelectionRecord.read_if_sound(phase.selection)
+    if found is None or found.model not in reports or found.phase not in (None, phase.launched_as()):
+        return None
+    return found if found.knew(reports.values()) else None
+
+
 def choose(
     phase: PhaseDir,
     model: str | None = None,

@@ -131,10 +131,23 @@ def unfinished_models(phase: PhaseDir) -> tuple[ModelName, ...]:
     statuses = {model: RunStatus.read_if_sound(phase.run(model).status) for model in phase.models()}
     unfinished = tuple(m for m, status in statuses.items() if status is None or status.state is not RunState.FINISHED)
     if supervisor is not None and supervisor.state == "finished" and not unfinished:
-        raise ProcessError(
-            "there is nothing left to resume", where=phase.path, hint=f"go on with: brefine select --phase {phase.argument}"
-        )
+        raise ProcessError("there is nothing left to resume", where=phase.path, hint=f"go on with: {_next_command(phase)}")
     return unfinished
+
+
+def _next_command(phase: PhaseDir) -> str:
+    """What takes a phase on whose trainings have ended and which nobody supervises."""
+    from brefine.run.snapshot import PhaseState
+    from brefine.run.store import PhaseStore
+
+    commands = {
+        PhaseState.TO_SELECT: f"brefine select --phase {phase.argument}",
+        PhaseState.TO_INTEGRATE: f"brefine integrate --phase {phase.argument}",
+        PhaseState.TO_DECIDE: f"brefine gate4 {phase.argument}",
+        PhaseState.DECIDED: f"brefine report {phase.argument}",
+        PhaseState.STOPPED: f"brefine evaluate --phase {phase.argument}",
+    }
+    return commands.get(PhaseStore(phase.path).snapshot().state, f"brefine watch {phase.argument}")
 
 
 def _refuse_beyond_the_cap(phase: PhaseDir) -> None:

@@ -60,7 +60,7 @@ def test_where_nothing_is_at_work_stop_says_so_and_what_is(tmp_path: Path, capsy
     assert json.loads(told.out) == {"phase": finished.path.name, "stopped": True, "was_working": False}
     assert told.err.splitlines() == [
         f"nothing is at work in {finished.path.name}; there is nothing left to resume; "
-        f"go on with: brefine select --phase {finished.path}",
+        f"go on with: brefine evaluate --phase {finished.path}",
         f"another phase is at work; stop it with: brefine stop {other.path}",
     ]
 

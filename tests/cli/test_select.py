@@ -23,7 +23,7 @@ from brefine.errors import FormatError
 from brefine.identity import own_identity
 from brefine.phasedir import PhaseDir, RunState, SelectionRecord
 from brefine.run import decide
-from tests.run.records import status
+from tests.run.records import evaluation, status
 from tests.run.whole_phase import make_phase
 
 
@@ -77,6 +77,7 @@ def test_what_is_asked_for_is_ranked_once(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("brefine.cli.select.on_terminal", lambda: True)
     monkeypatch.setattr("typer.prompt", lambda question, default=None: default)
     phase = make_phase(tmp_path)
+    phase.selection.unlink()
     select(str(phase.path))
     assert [one.reason for one in rankings] == [SelectionRecord.read(phase.selection).reason]
 
@@ -84,11 +85,65 @@ def test_what_is_asked_for_is_ranked_once(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_document_is_asked_no_question(tmp_path: Path) -> None:
     """With --json the terminal shows one document and nothing else; the rule chooses."""
     phase = make_phase(tmp_path)
+    phase.selection.unlink()
     with _at_a_terminal(phase, "--json") as (process, person):
         shown = _read(person, until=b"goes on?")
         assert process.wait(30) == 0
     assert json.loads(shown)["chosen_by"] == "rule"
     assert SelectionRecord.read(phase.selection).chosen_by == "rule"
+
+
+def _two_models(folder: Path) -> PhaseDir:
+    """A phase of two models, of which the person took the one that was not recommended."""
+    phase = make_phase(folder)
+    phase.config.write_text(phase.config.read_text() + "[models.contrastive]\n")
+    evaluation("contrastive", 120.0).write(phase.evaluation("contrastive", "validation"))
+    select(str(phase.path), "contrastive", "phones")
+    return phase
+
+
+@pytest.mark.parametrize("options", [{"json": True}, {"no_input": True}, {"no_input": True, "why": "it is faster"}])
+def test_a_choice_that_stands_is_told_and_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: dict[str, bool | str]
+) -> None:
+    """Where nobody is asked, the rule takes nothing back that a person chose; what was decided on it stays decided."""
+    phase = _two_models(tmp_path)
+    files = (phase.selection, phase.decisions)
+    before = [file.read_bytes() for file in files]
+    capsys.readouterr()
+    select(str(phase.path), **options)
+    told = capsys.readouterr()
+    assert '"model": "contrastive"' in told.out or told.out.startswith("contrastive goes on")
+    assert "contrastive was chosen by the person before, and stays" in told.err
+    assert [file.read_bytes() for file in files] == before
+
+
+@pytest.mark.parametrize("change", ["evaluated anew", "another phase's", "damaged"])
+def test_a_choice_that_no_longer_counts_is_made_anew(tmp_path: Path, change: str) -> None:
+    """One that the gate would not go by: of earlier figures, or of another phase."""
+    phase = _two_models(tmp_path)
+    if change == "evaluated anew":
+        evaluation("mlp", 100.0).model_copy(update={"unix_s": 9e9}).write(phase.evaluation("mlp", "validation"))
+    elif change == "damaged":
+        phase.selection.write_text("{")
+    else:
+        SelectionRecord.read(phase.selection).model_copy(update={"phase": "another"}).write(phase.selection)
+    select(str(phase.path), no_input=True)
+    record = SelectionRecord.read(phase.selection)
+    assert (record.model, record.chosen_by) == ("mlp", "rule")
+
+
+def test_enter_leaves_the_choice_that_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer that is offered is the model on record; the recommended one takes its place where it is named."""
+    monkeypatch.setattr("brefine.cli.select.on_terminal", lambda: True)
+    monkeypatch.setattr("typer.prompt", lambda question, default=None: default)
+    phase = _two_models(tmp_path)
+    before = phase.selection.read_bytes()
+    select(str(phase.path))
+    assert phase.selection.read_bytes() == before
+    monkeypatch.setattr("typer.prompt", lambda question, default=None: "mlp")
+    select(str(phase.path))
+    assert SelectionRecord.read(phase.selection).model == "mlp"
 
 
 @pytest.mark.parametrize("damage", ["cut", "edited"])

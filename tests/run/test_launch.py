@@ -7,8 +7,14 @@ from pathlib import Path
 import pytest
 
 from brefine.config import parse_config, with_absolute_paths
-from brefine.errors import ConfigError
-from brefine.run.launch import create_phase
+from brefine.core.gate import Answer
+from brefine.errors import ConfigError, ProcessError
+from brefine.identity import own_identity
+from brefine.phasedir import RunState, Stage, SupervisorState
+from brefine.run.gate_report import write_gate
+from brefine.run.launch import create_phase, unfinished_models
+from tests.run.records import status
+from tests.run.whole_phase import make_phase
 
 _RECIPE = """schema = 1
 runs = "runs"
@@ -38,3 +44,25 @@ def test_a_phase_that_nobody_could_open_is_not_made(tmp_path: Path, monkeypatch:
     with pytest.raises(ConfigError, match="cannot be printed"):
         create_phase(parse_config(_RECIPE, where="mine.toml"))
     assert list(folder.iterdir()) == []
+
+
+def test_a_phase_without_anything_to_resume_says_what_comes_next(tmp_path: Path) -> None:
+    """What leads on from where it stands: a phase that is decided is not sent back to the choice of its model."""
+    phase = make_phase(tmp_path)
+    gone = own_identity().model_copy(update={"boot_id": "an earlier one"})
+    status("mlp", RunState.FINISHED, process=gone).write(phase.run("mlp").status)
+    SupervisorState(process=gone, stage=Stage.EVALUATE, state="finished", started_unix_s=1.0, heartbeat_unix_s=2.0).write(
+        phase.supervisor
+    )
+
+    def hint() -> str | None:
+        with pytest.raises(ProcessError, match="nothing left to resume") as told:
+            unfinished_models(phase)
+        return told.value.hint
+
+    assert hint() == f"go on with: brefine gate4 {phase.path}"
+    write_gate(phase, {"go-on": Answer(False)})
+    assert hint() == f"go on with: brefine report {phase.path}"
+    for document, command in ((phase.integration, "integrate"), (phase.selection, "select")):
+        document.unlink()
+        assert hint() == f"go on with: brefine {command} --phase {phase.path}"

@@ -160,5 +160,5 @@ class SelectPlace(Place):
 
 def _waits_for_choice(snapshot: PhaseSnapshot) -> bool:
     """Whether a model was evaluated since the last choice, or none was made yet."""
-    chosen_unix_s = float("-inf") if snapshot.selection is None else snapshot.selection.unix_s
-    return any(report.unix_s > chosen_unix_s for report in snapshot.evaluations.values())
+    reports = snapshot.evaluations.values()
+    return bool(reports) if snapshot.selection is None else not snapshot.selection.knew(reports)
