@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from brefine.config import GateConfig, PhaseConfig, prepared_corpus_path
-from brefine.core.gate import Answer, CriterionId, Finding, Thresholds, judge
+from brefine.core.gate import Answer, CriterionId, Evidence, Finding, Thresholds, judge
 from brefine.core.kinship import crowding
 from brefine.errors import ConfigError, FormatError, printable
 from brefine.io.atomic import write_text_atomic
@@ -34,7 +35,7 @@ from brefine.run.tables import amount_text
 
 def judge_phase(phase: PhaseDir) -> GateRecord:
     """Judges what can be judged, with earlier answers; writes nothing."""
-    return _judged(phase, GateFiles.of(phase), {})
+    return _Case.of(phase, GateFiles.of(phase)).judged({})
 
 
 def write_gate(phase: PhaseDir, answers: Mapping[str, Answer] | None = None) -> GateRecord:
@@ -49,14 +50,15 @@ def write_gate(phase: PhaseDir, answers: Mapping[str, Answer] | None = None) -> 
         ConfigError: an id is none of the criteria.
     """
     with held(phase.gate_lock):
-        return _write(phase, GateFiles.of(phase), answers or {})
+        return _write(phase, GateFiles.of(phase), {_criterion(name): answer for name, answer in (answers or {}).items()})
 
 
-def _write(phase: PhaseDir, files: GateFiles, answers: Mapping[str, Answer]) -> GateRecord:
-    record = _judged(phase, files, answers)
-    for criterion in record.criteria:
+def _write(phase: PhaseDir, files: GateFiles, answers: Mapping[CriterionId, Answer]) -> GateRecord:
+    case = _Case.of(phase, files)
+    shown, record = case.judged({}), case.judged(answers)
+    for before, criterion in zip(shown.criteria, record.criteria, strict=True):
         if criterion.id in answers and criterion.answer is not None:
-            evidence = f"{criterion.finding}: {criterion.why} [{criterion.threshold}; {criterion.convention}]"
+            evidence = f"{before.finding}: {before.why} [{before.threshold}; {before.convention}]"
             phase.record_decision(
                 Decision(
                     unix_s=record.unix_s,
@@ -73,36 +75,63 @@ def _write(phase: PhaseDir, files: GateFiles, answers: Mapping[str, Answer]) -> 
     return record
 
 
-def _judged(phase: PhaseDir, files: GateFiles, answers: Mapping[str, Answer]) -> GateRecord:
-    config, notes, faults = _agreed(phase)
-    given, stale = _earlier_answers(phase, files.report)
-    given.update({_criterion(name): answer for name, answer in answers.items()})
-    manifest = CorpusManifest.read_if_sound(prepared_corpus_path(config) / "corpus.json")
-    evidence = evidence_of(phase, config, files, manifest, faults)
-    missing = {} if files.problem is None else {"missing": files.problem}
-    verdict = judge(evidence, thresholds_of(config.gate), given, **missing)
-    report, selection = files.report, files.selection
-    winner = report.model if report is not None else None if selection is None else selection.model
-    asked_anew = [note for criterion, note in stale.items() if criterion not in given]
-    return GateRecord(
-        verdict=verdict.verdict,
-        evidence=None if evidence is None else "simulated" if evidence.simulated else "real",
-        winner=winner,
-        criteria=[_to_record(finding) for finding in verdict.findings],
-        notes=[
-            *notes,
-            *notes_on_corpus(config, manifest),
-            *_left_out(report),
-            *_company(manifest),
-            *notes_on_looks(phase, report),
-            *asked_anew,
-            *_edited(phase),
-        ],
-        recommendation=verdict.recommendation,
-        unix_s=time.time(),
-        integration_seal=_seal(report),
-        selection_seal=None if selection is None else selection.seal,
-    )
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What the gate judges, gathered and scored once: before new answers, as the person was shown it, and with them.
+
+    Attributes:
+        given: earlier answers that count.
+        stale: criterion → a note on its earlier answer, which does not count.
+        notes: what a reader of the verdict has to know, whatever is answered.
+    """
+
+    thresholds: Thresholds
+    evidence: Evidence | None
+    files: GateFiles
+    given: Mapping[CriterionId, Answer]
+    stale: Mapping[str, str]
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, phase: PhaseDir, files: GateFiles) -> _Case:
+        config, notes, faults = _agreed(phase)
+        given, stale = _earlier_answers(phase, files.report)
+        manifest = CorpusManifest.read_if_sound(prepared_corpus_path(config) / "corpus.json")
+        return cls(
+            thresholds=thresholds_of(config.gate),
+            evidence=evidence_of(phase, config, files, manifest, faults),
+            files=files,
+            given=given,
+            stale=stale,
+            notes=(
+                *notes,
+                *notes_on_corpus(config, manifest),
+                *_left_out(files.report),
+                *_company(manifest),
+                *notes_on_looks(phase, files.report),
+                *_edited(phase),
+            ),
+        )
+
+    def judged(self, answers: Mapping[CriterionId, Answer]) -> GateRecord:
+        """The record with these answers, which replace earlier ones."""
+        given = {**self.given, **answers}
+        missing = {} if self.files.problem is None else {"missing": self.files.problem}
+        verdict = judge(self.evidence, self.thresholds, given, **missing)
+        report, selection = self.files.report, self.files.selection
+        winner = report.model if report is not None else None if selection is None else selection.model
+        asked_anew = [note for criterion, note in self.stale.items() if criterion not in given]
+        return GateRecord(
+            verdict=verdict.verdict,
+            evidence=None if self.evidence is None else "simulated" if self.evidence.simulated else "real",
+            winner=winner,
+            criteria=[_to_record(finding) for finding in verdict.findings],
+            notes=[*self.notes, *asked_anew],
+            recommendation=verdict.recommendation,
+            unix_s=time.time(),
+            integration_seal=_seal(report),
+            selection_seal=None if selection is None else selection.seal,
+        )
 
 
 # --- what was agreed, what was answered -----------------------------------------------------------------------------------

@@ -329,6 +329,17 @@ def test_what_a_uem_leaves_out_is_told(honest: HonestPhase) -> None:
     assert "\n620 of 1,000 reference boundaries matched; 500 of 900 boundaries moved\n" in honest.phase.gate_page.read_text()
 
 
+def test_what_is_on_record_is_what_was_shown(honest: HonestPhase) -> None:
+    """The evidence of an answer is the finding before it: none at first, then the answer that it takes back."""
+    write_gate(honest.phase, {"mae": Answer(True), "go-on": Answer(True)})
+    write_gate(honest.phase, {"go-on": Answer(False)})
+    measured, first, second = (one.evidence for one in honest.phase.read_decisions()[-3:])
+    assert measured.startswith("met: ")
+    assert first.startswith("unknown: nobody has answered yet [")
+    assert second.startswith("met: a person said yes [")
+    assert judge_phase(honest.phase).criteria[-1].answer == "no"
+
+
 def test_an_answer_counts_for_the_evidence_it_was_given_on(honest: HonestPhase) -> None:
     """A yes to one integration is no yes to the next."""
     assert write_gate(honest.phase, GO).verdict == "pass"
