@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from brefine.cli.options import RUNS, Json, Runs
-from brefine.cli.output import on_terminal, print_json, print_lines
+from brefine.cli.output import can_draw, print_json, print_lines
 from brefine.config import BudgetConfig, DiarizerConfig, load_config
 from brefine.run.doctor import Check, DiarizenChoice, examine, passed
 
@@ -33,7 +33,7 @@ def doctor(
     chosen = DiarizenChoice.of(DiarizerConfig() if recipe is None else recipe.diarizer, diarizer_python)
     folder = runs if recipe is None else Path(recipe.runs)
     budget = BudgetConfig() if recipe is None else recipe.budget
-    checks = examine(chosen, runs=folder, budget=budget, on_terminal=on_terminal())
+    checks = examine(chosen, runs=folder, budget=budget, on_terminal=can_draw())
     if json:
         print_json({"ok": passed(checks), "checks": [check.to_json() for check in checks]})
     else:

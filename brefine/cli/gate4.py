@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from brefine.cli.options import RUNS, Json, NoInput, Phase, Plain, Runs
-from brefine.cli.output import on_terminal, print_json, print_lines
+from brefine.cli.output import can_draw, print_json, print_lines
 from brefine.core.gate import Answer
 from brefine.errors import BrefineError, ConfigError, one_line
 from brefine.io.atomic import append_line
@@ -44,7 +44,7 @@ def gate4(
     if log is not None:
         _refuse_unwritable_log(log)
     unrecorded: OSError | None = None
-    if not answers and not (no_input or plain or json) and on_terminal():
+    if not answers and not (no_input or plain or json) and can_draw():
         from brefine.tui.open import open_dashboard
 
         open_dashboard(found.path, place="gate")

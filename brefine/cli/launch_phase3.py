@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from brefine.cli.options import NewRuns, NoInput, Plain, Set
-from brefine.cli.output import on_terminal, print_json, print_lines, starting
+from brefine.cli.output import can_draw, print_json, print_lines, starting
 from brefine.config import load_config, with_models
 from brefine.errors import ConfigError, one_line, tell
 from brefine.run.gpu import find_gpus
@@ -60,7 +60,7 @@ def launch_phase3(
         start_supervisor(phase)
     if detach:
         tell(f"it runs on its own; look in with: brefine watch {phase.argument}")
-    elif on_terminal() and not plain and not no_input:
+    elif can_draw() and not plain and not no_input:
         from brefine.tui.open import open_dashboard
 
         open_dashboard(phase.path)

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 from brefine.errors import printable, tell
 from brefine.phasedir import PhaseDir
@@ -24,8 +24,17 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def on_terminal() -> bool:
-    """Whether a person sits at a terminal: the dashboard needs one on both ends."""
-    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))  # None: `<&-`
+    """Whether a person sits at a terminal, and can be asked."""
+    return _are_terminals(sys.stdin, sys.stdout)
+
+
+def can_draw() -> bool:
+    """Whether a person would see the dashboard: Textual draws on the standard error stream."""
+    return _are_terminals(sys.stdin, sys.stdout, sys.__stderr__)
+
+
+def _are_terminals(*streams: TextIO | None) -> bool:
+    return all(stream is not None and stream.isatty() for stream in streams)  # None: `<&-`
 
 
 def tell_trainings(phase: PhaseDir) -> None:

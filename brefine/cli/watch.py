@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from brefine.cli.options import RUNS, Json, Plain, Runs
-from brefine.cli.output import on_terminal, print_json, print_lines
+from brefine.cli.output import can_draw, print_json, print_lines
 from brefine.errors import ConfigError, ProcessError, tell
 from brefine.phasedir import find_phase, named_folder
 
@@ -47,7 +47,7 @@ def watch(
     if serve:
         _serve(folders, port)
         return
-    if not (once or json or plain or follow) and on_terminal():
+    if not (once or json or plain or follow) and can_draw():
         gc.disable()  # what starting makes stays to the end: looking for garbage in it only delays the first frame
         from brefine.tui.open import open_dashboard
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
+import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
 
@@ -57,6 +62,32 @@ def test_without_a_terminal_no_escape_code_is_written(
     captured = capsys.readouterr()
     assert "20261122T000000Z-toy: preparing" in captured.out and "logs: " in captured.out
     assert "\x1b" not in captured.out + captured.err
+
+
+@pytest.mark.parametrize("command", ["watch", "gate4"])
+def test_no_dashboard_is_drawn_into_a_file(two: list[str], tmp_path: Path, command: str) -> None:
+    """At a terminal whose errors go elsewhere nobody would see it, and it would wait for a key for ever."""
+    person, terminal = pty.openpty()
+    errors = tmp_path / "errors"
+    with errors.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "brefine", command, two[0]], stdin=terminal, stdout=terminal, stderr=file
+        )
+    os.close(terminal)
+    shown = b""
+    patience = threading.Timer(60.0, process.kill)
+    patience.start()
+    try:
+        with contextlib.suppress(OSError):  # the terminal's other end is closed
+            while piece := os.read(person, 4096):
+                shown += piece
+    finally:
+        patience.cancel()
+        process.kill()
+        process.wait()
+        os.close(person)
+    assert {"watch": b"20261122T000000Z-toy: preparing", "gate4": b"gate 4: OPEN"}[command] in shown
+    assert b"\x1b" not in shown + errors.read_bytes()
 
 
 def test_several_that_are_followed_say_whose_line_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
