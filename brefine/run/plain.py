@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from brefine.phasedir import JobRecord, Progress, Stage
+from brefine.phasedir import Alert, JobRecord, Progress, Stage, Tag
 from brefine.run.snapshot import WORKING, PhaseSnapshot, PhaseState, RunView, ShownState
 from brefine.run.tables import ms_or_na
 
 _LONGEST_SILENCE_S: Final = 10.0
 _LOOK_S: Final = 1.0
 _PROGRESS_EVERY_S: Final = 5.0
+_WORDS_OF_CURVES: Final[Mapping[str, str]] = {Tag.VALIDATION_MAE_MS: "validation MAE {:.0f} ms", Tag.LOSS: "loss {:.3f}"}
+"""What is told of a training whose own word cannot be read."""
 
 
 class PlainLines:
@@ -78,13 +80,11 @@ class PlainLines:
         for alert in snapshot.alerts:
             if alert.id not in self._told_alerts:
                 self._told_alerts.add(alert.id)
-                about = f" {alert.model}" if alert.model else ""
-                at = f" at step {alert.step:,}" if alert.step is not None else ""
-                yield f"{alert.level.upper()} {alert.kind}{about}{at}: {alert.text}"
+                yield _alert_line(alert)
         for problem in snapshot.problems:
             if problem not in self._told_problems:
                 self._told_problems.add(problem)
-                yield f"WARNING {problem.splitlines()[0]}"
+                yield _problem_line(problem)
 
 
 def follow(
@@ -129,8 +129,12 @@ def overview(snapshot: PhaseSnapshot) -> list[str]:
     """The whole phase at one moment, as `watch --once --plain` prints it."""
     lines = [f"{snapshot.name}: {snapshot.state} ({_evidence(snapshot)})", money_line(snapshot)]
     lines += [progress_line(progress) for progress in snapshot.progress.values()]
-    lines += [_run_line(run) for run in snapshot.runs]
-    lines += [f"{alert.level.upper()} {alert.kind} {alert.model or ''}: {alert.text}" for alert in snapshot.alerts]
+    lines += [_run_line(run, foreign=snapshot.foreign) for run in snapshot.runs]
+    lines += map(_alert_line, snapshot.alerts)
+    lines += map(_problem_line, snapshot.problems)
+    error = snapshot.supervisor.error
+    if error and error not in (*snapshot.problems, *(alert.text for alert in snapshot.alerts)):
+        lines.append(f"supervisor: {error}")
     lines += [
         f"GPU {gpu.index} {gpu.name}: {_share(gpu.utilisation)} busy, {_gib(gpu.memory_used_bytes)}" for gpu in snapshot.gpus
     ]
@@ -207,12 +211,24 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes:02d}:{rest:02d}"
 
 
-def _run_line(run: RunView) -> str:
+def _alert_line(alert: Alert) -> str:
+    about = f" {alert.model}" if alert.model else ""
+    at = f" at step {alert.step:,}" if alert.step is not None else ""
+    return f"{alert.level.upper()} {alert.kind}{about}{at}: {alert.text}"
+
+
+def _problem_line(problem: str) -> str:
+    return f"WARNING {problem.splitlines()[0]}"
+
+
+def _run_line(run: RunView, *, foreign: bool) -> str:
     if run.status is None and run.job is not None:
         return f"{run.name}: {run.state} ({job_words(run.job)})"
     if run.status is None:
-        newest = {tag: curve.last for tag, curve in run.curves.items()}
-        return f"{run.name}: {run.state} " + ", ".join(f"{tag} {value:.4g}" for tag, value in newest.items() if value is not None)
+        tags: Mapping[str, str] = {tag: f"{tag} {{:.4g}}" for tag in run.curves} if foreign else _WORDS_OF_CURVES
+        newest = {tag: run.curves[tag].last for tag in tags if tag in run.curves}
+        figures = [tags[tag].format(value) for tag, value in newest.items() if value is not None]
+        return f"{run.name}: {', '.join([run.state, *figures])}"
     place = "" if run.job is None else f" ({job_words(run.job)})"
     return f"{validation_line(run)} [{run.state}]{place}"
 
