@@ -11,6 +11,7 @@ from typing import get_args
 from pydantic import ValidationError
 
 from brefine.config import MODEL_NAMES, RefineConfig
+from brefine.core.figures import rounded
 from brefine.data.progress import ProgressReporter
 from brefine.errors import BrefineError, ConfigError, DataError, one_line, run_main, tell
 from brefine.evaluate.calibration import calibrate_refiner, is_calibration, read_calibration
@@ -190,9 +191,10 @@ def _calibrate(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps(found.to_json(), indent=1, allow_nan=False))
     else:
+        onsets_ms, offsets_ms = (rounded(1e3 * margin_s) for margin_s in found.margin_s)
         print(
             f"{found.n_boundaries} labelled boundaries in {found.n_recordings} recordings: labels stand "
-            f"{1e3 * found.margin_s[0]:+.0f} ms (onsets) and {1e3 * found.margin_s[1]:+.0f} ms (offsets) from what is heard; "
+            f"{onsets_ms:+.0f} ms (onsets) and {offsets_ms:+.0f} ms (offsets) from what is heard; "
             f"MAE {found.mae_before_ms:.0f} → {found.mae_after_ms:.0f} ms on these very boundaries"
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from brefine.core.figures import milliseconds, percent
+from brefine.core.figures import milliseconds, percent, signed_milliseconds
 from brefine.phasedir import Comparison, DerComparison, EvaluationReport, IntegrationReport
 
 
@@ -40,7 +40,6 @@ def _format_evaluation(report: EvaluationReport) -> str:
 
 def _comparison_lines(comparison: Comparison) -> list[str]:
     before, after = comparison.before, comparison.after
-    harm = "–" if comparison.good_harm_ms is None else f"{comparison.good_harm_ms:+.1f} ms"
     return [
         f"  boundaries matched within {before.window_s:g} s: {before.n_matched} of {before.n_reference} "
         f"(recall {percent(before.recall)}, precision {percent(before.precision)})",
@@ -50,7 +49,7 @@ def _comparison_lines(comparison: Comparison) -> list[str]:
         f"  within 50 / 100 / 200 ms: {_shares(before)} → {_shares(after)}; "
         f"capped mean over all {milliseconds(before.capped_mean_ms)} → {milliseconds(after.capped_mean_ms)}",
         f"  improved {comparison.improved}, worsened {comparison.worsened}, unchanged {comparison.unchanged}; "
-        f"boundaries that were within 50 ms changed by {harm}",
+        f"boundaries that were within 50 ms changed by {signed_milliseconds(comparison.good_harm_ms)}",
     ]
 
 

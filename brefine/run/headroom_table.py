@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from brefine.core.figures import rounded
 from brefine.run.tables import align
 
 _BAR_CELLS: Final = 40
@@ -77,7 +78,7 @@ def _criteria(figures: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _change(item: Mapping[str, Any]) -> str:
-    relative = f" ({-100 * item['relative']:+.1f} %)" if item["relative"] else ""
+    relative = f" ({rounded(-100 * item['relative'], 1):+.1f} %)" if item["relative"] else ""
     return f"{_pct(item['der'])}{relative}"
 
 

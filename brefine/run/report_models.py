@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from brefine.core.boundaries import BoundaryKind
+from brefine.core.figures import rounded
 from brefine.core.series import downsample_minmax
 from brefine.phasedir import BoundaryFigures, Comparison, EvaluationReport, Tag
 from brefine.run.report_charts import Axis, Rule, Series, bar_chart, line_chart
@@ -144,7 +145,7 @@ def _model_row(
         interval,
         ms_text(figures.median_ms),
         ms_text(figures.p90_ms),
-        "–" if figures.bias_ms is None else f"{figures.bias_ms:+.0f} ms",
+        "–" if figures.bias_ms is None else f"{rounded(figures.bias_ms):+.0f} ms",
         *(rate_text(value) for value in (figures.within_50ms, figures.within_100ms, figures.within_200ms)),
         ms_text(figures.capped_mean_ms),
         counts,

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import Final
 
+from brefine.core.figures import rounded
 from brefine.run.report_charts import Axis, Rule, Series, bar_chart, scatter_chart
 from brefine.run.report_html import (
     html_figure,
@@ -73,7 +74,7 @@ def integration_section(snapshot: PhaseSnapshot) -> str:
     for item, how in [*((one, "") for one in report.der), *((one, ", without overlap") for one in report.der_without_overlap)]:
         before_after = f"{item.before.der:.2%}", f"{item.after.der:.2%}"
         name = f"DER, collar ±{item.collar_s:g} s{how}"
-        rows.append((name, *before_after, f"{-item.relative:+.1%}", improvement_text(item.interval)))
+        rows.append((name, *before_after, f"{rounded(-item.relative, 3):+.1%}", improvement_text(item.interval)))
     rows.append(("JER", f"{report.jer_before:.2%}", f"{report.jer_after:.2%}", "", ""))
     table = html_table(("", "before", "after", "relative", "95 % interval"), rows, numbers=(1, 2, 3, 4))
     changes = report.recordings
@@ -125,7 +126,7 @@ def _cards(snapshot: PhaseSnapshot) -> Iterable[str]:
         yield _card("boundary error (MAE)", f"{ms_text(before.mae_ms)} → {ms_text(after.mae_ms)}", f"{interval_text(mae)} {more}")
         for item in report.der:
             figure = f"{item.before.der:.2%} → {item.after.der:.2%}"
-            more = f"{-item.relative:+.1%} {improvement_text(item.interval)}"
+            more = f"{rounded(-item.relative, 3):+.1%} {improvement_text(item.interval)}"
             yield _card(f"DER, collar ±{item.collar_s:g} s", figure, more)
         yield _card("recordings", f"{report.n_recordings}", f"{report.evidence}, hypotheses: {escape(report.hypothesis_source)}")
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from brefine.core.figures import rounded
 from brefine.phasedir import BoundaryFigures, Comparison, EvaluationReport, GateRecord, IntegrationReport, Scored
 
 _FINDINGS: Final = {"met": "[x]", "not-met": "[ ]", "unknown": "[?]"}
@@ -37,8 +38,8 @@ def integration_table(report: IntegrationReport) -> list[str]:
     for item, how in scorings:
         name = f"DER, collar {item.collar_s:g} s{how}"
         before_after = f"{item.before.der:.2%}", f"{item.after.der:.2%}"
-        rows.append((name, *before_after, f"{0.0 - item.relative:+.1%}", improvement_text(item.interval)))
-    jer = "" if not report.jer_before else f"{report.jer_after / report.jer_before - 1.0:+.1%}"
+        rows.append((name, *before_after, f"{rounded(-item.relative, 3):+.1%}", improvement_text(item.interval)))
+    jer = "" if not report.jer_before else f"{rounded(report.jer_after / report.jer_before - 1.0, 3):+.1%}"
     rows.append(("JER", f"{report.jer_before:.2%}", f"{report.jer_after:.2%}", jer, improvement_text(report.jer_interval)))
     before, after = report.comparison.before, report.comparison.after
     interval = interval_text(report.comparison.intervals.get("mae_ms"))
@@ -81,7 +82,7 @@ def gate_table(record: GateRecord) -> list[str]:
 
 def improvement_text(low_high: tuple[float, float] | None) -> str:
     """An interval of improvements as one of changes: less is better; `[n/a]` where there is none."""
-    return _NO_INTERVAL if low_high is None else f"[{0.0 - low_high[1]:+.1%}, {0.0 - low_high[0]:+.1%}]"
+    return _NO_INTERVAL if low_high is None else f"[{rounded(-low_high[1], 3):+.1%}, {rounded(-low_high[0], 3):+.1%}]"
 
 
 def interval_text(low_high: tuple[float, float] | None) -> str:
@@ -125,7 +126,7 @@ def _counts(comparison: Comparison) -> str:
 
 def ms_or_na(value_ms: float | None) -> str:
     """`132 ms`; `n/a` where there is no figure."""
-    return "n/a" if value_ms is None else f"{value_ms:.0f} ms"
+    return "n/a" if value_ms is None else f"{rounded(value_ms):.0f} ms"
 
 
 def _rate(value: float | None) -> str:

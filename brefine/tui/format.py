@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import time
 
+from brefine.core.figures import rounded
+
 UNKNOWN = "–"
 """Shown where a figure does not exist (yet)."""
 
@@ -21,7 +23,8 @@ def format_ms(value_ms: float | None, width: int = 7) -> str:
     """`  74 ms`; one decimal below 10 ms."""
     if value_ms is None or not math.isfinite(value_ms):
         return _odd(value_ms, width)
-    return f"{value_ms:.{1 if abs(value_ms) < 9.95 else 0}f} ms".rjust(width)
+    digits = 1 if abs(value_ms) < 9.95 else 0
+    return f"{rounded(value_ms, digits):.{digits}f} ms".rjust(width)
 
 
 def format_rate(rate: float | None, width: int = 6) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from brefine.core.figures import milliseconds, percent, some_of
+import pytest
+
+from brefine.core.figures import milliseconds, percent, rounded, signed_milliseconds, some_of
 
 
 def test_figures_carry_their_unit() -> None:
@@ -10,6 +12,14 @@ def test_figures_carry_their_unit() -> None:
     assert [milliseconds(value_ms) for value_ms in (131.6, -4.0, None)] == ["132 ms", "-4 ms", "–"]
     assert [percent(rate) for rate in (0.0686, 1.0, None)] == ["6.9 %", "100.0 %", "–"]
     assert [percent(0.0686, digits) for digits in (0, 2)] == ["7 %", "6.86 %"]
+
+
+@pytest.mark.parametrize("nought", [1e-15, -1e-15, 0.0, -0.0])
+def test_what_rounds_to_nought_has_no_sign_of_its_own(nought: float) -> None:
+    """A minus before a nought tells of a gain that is none."""
+    assert f"{rounded(nought, 3):+.1%} {rounded(100 * nought, 1):+.1f} {rounded(nought):.0f}" == "+0.0% +0.0 0"
+    assert [milliseconds(nought), signed_milliseconds(nought), percent(nought)] == ["0 ms", "+0.0 ms", "0.0 %"]
+    assert f"{rounded(-0.0567, 3):+.1%}" == "-5.7%"
 
 
 def test_of_many_names_the_first_are_told_and_how_many_more() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,6 +20,7 @@ from brefine.run.report import report_page, write_report
 from brefine.run.report_boundaries import extremes, picture, read_boundaries
 from brefine.run.report_charts import Axis, Rule, Series, bar_chart, line_chart
 from brefine.run.snapshot import PhaseState
+from brefine.run.tables import integration_table
 from tests.run.records import integration
 from tests.run.whole_phase import make_phase
 from tests.tui import memory_phases
@@ -87,6 +89,19 @@ def test_a_decided_phase_has_every_section() -> None:
     assert _read(page).open == []
     for anchor in ("criteria", "integration", "models", "curves", "calibration", "cost", "decisions", "provenance"):
         assert f'id="{anchor}"' in page
+
+
+@pytest.mark.parametrize("gain", [1e-15, -1e-15])
+def test_what_has_not_changed_has_no_minus(gain: float) -> None:
+    """In the page and in the lines of a terminal."""
+    shot = memory_phases.phase(PhaseState.TO_DECIDE)
+    assert shot.integration is not None
+    still = [one.model_copy(update={"relative": gain, "interval": (gain, gain)}) for one in shot.integration.der]
+    report = shot.integration.model_copy(update={"der": still, "jer_after": shot.integration.jer_before * (1.0 - gain)})
+    page = report_page(replace(shot, integration=report), None, PhaseDir(Path("/nowhere")))
+    for text in (page, "\n".join(integration_table(report))):
+        assert "+0.0%" in text
+        assert "-0.0%" not in text
 
 
 def test_it_loads_nothing_from_anywhere() -> None:

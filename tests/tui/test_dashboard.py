@@ -531,11 +531,12 @@ async def test_integration_shows_what_a_decider_needs(open_desk: OpenDesk) -> No
         assert "✗ gate-020" in rows[first + 2]
 
 
-async def test_what_has_not_changed_is_no_gain(open_desk: OpenDesk) -> None:
-    """Nothing is won and nothing lost: no minus before a nought."""
+@pytest.mark.parametrize("gain", [0.0, 1e-15, -1e-15])
+async def test_what_has_not_changed_is_no_gain(open_desk: OpenDesk, gain: float) -> None:
+    """Nothing is won and nothing lost: no minus before a nought, nor before what rounds to it."""
     snapshot = phase(PhaseState.TO_DECIDE)
     assert snapshot.integration is not None
-    still = [one.model_copy(update={"relative": 0.0, "interval": (0.0, 0.0)}) for one in snapshot.integration.der]
+    still = [one.model_copy(update={"relative": gain, "interval": (gain, gain)}) for one in snapshot.integration.der]
     told = replace(snapshot, integration=snapshot.integration.model_copy(update={"der": still}))
     async with open_desk(told, (120, 40), place="integrate") as desk:
         assert "+0.0 %   +0.0 to +0.0 %" in desk.row("DER ±0 s")

@@ -15,6 +15,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from brefine.config import MODEL_NAMES, ModelName
+from brefine.core.figures import rounded
 from brefine.errors import BrefineError
 from brefine.phasedir import BoundaryRow
 from brefine.tui.actions import Book
@@ -189,8 +190,8 @@ def _legend(row: BoundaryRow) -> Content:
     judged = ("better", "$success") if change < -1 else ("worse", "$error") if change > 1 else ("unchanged", "$quiet")
     figures = line(
         (f" {LINES['reference']} ", "bold $success"), f"reference {row.reference_s:.3f} s   ",
-        (f"{LINES['hypothesis']} ", "bold $warning"), f"hypothesis {before_ms:+.0f} ms   ",
-        (f"{LINES['refined']} ", "bold $primary"), f"refined {after_ms:+.0f} ms   ", judged,
+        (f"{LINES['hypothesis']} ", "bold $warning"), f"hypothesis {rounded(before_ms):+.0f} ms   ",
+        (f"{LINES['refined']} ", "bold $primary"), f"refined {rounded(after_ms):+.0f} ms   ", judged,
     )  # fmt: skip
     note = " the refined track moves matched boundaries only; the others stand where the hypothesis has them"
     return stack([figures, *wrapped(note, 78, "$quiet")])

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
+from brefine.core.figures import rounded
 from brefine.phasedir import Comparison, DerComparison, IntegrationReport, RecordingChange, Stage
 from brefine.run.snapshot import PhaseSnapshot
 from brefine.run.tables import scored_text
@@ -123,8 +124,8 @@ def _row(
     return line(
         (f" {name}".ljust(21), style),
         f"{format_der(before, 9)}  → {format_der(after)}",
-        (f"{0.0 - 100 * relative:+10.1f} %", colour),
-        f"   {UNKNOWN}" if interval is None else f"   {0.0 - 100 * high:+.1f} to {0.0 - 100 * low:+.1f} %",
+        (f"{rounded(-100 * relative, 1):+10.1f} %", colour),
+        f"   {UNKNOWN}" if interval is None else f"   {rounded(-100 * high, 1):+.1f} to {rounded(-100 * low, 1):+.1f} %",
     )
 
 
@@ -135,7 +136,7 @@ def _der_line(name: str, der: DerComparison) -> Content:
 
 def _mae_line(comparison: Comparison) -> Content:
     before_ms, after_ms = comparison.before.mae_ms, comparison.after.mae_ms
-    change = f"{100 * (after_ms / before_ms - 1):+10.1f} %" if before_ms and after_ms is not None else ""
+    change = f"{rounded(100 * (after_ms / before_ms - 1), 1):+10.1f} %" if before_ms and after_ms is not None else ""
     interval = comparison.intervals.get("mae_ms")
     return line(
         (f" MAE within {comparison.before.window_s:g} s".ljust(21), "bold"),
@@ -179,7 +180,7 @@ def _recordings_lines(changes: Sequence[RecordingChange], width: int) -> list[Co
     if not changes:
         return [counts]
     extremes = "".join(
-        f"   {name} {clip(harmless(one.recording), 12)} {0.0 - 100 * _gained(one):+.2f}"
+        f"   {name} {clip(harmless(one.recording), 12)} {rounded(-100 * _gained(one), 2):+.2f}"
         for name, one in (("worst", min(changes, key=_gained)), ("best", max(changes, key=_gained)))
     )
     if counts.cell_length + len(extremes) > width:
@@ -197,7 +198,7 @@ def _recording_line(change: RecordingChange, *, wide: bool) -> Content:
     return line(
         (f" {glyph} ", style),
         f"{clip(harmless(change.recording), 28):<28}{format_der(change.der_before)} → {format_der(change.der_after)}",
-        (f"{0.0 - 100 * gained:+9.2f}", style),
+        (f"{rounded(-100 * gained, 2):+9.2f}", style),
         more,
     )
 

@@ -8,11 +8,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
+from brefine.core.figures import signed_milliseconds
 from brefine.core.selection import Ranking
 from brefine.phasedir import EvaluationReport, SelectionRecord
 from brefine.run.snapshot import PhaseSnapshot
 from brefine.tui.actions import Actions
-from brefine.tui.format import UNKNOWN, format_interval, format_ms, format_rate, format_speed, harmless
+from brefine.tui.format import format_interval, format_ms, format_rate, format_speed, harmless
 from brefine.tui.screens.asking import AskLine
 from brefine.tui.screens.place import Place, Wanted
 from brefine.tui.widgets.comparison import convention, model_style, reports_in_order, waiting_for_evaluation
@@ -45,14 +46,13 @@ class Choice(Panel):
 
     def _candidate(self, snapshot: PhaseSnapshot, model: str, report: EvaluationReport, *, chosen: bool) -> Content:
         after, comparison = report.comparison.after, report.comparison
-        harm = UNKNOWN if comparison.good_harm_ms is None else f"{comparison.good_harm_ms:+.1f} ms"
         marks = ["recommended"] if self.ranking is not None and model == self.ranking.recommended else []
         marks += ["✓ selected"] if snapshot.selection is not None and model == snapshot.selection.model else []
         return line(
             (" › " if chosen else "   ", "bold $primary"),
             (f"{model:<12}", f"bold {model_style(snapshot, model)}" if chosen else model_style(snapshot, model)),
             f"{format_ms(after.capped_mean_ms, 8)}  {format_interval(comparison.intervals.get('capped_mean_ms')):<10}"
-            f"{format_ms(after.mae_ms, 8)}{format_rate(after.within_100ms)}{harm:>9}",
+            f"{format_ms(after.mae_ms, 8)}{format_rate(after.within_100ms)}{signed_milliseconds(comparison.good_harm_ms):>9}",
             format_speed(report.speed.boundaries_per_s, 9),
             (f"  {', '.join(marks)}", "$success"),
         )

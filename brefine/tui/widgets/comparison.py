@@ -9,7 +9,7 @@ from typing import Literal
 from textual.content import Content
 
 from brefine.core.boundaries import BoundaryKind
-from brefine.core.figures import percent
+from brefine.core.figures import percent, signed_milliseconds
 from brefine.phasedir import BoundaryFigures, Comparison, EvaluationReport
 from brefine.run.snapshot import PhaseSnapshot
 from brefine.tui.format import UNKNOWN, format_count, format_interval, format_ms, format_rate
@@ -75,7 +75,7 @@ class ComparisonTable(Panel):
             _cells(
                 "harm to good",
                 UNKNOWN,
-                [_signed_ms(report.comparison.good_harm_ms) for report in reports.values()],
+                [signed_milliseconds(report.comparison.good_harm_ms) for report in reports.values()],
                 column,
             )
         )
@@ -206,7 +206,3 @@ def _cells(title: str, before: str, cells: Sequence[str], column: int) -> Conten
 
 def _time_of_one(per_s: float) -> str:
     return f"{1000 / per_s:.1f} ms" if per_s > 0.0 else UNKNOWN  # none, where the recordings that were timed have no boundary
-
-
-def _signed_ms(value_ms: float | None) -> str:
-    return UNKNOWN if value_ms is None else f"{value_ms:+.1f} ms"
