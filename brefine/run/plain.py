@@ -30,17 +30,19 @@ class PlainLines:
         self._spoke_unix_s = float("-inf")
 
     def of(self, snapshot: PhaseSnapshot) -> list[str]:
-        """The lines that this snapshot adds."""
-        lines = [*self._phase(snapshot), *self._stages(snapshot)]
+        """The lines that this snapshot adds, behind the local time of day; alerts have their own, and their day if it is past."""
+        now_unix_s = snapshot.unix_s
+        news = [*self._phase(snapshot), *self._stages(snapshot)]
         for run in snapshot.runs:
-            lines += self._run(run)
-        lines += self._news(snapshot)
-        if not lines and snapshot.unix_s - self._spoke_unix_s >= _LONGEST_SILENCE_S:
-            lines = [sign_of_life(snapshot)]
+            news += self._run(run)
+        lines = [(now_unix_s, line) for line in news]
+        lines += self._alerts(snapshot)
+        lines += [(now_unix_s, line) for line in self._problems(snapshot)]
+        if not lines and now_unix_s - self._spoke_unix_s >= _LONGEST_SILENCE_S:
+            lines = [(now_unix_s, sign_of_life(snapshot))]
         if lines:
-            self._spoke_unix_s = snapshot.unix_s
-        clock = time.strftime("%H:%M:%S", time.gmtime(snapshot.unix_s))
-        return [f"{clock}  {line}" for line in lines]
+            self._spoke_unix_s = now_unix_s
+        return [f"{_clock(unix_s, now_unix_s)}  {line}" for unix_s, line in lines]
 
     def _phase(self, snapshot: PhaseSnapshot) -> Iterator[str]:
         if snapshot.state is not self._state:
@@ -76,11 +78,13 @@ class PlainLines:
             reason = status.error if status is not None and run.state in (ShownState.FAILED, ShownState.NONFINITE) else None
             yield f"{run.name}: {run.state}" + (f": {reason.splitlines()[0]}" if reason else "")
 
-    def _news(self, snapshot: PhaseSnapshot) -> Iterator[str]:
+    def _alerts(self, snapshot: PhaseSnapshot) -> Iterator[tuple[float, str]]:
         for alert in snapshot.alerts:
             if alert.id not in self._told_alerts:
                 self._told_alerts.add(alert.id)
-                yield _alert_line(alert)
+                yield alert.unix_s, _alert_line(alert)
+
+    def _problems(self, snapshot: PhaseSnapshot) -> Iterator[str]:
         for problem in snapshot.problems:
             if problem not in self._told_problems:
                 self._told_problems.add(problem)
@@ -209,6 +213,11 @@ def duration(seconds: float) -> str:
     whole = round(max(0.0, seconds))
     hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes:02d}:{rest:02d}"
+
+
+def _clock(unix_s: float, now_unix_s: float) -> str:
+    then, now = time.localtime(unix_s), time.localtime(now_unix_s)
+    return time.strftime("%H:%M:%S" if then[:3] == now[:3] else "%Y-%m-%d %H:%M:%S", then)
 
 
 def _alert_line(alert: Alert) -> str:

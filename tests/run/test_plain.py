@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
+import pytest
+
 from brefine.phasedir import Alert
-from brefine.run.plain import overview
+from brefine.run.plain import PlainLines, overview
 from brefine.run.snapshot import PhaseState, ShownState, SupervisorView
-from tests.tui.memory_phases import event_files, phase, run
+from tests.tui.memory_phases import START_UNIX_S, event_files, phase, run
 
 _GONE = SupervisorView(alive=False, pid=None, heartbeat_unix_s=None, error="the supervisor is gone")
 
@@ -34,6 +37,28 @@ def test_the_supervisors_word_is_not_told_twice() -> None:
     for changes in ({"alerts": (lost,)}, {"problems": (_GONE.error,)}):
         lines = overview(phase(PhaseState.STOPPED, supervisor=_GONE, **changes))
         assert sum("the supervisor is gone" in line for line in lines) == 1
+
+
+def test_lines_have_the_clock_of_the_person_and_alerts_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the dashboard: local time, and what happened before somebody looked is not told as of now."""
+    earlier, yesterday = (
+        Alert(id=name, level="info", kind="slow", text=name, unix_s=START_UNIX_S + offset_s)
+        for name, offset_s in (("earlier", 60.0), ("yesterday", 60.0 - 86_400.0))
+    )
+    shot = phase(PhaseState.STOPPED, unix_s=START_UNIX_S + 3600.0, alerts=(earlier, yesterday), problems=("damaged",))
+    monkeypatch.setenv("TZ", "EST5")
+    time.tzset()
+    try:
+        lines = PlainLines().of(shot)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert lines[0].startswith("10:02:00  phase 20261122-140200-phase3: stopped")
+    assert lines[-3:] == [
+        "09:03:00  INFO slow: earlier",
+        "2026-11-21 09:03:00  INFO slow: yesterday",
+        "10:02:00  WARNING damaged",
+    ]
 
 
 def test_the_scalars_of_a_foreign_folder_keep_their_names() -> None:
