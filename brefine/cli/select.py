@@ -12,7 +12,7 @@ from brefine.errors import tell
 from brefine.phasedir import find_phase
 from brefine.run.decide import choose, recommend, standing_choice
 from brefine.run.stages import evaluation_reports
-from brefine.run.tables import evaluation_table
+from brefine.run.tables import choice_text, evaluation_table
 
 
 def select(
@@ -49,4 +49,4 @@ def select(
     if json:
         print_json(record.to_json())
     else:
-        print_lines([f"{record.model} goes on; recommended was {record.recommended}: {record.reason}"])
+        print_lines([choice_text(record)])

@@ -100,3 +100,8 @@ class IntegrationReport(SealedDocument):
     unix_s: UnixTime
     phase: str | None = None
     """The phase in which it was measured; see `EvaluationReport.phase`."""
+
+    @property
+    def jer_relative(self) -> float:
+        """1 − after/before, positive = better; 0 where before is 0."""
+        return 1.0 - self.jer_after / self.jer_before if self.jer_before else 0.0

@@ -9,13 +9,13 @@ from typing import Final
 import numpy as np
 
 from brefine.core.boundaries import BoundaryKind
-from brefine.core.figures import rounded
+from brefine.core.figures import rounded, signed_milliseconds
 from brefine.core.series import downsample_minmax
 from brefine.phasedir import BoundaryFigures, Comparison, EvaluationReport, Tag
 from brefine.run.report_charts import Axis, Rule, Series, bar_chart, line_chart
 from brefine.run.report_html import LOOKS, html_figure, html_section, html_table, ms_text, rate_text, side_by_side
 from brefine.run.snapshot import Curve, PhaseSnapshot
-from brefine.run.tables import interval_text
+from brefine.run.tables import choice_text, interval_text
 
 _MAX_POINTS: Final = 240
 _VALIDATION: Final = (
@@ -44,6 +44,7 @@ def models_section(snapshot: PhaseSnapshot, chosen: str | None) -> str:
         "≤ 200 ms",
         "capped mean",
         "improved / worse / same",
+        "harm to good",
         "boundaries/s",
     )
     table = f'<div class="dense">{html_table(names, rows, numbers=tuple(range(1, len(names))))}</div>'
@@ -52,14 +53,13 @@ def models_section(snapshot: PhaseSnapshot, chosen: str | None) -> str:
         f"{first.split} split, {first.n_recordings} {first.evidence} recordings; pairs matched before refinement within W = "
         f"{before.window_s:g} s: {before.n_matched:,} of {before.n_reference:,} reference boundaries "
         f"(recall {rate_text(before.recall)}, precision {rate_text(before.precision)}). "
-        "Capped mean: over all reference boundaries, an unmatched one counts W. Per s: boundaries a second."
+        "Capped mean: over all reference boundaries, an unmatched one counts W. Harm to good: mean change of the error "
+        "of boundaries that were within 50 ms before, above 0 = worse. Per s: boundaries a second."
     )
     selection = snapshot.selection
     reason = ""
     if selection is not None:
-        reason = f"<p><b>{escape(selection.model)}</b> goes on (chosen by {selection.chosen_by}): {escape(selection.reason)}.</p>"
-        if selection.override_reason:
-            reason += f"<p>{escape(selection.recommended)} was recommended; against it: {escape(selection.override_reason)}</p>"
+        reason = f"<p>{escape(choice_text(selection).rstrip('.'))}.</p>"
     looked_at = next((one for one in reports if one.model == chosen), first)
     figures = side_by_side(
         html_figure(_cdf(reports), "Share of matched boundaries whose absolute error is no larger; further left is better."),
@@ -149,6 +149,7 @@ def _model_row(
         *(rate_text(value) for value in (figures.within_50ms, figures.within_100ms, figures.within_200ms)),
         ms_text(figures.capped_mean_ms),
         counts,
+        "" if comparison is None else signed_milliseconds(comparison.good_harm_ms),
         "" if report is None else f"{report.speed.boundaries_per_s:,.0f}",
     )
 

@@ -19,7 +19,7 @@ from brefine.run.report_html import (
     utc_text,
 )
 from brefine.run.snapshot import PhaseSnapshot
-from brefine.run.tables import improvement_text, interval_text, scored_text
+from brefine.run.tables import improvement_text, interval_text, rate_rows, scored_text
 
 _LEAST_DER_PCT: Final = 0.1
 """Where the logarithmic scatter begins: recordings without any error stand on its edge."""
@@ -70,13 +70,7 @@ def integration_section(snapshot: PhaseSnapshot) -> str:
     title = "Behind the diarizer"
     if report is None:
         return html_section("integration", title, "<p>Not measured yet: <code>brefine integrate</code>.</p>")
-    rows = []
-    for item, how in [*((one, "") for one in report.der), *((one, ", without overlap") for one in report.der_without_overlap)]:
-        before_after = f"{item.before.der:.2%}", f"{item.after.der:.2%}"
-        name = f"DER, collar ±{item.collar_s:g} s{how}"
-        rows.append((name, *before_after, f"{rounded(-item.relative, 3):+.1%}", improvement_text(item.interval)))
-    rows.append(("JER", f"{report.jer_before:.2%}", f"{report.jer_after:.2%}", "", ""))
-    table = html_table(("", "before", "after", "relative", "95 % interval"), rows, numbers=(1, 2, 3, 4))
+    table = html_table(("", "before", "after", "relative", "95 % interval"), rate_rows(report), numbers=(1, 2, 3, 4))
     changes = report.recordings
     better = sum(item.der_after < item.der_before for item in changes)
     worse = sum(item.der_after > item.der_before for item in changes)

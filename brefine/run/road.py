@@ -13,7 +13,7 @@ from brefine.run.plain import PlainLines, duration, follow
 from brefine.run.snapshot import PhaseSnapshot, ShownState
 from brefine.run.stages import evaluation_reports, integration_report, start_integration
 from brefine.run.store import PhaseStore
-from brefine.run.tables import evaluation_table, gate_table, integration_table
+from brefine.run.tables import choice_text, evaluation_table, gate_table, integration_table
 
 _RUN_FAILED: Final = 4
 _BUDGET: Final = 5
@@ -65,7 +65,7 @@ def _after_supervision(phase: PhaseDir, snapshot: PhaseSnapshot, write: Callable
 
 def _decide(phase: PhaseDir, store: PhaseStore, lines: PlainLines, write: Callable[[str], None]) -> GateRecord:
     selection = choose(phase, by="rule")
-    for line in ("", *evaluation_table(evaluation_reports(phase)), f"selected: {selection.model}; {selection.reason}", ""):
+    for line in ("", *evaluation_table(evaluation_reports(phase)), choice_text(selection), ""):
         write(line)
     process = start_integration(phase, selection.model)
     try:

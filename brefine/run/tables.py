@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from brefine.core.figures import rounded
-from brefine.phasedir import BoundaryFigures, Comparison, EvaluationReport, GateRecord, IntegrationReport, Scored
+from brefine.core.figures import rounded, signed_milliseconds
+from brefine.phasedir import BoundaryFigures, Comparison, EvaluationReport, GateRecord, IntegrationReport, Scored, SelectionRecord
 
 _FINDINGS: Final = {"met": "[x]", "not-met": "[ ]", "unknown": "[?]"}
 _NO_INTERVAL: Final = "[n/a]"
@@ -24,6 +24,11 @@ def evaluation_table(reports: Mapping[str, EvaluationReport]) -> list[str]:
         *(_row(label, before, reports, figure) for label, figure in _FIGURES),
         *(_part_row(part, name, before, reports) for part in ("by_side", "by_kind") for name in getattr(before, part)),
         ("improved / worse / unchanged", "", *(_counts(report.comparison) for report in reports.values())),
+        (
+            "harm to good (≤ 50 ms before)",
+            "",
+            *(signed_milliseconds(report.comparison.good_harm_ms) for report in reports.values()),
+        ),
         ("boundaries a second", "", *(f"{report.speed.boundaries_per_s:,.0f}" for report in reports.values())),
         ("seconds an hour of audio", "", *(f"{report.speed.seconds_per_audio_hour:.1f}" for report in reports.values())),
     ]
@@ -33,19 +38,35 @@ def evaluation_table(reports: Mapping[str, EvaluationReport]) -> list[str]:
 
 def integration_table(report: IntegrationReport) -> list[str]:
     """DER and MAE of the gate split before and after the chosen model."""
-    rows: list[tuple[str, ...]] = [("", "before", "after", "change", "95 % interval")]
-    scorings = [(item, "") for item in report.der] + [(item, ", without overlap") for item in report.der_without_overlap]
-    for item, how in scorings:
-        name = f"DER, collar {item.collar_s:g} s{how}"
-        before_after = f"{item.before.der:.2%}", f"{item.after.der:.2%}"
-        rows.append((name, *before_after, f"{rounded(-item.relative, 3):+.1%}", improvement_text(item.interval)))
-    jer = "" if not report.jer_before else f"{rounded(report.jer_after / report.jer_before - 1.0, 3):+.1%}"
-    rows.append(("JER", f"{report.jer_before:.2%}", f"{report.jer_after:.2%}", jer, improvement_text(report.jer_interval)))
+    rows: list[tuple[str, ...]] = [("", "before", "after", "change", "95 % interval"), *rate_rows(report)]
     before, after = report.comparison.before, report.comparison.after
     interval = interval_text(report.comparison.intervals.get("mae_ms"))
     rows.append((f"MAE, W = {before.window_s:g} s", ms_or_na(before.mae_ms), ms_or_na(after.mae_ms), "", interval))
     evidence = f"{report.model} on {report.n_recordings} recordings of the gate split, {report.evidence}"
     return [*align(rows), evidence, scored_text(report)]
+
+
+def rate_rows(report: IntegrationReport) -> list[tuple[str, ...]]:
+    """DER at each collar, with overlap and without, and JER: name, before, after, relative change, its interval."""
+    scorings = [(item, "") for item in report.der] + [(item, ", without overlap") for item in report.der_without_overlap]
+    figures = [
+        (f"DER, collar {item.collar_s:g} s{how}", item.before.der, item.after.der, item.relative, item.interval)
+        for item, how in scorings
+    ]
+    figures.append(("JER", report.jer_before, report.jer_after, report.jer_relative, report.jer_interval))
+    return [
+        (name, f"{before:.2%}", f"{after:.2%}", f"{rounded(-relative, 3):+.1%}" if before else "", improvement_text(interval))
+        for name, before, after, relative, interval in figures
+    ]
+
+
+def choice_text(record: SelectionRecord) -> str:
+    """Which model goes on, who says so, and why: the rule's reason speaks for the model that it recommends, and no other."""
+    chosen = f"{record.model} goes on (chosen by the {record.chosen_by})"
+    if record.model == record.recommended:
+        return f"{chosen}, as recommended: {record.reason}"
+    because = f", because: {record.override_reason}" if record.override_reason else ""
+    return f"{chosen}; recommended was {record.recommended}: {record.reason}; chosen instead: {record.model}{because}"
 
 
 def scored_text(report: IntegrationReport) -> str:

@@ -93,6 +93,14 @@ def test_a_document_is_asked_no_question(tmp_path: Path) -> None:
     assert SelectionRecord.read(phase.selection).chosen_by == "rule"
 
 
+def test_the_rules_reason_is_not_told_for_another_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It speaks for the one that was recommended; the person's speaks for the one that was taken."""
+    _two_models(tmp_path)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("contrastive goes on (chosen by the person); recommended was mlp: mlp ")
+    assert line.endswith("; chosen instead: contrastive, because: phones")
+
+
 def _two_models(folder: Path) -> PhaseDir:
     """A phase of two models, of which the person took the one that was not recommended."""
     phase = make_phase(folder)

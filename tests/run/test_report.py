@@ -91,6 +91,19 @@ def test_a_decided_phase_has_every_section() -> None:
         assert f'id="{anchor}"' in page
 
 
+def test_the_page_tells_what_the_screens_tell() -> None:
+    """The JER with its change and interval, the harm done to good boundaries and what that is, and whose reason is whose."""
+    shot = memory_phases.phase(PhaseState.DECIDED, selection=memory_phases.selection("mlp", why="six times faster"))
+    assert shot.integration is not None
+    report = shot.integration.model_copy(update={"jer_before": 0.1, "jer_after": 0.09, "jer_interval": (0.05, 0.15)})
+    page = unescape(report_page(replace(shot, integration=report), None, PhaseDir(Path("/nowhere"))))
+    jer = "<td>JER</td><td class=n>10.00%</td><td class=n>9.00%</td><td class=n>-10.0%</td><td class=n>[-15.0%, -5.0%]</td>"
+    assert jer in page
+    assert "<th class=n>harm to good</th>" in page and "within 50 ms before, above 0 = worse" in page
+    assert "mlp goes on (chosen by the person); recommended was transformer: " in page
+    assert "; chosen instead: mlp, because: six times faster." in page
+
+
 @pytest.mark.parametrize("gain", [1e-15, -1e-15])
 def test_what_has_not_changed_has_no_minus(gain: float) -> None:
     """In the page and in the lines of a terminal."""

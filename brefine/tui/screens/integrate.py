@@ -41,8 +41,7 @@ class Outcome(Panel):
         lines = [line((f" {'':20}{'before':>9}{'after':>12}{'relative':>11}   95 % interval", "$quiet"))]
         lines += [_der_line(f"DER ±{der.collar_s:g} s", der) for der in report.der]
         lines += [_der_line(f"  no overlap ±{der.collar_s:g} s", der) for der in report.der_without_overlap]
-        jer = 1.0 - report.jer_after / report.jer_before if report.jer_before else 0.0
-        lines.append(_row("JER", report.jer_before, report.jer_after, jer, report.jer_interval))
+        lines.append(_row("JER", report.jer_before, report.jer_after, report.jer_relative, report.jer_interval))
         lines.append(_mae_line(report.comparison))
         if report.der:
             lines.append(line((_parts(report.der[0]), "$quiet")))

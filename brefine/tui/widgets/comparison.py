@@ -171,6 +171,7 @@ def convention(report: EvaluationReport, width: int) -> list[Content]:
         f"{report.split} split, {report.n_recordings} recordings",
         f"{report.evidence} evidence" + (f", {report.hypothesis_source}" if report.hypothesis_source else ""),
         "intervals: 95 %, bootstrap over recordings",
+        "harm to good: mean change where the error was within 50 ms",
         "a training's validation MAE is of raw shifts, edges left out",
     ]
     lines, current = [], ""
