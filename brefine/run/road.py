@@ -77,10 +77,9 @@ def _decide(phase: PhaseDir, store: PhaseStore, lines: PlainLines, write: Callab
     for line in ("", *integration_table(integration_report(phase))):
         write(line)
     record = write_gate(phase)
-    for line in ("", *gate_table(record)):
+    written = f"written: {one_line(phase.gate)}, {one_line(phase.gate_page)}"
+    for line in ("", _times(store.snapshot()), written, "", *gate_table(record)):
         write(line)
-    write(_times(store.snapshot()))
-    write(f"written: {one_line(phase.gate)}, {one_line(phase.gate_page)}")
     return record
 
 

@@ -98,7 +98,7 @@ def gate_table(record: GateRecord) -> list[str]:
             lines.append(f"    answered {item.answer}" + (f": {item.note}" if item.note else ""))
     lines += [f"note: {note}" for note in record.notes]
     evidence = "no evidence yet" if record.evidence is None else f"the evidence is {record.evidence}"
-    return [*lines, f"gate 4: {record.verdict.upper()} ({evidence})", record.recommendation]
+    return [*lines, f"recommendation: {record.recommendation}", f"gate 4: {record.verdict.upper()} ({evidence})"]
 
 
 def improvement_text(low_high: tuple[float, float] | None) -> str:

@@ -86,7 +86,7 @@ def test_an_unattended_launch_reaches_a_verdict(gone: tuple[Folder, subprocess.C
     folder, ended = gone
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "\x1b" not in ended.stdout + ended.stderr
-    assert "gate 4: OPEN (the evidence is simulated)" in ended.stdout
+    assert ended.stdout.splitlines()[-1] == "gate 4: OPEN (the evidence is simulated)"
     (path,) = (folder.path / "runs").iterdir()
     phase = PhaseDir(path)
     for model in ("transformer", "mlp", "contrastive"):

@@ -12,7 +12,7 @@ from brefine.run import road
 from brefine.run.road import go_the_road
 from brefine.run.snapshot import PhaseSnapshot
 from brefine.run.stages import StageProcess
-from tests.run.records import evaluation
+from tests.run.records import evaluation, integration
 from tests.run.test_store import supervised
 from tests.run.toy_programs import make_toy_phase
 
@@ -47,3 +47,18 @@ def test_an_interrupted_integration_is_not_called_a_training(evaluated: PhaseDir
     assert process.exit_code() is not None
     assert "nothing goes on. The phase is at: to integrate." in told[-1]
     assert not any("Training goes on" in line for line in told)
+
+
+def test_the_verdict_is_told_last(evaluated: PhaseDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A script reads it with `tail -1`: recommendation, times and files stand before it."""
+
+    def integrate(phase: PhaseDir, model: str) -> StageProcess:
+        integration().write(phase.integration)
+        return StageProcess(phase, Stage.INTEGRATE, ["true"])
+
+    monkeypatch.setattr(road, "start_integration", integrate)
+    told: list[str] = []
+    assert go_the_road(evaluated, told.append) == 0
+    assert told[-1].startswith("gate 4: OPEN (")
+    for words in ("recommendation: ", "times: ", "written: "):
+        assert sum(line.startswith(words) for line in told[:-1]) == 1
