@@ -13,6 +13,7 @@ from brefine.cli.options import Json, finite
 from brefine.cli.output import print_json, print_lines
 from brefine.config import BudgetConfig, load_config
 from brefine.errors import ConfigError, one_line
+from brefine.run.billing import billed_until_now
 from brefine.run.budget import Account, Ledger, ledger_path
 from brefine.run.tables import align
 
@@ -28,7 +29,8 @@ def budget(
 ) -> None:
     """Example: brefine budget --correct 1.25 --note "the machine ran on over night"
 
-    What was spent, by which phase, and what is left. A machine is counted once, however many trainings share it.
+    What was spent, by which phase, and what is left. A machine is counted once, however many trainings share it,
+    and until now, where it is at work.
     """
     section = BudgetConfig() if config is None else load_config(config).budget
     ledger = Ledger(ledger_path(section))
@@ -36,7 +38,7 @@ def budget(
         if not note:
             raise ConfigError("a correction needs a reason", where="--correct", expected='--note "why"')
         ledger.correct(correct, note, time.time())
-    account = ledger.read()
+    account = billed_until_now(ledger.read(), time.time())
     if json:
         print_json(_document(account, section, ledger.path))
     else:

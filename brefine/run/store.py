@@ -25,8 +25,9 @@ from brefine.phasedir import (
     is_phase,
 )
 from brefine.run.alerts import AlertLog, alert_of_fault, alerts_of_curves
-from brefine.run.budget import TICK_S, Account, Ledger, ledger_path, view_budget
-from brefine.run.documents import WatchedDocument, left_at_work_until_unix_s
+from brefine.run.billing import with_debts_of
+from brefine.run.budget import Ledger, ledger_path, view_budget
+from brefine.run.documents import WatchedDocument
 from brefine.run.gpu import GpuProbe, find_gpus, read_host
 from brefine.run.lock import supervising
 from brefine.run.snapshot import WORKING, PhaseSnapshot, PhaseState, RunView, ShownState, SupervisorView
@@ -137,7 +138,7 @@ class PhaseStore:
             host=read_host(self.phase.path),
             budget=view_budget(
                 self.config.budget,
-                self._account(supervisor, alive, now_unix_s),
+                with_debts_of(self._ledger.read(), self.phase, self.config, supervisor, alive=alive, now_unix_s=now_unix_s),
                 self.phase.path,
                 self._billed_eta_s(runs, eta_s),
                 guarded=alive or state not in WORKING,
@@ -161,23 +162,6 @@ class PhaseStore:
             ) from None
         except OSError:
             return
-
-    def _account(self, supervisor: SupervisorState | None, alive: bool, now_unix_s: float) -> Account:
-        """The ledger, with the time since the supervisor's last line, or, where it was killed, of the work that it has left.
-
-        Alive, it writes one a minute, or says why it cannot: what goes beyond is a clock that was set.
-        """
-        account = self._ledger.read()
-        if self.config.executor.kind == "slurm":  # billed by allocations, which the supervisor alone knows
-            return account
-        own = account.sessions_of(self.phase.path)
-        if supervisor is None or not own:
-            return account
-        if not alive:
-            left_until_unix_s = left_at_work_until_unix_s(self.phase, supervisor, now_unix_s)
-            return account if left_until_unix_s is None else account.extended(own[-1].id, left_until_unix_s)
-        due_unix_s = own[-1].until_unix_s + 2 * TICK_S
-        return account.extended(own[-1].id, min(now_unix_s, due_unix_s) if supervisor.error is None else now_unix_s)
 
     def _billed_eta_s(self, runs: tuple[RunView, ...], eta_s: float | None) -> float | None:
         """The hours that remain to be billed: of the machine, or of the GPUs of every training."""

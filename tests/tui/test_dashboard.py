@@ -94,7 +94,7 @@ async def test_wide_screens_show_alerts_log_and_more_charts(open_desk: OpenDesk)
         assert "alerts" in titles
         assert "contrastive step 7,600: nonfinite" in desk.text
         assert "epoch 31  loss 1.31" in desk.text
-        assert "the cap is reached in 3:40:58; $999.28 lasts 16 d 16 h more" in desk.text
+        assert "the cap is reached in 3:40:58; $998.45 left lasts 16 d 16 h" in desk.text
         assert "disk 52 GiB free" in desk.text
 
 
@@ -102,7 +102,7 @@ async def test_without_a_supervisor_no_cap_is_promised(open_desk: OpenDesk) -> N
     """Nobody stops the phase there, so no time is told at which it would be."""
     left = phase(budget=replace(phase().budget, guarded=False))
     async with open_desk(left, (160, 45)) as desk:
-        assert "no supervisor: nobody stops at the cap; $999.28 lasts 16 d 16 h more" in desk.text
+        assert "no supervisor: nobody stops at the cap; $998.45 left lasts 16 d 16 h" in desk.text
 
 
 async def test_without_a_gpu_the_panel_is_honest(open_desk: OpenDesk) -> None:
