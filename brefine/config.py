@@ -197,6 +197,9 @@ class ExampleConfig(Section):
 class TrainConfig(Section):
     """One training, the same for all models unless a model says otherwise."""
 
+    start: Literal["random", "shipped"] = "random"
+    """Weights that a training begins with: `random` ones, or `shipped`, those of the same model in the refiner that comes with
+    brefine; [features] and `context_s` are then those that it was trained with."""
     epochs: Count = 50
     """Passes over the training boundaries, or over `examples.n_train` of them."""
     batch_size: Count = 32

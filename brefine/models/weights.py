@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -136,6 +137,7 @@ def save_weights(
     prior: Mapping[str, float] | None = None,
     members: Sequence[ModelName] = (),
     corpus_sha256: str | None = None,
+    started_from_sha256: str | None = None,
 ) -> CheckpointCard:
     """Writes `path` (`….safetensors`) and the card beside it (`….json`), each atomically, weights first."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(state.items())}
@@ -148,6 +150,7 @@ def save_weights(
         config={"features": features.model_dump(mode="json"), "examples": examples.model_dump(mode="json")},
         prior=dict(prior or {}),
         corpus_sha256=corpus_sha256,
+        started_from_sha256=started_from_sha256,
     )
     write_bytes_atomic(path, safetensors_torch.save(tensors, {_CARD: json.dumps(card.to_json(), allow_nan=False)}))
     card.write(path.with_suffix(".json"))
@@ -207,6 +210,28 @@ def read_weights(path: Path, *, hint: str = OTHER_WEIGHTS) -> tuple[dict[str, Te
     if _digest(tensors) != card.weights_sha256:
         raise CheckpointError("the weights do not match their card", where=path, hint=hint)
     return tensors, card
+
+
+class Member(NamedTuple):
+    """The weights of one model, float32, and the digest of the file's weights that they are out of."""
+
+    tensors: dict[str, Tensor]
+    sha256: str
+
+
+def read_member(path: Path, model: ModelName) -> Member:
+    """One model out of the weights at `path`, for a training that begins with it.
+
+    Raises:
+        CheckpointError: as `read_weights`, or there is no such model among them.
+    """
+    tensors, card = read_weights(path)
+    members = card.members or [card.model]
+    if model not in members:
+        raise CheckpointError("the weights hold another model", where=path, expected=model, got=", ".join(members))
+    prefix = f"members.{model}." if card.members else ""
+    own = {name.removeprefix(prefix): tensor.float() for name, tensor in tensors.items() if name.startswith(prefix)}
+    return Member(own, card.weights_sha256)
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:

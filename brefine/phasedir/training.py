@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from brefine.config import ModelName
+from brefine.config import ExampleConfig, FeatureConfig, ModelName
 from brefine.identity import ProcessIdentity
 from brefine.phasedir.document import Document, Part, UnixTime
 
@@ -105,3 +105,23 @@ class CheckpointCard(Document):
     """What its training errors were like: weights of a mixture, by scale, e.g. trained_120ms."""
     corpus_sha256: str | None = None
     """Fingerprint of the prepared corpus that it was trained on."""
+    started_from_sha256: str | None = None
+    """`weights_sha256` of the weights that its training began with; None = random ones."""
+
+    def other_inputs(self, features: FeatureConfig, examples: ExampleConfig) -> dict[str, Any]:
+        """What a model sees, where these weights were trained with other settings: theirs, as a recipe names them.
+
+        Raises:
+            ValidationError: the card holds settings that this version does not know.
+        """
+        theirs = _inputs(
+            FeatureConfig.model_validate(self.config["features"]), ExampleConfig.model_validate(self.config["examples"])
+        )
+        ours = _inputs(features, examples)
+        return {name: value for name, value in theirs.items() if ours[name] != value}
+
+
+def _inputs(features: FeatureConfig, examples: ExampleConfig) -> dict[str, Any]:
+    return {f"features.{name}": value for name, value in features.model_dump().items()} | {
+        "examples.context_s": examples.context_s
+    }

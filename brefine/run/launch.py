@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -24,10 +25,11 @@ from brefine.config import (
     prepared_corpus_path,
     with_absolute_paths,
 )
-from brefine.errors import FormatError, ProcessError
+from brefine.errors import ConfigError, FormatError, ProcessError
 from brefine.identity import is_alive
 from brefine.io.atomic import open_to_append, write_text_atomic
-from brefine.phasedir import Manifest, PhaseDir, RunState, RunStatus, Stage, SupervisorState
+from brefine.io.shipped import shipped_weights
+from brefine.phasedir import CheckpointCard, Manifest, PhaseDir, RunState, RunStatus, Stage, SupervisorState
 from brefine.run.budget import Ledger, ledger_path
 from brefine.run.control import request
 from brefine.run.documents import training_process, working_process
@@ -41,8 +43,10 @@ def create_phase(config: PhaseConfig, *, argv: Sequence[str] = ()) -> PhaseDir:
     """Makes a new phase directory `<runs>/<utc>-<name>` with its recipe and manifest; nothing is started.
 
     Raises:
-        ConfigError: nobody could open the phase: a path, made absolute, holds characters that a recipe may not.
+        ConfigError: nobody could open the phase: a path, made absolute, holds characters that a recipe may not; or the weights
+            to begin with were trained on other features or windows than the recipe's.
     """
+    refuse_other_inputs(config)
     config = with_absolute_paths(config)
     recipe = format_config(config)
     parse_config(recipe, where="phase.toml")  # before any folder is made
@@ -67,6 +71,21 @@ def create_phase(config: PhaseConfig, *, argv: Sequence[str] = ()) -> PhaseDir:
     phase.control.mkdir()
     write_text_atomic(phase.config, recipe)  # last: with it the folder is a phase
     return phase
+
+
+def refuse_other_inputs(config: PhaseConfig) -> None:
+    """Raises ConfigError where the recipe's models would see something else than the weights that they begin with have seen."""
+    if config.train.start == "random":
+        return
+    weights = shipped_weights()
+    settings = CheckpointCard.read(weights.with_suffix(".json")).other_inputs(config.features, config.examples)
+    if settings:
+        alike = " ".join(f"--set {name}={json.dumps(value)}" for name, value in settings.items())
+        raise ConfigError(
+            "the weights that ship were trained on other features or windows than the recipe's",
+            where='[train] start = "shipped"',
+            hint=f"set them alike ({alike}), or begin with random weights",
+        )
 
 
 def start_supervisor(phase: PhaseDir) -> None:

@@ -11,13 +11,13 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from brefine.config import ModelName, PhaseConfig, prepared_corpus_path
 from brefine.errors import CheckpointError, RunError, is_out_of_memory
@@ -66,6 +66,11 @@ class TrainingState:
         self.loss_sum, self.n_losses = packed["loss_sum"], packed["n_losses"]
         self.last = None if packed["last"] is None else Validation(**packed["last"])
         self.best = None if packed["best"] is None else Validation(**packed["best"])
+
+    def begin_with(self, weights: Mapping[str, Tensor]) -> None:
+        """Takes weights that were trained before; moments and step begin at nought."""
+        self.model.load_state_dict(weights)
+        self.average.load_state_dict(self.model.state_dict())
 
     def unpack_weights(self, packed: dict[str, Any]) -> None:
         """Takes weights, their average and the optimiser's moments back, and leaves the step where it is."""
@@ -179,18 +184,21 @@ class _UnreadError(CheckpointError):
     """What is in the file is not known, or known to be whole: nothing speaks for its removal."""
 
 
-def fingerprint_of(config: PhaseConfig, model: ModelName, corpus_sha256: str) -> str:
+def fingerprint_of(config: PhaseConfig, model: ModelName, corpus_sha256: str, started_from_sha256: str | None = None) -> str:
     """A digest of what decides a training's course: model, data, seed and settings.
 
     Args:
         corpus_sha256: fingerprint of the prepared corpus: one folder may be prepared anew, with other splits.
+        started_from_sha256: of the weights that it began with; None = random ones.
     """
-    sections = {
+    sections: dict[str, object] = {
         "model": model,
         "corpus": [prepared_corpus_path(config).name, corpus_sha256],
         "seed": config.seed,
         "features": config.features.model_dump(mode="json"),
         "examples": config.examples.model_dump(mode="json"),
-        "train": config.train_of(model).model_dump(mode="json", exclude={"log_every_s", "threads", "capture"}),
+        "train": config.train_of(model).model_dump(mode="json", exclude={"log_every_s", "threads", "capture", "start"}),
     }
+    if started_from_sha256 is not None:
+        sections["started_from"] = started_from_sha256
     return hashlib.sha256(json.dumps(sections, sort_keys=True).encode()).hexdigest()[:16]

@@ -57,6 +57,9 @@ def train(training: Training, state: TrainingState, reporter: Reporter, stop: St
     """
     plan, settings = training.plan, training.settings
     sigma_frames = settings.label_sigma_s / training.config.features.hop_s
+    if settings.start != "random" and state.last is None:  # the weights to begin with may be the best there will be
+        validate(training, state, reporter)
+        save(training, state, reporter)
     stepper = Stepper(state, training.device, settings, sigma_frames=sigma_frames)
     while state.step < plan.n_steps and not out_of_patience(state, settings):
         rate = learning_rate(state.step, plan.n_steps, settings) * state.rate_scale

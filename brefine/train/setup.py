@@ -15,9 +15,10 @@ from brefine.data.batches import Tables, TrainingBatches
 from brefine.data.examples import Examples, find_examples
 from brefine.data.splits import Split
 from brefine.errors import DataError
+from brefine.io.shipped import shipped_weights
 from brefine.models import build_model
 from brefine.models.reading import describe_training
-from brefine.models.weights import save_weights
+from brefine.models.weights import read_member, save_weights
 from brefine.phasedir import TRAINERS_VARIABLE, RunDir
 from brefine.train.checkpoint import Checkpoints, TrainingState, fingerprint_of
 from brefine.train.device import Device, claim_device
@@ -44,7 +45,9 @@ def build_training(
     settings, models = config.train_of(model), tuple(config.models)
     device = claim_device(settings, place=models.index(model), n_trainers=int(os.environ.get(TRAINERS_VARIABLE, "1")))
     corpus = Split(prepared_corpus_path(config), "train", config.features)
-    checkpoints = Checkpoints(run, fingerprint_of(config, model, corpus.corpus_sha256))
+    start = read_member(shipped_weights(), model) if settings.start == "shipped" else None
+    started_from = start and start.sha256
+    checkpoints = Checkpoints(run, fingerprint_of(config, model, corpus.corpus_sha256, started_from))
     tables, examples = tables_and_examples(corpus, config, device, alive=alive)
     if not examples.positive.any():
         raise DataError(
@@ -75,7 +78,7 @@ def build_training(
         checkpoints,
         recordings=corpus.recordings,
         trained_errors=describe_training(torch.from_numpy(examples.offset_s[examples.positive])),
-        write_weights=partial(save_weights, corpus_sha256=corpus.corpus_sha256),
+        write_weights=partial(save_weights, corpus_sha256=corpus.corpus_sha256, started_from_sha256=started_from),
     )
     state = fresh_state(model, config, device)
     packed, refused = checkpoints.load() if resume else (None, [])
@@ -83,6 +86,8 @@ def build_training(
         print(f"{message}\nusing the checkpoint before it", flush=True)
     if packed is not None:
         state.unpack(packed)
+    elif start is not None:
+        state.begin_with(start.tensors)
     return training, state
 
 
