@@ -21,7 +21,6 @@ from brefine.evaluate.labels import read_references
 from brefine.evaluate.recordings import GivenSplit, SplitName
 from brefine.evaluate.refine import Refined, format_report, is_report, load_weights, plan_refinement, refine_tasks
 from brefine.evaluate.shipping import ship
-from brefine.evaluate.wording import format_evaluations, format_integration
 from brefine.io.atomic import write_text_atomic
 from brefine.io.outputs import refuse_replacing, refuse_unwritable
 from brefine.io.rttm import rttm_files
@@ -120,7 +119,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps({"evaluations": [report.to_json() for report in reports]}, indent=1, allow_nan=False))
     else:
-        print(format_evaluations(reports))
+        print("\n".join(f"{report.model} ({report.checkpoint}) is evaluated on the {report.split} split" for report in reports))
 
 
 def _integrate(options: argparse.Namespace) -> None:
@@ -146,7 +145,7 @@ def _integrate(options: argparse.Namespace) -> None:
             return
         report = integrate(refiner, split, config, phase, report=lambda done: step(f"refining with {model}", done, total))
         report.write(phase.integration)
-    print(json.dumps(report.to_json(), indent=1, allow_nan=False) if options.json else format_integration(report))
+    print(json.dumps(report.to_json(), indent=1, allow_nan=False) if options.json else f"written: {phase.integration}")
 
 
 def _refine(options: argparse.Namespace) -> None:
