@@ -27,8 +27,8 @@ def calibrate(
     """Example: brefine calibrate talk.wav talk.rttm labels.rttm -o mine.json
 
     Learns from a few labelled minutes how far a diarizer's boundaries are off and how much room your labels leave around speech;
-    `brefine refine --calibration mine.json` then refines its other recordings accordingly. Of folders,
-    the recordings that have labels count; the others are named.
+    `brefine refine --calibration mine.json` and `brefine diarize --calibration mine.json` then refine its other recordings
+    accordingly. Of folders, the recordings that have labels count; the others are named.
     """
     given = ["--weights", str(weights)] if weights is not None else []
     arguments = [audio, rttm, reference, "-o", out, *given, "--device", device, *(["--json"] if json else [])]

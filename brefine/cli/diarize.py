@@ -14,7 +14,7 @@ from typing import IO, Annotated, Any
 
 import typer
 
-from brefine.cli.options import ArrayConfig, Json, Set, a_file, output_path
+from brefine.cli.options import ArrayConfig, Json, Set, a_file, option_words, output_path
 from brefine.cli.output import print_json
 from brefine.config import DiarizerName, load_config
 from brefine.errors import tell
@@ -44,6 +44,10 @@ def diarize(
         Path | None,
         typer.Option(metavar="FILE", exists=True, dir_okay=False, help="The refiner's weights; those that ship if left out."),
     ] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", exists=True, dir_okay=False, help="Made by `brefine calibrate` for this diarizer."),
+    ] = None,
     config: ArrayConfig = None,
     overrides: Set = None,
     json: Json = False,
@@ -54,24 +58,22 @@ def diarize(
     With --config, thousands of recordings: interrupted, the same command goes on, and nothing is done twice.
     """
     out = Path(to) if audio.is_dir() else output_path(to, f"{audio.stem}.rttm")
+    refining = option_words({"--weights": weights, "--calibration": calibration})
     if config is not None:
         if json:
             raise typer.BadParameter("--json goes with a run in one piece, not with --config")
         from brefine.cli.batches import go_through
 
-        chosen = {"--diarizer-python": diarizer_python, "--diarizer-model": diarizer_model, "--weights": weights}
         given = ["--diarizer", diarizer, *(["--no-refine"] if no_refine else [])]
-        given += [str(part) for name, value in chosen.items() if value is not None for part in (name, value)]
-        raise typer.Exit(go_through("diarize", audio, None, out, given, load_config(config, overrides or ())))
+        given += option_words({"--diarizer-python": diarizer_python, "--diarizer-model": diarizer_model})
+        raise typer.Exit(go_through("diarize", audio, None, out, [*given, *refining], load_config(config, overrides or ())))
     files = audio_files(audio) if audio.is_dir() else [audio]
     in_folder = audio.is_dir() or out.is_dir()
     refuse_replacing(files, [out / f"{path.stem}.rttm" if in_folder else out for path in files], "RTTM", is_rttm)
-    refining = [] if weights is None else ["--weights", str(weights)]
     with tempfile.TemporaryFile("w+", encoding="utf-8") as told, _kept_if_unrefined(audio, out, refining) as scratch:
         # For a folder the refiner wants a folder; for a file it names its output after what it was given.
         unrefined = scratch if audio.is_dir() else scratch / f"{audio.stem}.rttm"
-        options = ["--python", diarizer_python] if diarizer_python is not None else []
-        options += ["--model", diarizer_model] if diarizer_model is not None else []
+        options = option_words({"--python": diarizer_python, "--model": diarizer_model})
         answer = out if no_refine else unrefined
         code, document = _run(told, "brefine.diarizers", audio, "-o", answer, "--diarizer", diarizer, "--json", *options)
         refined = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -39,6 +40,11 @@ RUNS = Path("runs")
 def output_path(text: str, name: str) -> Path:
     """Where a file of this name goes: `new/` is a folder, there or not; a `Path` would have dropped the slash."""
     return Path(text) / name if text.endswith("/") else Path(text)
+
+
+def option_words(given: Mapping[str, object]) -> list[str]:
+    """Options as another command takes them, name and value in turn; those that are None were not given."""
+    return [str(part) for name, value in given.items() if value is not None for part in (name, value)]
 
 
 def a_file(value: Path | str | None) -> Path | str | None:

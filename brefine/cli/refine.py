@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from brefine.cli.options import ArrayConfig, Json, Set, a_file, finite, output_path
+from brefine.cli.options import ArrayConfig, Json, Set, a_file, finite, option_words, output_path
 from brefine.config import load_config
 from brefine.run.stages import run_worker
 
@@ -49,15 +49,16 @@ def refine(
     target = rttm.parent / f"{rttm.name}.refined" if rttm.is_dir() else rttm.with_suffix(".refined.rttm")
     if out is not None:
         target = Path(out) if rttm.is_dir() else output_path(out, rttm.name)
-    options = {
-        "--weights": weights,
-        "--min-confidence": min_confidence,
-        "--max-shift-s": max_shift_s,
-        "--report": report,
-        "--calibration": calibration,
-        "--device": device,
-    }
-    given = [str(part) for name, value in options.items() if value is not None for part in (name, value)]
+    given = option_words(
+        {
+            "--weights": weights,
+            "--min-confidence": min_confidence,
+            "--max-shift-s": max_shift_s,
+            "--report": report,
+            "--calibration": calibration,
+            "--device": device,
+        }
+    )
     if config is not None:
         if report is not None or json:
             raise typer.BadParameter("--report and --json go with a run in one piece, not with --config")

@@ -21,6 +21,9 @@ from brefine.errors import BrefineError
 from brefine.io.rttm import read_rttm
 from brefine.models import build_model
 from brefine.models.weights import save_weights
+from tests.evaluate.conftest import save_calibration
+
+_RECIPES = Path(__file__).parents[2] / "configs"
 
 
 def _diarize(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -56,6 +59,35 @@ def test_the_refiner_follows_the_diarizer(tmp_path: Path, shared_data: Path, mon
     assert read_rttm(tmp_path / "out" / "talk.rttm")["talk"].turns
     assert read_rttm(tmp_path / "out" / "quiet.rttm") == {}
     assert list((tmp_path / "scratch").iterdir()) == []
+
+
+@pytest.mark.end_to_end
+def test_a_calibration_reaches_the_refiner(tmp_path: Path, shared_data: Path) -> None:
+    """One command with it writes what the diarizer alone and `refine` with it write, and something else than without."""
+    samples, rate_hz = soundfile.read(shared_data / "ami" / "audio" / "trn08.flac")
+    soundfile.write(tmp_path / "talk.wav", samples[: 10 * rate_hz], rate_hz)
+    weights, calibration = tmp_path / "w.safetensors", tmp_path / "mine.json"
+    _save_untrained(weights)
+    save_calibration(calibration, weights)
+    refining = ["--weights", weights, "--calibration", calibration]
+    for out, options in (("once", refining), ("uncalibrated", refining[:2]), ("turns", ["--no-refine"])):
+        assert _diarize(tmp_path / "talk.wav", "-o", tmp_path / f"{out}.rttm", *options).returncode == 0
+    words = ["refine", tmp_path / "talk.wav", tmp_path / "turns.rttm", "-o", tmp_path / "twice.rttm", *refining]
+    subprocess.run([sys.executable, "-m", "brefine", *map(str, words)], capture_output=True, check=True)
+    once, uncalibrated, twice = ((tmp_path / f"{out}.rttm").read_text() for out in ("once", "uncalibrated", "twice"))
+    assert once == twice != uncalibrated
+
+
+def test_a_calibration_goes_with_every_way_to_diarize(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is not there is told before a diarizer has worked for hours; a batch hands it on."""
+    (tmp_path / "talk.wav").touch()
+    given = ["diarize", str(tmp_path), "-o", str(tmp_path / "out"), "--calibration", str(tmp_path / "mine.json")]
+    assert CliRunner().invoke(app, given).exit_code == 2
+    (tmp_path / "mine.json").touch()
+    batches: list[tuple[object, ...]] = []
+    monkeypatch.setattr("brefine.cli.batches.go_through", lambda *words: batches.append(words) or 3)
+    assert CliRunner().invoke(app, [*given, "--config", str(_RECIPES / "mlp.toml")]).exit_code == 3
+    assert batches[0][4] == ["--diarizer", "builtin", "--calibration", str(tmp_path / "mine.json")]
 
 
 @pytest.mark.end_to_end

@@ -13,10 +13,12 @@ import torch
 from brefine.config import ExampleConfig, FeatureConfig, format_config, parse_config, prepared_corpus_path
 from brefine.core.turns import Diarization, Turn
 from brefine.data.features import build_store
+from brefine.evaluate.calibration import Calibration
 from brefine.io.rttm import write_rttm
 from brefine.models import build_model
+from brefine.models.reading import SCALES_S
 from brefine.models.weights import save_weights
-from brefine.phasedir import CorpusManifest, CorpusRecording, PhaseDir
+from brefine.phasedir import CheckpointCard, CorpusManifest, CorpusRecording, PhaseDir
 
 RATE_HZ = 16000
 DURATION_S = 12.0
@@ -116,3 +118,20 @@ def phase(prepared_phase: PhaseDir, tmp_path: Path) -> PhaseDir:
 def save_untrained(path: Path, model: str, *, seed: int = 0) -> None:
     torch.manual_seed(seed)
     save_weights(path, model, build_model(model, FEATURES, EXAMPLES).state_dict(), FEATURES, EXAMPLES)
+
+
+def save_calibration(path: Path, weights: Path) -> None:
+    """Constants that move boundaries far, and are none that any hypothesis would tell."""
+    card = CheckpointCard.read(weights.with_suffix(".json"))
+    Calibration(
+        weights_sha256=card.weights_sha256,
+        scales_s=list(SCALES_S),
+        weights=[0.0, 0.0, 0.0, 0.5, 0.5],
+        habit_s=(0.15, -0.1),
+        margin_s=(0.0, 0.0),
+        doubt=0.3,
+        n_recordings=1,
+        n_boundaries=20,
+        mae_before_ms=100.0,
+        mae_after_ms=50.0,
+    ).write(path)

@@ -12,8 +12,11 @@ from pyannote.core import Annotation, Segment
 
 from brefine.core.turns import Diarization
 from brefine.diarizers.diarizer import ReportProgress
+from brefine.errors import DataError
+from brefine.evaluate import __main__ as processes
 from brefine.evaluate.pipeline import RefinedPipeline
-from tests.evaluate.conftest import bursts, save_untrained
+from brefine.io.rttm import read_rttm, write_rttm
+from tests.evaluate.conftest import bursts, save_calibration, save_untrained
 
 
 class _Told:
@@ -26,6 +29,11 @@ class _Told:
 
     def diarize(self, audio: Path, *, report: ReportProgress | None = None) -> Diarization:
         return self._hypothesis
+
+
+def ends_s(diarization: Diarization) -> list[float]:
+    """Onset and offset of each turn."""
+    return [end_s for turn in diarization.turns for end_s in (turn.onset_s, turn.offset_s)]
 
 
 @pytest.fixture
@@ -63,3 +71,23 @@ def test_it_takes_any_callable_that_returns_an_annotation(talk: tuple[Path, Diar
     ours = RefinedPipeline(_Told(hypothesis), weights=weights)(audio)
     assert found.refined.turns == ours.refined.turns
     assert steps == ["refining"]
+
+
+def test_a_calibration_counts_as_on_the_command_line(
+    talk: tuple[Path, Diarization, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The turns are those of `refine --calibration`; a calibration that is not there is refused before anything is heard."""
+    audio, hypothesis, weights = talk
+    calibration = tmp_path / "mine.json"
+    with pytest.raises(DataError, match="no such calibration"):
+        RefinedPipeline(_Told(hypothesis), weights=weights, calibration=calibration)
+    save_calibration(calibration, weights)
+    found = RefinedPipeline(_Told(hypothesis), weights=weights, calibration=calibration)(audio)
+    write_rttm(tmp_path / "talk.rttm", hypothesis)
+    given = [str(audio), str(tmp_path / "talk.rttm"), "-o", str(tmp_path / "out.rttm")]
+    options = ["--weights", str(weights), "--calibration", str(calibration)]
+    monkeypatch.setattr("sys.argv", ["evaluate", "refine", *given, *options, "--device", "cpu"])
+    processes.main()
+    (written,) = read_rttm(tmp_path / "out.rttm").values()
+    assert ends_s(found.refined) == pytest.approx(ends_s(written), abs=2e-6)
+    assert ends_s(found.refined) != pytest.approx(ends_s(RefinedPipeline(_Told(hypothesis), weights=weights)(audio).refined))
