@@ -118,26 +118,6 @@ class HeardRecording:
     reading: Reading | None
 
 
-def refine_recording(
-    refiner: Refiner,
-    log_mel_NM: NDArray[np.floating],
-    hypothesis: Diarization,
-    *,
-    duration_s: float,
-    config: RefineConfig,
-    prior: ErrorPrior | None = None,
-) -> Refinement:
-    """Refines one recording.
-
-    Args:
-        log_mel_NM: its frames by `data.features.analyse` with `refiner.features`.
-        duration_s: length of the audio; what the hypothesis says beyond it is dropped.
-        prior: what is known of the system's errors; None = what this hypothesis tells.
-    """
-    heard = hear_recording(refiner, log_mel_NM, hypothesis, duration_s=duration_s)
-    return refine_heard(refiner, heard, prior or fit_prior([heard]), config=config)
-
-
 def hear_recording(
     refiner: Refiner, log_mel_NM: NDArray[np.floating], hypothesis: Diarization, *, duration_s: float
 ) -> HeardRecording:

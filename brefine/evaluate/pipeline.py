@@ -8,6 +8,8 @@
     result = pipeline(Path("talk.wav"))
     result.refined          # turns: result.hypothesis with better ends
     result.moves            # one a boundary: how far, how sure, why
+    for result in pipeline.together(sorted(Path("talks").glob("*.wav"))):
+        ...                 # recordings of one kind tell more of the diarizer's errors than each alone
 
 Instead of a diarizer it takes any callable from a path to a `pyannote.core.Annotation` (or to an object that has one as
 `speaker_diarization`): a pipeline of pyannote or of DiariZen as it is.
@@ -15,17 +17,20 @@ Instead of a diarizer it takes any callable from a path to a `pyannote.core.Anno
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from brefine.config import RefineConfig
 from brefine.core.turns import Diarization
 from brefine.diarizers.annotation import diarization_of
-from brefine.diarizers.diarizer import Diarizer, ReportProgress
+from brefine.diarizers.diarizer import Diarizer, ReportProgress, silent
+from brefine.errors import BrefineError, one_line, tell
 from brefine.evaluate.calibration import read_calibration
-from brefine.evaluate.moves import Refinement, refine_recording
+from brefine.evaluate.moves import HeardRecording, Refinement, fit_prior, hear_recording, refine_heard
 from brefine.evaluate.refine import frames_of, load_weights
+from brefine.io.audio import probe_all, raise_all
+from brefine.models.error_prior import ErrorPrior
 
 
 class RefinedPipeline:
@@ -34,8 +39,8 @@ class RefinedPipeline:
     Args:
         diarizer: one of brefine's, or a callable that takes a path as text and returns an annotation.
         weights: those that ship with brefine if left out.
-        calibration: a file that `brefine calibrate` made for this diarizer with these weights; without, what the hypothesis
-            tells of its system's errors counts.
+        calibration: a file that `brefine calibrate` made for this diarizer with these weights; without, what the hypotheses
+            tell of their system's errors counts.
         config: when and how far boundaries may move.
         device: auto, cpu or cuda.
 
@@ -60,20 +65,55 @@ class RefinedPipeline:
         self._config = config or RefineConfig()
 
     def __call__(self, audio: Path | str, *, report: ReportProgress | None = None) -> Refinement:
-        """Diarizes and refines one file.
+        """Diarizes and refines one file; without a calibration, it alone tells how far the system's boundaries are off.
+
+        Several of one kind and one system are better refined by `together`.
 
         Raises:
             DataError: the audio cannot be used.
             ProcessError: the diarizer failed.
         """
-        path = Path(audio)
-        frames, duration_s = frames_of(path, self._refiner.features)
-        hypothesis = self._hypothesis(path, duration_s, report)
-        if report is not None:
-            report("refining", 0, 1)
-        return refine_recording(self._refiner, frames, hypothesis, duration_s=duration_s, config=self._config, prior=self._prior)
+        tell_step = report or silent
+        heard = self._heard(Path(audio), tell_step)
+        tell_step("refining", 0, 1)
+        return self._refined(heard, self._prior or fit_prior([heard]))
 
-    def _hypothesis(self, audio: Path, duration_s: float, report: ReportProgress | None) -> Diarization:
+    def together(self, audio: Iterable[Path | str], *, report: ReportProgress | None = None) -> Iterator[Refinement]:
+        """Diarizes and refines recordings of one kind, in their order, as `brefine diarize` and `refine` do those of a folder.
+
+        All are heard before the first is moved: without a calibration, all of them tell how far the system's boundaries are off.
+        Their audio is not kept meanwhile. A recording that cannot be done costs the others nothing.
+
+        Raises:
+            DataError: audio cannot be used: all whose headers tell before anything is diarized, others after the last refinement.
+            ProcessError: the diarizer failed, told after the last refinement likewise.
+        """
+        paths = [Path(one) for one in audio]
+        for doubt in probe_all(paths):
+            tell(doubt)
+        tell_step = report or silent
+        heard: list[HeardRecording] = []
+        faults: list[BrefineError] = []
+        for place, path in enumerate(paths):
+            tell_step(f"hearing {one_line(path.stem)}", place, len(paths))
+            try:
+                heard.append(self._heard(path, tell_step))
+            except BrefineError as fault:
+                faults.append(fault)
+        prior = self._prior or fit_prior(heard)
+        for place, recording in enumerate(heard):
+            tell_step("refining", place, len(heard))
+            yield self._refined(recording, prior)
+        raise_all(faults)
+
+    def _heard(self, audio: Path, report: ReportProgress) -> HeardRecording:
+        frames, duration_s = frames_of(audio, self._refiner.features)
+        return hear_recording(self._refiner, frames, self._hypothesis(audio, duration_s, report), duration_s=duration_s)
+
+    def _refined(self, heard: HeardRecording, prior: ErrorPrior) -> Refinement:
+        return refine_heard(self._refiner, heard, prior, config=self._config)
+
+    def _hypothesis(self, audio: Path, duration_s: float, report: ReportProgress) -> Diarization:
         diarize = getattr(self._diarizer, "diarize", None)
         if diarize is not None:
             found: Diarization = diarize(audio, report=report)

@@ -6,8 +6,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import soundfile
+import torch
 from pyannote.core import Annotation, Segment
 
 from brefine.core.turns import Diarization
@@ -16,7 +18,9 @@ from brefine.errors import DataError
 from brefine.evaluate import __main__ as processes
 from brefine.evaluate.pipeline import RefinedPipeline
 from brefine.io.rttm import read_rttm, write_rttm
-from tests.evaluate.conftest import bursts, save_calibration, save_untrained
+from brefine.models import build_model
+from brefine.models.weights import save_weights
+from tests.evaluate.conftest import EXAMPLES, FEATURES, bursts, save_calibration, save_untrained
 
 
 class _Told:
@@ -91,3 +95,64 @@ def test_a_calibration_counts_as_on_the_command_line(
     (written,) = read_rttm(tmp_path / "out.rttm").values()
     assert ends_s(found.refined) == pytest.approx(ends_s(written), abs=2e-6)
     assert ends_s(found.refined) != pytest.approx(ends_s(RefinedPipeline(_Told(hypothesis), weights=weights)(audio).refined))
+
+
+@pytest.fixture
+def talks(tmp_path: Path) -> Path:
+    """A folder with audio/, rttm/ and weights that are sure of what they say, whatever it is."""
+    (tmp_path / "audio").mkdir()
+    for seed in range(3):
+        samples, _, hypothesis = bursts(seed)
+        soundfile.write(tmp_path / "audio" / f"rec{seed}.wav", samples, 16000)
+        write_rttm(tmp_path / "rttm" / f"rec{seed}.rttm", hypothesis)
+    torch.manual_seed(0)
+    state = {
+        name: value + 0.5 * torch.randn_like(value) for name, value in build_model("mlp", FEATURES, EXAMPLES).state_dict().items()
+    }
+    save_weights(tmp_path / "weights.safetensors", "mlp", state, FEATURES, EXAMPLES)
+    return tmp_path
+
+
+class _Read:
+    """A diarizer that reads what it says of `audio/NAME.wav` from `rttm/NAME.rttm`."""
+
+    name = "read"
+
+    def diarize(self, audio: Path, *, report: ReportProgress | None = None) -> Diarization:
+        (found,) = read_rttm(audio.parents[1] / "rttm" / f"{audio.stem}.rttm").values()
+        return found
+
+
+def test_recordings_of_one_kind_are_refined_as_a_folder_is(talks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is estimated of the diarizer's errors comes from all of them, as on the command line, and not from each alone."""
+    pipeline = RefinedPipeline(_Read(), weights=talks / "weights.safetensors", device="cpu")
+    audio = sorted((talks / "audio").iterdir())
+    steps: list[tuple[str, int, int]] = []
+    found = list(pipeline.together(audio, report=lambda *step: steps.append(step)))
+    given = [*(str(talks / name) for name in ("audio", "rttm")), "-o", str(talks / "out")]
+    options = ["--weights", str(talks / "weights.safetensors"), "--device", "cpu"]
+    monkeypatch.setattr("sys.argv", ["evaluate", "refine", *given, *options])
+    processes.main()
+    for path, one in zip(audio, found, strict=True):
+        (written,) = read_rttm(talks / "out" / f"{path.stem}.rttm").values()
+        assert ends_s(one.refined) == pytest.approx(ends_s(written), abs=2e-6)
+    assert [one.refined for one in found] != [pipeline(path).refined for path in audio]
+    assert steps == [(f"hearing rec{n}", n, 3) for n in range(3)] + [("refining", n, 3) for n in range(3)]
+
+
+def test_what_cannot_be_done_costs_the_other_recordings_nothing(talks: Path) -> None:
+    """They are refined as if it weren't there, and it is named in the end; a broken header is told before anything is heard."""
+    pipeline = RefinedPipeline(_Read(), weights=talks / "weights.safetensors", device="cpu")
+    audio = sorted((talks / "audio").iterdir())
+    expected = [one.refined for one in pipeline.together(audio[1:])]
+    samples = bursts(0)[0]
+    samples[5000] = np.nan
+    soundfile.write(audio[0], samples, 16000, subtype="FLOAT")
+    done = []
+    with pytest.raises(DataError, match=r"rec0\.wav: the audio holds samples that are not finite"):
+        for one in pipeline.together(audio):
+            done.append(one.refined)
+    assert done == expected
+    audio[2].write_text("no audio")
+    with pytest.raises(DataError, match=r"rec2\.wav"):
+        next(pipeline.together(audio))
