@@ -12,12 +12,14 @@
         ...                 # recordings of one kind tell more of the diarizer's errors than each alone
 
 Instead of a diarizer it takes any callable from a path to a `pyannote.core.Annotation` (or to an object that has one as
-`speaker_diarization`): a pipeline of pyannote or of DiariZen as it is.
+`speaker_diarization`): a pipeline of pyannote or of DiariZen as it is. Audio is a path, or a mapping that has one as `audio`, as
+those pipelines take it; not samples, nor one channel of a file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +27,15 @@ from brefine.config import RefineConfig
 from brefine.core.turns import Diarization
 from brefine.diarizers.annotation import diarization_of
 from brefine.diarizers.diarizer import Diarizer, ReportProgress, silent
-from brefine.errors import BrefineError, one_line, tell
+from brefine.errors import BrefineError, DataError, one_line, tell
 from brefine.evaluate.calibration import read_calibration
 from brefine.evaluate.moves import HeardRecording, Refinement, fit_prior, hear_recording, refine_heard
 from brefine.evaluate.refine import frames_of, load_weights
 from brefine.io.audio import probe_all, raise_all
 from brefine.models.error_prior import ErrorPrior
+
+Audio = Path | str | Mapping[str, Any]
+"""A path, or a mapping that has one as `audio`."""
 
 
 class RefinedPipeline:
@@ -64,21 +69,21 @@ class RefinedPipeline:
         self._prior = None if calibration is None else read_calibration(calibration, self._refiner)
         self._config = config or RefineConfig()
 
-    def __call__(self, audio: Path | str, *, report: ReportProgress | None = None) -> Refinement:
+    def __call__(self, audio: Audio, *, report: ReportProgress | None = None) -> Refinement:
         """Diarizes and refines one file; without a calibration, it alone tells how far the system's boundaries are off.
 
         Several of one kind and one system are better refined by `together`.
 
         Raises:
-            DataError: the audio cannot be used.
+            DataError: the audio cannot be used, or is given as something else than a path.
             ProcessError: the diarizer failed.
         """
         tell_step = report or silent
-        heard = self._heard(Path(audio), tell_step)
+        heard = self._heard(_path_of(audio), tell_step)
         tell_step("refining", 0, 1)
         return self._refined(heard, self._prior or fit_prior([heard]))
 
-    def together(self, audio: Iterable[Path | str], *, report: ReportProgress | None = None) -> Iterator[Refinement]:
+    def together(self, audio: Iterable[Audio], *, report: ReportProgress | None = None) -> Iterator[Refinement]:
         """Diarizes and refines recordings of one kind, in their order, as `brefine diarize` and `refine` do those of a folder.
 
         All are heard before the first is moved: without a calibration, all of them tell how far the system's boundaries are off.
@@ -88,7 +93,7 @@ class RefinedPipeline:
             DataError: audio cannot be used: all whose headers tell before anything is diarized, others after the last refinement.
             ProcessError: the diarizer failed, told after the last refinement likewise.
         """
-        paths = [Path(one) for one in audio]
+        paths = [_path_of(one) for one in audio]
         for doubt in probe_all(paths):
             tell(doubt)
         tell_step = report or silent
@@ -122,3 +127,13 @@ class RefinedPipeline:
         output = self._diarizer(str(audio))
         annotation = getattr(output, "speaker_diarization", output)
         return diarization_of(annotation, audio.stem, duration_s=duration_s)
+
+
+def _path_of(audio: Audio) -> Path:
+    path = audio.get("audio") if isinstance(audio, Mapping) and "channel" not in audio else audio
+    if isinstance(path, (str, PathLike)):
+        return Path(path)
+    got = f"a mapping of {', '.join(map(str, audio))}" if isinstance(audio, Mapping) else type(audio).__name__
+    raise DataError(
+        "a path to the audio is needed", expected="a path, or {'audio': path}", got=got, hint="write samples to a file"
+    )

@@ -77,6 +77,23 @@ def test_it_takes_any_callable_that_returns_an_annotation(talk: tuple[Path, Diar
     assert steps == ["refining"]
 
 
+def test_audio_may_be_given_as_pyannotes_pipelines_take_it(talk: tuple[Path, Diarization, Path]) -> None:
+    """A mapping with a path is that path, samples and single channels are refused in words, and so is what is no path at all."""
+    audio, hypothesis, weights = talk
+    pipeline = RefinedPipeline(_Told(hypothesis), weights=weights)
+    assert pipeline({"uri": "a talk", "audio": str(audio)}).refined == pipeline(audio).refined
+    assert [one.refined for one in pipeline.together([{"audio": audio}])] == [pipeline(audio).refined]
+    for given, got in (
+        ({"waveform": np.zeros((1, 16000)), "sample_rate": 16000}, "a mapping of waveform, sample_rate"),
+        ({"audio": audio, "channel": 0}, "a mapping of audio, channel"),
+        (np.zeros(16000), "ndarray"),
+    ):
+        with pytest.raises(
+            DataError, match=rf"a path to the audio is needed \(expected a path, or {{'audio': path}}, got {got}\)"
+        ):
+            pipeline(given)
+
+
 def test_a_calibration_counts_as_on_the_command_line(
     talk: tuple[Path, Diarization, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
