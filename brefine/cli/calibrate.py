@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from brefine.cli.options import Json, a_file
+from brefine.cli.options import Json, a_file, option_words
 from brefine.run.stages import run_worker
 
 
@@ -20,6 +20,7 @@ def calibrate(
         Path, typer.Argument(metavar="REFERENCE", help="The labels: an RTTM file, or a folder of them, named after the audio.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", callback=a_file, help="Calibration file (JSON) to write.")],
+    uem: Annotated[Path | None, typer.Option(metavar="FILE", help="What is labelled; everything if left out.")] = None,
     weights: Annotated[Path | None, typer.Option(metavar="FILE", help="Weights; those that ship if left out.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     json: Json = False,
@@ -28,8 +29,9 @@ def calibrate(
 
     Learns from a few labelled minutes how far a diarizer's boundaries are off and how much room your labels leave around speech;
     `brefine refine --calibration mine.json` and `brefine diarize --calibration mine.json` then refine its other recordings
-    accordingly. Of folders, the recordings that have labels count; the others are named.
+    accordingly. Of folders, the recordings that have labels count; the others are named. Where only a part of a recording is
+    labelled, --uem says which: a turn that is cut there would else count as if it ended there.
     """
-    given = ["--weights", str(weights)] if weights is not None else []
-    arguments = [audio, rttm, reference, "-o", out, *given, "--device", device, *(["--json"] if json else [])]
+    given = option_words({"--uem": uem, "--weights": weights, "--device": device})
+    arguments = [audio, rttm, reference, "-o", out, *given, *(["--json"] if json else [])]
     raise typer.Exit(run_worker("brefine.evaluate", "calibrate", *arguments))

@@ -17,7 +17,7 @@ from brefine.errors import BrefineError, ConfigError, DataError, one_line, run_m
 from brefine.evaluate.calibration import calibrate_refiner, is_calibration, read_calibration
 from brefine.evaluate.evaluation import evaluate_refiner, hear_part, load_checkpoint, load_checkpoints, write_evaluation
 from brefine.evaluate.integration import integrate, integrate_part
-from brefine.evaluate.labels import read_references
+from brefine.evaluate.labels import read_references, read_regions
 from brefine.evaluate.recordings import GivenSplit, SplitName
 from brefine.evaluate.refine import Refined, format_report, is_report, load_weights, plan_refinement, refine_tasks
 from brefine.evaluate.shipping import ship
@@ -60,6 +60,7 @@ def main() -> int:
     five.add_argument("rttm", type=Path)
     five.add_argument("reference", type=Path)
     five.add_argument("-o", "--out", type=Path, required=True)
+    five.add_argument("--uem", type=Path, help="what of the recordings is labelled")
     five.add_argument("--weights", type=Path)
     five.set_defaults(run=_calibrate)
 
@@ -182,10 +183,12 @@ def _refine(options: argparse.Namespace) -> None:
 
 def _calibrate(options: argparse.Namespace) -> None:
     read = [options.audio, options.rttm, options.reference, *rttm_files(options.rttm), *rttm_files(options.reference)]
+    read += [options.uem] if options.uem is not None else []
     refuse_replacing(read, [options.out], "calibration", is_calibration)
     tasks = plan_refinement(options.audio, options.rttm)
     references = read_references(options.reference, tasks)
-    found = calibrate_refiner(load_weights(options.weights, options.device), tasks, references)
+    regions_s = None if options.uem is None else read_regions(options.uem, references)
+    found = calibrate_refiner(load_weights(options.weights, options.device), tasks, references, regions_s)
     found.write(options.out)
     if options.json:
         print(json.dumps(found.to_json(), indent=1, allow_nan=False))

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from brefine.config import RefineConfig
+from brefine.core.boundaries import EDGE_S
 from brefine.core.matching import match_boundaries
-from brefine.core.turns import Diarization
+from brefine.core.turns import Diarization, Regions
 from brefine.errors import DataError, FormatError, tell
 from brefine.evaluate.moves import HeardRecording, hear_recording, refine_heard
 from brefine.evaluate.refine import Task, frames_of
@@ -64,11 +65,18 @@ class Calibration(Document):
         )
 
 
-def calibrate_refiner(refiner: Refiner, tasks: Sequence[Task], references: Mapping[Path, Diarization]) -> Calibration:
+def calibrate_refiner(
+    refiner: Refiner,
+    tasks: Sequence[Task],
+    references: Mapping[Path, Diarization],
+    regions_s: Mapping[Path, Regions] | None = None,
+) -> Calibration:
     """Fits the constants on the recordings of `tasks` that have labels.
 
     Args:
         references: audio → its labels, by `labels.read_references`.
+        regions_s: audio → which parts of it are labelled, by `labels.read_regions`; None = everything. Where labels are cut at
+            the end of a part, none of its boundaries is known.
 
     Raises:
         DataError: audio cannot be used, where all whose headers tell are listed before anything is heard; or too few
@@ -84,7 +92,7 @@ def calibrate_refiner(refiner: Refiner, tasks: Sequence[Task], references: Mappi
                 continue
             frames, duration_s = frames_of(audio, refiner.features)
             heard = hear_recording(refiner, frames, hypothesis, duration_s=duration_s)
-            labelled.append((heard, _true_shifts_s(heard, references[audio])))
+            labelled.append((heard, _true_shifts_s(heard, references[audio], None if regions_s is None else regions_s[audio])))
     readings, shifts_s = [], []
     for one, true_s in labelled:
         rows = np.flatnonzero(np.isfinite(true_s))
@@ -142,9 +150,10 @@ def is_calibration(path: Path) -> bool:
     return True
 
 
-def _true_shifts_s(heard: HeardRecording, reference: Diarization) -> NDArray[np.float64]:
-    """Label − hypothesis of each boundary of `heard`; not-a-number where it has no partner."""
-    match = match_boundaries(reference, heard.hypothesis, window_s=_WINDOW_S)
+def _true_shifts_s(heard: HeardRecording, reference: Diarization, regions_s: Regions | None) -> NDArray[np.float64]:
+    """Label − hypothesis of each boundary of `heard`; not-a-number where it has no partner, or one that a cut has made."""
+    within_s = None if regions_s is None else [(start_s + EDGE_S, end_s - EDGE_S) for start_s, end_s in regions_s]
+    match = match_boundaries(reference, heard.hypothesis, window_s=_WINDOW_S, regions_s=within_s)
     hypothesis_s = np.array([boundary.time_s for boundary in heard.boundaries], np.float64)
     return np.asarray(match.partner_times_s(heard.boundaries) - hypothesis_s, np.float64)
 

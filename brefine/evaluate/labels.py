@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from brefine.core.turns import Diarization
+from brefine.core.turns import Diarization, Regions
 from brefine.errors import DataError, FormatError, tell
 from brefine.evaluate.refine import Task, tell_names
 from brefine.io.filenames import recording_named
 from brefine.io.rttm import read_each, read_rttm, rttm_files
 from brefine.io.textfile import shown
+from brefine.io.uem import read_uem
 
 
 def read_references(path: Path, tasks: Sequence[Task]) -> dict[Path, Diarization]:
@@ -49,6 +50,27 @@ def read_references(path: Path, tasks: Sequence[Task]) -> dict[Path, Diarization
             hint="labels are named after the audio: talk1.rttm for talk1.wav in a folder, or recordings of that name in one file",
         )
     tell_names("no labels for", unlabelled)
+    return found
+
+
+def read_regions(path: Path, references: Mapping[Path, Diarization]) -> dict[Path, Regions]:
+    """Which parts of each audio file in `references` are labelled, from a UEM file, which may name them as audio or labels are.
+
+    Raises:
+        DataError: it does not tell of some; all of them are listed.
+        FormatError: it cannot be read, or has broken lines.
+    """
+    regions = read_uem(path)
+    n_called = Counter(reference.recording for reference in references.values())
+    found: dict[Path, Regions] = {}
+    for audio, reference in references.items():
+        names = [audio.stem, recording_named(audio.stem)]
+        names += [reference.recording] if n_called[reference.recording] == 1 else []
+        named = [name for name in names if name in regions]
+        if named:
+            found[audio] = regions[named[0]]
+    if missing := sorted(audio.stem for audio in references if audio not in found):
+        raise DataError("the UEM does not tell what of recordings is labelled", where=path, problems=missing)
     return found
 
 

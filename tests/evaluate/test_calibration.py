@@ -6,16 +6,18 @@ from pathlib import Path
 
 import pytest
 import soundfile
+from typer.testing import CliRunner
 
+from brefine.cli import app
 from brefine.core.turns import Diarization, Turn
 from brefine.errors import BrefineError, DataError, FormatError
 from brefine.evaluate import __main__ as processes
 from brefine.evaluate import calibration
 from brefine.evaluate.calibration import Calibration, calibrate_refiner, read_calibration
-from brefine.evaluate.labels import read_references
+from brefine.evaluate.labels import read_references, read_regions
 from brefine.evaluate.refine import load_weights, plan_refinement
 from brefine.io.rttm import format_rttm, parse_rttm, write_rttm
-from tests.evaluate.conftest import RATE_HZ, bursts, save_untrained
+from tests.evaluate.conftest import DURATION_S, RATE_HZ, bursts, save_untrained
 
 
 @pytest.fixture
@@ -101,6 +103,35 @@ def test_recordings_without_labels_are_left_out_and_named(labelled: Path, capsys
     (labelled / "rttm" / "rec1.rttm").unlink()
     assert found == calibrated(labelled)
     assert found.n_recordings == 2
+
+
+def test_labels_that_are_cut_where_the_labelled_part_ends_tell_nothing(labelled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever labels up to the middle of a turn has not labelled its end; all before it counts as it did."""
+    cut_s = turns_of(0)[-1].offset_s - 0.3
+    write_rttm(labelled / "labels" / "rec0.rttm", Diarization("rec0", turns_of(0)).clipped(0.0, cut_s))
+    given = [*(str(labelled / one) for one in ("audio", "rttm", "labels")), "--weights", str(labelled / "mlp.safetensors")]
+
+    def work(module: str, *words: object) -> int:
+        monkeypatch.setattr("sys.argv", [module, *map(str, words)])
+        return processes.main()
+
+    def n_boundaries(*first_parts: str) -> int:
+        parts = [f"rec0 1 {part}\n" for part in first_parts] + [f"rec{seed} 1 0 {DURATION_S}\n" for seed in (1, 2)]
+        (labelled / "all.uem").write_text("".join(parts))
+        told = ["--uem", str(labelled / "all.uem")] if first_parts else []
+        monkeypatch.setattr("brefine.cli.calibrate.run_worker", work)
+        done = CliRunner().invoke(app, ["calibrate", *given, "-o", str(labelled / "mine.json"), *told, "--device", "cpu"])
+        assert done.exit_code == 0, done.exception
+        return Calibration.read(labelled / "mine.json").n_boundaries
+
+    n_all = n_boundaries()
+    assert n_boundaries(f"0 {cut_s}") == n_all - 1
+    onset_s = turns_of(0)[1].onset_s
+    assert n_boundaries(f"0 {onset_s}", f"{onset_s + 0.2} {cut_s}") == n_all - 2
+    (labelled / "all.uem").write_text(f"rec0 1 0 {cut_s}\n")
+    references = read_references(labelled / "labels", plan_refinement(labelled / "audio", labelled / "rttm"))
+    with pytest.raises(DataError, match=r"does not tell(?s:.*)rec1\n  rec2"):
+        read_regions(labelled / "all.uem", references)
 
 
 def test_all_unusable_audio_is_told_before_anything_is_heard(labelled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
