@@ -24,7 +24,7 @@ from brefine.evaluate.shipping import ship
 from brefine.io.atomic import write_text_atomic
 from brefine.io.outputs import refuse_replacing, refuse_unwritable
 from brefine.io.rttm import rttm_files
-from brefine.phasedir import EvaluationReport, PhaseDir, SelectionRecord, Stage
+from brefine.phasedir import EvaluationReport, GateRecord, PhaseDir, SelectionRecord, Stage, phase_of_weights
 
 
 def main() -> int:
@@ -162,6 +162,8 @@ def _refine(options: argparse.Namespace) -> None:
         outs = [task.out for task in tasks]
         refuse_replacing(read, [options.report], "report", is_report, option="--report", beside=outs)
     refiner = load_weights(options.weights, options.device)
+    if options.weights is not None:
+        _tell_failed_gate(options.weights)
     done: list[Refined] = []
     prior = None if options.calibration is None else read_calibration(options.calibration, refiner)
     fault: DataError | None = None
@@ -212,6 +214,14 @@ def _part(text: str) -> tuple[int, int]:
     """`3/16`: the share and the number of shares."""
     index, _, n_parts = text.partition("/")
     return int(index), int(n_parts)
+
+
+def _tell_failed_gate(weights: Path) -> None:
+    """Says so where these weights are a checkpoint of a phase that did not pass."""
+    phase = phase_of_weights(weights)
+    record = None if phase is None else GateRecord.read_if_sound(phase.gate)
+    if record is not None and record.verdict == "fail":
+        tell(f"these weights' phase failed gate 4: {one_line(record.recommendation)}")
 
 
 def _told(refined: Refined) -> str:

@@ -40,6 +40,7 @@ from brefine.phasedir.folders import (
     is_phase,
     list_phases,
     named_folder,
+    phase_of_weights,
     run_model,
     runs_folder,
 )
@@ -117,6 +118,7 @@ __all__ = [
     "label_digests",
     "list_phases",
     "named_folder",
+    "phase_of_weights",
     "run_model",
     "runs_folder",
     "source_folders",

@@ -331,6 +331,13 @@ def is_phase(path: Path) -> bool:
         return False
 
 
+def phase_of_weights(weights: Path) -> PhaseDir | None:
+    """The phase that a weights file is a checkpoint of; None where it lies elsewhere."""
+    checkpoints = weights.resolve().parent
+    run = RunDir(checkpoints.parent)
+    return PhaseDir(run.path.parent) if run.checkpoints == checkpoints and is_phase(run.path.parent) else None
+
+
 def run_model(path: Path) -> ModelName:
     """The model that a run directory belongs to, from its name.
 

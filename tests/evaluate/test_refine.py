@@ -25,6 +25,7 @@ from brefine.evaluate.refine import (
 )
 from brefine.io.rttm import read_rttm, write_rttm
 from brefine.models.error_prior import ErrorPrior
+from brefine.phasedir import GateRecord, PhaseDir
 from tests.evaluate.conftest import RATE_HZ, bursts, save_untrained
 
 
@@ -334,6 +335,33 @@ def test_the_process_prints_json_alone_on_stdout(talks: Path) -> None:
 
 
 @pytest.mark.end_to_end
+def test_weights_of_a_phase_that_failed_say_so(
+    talks: Path, phase: PhaseDir, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line on stderr, and JSON alone on stdout; a phase that did not fail, and weights outside of it, say nothing."""
+
+    def told(weights: Path) -> list[str]:
+        given = [*(str(talks / name) for name in ("audio", "rttm")), "-o", str(talks / "out")]
+        monkeypatch.setattr("sys.argv", ["evaluate", "refine", *given, "--weights", str(weights), "--device", "cpu", "--json"])
+        processes.main()
+        out, err = capsys.readouterr()
+        assert len(json.loads(out)["recordings"]) == 2
+        return [line for line in err.splitlines() if "gate 4" in line]
+
+    weights = phase.run("mlp").weights("best")
+    record = GateRecord(
+        verdict="fail", evidence="real", winner="mlp", criteria=[], recommendation="iterate on\nthe guard", unix_s=1.0
+    )
+    assert told(weights) == []
+    record.write(phase.gate)
+    assert told(weights) == ["these weights' phase failed gate 4: iterate on\\nthe guard"]
+    assert told(talks / "mlp.safetensors") == []
+    record.model_copy(update={"verdict": "open"}).write(phase.gate)
+    assert told(weights) == []
+    phase.gate.write_text("damaged")
+    assert told(weights) == []
+
+
 def test_a_wrong_option_is_told_without_a_traceback(talks: Path) -> None:
     """A confidence above 1 is a usage error with exit code 2."""
     command = [sys.executable, "-m", "brefine.evaluate", "refine", "audio/rec0.wav", "rttm/rec0.rttm", "-o", "out.rttm"]
