@@ -577,6 +577,32 @@ async def test_answers_are_recorded_one_by_one(open_desk: OpenDesk) -> None:
         assert "written to /runs/20261122-140200-phase3/gate4.json" in desk.text
 
 
+async def test_the_marked_question_is_always_on_the_screen(open_desk: OpenDesk) -> None:
+    """Without room the mark takes the screen along, with the last question the verdict; what is not seen is not answered."""
+    async with open_desk(phase(PhaseState.TO_DECIDE), (80, 14)) as desk:
+        await desk.until(lambda: "☑" in desk.text)
+        await desk.press("pagedown")
+        await desk.until(lambda: "›" not in desk.text)
+        for key in ("n", "o"):
+            await desk.press(key)
+            await desk.until(lambda: "›" in desk.text)
+            assert "Your answer and a note" not in desk.text
+            await desk.press("end")
+            await desk.until(lambda: "›" not in desk.text)
+        assert desk.actions.asked == []
+        await desk.press("down")
+        assert "› ☑ Does the DER improve" in desk.text
+        await desk.press("down", "down")
+        assert "› ☐ Does the project go on?" in desk.text
+        assert "verdict: open" in desk.text and "written" in desk.text
+        await desk.press("down")
+        assert "› ☑ Is the boundary MAE" in desk.text
+        for answered in ("mae", "der", "der-target"):
+            await desk.press("y")
+            await desk.until(lambda answered=answered: desk.actions.asked[-1:] == [("answer", answered, Answer(True))])
+        await desk.until(lambda: "› ☐ Does the project go on?" in desk.text and "verdict: open" in desk.text)
+
+
 async def test_a_note_without_an_answer_can_be_mended(open_desk: OpenDesk) -> None:
     """What was typed stays in its window, which says what is missing; put in front, it is taken."""
     async with open_desk(phase(PhaseState.TO_DECIDE)) as desk:

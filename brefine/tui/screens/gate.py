@@ -7,6 +7,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.geometry import Region
 
 from brefine.core.gate import Answer
 from brefine.phasedir import GateCriterion, GateRecord, PhaseDir
@@ -37,6 +38,22 @@ class Checklist(Panel):
         """Why the evidence could not be judged when it was last tried."""
         self.written = False
         self.chosen = 0
+        self._heads: list[int] = []
+        """The line that each question begins in."""
+
+    @property
+    def head_of_chosen(self) -> int:
+        """The row of the mark among the cells of the place."""
+        return self.virtual_region.y + self.gutter.top + self._heads[self.chosen]
+
+    @property
+    def region_of_chosen(self) -> Region:
+        """The marked question among the cells of the place: the first with the title above it, the last with the verdict."""
+        region = self.virtual_region
+        top = self.head_of_chosen if self.chosen else region.y
+        is_last = self.chosen + 1 == len(self._heads)
+        bottom = region.bottom if is_last else region.y + self.gutter.top + self._heads[self.chosen + 1]
+        return Region(region.x, top, region.width, bottom - top)
 
     def text(self, snapshot: PhaseSnapshot, width: int, height: int) -> Content:
         if self.record is None and self.problem is not None:
@@ -45,7 +62,9 @@ class Checklist(Panel):
             return line((f" {_waiting(snapshot)}", "$quiet"))
         lines: list[Content] = []
         gap = [line("")] if self.screen.size.height >= _ROOMY else []
+        self._heads = []
         for index, criterion in enumerate(self.record.criteria):
+            self._heads.append(len(lines))
             lines += [*_criterion(criterion, width, chosen=index == self.chosen), *gap]
         return stack([*lines, *_verdict(self.record, snapshot, width, written=self.written)])
 
@@ -90,13 +109,15 @@ class GatePlace(Place):
         if checklist.record is not None:
             checklist.chosen = (checklist.chosen + step) % len(checklist.record.criteria)
             checklist.redraw()
+            self._show_chosen()
 
     def action_answer(self, word: str) -> None:
-        self._answer(Answer(word == "yes"))
+        if self._finds_chosen():
+            self._answer(Answer(word == "yes"))
 
     def action_note(self) -> None:
         checklist = self.query_one(Checklist)
-        if checklist.record is None:
+        if checklist.record is None or not self._finds_chosen():
             return
         before = checklist.record.criteria[checklist.chosen].answer
 
@@ -135,6 +156,24 @@ class GatePlace(Place):
         unanswered = [index for index, criterion in enumerate(record.criteria) if criterion.answer is None]
         checklist.chosen = next((index for index in unanswered if index > checklist.chosen), checklist.chosen)
         checklist.redraw()
+        self.call_after_refresh(self._show_chosen)  # the record may have become longer
+
+    def _finds_chosen(self) -> bool:
+        """Whether the marked question is on the screen; it is brought there where it is not, and nothing else is done."""
+        checklist = self.query_one(Checklist)
+        if checklist.record is None or self._window.contains(0, checklist.head_of_chosen):
+            return True
+        self._show_chosen()
+        return False
+
+    def _show_chosen(self) -> None:
+        region = self.query_one(Checklist).region_of_chosen
+        self.scroll_to_region(region.crop_size(self._window.size), animate=False)
+
+    @property
+    def _window(self) -> Region:
+        """What of the place is on the screen."""
+        return self.scrollable_content_region.at_offset(self.scroll_offset)
 
 
 def _answer_in(text: str, before: str | None) -> Answer | None:
