@@ -140,6 +140,8 @@ class DashboardApp(App[int]):
         self._first_place = place
         self._unreadable: BrefineError | OSError | None = None
         """Why the last snapshot could not be made."""
+        self._ends = False
+        """Whether the app was told to end: what is typed or clicked behind that opens no window any more."""
         self._mounting = asyncio.Lock()
         self._other_places_mounted = False
         self.snapshot: PhaseSnapshot | None = None
@@ -275,7 +277,9 @@ class DashboardApp(App[int]):
         self.action_alerts()
 
     def action_close(self) -> None:
-        self._poller.close()
+        if self._ends:
+            return
+        self._stop_following()
         if self._unreadable is None:
             self.exit(message=closing_words(self.snapshot, self._way_back()))
         else:
@@ -283,11 +287,15 @@ class DashboardApp(App[int]):
 
     def action_turn(self, step: int) -> None:
         """Goes to another phase: whoever has opened this app opens it there."""
-        self._poller.close()
+        self._stop_following()
         self.exit(step)
 
+    def _stop_following(self) -> None:
+        self._ends = True
+        self._poller.close()
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return action != "turn" or self._which[1] > 1
+        return not self._ends and (action != "turn" or self._which[1] > 1)
 
     def action_help(self) -> None:
         from brefine.tui.screens.boundaries import BoundaryScreen  # see `_complete`
@@ -306,18 +314,23 @@ class DashboardApp(App[int]):
                     lines.append(line((f"  {keys:<12}", "bold $primary"), binding.description))
         lines += [line(""), line(("States    ", "$quiet"), "● running  ✓ finished  ▲ attention  ■ stopped  ✗ failed")]
         lines += [line(("Curves    ", "$quiet"), "each run has its dash, its colour and its letter; ✕ marks NaN and Inf")]
-        self.push_screen(ReadingScreen("keys that matter here", lambda: lines))
+        self._read(ReadingScreen("keys that matter here", lambda: lines))
 
     def action_alerts(self) -> None:
-        self.push_screen(ReadingScreen("alerts, newest first", self._alert_lines))
+        self._read(ReadingScreen("alerts, newest first", self._alert_lines))
 
     def action_log(self) -> None:
         run = self.query_one(WatchPlace).chosen_run
-        self.push_screen(ReadingScreen(f"log {run.name}" if run is not None else "log", self._log_lines, from_end=True))
+        self._read(ReadingScreen(f"log {run.name}" if run is not None else "log", self._log_lines, from_end=True))
 
     def action_find(self) -> None:
         run = self.query_one(WatchPlace).chosen_run
-        self.push_screen(ReadingScreen(f"log {run.name}" if run is not None else "log", self._log_lines, searching=True))
+        self._read(ReadingScreen(f"log {run.name}" if run is not None else "log", self._log_lines, searching=True))
+
+    def _read(self, window: ReadingScreen) -> None:
+        """Opens a window to read in; on a screen that is being taken down none would stand."""
+        if not self._ends:
+            self.push_screen(window)
 
     async def _complete(self) -> None:
         """What the first frame had no need of: the garbage collector, and the places that nobody has entered yet."""

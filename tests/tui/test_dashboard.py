@@ -769,6 +769,20 @@ async def test_closing_promises_that_training_goes_on(open_desk: OpenDesk) -> No
     assert exits == ["Training goes on. `brefine watch logs` brings you back."]
 
 
+@pytest.mark.parametrize("key", ["l", "a", "question_mark", "slash", "ctrl+p", "q"])
+async def test_what_is_typed_behind_the_closing_key_is_dropped(open_desk: OpenDesk, key: str) -> None:
+    """A window would be opened on a screen that is being taken down; a second close would say good-bye twice."""
+    async with open_desk(phase()) as desk:
+        exits: list[str] = []
+        close = desk.app.exit
+        desk.app.exit = lambda **options: (exits.append(options["message"]), close(**options))  # type: ignore[assignment, func-returns-value, method-assign]
+        desk.app.action_close()
+        desk.app.simulate_key(key)
+        desk.app.on_phase_header_alerts_chosen()
+    assert desk.app.return_code == 0
+    assert len(exits) == 1
+
+
 def test_closing_words_follow_the_state() -> None:
     """After training nothing is promised that is not so."""
     back = "brefine watch old"
