@@ -509,6 +509,8 @@ async def test_integration_runs_shows_progress_and_its_outcome(open_desk: OpenDe
         await desk.tell(phase(PhaseState.INTEGRATING, progress=working, integration=None))
         assert "integrating  gate-011" in desk.text
         assert "11/24" in desk.text
+        assert "11 of 24 recordings heard; all are moved together, then their figures follow" in desk.text
+        assert "no recording refined yet" not in desk.text
         await desk.tell(phase(PhaseState.TO_DECIDE))
         assert "6.86 %  →   6.01 %     -12.4 %   -15.1 to -9.2 %" in desk.row("DER ±0 s")
         assert "5.00 % →   4.30 %    -0.70" in desk.row("✓ gate-000")

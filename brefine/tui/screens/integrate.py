@@ -62,7 +62,7 @@ class RecordingList(Panel):
     def text(self, snapshot: PhaseSnapshot, width: int, height: int) -> Content:
         report = snapshot.integration
         if report is None:
-            return line((" no recording refined yet", "$quiet"))
+            return stack(wrapped(_heard(snapshot), width, "$quiet"))
         wide = width >= _WIDE
         head = f"{'DER before':>11}{'after':>9}{'change':>9}"
         if wide:
@@ -108,10 +108,18 @@ class IntegratePlace(Place):
 def _waiting(snapshot: PhaseSnapshot) -> str:
     progress = snapshot.progress.get(Stage.INTEGRATE)
     if progress is not None and progress.state == "running":
-        return "the figures follow when the last recording is refined"
+        return "the figures follow when the last recording is heard"
     if snapshot.selection is not None:
         return f"{snapshot.selection.model} is selected: enter runs it behind the diarizer on the gate split"
     return "waits for the selection of a model (place 3)"
+
+
+def _heard(snapshot: PhaseSnapshot) -> str:
+    """How many recordings the model has been through; none has figures before the last one is, see `evaluate.integration`."""
+    progress = snapshot.progress.get(Stage.INTEGRATE)
+    if progress is None or progress.state != "running" or not progress.done:
+        return "no recording refined yet"
+    return f"{progress.done} of {progress.total} recordings heard; all are moved together, then their figures follow"
 
 
 def _row(
