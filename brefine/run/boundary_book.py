@@ -43,7 +43,8 @@ class Excerpt:
         levels: shape (n_bands, n_columns), 0 (soft) to 1 (loud), lowest band first.
         turns: source (reference, hypothesis, refined) → its turns here, under the reference's names of speakers.
         speaker: whose boundary it is, under the same name.
-        posterior: shape (n_columns,), 0–1 of its peak; None where it was not computed.
+        posterior: shape (n_columns,), 0–1 of its peak; None where there is none.
+        computed: whether the posteriors of this evaluation are there; a boundary without one then has no window.
         audio: the recording's file.
     """
 
@@ -53,6 +54,7 @@ class Excerpt:
     turns: dict[str, tuple[Turn, ...]]
     speaker: str
     posterior: NDArray[np.float64] | None
+    computed: bool
     audio: Path
 
 
@@ -92,6 +94,7 @@ class BoundaryBook:
         samples = read_excerpt(audio, start_s=start_s, duration_s=WIDTH_S, sample_rate_hz=_SAMPLE_RATE_HZ)
         reference, hypothesis, names = self._turns(row.recording)
         refined = _refined(hypothesis, [item for item in self._rows.get(model, ()) if item.recording == row.recording])
+        posterior, computed = self._posterior(model, row, start_s, n_columns)
         sources = {"reference": reference, "hypothesis": _renamed(hypothesis, names), "refined": _renamed(refined, names)}
         return Excerpt(
             start_s=start_s,
@@ -99,7 +102,8 @@ class BoundaryBook:
             levels=log_spectrogram(samples, _SAMPLE_RATE_HZ, n_columns=n_columns, n_bands=n_bands),
             turns={name: turns.clipped(max(0.0, start_s), start_s + WIDTH_S).turns for name, turns in sources.items()},
             speaker=names.get(row.speaker, row.speaker),
-            posterior=self._posterior(model, row, start_s, n_columns),
+            posterior=posterior,
+            computed=computed,
             audio=audio,
         )
 
@@ -142,16 +146,21 @@ class BoundaryBook:
             both.append(read_rttm(self._corpus / path).get(name, Diarization(name)))
         return both[0], both[1], map_speakers(both[0], both[1])
 
-    def _posterior(self, model: ModelName, row: BoundaryRow, start_s: float, n_columns: int) -> NDArray[np.float64] | None:
+    def _posterior(
+        self, model: ModelName, row: BoundaryRow, start_s: float, n_columns: int
+    ) -> tuple[NDArray[np.float64] | None, bool]:
+        """The boundary's posterior, and whether the model's were computed since it was evaluated."""
         path = self._phase.posteriors(model, SPLIT)
         try:
             stamp = path.stat().st_mtime_ns
+            if stamp < self._phase.boundaries(model, SPLIT).stat().st_mtime_ns:
+                return None, False
         except OSError:
-            return None
+            return None, False
         try:
-            return _drawn(_load_posteriors(path, stamp), row, start_s, n_columns)
+            return _drawn(_load_posteriors(path, stamp), row, start_s, n_columns), True
         except Exception:  # torn or foreign, in any of a dozen ways that zip and numpy know; it can be computed again
-            return None
+            return None, False
 
 
 def _drawn(kept: dict[str, NDArray[Any]], row: BoundaryRow, start_s: float, n_columns: int) -> NDArray[np.float64] | None:

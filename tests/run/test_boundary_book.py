@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -57,11 +58,11 @@ def test_an_excerpt_holds_audio_and_turns_around_the_boundary(phase: PhaseDir) -
     assert excerpt.levels[:, 42:].argmax(axis=0).tolist() == [6] * 38  # 60 Hz to 8 kHz in 20 mel bands: 924–1115 Hz
     ends_s = {source: [(turn.speaker, turn.onset_s) for turn in turns] for source, turns in excerpt.turns.items()}
     assert ends_s == {"reference": [("anna", 3.0)], "hypothesis": [("anna", 3.25)], "refined": [("anna", 3.04)]}
-    assert excerpt.posterior is None
+    assert (excerpt.posterior, excerpt.computed) == (None, False)
 
 
 def test_the_posterior_of_that_very_boundary_is_drawn(phase: PhaseDir) -> None:
-    """Its peak stands where the model puts the boundary; a torn file is as good as none."""
+    """Its peak stands where the model puts the boundary; one without a window has none, and a torn or older file is none."""
     book = BoundaryBook(phase)
     (row,) = book.rows("mlp")
     probability = np.zeros((2, 101), np.float16)
@@ -73,11 +74,20 @@ def test_the_posterior_of_that_very_boundary_is_drawn(phase: PhaseDir) -> None:
     )  # fmt: skip
     path = phase.posteriors("mlp", "validation")
     path.write_bytes(buffer.getvalue())
-    drawn = book.excerpt("mlp", row, n_columns=400, n_bands=8).posterior
-    assert drawn is not None
+    excerpt = book.excerpt("mlp", row, n_columns=400, n_bands=8)
+    drawn = excerpt.posterior
+    assert drawn is not None and excerpt.computed
     assert (int(drawn.argmax()), float(drawn.max())) == (204, 1.0)
+    at_edge = row.model_copy(update={"hypothesis_s": 0.02})
+    excerpt = book.excerpt("mlp", at_edge, n_columns=400, n_bands=8)
+    assert (excerpt.posterior, excerpt.computed) == (None, True)
+    table_ns = phase.boundaries("mlp", "validation").stat().st_mtime_ns
+    os.utime(path, ns=(table_ns - 1, table_ns - 1))
+    excerpt = book.excerpt("mlp", row, n_columns=400, n_bands=8)
+    assert (excerpt.posterior, excerpt.computed) == (None, False)
     path.write_bytes(buffer.getvalue()[:100])
-    assert book.excerpt("mlp", row, n_columns=400, n_bands=8).posterior is None
+    excerpt = book.excerpt("mlp", row, n_columns=400, n_bands=8)
+    assert (excerpt.posterior, excerpt.computed) == (None, False)
 
 
 def test_what_is_missing_is_told_in_words(phase: PhaseDir, tmp_path: Path) -> None:

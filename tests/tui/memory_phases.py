@@ -447,9 +447,14 @@ class MemorySource:
 
 @dataclass
 class MemoryBook:
-    """Four boundaries, each worse than the one before it; the third is one of a pause."""
+    """Four boundaries, each worse than the one before it; the third is one of a pause, the last has no window.
+
+    Posteriors are computed when `may_compute` is set, or fail with `error`.
+    """
 
     asked: list[tuple[object, ...]] = field(default_factory=list)
+    may_compute: threading.Event = field(default_factory=threading.Event)
+    error: BrefineError | OSError | None = None
 
     def rows(self, model: ModelName) -> tuple[BoundaryRow, ...]:
         if model == "contrastive":
@@ -471,17 +476,21 @@ class MemoryBook:
     def excerpt(self, model: ModelName, row: BoundaryRow, *, n_columns: int, n_bands: int) -> Excerpt:
         start_s = row.reference_s - 2.0
         levels = np.linspace(0.0, 1.0, n_bands)[:, None] * np.ones(n_columns)
-        posterior = (
-            np.exp(-0.5 * ((np.arange(n_columns) - n_columns / 2) / 2.0) ** 2) if ("posteriors", model) in self.asked else None
-        )
+        computed = ("posteriors", model) in self.asked
+        has_window = computed and row.recording != "rec-3"
+        posterior = np.exp(-0.5 * ((np.arange(n_columns) - n_columns / 2) / 2.0) ** 2) if has_window else None
         turns = {
             "reference": (Turn(row.reference_s, start_s + 4.0, "anna"), Turn(start_s, row.reference_s, "ben")),
             "hypothesis": (Turn(row.hypothesis_s, start_s + 4.0, "anna"),),
             "refined": (Turn(row.refined_s, start_s + 4.0, "anna"),),
         }
-        return Excerpt(start_s, start_s + 4.0, levels, turns, "anna", posterior, Path("/audio/a talk.flac"))
+        return Excerpt(start_s, start_s + 4.0, levels, turns, "anna", posterior, computed, Path("/audio/a talk.flac"))
 
     def compute_posteriors(self, model: ModelName) -> str:
+        self.asked.append(("computing", model))
+        self.may_compute.wait(10.0)
+        if self.error is not None:
+            raise self.error
         self.asked.append(("posteriors", model))
         return f"the posteriors of the {model} are there"
 
@@ -494,6 +503,7 @@ class RecordedActions:
     error: BrefineError | OSError | None = None
     answers: dict[str, Literal["yes", "no"]] = field(default_factory=dict)
     best: ModelName = "transformer"
+    may_compute: threading.Event = field(default_factory=threading.Event)
     fails_once: BrefineError | None = None
     """What the next judgement or comparison fails with."""
 
@@ -524,7 +534,7 @@ class RecordedActions:
         return gate(self.answers)
 
     def book(self) -> MemoryBook:
-        return MemoryBook(self.asked)
+        return MemoryBook(self.asked, self.may_compute, self.error)
 
     def _fail_once(self) -> None:
         error, self.fails_once = self.fails_once, None

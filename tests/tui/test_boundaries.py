@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from textual.app import App
 
+from brefine.errors import ProcessError
 from brefine.run.snapshot import PhaseState
 from brefine.tui.screens.boundaries import play_command
 from brefine.tui.widgets.excerpt import draw_excerpt, ramp_colour
@@ -58,19 +59,45 @@ async def test_keys_go_through_order_kind_and_model(open_desk: OpenDesk) -> None
 
 
 async def test_the_posterior_is_computed_when_it_is_wished_for(open_desk: OpenDesk) -> None:
-    """Without it the viewer says how to get it; read-only it has no key for that."""
+    """Without it the viewer says how to get it, and does so once; read-only it has no key for that."""
     async with open_desk(at_evaluation(), place="evaluate") as desk:
         await opened(desk)
-        assert "not computed" in desk.text
+        assert "not computed: press c" in desk.text
+        await desk.press("c", "c")
+        await desk.until(lambda: "being computed …" in desk.text)
+        await desk.press("escape", "enter", "c")  # left and opened again, it is at work all the same
+        await desk.until(lambda: "being computed …" in desk.text)
+        desk.actions.may_compute.set()
+        await desk.until(lambda: "█" in desk.text)
         await desk.press("c")
-        await desk.until(lambda: "not computed" not in desk.text and "█" in desk.text)
-        assert ("posteriors", "transformer") in desk.actions.asked
+        assert desk.actions.asked == [("computing", "transformer"), ("posteriors", "transformer")]
     async with open_desk(at_evaluation(), place="evaluate", read_only=True) as desk:
         await opened(desk)
         await desk.press("c")
         await desk.press("n")
         await desk.until(lambda: "boundary 2 of 4" in desk.text)
         assert desk.actions.asked == []
+        assert "not computed" in desk.text and "press c" not in desk.text
+
+
+async def test_a_boundary_without_a_window_waits_for_no_posterior(open_desk: OpenDesk) -> None:
+    """Computing cannot help it, and the viewer says why; no upright line runs through the words."""
+    async with open_desk(at_evaluation(), place="evaluate") as desk:
+        desk.actions.may_compute.set()
+        await opened(desk)
+        await desk.press("c", "p")
+        await desk.until(lambda: "no window: at the edge of the recording, never moved" in desk.text)
+        assert "boundary 4 of 4" in desk.text
+
+
+async def test_a_posterior_that_cannot_be_computed_may_be_wished_for_again(open_desk: OpenDesk) -> None:
+    """The reason is told, and the words are what they were."""
+    async with open_desk(at_evaluation(), place="evaluate") as desk:
+        desk.actions.error = ProcessError("the posteriors cannot be computed", got="no weights")
+        desk.actions.may_compute.set()
+        await opened(desk)
+        await desk.press("c")
+        await desk.until(lambda: "no weights" in desk.text and "not computed: press c" in desk.text)
 
 
 async def test_space_prints_the_play_command(open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +143,7 @@ def test_lines_in_one_place_take_turns() -> None:
     book = MemoryBook()
     row = book.rows("mlp")[0]
     row = row.model_copy(update={"refined_s": row.reference_s})
-    cells = draw_excerpt(book.excerpt("mlp", row, n_columns=73, n_bands=20), row, width=80, height=20)
+    cells = draw_excerpt(book.excerpt("mlp", row, n_columns=73, n_bands=20), row, "not computed", width=80, height=20)
     column = next(index for index, (character, _) in enumerate(cells[0]) if character in "┃║")
     drawn = [cells[index][column][0] for index in range(12)]
     assert set(drawn) == {"┃", "║"}

@@ -37,6 +37,7 @@ class BoundaryScreen(Screen[None]):
         book: gives them.
         models: those that were evaluated, the one to begin with first.
         read_only: nothing is computed.
+        computing: the models whose posteriors are being computed, of all viewers.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -50,8 +51,9 @@ class BoundaryScreen(Screen[None]):
         Binding("escape,q,enter", "leave", "back", key_display="esc"),
     ]
 
-    def __init__(self, book: Book, models: Sequence[str], *, read_only: bool) -> None:
+    def __init__(self, book: Book, models: Sequence[str], *, read_only: bool, computing: set[ModelName]) -> None:
         super().__init__()
+        self._computing = computing
         self._book = book
         self._models: list[ModelName] = [name for wanted in models for name in MODEL_NAMES if name == wanted]
         self._read_only = read_only
@@ -98,8 +100,24 @@ class BoundaryScreen(Screen[None]):
 
     def action_compute(self) -> None:
         model = self._models[0]
+        if model in self._computing:
+            return
+        if self._excerpt is not None and self._excerpt.computed:
+            self.app.notify(f"the posteriors of the {model} are there", markup=False)
+            return
+
+        def ended(why: str | None) -> None:
+            self._computing.discard(model)
+            if why is not None:
+                self.app.notify(why, severity="error", timeout=15, markup=False)
+            for screen in self.app.screen_stack:  # this one, or another that was opened when it was left
+                if isinstance(screen, BoundaryScreen):
+                    screen._ask()
+
+        self._computing.add(model)
         self.app.notify(f"the {model} runs over the validation split once more", markup=False)
-        self.post_message(Wanted(lambda: self._book.compute_posteriors(model), lambda _: self._look()))
+        self.app.post_message(Wanted(lambda: self._book.compute_posteriors(model), lambda _: ended(None), ended))
+        self._ask()
 
     def action_play(self) -> None:
         row = self._row()
@@ -150,10 +168,17 @@ class BoundaryScreen(Screen[None]):
         def take(excerpt: Excerpt) -> None:
             if number == self._asked and self.is_mounted:
                 self._excerpt = excerpt
-                view.show(excerpt, row)
+                view.show(excerpt, row, self._why_no_posterior(model, excerpt))
                 self._tell(row, excerpt)
 
         self.post_message(Wanted(lambda: self._book.excerpt(model, row, n_columns=n_columns, n_bands=n_bands), take))
+
+    def _why_no_posterior(self, model: ModelName, excerpt: Excerpt) -> str:
+        if model in self._computing:
+            return "being computed …"
+        if excerpt.computed:
+            return "no window: at the edge of the recording, never moved"
+        return "not computed" if self._read_only else "not computed: press c"
 
     def _tell(self, row: BoundaryRow, excerpt: Excerpt) -> None:
         """The boundary's figures, or the command that plays it: that stays while the foot's new height redraws the excerpt."""

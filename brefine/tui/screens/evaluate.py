@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 
+from brefine.config import ModelName
 from brefine.phasedir import Stage
 from brefine.run.snapshot import PhaseSnapshot
 from brefine.tui.actions import Actions
@@ -37,6 +38,8 @@ class EvaluatePlace(Place):
     def __init__(self, actions: Actions, *, read_only: bool) -> None:
         super().__init__(id="evaluate", read_only=read_only)
         self._actions = actions
+        self._computing: set[ModelName] = set()
+        """Models whose posteriors are being computed, whether the viewer is open or was left."""
 
     def compose(self) -> ComposeResult:
         yield ProgressPanel((Stage.EVALUATE,), id="evaluate-progress")
@@ -64,7 +67,7 @@ class EvaluatePlace(Place):
             return
         selected = self.snapshot.selection.model if self.snapshot.selection is not None else models[0]
         models.sort(key=lambda model: model != selected)
-        self.app.push_screen(BoundaryScreen(self._actions.book(), models, read_only=self.read_only))
+        self.app.push_screen(BoundaryScreen(self._actions.book(), models, read_only=self.read_only, computing=self._computing))
 
     def action_intervals(self) -> None:
         table = self.query_one(ComparisonTable)

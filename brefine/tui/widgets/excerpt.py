@@ -49,16 +49,18 @@ def layout(height: int) -> tuple[int, int, int]:
     return posterior, max(2, height - posterior - tracks - 1), tracks
 
 
-def draw_excerpt(excerpt: Excerpt, row: BoundaryRow, *, width: int, height: int) -> list[list[Cell]]:
-    """`height` rows of `width` cells."""
+def draw_excerpt(excerpt: Excerpt, row: BoundaryRow, why_no_posterior: str, *, width: int, height: int) -> list[list[Cell]]:
+    """`height` rows of `width` cells; the words stand where a posterior would be."""
     columns = width - _LEFT
     n_posterior, n_spectrogram, n_tracks = layout(height)
-    rows = _posterior_rows(excerpt.posterior, n_posterior, columns)
+    rows = _posterior_rows(excerpt.posterior, why_no_posterior, n_posterior, columns)
     rows += _spectrogram_rows(excerpt.levels, n_spectrogram, columns)
     tracks = _track_rows(excerpt, n_tracks, columns)
     upright = [(_column(at_s, excerpt, columns), source) for source, at_s in lines_at(row).items()]
     for index, cells in enumerate(rows):
         for column in {column for column, _ in upright if 0 <= column < columns}:
+            if (character := cells[_LEFT + column])[1] == "text" and character[0] != " ":
+                continue  # the words stay whole
             sources = [source for place, source in upright if place == column]
             source = sources[index % len(sources)]  # lines in one place take turns, so that each is seen
             background = cells[_LEFT + column][1]
@@ -87,6 +89,7 @@ class ExcerptView(Widget):
         self._excerpt: Excerpt | None = None
         self._row: BoundaryRow | None = None
         self._words = ""
+        self._why_no_posterior = ""
         self._drawn: list[list[Cell]] = []
 
     @property
@@ -94,8 +97,8 @@ class ExcerptView(Widget):
         """Columns and bands that there is room for."""
         return max(8, self.content_size.width - _LEFT), 2 * layout(self.content_size.height)[1]
 
-    def show(self, excerpt: Excerpt, row: BoundaryRow) -> None:
-        self._excerpt, self._row = excerpt, row
+    def show(self, excerpt: Excerpt, row: BoundaryRow, why_no_posterior: str) -> None:
+        self._excerpt, self._row, self._why_no_posterior = excerpt, row, why_no_posterior
         self._redraw()
 
     def say(self, words: str) -> None:
@@ -120,7 +123,7 @@ class ExcerptView(Widget):
     def _redraw(self) -> None:
         width, height = self.content_size
         if self._excerpt is not None and self._row is not None and width > _LEFT + 8 and height > 8:
-            self._drawn = draw_excerpt(self._excerpt, self._row, width=width, height=height)
+            self._drawn = draw_excerpt(self._excerpt, self._row, self._why_no_posterior, width=width, height=height)
         self.refresh()
 
     def _style(self, role: str) -> Style:
@@ -136,11 +139,10 @@ def _column(at_s: float, excerpt: Excerpt, columns: int) -> int:
     return int(np.floor((at_s - excerpt.start_s) / (excerpt.end_s - excerpt.start_s) * columns))
 
 
-def _posterior_rows(posterior: NDArray[np.float64] | None, n_rows: int, columns: int) -> list[list[Cell]]:
-    words = "not computed: press c"  # to the left, where no upright line crosses it
+def _posterior_rows(posterior: NDArray[np.float64] | None, why_none: str, n_rows: int, columns: int) -> list[list[Cell]]:
     if posterior is None:
         empty = [_row(_label("model" if index == 0 else ""), " " * columns, "text") for index in range(n_rows)]
-        empty[-1] = _row(_label(""), words[:columns].ljust(columns), "text")
+        empty[-1] = _row(_label(""), why_none[:columns].ljust(columns), "text")
         return empty
     places = np.minimum(np.arange(columns) * len(posterior) // columns, len(posterior) - 1)
     eighths = np.rint(posterior[places] * n_rows * 8).astype(int)
