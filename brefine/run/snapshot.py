@@ -189,6 +189,8 @@ class PhaseSnapshot:
     gate: GateRecord | None
     foreign: bool = False
     """A folder of event files that brefine did not write: runs, curves and alerts are all there is."""
+    starting: frozenset[Stage] = frozenset()
+    """Stages whose process was started by hand and has not said its first word, which takes it a few seconds."""
     problems: tuple[str, ...] = ()
     """Files that cannot be read, or by the supervisor written, in words; the figures beside them are the last known ones."""
 

@@ -29,7 +29,7 @@ from brefine.run.billing import with_debts_of
 from brefine.run.budget import Ledger, ledger_path, view_budget
 from brefine.run.documents import WatchedDocument
 from brefine.run.gpu import GpuProbe, find_gpus, read_host
-from brefine.run.lock import supervising
+from brefine.run.lock import holder, supervising
 from brefine.run.snapshot import WORKING, PhaseSnapshot, PhaseState, RunView, ShownState, SupervisorView
 from brefine.run.standing import phase_state, shown_state
 from brefine.run.tail.log import LogTail
@@ -39,6 +39,8 @@ _FOLDERS_EVERY_S: Final = 5.0
 _POLL_LIMIT_S: Final = 0.2
 _JOB_QUIET_S: Final = 300.0
 _GONE: Final = "the supervisor is gone; `brefine resume` starts a new one that takes the trainings over"
+_BY_HAND: Final = (Stage.EVALUATE, Stage.INTEGRATE)
+"""Stages that a person may start; their locks name who works at them."""
 _SAME_CAUSE_S: Final = 60.0
 """What came less than this after an alert of its kind is what that alert told of: clocks of two machines differ."""
 _FOREIGN_QUIET_S: Final = 300.0
@@ -149,6 +151,9 @@ class PhaseStore:
             selection=selection,
             integration=integration,
             gate=gate,
+            starting=frozenset(
+                stage for stage in _BY_HAND if stage not in progress and holder(self.phase.stage_lock(stage)) is not None
+            ),
             problems=(*self._problems(), *([supervisor.error] if supervisor is not None and alive and supervisor.error else [])),
         )
 

@@ -149,12 +149,10 @@ class PhaseActions:
 
     def _start(self, stage: Stage, start: Callable[[], StageProcess]) -> None:
         """Starts a station unless this dashboard has started it before: its first word takes it a few seconds."""
-        from brefine.run.stages import at_work_already
-
         with self._starting:
             self._started = [earlier for earlier in self._started if earlier.exit_code() is None]
             if any(earlier.stage is stage for earlier in self._started):
-                raise at_work_already(self._phase, stage, "this dashboard has started it")
+                raise ProcessError(f"{stage} is at work already", got="this dashboard has started it")
             self._started.append(start())
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from brefine.errors import BrefineError
 from brefine.identity import own_identity
-from brefine.phasedir import Alert, PhaseDir, Progress, RunState, Stage, SupervisorState
+from brefine.phasedir import Alert, LockHolder, PhaseDir, Progress, RunState, Stage, SupervisorState
 from brefine.run import store as store_module
 from brefine.run.alerts import AlertLog
 from brefine.run.snapshot import PhaseState, ShownState
@@ -187,6 +187,20 @@ def test_a_stage_whose_process_is_gone_is_not_shown_at_work(phase: PhaseDir, cha
             stage=Stage.PREPARE, state="running", step="", done=1, total=2, started_unix_s=1.0, unix_s=9.0, process=process
         ).write(phase.progress(Stage.PREPARE))
         assert list(PhaseStore(phase.path).snapshot().progress) == shown
+
+
+def test_a_stage_that_was_started_by_hand_starts_until_its_first_word(phase: PhaseDir) -> None:
+    """The lock names who works at it, and does so at once."""
+    lock = phase.stage_lock(Stage.INTEGRATE)
+    lock.parent.mkdir(exist_ok=True)
+    for process, starting in ((own_identity(), {Stage.INTEGRATE}), (own_identity().model_copy(update={"start_ticks": 1}), set())):
+        LockHolder(process=process).write(lock)
+        assert PhaseStore(phase.path).snapshot().starting == starting
+    LockHolder(process=own_identity()).write(lock)
+    Progress(
+        stage=Stage.INTEGRATE, state="running", step="", done=1, total=2, started_unix_s=1.0, unix_s=9.0, process=own_identity()
+    ).write(phase.progress(Stage.INTEGRATE))
+    assert PhaseStore(phase.path).snapshot().starting == set()
 
 
 @pytest.mark.parametrize(

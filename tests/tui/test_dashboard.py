@@ -516,6 +516,29 @@ async def test_integration_runs_shows_progress_and_its_outcome(open_desk: OpenDe
         assert "5.00 % →   4.30 %    -0.70" in desk.row("✓ gate-000")
 
 
+async def test_an_integration_that_was_asked_for_is_starting(open_desk: OpenDesk) -> None:
+    """Until the worker's first word the place says so, and a second enter asks for nothing; what failed may be asked again."""
+    chosen = phase(PhaseState.TO_INTEGRATE, unix_s=0.0)
+    async with open_desk(chosen) as desk:
+        await desk.press("enter", "enter")
+        assert "● integrating  is starting …" in desk.text
+        assert "enter runs it" not in desk.text
+        await desk.tell(replace(chosen, unix_s=1e11, starting=frozenset({Stage.INTEGRATE})))
+        await desk.press("enter")
+        assert "is starting …" in desk.text
+        working = {Stage.INTEGRATE: progress(Stage.INTEGRATE, "gate-011", 11, 24)}
+        await desk.tell(replace(chosen, unix_s=1e11, state=PhaseState.INTEGRATING, progress=working))
+        await desk.press("enter")
+        assert "the integration runs" in desk.text and "is starting" not in desk.text
+        assert desk.actions.asked == [("integrate",)]
+        desk.actions.error = ProcessError("no model is selected")
+        await desk.tell(replace(chosen, unix_s=1e11))
+        await desk.press("enter")
+        await desk.until(lambda: "no model is selected" in desk.text)
+        await desk.tell(replace(chosen, unix_s=1e11))
+        assert "enter runs it behind the diarizer" in desk.text
+
+
 async def test_integration_shows_what_a_decider_needs(open_desk: OpenDesk) -> None:
     """Overlap in and out, JER with interval, what the DER is made of, whom it helped and whom it harmed, the worst first."""
     async with open_desk(phase(PhaseState.TO_DECIDE), (120, 40), place="integrate") as desk:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -83,6 +86,8 @@ class IntegratePlace(Place):
     def __init__(self, actions: Actions, *, read_only: bool) -> None:
         super().__init__(id="integrate", read_only=read_only)
         self._actions = actions
+        self._told_from_unix_s = 0.0
+        """From when on snapshots tell whether the integration that was asked for works: infinite until its process stands."""
 
     def compose(self) -> ComposeResult:
         yield ProgressPanel((Stage.INTEGRATE,), id="integrate-progress")
@@ -90,12 +95,30 @@ class IntegratePlace(Place):
         yield RecordingList()
 
     def show(self, snapshot: PhaseSnapshot) -> None:
+        if _is_running(snapshot):
+            self._told_from_unix_s = 0.0
+        if snapshot.unix_s < self._told_from_unix_s:
+            snapshot = replace(snapshot, starting=snapshot.starting | {Stage.INTEGRATE})
         self.snapshot = snapshot
         for panel in self.query(Panel):
             panel.show(snapshot)
 
     def action_integrate(self) -> None:
-        self.post_message(Wanted(self._actions.integrate))
+        if self.snapshot is None or Stage.INTEGRATE in self.snapshot.starting:
+            return
+        if _is_running(self.snapshot):
+            self.app.notify("the integration runs", severity="warning")
+            return
+
+        def integrate() -> str:
+            try:
+                return self._actions.integrate()
+            finally:
+                self._told_from_unix_s = time.time()
+
+        self._told_from_unix_s = math.inf
+        self.post_message(Wanted(integrate))
+        self.show(self.snapshot)
 
     def action_worst_first(self) -> None:
         """Sorts the recordings by what the refiner has done to them, or puts them back in order."""
@@ -106,12 +129,16 @@ class IntegratePlace(Place):
 
 
 def _waiting(snapshot: PhaseSnapshot) -> str:
-    progress = snapshot.progress.get(Stage.INTEGRATE)
-    if progress is not None and progress.state == "running":
+    if Stage.INTEGRATE in snapshot.starting or _is_running(snapshot):
         return "the figures follow when the last recording is heard"
     if snapshot.selection is not None:
         return f"{snapshot.selection.model} is selected: enter runs it behind the diarizer on the gate split"
     return "waits for the selection of a model (place 3)"
+
+
+def _is_running(snapshot: PhaseSnapshot) -> bool:
+    progress = snapshot.progress.get(Stage.INTEGRATE)
+    return progress is not None and progress.state == "running"
 
 
 def _heard(snapshot: PhaseSnapshot) -> str:

@@ -15,7 +15,7 @@ _NAMES = {Stage.PREPARE: "preparing", Stage.TRAIN: "training", Stage.EVALUATE: "
 
 
 class ProgressPanel(Panel):
-    """One line for each of the named stages that runs or has failed; nothing when all is well."""
+    """One line for each of the named stages that starts, runs or has failed; nothing when all is well."""
 
     grows = True
 
@@ -24,13 +24,19 @@ class ProgressPanel(Panel):
         self._stages = stages
 
     def show(self, snapshot: PhaseSnapshot) -> None:
-        told = [snapshot.progress[stage] for stage in self._stages if stage in snapshot.progress]
-        self.display = any(progress.state != "finished" for progress in told)
+        self.display = bool(self._lines(snapshot, self.content_size.width))
         super().show(snapshot)
 
     def text(self, snapshot: PhaseSnapshot, width: int, height: int) -> Content:
+        return stack(self._lines(snapshot, width))
+
+    def _lines(self, snapshot: PhaseSnapshot, width: int) -> list[Content]:
         told = [snapshot.progress[stage] for stage in self._stages if stage in snapshot.progress]
-        return stack([progress_line(progress, width) for progress in told if progress.state != "finished"])
+        starting = [stage for stage in self._stages if stage in snapshot.starting]
+        return [
+            *(line((f" ● {_NAMES[stage]}  ", "bold $accent"), "is starting …") for stage in starting),
+            *(progress_line(progress, width) for progress in told if progress.state != "finished"),
+        ]
 
 
 def progress_line(progress: Progress, width: int) -> Content:
