@@ -17,9 +17,9 @@ from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Static
 
 from brefine.errors import BrefineError, printable
-from brefine.run.snapshot import PhaseSnapshot, PhaseState
+from brefine.run.snapshot import PhaseSnapshot, PhaseState, ShownState
 from brefine.tui.actions import Actions
-from brefine.tui.format import reason_first
+from brefine.tui.format import format_usd, reason_first
 from brefine.tui.poller import Poller, SnapshotArrived, SnapshotFailed, SnapshotSource
 from brefine.tui.screens.place import Place, Wanted
 from brefine.tui.screens.reading import ReadingScreen
@@ -46,6 +46,21 @@ _LEADS = {
     PhaseState.TO_DECIDE: "The evidence is complete: gate 4 waits for your answers.",
     PhaseState.DECIDED: "Gate 4 is decided.",
 }
+
+
+_ENDED = (PhaseState.STOPPED, PhaseState.FAILED)
+
+
+def _ended_words(snapshot: PhaseSnapshot, goes_on: str) -> str:
+    """Why the phase has come to no end of the road, and what to do; `goes_on` is how it is resumed."""
+    budget = snapshot.budget
+    if any(run.state in (ShownState.FAILED, ShownState.NONFINITE) for run in snapshot.runs):
+        return f"A training failed: l tells why, {goes_on} goes on."
+    if snapshot.state is PhaseState.FAILED:
+        return f"The phase failed: a tells why, {goes_on} goes on."
+    if budget.cap_usd is not None and budget.spent_usd >= budget.cap_usd:
+        return f"Stopped at the cap of {format_usd(budget.cap_usd)}: raise budget.cap_usd in phase.toml, then {goes_on} goes on."
+    return f"The phase is stopped: {goes_on} goes on."
 
 
 def closing_words(snapshot: PhaseSnapshot | None, way_back: str) -> str:
@@ -212,7 +227,11 @@ class DashboardApp(App[int]):
         if self.snapshot is None:
             await self._enter(self._first_place or place_of(message.snapshot.state))
         before, self.snapshot = self.snapshot, message.snapshot
-        if before is not None and (before.state is not message.snapshot.state or self._unreadable is not None):
+        if before is None:
+            news = message.snapshot.state in _ENDED
+        else:
+            news = before.state is not message.snapshot.state or self._unreadable is not None
+        if news:
             self._lead(message.snapshot)
         self._unreadable = None
         self._ring(message.snapshot, first=before is None)
@@ -247,7 +266,14 @@ class DashboardApp(App[int]):
         self._told |= serious
 
     def _lead(self, snapshot: PhaseSnapshot) -> None:
-        """Announces that the phase has moved on; the person goes there with one key, and is never moved."""
+        """Announces that the phase has moved on; the person goes there with one key, and is never moved.
+
+        Where it has ended before its decision, the line says what to do, and stays.
+        """
+        if snapshot.state in _ENDED and not snapshot.foreign:
+            goes_on = "brefine resume" if self._read_only else "R in 1 Watch"
+            self._say(line((f" {_ended_words(snapshot, goes_on)}", "bold")))
+            return
         words = _LEADS.get(snapshot.state)
         if words is None or place_of(snapshot.state) == self.place:
             self._say(None)
@@ -359,8 +385,10 @@ class DashboardApp(App[int]):
             await self._mount_other_places()
         self.query_one(ContentSwitcher).current = place
         self.query_one(f"#{place}", Place).focus()
-        if self.snapshot is None or place == place_of(self.snapshot.state):
+        if self.snapshot is None:
             self._say(None)
+        elif place == place_of(self.snapshot.state):
+            self._lead(self.snapshot)
 
     def _alert_lines(self) -> list[Content]:
         if self.snapshot is None:

@@ -161,6 +161,41 @@ async def test_number_keys_lead_to_the_five_places(open_desk: OpenDesk) -> None:
             assert words in desk.text
 
 
+@pytest.mark.parametrize(
+    ("state", "run_state", "spent_usd", "advice"),
+    [
+        (PhaseState.FAILED, ShownState.NONFINITE, 0.83, "A training failed: l tells why, R in 1 Watch goes on."),
+        (PhaseState.FAILED, ShownState.PENDING, 0.83, "The phase failed: a tells why, R in 1 Watch goes on."),
+        (PhaseState.STOPPED, ShownState.STOPPED, 0.83, "The phase is stopped: R in 1 Watch goes on."),
+        (
+            PhaseState.STOPPED,
+            ShownState.STOPPED,
+            10.4,
+            "Stopped at the cap of $10.00: raise budget.cap_usd in phase.toml,",
+        ),
+    ],
+)
+async def test_nobody_waits_for_what_never_comes(
+    open_desk: OpenDesk, state: PhaseState, run_state: ShownState, spent_usd: float, advice: str
+) -> None:
+    """A phase that failed or was stopped says so where its figures would be, and one line says what to do."""
+    ended = replace(run("mlp", state=run_state), curves={})
+    budget = replace(phase().budget, spent_usd=spent_usd)
+    snapshot = phase(state, runs=(ended,), budget=budget, evaluations={}, selection=None, integration=None, gate=None)
+    async with open_desk(snapshot) as desk:
+        for key in "1234512":
+            await desk.press(key)
+            assert advice in desk.text
+            assert "waits for" not in desk.text and "follows" not in desk.text
+        assert "the phase was stopped before this" in desk.text or "the phase failed before this" in desk.text
+    async with open_desk(snapshot, read_only=True) as desk:
+        assert advice.replace("R in 1 Watch", "brefine resume") in desk.text
+        await desk.tell(phase())
+        assert "goes on" not in desk.text
+        await desk.tell(snapshot)
+        assert "goes on" in desk.text
+
+
 async def test_tabs_can_be_clicked(open_desk: OpenDesk) -> None:
     """The mouse opens a place, too."""
     async with open_desk(phase()) as desk:

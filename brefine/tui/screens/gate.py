@@ -17,7 +17,7 @@ from brefine.tui.format import UNKNOWN, format_count, harmless
 from brefine.tui.screens.asking import AskLine
 from brefine.tui.screens.place import Place, Wanted
 from brefine.tui.theme import FINDING_LOOKS, Look
-from brefine.tui.widgets.panel import Panel, line, stack, wrapped
+from brefine.tui.widgets.panel import Panel, line, stack, why_empty, wrapped
 
 _VERDICT_LOOKS = {"pass": Look("✓", "$success"), "fail": Look("✗", "$error"), "open": Look("▲", "$warning")}
 _ROOMY = 30
@@ -232,5 +232,6 @@ def _verdict(record: GateRecord, snapshot: PhaseSnapshot, width: int, *, written
 
 def _waiting(snapshot: PhaseSnapshot) -> str:
     if snapshot.integration is None:
-        return "waits for the integration (place 4): without DER before and after there is nothing to decide"
+        waits = "waits for the integration (place 4): without DER before and after there is nothing to decide"
+        return why_empty(snapshot, waits)
     return "judging the evidence …"

@@ -19,7 +19,7 @@ from brefine.run.tables import scored_text
 from brefine.tui.actions import Actions
 from brefine.tui.format import UNKNOWN, clip, format_count, format_der, format_ms, harmless
 from brefine.tui.screens.place import Place, Wanted
-from brefine.tui.widgets.panel import Panel, line, stack, wrapped
+from brefine.tui.widgets.panel import Panel, line, stack, why_empty, wrapped
 from brefine.tui.widgets.progress import ProgressPanel
 
 _WIDE = 100
@@ -133,7 +133,7 @@ def _waiting(snapshot: PhaseSnapshot) -> str:
         return "the figures follow when the last recording is heard"
     if snapshot.selection is not None:
         return f"{snapshot.selection.model} is selected: enter runs it behind the diarizer on the gate split"
-    return "waits for the selection of a model (place 3)"
+    return why_empty(snapshot, "waits for the selection of a model (place 3)")
 
 
 def _is_running(snapshot: PhaseSnapshot) -> bool:

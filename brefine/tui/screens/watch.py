@@ -21,6 +21,7 @@ from brefine.tui.widgets.budget import BudgetPanel
 from brefine.tui.widgets.chart import Chart, Waiting
 from brefine.tui.widgets.log import LogPanel
 from brefine.tui.widgets.machine import MachinePanel
+from brefine.tui.widgets.panel import why_empty
 from brefine.tui.widgets.progress import ProgressPanel
 from brefine.tui.widgets.run_table import RunTable
 
@@ -206,7 +207,10 @@ class WatchPlace(Place):
             metric = metrics[(self._first_metric + index) % len(metrics)]
             plot = plot_metric(metric, self.snapshot, self._view, chosen=self._chosen)
             waits = metric.waits_for if self.snapshot.state is not PhaseState.PREPARING else "the corpus is being prepared"
-            chart.show(plot if plot is not None else Waiting(waits), title_of(metric, self.snapshot, self._view))
+            chart.show(
+                plot if plot is not None else Waiting(why_empty(self.snapshot, waits)),
+                title_of(metric, self.snapshot, self._view),
+            )
 
 
 def _in_vain(wish: Wish, run: RunView, snapshot: PhaseSnapshot) -> str | None:

@@ -14,7 +14,7 @@ from brefine.phasedir import BoundaryFigures, Comparison, EvaluationReport
 from brefine.run.snapshot import PhaseSnapshot
 from brefine.tui.format import UNKNOWN, format_count, format_interval, format_ms, format_rate
 from brefine.tui.theme import curve_style
-from brefine.tui.widgets.panel import Panel, line, stack
+from brefine.tui.widgets.panel import Panel, line, stack, why_empty
 
 KINDS: tuple[str, ...] = tuple(BoundaryKind)
 _LABEL_WIDTH = 17
@@ -158,8 +158,8 @@ def model_style(snapshot: PhaseSnapshot, model: str) -> str:
 def waiting_for_evaluation(snapshot: PhaseSnapshot) -> str:
     """Why there is no report yet."""
     if any(run.status is not None for run in snapshot.runs):
-        return "the evaluation follows when the trainings have ended"
-    return "waits for trained models" if snapshot.runs else "no training here"
+        return why_empty(snapshot, "the evaluation follows when the trainings have ended")
+    return why_empty(snapshot, "waits for trained models") if snapshot.runs else "no training here"
 
 
 def convention(report: EvaluationReport, width: int) -> list[Content]:

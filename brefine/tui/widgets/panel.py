@@ -6,7 +6,9 @@ from textual import events
 from textual.content import Content
 from textual.widget import Widget
 
-from brefine.run.snapshot import PhaseSnapshot
+from brefine.run.snapshot import PhaseSnapshot, PhaseState
+
+_ENDED = {PhaseState.STOPPED: "the phase was stopped before this", PhaseState.FAILED: "the phase failed before this"}
 
 
 class Panel(Widget):
@@ -46,6 +48,13 @@ class Panel(Widget):
 
     def on_resize(self, _: events.Resize) -> None:
         self.redraw()
+
+
+def why_empty(snapshot: PhaseSnapshot, waits: str) -> str:
+    """What a panel without figures says: what it waits for, or, where nothing comes any more, why."""
+    if snapshot.foreign and snapshot.state in _ENDED:
+        return "there is nothing of this in event files"
+    return _ENDED.get(snapshot.state, waits)
 
 
 def stack(lines: list[Content]) -> Content:
