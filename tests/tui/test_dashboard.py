@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from brefine.config import MODEL_NAMES
 from brefine.core.gate import Answer
 from brefine.errors import BrefineError, FormatError, ProcessError
 from brefine.phasedir import DerComparison, SelectionRecord, Speed, Stage
@@ -471,6 +472,24 @@ async def test_the_comparison_shows_every_figure_with_its_convention(open_desk: 
         assert "simulated evidence, replayed vbx-voxconverse" in desk.text
         await desk.press("i")
         assert "67–76" in desk.row(" MAE ")
+
+
+async def test_an_interval_does_not_run_into_the_figure_before_it(open_desk: OpenDesk) -> None:
+    """Where a column of 80 cells has no room for both, the intervals have a line of their own, each below its figure."""
+    evaluations = {}
+    for model in MODEL_NAMES:
+        report = evaluation(model)
+        intervals = {**report.comparison.intervals, "capped_mean_ms": (280.0, 1151.0)}
+        comparison = report.comparison.model_copy(update={"intervals": intervals})
+        evaluations[model] = report.model_copy(update={"comparison": comparison})
+    async with open_desk(phase(PhaseState.TO_SELECT, evaluations=evaluations), place="evaluate") as desk:
+        await desk.press("i")
+        rows = desk.text.splitlines()
+        place = next(number for number, row in enumerate(rows) if "capped mean" in row)
+        assert rows[place].split() == ["capped", "mean", "482", "ms", "451", "ms◂", "458", "ms", "456", "ms"]
+        assert rows[place + 1].split() == ["280–1151"] * 3
+        assert rows[place + 1].index("280–1151") + len("280–1151") == rows[place].index("◂")
+        assert desk.row(" MAE ").split()[-6:] == ["95", "ms", "91–100", "88", "ms", "84–93"]
 
 
 async def test_errors_are_drawn_before_and_after_and_by_kind(open_desk: OpenDesk) -> None:

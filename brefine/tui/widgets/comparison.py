@@ -67,7 +67,7 @@ class ComparisonTable(Panel):
         head += [(model.rjust(column - 1) + " ", f"bold {model_style(snapshot, model)}") for model in reports]
         lines = [line(*head)]
         for figure in FIGURES:
-            lines.append(self._row(figure, first.comparison.before, reports, column))
+            lines += self._rows(figure, first.comparison.before, reports, column)
         lines.append(_counts("improved", reports, column, lambda comparison: comparison.improved))
         lines.append(_counts("worsened", reports, column, lambda comparison: comparison.worsened))
         lines.append(_counts("unchanged", reports, column, lambda comparison: comparison.unchanged))
@@ -89,20 +89,29 @@ class ComparisonTable(Panel):
         )
         return stack([*lines, *convention(first, width)])
 
-    def _row(self, figure: Figure, before: BoundaryFigures, reports: Mapping[str, EvaluationReport], column: int) -> Content:
+    def _rows(
+        self, figure: Figure, before: BoundaryFigures, reports: Mapping[str, EvaluationReport], column: int
+    ) -> list[Content]:
+        """The figure of every model; the intervals beside it, or, where a column is too narrow for both, below it."""
         values = [getattr(report.comparison.after, figure.key) for report in reports.values()]
         best = _best(figure, values)
+        texts = [figure.format(value).strip() for value in values]
+        intervals = [
+            format_interval(report.comparison.intervals.get(figure.key), figure.scale)
+            if self.with_intervals and value is not None
+            else ""
+            for value, report in zip(values, reports.values(), strict=True)
+        ]
+        both = [f"{text} {interval}".strip() for text, interval in zip(texts, intervals, strict=True)]
+        fit = max(map(len, both)) < column - 1  # a blank before, and the mark behind
         parts: list[str | Content | tuple[str, str]] = [
             (f" {figure.title:<{_LABEL_WIDTH - 1}}", "$quiet"),
             figure.format(getattr(before, figure.key)).strip().rjust(column),
         ]
-        for index, (value, report) in enumerate(zip(values, reports.values(), strict=True)):
-            text = figure.format(value).strip()
-            if self.with_intervals and value is not None:
-                text = f"{text} {format_interval(report.comparison.intervals.get(figure.key), figure.scale)}"
+        for index, text in enumerate(both if fit else texts):
             mark = "◂" if index == best else " "
             parts += [(text.rjust(column - 1), "bold" if index == best else ""), (mark, "$success")]
-        return line(*parts)
+        return [line(*parts)] if fit else [line(*parts), _cells("", "", intervals, column)]
 
 
 class KindTable(Panel):
