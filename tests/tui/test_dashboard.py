@@ -474,6 +474,19 @@ async def test_the_comparison_shows_every_figure_with_its_convention(open_desk: 
         assert "67–76" in desk.row(" MAE ")
 
 
+async def test_no_sentence_is_cut_off_on_the_smallest_screen(open_desk: OpenDesk) -> None:
+    """A long name of a corpus, a long reason, and what the gate waits for go on in the next line."""
+    source = "replayed VBx on VoxConverse v0.3 dev, 216 recordings, the half that nothing was learnt on"
+    reports = {model: evaluation(model).model_copy(update={"hypothesis_source": source}) for model in MODEL_NAMES}
+    chosen = selection("mlp", "it is six times faster, and nobody will ever hear the difference in a meeting")
+    async with open_desk(phase(PhaseState.TO_INTEGRATE, evaluations=reports, selection=chosen)) as desk:
+        for place, last in (("evaluate", "learnt on"), ("select", "a meeting"), ("gate", "nothing to decide")):
+            await desk.app.action_place(place)
+            await desk.press("end")
+            await desk.until(lambda last=last: last in desk.text)
+            assert "…" not in desk.text
+
+
 async def test_an_interval_does_not_run_into_the_figure_before_it(open_desk: OpenDesk) -> None:
     """Where a column of 80 cells has no room for both, the intervals have a line of their own, each below its figure."""
     evaluations = {}

@@ -59,7 +59,7 @@ class Checklist(Panel):
         if self.record is None and self.problem is not None:
             return stack(wrapped(f"not judged, it is tried again: {harmless(self.problem)}", width, "$error"))
         if self.record is None:
-            return line((f" {_waiting(snapshot)}", "$quiet"))
+            return stack(wrapped(_waiting(snapshot), width, "$quiet"))
         lines: list[Content] = []
         gap = [line("")] if self.screen.size.height >= _ROOMY else []
         self._heads = []

@@ -63,7 +63,7 @@ class Choice(Panel):
             who = "You chose" if selection.chosen_by == "person" else "The rule chose"
             told = [line((f" ✓ {who} {selection.model}.", "bold $success"))]
             if selection.override_reason:
-                told.append(line(f"   Why not {selection.recommended}: {selection.override_reason}"))
+                told += wrapped(f"Why not {selection.recommended}: {selection.override_reason}", width, "", indent="   ")
             return [*told, *wrapped(f"The rule's reason: {selection.reason}", width, "$quiet")]
         if self.ranking is None and self.problem is not None:
             return wrapped(f"not compared, it is tried again: {harmless(self.problem)}", width, "$error")

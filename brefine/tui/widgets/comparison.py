@@ -14,7 +14,7 @@ from brefine.phasedir import BoundaryFigures, Comparison, EvaluationReport
 from brefine.run.snapshot import PhaseSnapshot
 from brefine.tui.format import UNKNOWN, format_count, format_interval, format_ms, format_rate
 from brefine.tui.theme import curve_style
-from brefine.tui.widgets.panel import Panel, line, stack, why_empty
+from brefine.tui.widgets.panel import Panel, line, stack, why_empty, wrapped
 
 KINDS: tuple[str, ...] = tuple(BoundaryKind)
 _LABEL_WIDTH = 17
@@ -190,7 +190,7 @@ def convention(report: EvaluationReport, width: int) -> list[Content]:
             lines.append(current)
             joined = f" {part}"
         current = joined
-    return [line((text, "$quiet")) for text in [*lines, current]]
+    return [told for text in [*lines, current] for told in wrapped(text, width, "$quiet")]
 
 
 def _best(figure: Figure, values: Sequence[float | None]) -> int | None:
