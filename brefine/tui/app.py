@@ -330,9 +330,12 @@ class DashboardApp(App[int]):
         if isinstance(self.screen, BoundaryScreen):
             here = ("boundary viewer", self.screen)
         lines: list[Content] = []
-        for title, node in (here, ("everywhere", self)):
+        for (title, node), bindings in (
+            (here, type(here[1]).BINDINGS),
+            (("everywhere", self), [*Place.BINDINGS, *self.BINDINGS]),
+        ):
             lines.append(line((title, "$quiet")))
-            for binding in type(node).BINDINGS:
+            for binding in bindings:
                 if not isinstance(binding, Binding) or not binding.description:
                     continue
                 if node.check_action(binding.action.partition("(")[0], ()):

@@ -348,6 +348,19 @@ async def test_help_comes_from_the_bindings(open_desk: OpenDesk) -> None:
         assert "stop the run" not in desk.text
 
 
+async def test_what_lies_below_the_fold_has_a_key(open_desk: OpenDesk) -> None:
+    """Every place that scrolls names it in its last line, and help among the keys of everywhere."""
+    async with open_desk(phase(PhaseState.TO_DECIDE)) as desk:
+        for key in "2345":
+            await desk.press(key)
+            assert "PgDn scroll" in desk.text.splitlines()[-1]
+        assert "o answer with a note" in desk.text.splitlines()[-1]
+        await desk.press("1")
+        assert "PgDn" not in desk.text
+        await desk.press("question_mark", "end")
+        assert "scroll" in desk.row("PgDn")
+
+
 async def test_every_alert_can_be_read(open_desk: OpenDesk) -> None:
     """The list has time, run, step, kind and text, newest first."""
     async with open_desk(phase()) as desk:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
+from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.message import Message
 
@@ -35,6 +36,10 @@ class Place(VerticalScroll):
     """One of the five places."""
 
     can_focus = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("pagedown", "page_down", "scroll", key_display="PgDn"),
+        Binding("pageup", "page_up", show=False),
+    ]
 
     def __init__(self, *, id: str, read_only: bool) -> None:  # noqa: A002 – Textual's name
         super().__init__(id=id)
@@ -46,7 +51,9 @@ class Place(VerticalScroll):
         raise NotImplementedError
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys that change something do not exist where one may only look."""
+        """Keys that change something do not exist where one may only look, nor those that scroll where nothing scrolls."""
+        if action == "page_down":
+            return bool(self.styles.overflow_y != "hidden")
         return not (self.read_only and action in self.CHANGING)
 
     CHANGING: frozenset[str] = frozenset()
