@@ -76,7 +76,7 @@ class Plot:
     cursor_x: float | None = None
     x_label: str = ""
     x_ticks: Sequence[tuple[float, str]] | None = None
-    """None = round numbers."""
+    """None = round whole numbers: steps, epochs, seconds."""
     format_x: Callable[[float], str] = field(default=lambda value: f"{value:,.0f}")
     format_y: Callable[[float], str] | None = field(default=lambda value: f"{value:g}")
     """Of the newest values, shown beside the labels; None = labels alone."""
@@ -138,11 +138,12 @@ def text_of(rows: Sequence[Row]) -> str:
     return "\n".join("".join(run.text for run in row) for row in rows)
 
 
-def nice_ticks(low: float, high: float, most: int) -> list[float]:
-    """At most `most` round numbers (1, 2, 5 × a power of ten) within `[low, high]`."""
+def nice_ticks(low: float, high: float, most: int, *, whole: bool = False) -> list[float]:
+    """At most `most` round numbers (1, 2, 5 × a power of ten) within `[low, high]`; none, where `whole` ones are wanted there."""
     if not high > low or most < 1:
         return [low]
     magnitude = 10.0 ** (math.floor(math.log10((high - low) / most)) - 1)
+    magnitude = max(magnitude, 1.0) if whole else magnitude
     for step in (factor * magnitude * 10**power for power in range(4) for factor in (1, 2, 5)):
         first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
         if last - first < most:
@@ -358,15 +359,15 @@ def _x_axis(plot: Plot, x_low: float, x_high: float, left: int, columns: int, ri
     line = ["─"] * columns
     ticks = plot.x_ticks
     if ticks is None:
-        ticks = [(value, plot.format_x(value)) for value in nice_ticks(x_low, x_high, max(3, columns // 10))]
+        ticks = [(value, plot.format_x(value)) for value in nice_ticks(x_low, x_high, max(3, columns // 10), whole=True)]
     end = columns - (0 if right > len(plot.x_label) else len(plot.x_label) + 1)
-    last = -2
+    last, told = -2, ""
     for value, label in ticks:
         start = round((value - x_low) / (x_high - x_low) * (columns - 1)) - len(label) // 2
         start = max(start, 0)
-        if start > last + 1 and start + len(label) <= end:
+        if start > last + 1 and start + len(label) <= end and label != told:
             line[start : start + len(label)] = label
-            last = start + len(label)
+            last, told = start + len(label), label
     if right > len(plot.x_label):
         return " " * left + "└" + "".join(line) + f" {plot.x_label}".ljust(right)
     line[end:] = f" {plot.x_label}"

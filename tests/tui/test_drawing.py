@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from brefine.tui.drawing import Level, Plot, Row, Trace, draw, nice_ticks, text_of
+from brefine.tui.format import format_duration
 
 
 def _line(values: list[float], look: int = 0, label: str = "") -> Trace:
@@ -124,6 +125,24 @@ def test_ticks_are_round_and_few() -> None:
     assert nice_ticks(0.0, 17_600.0, 4) == [0.0, 5000.0, 10_000.0, 15_000.0]
     assert nice_ticks(68.0, 176.0, 4) == [100.0, 150.0]
     assert len(nice_ticks(1.234, 1.235, 5)) <= 5
+    assert nice_ticks(0.0, 2.4, 10, whole=True) == [0.0, 1.0, 2.0]
+    assert nice_ticks(0.2, 0.8, 5, whole=True) == []
+
+
+@pytest.mark.parametrize(
+    ("x", "labels"),
+    [([0.05, 2.4], ["1", "2"]), ([29.6, 31.8], ["30", "31"]), ([180_000.0, 181_200.0], ["2 d 02 h"]), ([0.2, 0.8], [])],
+)
+def test_no_position_is_named_twice(x: list[float], labels: list[str]) -> None:
+    """Over a short range there are whole epochs and seconds alone, and a label that rounds is not repeated."""
+    days = x[0] > 1000
+    plot = Plot(
+        [Trace("", 0, np.array(x), np.array([1.0, 2.0]))],
+        x_label="epoch",
+        format_x=(lambda value: format_duration(value, 0)) if days else (lambda value: f"{value:.0f}"),
+    )
+    axis = text_of(draw(plot, width=80, height=8)).splitlines()[-1]
+    assert [label for label in axis.strip(" └").removesuffix(" epoch").split("─") if label] == labels
 
 
 @pytest.mark.parametrize("log_y", [False, True])
