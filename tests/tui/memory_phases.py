@@ -445,16 +445,26 @@ class MemorySource:
             return self._snapshot
 
 
+def already_set() -> threading.Event:
+    """An event that nobody waits for, unless a test clears it."""
+    event = threading.Event()
+    event.set()
+    return event
+
+
 @dataclass
 class MemoryBook:
     """Four boundaries, each worse than the one before it; the third is one of a pause, the last has no window.
 
+    The audio is read when `may_read` is set, unless it is `unreadable`.
     Posteriors are computed when `may_compute` is set, or fail with `error`.
     """
 
     asked: list[tuple[object, ...]] = field(default_factory=list)
     may_compute: threading.Event = field(default_factory=threading.Event)
     error: BrefineError | OSError | None = None
+    may_read: threading.Event = field(default_factory=already_set)
+    unreadable: BrefineError | None = None
 
     def rows(self, model: ModelName) -> tuple[BoundaryRow, ...]:
         if model == "contrastive":
@@ -474,6 +484,8 @@ class MemoryBook:
         )
 
     def excerpt(self, model: ModelName, row: BoundaryRow, *, n_columns: int, n_bands: int) -> Excerpt:
+        if not self.may_read.wait(10.0) or self.unreadable is not None:
+            raise self.unreadable or TimeoutError
         start_s = row.reference_s - 2.0
         levels = np.linspace(0.0, 1.0, n_bands)[:, None] * np.ones(n_columns)
         computed = ("posteriors", model) in self.asked
@@ -504,6 +516,8 @@ class RecordedActions:
     answers: dict[str, Literal["yes", "no"]] = field(default_factory=dict)
     best: ModelName = "transformer"
     may_compute: threading.Event = field(default_factory=threading.Event)
+    may_read: threading.Event = field(default_factory=already_set)
+    unreadable: BrefineError | None = None
     fails_once: BrefineError | None = None
     """What the next judgement or comparison fails with."""
 
@@ -534,7 +548,7 @@ class RecordedActions:
         return gate(self.answers)
 
     def book(self) -> MemoryBook:
-        return MemoryBook(self.asked, self.may_compute, self.error)
+        return MemoryBook(self.asked, self.may_compute, self.error, self.may_read, self.unreadable)
 
     def _fail_once(self) -> None:
         error, self.fails_once = self.fails_once, None

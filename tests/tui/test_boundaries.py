@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from textual.app import App
 
-from brefine.errors import ProcessError
+from brefine.errors import DataError, ProcessError
 from brefine.run.snapshot import PhaseState
 from brefine.tui.screens.boundaries import play_command
 from brefine.tui.widgets.excerpt import draw_excerpt, ramp_colour
@@ -38,6 +38,22 @@ async def test_enter_shows_spectrogram_tracks_and_three_lines(open_desk: OpenDes
             assert words in desk.text
         assert "hypothesis +500 ms" in desk.text and "refined +100 ms" in desk.text and "better" in desk.text
         assert "moves matched boundaries only" in desk.text
+
+
+async def test_until_the_first_audio_is_read_the_viewer_says_so(open_desk: OpenDesk) -> None:
+    """It takes seconds where the disk is slow; what cannot be read at all does not seem to be read for ever."""
+    async with open_desk(at_evaluation(), place="evaluate") as desk:
+        desk.actions.may_read.clear()
+        await desk.press("enter")
+        await desk.until(lambda: "reading the audio …" in desk.text)
+        desk.actions.may_read.set()
+        await desk.until(lambda: "A new" in desk.text)
+        assert "speaker 1 (A)" in desk.text and "A is the speaker of this boundary" in desk.text
+        assert "reading the audio" not in desk.text
+    async with open_desk(at_evaluation(), place="evaluate") as desk:
+        desk.actions.unreadable = DataError("the audio is gone", where="a.flac")
+        await desk.press("enter")
+        await desk.until(lambda: "this boundary cannot be shown" in desk.text and "the audio is gone" in desk.text)
 
 
 async def test_keys_go_through_order_kind_and_model(open_desk: OpenDesk) -> None:
@@ -109,7 +125,8 @@ async def test_space_prints_the_play_command(open_desk: OpenDesk, monkeypatch: p
         await desk.press("space")
         await desk.until(lambda: "play it:" in desk.text)
         assert copied and copied[0].endswith(("'/audio/a talk.flac'", "trim 8.00 4.00"))
-        assert "talk.flac" in desk.text
+        assert "copied, where the terminal lets it" in desk.row("play it:")
+        assert "'/audio/a talk.flac'" in desk.text
 
 
 async def test_a_model_without_a_table_is_told_in_words(open_desk: OpenDesk) -> None:

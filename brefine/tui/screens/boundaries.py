@@ -171,7 +171,12 @@ class BoundaryScreen(Screen[None]):
                 view.show(excerpt, row, self._why_no_posterior(model, excerpt))
                 self._tell(row, excerpt)
 
-        self.post_message(Wanted(lambda: self._book.excerpt(model, row, n_columns=n_columns, n_bands=n_bands), take))
+        def fail(why: str) -> None:
+            self.app.notify(why, severity="error", timeout=15, markup=False)
+            if number == self._asked and self.is_mounted:
+                view.say("this boundary cannot be shown")
+
+        self.post_message(Wanted(lambda: self._book.excerpt(model, row, n_columns=n_columns, n_bands=n_bands), take, fail))
 
     def _why_no_posterior(self, model: ModelName, excerpt: Excerpt) -> str:
         if model in self._computing:
@@ -184,7 +189,8 @@ class BoundaryScreen(Screen[None]):
         """The boundary's figures, or the command that plays it: that stays while the foot's new height redraws the excerpt."""
         foot = _legend(row)
         if row is self._played:
-            foot = line((" play it: ", "bold $primary"), harmless(play_command(excerpt)))
+            told = line((" play it: ", "bold $primary"), ("copied, where the terminal lets it", "$quiet"))
+            foot = stack([told, line(harmless(play_command(excerpt)))])
         self.query_one("#boundary-foot", Static).update(foot)
 
     def _head(self, row: BoundaryRow | None, n: int) -> Content:
@@ -194,7 +200,7 @@ class BoundaryScreen(Screen[None]):
         first = line((where, "bold"), f"   {order}   kind: {self._kind or 'all'}   model: ", (model, "bold $primary"))
         if row is None:
             return stack([first, line("")])
-        text = f" {clip(harmless(row.recording), 40)}   speaker {clip(harmless(row.speaker), 20)}   {row.side} ({row.kind})"
+        text = f" {clip(harmless(row.recording), 40)}   speaker {clip(harmless(row.speaker), 20)} (A)   {row.side} ({row.kind})"
         return stack([first, line((text, "$quiet"), f"   confidence {row.confidence:.2f}")])
 
 
@@ -218,7 +224,8 @@ def _legend(row: BoundaryRow) -> Content:
         (f"{LINES['hypothesis']} ", "bold $warning"), f"hypothesis {rounded(before_ms):+.0f} ms   ",
         (f"{LINES['refined']} ", "bold $primary"), f"refined {rounded(after_ms):+.0f} ms   ", judged,
     )  # fmt: skip
-    note = " the refined track moves matched boundaries only; the others stand where the hypothesis has them"
+    note = "the refined track moves matched boundaries only, the others stand where the hypothesis has them; "
+    note += "A is the speaker of this boundary, B and on are others"
     return stack([figures, *wrapped(note, 78, "$quiet")])
 
 

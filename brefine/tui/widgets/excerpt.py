@@ -88,7 +88,7 @@ class ExcerptView(Widget):
         super().__init__(id="excerpt")
         self._excerpt: Excerpt | None = None
         self._row: BoundaryRow | None = None
-        self._words = ""
+        self._words = "reading the audio …"
         self._why_no_posterior = ""
         self._drawn: list[list[Cell]] = []
 
