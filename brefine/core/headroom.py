@@ -8,7 +8,8 @@ hypothesis misses or invents; what adding and dropping those would win is measur
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from brefine.core.matching import WINDOW_S, BoundaryMatch, map_speakers, match_b
 from brefine.core.turns import Diarization, Regions, Turn
 
 REDUCTIONS = (0.25, 0.5, 0.75, 1.0)
+_NO_ERROR_MS = 1e-3
+"""Turns are written to the microsecond: a smaller mean error is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,8 @@ class Headroom:
             ],
             "boundary": self.boundary(),
             "criteria": [
-                {"id": str(reach.id), "reachable": reach.reachable, "why": reach.why} for reach in reachable(self, thresholds)
+                {"id": str(reach.id), "reachable": reach.reachable, "reach": str(reach.found), "why": reach.why}
+                for reach in reachable(self, thresholds)
             ],
         }
 
@@ -126,13 +130,26 @@ class Headroom:
         }
 
 
+class Found(StrEnum):
+    """What is known of a criterion's reach."""
+
+    WITHIN = "within"
+    OUT = "out"
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True, slots=True)
 class Reach:
     """Whether a criterion of the gate could be met by a refiner that moves boundaries, and why (not)."""
 
     id: CriterionId
-    reachable: bool
+    found: Found
     why: str
+
+    @property
+    def reachable(self) -> bool:
+        """Whether it is known to be within reach."""
+        return self.found is Found.WITHIN
 
 
 def measure_headroom(
@@ -158,16 +175,16 @@ def oracle_refine(
 
 
 def reachable(headroom: Headroom, thresholds: Thresholds) -> tuple[Reach, ...]:
-    """For each criterion of the gate, whether perfect movement meets it, and how much of it is needed."""
-    n_recordings = sum(one.scores[NOTHING, 0.0].reference_speech_s > 0.0 for one in headroom.recordings)
-    few = (
-        f"; the gate demands {thresholds.n_demanded} recordings, these are {n_recordings}"
-        if n_recordings < thresholds.n_demanded
-        else ""
-    )
+    """For each criterion of the gate, whether perfect movement meets it, and how much of it is needed.
+
+    On fewer recordings than the gate demands nothing is known, whatever they say.
+    """
     found = [_reach_mae(headroom, thresholds), _reach_der(headroom, thresholds), _reach_target(headroom, thresholds)]
-    measured = [Reach(reach.id, reach.reachable and not few, reach.why + few) for reach in found]
-    return (*measured, Reach(CriterionId.GO_ON, True, "a person decides"))
+    n_recordings = sum(one.scores[NOTHING, 0.0].reference_speech_s > 0.0 for one in headroom.recordings)
+    if n_recordings < thresholds.n_demanded:
+        few = f"the gate demands {thresholds.n_demanded} recordings, these are {n_recordings}"
+        found = [replace(reach, found=Found.UNKNOWN, why=f"{few}; {reach.why}") for reach in found]
+    return (*found, Reach(CriterionId.GO_ON, Found.WITHIN, "a person decides"))
 
 
 def _reach_mae(headroom: Headroom, thresholds: Thresholds) -> Reach:
@@ -175,13 +192,15 @@ def _reach_mae(headroom: Headroom, thresholds: Thresholds) -> Reach:
     mae_ms, recall = figures["mae_ms"], figures["recall"] or 0.0
     where = f"at W = {figures['window_s']:g} s, {recall:.0%} of the reference boundaries matched"
     if mae_ms is None or recall < thresholds.min_recall:
-        return Reach(
-            CriterionId.MAE, False, f"too few boundaries have a partner ({where}); {thresholds.min_recall:.0%} is demanded"
-        )
+        why = f"too few boundaries have a partner ({where}); {thresholds.min_recall:.0%} is demanded"
+        return Reach(CriterionId.MAE, Found.OUT, why)
+    figure = f"{mae_ms:.0f} ms {where}"
+    if mae_ms < _NO_ERROR_MS:
+        return Reach(CriterionId.MAE, Found.OUT, f"{figure}: nothing to lessen, and the gate demands less than before")
     if mae_ms < thresholds.mae_ms:
-        return Reach(CriterionId.MAE, True, f"{mae_ms:.0f} ms {where}: small enough already, refinement need but lessen it")
+        return Reach(CriterionId.MAE, Found.WITHIN, f"{figure}: small enough already, refinement need but lessen it")
     needed = 1.0 - thresholds.mae_ms / mae_ms
-    return Reach(CriterionId.MAE, True, f"{mae_ms:.0f} ms {where}: errors must shrink by {needed:.0%}")
+    return Reach(CriterionId.MAE, Found.WITHIN, f"{figure}: errors must shrink by {needed:.0%}")
 
 
 def _reach_der(headroom: Headroom, thresholds: Thresholds) -> Reach:
@@ -190,13 +209,13 @@ def _reach_der(headroom: Headroom, thresholds: Thresholds) -> Reach:
     most, interval = headroom.relative(PERFECT, collar_s), headroom.interval(PERFECT, collar_s)
     if most <= thresholds.der_relative:
         why = f"even perfect movement improves the DER by only {most:.1%} {at}, {thresholds.der_relative:.0%} is demanded"
-        return Reach(CriterionId.DER, False, why)
+        return Reach(CriterionId.DER, Found.OUT, why)
     if interval is not None and not interval.low > 0.0:
-        return Reach(CriterionId.DER, False, f"perfect movement improves the DER by {most:.1%} {at}, but that may be chance")
+        return Reach(CriterionId.DER, Found.OUT, f"perfect movement improves the DER by {most:.1%} {at}, but that may be chance")
     gains = np.maximum.accumulate([headroom.relative(remedy, collar_s) for remedy in _MOVES])
     needed = float(np.interp(thresholds.der_relative, gains, [remedy.reduction for remedy in _MOVES]))
     why = f"perfect movement improves the DER by {most:.1%} {at}; errors must shrink by about {needed:.0%}"
-    return Reach(CriterionId.DER, True, why)
+    return Reach(CriterionId.DER, Found.WITHIN, why)
 
 
 def _reach_target(headroom: Headroom, thresholds: Thresholds) -> Reach:
@@ -204,10 +223,10 @@ def _reach_target(headroom: Headroom, thresholds: Thresholds) -> Reach:
     der, least = headroom.parts(NOTHING, collar_s).der, headroom.parts(PERFECT, collar_s).der
     figure = f"{der:.2%} now, {least:.2%} after perfect movement, at collar {collar_s:g} s"
     if least < thresholds.der_target:
-        return Reach(CriterionId.DER_TARGET, True, figure)
+        return Reach(CriterionId.DER_TARGET, Found.WITHIN, figure)
     both = headroom.parts(_OPERATIONS[-1], collar_s).der
     why = f"{figure}; adding missed and dropping false turns as well would give {both:.2%}"
-    return Reach(CriterionId.DER_TARGET, False, why)
+    return Reach(CriterionId.DER_TARGET, Found.OUT, why)
 
 
 def _nearest_collar_s(thresholds: Thresholds) -> float:

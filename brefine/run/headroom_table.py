@@ -9,6 +9,7 @@ from brefine.core.figures import rounded
 from brefine.run.tables import align
 
 _BAR_CELLS: Final = 40
+_REACH: Final = {"within": "within reach", "out": "OUT OF REACH", "unknown": "CANNOT BE JUDGED"}
 
 
 def headroom_lines(figures: Mapping[str, Any]) -> list[str]:
@@ -74,7 +75,7 @@ def _rest(figures: Mapping[str, Any]) -> list[str]:
 def _criteria(figures: Mapping[str, Any]) -> Iterator[str]:
     yield "gate 4, for a refiner that moves boundaries"
     for item in figures["criteria"]:
-        yield f"  {'within reach ' if item['reachable'] else 'OUT OF REACH '} {item['id']}: {item['why']}"
+        yield f"  {_REACH[item['reach']]:<18}{item['id']}: {item['why']}"
 
 
 def _change(item: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from hypothesis import given
 
 from brefine.core.der import DerParts, score_der
 from brefine.core.gate import CriterionId, Thresholds
-from brefine.core.headroom import NOTHING, PERFECT, Headroom, Reach, Remedy, measure_headroom, oracle_refine, reachable
+from brefine.core.headroom import NOTHING, PERFECT, Found, Headroom, Reach, Remedy, measure_headroom, oracle_refine, reachable
 from brefine.core.turns import Diarization, Turn
 from tests.core.conftest import Pair
 from tests.core.strategies import diarizations
@@ -80,12 +80,31 @@ def found(reaches: tuple[Reach, ...], criterion: CriterionId) -> Reach:
     return next(reach for reach in reaches if reach.id is criterion)
 
 
-def test_too_few_recordings_reach_nothing() -> None:
-    """The gate would not pass on them however good they were."""
-    reaches = reachable(Headroom((measure_headroom(REFERENCE, HYPOTHESIS),)), Thresholds())
-    assert not found(reaches, CriterionId.DER).reachable
-    assert "demands 20 recordings, these are 1" in found(reaches, CriterionId.DER).why
+CUT_SHORT = diarization((0.0, 10.0, "A")), diarization((0.0, 8.5, "x"))
+"""The onset is right, and the offset further off than W = 1 s."""
+
+
+@pytest.mark.parametrize("pair", [(REFERENCE, HYPOTHESIS), CUT_SHORT])
+def test_too_few_recordings_tell_nothing_of_the_reach(pair: Pair) -> None:
+    """The gate would not pass on them however good they were; that puts nothing out of reach."""
+    reaches = reachable(Headroom((measure_headroom(*pair),)), Thresholds())
+    for criterion in (CriterionId.MAE, CriterionId.DER, CriterionId.DER_TARGET):
+        reach = found(reaches, criterion)
+        assert (reach.found, reach.reachable) == (Found.UNKNOWN, False)
+        assert reach.why.startswith("the gate demands 20 recordings, these are 1; ")
     assert found(reaches, CriterionId.GO_ON).reachable
+
+
+@pytest.mark.parametrize(
+    ("error_s", "expected"), [(0.0, Found.OUT), (1e-7, Found.OUT), (0.001, Found.WITHIN), (0.05, Found.WITHIN)]
+)
+def test_an_error_of_nothing_cannot_be_lessened(error_s: float, expected: Found) -> None:
+    """The gate demands less than before: from 0 ms nothing leads there, from 1 ms a refiner may."""
+    pair = diarization((1.0, 10.0, "A")), diarization((1.0 + error_s, 10.0 - error_s, "x"))
+    reach = found(reachable(Headroom((measure_headroom(*pair),) * 20), Thresholds()), CriterionId.MAE)
+    assert reach.found is expected
+    assert ("nothing to lessen" in reach.why) == (expected is Found.OUT)
+    assert ("small enough already" in reach.why) == (expected is Found.WITHIN)
 
 
 def test_without_matches_the_mae_criterion_is_out_of_reach() -> None:

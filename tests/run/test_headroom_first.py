@@ -25,12 +25,13 @@ source = "{source}"
 
 
 def test_a_corpus_with_its_hypotheses_is_looked_at_before_it_is_prepared(tmp_path: Path) -> None:
-    """One screen: what perfect movement would give, and which criteria are within reach."""
+    """One screen: what perfect movement would give, and what one recording cannot tell of the criteria."""
     for name, offset_s in (("reference", 5.0), ("hypothesis", 5.4)):
         write_rttm(tmp_path / "gate" / name / "talk.rttm", Diarization("talk", (Turn(1.0, offset_s, "A"),)))
     shown = "\n".join(headroom_of_recipe(_recipe(tmp_path)))
     assert "DER 10.00 % at collar 0" in shown
     assert "gate 4" in shown
+    assert shown.count("CANNOT BE JUDGED") == 3 and "OUT OF REACH" not in shown
 
 
 def test_before_a_diarizer_has_run_nothing_can_be_told(tmp_path: Path) -> None:
