@@ -131,6 +131,34 @@ def score_der_at(
     return tuple(scores)
 
 
+def least_errors_s(
+    collars_s: Sequence[float],
+    reference: Diarization,
+    core: Diarization,
+    reach: Diarization,
+    *,
+    regions_s: Regions | None = None,
+) -> tuple[float, ...]:
+    """Seconds of error at each collar that every hypothesis has whose speakers speak in all of `core` and only in `reach`.
+
+    Of such a hypothesis n_hyp ≥ n_core, and under any speaker map no pair has more in common than it has in `reach`, so that
+
+        missed + false alarm + confusion = ∫ max(n_ref, n_hyp) − n_correct dt
+                                         ≥ ∫ max(n_ref, n_core) dt − the heaviest assignment of common speech in `reach`.
+
+    Args: as `score_der_at`.
+    """
+    spoken, kept, reached = Speech.of(reference), Speech.of(core), Speech.of(reach)
+    least: list[float] = []
+    for collar_s in collars_s:
+        unscored_s = _unscored_s(spoken, collar_s, skip_overlap=False)
+        lengths_s, n_ref, n_core = _speaker_counts(*_as_scored((spoken, kept), regions_s, unscored_s))
+        common_s = overlap_matrix_s(*_as_scored((spoken, reached), regions_s, unscored_s))
+        correct_s = sum(common_s[row, column] for row, column in assign_speakers(common_s))
+        least.append(max(0.0, float(lengths_s @ np.maximum(n_ref, n_core) - correct_s)))
+    return tuple(least)
+
+
 def score_jer(reference: Diarization, hypothesis: Diarization, *, regions_s: Regions | None = None) -> JerParts:
     """Scores one recording; every reference speaker's error is 1 − |R ∩ H| / |R ∪ H| with his partner H, or 1 without one.
 

@@ -93,7 +93,9 @@ class Evidence:
     faults: tuple[str, ...] = ()
     """Why these figures are not those of the chosen model on the gate split as it is; found by whoever gathered them."""
     oracle_der: float | None = None
-    """DER after perfect movement of the matched boundaries, where the headroom was computed."""
+    """DER with the matched boundaries put where the reference has them, where the headroom was computed."""
+    least_der: float | None = None
+    """No movement of ends by at most the threshold's W gives a lower DER; None where that was not computed."""
     silent: frozenset[str] = frozenset()
     """Recordings without reference speech in what is scored: they say nothing about a refiner."""
 
@@ -341,23 +343,27 @@ def _recommendation(verdict: str, findings: tuple[Finding, ...], evidence: Evide
 
 def _after_failure(found: Mapping[CriterionId, Finding], evidence: Evidence, thresholds: Thresholds) -> str:
     mae, der = found[CriterionId.MAE].outcome, found[CriterionId.DER].outcome
-    before, after, oracle = _finite(evidence.der.before), _finite(evidence.der.after), _finite(evidence.oracle_der)
+    before, after = _finite(evidence.der.before), _finite(evidence.der.after)
+    oracle, least = _finite(evidence.oracle_der), _finite(evidence.least_der)
     where = " on simulated recordings" if evidence.simulated else ""
-    even_perfect = "" if oracle is None else f"even perfect movement of the matched boundaries gives {oracle:.2%}{where}"
+    bound = "" if least is None else f"moving ends by up to {thresholds.window_s:g} s cannot give less than {least:.2%}{where}"
+    matched = "" if oracle is None else f"; the matched boundaries put right would give {oracle:.2%}"
     if before is not None and after is not None and after > before:
         advice = f"iterate on the guard: refinement makes the DER worse{where}, so move fewer boundaries and move them less"
     elif mae is Outcome.NOT_MET and _is_no_better(evidence.mae_ms):
         advice = f"iterate on the model: refinement makes boundaries no better{where}; nothing else is worth changing before"
     elif mae is Outcome.NOT_MET:
         advice = f"iterate on the model: boundaries are still too far off{where}; nothing else is worth changing before"
-    elif der is Outcome.NOT_MET and oracle is not None and before and 1.0 - oracle / before <= thresholds.der_relative:
-        advice = f"stop moving boundaries: {even_perfect}; what is left are missed, false and confused turns"
+    elif der is Outcome.NOT_MET and least is not None and before and 1.0 - least / before <= thresholds.der_relative:
+        advice = (
+            f"stop moving boundaries: {bound}; to go below, turns must be added, dropped, split or renamed, or ends move further"
+        )
     elif der is Outcome.NOT_MET:
-        advice = f"iterate on integration: boundaries are near enough{where}, but the DER does not follow"
-    elif oracle is not None and oracle >= thresholds.der_target:
-        advice = f"iterate on activity around boundaries (add, drop, merge turns): {even_perfect}"
+        advice = f"iterate on integration: boundaries are near enough{where}, but the DER does not follow{matched}"
+    elif least is not None and least >= thresholds.der_target:
+        advice = f"iterate on activity around boundaries (add, drop, merge turns): {bound}"
     else:
-        advice = f"iterate on the model: the DER is better{where}, but not yet below {thresholds.der_target:.1%}"
+        advice = f"iterate on the model: the DER is better{where}, but not yet below {thresholds.der_target:.1%}{matched}"
     return advice
 
 

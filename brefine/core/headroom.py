@@ -1,8 +1,9 @@
 """What refinement could win at most, from reference and hypothesis alone, before anything is trained or rented.
 
-Every matched boundary is moved a part of the way to its reference partner (25, 50, 75, 100 %) and the result is scored. No
-refiner that only moves boundaries within the window W can win more than perfect movement does. What it leaves are turns that the
-hypothesis misses or invents; what adding and dropping those would win is measured too, on top of perfect movement.
+Every matched boundary is moved a part of the way to its reference partner (25, 50, 75, 100 %) and the result is scored. That
+is no ceiling: ends without a partner, those of false or merged turns or further off than W, move as well. So two more figures
+are told (`brefine.core.movement`): a DER that can be had by moving any end by at most W, and one that no such movement
+undercuts. What adding missed and dropping false turns would win is measured on top of the matched boundaries' movement.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from brefine.core.boundary_error import BoundaryErrors
 from brefine.core.der import COLLARS_S, DerParts, score_der_at
 from brefine.core.gate import CriterionId, Thresholds
 from brefine.core.matching import WINDOW_S, BoundaryMatch, map_speakers, match_boundaries
+from brefine.core.movement import move_any_end, unmovable_errors_s
 from brefine.core.turns import Diarization, Regions, Turn
 
 REDUCTIONS = (0.25, 0.5, 0.75, 1.0)
@@ -29,11 +31,15 @@ _NO_ERROR_MS = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """What is done to the hypothesis: matched boundaries move by `reduction`, missed turns are added, false ones dropped."""
+    """What is done to the hypothesis: matched boundaries move by `reduction`, missed turns are added, false ones dropped.
+
+    With `any_end`, every end moves by at most W to where it helps, if that is better than the matched boundaries' movement.
+    """
 
     reduction: float = 0.0
     add: bool = False
     drop: bool = False
+    any_end: bool = False
 
     @property
     def name(self) -> str:
@@ -43,6 +49,8 @@ class Remedy:
 
 NOTHING = Remedy()
 PERFECT = Remedy(1.0)
+"""The matched boundaries put where the reference has them, and nothing else."""
+ANY_END = Remedy(1.0, any_end=True)
 _MOVES = (NOTHING, *(Remedy(reduction) for reduction in REDUCTIONS))
 _OPERATIONS = (PERFECT, Remedy(1.0, add=True), Remedy(1.0, drop=True), Remedy(1.0, add=True, drop=True))
 _REMEDIES = (*_MOVES, *_OPERATIONS[1:])
@@ -50,10 +58,12 @@ _REMEDIES = (*_MOVES, *_OPERATIONS[1:])
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordingHeadroom:
-    """One recording: its boundary errors, and its scores after each remedy at each collar."""
+    """One recording: its boundary errors, its scores after each remedy at each collar, and what movement leaves at least."""
 
     errors: BoundaryErrors
     scores: dict[tuple[Remedy, float], DerParts]
+    least_s: dict[float, float]
+    """Seconds of error at each collar that no movement of ends by at most W undercuts."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,10 +89,25 @@ class Headroom:
         before = self.parts(NOTHING, collar_s).der
         return 1.0 - self.parts(remedy, collar_s).der / before if before > 0.0 else 0.0
 
+    def least_der(self, collar_s: float) -> float:
+        """No movement of ends by at most W gives a lower DER."""
+        left_s = sum(recording.least_s[collar_s] for recording in self.recordings)
+        return DerParts(self.parts(NOTHING, collar_s).reference_speech_s, missed_s=left_s).der
+
+    def most_relative(self, collar_s: float) -> float:
+        """No movement of ends by at most W improves the DER by more."""
+        before = self.parts(NOTHING, collar_s).der
+        return 1.0 - self.least_der(collar_s) / before if before > 0.0 else 0.0
+
     def interval(self, remedy: Remedy, collar_s: float) -> Interval | None:
         """Of that improvement, 95 %; None where nothing was wrong, in too few recordings anything, or where it has no bounds."""
         sides = [[recording.scores[which, collar_s].error_s for which in (NOTHING, remedy)] for recording in self.recordings]
         return bootstrap_improvement(np.array(sides))
+
+    @property
+    def window_s(self) -> float:
+        """The cap W, of the matching and of any movement."""
+        return self.recordings[0].errors.window_s
 
     def boundary(self) -> dict[str, Any]:
         """The boundary figures before refinement."""
@@ -102,6 +127,15 @@ class Headroom:
                 for collar_s in COLLARS_S
                 for remedy in _MOVES
             ],
+            "movement": [
+                {
+                    "collar_s": collar_s,
+                    **self._scored(ANY_END, collar_s),
+                    "least_der": self.least_der(collar_s),
+                    "most_relative": self.most_relative(collar_s),
+                }
+                for collar_s in COLLARS_S
+            ],
             "parts": [{"collar_s": collar_s, **self._split(collar_s)} for collar_s in COLLARS_S],
             "operations": [
                 {"operation": remedy.name, "collar_s": collar_s, **self._scored(remedy, collar_s)}
@@ -119,7 +153,7 @@ class Headroom:
         return {"der": self.parts(remedy, collar_s).der, "relative": self.relative(remedy, collar_s)}
 
     def _split(self, collar_s: float) -> dict[str, float]:
-        """The DER as a sum: what perfect movement takes away, and what it leaves."""
+        """The DER as a sum: what the matched boundaries' movement takes away, and what it leaves."""
         before, left = self.parts(NOTHING, collar_s), self.parts(PERFECT, collar_s)
         speech_s = before.reference_speech_s or 1.0
         return {
@@ -164,7 +198,12 @@ def measure_headroom(
         refined = _added_and_dropped(reference, moved[remedy.reduction], speaker_map, remedy)
         for collar_s, parts in zip(COLLARS_S, score_der_at(COLLARS_S, reference, refined, regions_s=regions_s), strict=True):
             scores[remedy, collar_s] = parts
-    return RecordingHeadroom(BoundaryErrors.of(match), scores)
+    freely = score_der_at(COLLARS_S, reference, move_any_end(reference, hypothesis, window_s=window_s), regions_s=regions_s)
+    for collar_s, parts in zip(COLLARS_S, freely, strict=True):
+        known = (scores[NOTHING, collar_s], scores[PERFECT, collar_s], parts)
+        scores[ANY_END, collar_s] = min(known, key=lambda score: score.error_s)
+    least_s = unmovable_errors_s(COLLARS_S, reference, hypothesis, regions_s=regions_s, window_s=window_s)
+    return RecordingHeadroom(BoundaryErrors.of(match), scores, dict(zip(COLLARS_S, least_s, strict=True)))
 
 
 def oracle_refine(
@@ -175,9 +214,10 @@ def oracle_refine(
 
 
 def reachable(headroom: Headroom, thresholds: Thresholds) -> tuple[Reach, ...]:
-    """For each criterion of the gate, whether perfect movement meets it, and how much of it is needed.
+    """For each criterion of the gate, whether movement can meet it, and how much of it is needed.
 
-    On fewer recordings than the gate demands nothing is known, whatever they say.
+    A DER is out of reach only where no movement of ends by at most W can give it, and within reach where one is known to. On
+    fewer recordings than the gate demands nothing is known, whatever they say.
     """
     found = [_reach_mae(headroom, thresholds), _reach_der(headroom, thresholds), _reach_target(headroom, thresholds)]
     n_recordings = sum(one.scores[NOTHING, 0.0].reference_speech_s > 0.0 for one in headroom.recordings)
@@ -205,28 +245,39 @@ def _reach_mae(headroom: Headroom, thresholds: Thresholds) -> Reach:
 
 def _reach_der(headroom: Headroom, thresholds: Thresholds) -> Reach:
     collar_s = _nearest_collar_s(thresholds)
-    at = f"at collar {collar_s:g} s"
-    most, interval = headroom.relative(PERFECT, collar_s), headroom.interval(PERFECT, collar_s)
+    at, demanded = f"at collar {collar_s:g} s", f"more than {thresholds.der_relative:.0%} is demanded"
+    moving = f"moving ends by up to {headroom.window_s:g} s"
+    won, most = headroom.relative(ANY_END, collar_s), headroom.most_relative(collar_s)
     if most <= thresholds.der_relative:
-        why = f"even perfect movement improves the DER by only {most:.1%} {at}, {thresholds.der_relative:.0%} is demanded"
-        return Reach(CriterionId.DER, Found.OUT, why)
-    if interval is not None and not interval.low > 0.0:
-        return Reach(CriterionId.DER, Found.OUT, f"perfect movement improves the DER by {most:.1%} {at}, but that may be chance")
+        return Reach(CriterionId.DER, Found.OUT, f"{moving} can win no more than {most:.1%} of the DER {at}; {demanded}")
+    figure = f"{moving} can win {won:.1%} of the DER {at}, and no more than {most:.1%}"
+    if won <= thresholds.der_relative:
+        return Reach(CriterionId.DER, Found.UNKNOWN, f"{figure}; {demanded}")
+    interval = headroom.interval(ANY_END, collar_s)
+    if interval is None or not interval.low > 0.0:
+        return Reach(CriterionId.DER, Found.UNKNOWN, f"{figure}, but that may be chance")
     gains = np.maximum.accumulate([headroom.relative(remedy, collar_s) for remedy in _MOVES])
+    if gains[-1] <= thresholds.der_relative:
+        why = f"{figure}; the matched boundaries alone win {gains[-1]:.1%}, so that others have to move as well"
+        return Reach(CriterionId.DER, Found.WITHIN, why)
     needed = float(np.interp(thresholds.der_relative, gains, [remedy.reduction for remedy in _MOVES]))
-    why = f"perfect movement improves the DER by {most:.1%} {at}; errors must shrink by about {needed:.0%}"
+    why = f"{figure}; the matched boundaries alone win {gains[-1]:.1%}, enough if their errors shrink by about {needed:.0%}"
     return Reach(CriterionId.DER, Found.WITHIN, why)
 
 
 def _reach_target(headroom: Headroom, thresholds: Thresholds) -> Reach:
     collar_s = _nearest_collar_s(thresholds)
-    der, least = headroom.parts(NOTHING, collar_s).der, headroom.parts(PERFECT, collar_s).der
-    figure = f"{der:.2%} now, {least:.2%} after perfect movement, at collar {collar_s:g} s"
-    if least < thresholds.der_target:
+    now, matched, moved = (headroom.parts(remedy, collar_s).der for remedy in (NOTHING, PERFECT, ANY_END))
+    least = headroom.least_der(collar_s)
+    figure = (
+        f"{now:.2%} now, {matched:.2%} with the matched boundaries put right, {moved:.2%} with any end moved by up to "
+        f"{headroom.window_s:g} s, which cannot give less than {least:.2%}, at collar {collar_s:g} s"
+    )
+    if moved < thresholds.der_target:
         return Reach(CriterionId.DER_TARGET, Found.WITHIN, figure)
     both = headroom.parts(_OPERATIONS[-1], collar_s).der
-    why = f"{figure}; adding missed and dropping false turns as well would give {both:.2%}"
-    return Reach(CriterionId.DER_TARGET, Found.OUT, why)
+    why = f"{figure}; the matched boundaries put right, missed turns added and false ones dropped would give {both:.2%}"
+    return Reach(CriterionId.DER_TARGET, Found.OUT if least >= thresholds.der_target else Found.UNKNOWN, why)
 
 
 def _nearest_collar_s(thresholds: Thresholds) -> float:

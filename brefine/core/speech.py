@@ -67,13 +67,23 @@ def overlap_matrix_s(reference: Speech, hypothesis: Speech) -> NDArray[np.float6
         own = by_speaker[start:stop]
         if not len(own):
             continue
-        knots_s, heard_s = np.empty(2 * len(own)), np.zeros(2 * len(own))
-        knots_s[0::2], knots_s[1::2] = hypothesis.onset_s[own], hypothesis.offset_s[own]
-        heard_s[1::2] = np.cumsum(knots_s[1::2] - knots_s[0::2])
-        heard_s[2::2] = heard_s[1:-1:2]
-        before_s = np.interp(ends_s, knots_s, heard_s)
+        before_s = spoken_before_s(np.stack([hypothesis.onset_s[own], hypothesis.offset_s[own]], axis=1), ends_s)
         shared_s = before_s[n_stretches:] - before_s[:n_stretches]
         matrix_s[:, column] = np.bincount(reference.speaker, weights=shared_s, minlength=len(reference.speakers))
     # Differences of running sums leave about 1e-12 s where nothing is shared: less than any clock tells.
     matrix_s[matrix_s < 1e-9] = 0.0
     return matrix_s
+
+
+def spoken_before_s(stretches_s: NDArray[np.float64], times_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Seconds of speech before each time; shape of `times_s`.
+
+    Args:
+        stretches_s: shape (n, 2), disjoint and in order of time.
+    """
+    if not len(stretches_s):
+        return np.zeros_like(times_s)
+    heard_s = np.zeros(stretches_s.size)
+    heard_s[1::2] = np.cumsum(stretches_s[:, 1] - stretches_s[:, 0])
+    heard_s[2::2] = heard_s[1:-1:2]
+    return np.interp(times_s, stretches_s.ravel(), heard_s)

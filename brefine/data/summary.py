@@ -21,7 +21,7 @@ def summarise(folder: Path, manifest: CorpusManifest, *, notes: Sequence[str] = 
 
     Boundaries are counted and matched as they are scored: where a UEM limits a recording, those outside do not count. Boundary
     errors are given at W = 1 s, their MAE and recall also at the other `WINDOWS_S`; DER at collar 0 and ±0.25 s, also
-    after perfect movement of the boundaries matched at W = 1 s: the headroom.
+    with the boundaries matched at W = 1 s put where the reference has them: a part of the headroom.
 
     Args:
         notes: what was noticed about audio and labels, for the person.
@@ -102,7 +102,7 @@ def format_summary(summary: dict[str, Any]) -> str:
         )
     lines += ["", "Errors of the hypotheses (matched one-to-one within W = 1 s; DER at collar 0 / ±0.25 s)"]
     columns = f"{'recall':>11}{'precision':>11}{'MAE ms':>9}{'median':>8}{'p90':>7}{'bias':>7}{'<100 ms':>9}"
-    lines.append(f"{'split':<12}{columns}   DER %           headroom: DER % after perfect movement")
+    lines.append(f"{'split':<12}{columns}   DER %           DER % with matched boundaries put right")
     for split, one in summary["splits"].items():
         found = one["boundary"]
         if found is None:

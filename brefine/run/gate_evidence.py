@@ -18,6 +18,7 @@ from brefine.core.der import DerParts, score_der
 from brefine.core.figures import some_of
 from brefine.core.gate import Evidence, Measured
 from brefine.core.headroom import oracle_refine
+from brefine.core.movement import unmovable_errors_s
 from brefine.core.turns import Diarization
 from brefine.errors import FormatError, printable
 from brefine.io.atomic import digest_of_files
@@ -89,10 +90,10 @@ def evidence_of(
         *_faults_of_audio(corpus, manifest),
         *_faults_of_weights(phase, report, files.selection),
     ]
-    oracle_der, silent = None, frozenset[str]()
+    oracle_der, least_der, silent = None, None, frozenset[str]()
     if manifest is not None and der is not None and not all_faults:
         again = _score_again(phase, corpus, manifest, collar_s=der.collar_s, window_s=config.gate.window_s)
-        oracle_der, silent = again.oracle, again.silent
+        oracle_der, least_der, silent = again.oracle, again.least, again.silent
         all_faults += _faults_of_scores(again, der)
     return Evidence(
         simulated=report.evidence == "simulated" or _is_simulated(config, manifest),
@@ -107,6 +108,7 @@ def evidence_of(
         collar_s=config.gate.der_collar_s if der is None else der.collar_s,
         faults=tuple(all_faults),
         oracle_der=oracle_der,
+        least_der=least_der,
         silent=silent,
     )
 
@@ -223,28 +225,32 @@ def _faults_of_origin(
 
 @dataclass(frozen=True, slots=True)
 class _Scores:
-    """DERs of the gate split, by its files of turns; `oracle` after perfect movement of the matched boundaries.
+    """DERs of the gate split, by its files of turns.
 
-    `silent` are the recordings without reference speech in what is scored.
+    `oracle` is that of the matched boundaries put where the reference has them, `least` what no movement undercuts; `silent` are
+    the recordings without reference speech in what is scored.
     """
 
     before: float
     after: float
     oracle: float
+    least: float
     silent: frozenset[str]
 
 
 def _score_again(phase: PhaseDir, corpus: Path, manifest: CorpusManifest, *, collar_s: float, window_s: float) -> _Scores:
-    parts, silent = [DerParts(), DerParts(), DerParts()], set[str]()
+    parts, silent = [DerParts() for _ in range(4)], set[str]()
     for one in manifest.splits["gate"]:
         files = (corpus / one.reference, corpus / one.hypothesis, phase.refined / f"{one.name}.rttm")
         reference, hypothesis, refined = (read_rttm(path).get(one.name, Diarization(one.name)) for path in files)
         answers = (hypothesis, refined, oracle_refine(reference, hypothesis, window_s=window_s))
         own = [score_der(reference, answer, regions_s=one.regions_s, collar_s=collar_s) for answer in answers]
+        (least_s,) = unmovable_errors_s((collar_s,), reference, hypothesis, regions_s=one.regions_s, window_s=window_s)
+        own.append(DerParts(own[0].reference_speech_s, missed_s=least_s))
         parts = [whole + part for whole, part in zip(parts, own, strict=True)]
         silent |= {one.name} if own[0].reference_speech_s <= 0.0 else set()
-    before, after, oracle = (part.der for part in parts)
-    return _Scores(before, after, oracle, frozenset(silent))
+    before, after, oracle, least = (part.der for part in parts)
+    return _Scores(before, after, oracle, least, frozenset(silent))
 
 
 def _faults_of_scores(again: _Scores, told: DerComparison) -> Iterator[str]:

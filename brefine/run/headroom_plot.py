@@ -11,7 +11,7 @@ from brefine.core.gate import Thresholds
 from brefine.run.headroom_table import headroom_lines
 from brefine.run.report_charts import Axis, Rule, Series, bar_chart, line_chart
 
-_PARTS = (("boundaries", "boundary"), ("missed", "missed"), ("false alarm", "false_alarm"), ("confusion", "confusion"))
+_PARTS = (("matched", "boundary"), ("missed", "missed"), ("false alarm", "false_alarm"), ("confusion", "confusion"))
 
 
 def headroom_page(figures: Mapping[str, Any], thresholds: Thresholds) -> str:
@@ -30,7 +30,7 @@ def headroom_page(figures: Mapping[str, Any], thresholds: Thresholds) -> str:
     ]
     target = Rule(100.0 * thresholds.der_target, f"der-target: {thresholds.der_target:.1%}")
     reduced = line_chart(
-        lines, Axis("boundary errors reduced by, %", low=0.0), Axis("DER, %", low=0.0), rules=[target], points=True
+        lines, Axis("errors of matched boundaries reduced by, %", low=0.0), Axis("DER, %", low=0.0), rules=[target], points=True
     )
     parts = bar_chart(
         [name for name, _ in _PARTS],
@@ -48,6 +48,7 @@ def headroom_page(figures: Mapping[str, Any], thresholds: Thresholds) -> str:
         "<title>brefine: headroom</title>\n<style>\n"
         f"{style}</style></head>\n<body>\n<h1>Headroom</h1>\n"
         f'<div class="pair"><figure>{reduced}<figcaption>The DER if each matched boundary moved so far to its place.</figcaption>'
-        f"</figure><figure>{parts}<figcaption>What the DER consists of; moving boundaries takes the first away.</figcaption>"
+        f"</figure><figure>{parts}<figcaption>What the DER consists of: moving the matched boundaries takes the first "
+        "away, moving other ends a part of the rest.</figcaption>"
         f'</figure></div>\n<div class="scroll"><pre>{words}</pre></div>\n</body></html>\n'
     )

@@ -7,9 +7,20 @@ import json
 import pytest
 from hypothesis import given
 
-from brefine.core.der import DerParts, score_der
+from brefine.core.der import COLLARS_S, DerParts, score_der
 from brefine.core.gate import CriterionId, Thresholds
-from brefine.core.headroom import NOTHING, PERFECT, Found, Headroom, Reach, Remedy, measure_headroom, oracle_refine, reachable
+from brefine.core.headroom import (
+    ANY_END,
+    NOTHING,
+    PERFECT,
+    Found,
+    Headroom,
+    Reach,
+    Remedy,
+    measure_headroom,
+    oracle_refine,
+    reachable,
+)
 from brefine.core.turns import Diarization, Turn
 from tests.core.conftest import Pair
 from tests.core.strategies import diarizations
@@ -107,6 +118,44 @@ def test_an_error_of_nothing_cannot_be_lessened(error_s: float, expected: Found)
     assert ("small enough already" in reach.why) == (expected is Found.WITHIN)
 
 
+def test_what_moving_an_unmatched_end_would_win_is_within_reach() -> None:
+    """The matched boundaries are right already, and win nothing; one move of 1 s takes the DER from 15 to 5 %."""
+    headroom = Headroom((measure_headroom(*CUT_SHORT),) * 20)
+    figures = headroom.figures(Thresholds(der_target=0.06))
+    assert (figures["der"], figures["oracle_der"]) == pytest.approx((0.15, 0.15))
+    movement = {"collar_s": 0.0, "der": 0.05, "relative": 2 / 3, "least_der": 0.05, "most_relative": 2 / 3}
+    assert figures["movement"][0] == pytest.approx(movement)
+    assert [item["reach"] for item in figures["criteria"]] == ["out", "within", "within", "within"]
+    assert "the matched boundaries alone win 0.0%, so that others have to move as well" in figures["criteria"][1]["why"]
+
+
+@pytest.mark.parametrize(
+    ("offset_s", "target", "reaches"),
+    [(8.5, 0.04, (Found.WITHIN, Found.OUT)), (10.0, 0.03, (Found.OUT, Found.WITHIN)), (-2.0, 0.25, (Found.OUT, Found.OUT))],
+)
+def test_out_of_reach_is_what_no_movement_can_give(offset_s: float, target: float, reaches: tuple[Found, Found]) -> None:
+    """5 % where 4 are demanded; no improvement where nothing is wrong; and whatever is said by nobody of the hypothesis."""
+    hypothesis = diarization((0.0, offset_s, "x")) if offset_s > 0.0 else diarization()
+    headroom = Headroom((measure_headroom(CUT_SHORT[0], hypothesis),) * 20)
+    answers = reachable(headroom, Thresholds(der_target=target))
+    assert tuple(found(answers, criterion).found for criterion in (CriterionId.DER, CriterionId.DER_TARGET)) == reaches
+
+
+UNDECIDED = diarization((0.0, 10.0, "A"), (10.0, 20.0, "B")), diarization((0.0, 15.0, "x"), (10.9, 20.0, "y"))
+"""From 10 to 14 s somebody speaks who cannot stop there: where the right one spoke as well, it were a false alarm instead."""
+
+
+def test_what_nobody_has_shown_and_nothing_forbids_is_unknown() -> None:
+    """The bound does not see that whoever speaks rightly beside somebody who cannot stop mends nothing."""
+    headroom = Headroom((measure_headroom(*UNDECIDED),) * 20)
+    assert headroom.least_der(0.0) < headroom.parts(ANY_END, 0.0).der
+    threshold = 0.5 * (headroom.least_der(0.0) + headroom.parts(ANY_END, 0.0).der)
+    before = headroom.parts(NOTHING, 0.0).der
+    answers = reachable(headroom, Thresholds(der_target=threshold, der_relative=1.0 - threshold / before))
+    for criterion in (CriterionId.DER, CriterionId.DER_TARGET):
+        assert found(answers, criterion).found is Found.UNKNOWN
+
+
 def test_without_matches_the_mae_criterion_is_out_of_reach() -> None:
     """A recall below what the gate demands stays there, since moving adds no turns."""
     reaches = reachable(Headroom((measure_headroom(REFERENCE, diarization()),) * 5), Thresholds(min_recordings=5))
@@ -152,10 +201,17 @@ def test_the_oracle_der_is_reproduced(vbx_headroom: Headroom, vbx_pairs: list[Pa
 
 
 def test_what_vbx_can_reach(vbx_headroom: Headroom) -> None:
-    """100 ms and 10 % at collar 0 are within reach, 3 % and 10 % with margin at ±0.25 s are not."""
+    """100 ms and 10 % at collar 0 are within reach, 3 % or 47 % are not; at ±0.25 s more than 10.8 % takes unmatched ends."""
     reaches = reachable(vbx_headroom, Thresholds())
     assert [reach.reachable for reach in reaches] == [True, True, False, True]
     assert "4.91%" in found(reaches, CriterionId.DER_TARGET).why
     assert "shrink by 42%" in found(reaches, CriterionId.MAE).why
     with_collar = reachable(vbx_headroom, Thresholds(der_collar_s=0.25, der_relative=0.11))
-    assert not found(with_collar, CriterionId.DER).reachable
+    assert "the matched boundaries alone win 10.8%, so that others" in found(with_collar, CriterionId.DER).why
+    assert [reach.found for reach in reachable(vbx_headroom, Thresholds(der_relative=0.47))][1] is Found.OUT
+
+
+def test_what_any_end_moved_can_give_vbx(vbx_headroom: Headroom) -> None:
+    """W = 1 s: 3.79 % at collar 0 and 2.08 % at ±0.25 s, and no movement gives less than 3.67 and 2.06 %."""
+    ders = [(vbx_headroom.parts(ANY_END, collar_s).der, vbx_headroom.least_der(collar_s)) for collar_s in COLLARS_S]
+    assert ders == [pytest.approx((0.0379, 0.0367), abs=5e-5), pytest.approx((0.0208, 0.0206), abs=5e-5)]

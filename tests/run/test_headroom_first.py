@@ -25,11 +25,12 @@ source = "{source}"
 
 
 def test_a_corpus_with_its_hypotheses_is_looked_at_before_it_is_prepared(tmp_path: Path) -> None:
-    """One screen: what perfect movement would give, and what one recording cannot tell of the criteria."""
+    """One screen: what movement would give, and what one recording cannot tell of the criteria."""
     for name, offset_s in (("reference", 5.0), ("hypothesis", 5.4)):
         write_rttm(tmp_path / "gate" / name / "talk.rttm", Diarization("talk", (Turn(1.0, offset_s, "A"),)))
     shown = "\n".join(headroom_of_recipe(_recipe(tmp_path)))
     assert "DER 10.00 % at collar 0" in shown
+    assert "any end moved by up to W = 1 s can give 0.00 %, 100.0 % better, and nothing below 0.00 %" in shown
     assert "gate 4" in shown
     assert shown.count("CANNOT BE JUDGED") == 3 and "OUT OF REACH" not in shown
 
