@@ -8,22 +8,16 @@ import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, TypeVar
-
-from pydantic import ValidationError
+from typing import Literal
 
 from brefine.config import MODEL_NAMES, ModelName, PhaseConfig, load_config
 from brefine.errors import BrefineError, ConfigError, FormatError, one_line
-from brefine.io.atomic import append_line, open_no_link, read_json
-from brefine.io.jsontext import parse_json
+from brefine.io.atomic import append_line, read_json
 from brefine.phasedir.corpus import CorpusManifest
-from brefine.phasedir.document import Document
 from brefine.phasedir.evaluation import Look, LookedAt, LookRecord
 from brefine.phasedir.gate import Decision
+from brefine.phasedir.lines import Lines, read_lines
 from brefine.phasedir.operation import Manifest, Stage
-
-_MOST_LINES_BYTES: Final = 16 << 20
-_Line = TypeVar("_Line", bound=Document)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,9 +219,13 @@ class PhaseDir:
     def record_decision(self, decision: Decision) -> None:
         append_line(self.decisions, json.dumps(decision.to_json(), allow_nan=False))
 
+    def decision_lines(self) -> Lines[Decision]:
+        """decisions.jsonl, with what cannot be read of it."""
+        return read_lines(self.decisions, Decision)
+
     def read_decisions(self) -> list[Decision]:
-        """The readable lines of decisions.jsonl, oldest first; a torn one is left out."""
-        return _read_lines(self.decisions, Decision)
+        """The readable lines of decisions.jsonl, oldest first."""
+        return self.decision_lines().readable
 
     def record_look(self, look: Look, recordings: list[LookedAt]) -> None:
         """Remembers that a refiner was scored on the gate split, unless it had been on the same before."""
@@ -237,20 +235,7 @@ class PhaseDir:
 
     def read_looks(self) -> list[LookRecord]:
         """The readable lines of looks.jsonl, oldest first; a torn one is left out."""
-        return _read_lines(self.looks, LookRecord)
-
-
-def _read_lines(path: Path, kind: type[_Line]) -> list[_Line]:
-    try:
-        with open_no_link(path) as file:
-            lines = file.read(_MOST_LINES_BYTES).splitlines()
-    except OSError:
-        return []
-    found = []
-    for line in lines:
-        with contextlib.suppress(FormatError, ValidationError):
-            found.append(kind.model_validate(parse_json(line, where=path)))
-    return found
+        return read_lines(self.looks, LookRecord).readable
 
 
 def _of_checkpoint(split: str, checkpoint: str) -> str:

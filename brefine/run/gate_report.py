@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from brefine.config import GateConfig, PhaseConfig, prepared_corpus_path
@@ -95,7 +95,8 @@ class _Case:
     @classmethod
     def of(cls, phase: PhaseDir, files: GateFiles) -> _Case:
         config, notes, faults = _agreed(phase)
-        given, stale = _earlier_answers(phase, files.report)
+        decisions = phase.decision_lines()
+        given, stale = _earlier_answers(phase, decisions.after_loss, files.report)
         manifest = CorpusManifest.read_if_sound(prepared_corpus_path(config) / "corpus.json")
         return cls(
             thresholds=thresholds_of(config.gate),
@@ -109,6 +110,7 @@ class _Case:
                 *_left_out(files.report),
                 *_company(manifest),
                 *notes_on_looks(phase, files.report),
+                *([] if decisions.loss is None else [f"{decisions.loss}; answers from before that do not count"]),
                 *_edited(phase),
             ),
         )
@@ -168,15 +170,18 @@ def _manifest(phase: PhaseDir) -> tuple[Manifest | None, str]:
         return None, f"{phase.manifest.name}: {error.what}"
 
 
-def _earlier_answers(phase: PhaseDir, report: IntegrationReport | None) -> tuple[dict[CriterionId, Answer], dict[str, str]]:
+def _earlier_answers(
+    phase: PhaseDir, decisions: Iterable[Decision], report: IntegrationReport | None
+) -> tuple[dict[CriterionId, Answer], dict[str, str]]:
     """The last answer to each criterion, where this very evidence was shown; and a note on each that was given on other evidence,
     or to a criterion that the gate hasn't.
 
-    They are read from decisions.jsonl: `gate4.json` tells answers, it does not give them.
+    They are read from decisions.jsonl: `gate4.json` tells answers, it does not give them. Where a line of it cannot be read, only
+    those behind it are given here: what is lost may have taken back an answer.
     """
     given: dict[CriterionId, Answer] = {}
     stale: dict[str, str] = {}
-    for decision in phase.read_decisions():
+    for decision in decisions:
         if decision.criterion is None:
             continue
         if decision.criterion not in list(CriterionId):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -9,7 +10,7 @@ import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -30,6 +31,7 @@ from brefine.phasedir import (
     Scored,
     SelectionRecord,
     label_digests,
+    lines,
 )
 from brefine.run import gate_report
 from brefine.run.decide import choose, recommend
@@ -372,6 +374,57 @@ def test_a_slow_judgement_does_not_undo_an_answer_given_meanwhile(honest: Honest
         "fail",
         {"mae": "no", "go-on": "yes"},
     )
+
+
+def _torn(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def _of_another_schema(path: Path) -> None:
+    *earlier, last = path.read_text().splitlines()
+    path.write_text("\n".join([*earlier, last.replace('"schema": 1', '"schema": 2'), ""]))
+
+
+def _led_elsewhere(path: Path) -> None:
+    path.rename(path.with_name("elsewhere"))
+    path.symlink_to("elsewhere")
+
+
+def _a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("lose", [_torn, _of_another_schema, _led_elsewhere, _a_folder])
+def test_an_answer_that_cannot_be_read_revives_no_earlier_one(honest: HonestPhase, lose: Callable[[Path], None]) -> None:
+    """Yes, then no, and the no is lost: the gate is open, names the file, and asks anew; what is answered now counts."""
+    assert write_gate(honest.phase, GO).verdict == "pass"
+    assert write_gate(honest.phase, {"go-on": Answer(False)}).verdict == "fail"
+    lose(honest.phase.decisions)
+    record = write_gate(honest.phase)
+    (note,) = record.notes
+    assert (record.verdict, record.criteria[-1].answer) == ("open", None)
+    assert re.fullmatch(r"(1 line of )?decisions\.jsonl cannot be read( \(.+\))?; answers from before that do not count", note)
+    assert note in honest.phase.gate_page.read_text()
+    if honest.phase.decisions.is_file() and not honest.phase.decisions.is_symlink():
+        assert write_gate(honest.phase, {"go-on": Answer(False)}).verdict == "fail"
+        assert judge_phase(honest.phase).notes == [note]
+
+
+def test_decisions_that_may_not_be_read_are_told(honest: HonestPhase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No rights to the file are not the same as no answers; patched, since root may read everything."""
+    write_gate(honest.phase, GO)
+    opened = lines.open_no_link
+
+    def refused(path: Path) -> BinaryIO:
+        if path == honest.phase.decisions:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path)
+
+    monkeypatch.setattr(lines, "open_no_link", refused)
+    record = judge_phase(honest.phase)
+    assert record.verdict == "open"
+    assert record.notes == ["decisions.jsonl cannot be read (Permission denied); answers from before that do not count"]
 
 
 def test_an_answer_to_a_criterion_that_is_none_is_passed_over(honest: HonestPhase) -> None:

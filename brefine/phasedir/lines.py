@@ -1,0 +1,69 @@
+"""Files of one document a line, to which writers append. What cannot be read of them is counted, so that it can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Generic, TypeVar
+
+from pydantic import ValidationError
+
+from brefine.errors import FormatError
+from brefine.io.atomic import open_no_link
+from brefine.io.jsontext import parse_json
+from brefine.phasedir.document import Document
+
+_MOST_BYTES: Final = 16 << 20
+_Line = TypeVar("_Line")
+_Kind = TypeVar("_Kind", bound=Document)
+
+
+@dataclass(frozen=True, slots=True)
+class Lines(Generic[_Line]):
+    """A file of lines as read.
+
+    Attributes:
+        name: of the file.
+        entries: oldest first; None is a line that cannot be read: torn, damaged, or of another schema.
+        problem: why the file cannot be read; None where it can, and where there is none.
+    """
+
+    name: str
+    entries: tuple[_Line | None, ...] = ()
+    problem: str | None = None
+
+    @property
+    def readable(self) -> list[_Line]:
+        return [entry for entry in self.entries if entry is not None]
+
+    @property
+    def after_loss(self) -> list[_Line]:
+        """Those behind the last line that cannot be read: nothing that is lost came after them."""
+        places = [place for place, entry in enumerate(self.entries) if entry is None]
+        return [entry for entry in self.entries[places[-1] + 1 if places else 0 :] if entry is not None]
+
+    @property
+    def loss(self) -> str | None:
+        """What of the file is not known, in words; None where nothing is lost."""
+        n_lost = self.entries.count(None)
+        lost = f"{n_lost} line{'s' if n_lost > 1 else ''} of {self.name} cannot be read" if n_lost else None
+        return "; ".join(filter(None, (self.problem, lost))) or None
+
+
+def read_lines(path: Path, kind: type[_Kind]) -> Lines[_Kind]:
+    """Reads what there is, at most 16 MiB. A symbolic link is not followed."""
+    try:
+        with open_no_link(path) as file:
+            lines = file.read(_MOST_BYTES).splitlines()
+    except FileNotFoundError:
+        return Lines(path.name)
+    except OSError as error:
+        return Lines(path.name, problem=f"{path.name} cannot be read ({error.strerror})")
+    return Lines(path.name, tuple(_parse(line, kind, path) for line in lines if line.strip()))
+
+
+def _parse(line: bytes, kind: type[_Kind], path: Path) -> _Kind | None:
+    try:
+        return kind.model_validate(parse_json(line, where=path))
+    except (FormatError, ValidationError):
+        return None
