@@ -233,9 +233,13 @@ class PhaseDir:
         if not any(record.repeats(earlier) for earlier in self.read_looks()):
             append_line(self.looks, json.dumps(record.to_json(), allow_nan=False))
 
+    def look_lines(self) -> Lines[LookRecord]:
+        """looks.jsonl, with what cannot be read of it."""
+        return read_lines(self.looks, LookRecord)
+
     def read_looks(self) -> list[LookRecord]:
-        """The readable lines of looks.jsonl, oldest first; a torn one is left out."""
-        return read_lines(self.looks, LookRecord).readable
+        """The readable lines of looks.jsonl, oldest first."""
+        return self.look_lines().readable
 
 
 def _of_checkpoint(split: str, checkpoint: str) -> str:

@@ -27,7 +27,10 @@ def notes_on_looks(phase: PhaseDir, report: IntegrationReport | None) -> Iterato
             found += EvaluationReport.read(path).looks
         except FormatError as error:
             yield f"{path.relative_to(phase.path)}: {error.what}; it cannot be told what was scored on the gate split"
-    records = phase.read_looks()
+    lines = phase.look_lines()
+    records = lines.readable
+    if lines.loss is not None:
+        yield f"{lines.loss}; not every look at the gate split is known"
     found += [] if report is None else report.looks
     looks = {look.refiner: look for look in (*found, *(record.look for record in records))}
     if len(looks) > 1:
@@ -35,16 +38,20 @@ def notes_on_looks(phase: PhaseDir, report: IntegrationReport | None) -> Iterato
         yield f"{len(looks)} refiners were scored on the gate split ({models}); no interval allows for a choice among them"
     if report is None:
         return
-    if report.looked_at and report.looks[-1].refiner not in {record.look.refiner for record in records}:
+    own = {record.look.refiner for record in records}
+    if report.looked_at and report.looks[-1].refiner not in own and lines.loss is None:
         yield f"{phase.looks.name} is missing or damaged; earlier looks at the gate split cannot be told"
-    gate, others, unknown = _Gate(report), list[str](), list[str]()
+    gate, others, unknown = _Gate(report), list[str](), set[str]()
     gate.compare(records)
     for other in _phases_beside(phase):
         name = printable(other.path.name)
+        elsewhere = other.look_lines()
+        if elsewhere.loss is not None:
+            unknown.add(name)
         try:
-            same = _looks_of(other, report, gate)
+            same = _looks_of(other, elsewhere.readable, report, gate)
         except FormatError:
-            unknown.append(name)
+            unknown.add(name)
             continue
         gate.compare(same)
         if {record.look.refiner for record in same} - looks.keys():
@@ -55,7 +62,7 @@ def notes_on_looks(phase: PhaseDir, report: IntegrationReport | None) -> Iterato
             f"no interval allows for a choice among them"
         )
     if unknown:
-        yield f"it cannot be told what was scored in other phases ({some_of(unknown)})"
+        yield f"it cannot be told all that was scored in other phases ({some_of(sorted(unknown))})"
     yield from gate.changes()
 
 
@@ -66,13 +73,15 @@ def _phases_beside(phase: PhaseDir) -> Iterator[PhaseDir]:
         yield from (PhaseDir(path) for path in sorted(home.parent.iterdir()) if is_phase(path) and path.resolve() != home)
 
 
-def _looks_of(other: PhaseDir, report: IntegrationReport, gate: _Gate) -> list[LookRecord]:
+def _looks_of(other: PhaseDir, records: list[LookRecord], report: IntegrationReport, gate: _Gate) -> list[LookRecord]:
     """The looks of another phase that were at recordings of this report; of an earlier version's, at the same corpus.
+
+    Args:
+        records: what its looks.jsonl tells.
 
     Raises:
         FormatError: its integration is damaged, and nothing else tells of its looks.
     """
-    records = other.read_looks()
     if records:
         return [record for record in records if gate.has_any(record.recordings)]
     told = IntegrationReport.read_if_there(other.integration)

@@ -115,7 +115,7 @@ def test_a_phase_of_an_earlier_version_tells_its_looks_by_its_integration(honest
     assert judge_phase(honest.phase).notes == [
         "this is one of 2 phases whose refiners were scored on these recordings (also same); "
         "no interval allows for a choice among them",
-        "it cannot be told what was scored in other phases (damaged)",
+        "it cannot be told all that was scored in other phases (damaged)",
     ]
 
 
@@ -126,10 +126,29 @@ def test_recordings_that_were_left_out_after_a_look_are_named(honest: HonestPhas
     assert judge_phase(honest.phase).notes == [f"{MISSING}: worst1, worst2"]
 
 
-def test_torn_looks_are_passed_over(honest: HonestPhase) -> None:
-    """Also where a folder lies in the place of the file."""
-    honest.phase.record_look(look("1" * 64), honest.looked_at())
-    honest.phase.looks.write_bytes(honest.phase.looks.read_bytes()[:-20])
-    phase_beside(honest, "beside", honest.looked_at()).looks.unlink()
-    (honest.phase.path.with_name("beside") / "looks.jsonl").mkdir()
-    assert judge_phase(honest.phase).notes == []
+def test_looks_that_cannot_be_read_are_told(honest: HonestPhase) -> None:
+    """A damaged line takes a look away, and with it a warning: here, and in a phase beside this one."""
+    own = honest.phase.looks.read_bytes()
+    honest.phase.looks.unlink()
+    for digit in "12":
+        honest.phase.record_look(look(digit * 64), honest.looked_at())
+    honest.phase.looks.write_bytes(honest.phase.looks.read_bytes().replace(b'"model"', b'"m\x00del"') + own)
+    beside = phase_beside(honest, "beside", honest.looked_at())
+    beside.looks.write_bytes(beside.looks.read_bytes()[:-20])
+    assert write_gate(honest.phase).notes == [
+        "2 lines of looks.jsonl cannot be read; not every look at the gate split is known",
+        "it cannot be told all that was scored in other phases (beside)",
+    ]
+    assert "2 lines of looks.jsonl" in honest.phase.gate_page.read_text()
+
+
+def test_a_folder_in_the_place_of_looks_is_told(honest: HonestPhase) -> None:
+    """Nothing can be read of it, which is another thing than nothing to read."""
+    beside = phase_beside(honest, "beside", [])
+    for phase in (honest.phase, beside):
+        phase.looks.unlink()
+        phase.looks.mkdir()
+    assert judge_phase(honest.phase).notes == [
+        "looks.jsonl cannot be read (it is not a regular file); not every look at the gate split is known",
+        "it cannot be told all that was scored in other phases (beside)",
+    ]
