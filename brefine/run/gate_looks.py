@@ -8,6 +8,7 @@ of the other phases in the same folder are read beside its own.
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from brefine.core.figures import some_of
@@ -34,7 +35,7 @@ def notes_on_looks(phase: PhaseDir, report: IntegrationReport | None) -> Iterato
     found += [] if report is None else report.looks
     looks = {look.refiner: look for look in (*found, *(record.look for record in records))}
     if len(looks) > 1:
-        models = ", ".join(look.model for look in looks.values())
+        models = ", ".join(_times(model, n) for model, n in Counter(look.model for look in looks.values()).items())
         yield f"{len(looks)} refiners were scored on the gate split ({models}); no interval allows for a choice among them"
     if report is None:
         return
@@ -64,6 +65,11 @@ def notes_on_looks(phase: PhaseDir, report: IntegrationReport | None) -> Iterato
     if unknown:
         yield f"it cannot be told all that was scored in other phases ({some_of(sorted(unknown))})"
     yield from gate.changes()
+
+
+def _times(model: str, n: int) -> str:
+    """`mlp`, `mlp twice`, `mlp 3 times`."""
+    return model + {1: "", 2: " twice"}.get(n, f" {n} times")
 
 
 def _phases_beside(phase: PhaseDir) -> Iterator[PhaseDir]:

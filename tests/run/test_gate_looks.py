@@ -80,7 +80,16 @@ def test_a_look_outlives_its_report(honest: HonestPhase) -> None:
     """Whoever removes integration.json and integrates another refiner has scored two."""
     honest.phase.record_look(look("1" * 64), honest.looked_at())
     assert judge_phase(honest.phase).notes == [
-        "2 refiners were scored on the gate split (mlp, mlp); no interval allows for a choice among them"
+        "2 refiners were scored on the gate split (mlp twice); no interval allows for a choice among them"
+    ]
+
+
+def test_many_looks_are_counted(honest: HonestPhase) -> None:
+    """A name for each of a hundred would hide every other note."""
+    earlier = [look(f"{seed:064d}") for seed in range(100)]
+    honest.integrate(looks=[look("1" * 64).model_copy(update={"model": "transformer"}), *earlier, look()])
+    assert judge_phase(honest.phase).notes == [
+        "102 refiners were scored on the gate split (transformer, mlp 101 times); no interval allows for a choice among them"
     ]
 
 
