@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from brefine.config import ModelName
@@ -122,8 +123,19 @@ class LookedAt(Part):
     hypothesis_sha256: str
 
 
-class LookRecord(Document):
+class LookLine(Document):
     """One line of looks.jsonl, which outlives the reports."""
+
+    look: Look
+    recordings: list[LookedAt] | None = None
+    """None where another line tells them, by the same digest."""
+    recordings_sha256: str | None = None
+    """Digest of the recordings; None in lines of earlier versions, which all tell their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookRecord:
+    """A look, and the gate split as it was."""
 
     look: Look
     recordings: list[LookedAt]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,7 +16,7 @@ from brefine.config import MODEL_NAMES, ModelName, PhaseConfig, load_config
 from brefine.errors import BrefineError, ConfigError, FormatError, one_line
 from brefine.io.atomic import append_line, read_json
 from brefine.phasedir.corpus import CorpusManifest
-from brefine.phasedir.evaluation import Look, LookedAt, LookRecord
+from brefine.phasedir.evaluation import Look, LookedAt, LookLine, LookRecord
 from brefine.phasedir.gate import Decision
 from brefine.phasedir.lines import Lines, read_lines
 from brefine.phasedir.operation import Manifest, Stage
@@ -228,18 +230,44 @@ class PhaseDir:
         return self.decision_lines().readable
 
     def record_look(self, look: Look, recordings: list[LookedAt]) -> None:
-        """Remembers that a refiner was scored on the gate split, unless it had been on the same before."""
-        record = LookRecord(look=look, recordings=recordings)
-        if not any(record.repeats(earlier) for earlier in self.read_looks()):
-            append_line(self.looks, json.dumps(record.to_json(), allow_nan=False))
+        """Remembers that a refiner was scored on the gate split, unless it had been on the same before.
+
+        Recordings that stand in the file already are not written again: a line of hundreds of them takes tens of kilobytes.
+        """
+        record = LookRecord(look, recordings)
+        if any(record.repeats(earlier) for earlier in self.read_looks()):
+            return
+        digest = _digest_of(recordings)
+        told = digest in _recordings_by_digest(read_lines(self.looks, LookLine))
+        line = LookLine(look=look, recordings=None if told else recordings, recordings_sha256=digest)
+        append_line(self.looks, json.dumps(line.to_json(), allow_nan=False))
 
     def look_lines(self) -> Lines[LookRecord]:
-        """looks.jsonl, with what cannot be read of it."""
-        return read_lines(self.looks, LookRecord)
+        """looks.jsonl, with what cannot be read of it; a look at recordings that no readable line tells counts as that."""
+        lines = read_lines(self.looks, LookLine)
+        by_digest = _recordings_by_digest(lines)
+
+        def record(line: LookLine) -> LookRecord | None:
+            recordings = by_digest.get(line.recordings_sha256 or "") if line.recordings is None else line.recordings
+            return None if recordings is None else LookRecord(line.look, recordings)
+
+        return lines.map(record)
 
     def read_looks(self) -> list[LookRecord]:
         """The readable lines of looks.jsonl, oldest first."""
         return self.look_lines().readable
+
+
+def _recordings_by_digest(lines: Lines[LookLine]) -> dict[str, list[LookedAt]]:
+    return {
+        line.recordings_sha256: line.recordings
+        for line in lines.readable
+        if line.recordings_sha256 is not None and line.recordings is not None
+    }
+
+
+def _digest_of(recordings: Iterable[LookedAt]) -> str:
+    return hashlib.sha256(json.dumps([one.model_dump(mode="json") for one in recordings], sort_keys=True).encode()).hexdigest()
 
 
 def _of_checkpoint(split: str, checkpoint: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Generic, TypeVar
@@ -15,6 +17,7 @@ from brefine.phasedir.document import Document
 
 _MOST_BYTES: Final = 16 << 20
 _Line = TypeVar("_Line")
+_Other = TypeVar("_Other")
 _Kind = TypeVar("_Kind", bound=Document)
 
 
@@ -25,7 +28,7 @@ class Lines(Generic[_Line]):
     Attributes:
         name: of the file.
         entries: oldest first; None is a line that cannot be read: torn, damaged, or of another schema.
-        problem: why the file cannot be read; None where it can, and where there is none.
+        problem: why the file cannot be read, or not from its beginning; None where it can, and where there is none.
     """
 
     name: str
@@ -49,17 +52,25 @@ class Lines(Generic[_Line]):
         lost = f"{n_lost} line{'s' if n_lost > 1 else ''} of {self.name} cannot be read" if n_lost else None
         return "; ".join(filter(None, (self.problem, lost))) or None
 
+    def map(self, change: Callable[[_Line], _Other | None]) -> Lines[_Other]:
+        """The same with each readable line changed; one of which `change` makes None tells nothing either."""
+        return Lines(self.name, tuple(None if entry is None else change(entry) for entry in self.entries), self.problem)
+
 
 def read_lines(path: Path, kind: type[_Kind]) -> Lines[_Kind]:
-    """Reads what there is, at most 16 MiB. A symbolic link is not followed."""
+    """Reads what there is; of more than 16 MiB the end, where the newest lines are. A symbolic link is not followed."""
     try:
         with open_no_link(path) as file:
+            begin = max(0, file.seek(0, os.SEEK_END) - _MOST_BYTES)
+            file.seek(begin)
             lines = file.read(_MOST_BYTES).splitlines()
     except FileNotFoundError:
         return Lines(path.name)
     except OSError as error:
         return Lines(path.name, problem=f"{path.name} cannot be read ({error.strerror})")
-    return Lines(path.name, tuple(_parse(line, kind, path) for line in lines if line.strip()))
+    whole = lines[1:] if begin else lines
+    problem = f"{path.name} is larger than {_MOST_BYTES} bytes, so that only its end is read" if begin else None
+    return Lines(path.name, tuple(_parse(line, kind, path) for line in whole if line.strip()), problem)
 
 
 def _parse(line: bytes, kind: type[_Kind], path: Path) -> _Kind | None:

@@ -93,7 +93,7 @@ def _looks_of(other: PhaseDir, records: list[LookRecord], report: IntegrationRep
     told = IntegrationReport.read_if_there(other.integration)
     if told is None or not (gate.has_any(told.looked_at) or told.corpus_sha256 == report.corpus_sha256):
         return []
-    return [LookRecord(look=look, recordings=told.looked_at) for look in told.looks]
+    return [LookRecord(look, told.looked_at) for look in told.looks]
 
 
 class _Gate:
