@@ -47,18 +47,20 @@ class AudioFile(Part):
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         return cls(n_bytes=found.st_size, modified_ns=found.st_mtime_ns, sha256=digest)
 
-    def is_changed(self, path: Path) -> bool:
+    def is_changed(self, path: Path) -> bool | None:
         """Whether the content is another now. What has its size and its time of change is not read: that takes minutes.
 
-        Of what is not there, or no file, nothing is known: False.
+        Of what is not there, no file, or cannot be read, nothing is known: None.
         """
         try:
             found = path.stat()
-            if not stat.S_ISREG(found.st_mode) or (found.st_size, found.st_mtime_ns) == (self.n_bytes, self.modified_ns):
+            if not stat.S_ISREG(found.st_mode):
+                return None
+            if (found.st_size, found.st_mtime_ns) == (self.n_bytes, self.modified_ns):
                 return False
             return found.st_size != self.n_bytes or AudioFile.of(path).sha256 != self.sha256
         except OSError:
-            return False
+            return None
 
 
 class CorpusRecording(Part):
@@ -89,7 +91,7 @@ class CorpusRecording(Part):
 
     def has_other_audio(self, folder: Path) -> bool:
         """Whether the audio is no longer what was prepared; False without a digest, or where the audio is out of reach."""
-        return self.audio_file is not None and self.audio_file.is_changed(folder / self.audio)
+        return self.audio_file is not None and self.audio_file.is_changed(folder / self.audio) is True
 
     def has_other_digest(self, sha256: str | None) -> bool:
         """Whether the audio was prepared with another content than this; False where either is not told."""

@@ -68,8 +68,62 @@ class GateFiles:
         return cls(selection, report)
 
 
+@dataclass(frozen=True, slots=True)
+class GateAudio:
+    """How the audio behind the gate compares with what was prepared, as far as the corpus has digests of it.
+
+    Attributes:
+        changed: recordings whose audio is another now.
+        gone: those without any.
+        unreadable: those whose audio is there, but cannot be read, so that it cannot be compared.
+        n_without_digest: recordings of which the corpus tells none.
+    """
+
+    changed: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
+    n_without_digest: int = 0
+
+    @classmethod
+    def of(cls, config: PhaseConfig, manifest: CorpusManifest | None) -> GateAudio:
+        """Reads what does not have its size and time of change, once: that takes minutes."""
+        corpus, gate = prepared_corpus_path(config), [] if manifest is None else manifest.splits.get("gate", [])
+        changed, gone, unreadable = list[str](), list[str](), list[str]()
+        for one in gate:
+            if one.audio_file is None:
+                continue
+            is_changed = one.audio_file.is_changed(corpus / one.audio)
+            if is_changed:
+                changed.append(one.name)
+            elif is_changed is None:
+                (gone if _is_gone(corpus / one.audio) else unreadable).append(one.name)
+        n_without_digest = sum(one.audio_file is None for one in gate)
+        return cls(tuple(changed), tuple(gone), tuple(unreadable), n_without_digest)
+
+    def faults(self) -> Iterator[str]:
+        if self.changed:
+            yield (
+                f"the audio of gate recordings was changed after the corpus had been prepared ({some_of(self.changed)}); prepare "
+                f"it again, then integrate again"
+            )
+
+    def notes(self) -> Iterator[str]:
+        """Audio that cannot be compared; its turns can still be scored."""
+        if self.gone:
+            yield f"the audio of gate recordings is no longer there ({some_of(self.gone)}), so that it cannot be checked"
+        if self.unreadable:
+            yield f"the audio of gate recordings cannot be read ({some_of(self.unreadable)}), so that it cannot be checked"
+        if self.n_without_digest:
+            yield "an earlier version prepared the corpus and kept no digest of its audio, so that this cannot be checked"
+
+
 def evidence_of(
-    phase: PhaseDir, config: PhaseConfig, files: GateFiles, manifest: CorpusManifest | None, faults: Sequence[str] = ()
+    phase: PhaseDir,
+    config: PhaseConfig,
+    files: GateFiles,
+    manifest: CorpusManifest | None,
+    audio: GateAudio,
+    faults: Sequence[str] = (),
 ) -> Evidence | None:
     """The figures of the integration with these faults and every other that is found; None where there are no figures.
 
@@ -87,7 +141,7 @@ def evidence_of(
         *faults,
         *_faults_of_corpus(phase, report, corpus, manifest),
         *_faults_of_labels(config, manifest),
-        *_faults_of_audio(corpus, manifest),
+        *audio.faults(),
         *_faults_of_weights(phase, report, files.selection),
     ]
     oracle_der, least_der, silent = None, None, frozenset[str]()
@@ -154,13 +208,12 @@ def _faults_of_labels(config: PhaseConfig, manifest: CorpusManifest | None) -> I
         )
 
 
-def _faults_of_audio(corpus: Path, manifest: CorpusManifest | None) -> Iterator[str]:
-    changed = [] if manifest is None else [one.name for one in manifest.splits["gate"] if one.has_other_audio(corpus)]
-    if changed:
-        yield (
-            f"the audio of gate recordings was changed after the corpus had been prepared ({some_of(changed)}); prepare it "
-            f"again, then integrate again"
-        )
+def _is_gone(path: Path) -> bool:
+    """Whether no file lies there; what lies in a folder that may not be entered is not gone."""
+    try:
+        return not path.is_file()
+    except OSError:
+        return False
 
 
 def _trained_on(config: PhaseConfig, manifest: CorpusManifest | None) -> dict[str, str]:
@@ -175,20 +228,13 @@ def _recordings(manifest: CorpusManifest | None) -> frozenset[str]:
 
 
 def notes_on_corpus(config: PhaseConfig, manifest: CorpusManifest | None) -> Iterator[str]:
-    """Names in the recipe that exclude nothing, and gate recordings without audio, whose turns can still be scored."""
+    """Names in the recipe that exclude nothing."""
     if manifest is None:
         return
     recordings = _recordings(manifest)
     strangers = [name for name, recording in _trained_on(config, manifest).items() if recording not in recordings]
     if strangers:
         yield f"gate.diarizer_trained_on names recordings that are in no split: {printable(some_of(strangers))}"
-    corpus = prepared_corpus_path(config)
-    digested = [one for one in manifest.splits.get("gate", []) if one.audio_file is not None]
-    gone = [one.name for one in digested if not (corpus / one.audio).is_file()]
-    if gone:
-        yield f"the audio of gate recordings is no longer there ({some_of(gone)}), so that it cannot be checked"
-    if len(digested) < len(manifest.splits.get("gate", [])):
-        yield "an earlier version prepared the corpus and kept no digest of its audio, so that this cannot be checked"
 
 
 def _faults_of_weights(phase: PhaseDir, report: IntegrationReport, selection: SelectionRecord | None) -> Iterator[str]:

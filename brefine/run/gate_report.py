@@ -26,7 +26,7 @@ from brefine.phasedir import (
     Manifest,
     PhaseDir,
 )
-from brefine.run.gate_evidence import GateFiles, evidence_of, notes_on_corpus
+from brefine.run.gate_evidence import GateAudio, GateFiles, evidence_of, notes_on_corpus
 from brefine.run.gate_looks import notes_on_looks
 from brefine.run.gate_page import gate_page
 from brefine.run.report_html import utc_text
@@ -98,15 +98,17 @@ class _Case:
         decisions = phase.decision_lines()
         given, stale = _earlier_answers(phase, decisions.after_loss, files.report)
         manifest = CorpusManifest.read_if_sound(prepared_corpus_path(config) / "corpus.json")
+        audio = GateAudio.of(config, manifest) if files.report is not None else GateAudio()
         return cls(
             thresholds=thresholds_of(config.gate),
-            evidence=evidence_of(phase, config, files, manifest, faults),
+            evidence=evidence_of(phase, config, files, manifest, audio, faults),
             files=files,
             given=given,
             stale=stale,
             notes=(
                 *notes,
                 *notes_on_corpus(config, manifest),
+                *audio.notes(),
                 *_left_out(files.report),
                 *_company(manifest),
                 *notes_on_looks(phase, files.report),

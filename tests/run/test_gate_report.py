@@ -520,6 +520,23 @@ def test_audio_that_was_touched_or_is_gone_changes_no_verdict(honest: HonestPhas
     assert record.notes == ["the audio of gate recordings is no longer there (g4, g7), so that it cannot be checked"]
 
 
+def test_audio_that_cannot_be_read_is_not_called_unchanged(honest: HonestPhase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody knows whether it is what was prepared; patched, since root may read everything."""
+    touched = honest.corpus / "gate/audio/g3.wav"
+    os.utime(touched, (1e9, 1e9))
+    opened = Path.open
+
+    def refused(path: Path, *rest: Any, **options: Any) -> Any:
+        if path == touched:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, *rest, **options)
+
+    monkeypatch.setattr(Path, "open", refused)
+    record = write_gate(honest.phase, GO)
+    assert record.verdict == "pass"
+    assert record.notes == ["the audio of gate recordings cannot be read (g3), so that it cannot be checked"]
+
+
 def test_names_that_exclude_nothing_are_told(honest: HonestPhase) -> None:
     """Whoever mistypes a recording that the diarizer knows, or writes it in other letters, hears of it."""
     names = '["G1", "t0", "nowhere.wav"]'
