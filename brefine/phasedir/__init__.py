@@ -8,7 +8,8 @@
       <model>/status.json  events.out.tfevents.*  train.log  checkpoints/{last,best}.{safetensors,json}  last.state
       evaluation/<model>/<split>.json  <split>.boundaries.csv  <split>.posteriors.npz    of `best`
       evaluation/<model>/<split>@<checkpoint>.json  …                                   of another checkpoint
-      selection.json  integration.json  integration/<recording>.rttm  looks.jsonl  gate4.json  gate4.md  report.html
+      selection.json  integration.json  integration/<recording>.rttm  looks.jsonl
+      verdicts.jsonl  gate4.json  gate4.md  report.html
 
 One writer a file; whoever looks at the gate split appends to looks.jsonl. All but events and logs are replaced atomically. Every
 JSON document carries `"schema"`. A reader ignores keys that it does not know and refuses a schema that it does not know.
@@ -44,7 +45,7 @@ from brefine.phasedir.folders import (
     run_model,
     runs_folder,
 )
-from brefine.phasedir.gate import Decision, GateCriterion, GateRecord
+from brefine.phasedir.gate import Decision, FiledVerdict, GateCriterion, GateRecord
 from brefine.phasedir.integration import DerComparison, DerFigures, IntegrationReport, RecordingChange, Scored
 from brefine.phasedir.operation import (
     Alert,
@@ -83,6 +84,7 @@ __all__ = [
     "DerFigures",
     "Document",
     "EvaluationReport",
+    "FiledVerdict",
     "GateCriterion",
     "GateRecord",
     "IntegrationReport",

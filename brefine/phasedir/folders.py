@@ -17,7 +17,7 @@ from brefine.errors import BrefineError, ConfigError, FormatError, one_line
 from brefine.io.atomic import append_line, read_json
 from brefine.phasedir.corpus import CorpusManifest
 from brefine.phasedir.evaluation import Look, LookedAt, LookLine, LookRecord
-from brefine.phasedir.gate import Decision
+from brefine.phasedir.gate import Decision, FiledVerdict
 from brefine.phasedir.lines import Lines, read_lines
 from brefine.phasedir.operation import Manifest, Stage
 
@@ -173,6 +173,11 @@ class PhaseDir:
         return self.path / "gate4.json"
 
     @property
+    def verdicts(self) -> Path:
+        """Every verdict that was written down, one a line."""
+        return self.path / "verdicts.jsonl"
+
+    @property
     def gate_lock(self) -> Path:
         """Held by whoever judges and writes the record."""
         return self.path / "progress" / "gate4.lock"
@@ -228,6 +233,13 @@ class PhaseDir:
     def read_decisions(self) -> list[Decision]:
         """The readable lines of decisions.jsonl, oldest first."""
         return self.decision_lines().readable
+
+    def record_verdict(self, verdict: FiledVerdict) -> None:
+        append_line(self.verdicts, json.dumps(verdict.to_json(), allow_nan=False))
+
+    def verdict_lines(self) -> Lines[FiledVerdict]:
+        """verdicts.jsonl, with what cannot be read of it."""
+        return read_lines(self.verdicts, FiledVerdict)
 
     def record_look(self, look: Look, recordings: list[LookedAt]) -> None:
         """Remembers that a refiner was scored on the gate split, unless it had been on the same before.

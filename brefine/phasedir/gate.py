@@ -26,6 +26,20 @@ class GateCriterion(Part):
     note: str | None = None
 
 
+class FiledVerdict(Document):
+    """One line of verdicts.jsonl, which outlives `gate4.json`: a verdict that was written down, and when it first was."""
+
+    unix_s: UnixTime
+    verdict: Literal["pass", "fail", "open"]
+    winner: ModelName | None
+    recommendation: str
+    integration_seal: str | None = None
+
+    def repeats(self, earlier: FiledVerdict) -> bool:
+        """Whether it says the same of the same integration."""
+        return self.model_copy(update={"unix_s": earlier.unix_s}) == earlier
+
+
 class GateRecord(SealedDocument):
     gate: Literal[4] = 4
     verdict: Literal["pass", "fail", "open"]
@@ -40,6 +54,18 @@ class GateRecord(SealedDocument):
     """Seal of the integration that was judged; None = there was none, or the record is older than this key."""
     selection_seal: str | None = None
     """Seal of the selection that was judged; None likewise."""
+    earlier: list[FiledVerdict] = []
+    """Other verdicts that were written down before this one, oldest first."""
+
+    def filed(self) -> FiledVerdict:
+        """This verdict as a line of verdicts.jsonl."""
+        return FiledVerdict(
+            unix_s=self.unix_s,
+            verdict=self.verdict,
+            winner=self.winner,
+            recommendation=self.recommendation,
+            integration_seal=self.integration_seal,
+        )
 
     def judges(self, selection: SelectionRecord | None, report: IntegrationReport | None) -> bool:
         """Whether this is the verdict on the selection that stands now and on this integration of it.

@@ -39,6 +39,7 @@ def gate_page(
         *(f"- `{criterion.id}`: {_plain(criterion.convention)}" for criterion in record.criteria),
         "",
         *_notes(record),
+        *_earlier(record),
         "## Evidence",
         "",
     ]
@@ -80,6 +81,14 @@ def _row(criterion: GateCriterion) -> str:
 
 def _notes(record: GateRecord) -> list[str]:
     return ["## To be known", "", *(f"- {_plain(note)}" for note in record.notes), ""] if record.notes else []
+
+
+def _earlier(record: GateRecord) -> list[str]:
+    lines = [
+        f"- {utc_text(one.unix_s)}: **{one.verdict}** ({one.winner or 'no model'}): {_plain(one.recommendation)}"
+        for one in record.earlier
+    ]
+    return ["## Earlier verdicts", "", *lines, ""] if lines else []
 
 
 def _digests(report: IntegrationReport | None) -> list[str]:

@@ -1,14 +1,14 @@
 """Gate 4 of a phase: its evidence gathered, judged, answered and written down.
 
 The judgement is `core.gate`'s. Here it meets the files: what the integration measured, what the person answered so far, and
-the records `gate4.json`, `gate4.md` and `decisions.jsonl`.
+the records `gate4.json`, `gate4.md`, `verdicts.jsonl` and `decisions.jsonl`.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from brefine.config import GateConfig, PhaseConfig, prepared_corpus_path
@@ -20,6 +20,7 @@ from brefine.io.lock import held
 from brefine.phasedir import (
     CorpusManifest,
     Decision,
+    FiledVerdict,
     GateCriterion,
     GateRecord,
     IntegrationReport,
@@ -70,9 +71,19 @@ def _write(phase: PhaseDir, files: GateFiles, answers: Mapping[CriterionId, Answ
                     evidence_seal=_seal(files.report),
                 )
             )
+    _file(phase, record)
     record.write(phase.gate)
     write_text_atomic(phase.gate_page, gate_page(phase, record, _manifest(phase)[0], files.selection, files.report))
     return record
+
+
+def _file(phase: PhaseDir, record: GateRecord) -> None:
+    """Appends the verdict to verdicts.jsonl, unless it stands there last; before it the one that an earlier version has left."""
+    on_file, verdict = phase.verdict_lines().readable, record.filed()
+    for one in () if on_file else record.earlier:
+        phase.record_verdict(one)
+    if not on_file or not verdict.repeats(on_file[-1]):
+        phase.record_verdict(verdict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +94,17 @@ class _Case:
         given: earlier answers that count.
         stale: criterion → a note on its earlier answer, which does not count.
         notes: what a reader of the verdict has to know, whatever is answered.
+        filed: the verdicts on file.
     """
 
+    phase: PhaseDir
     thresholds: Thresholds
     evidence: Evidence | None
     files: GateFiles
     given: Mapping[CriterionId, Answer]
     stale: Mapping[str, str]
     notes: tuple[str, ...]
+    filed: Sequence[FiledVerdict]
 
     @classmethod
     def of(cls, phase: PhaseDir, files: GateFiles) -> _Case:
@@ -99,7 +113,9 @@ class _Case:
         given, stale = _earlier_answers(phase, decisions.after_loss, files.report)
         manifest = CorpusManifest.read_if_sound(prepared_corpus_path(config) / "corpus.json")
         audio = GateAudio.of(config, manifest) if files.report is not None else GateAudio()
+        filed = phase.verdict_lines()
         return cls(
+            phase=phase,
             thresholds=thresholds_of(config.gate),
             evidence=evidence_of(phase, config, files, manifest, audio, faults),
             files=files,
@@ -113,8 +129,10 @@ class _Case:
                 *_company(manifest),
                 *notes_on_looks(phase, files.report),
                 *([] if decisions.loss is None else [f"{decisions.loss}; answers from before that do not count"]),
+                *([] if filed.loss is None else [f"{filed.loss}; not every earlier verdict is known"]),
                 *_edited(phase),
             ),
+            filed=filed.readable,
         )
 
     def judged(self, answers: Mapping[CriterionId, Answer]) -> GateRecord:
@@ -125,7 +143,7 @@ class _Case:
         report, selection = self.files.report, self.files.selection
         winner = report.model if report is not None else None if selection is None else selection.model
         asked_anew = [note for criterion, note in self.stale.items() if criterion not in given]
-        return GateRecord(
+        record = GateRecord(
             verdict=verdict.verdict,
             evidence=None if self.evidence is None else "simulated" if self.evidence.simulated else "real",
             winner=winner,
@@ -136,6 +154,15 @@ class _Case:
             integration_seal=_seal(report),
             selection_seal=None if selection is None else selection.seal,
         )
+        return record.model_copy(update={"earlier": _earlier_verdicts(self.phase, record, self.filed)})
+
+
+def _earlier_verdicts(phase: PhaseDir, record: GateRecord, filed: Sequence[FiledVerdict]) -> list[FiledVerdict]:
+    """Those on file that are not the one of this record; an earlier version has left its last one in `gate4.json` alone."""
+    if not filed:
+        standing = GateRecord.read_if_sound(phase.gate)
+        filed = [] if standing is None else [standing.filed()]
+    return list(filed[:-1] if filed and record.filed().repeats(filed[-1]) else filed)
 
 
 # --- what was agreed, what was answered -----------------------------------------------------------------------------------

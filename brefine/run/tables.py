@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from brefine.core.figures import rounded, signed_milliseconds
+from brefine.core.figures import rounded, signed_milliseconds, some_of
 from brefine.phasedir import BoundaryFigures, Comparison, EvaluationReport, GateRecord, IntegrationReport, Scored, SelectionRecord
+from brefine.run.report_html import utc_text
 
 _FINDINGS: Final = {"met": "[x]", "not-met": "[ ]", "unknown": "[?]"}
 _NO_INTERVAL: Final = "[n/a]"
@@ -97,6 +98,9 @@ def gate_table(record: GateRecord) -> list[str]:
         if item.answer is not None:
             lines.append(f"    answered {item.answer}" + (f": {item.note}" if item.note else ""))
     lines += [f"note: {note}" for note in record.notes]
+    if record.earlier:
+        earlier = [f"{one.verdict.upper()} ({utc_text(one.unix_s)})" for one in reversed(record.earlier)]
+        lines.append(f"earlier verdicts: {some_of(earlier)}")
     evidence = "no evidence yet" if record.evidence is None else f"the evidence is {record.evidence}"
     return [*lines, f"recommendation: {record.recommendation}", f"gate 4: {record.verdict.upper()} ({evidence})"]
 

@@ -269,6 +269,7 @@ def _document_readers(folder: Path) -> list[Reader]:
         "alerts": phase.alerts,
         "decisions": phase.decisions,
         "looks": phase.looks,
+        "verdicts": phase.verdicts,
         "job": phase.job("mlp"),
     }.items():
         found.append(Reader(name, (path.read_bytes(),), _in_phase(phase, path)))

@@ -37,6 +37,7 @@ from brefine.run import gate_report
 from brefine.run.decide import choose, recommend
 from brefine.run.gate_report import judge_phase, write_gate
 from brefine.run.report import write_report
+from brefine.run.tables import gate_table
 from tests.run.honest_phase import HonestPhase
 from tests.run.records import WEIGHTS_SHA256, comparison, evaluation, figures, integration
 
@@ -606,6 +607,45 @@ def test_what_is_out_of_reach_is_known_from_the_turns(
     record = judge_phase(honest.phase)
     assert record.verdict == "fail"
     assert record.recommendation.startswith(advice)
+
+
+FAILED_ON = r"2\d{3}-\d\d-\d\d \d\d:\d\d UTC"
+
+
+def test_an_earlier_verdict_outlives_a_re_look(honest: HonestPhase) -> None:
+    """A fail that new hypotheses turn into open, and one that an edit of gate4.json hides, stay on the page with their date."""
+    _fail(honest)
+    failed = write_gate(honest.phase, GO)
+    assert (failed.verdict, failed.earlier) == ("fail", [])
+    assert write_gate(honest.phase).earlier == []
+    _turns(honest, "hypothesis")
+    for _ in range(2):
+        record = write_gate(honest.phase)
+        assert (record.verdict, record.earlier) == ("open", [failed.filed()])
+        told = re.compile(rf"## Earlier verdicts\n\n- {FAILED_ON}: \*\*fail\*\* \(mlp\): iterate on the model: .+\n\n## Evidence")
+        assert told.search(honest.phase.gate_page.read_text())
+    assert any(re.fullmatch(rf"earlier verdicts: FAIL \({FAILED_ON}\)", line) for line in gate_table(record))
+    honest.phase.gate.unlink()
+    assert judge_phase(honest.phase).earlier == [failed.filed()]
+
+
+def test_a_verdict_of_an_earlier_version_is_kept(honest: HonestPhase) -> None:
+    """It stands in gate4.json alone, which the next one replaces."""
+    _fail(honest)
+    failed = write_gate(honest.phase, GO)
+    honest.phase.verdicts.unlink()
+    _turns(honest, "hypothesis")
+    write_gate(honest.phase)
+    assert [one.verdict for one in honest.phase.verdict_lines().readable] == ["fail", "open"]
+    assert write_gate(honest.phase).earlier == [failed.filed()]
+
+
+def test_verdicts_that_cannot_be_read_are_told(honest: HonestPhase) -> None:
+    """Whoever tears a line has not taken a verdict away unseen."""
+    write_gate(honest.phase)
+    _torn(honest.phase.verdicts)
+    write_gate(honest.phase, GO)
+    assert judge_phase(honest.phase).notes == ["1 line of verdicts.jsonl cannot be read; not every earlier verdict is known"]
 
 
 PAGES: dict[str, tuple[Callable[[HonestPhase], object], dict[str, Answer]]] = {

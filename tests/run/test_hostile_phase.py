@@ -93,8 +93,8 @@ def outside(tmp_path: Path) -> Path:
     "name",
     [
         "mlp/status.json", "mlp/train.log", "mlp/events.out.tfevents.1", "supervisor.json", "selection.json", "integration.json",
-        "gate4.json", "alerts.jsonl", "decisions.jsonl", "looks.jsonl", "evaluation/mlp/validation.json",
-        "evaluation/mlp/validation.boundaries.csv", "progress/prepare.json",
+        "gate4.json", "alerts.jsonl", "decisions.jsonl", "looks.jsonl", "verdicts.jsonl",
+        "evaluation/mlp/validation.json", "evaluation/mlp/validation.boundaries.csv", "progress/prepare.json",
     ],
 )  # fmt: skip
 def test_a_link_in_a_phase_shows_no_other_file(phase: PhaseDir, outside: Path, name: str) -> None:

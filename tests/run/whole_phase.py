@@ -69,7 +69,9 @@ def make_phase(folder: Path) -> PhaseDir:
     evaluation("mlp", 100.0).write(phase.evaluation("mlp", "validation"))
     SelectionRecord(model="mlp", recommended="mlp", reason="least MAE", chosen_by="rule", unix_s=1e9).write(phase.selection)
     integration().write(phase.integration)
-    judge_phase(phase).write(phase.gate)
+    gate = judge_phase(phase)
+    gate.write(phase.gate)
+    phase.record_verdict(gate.filed())
     phase.boundaries("mlp", "validation").write_text(format_rows([row(0.0), row(0.5)]))
     phase.alerts.write_bytes(lines(Alert(id="a", level="warning", kind="slow", model="mlp", step=3, text="slow", unix_s=1e9)))
     phase.record_look(
