@@ -8,8 +8,10 @@ import typer
 
 from brefine.cli.options import RUNS, Json, PhaseOption, Runs
 from brefine.cli.output import print_json, print_lines
+from brefine.config import prepared_corpus_path
 from brefine.errors import BrefineError, FormatError, tell
-from brefine.phasedir import PhaseDir, SelectionRecord, find_phase
+from brefine.phasedir import CorpusManifest, PhaseDir, SelectionRecord, find_phase
+from brefine.run.gate_evidence import faults_of_labels
 from brefine.run.plain import progress_line
 from brefine.run.stages import integration_report, start_integration
 from brefine.run.tables import integration_table
@@ -23,10 +25,14 @@ def integrate(
 ) -> None:
     """Example: brefine integrate
 
-    Runs the chosen model behind the diarizer on the gate split and measures DER and JER before and after.
+    Runs the chosen model behind the diarizer on the gate split and measures DER and JER before and after. Labels that were
+    changed since the corpus was prepared are told first.
     """
     found = find_phase(phase, runs)
-    start_integration(found, model or _selected(found)).wait(lambda progress: tell(progress_line(progress)))
+    chosen, config = model or _selected(found), found.load_config()
+    for fault in faults_of_labels(config, CorpusManifest.read_if_sound(prepared_corpus_path(config) / "corpus.json")):
+        tell(f"gate 4 will stay open: {fault}")
+    start_integration(found, chosen).wait(lambda progress: tell(progress_line(progress)))
     report = integration_report(found)
     print_json(report.to_json()) if json else print_lines(integration_table(report))
 

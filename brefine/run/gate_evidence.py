@@ -140,7 +140,7 @@ def evidence_of(
     all_faults = [
         *faults,
         *_faults_of_corpus(phase, report, corpus, manifest),
-        *_faults_of_labels(config, manifest),
+        *faults_of_labels(config, manifest),
         *audio.faults(),
         *_faults_of_weights(phase, report, files.selection),
     ]
@@ -199,12 +199,15 @@ def _faults_of_corpus(phase: PhaseDir, report: IntegrationReport, corpus: Path, 
         yield "the weights were trained on another corpus, or its splits were changed after the training"
 
 
-def _faults_of_labels(config: PhaseConfig, manifest: CorpusManifest | None) -> Iterator[str]:
+def faults_of_labels(config: PhaseConfig, manifest: CorpusManifest | None) -> Iterator[str]:
+    """Labels that are others than when the corpus was prepared; hypotheses of a later diarizer are not this phase's."""
     corrected = [] if manifest is None else corrected_labels(manifest, config)
     if corrected:
+        diarized = any("hypothesis/" in name and name.endswith(".rttm") for name in corrected)
         yield (
             f"labels were changed after the corpus had been prepared ({some_of(corrected)}); prepare it again, then integrate "
             f"again; where they are the training's, train again first"
+            + ("; a new version of the diarizer is a new phase, with its RTTMs in another folder" if diarized else "")
         )
 
 
