@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.stats import t
+from scipy.stats import norm, t
 
-from brefine.core.bootstrap import Interval, bootstrap_improvement, bootstrap_quantile, bootstrap_ratio, paired_bootstrap
+from brefine.core.bootstrap import Interval, _tail, bootstrap_improvement, bootstrap_quantile, bootstrap_ratio, paired_bootstrap
 
 
 def mean(sums: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -142,3 +142,22 @@ def test_a_statistic_without_values_is_refused() -> None:
     """A statistic that never is a number."""
     with pytest.raises(ValueError, match="not a number"):
         paired_bootstrap(np.ones((5, 2)), lambda sums: np.full(len(sums), np.nan))
+
+
+@pytest.mark.parametrize("n_recordings", [5, 20])
+def test_the_tail_is_that_of_student_with_one_degree_less(n_recordings: int) -> None:
+    """Against the definition, and the figures of the docstring."""
+    quantile = float(t.ppf(0.975, n_recordings - 1)) * (n_recordings / (n_recordings - 1)) ** 0.5
+    assert _tail(n_recordings, 0.95) == pytest.approx(float(norm.sf(quantile)))
+    assert _tail(n_recordings, 0.95) == pytest.approx({5: 0.001, 20: 0.016}[n_recordings], abs=5e-4)
+
+
+@pytest.mark.parametrize("infinite", [-np.inf, np.inf])
+def test_a_bound_between_a_number_and_none_is_the_outer_one(infinite: float) -> None:
+    """The fifty outermost resamples are infinite and the next is not; the bound lies between them."""
+
+    def statistic(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.where(np.arange(len(sums)) < 50, infinite, 1.0)
+
+    interval = paired_bootstrap(np.ones((20, 1)), statistic)
+    assert interval == (Interval(-np.inf, 1.0) if infinite < 0.0 else Interval(1.0, np.inf))
