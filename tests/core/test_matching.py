@@ -140,6 +140,21 @@ def test_only_boundaries_in_the_regions_count() -> None:
     assert match_boundaries(reference, hypothesis, regions_s=[]).reference == ()
 
 
+def test_a_partner_of_what_is_not_scored_is_not_scored() -> None:
+    """It lies inside, its reference boundary outside: it is neither a pair nor a boundary too many."""
+    reference, hypothesis = diarization((1.0, 4.0, "A")), diarization((1.2, 4.0, "x"))
+    match = match_boundaries(reference, hypothesis, regions_s=[(1.1, 5.0)])
+    assert [boundary.time_s for boundary in match.reference] == [boundary.time_s for boundary in match.hypothesis] == [4.0]
+    assert match.pairs == ((0, 0),)
+
+
+def test_speakers_who_never_speak_together_are_not_the_same() -> None:
+    """However few are left to choose from."""
+    reference = diarization((0.0, 5.0, "A"), (10.0, 12.0, "B"))
+    hypothesis = diarization((0.0, 5.0, "x"), (20.0, 22.0, "y"))
+    assert map_speakers(reference, hypothesis) == {"x": "A"}
+
+
 def test_a_window_of_zero_is_refused() -> None:
     """There would be nothing to match."""
     with pytest.raises(ValueError, match="above 0"):
