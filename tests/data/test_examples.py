@@ -88,6 +88,23 @@ def test_redrawn_errors_come_from_the_measured_ones_of_the_same_side() -> None:
     assert (time_s != examples.hypothesis_s[chosen]).mean() > 0.5
 
 
+def test_redrawn_boundaries_of_short_turns_leave_something_of_them() -> None:
+    """Where an error of a long turn would invert a short one, or leave next to nothing of it, its boundary stays where it was."""
+    long = [(4.0 * i + 1.0, 4.0 * i + 2.0, "A") for i in range(40)]
+    short = [(4.0 * i + 3.0, 4.0 * i + 3.3, "A") for i in range(40)]
+    rng = np.random.default_rng(0)
+    moved = [(a + rng.uniform(-0.4, 0.4), b + rng.uniform(-0.4, 0.4), who) for a, b, who in long]
+    examples = find_examples([annotated(long + short, moved + short, end_s=165.0)], CONFIG)
+    chosen, time_s = draw_epoch(examples, ExampleConfig(context_s=1.0, redraw_rate=1.0), seed=0, epoch=0, redraw=True)
+    drawn = examples[chosen]
+    of_short = drawn.offset_s == 0.0
+    assert of_short.sum() == 80
+    for onset in (True, False):
+        own = of_short & (drawn.onset == onset)
+        assert 0.0 < (time_s[own] == drawn.hypothesis_s[own]).mean() < 1.0
+    assert ((time_s >= drawn.earliest_s) & (time_s <= drawn.latest_s)).all()
+
+
 def test_changes_are_redrawn_with_the_errors_of_changes() -> None:
     """Where one speaker takes over from another at once a system is further off than elsewhere, in training as well."""
     starts_s = 6.0 * np.arange(40) + 1.0
