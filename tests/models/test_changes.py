@@ -193,3 +193,19 @@ def test_changes_are_what_was_measured_of_them(shared_data: Path) -> None:
     found = np.searchsorted(np.sort(apart_s), between_s) / len(apart_s)
     described = 0.5 * laplace.cdf(between_s, 0.04, 0.126) + 0.5 * laplace.cdf(between_s, 0.0, 0.4)
     assert np.abs(found - described).max() < 0.06
+
+
+def certain(place_s: float, *, onset_s: float) -> tuple[Posteriors, Changes]:
+    """An offset and an onset that are known to lie so much later than hypothesised."""
+    frames_BT = torch.zeros(2, T)
+    frames_BT[:, T // 2] = 1.0
+    bias_s_B = torch.full((2,), place_s - 0.5 * HOP_S)
+    return Posteriors(frames_BT, torch.zeros(2), bias_s_B, HOP_S), Changes.of(sides(onset_s), bias_s_B, HOP_S)
+
+
+@pytest.mark.parametrize("onset_s", [5.0, 5.3])
+def test_a_boundary_moves_where_two_milliseconds_are_won(onset_s: float) -> None:
+    """Not for less, however certain it is; and the sides of a change together for twice as much, not for three in all."""
+    for place_s, moves in ((0.001, False), (0.0015, False), (0.0025, True)):
+        shift_s_B, _ = decide(*certain(place_s, onset_s=onset_s))
+        assert shift_s_B.tolist() == pytest.approx([place_s if moves else 0.0] * 2, abs=1e-6)
