@@ -81,6 +81,27 @@ def test_reading_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert reader.read() == Account()
 
 
+def test_a_clock_that_is_set_back_takes_nothing_back(tmp_path: Path) -> None:
+    """What was billed up to a later time stays billed."""
+    book = ledger(tmp_path)
+    session = book.open_session(tmp_path / "a", 2.0, 0.0)
+    book.tick(session, HOUR_S)
+    book.tick(session, HOUR_S / 2)
+    assert book.read().spent_usd() == pytest.approx(2.0)
+
+
+def test_a_ledger_in_the_place_of_a_shorter_one_is_read_from_its_start(tmp_path: Path) -> None:
+    """It is another file, of which nothing has been read yet."""
+    book, other = ledger(tmp_path), Ledger(tmp_path / "other.jsonl")
+    book.correct(5.0, "here", 0.0)
+    assert book.read().spent_usd() == pytest.approx(5.0)
+    other.correct(7.0, "a longer note, in another ledger", 0.0)
+    other.correct(1.0, "and another line", 0.0)
+    other.path.replace(book.path)
+    assert book.read() == Ledger(book.path).read()
+    assert book.read().spent_usd() == pytest.approx(8.0)
+
+
 def test_corrections_add_up(tmp_path: Path) -> None:
     """Spending beside the sessions is added, and can be taken back; nothing is rewritten."""
     book = ledger(tmp_path)
