@@ -14,8 +14,9 @@ from torch import nn
 
 from brefine.errors import CheckpointError
 from brefine.phasedir import RunDir, Validation
-from brefine.train.checkpoint import Checkpoints, TrainingState
+from brefine.train.checkpoint import Checkpoints, TrainingState, fingerprint_of
 from brefine.train.optim import WeightAverage
+from tests.tiny_corpus import tiny_recipe
 
 
 def small_state(step: int = 0, seed: int = 0) -> TrainingState:
@@ -165,6 +166,29 @@ def test_a_full_disk_leaves_the_last_good_state(checkpoints: Checkpoints, monkey
     assert packed is not None
     assert (packed["step"], refused) == (1, [])
     assert not list(checkpoints.run.checkpoints.glob(".*.tmp"))
+
+
+def test_a_save_that_was_killed_half_way_hinders_no_later_one(checkpoints: Checkpoints) -> None:
+    """When the last state had its second name and was not yet the previous one."""
+    checkpoints.save(small_state(step=1))
+    os.link(checkpoints.run.training_state, checkpoints.run.checkpoints / "previous.tmp")
+    checkpoints.save(small_state(step=2))
+    checkpoints.save(small_state(step=3))
+    steps = []
+    for _ in range(2):
+        packed, _ = checkpoints.load()
+        assert packed is not None
+        steps.append(packed["step"])
+        checkpoints.run.training_state.write_bytes(b"")
+    assert steps == [3, 2]
+    assert sorted(path.name for path in checkpoints.run.checkpoints.iterdir()) == ["last.state", "previous.state"]
+
+
+@pytest.mark.parametrize(("key", "value", "same"), [("threads", 7, True), ("log_every_s", 7.0, True), ("lr", 0.5, False)])
+def test_what_only_changes_the_speed_makes_no_other_training(tmp_path: Path, key: str, value: float, same: bool) -> None:
+    """A training goes on with other threads; with another learning rate it would be another one."""
+    first, second = (fingerprint_of(tiny_recipe(tmp_path, train=train), "mlp", "ab" * 32) for train in ({}, {key: value}))
+    assert (first == second) == same
 
 
 def test_a_state_of_another_training_is_refused(checkpoints: Checkpoints) -> None:
