@@ -183,3 +183,47 @@ def test_labels_tell_a_convention_from_a_bias() -> None:
     assert prior.margin_s[1] == pytest.approx(0.1, abs=0.02)
     assert abs(prior.margin_s[0]) <= 0.02
     assert median_shift_s(heard_at(heard_s_B), prior)[1::2].abs().mean() <= 0.02
+
+
+@pytest.mark.parametrize("n_sides", [1, 400])
+def test_a_bias_that_labels_tell_is_habit_and_margin_together(n_sides: int) -> None:
+    """Offsets are labelled 150 ms after what is heard, and that lies 100 ms after the hypothesis: few of them count for less."""
+    heard_s_B, label_s_B = torch.zeros(2 * n_sides), torch.zeros(2 * n_sides)
+    heard_s_B[1::2], label_s_B[1::2] = 0.1, 0.25
+    prior = fit_labelled(heard_at(heard_s_B), label_s_B)
+    assert prior.margin_s[1] > 0.1
+    assert prior.habit_s[1] + prior.margin_s[1] == pytest.approx(0.25 * n_sides / (n_sides + 16))
+
+
+def test_labels_that_say_little_leave_no_room_around_what_is_heard() -> None:
+    """One offset, vaguely heard 0.2 s before its label where there is hardly one; and no onset at all."""
+    vague = replace(vaguely_heard_at(torch.tensor([-0.2])), onset_B=torch.tensor([False]), there_B=torch.tensor([0.05]))
+    prior = fit_labelled(vague, torch.zeros(1))
+    assert prior.margin_s[0] == 0.0
+    assert abs(prior.margin_s[1]) <= 0.05
+
+
+def test_errors_that_labels_tell_are_counted_from_the_bias() -> None:
+    """A system that is late throughout is no worse around its bias than the same one that is not."""
+    error_s_B = 0.03 * torch.randn(1000, generator=torch.Generator().manual_seed(6))
+    right, late = (fit_labelled(heard_at(error_s_B), error_s_B + bias_s) for bias_s in (0.0, 0.2))
+    assert late.weights == pytest.approx(right.weights, abs=0.1)
+
+
+@pytest.mark.parametrize("n_unsure", [0, 200])
+def test_the_habit_of_eight_sure_boundaries_is_a_third_of_theirs(n_unsure: int) -> None:
+    """Expected are sixteen without any; those that are not heard well enough do not count, however many they are."""
+    shift_s_B = torch.zeros(16)
+    shift_s_B[1::2] = 0.06
+    sure, unsure = heard_at(shift_s_B), vaguely_heard_at(torch.full((n_unsure,), -0.3))
+    habit_s = fit(Reading.joined([sure, unsure])).habit_s[1]
+    many_s = fit(heard_at(shift_s_B.repeat(100))).habit_s[1]
+    assert many_s == pytest.approx(0.06, abs=0.01)
+    assert habit_s == pytest.approx(many_s * 816 / 800 * 8 / 24, abs=1e-4)
+
+
+@pytest.mark.parametrize("shift_s", [0.0, 0.9])
+def test_one_reading_says_little_of_how_far_the_model_is_to_be_doubted(shift_s: float) -> None:
+    """Whether it agrees with the hypothesis or not."""
+    assert fit(heard_at(torch.tensor([shift_s]))).doubt == pytest.approx(0.15, abs=0.04)
+    assert fit(heard_at(torch.tensor([shift_s] * 200))).doubt < 0.02
