@@ -56,8 +56,12 @@ class HonestPhase:
         choose(self.phase)
         self.integrate()
 
-    def prepare(self, *, simulated: bool = False) -> None:
-        """Writes the prepared corpus: names, turns, splits."""
+    def prepare(self, **marks: bool) -> None:
+        """Writes the prepared corpus: names, turns, splits.
+
+        Args:
+            marks: of the gate's recordings: `simulated` or `replayed`.
+        """
         splits: dict[str, list[CorpusRecording]] = {}
         for split, prefix, n in (("train", "t", 2), ("validation", "v", 2), ("gate", "g", 24)):
             splits[split] = []
@@ -75,10 +79,10 @@ class HonestPhase:
                         duration_s=10.0,
                         regions_s=[(0.0, 10.0)],
                         speakers=["A"],
-                        simulated=simulated and split == "gate",
                         labels_sha256=self._labels_sha256(paths) if split == "gate" else None,
                         audio_file=AudioFile.of(self.corpus / audio),
                         **paths,
+                        **(marks if split == "gate" else {}),
                     )
                 )
         manifest = CorpusManifest(title="train→gate", evidence="real", hypothesis_source="a diarizer", splits=splits)

@@ -35,6 +35,7 @@ from brefine.phasedir import (
 )
 from brefine.run import gate_report
 from brefine.run.decide import choose, recommend
+from brefine.run.gate_evidence import GateFiles, evidence_of
 from brefine.run.gate_report import judge_phase, write_gate
 from brefine.run.report import write_report
 from brefine.run.tables import gate_table
@@ -267,16 +268,21 @@ def test_nothing_that_was_changed_passes(honest: HonestPhase, fraud: Callable[[H
     assert record.recommendation.startswith("iterate on the evidence")
 
 
-@pytest.mark.parametrize("how", ["made by brefine", "errors drawn anew"])
-def test_simulated_recordings_that_are_called_real_stay_simulated(honest: HonestPhase, how: str) -> None:
-    """The report's word counts less than what the corpus and the recipe tell."""
-    if how == "made by brefine":
-        honest.prepare(simulated=True)
-        honest.train("mlp")
-        honest.integrate()
-    else:
-        honest.edit(honest.phase.config, 'source = "folder"', 'source = "replayed"')
-        shutil.move(honest.corpus, honest.corpus.with_name("elsewhere"))
+@pytest.mark.parametrize("mark", ["simulated", "replayed"])
+def test_recordings_that_are_marked_as_made_are_not_called_real(honest: HonestPhase, mark: str) -> None:
+    """What the sealed report calls them counts less than what the corpus tells of them."""
+    honest.prepare(**{mark: True})
+    honest.train("mlp")
+    honest.integrate()
+    assert IntegrationReport.read(honest.phase.integration).evidence == "real"
+    record = write_gate(honest.phase, YES)
+    assert (record.verdict, record.evidence) == ("open", "simulated")
+
+
+@pytest.mark.parametrize(("key", "made"), [("source", "replayed"), ("kind", "simulated")])
+def test_a_recipe_of_made_recordings_is_not_called_real(honest: HonestPhase, key: str, made: str) -> None:
+    """The report's word counts less than the recipe's, which then names another corpus."""
+    honest.edit(honest.phase.config, f'{key} = "folder"', f'{key} = "{made}"')
     record = write_gate(honest.phase, YES)
     assert (record.verdict, record.evidence) == ("open", "simulated")
 
@@ -646,6 +652,29 @@ def test_verdicts_that_cannot_be_read_are_told(honest: HonestPhase) -> None:
     _torn(honest.phase.verdicts)
     write_gate(honest.phase, GO)
     assert judge_phase(honest.phase).notes == ["1 line of verdicts.jsonl cannot be read; not every earlier verdict is known"]
+
+
+def test_headroom_and_der_are_those_of_the_gates_conventions(honest: HonestPhase) -> None:
+    """With W = 0.5 s an end that is 0.7 s off cannot be moved, and the DER is that at the gate's collar, not the first told."""
+    for one in [*honest.corpus.glob("gate/hypothesis/*"), *honest.phase.refined.glob("*")]:
+        write_rttm(one, Diarization(one.stem, (Turn(1.0, 4.7, "A"),)))
+    honest.prepared_anew()
+    der_at = {0.0: 0.7 / 3.0, 0.25: 0.45 / 2.5}
+    told = [
+        one.model_copy(update=dict.fromkeys(("before", "after"), one.before.model_copy(update={"der": der_at[one.collar_s]})))
+        for one in integration("mlp").der
+    ]
+    honest.integrate(der=told)
+    manifest = CorpusManifest.read(honest.corpus / "corpus.json")
+    found = {}
+    for window_s in (0.5, 1.0):
+        gate = honest.config.gate.model_copy(update={"window_s": window_s, "der_collar_s": 0.25})
+        config = honest.config.model_copy(update={"gate": gate})
+        evidence = evidence_of(honest.phase, config, GateFiles.of(honest.phase), manifest)
+        assert evidence is not None and evidence.faults == ()
+        assert (evidence.collar_s, evidence.der.before) == (0.25, der_at[0.25])
+        found[window_s] = evidence.oracle_der
+    assert found == {0.5: pytest.approx(der_at[0.25]), 1.0: pytest.approx(0.0)}
 
 
 PAGES: dict[str, tuple[Callable[[HonestPhase], object], dict[str, Answer]]] = {
