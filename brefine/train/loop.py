@@ -137,7 +137,8 @@ def _handle_nonfinite(training: Training, state: TrainingState, reporter: Report
 
     A rollback takes back weights and optimiser, and halves the learning rate; the step counter goes on from the broken step, so
     that the curves stay functions of the step and the broken batch does not come again at once. Before the first checkpoint there
-    is nothing to take back: the step is skipped, and the rate is halved for those that are not taken yet.
+    is nothing to take back: the step is skipped, and the rate is halved for those that are not taken yet. Checkpoints that
+    cannot be used are named.
 
     Returns:
         whether weights were taken back.
@@ -155,28 +156,33 @@ def _handle_nonfinite(training: Training, state: TrainingState, reporter: Report
         f" and {len(batch) - 3} more" if len(batch) > 3 else ""
     )
     policy = training.settings.nonfinite
-    packed, done = None, f"skipped {where}"
+    packed, done, unused = None, f"skipped {where}", ""
     if policy == "rollback":
-        packed = _roll_back(training, state)
-        back = "no checkpoint to roll back to: skipped" if packed is None else f"rolled back to step {packed['step']:,}"
-        done = f"{back}, learning rate halved, at {where}"
-    reporter.nonfinite(state, taken, message=f"{done} ({what})", batch=batch)
+        packed, refused = _roll_back(training, state)
+        none = "no checkpoint can be used" if refused else "no checkpoint to roll back to"
+        back = f"{none}: skipped" if packed is None else f"rolled back to step {packed['step']:,}"
+        done, unused = f"{back}, learning rate halved, at {where}", "".join(f"; {problem}" for problem in refused)
+    reporter.nonfinite(state, taken, message=f"{done} ({what}){unused}", batch=batch)
     if policy == "stop" or state.n_nonfinite > training.settings.max_nonfinite:
+        other = "" if policy == "rollback" else ' or nonfinite = "rollback"'
         raise RunError(
             f"{what} at {where}",
             where=training.run.path,
-            hint='look at that batch; a smaller learning rate (--set train.lr=…) or nonfinite = "rollback" may help',
+            hint=f"look at that batch; a smaller learning rate (--set train.lr=…){other} may help",
         )
     return packed is not None
 
 
-def _roll_back(training: Training, state: TrainingState) -> dict[str, Any] | None:
-    """Halves the learning rate, and returns what was taken back; None where there is no checkpoint to take it from."""
+def _roll_back(training: Training, state: TrainingState) -> tuple[dict[str, Any] | None, list[str]]:
+    """Halves the learning rate, and returns what was taken back, with a word on each checkpoint that was refused.
+
+    None where there is no checkpoint to take it from.
+    """
     try:
-        packed, _refused = training.checkpoints.load()
-    except CheckpointError:
-        packed = None
+        packed, refused = training.checkpoints.load()
+    except CheckpointError as error:
+        packed, refused = None, list(error.problems)
     state.rate_scale *= 0.5
     if packed is not None:
         state.unpack_weights(packed)
-    return packed
+    return packed, refused

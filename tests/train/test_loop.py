@@ -182,6 +182,43 @@ def test_a_rollback_returns_to_the_last_checkpoint_with_half_the_rate(make_run: 
     assert rates[bad + 2] == pytest.approx(0.5 * clean[bad + 2])
 
 
+@pytest.mark.parametrize(
+    ("torn", "words"),
+    [
+        (["last.state"], "rolled back to step {steps_per_epoch:,}, learning rate halved, at step"),
+        (["last.state", "previous.state"], "no checkpoint can be used: skipped, learning rate halved, at step"),
+    ],
+)
+def test_a_rollback_names_the_checkpoints_that_it_could_not_use(make_run: MakeRun, torn: list[str], words: str) -> None:
+    """Whoever reads of an earlier step, or of none, learns why; and that two files lie there."""
+    run, config = make_run(train={"nonfinite": "rollback", "epochs": 3})
+    _, _, training = go(*make_run("clean", train={"epochs": 1}))
+    bad = 2 * training.plan.n_steps + 1
+
+    class Tearing(Poisoned):
+        def at(self, step: int) -> Batch:
+            if step == bad:
+                for name in torn:
+                    (run.checkpoints / name).write_bytes(b"torn")
+            return super().at(step)
+
+    outcome, state, training = go(run, config, poison=lambda batches: Tearing(batches, {bad}))
+    assert (outcome, state.n_nonfinite, state.rate_scale) == (RunState.FINISHED, 1, 0.5)
+    message = RunStatus.read(run.status).message or ""
+    assert message.startswith(words.format(steps_per_epoch=training.plan.steps_per_epoch))
+    refusal = "the checkpoint is torn (expected a whole state, got 4 bytes that are none)"
+    assert message.endswith("(non-finite loss)" + "".join(f"; {run.checkpoints / name}: {refusal}" for name in torn))
+
+
+@pytest.mark.parametrize("policy", ["skip", "rollback"])
+def test_nobody_is_advised_to_the_policy_that_he_has(make_run: MakeRun, policy: str) -> None:
+    """A training that was rolled back too often is not helped by rolling it back."""
+    run, config = make_run(train={"nonfinite": policy, "max_nonfinite": 1})
+    with pytest.raises(RunError, match=r"--set train\.lr") as refused:
+        go(run, config, poison=lambda batches: Poisoned(batches, {1, 2}))
+    assert ('nonfinite = "rollback"' in str(refused.value)) == (policy != "rollback")
+
+
 def test_an_exploding_gradient_is_skipped(make_run: MakeRun) -> None:
     """A gradient a thousand times the clipping norm would turn the optimiser's moments for hundreds of steps."""
     run, config = make_run(train={"nonfinite": "skip", "capture": "off"})
