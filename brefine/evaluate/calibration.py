@@ -17,7 +17,7 @@ from pydantic import Field
 
 from brefine.config import RefineConfig
 from brefine.core.boundaries import EDGE_S
-from brefine.core.matching import match_boundaries
+from brefine.core.matching import WINDOW_S, match_boundaries
 from brefine.core.turns import Diarization, Regions
 from brefine.errors import DataError, FormatError, tell
 from brefine.evaluate.moves import HeardRecording, hear_recording, refine_heard
@@ -28,7 +28,6 @@ from brefine.models.reading import SCALES_S, Reading
 from brefine.models.weights import Refiner
 from brefine.phasedir import Document
 
-_WINDOW_S = 1.0
 LEAST_BOUNDARIES = 20
 """Fewer matched boundaries say less than the hypothesis itself does."""
 
@@ -103,7 +102,7 @@ def calibrate_refiner(
     if n_boundaries < LEAST_BOUNDARIES:
         raise DataError(
             "too few boundaries have a partner in the reference to calibrate with",
-            expected=f"{LEAST_BOUNDARIES} within {_WINDOW_S:g} s",
+            expected=f"{LEAST_BOUNDARIES} within {WINDOW_S:g} s",
             got=n_boundaries,
             hint="label more minutes; without a calibration `brefine refine` learns from the hypotheses alone",
         )
@@ -153,7 +152,7 @@ def is_calibration(path: Path) -> bool:
 def _true_shifts_s(heard: HeardRecording, reference: Diarization, regions_s: Regions | None) -> NDArray[np.float64]:
     """Label − hypothesis of each boundary of `heard`; not-a-number where it has no partner, or one that a cut has made."""
     within_s = None if regions_s is None else [(start_s + EDGE_S, end_s - EDGE_S) for start_s, end_s in regions_s]
-    match = match_boundaries(reference, heard.hypothesis, window_s=_WINDOW_S, regions_s=within_s)
+    match = match_boundaries(reference, heard.hypothesis, regions_s=within_s)
     hypothesis_s = np.array([boundary.time_s for boundary in heard.boundaries], np.float64)
     return np.asarray(match.partner_times_s(heard.boundaries) - hypothesis_s, np.float64)
 

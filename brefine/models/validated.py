@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from brefine.core.boundary_error import ROUNDING_S
 from brefine.models.heads import decode, mean_confidence
 from brefine.phasedir import Validation
 
@@ -20,15 +21,19 @@ def validation_of(logits_BK: Tensor, true_shift_B: Tensor, hop_s: float, *, loss
     """
     frames_BT = torch.softmax(logits_BK[:, :-1], dim=1)
     absolute_B = (decode(logits_BK, hop_s).shift_s.double() - true_shift_B).abs().numpy()
+
+    def within(limit_ms: int) -> float:
+        return float((absolute_B <= limit_ms / 1000 + ROUNDING_S).mean())
+
     return Validation(
         step=step,
         epoch=epoch,
         loss=_finite(loss),
         mae_ms=_finite(float(absolute_B.mean() * 1e3)),
         median_ms=_finite(float(np.median(absolute_B) * 1e3)),
-        within_50ms=float((absolute_B <= 0.05).mean()),
-        within_100ms=float((absolute_B <= 0.1).mean()),
-        within_200ms=float((absolute_B <= 0.2).mean()),
+        within_50ms=within(50),
+        within_100ms=within(100),
+        within_200ms=within(200),
         confidence=_finite(mean_confidence(frames_BT, hop_s)),
     )
 
