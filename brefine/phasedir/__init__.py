@@ -1,15 +1,16 @@
 """The phase directory: every path and every JSON schema, in one place for writers and readers.
 
     runs/<utc>-phase3/
-      phase.toml  manifest.json  supervisor.json  decisions.jsonl  alerts.jsonl  alerts.sent  supervisor.log
+      phase.toml  manifest.json  supervisor.{json,lock,log}  decisions.jsonl  alerts.jsonl  alerts.sent
       control/<nanoseconds>-<action>[-<model>].json            requests, consumed atomically by the supervisor
-      progress/<stage>.{json,lock}  logs/<stage>.log           prepare, evaluate, integrate
+      progress/<stage>.{json,lock}  logs/<stage>.log           prepare, evaluate, integrate; the gate's gate4.lock beside them
       jobs/<model or stage>.json  <model or stage>.word.json   on a cluster: what the scheduler says of a job, and its node
-      <model>/status.json  events.out.tfevents.*  train.log  checkpoints/{last,best}.{safetensors,json}  last.state
+      <model>/status.json  events.out.tfevents.*  train.log  checkpoints/{last,best}.{safetensors,json}  {last,previous}.state
       evaluation/<model>/<split>.json  <split>.boundaries.csv  <split>.posteriors.npz    of `best`
       evaluation/<model>/<split>@<checkpoint>.json  …                                   of another checkpoint
-      selection.json  integration.json  integration/<recording>.rttm  looks.jsonl
-      verdicts.jsonl  gate4.json  gate4.md  report.html
+      evaluation/<model>/heard/<recording>.<weights>.reading.safetensors     on a cluster, until the evaluation has taken it in
+      selection.json  integration.json  integration/<recording>.rttm  <recording>.reading.safetensors
+      looks.jsonl  verdicts.jsonl  gate4.json  gate4.md  report.html
 
 One writer a file; whoever looks at the gate split appends to looks.jsonl. All but events and logs are replaced atomically. Every
 JSON document carries `"schema"`. A reader ignores keys that it does not know and refuses a schema that it does not know.

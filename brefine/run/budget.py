@@ -145,7 +145,7 @@ class Ledger:
         self._append({"kind": "correction", "amount_usd": amount_usd, "note": note, "unix_s": unix_s})
 
     def read(self) -> Account:
-        """Everything in the ledger; an absent file is an empty one."""
+        """Everything in the ledger; an absent file is an empty one, and where it vanishes what it said is kept."""
         try:
             with self.path.open("rb") as file:
                 found = os.fstat(file.fileno())

@@ -102,6 +102,18 @@ def test_a_ledger_in_the_place_of_a_shorter_one_is_read_from_its_start(tmp_path:
     assert book.read().spent_usd() == pytest.approx(8.0)
 
 
+def test_a_ledger_that_vanishes_takes_nothing_back(tmp_path: Path) -> None:
+    """A disk that is away for a moment makes nobody spend beyond his cap; the ledger that comes back is read on."""
+    book = ledger(tmp_path)
+    book.correct(5.0, "here", 0.0)
+    whole = book.read()
+    away = book.path.rename(tmp_path / "away")
+    assert book.read() == whole
+    away.rename(book.path)
+    Ledger(book.path).correct(1.0, "later", 1.0)
+    assert book.read().spent_usd() == pytest.approx(6.0)
+
+
 def test_corrections_add_up(tmp_path: Path) -> None:
     """Spending beside the sessions is added, and can be taken back; nothing is rewritten."""
     book = ledger(tmp_path)
