@@ -87,7 +87,7 @@ def test_a_no_to_figures_that_are_not_known_does_not_make_them_met() -> None:
     few = replace(GOOD, recordings=GOOD.recordings[:3])
     verdict = judge(few, THRESHOLDS, YES | {CriterionId.DER: Answer(yes=False)})
     assert found(verdict, CriterionId.DER).outcome is Outcome.UNKNOWN
-    assert verdict.recommendation.startswith("iterate on the evidence: 3 recordings are fewer")
+    assert verdict.recommendation == "iterate on the evidence: 3 recordings are fewer than the 20 demanded"
 
 
 REFUSED: dict[str, tuple[dict[str, Any], CriterionId, str]] = {
@@ -109,6 +109,7 @@ REFUSED: dict[str, tuple[dict[str, Any], CriterionId, str]] = {
     "another collar for the target": ({"collar_s": 0.25}, CriterionId.DER_TARGET, "at collar 0.25 s"),
     "no interval": ({"der": Measured(0.034, 0.028, None)}, CriterionId.DER, "may be chance"),
     "nothing matched": ({"mae_ms": Measured(None, None, None)}, CriterionId.MAE, "nothing was matched"),
+    "faults": ({"faults": ("the corpus is gone", "so are the turns")}, CriterionId.MAE, "the corpus is gone; so are the turns"),
     "not a number": ({"mae_ms": Measured(172.0, float("nan"), None)}, CriterionId.MAE, "nothing was matched"),
     "no DER": ({"der": Measured(0.0, 0.0, None)}, CriterionId.DER, "no DER before and after"),
     "DER not a number": ({"der": Measured(0.03, float("nan"), None)}, CriterionId.DER_TARGET, "no DER after"),
@@ -122,6 +123,12 @@ def test_evidence_that_proves_nothing_leaves_the_gate_open(change: dict[str, Any
     assert verdict.verdict == "open"
     assert found(verdict, criterion).outcome is Outcome.UNKNOWN
     assert why in found(verdict, criterion).why
+
+
+def test_a_finding_tells_how_many_recordings_it_counts() -> None:
+    """Each once, and none in which nobody speaks."""
+    verdict = judge(replace(GOOD, recordings=GOOD.recordings * 2, silent=frozenset({"test00"})), THRESHOLDS, YES)
+    assert [finding.n_recordings for finding in verdict.findings] == [29, 29, 29, None]
 
 
 def test_too_small_an_improvement_is_not_met_without_an_interval() -> None:
@@ -168,6 +175,50 @@ def test_the_threshold_itself_is_not_below_it(mae_ms: float) -> None:
     assert found(verdict, CriterionId.MAE).outcome is Outcome.NOT_MET
 
 
+EDGES: dict[str, tuple[dict[str, Any], CriterionId, Outcome]] = {
+    "the recall demanded": ({"recall": THRESHOLDS.min_recall}, CriterionId.MAE, Outcome.MET),
+    "the number of recordings demanded": ({"recordings": GOOD.recordings[:20]}, CriterionId.MAE, Outcome.MET),
+    "the improvement": ({"der": Measured(0.5, 0.375, Interval(0.2, 0.3))}, CriterionId.DER, Outcome.NOT_MET),
+    "no improvement": ({"der": Measured(0.034, 0.024, Interval(0.0, 0.5))}, CriterionId.DER, Outcome.NOT_MET),
+    "the target": ({"der": Measured(0.05, 0.03, Interval(0.3, 0.5))}, CriterionId.DER_TARGET, Outcome.NOT_MET),
+}
+
+
+@pytest.mark.parametrize(("change", "criterion", "outcome"), EDGES.values(), ids=EDGES.keys())
+def test_a_figure_at_its_threshold_is_judged_as_the_line_says(
+    change: dict[str, Any], criterion: CriterionId, outcome: Outcome
+) -> None:
+    """At least so many are met by so many; what has to be more, less or above is not met by as much."""
+    verdict = judge(replace(GOOD, **change), replace(THRESHOLDS, der_relative=0.25), YES)
+    assert found(verdict, criterion).outcome is outcome
+
+
+AT: dict[CriterionId, dict[str, Any]] = {
+    CriterionId.MAE: {"mae_ms": Measured(172.0, 85.0, Interval(80.0, 100.0))},
+    CriterionId.DER: {"der": Measured(0.034, 0.028, Interval(0.1, 0.3))},
+    CriterionId.DER_TARGET: {"der_after": Interval(0.025, 0.03)},
+}
+
+
+@pytest.mark.parametrize("criterion", AT)
+def test_an_interval_that_ends_at_the_threshold_reaches_it(criterion: CriterionId) -> None:
+    """The bound is one of the figures that may be true."""
+    assert "the interval reaches" in found(judge(replace(GOOD, **AT[criterion]), THRESHOLDS, YES), criterion).why
+
+
+def test_headroom_that_is_no_more_than_what_is_demanded_is_none() -> None:
+    """More than a quarter is asked for, and perfect movement would give a quarter."""
+    evidence = replace(GOOD, der=Measured(0.5, 0.49, Interval(0.01, 0.03)), oracle_der=0.375)
+    assert judge(evidence, replace(THRESHOLDS, der_relative=0.25)).recommendation.startswith("stop moving boundaries")
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+def test_a_no_ends_a_simulation_as_well(simulated: bool) -> None:
+    """Nobody has to measure on real recordings to decide against it."""
+    verdict = judge(replace(GOOD, simulated=simulated), THRESHOLDS, {CriterionId.GO_ON: Answer(yes=False)})
+    assert (verdict.verdict, verdict.recommendation) == ("fail", "stop: a person decided against going on")
+
+
 @pytest.mark.parametrize("criterion", [CriterionId.MAE, CriterionId.DER, CriterionId.DER_TARGET])
 def test_a_recipe_cannot_ask_for_fewer_recordings_than_an_interval_needs(criterion: CriterionId) -> None:
     """`min_recordings = 1` and one recording: nothing is known, and the line says how many are demanded."""
@@ -198,6 +249,7 @@ def test_an_error_that_refinement_makes_no_smaller_is_not_met(after_ms: float) -
 
 ADVICE: dict[str, tuple[dict[str, Any], str]] = {
     "harm": ({"der": Measured(0.034, 0.036, Interval(-0.1, -0.02))}, "iterate on the guard"),
+    "no harm": ({"der": Measured(0.034, 0.034, Interval(-0.1, 0.1))}, "iterate on integration"),
     "boundaries still off": ({"mae_ms": Measured(172.0, 150.0, None)}, "iterate on the model"),
     "no headroom": ({"der": Measured(0.034, 0.033, Interval(0.01, 0.05)), "least_der": 0.032}, "stop moving boundaries"),
     "none at matched boundaries": (
@@ -210,6 +262,7 @@ ADVICE: dict[str, tuple[dict[str, Any], str]] = {
         {"der": Measured(0.069, 0.055, Interval(0.1, 0.3)), "oracle_der": 0.049},
         "not yet below 3.0%; the matched boundaries put right would give 4.90%",
     ),
+    "target not below reach": ({"der": Measured(0.069, 0.055, Interval(0.1, 0.3)), "least_der": 0.03}, "iterate on activity"),
     "target within reach": ({"der": Measured(0.069, 0.055, Interval(0.1, 0.3))}, "not yet below 3.0%"),
 }
 
