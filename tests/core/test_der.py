@@ -50,6 +50,14 @@ def test_the_collar_frees_both_sides_of_a_reference_boundary() -> None:
     assert figures(score_der(reference, hypothesis, collar_s=0.25)) == pytest.approx((0.0, 0.25, 0.0, 3.5))
 
 
+def test_who_is_who_does_not_depend_on_the_collar() -> None:
+    """x shares 1.8 s with A and 1.6 s with B; a collar that hides nearly all that it shares with A makes it no B."""
+    reference = diarization(*((2.0 * i, 2.0 * i + 0.6, "A") for i in range(3)), (10.0, 11.6, "B"))
+    hypothesis = diarization(*((turn.onset_s, turn.offset_s, "x") for turn in reference.turns))
+    assert score_der(reference, hypothesis).confusion_s == pytest.approx(1.6)
+    assert figures(score_der(reference, hypothesis, collar_s=0.25)) == pytest.approx((0.0, 0.0, 1.1, 1.4))
+
+
 def test_only_regions_are_scored() -> None:
     """Errors outside the UEM cost nothing; turns are cut at its edges, without a collar there."""
     reference, hypothesis = diarization((0.0, 10.0, "A")), diarization((3.0, 20.0, "x"))
@@ -57,6 +65,13 @@ def test_only_regions_are_scored() -> None:
     assert figures(score_der(reference, hypothesis, regions_s=regions_s)) == pytest.approx((1.0, 2.0, 0.0, 4.0))
     with_collar = score_der(reference, hypothesis, regions_s=regions_s, collar_s=0.5)
     assert figures(with_collar) == pytest.approx((1.0, 1.5, 0.0, 3.5))
+
+
+def test_regions_that_overlap_are_scored_once() -> None:
+    """As a UEM may have them; one that lies in another adds nothing."""
+    reference, hypothesis = diarization((0.0, 10.0, "A")), diarization((3.0, 20.0, "x"))
+    whole = score_der(reference, hypothesis, regions_s=[(2.0, 12.0)])
+    assert score_der(reference, hypothesis, regions_s=[(2.0, 9.0), (5.0, 12.0), (6.0, 7.0)]) == whole
 
 
 def test_no_regions_leave_nothing_to_score() -> None:
@@ -90,6 +105,19 @@ def test_jaccard_error_weighs_speakers_alike() -> None:
     """A has 8 of 10 s right (1 − 8/10), B no partner (1): the mean is 0.6."""
     reference = diarization((0.0, 10.0, "A"), (20.0, 21.0, "B"))
     assert score_jer(reference, diarization((0.0, 8.0, "x"))).jer == pytest.approx(0.6)
+
+
+def test_only_speakers_of_the_regions_have_a_jaccard_error() -> None:
+    """B speaks outside: he is neither right nor wrong."""
+    reference = diarization((0.0, 10.0, "A"), (20.0, 21.0, "B"))
+    assert score_jer(reference, diarization((0.0, 8.0, "x")), regions_s=[(0.0, 15.0)]) == JerParts(1, pytest.approx(0.2))
+
+
+def test_partners_of_a_jaccard_error_are_those_that_make_it_least() -> None:
+    """x shares 6 s with A, y 4 s; but nearly all of B is x's, and so A is better off with y: 1 − 4/10 and 1 − 1.9/8."""
+    reference = diarization((0.0, 10.0, "A"), (20.0, 22.0, "B"))
+    hypothesis = diarization((0.0, 6.0, "x"), (6.0, 10.0, "y"), (20.0, 21.9, "x"))
+    assert score_jer(reference, hypothesis) == JerParts(2, pytest.approx(0.6 + 0.7625))
 
 
 @pytest.mark.parametrize(("collar_s", "regions_s"), [(-0.1, None), (float("nan"), None), (0.0, [(2.0, 1.0)])])
