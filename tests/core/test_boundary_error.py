@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -69,6 +71,14 @@ def test_moved_boundaries_are_scored_on_their_old_pairs() -> None:
     change = ErrorChange.between(before, after)
     assert (change.improved, change.worsened, change.unchanged) == (1, 1, 2)
     assert change.good_harm_ms == pytest.approx((2500 - 50) / 2)
+
+
+def test_a_change_of_a_millisecond_is_none() -> None:
+    """Either way, though 0.053 − 0.052 is more than 0.001 in floating point."""
+    match = match_boundaries(diarization((1.0, 5.0, "A"), (6.0, 9.0, "A")), diarization((1.0, 5.0, "x"), (6.0, 9.0, "x")))
+    before = replace(BoundaryErrors.of(match), error_s=np.array([0.052, 0.053, 0.052, 0.050]))
+    change = ErrorChange.between(before, replace(before, error_s=np.array([0.053, 0.052, 0.050, 0.052])))
+    assert (change.improved, change.worsened, change.unchanged) == (1, 1, 2)
 
 
 @given(diarizations(), diarizations(), diarizations(), diarizations())
