@@ -91,29 +91,33 @@ class ErrorPrior:
 
 def fit(reading: Reading) -> ErrorPrior:
     """The prior under which the readings of these hypotheses are most probable; see the module."""
-    start = ErrorPrior()  # what is expected before the hypotheses are seen
     if not len(reading):
-        return start
-    habit_s = _habit_s(reading, start)
-    margin_s = (min(0.0, max(-_MAX_MARGIN_S, -_KEPT * habit_s[0])), max(0.0, min(_MAX_MARGIN_S, -_KEPT * habit_s[1])))
+        return ErrorPrior()
+    habit_s = _habit_s(reading)
+    margin_s = (min(0.0, -_KEPT * habit_s[0]), max(0.0, -_KEPT * habit_s[1]))
     bins_2JT = [laplace_bins(reading.ratio_BT.shape[1], reading.hop_s, location_s) for location_s in habit_s]
     onset_BJ, offset_BJ = (reading.ratio_BT @ bins_JT.T for bins_JT in bins_2JT)
     own_BJ = torch.where(reading.onset_B[:, None], onset_BJ, offset_BJ)
     kind_B = reading.change_B.long()
-    weights_KJ, doubt = torch.tensor([start.weights, start.change_weights]), start.doubt
+    weights_KJ, doubt = _cautious_weights(), _CAUTIOUS_DOUBT
     means_B = meaning(reading.there_B)
     for _ in range(_MOST_STEPS):
         sure_B1 = ((1.0 - doubt) * means_B)[:, None]
         last_KJ, last_doubt = weights_KJ, doubt
-        weights_KJ = _weights_step(weights_KJ, sure_B1 * own_BJ + (1.0 - sure_B1), kind_B, start, worth_B=reading.worth_B)
-        doubt = _doubt(means_B, (own_BJ * last_KJ[kind_B]).sum(dim=1), last_doubt, start.doubt, worth_B=reading.worth_B)
+        weights_KJ = _weights_step(weights_KJ, sure_B1 * own_BJ + (1.0 - sure_B1), kind_B, worth_B=reading.worth_B)
+        doubt = _doubt(means_B, (own_BJ * last_KJ[kind_B]).sum(dim=1), last_doubt, worth_B=reading.worth_B)
         if max(abs(doubt - last_doubt), float((weights_KJ - last_KJ).abs().max())) < _STILL:
             break
     weights, change_weights = (tuple(weights_J.tolist()) for weights_J in weights_KJ)
     return ErrorPrior(weights, change_weights, habit_s, margin_s, doubt)
 
 
-def _weights_step(weights_KJ: Tensor, evidence_BJ: Tensor, kind_B: Tensor, start: ErrorPrior, *, worth_B: Tensor) -> Tensor:
+def _cautious_weights() -> Tensor:
+    """What is expected of both kinds of boundaries, shape (K, J)."""
+    return torch.tensor([CAUTIOUS_WEIGHTS, CAUTIOUS_WEIGHTS])
+
+
+def _weights_step(weights_KJ: Tensor, evidence_BJ: Tensor, kind_B: Tensor, *, worth_B: Tensor) -> Tensor:
     """One EM step of the scales' weights, pulled to what is expected.
 
     Args:
@@ -122,12 +126,11 @@ def _weights_step(weights_KJ: Tensor, evidence_BJ: Tensor, kind_B: Tensor, start
     """
     share_BJ = weights_KJ[kind_B] * evidence_BJ
     share_BJ = worth_B[:, None] * share_BJ / share_BJ.sum(dim=1, keepdim=True).clamp(min=1e-30)
-    expected_KJ = torch.tensor([start.weights, start.change_weights])
-    counts_KJ = (_PSEUDO_ERRORS * expected_KJ).index_add(0, kind_B, share_BJ)
+    counts_KJ = (_PSEUDO_ERRORS * _cautious_weights()).index_add(0, kind_B, share_BJ)
     return counts_KJ / counts_KJ.sum(dim=1, keepdim=True)
 
 
-def _doubt(means_B: Tensor, ratio_B: Tensor, doubt: float, expected: float, *, worth_B: Tensor) -> float:
+def _doubt(means_B: Tensor, ratio_B: Tensor, doubt: float, *, worth_B: Tensor) -> float:
     """One EM step of the doubt: of the boundaries that the model takes to be there, the share whose reading means nothing.
 
     Args:
@@ -138,11 +141,11 @@ def _doubt(means_B: Tensor, ratio_B: Tensor, doubt: float, expected: float, *, w
     meant_B, doubted_B = (1.0 - doubt) * means_B * ratio_B, doubt * means_B
     total_B = meant_B + doubted_B + (1.0 - means_B)
     meant, doubted = float(worth_B @ (meant_B / total_B)), float(worth_B @ (doubted_B / total_B))
-    return (doubted + _PSEUDO_READINGS * expected) / (meant + doubted + _PSEUDO_READINGS)
+    return (doubted + _PSEUDO_READINGS * _CAUTIOUS_DOUBT) / (meant + doubted + _PSEUDO_READINGS)
 
 
-def _habit_s(reading: Reading, start: ErrorPrior) -> tuple[float, float]:
-    """Each side's habit, pulled to what is expected where few boundaries are sure."""
+def _habit_s(reading: Reading) -> tuple[float, float]:
+    """Each side's habit, pulled to none where few boundaries are sure."""
     n_frames = reading.ratio_BT.shape[1]
     broad_T = torch.tensor(TRAINED_ON) @ laplace_bins(n_frames, reading.hop_s, 0.0)
     frames_BT = reading.ratio_BT * broad_T
@@ -153,12 +156,12 @@ def _habit_s(reading: Reading, start: ErrorPrior) -> tuple[float, float]:
         bias_s=reading.centre_B,
     )
     found = []
-    for side_B, expected_s in zip((reading.onset_B, ~reading.onset_B), start.habit_s, strict=True):
+    for side_B in (reading.onset_B, ~reading.onset_B):
         sure_B = side_B & (decoded.confidence >= _SURE)
         n_sure = int(sure_B.sum())
-        median_s = float(decoded.shift_s[sure_B].quantile(0.5)) if n_sure else expected_s
+        median_s = float(decoded.shift_s[sure_B].quantile(0.5)) if n_sure else 0.0
         median_s = max(-_MAX_HABIT_S, min(_MAX_HABIT_S, median_s))
-        found.append((n_sure * median_s + _PSEUDO_HABITS * expected_s) / (n_sure + _PSEUDO_HABITS))
+        found.append(n_sure * median_s / (n_sure + _PSEUDO_HABITS))
     return found[0], found[1]
 
 
@@ -168,13 +171,12 @@ def fit_labelled(reading: Reading, true_shift_s_B: Tensor) -> ErrorPrior:
     Args:
         true_shift_s_B: label − hypothesis in seconds.
     """
-    start = ErrorPrior()
     margins_s_M = torch.arange(-round(_MAX_MARGIN_S / _MARGIN_STEP_S), round(_MAX_MARGIN_S / _MARGIN_STEP_S) + 1) * _MARGIN_STEP_S
     n_frames = reading.ratio_BT.shape[1]
     bins_BM = (((true_shift_s_B - reading.centre_B)[:, None] - margins_s_M) / reading.hop_s + n_frames / 2).floor().long()
     ratio_BM = reading.ratio_BT.gather(1, bins_BM.clamp(0, n_frames - 1)) * ((bins_BM >= 0) & (bins_BM < n_frames))
     penalty_M = -0.5 * (margins_s_M / _MARGIN_SPREAD_S) ** 2
-    doubt, habit_s = start.doubt, [0.0, 0.0]
+    doubt, habit_s = _CAUTIOUS_DOUBT, [0.0, 0.0]
     side_2B = (reading.onset_B, ~reading.onset_B)
     means_B = meaning(reading.there_B)
     for _ in range(_MOST_STEPS):
@@ -183,7 +185,7 @@ def fit_labelled(reading: Reading, true_shift_s_B: Tensor) -> ErrorPrior:
         best_2 = [int((score_BM[side_B].sum(dim=0) + penalty_M).argmax()) for side_B in side_2B]
         last_doubt = doubt
         ratio_B = ratio_BM[:, best_2].gather(1, (~reading.onset_B).long()[:, None])[:, 0]
-        doubt = _doubt(means_B, ratio_B, doubt, start.doubt, worth_B=torch.ones_like(ratio_B))
+        doubt = _doubt(means_B, ratio_B, doubt, worth_B=torch.ones_like(ratio_B))
         if abs(doubt - last_doubt) < _STILL:
             break
     margin_s = [round(float(margins_s_M[best]), 3) for best in best_2]
@@ -194,10 +196,10 @@ def fit_labelled(reading: Reading, true_shift_s_B: Tensor) -> ErrorPrior:
         habit_s[place] = bias_s - margin_s[place]
         residual_s_B[side_B] -= bias_s
     density_BJ = torch.stack([torch.exp(-residual_s_B.abs() / scale_s) / (2.0 * scale_s) for scale_s in SCALES_S], dim=1)
-    weights_KJ = torch.tensor([start.weights, start.change_weights])
+    weights_KJ = _cautious_weights()
     for _ in range(_MOST_STEPS):
         last_KJ = weights_KJ
-        weights_KJ = _weights_step(weights_KJ, density_BJ, reading.change_B.long(), start, worth_B=torch.ones(len(reading)))
+        weights_KJ = _weights_step(weights_KJ, density_BJ, reading.change_B.long(), worth_B=torch.ones(len(reading)))
         if float((weights_KJ - last_KJ).abs().max()) < _STILL:
             break
     weights, change_weights = (tuple(weights_J.tolist()) for weights_J in weights_KJ)
