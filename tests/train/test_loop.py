@@ -138,6 +138,13 @@ def test_a_stopped_training_resumes_bit_for_bit(make_run: MakeRun, looks: int) -
         assert scalars(run, tag) == scalars(whole, tag)
 
 
+def test_who_asks_for_a_stop_at_the_last_step_has_a_finished_training(make_run: MakeRun) -> None:
+    """Nothing is left that could be resumed."""
+    _, _, training = go(*make_run("clean", train={"epochs": 1}))
+    outcome, state, _ = go(*make_run(train={"epochs": 1}), stop=StopAt(training.plan.n_steps - 1))
+    assert (outcome, state.step) == (RunState.FINISHED, training.plan.n_steps)
+
+
 def test_another_recipe_does_not_resume_this_run(make_run: MakeRun) -> None:
     """A changed learning rate makes it another training."""
     run, config = make_run()
