@@ -208,7 +208,7 @@ def test_an_interval_that_ends_at_the_threshold_reaches_it(criterion: CriterionI
 
 def test_headroom_that_is_no_more_than_what_is_demanded_is_none() -> None:
     """More than a quarter is asked for, and perfect movement would give a quarter."""
-    evidence = replace(GOOD, der=Measured(0.5, 0.49, Interval(0.01, 0.03)), oracle_der=0.375)
+    evidence = replace(GOOD, der=Measured(0.5, 0.49, Interval(0.01, 0.03)), least_der=0.375)
     assert judge(evidence, replace(THRESHOLDS, der_relative=0.25)).recommendation.startswith("stop moving boundaries")
 
 

@@ -35,7 +35,7 @@ from brefine.phasedir import (
 )
 from brefine.run import gate_report
 from brefine.run.decide import choose, recommend
-from brefine.run.gate_evidence import GateFiles, evidence_of
+from brefine.run.gate_evidence import GateAudio, GateFiles, evidence_of
 from brefine.run.gate_report import judge_phase, write_gate
 from brefine.run.report import write_report
 from brefine.run.tables import gate_table
@@ -670,7 +670,7 @@ def test_headroom_and_der_are_those_of_the_gates_conventions(honest: HonestPhase
     for window_s in (0.5, 1.0):
         gate = honest.config.gate.model_copy(update={"window_s": window_s, "der_collar_s": 0.25})
         config = honest.config.model_copy(update={"gate": gate})
-        evidence = evidence_of(honest.phase, config, GateFiles.of(honest.phase), manifest)
+        evidence = evidence_of(honest.phase, config, GateFiles.of(honest.phase), manifest, GateAudio())
         assert evidence is not None and evidence.faults == ()
         assert (evidence.collar_s, evidence.der.before) == (0.25, der_at[0.25])
         found[window_s] = evidence.oracle_der
