@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -27,3 +28,14 @@ def test_the_command_line_starts_without_heavy_packages() -> None:
     script = "import brefine.cli, sys; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     assert heavy.isdisjoint(loaded)
+
+
+def test_python_is_started_by_one_function() -> None:
+    """Elsewhere the interpreter's path is only told: started without `-P`, it would run what lies where one stands."""
+    users = []
+    for path in sorted((_REPOSITORY / "brefine").rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        told = {id(part) for text in ast.walk(tree) if isinstance(text, ast.JoinedStr) for part in ast.walk(text)}
+        named = [part for part in ast.walk(tree) if isinstance(part, ast.Attribute) and part.attr == "executable"]
+        users += [path.relative_to(_REPOSITORY).as_posix() for part in named if id(part) not in told]
+    assert users == ["brefine/io/interpreter.py"]

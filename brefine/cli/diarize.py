@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import shlex
 import shutil
 import signal
@@ -21,7 +20,7 @@ from brefine.errors import tell
 from brefine.io.audio import audio_files
 from brefine.io.outputs import refuse_replacing
 from brefine.io.rttm import is_rttm
-from brefine.run.stages import run_worker
+from brefine.run.stages import parse_answer, run_worker
 
 _INTERRUPTED = tuple(128 + number for number in (signal.SIGINT, signal.SIGTERM))
 
@@ -117,6 +116,7 @@ def _run(told: IO[str], module: str, *arguments: object) -> tuple[int, Any]:
 
     Raises:
         typer.Exit: it was interrupted, or has done nothing.
+        ProcessError: it has printed something else.
     """
     told.seek(0)
     told.truncate()
@@ -125,4 +125,4 @@ def _run(told: IO[str], module: str, *arguments: object) -> tuple[int, Any]:
     document = told.read()
     if not document or code in _INTERRUPTED:
         raise typer.Exit(code or 1)
-    return code, jsonlib.loads(document)
+    return code, parse_answer(document)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import tempfile
 from typing import Annotated, Literal
 
@@ -12,7 +11,7 @@ from brefine.cli.options import RUNS, Json, PhaseOption, Runs
 from brefine.cli.output import print_json, print_lines, tell_trainings
 from brefine.io.outputs import refuse_unwritable
 from brefine.phasedir import EvaluationReport, Stage, find_phase
-from brefine.run.stages import run_worker, stage_taken
+from brefine.run.stages import parse_answer, run_worker, stage_taken
 from brefine.run.tables import evaluation_table
 
 
@@ -45,7 +44,7 @@ def evaluate(
         if code != 0:
             raise typer.Exit(code)
         told.seek(0)
-        document = jsonlib.load(told)
+        document = parse_answer(told.read())
     if json:
         print_json(document)
     else:

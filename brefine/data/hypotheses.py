@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +17,7 @@ from typing import Final
 from brefine.config import DiarizerConfig, PhaseConfig
 from brefine.core.turns import Diarization
 from brefine.errors import ConfigError, DataError, ProcessError
+from brefine.io.interpreter import python_command
 from brefine.io.rttm import read_rttm
 
 DEFAULT_MODELS: Final = {
@@ -108,7 +108,7 @@ def _run(
             for number, log in enumerate(logs):
                 share = Path(scratch) / f"{number}.json"
                 share.write_text(json.dumps(jobs[number::n_workers]), encoding="utf-8")
-                command = [sys.executable, "-m", "brefine.diarizers", "--jobs", str(share), *options]
+                command = python_command("-m", "brefine.diarizers", "--jobs", str(share), *options)
                 with log.open("wb") as file:
                     workers.append(subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment))
             while any(worker.poll() is None for worker in workers):

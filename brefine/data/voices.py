@@ -6,7 +6,6 @@ import hashlib
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +18,7 @@ import numpy as np
 from brefine.data.espeak import BANK_VERSION, N_VOICES
 from brefine.errors import DataError
 from brefine.io.atomic import digest_of_files
+from brefine.io.interpreter import python_command
 
 _SUFFIXES = (".flac", ".wav")
 
@@ -82,7 +82,7 @@ def builtin_bank(cache: Path, *, n_voices: int = N_VOICES, on_progress: Callable
             hint='pip install "brefine[voices]", or name a folder of utterances: --set corpus.simulation.voices=DIR',
         )
     n_processes = max(1, min(len(os.sched_getaffinity(0)), 16))
-    command = [sys.executable, "-m", "brefine.data.espeak", "--out", str(folder)]
+    command = python_command("-m", "brefine.data.espeak", "--out", str(folder))
     command += ["--count", str(n_voices), "--processes", str(n_processes)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:

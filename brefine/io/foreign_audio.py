@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Generator
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brefine.errors import DataError
+from brefine.io.interpreter import python_command
 
 FOREIGN_SUFFIXES = (".m4a", ".mp4", ".aac", ".wma", ".webm", ".mkv", ".mov", ".amr")
 
@@ -68,7 +68,7 @@ def foreign_blocks(path: Path, *, sample_rate_hz: int) -> Generator[NDArray[np.f
 def _decoder(path: Path, *options: str) -> subprocess.Popen[bytes]:
     if find_spec("torchcodec") is None:
         raise DataError("this kind of audio needs torchcodec and ffmpeg", where=path, hint=_way_out(path))
-    command = [sys.executable, "-m", "brefine.data.decode", str(path), *options]
+    command = python_command("-m", "brefine.data.decode", str(path), *options)
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 

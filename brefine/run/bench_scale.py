@@ -24,6 +24,7 @@ import numpy as np
 
 from brefine.core.scorecard import Scorecard
 from brefine.core.turns import Diarization, Turn
+from brefine.io.interpreter import python_command
 from brefine.io.pairs import read_pairs
 from brefine.io.rttm import write_rttm
 from brefine.phasedir import CorpusManifest, CorpusRecording, Tag
@@ -66,7 +67,7 @@ def bench_lines(result: dict[str, Any]) -> Iterable[str]:
 
 
 def _measured(name: str, size: int) -> dict[str, Any]:
-    command = [sys.executable, "-m", "brefine.run.bench_scale", name, str(size)]
+    command = python_command("-m", "brefine.run.bench_scale", name, str(size))
     measured: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     return measured
 

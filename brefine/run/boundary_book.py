@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +21,7 @@ from brefine.core.turns import Diarization, Turn
 from brefine.errors import DataError, FormatError, ProcessError, printable
 from brefine.io.atomic import open_no_link
 from brefine.io.audio import read_excerpt
+from brefine.io.interpreter import python_command
 from brefine.io.rttm import read_rttm
 from brefine.phasedir import BoundaryRow, CorpusManifest, CorpusRecording, Manifest, PhaseDir
 
@@ -113,7 +113,7 @@ class BoundaryBook:
         Raises:
             ProcessError: it failed.
         """
-        command = [sys.executable, "-m", "brefine.evaluate.posterior", str(self._phase.path), model]
+        command = python_command("-m", "brefine.evaluate.posterior", str(self._phase.path), model)
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             words = [line for line in done.stderr.splitlines() if line.strip()]

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from brefine.config import BudgetConfig, DiarizerConfig
+from brefine.io.interpreter import python_command
 from brefine.run.budget import ledger_path
 from brefine.run.gpu import find_gpus
 
@@ -263,7 +264,7 @@ except Exception as error:
 
 def ask_torch() -> dict[str, Any]:
     """What a process that imports torch and torchaudio says."""
-    return _ask([sys.executable, "-c", _TORCH_QUESTION]) or {"error": "the process gave no answer"}
+    return _ask(python_command("-c", _TORCH_QUESTION)) or {"error": "the process gave no answer"}
 
 
 _PYANNOTE_QUESTION: Final = """
@@ -279,13 +280,13 @@ except Exception as error:
 
 def ask_pyannote() -> dict[str, Any]:
     """What a process that imports pyannote.audio says."""
-    told = _ask([sys.executable, "-c", _PYANNOTE_QUESTION])
+    told = _ask(python_command("-c", _PYANNOTE_QUESTION))
     return {"error": "the process gave no answer"} if told is None else told
 
 
 def ask_diarizen(options: DiarizenChoice) -> dict[str, Any] | None:
     """What the module that would start DiariZen says about its environment."""
-    command = [sys.executable, "-m", "brefine.diarizers.diarizen_environment"]
+    command = python_command("-m", "brefine.diarizers.diarizen_environment")
     command += ["--python", options.python] if options.python else []
     command += ["--model", options.model] if options.model else []
     return _ask(command)

@@ -28,6 +28,7 @@ from brefine.config import (
 from brefine.errors import ConfigError, FormatError, ProcessError
 from brefine.identity import is_alive
 from brefine.io.atomic import open_to_append, write_text_atomic
+from brefine.io.interpreter import python_command
 from brefine.io.shipped import shipped_weights
 from brefine.phasedir import CheckpointCard, Manifest, PhaseDir, RunState, RunStatus, Stage, SupervisorState
 from brefine.run.budget import Ledger, ledger_path
@@ -97,7 +98,7 @@ def start_supervisor(phase: PhaseDir) -> None:
     if is_supervised(phase):
         raise refusal(phase)
     read_end, write_end = os.pipe()
-    command = [sys.executable, "-m", "brefine.run.supervise", str(phase.path), "--ready", str(write_end)]
+    command = python_command("-m", "brefine.run.supervise", str(phase.path), "--ready", str(write_end))
     log_start_bytes = phase.supervisor_log.stat().st_size if phase.supervisor_log.exists() else 0
     with open_to_append(phase.supervisor_log) as log:
         process = subprocess.Popen(

@@ -9,7 +9,6 @@ import json
 import os
 import shlex
 import subprocess
-import sys
 import tempfile
 import time
 from collections import deque
@@ -20,6 +19,7 @@ from typing import IO, Final
 
 from brefine.config import AlertsConfig
 from brefine.io.atomic import append_line, open_no_link
+from brefine.io.interpreter import python_command
 from brefine.phasedir import Alert
 
 _LEVELS: Final = ("info", "warning", "error")
@@ -109,7 +109,7 @@ class Notifier:
         if self._config.command is not None:
             self._start("the alert command", self._config.command, message, document)
         if self._config.apprise is not None:
-            command = shlex.join([sys.executable, "-m", "brefine.run.apprise_message", self._config.apprise])
+            command = shlex.join(python_command("-m", "brefine.run.apprise_message", self._config.apprise))
             self._start("apprise", command, message, document)
         self._remember(message.alerts)
 

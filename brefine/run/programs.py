@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from brefine.io.interpreter import python_command
 from brefine.phasedir import PhaseDir, RunDir, Stage
 
 
@@ -24,27 +24,20 @@ class BrefinePrograms:
     """brefine's own programs, in this interpreter's environment."""
 
     def prepare(self, phase: PhaseDir) -> list[str]:
-        return [*_module("brefine.data", "prepare"), str(phase.config), "--progress", str(phase.progress(Stage.PREPARE))]
+        progress = str(phase.progress(Stage.PREPARE))
+        return python_command("-m", "brefine.data", "prepare", str(phase.config), "--progress", progress)
 
     def train(self, run: RunDir, *, resume: bool) -> list[str]:
-        return [*_module("brefine.train"), str(run.path), *(["--resume"] if resume else [])]
+        return python_command("-m", "brefine.train", str(run.path), *(["--resume"] if resume else []))
 
     def evaluate(self, phase: PhaseDir, models: Sequence[str]) -> list[str]:
         chosen = [part for model in models for part in ("--model", model)]
-        progress = str(phase.progress(Stage.EVALUATE))
-        return [
-            *_module("brefine.evaluate", "evaluate"),
-            str(phase.path),
-            *chosen,
-            "--split",
-            "validation",
-            "--progress",
-            progress,
-        ]
+        words = [str(phase.path), *chosen, "--split", "validation", "--progress", str(phase.progress(Stage.EVALUATE))]
+        return python_command("-m", "brefine.evaluate", "evaluate", *words)
 
     def integrate(self, phase: PhaseDir, model: str) -> list[str]:
         progress = str(phase.progress(Stage.INTEGRATE))
-        return [*_module("brefine.evaluate", "integrate"), str(phase.path), "--model", model, "--progress", progress]
+        return python_command("-m", "brefine.evaluate", "integrate", str(phase.path), "--model", model, "--progress", progress)
 
 
 BREFINE = BrefinePrograms()
@@ -52,8 +45,4 @@ BREFINE = BrefinePrograms()
 
 def share_command(batch: Path) -> list[str]:
     """Does what is left of a batch; with `--part K/N`, of one share."""
-    return _module("brefine.run.share", str(batch))
-
-
-def _module(name: str, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", name, *arguments]
+    return python_command("-m", "brefine.run.share", str(batch))

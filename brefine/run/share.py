@@ -16,6 +16,7 @@ from pathlib import Path
 
 from brefine.errors import run_main
 from brefine.io.atomic import write_bytes_atomic, write_text_atomic
+from brefine.io.interpreter import python_command
 from brefine.io.lock import held
 from brefine.run.batch import Batch, Item
 
@@ -87,7 +88,7 @@ def _run(batch: Batch, items: Sequence[Item], *, wanted: Sequence[Item] = ()) ->
             (folders[0] / f"{stem}{Path(item.audio).suffix}").symlink_to(item.audio)
             if item.rttm is not None:
                 (folders[1] / Path(item.out).name).symlink_to(item.rttm)
-        command = [sys.executable, "-m", "brefine", batch.command, *map(str, folders), "-o", str(out), *batch.options]
+        command = python_command("-m", "brefine", batch.command, *map(str, folders), "-o", str(out), *batch.options)
         ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         done = ended.returncode == 0 and all((out / Path(item.out).name).exists() for item in items)
         for item in wanted if done else ():

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import shlex
 import subprocess
 import time
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from typing import Any, Final
 from brefine.config import ExecutorConfig, ModelName, PhaseConfig
 from brefine.errors import ProcessError
 from brefine.identity import ProcessIdentity, is_same
+from brefine.io.interpreter import python_command
 from brefine.phasedir import JobRecord, JobWord, PhaseDir, Stage
 from brefine.run.children import ended_by_its_log
 from brefine.run.documents import WatchedDocument
@@ -295,7 +297,7 @@ def submit(
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.chmod(0o700)
     try:
-        executor = submitit.SlurmExecutor(folder, max_num_timeout=config.max_timeouts, python=config.python)
+        executor = submitit.SlurmExecutor(folder, max_num_timeout=config.max_timeouts, python=_interpreter(config))
     except RuntimeError:
         raise ProcessError(
             "this machine has no Slurm", where="[executor] kind", expected="srun on the PATH", hint="launch on a login node"
@@ -320,6 +322,11 @@ def submit(
         return [str(job.job_id) for job in executor.submit_array(list(jobs))]
     except (submitit.core.utils.FailedJobError, submitit.core.utils.FailedSubmissionError) as error:
         raise OSError(errno.EIO, f"Slurm did not take the job: {_last_line(str(error))}") from None
+
+
+def _interpreter(config: ExecutorConfig) -> str:
+    """The nodes' Python as a shell command; the folder in which a job starts holds no modules for it either."""
+    return shlex.join(python_command()) if config.python is None else f"{config.python} -P"
 
 
 def _scancel(*arguments: str) -> None:

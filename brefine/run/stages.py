@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import select
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from brefine.errors import SIGNALS_VARIABLE, FormatError, ProcessError
 from brefine.identity import ProcessIdentity, identity_of, is_alive
+from brefine.io.interpreter import python_command
 from brefine.io.lock import held
 from brefine.phasedir import EvaluationReport, IntegrationReport, PhaseDir, Progress, Stage
 from brefine.run.documents import WatchedDocument, working_process
@@ -40,7 +41,7 @@ def run_worker(module: str, *arguments: object, stdout: IO[str] | None = None, l
     Args:
         lock: descriptor of a lock that the worker goes on holding, should this process be killed, and that names it.
     """
-    command = [sys.executable, "-m", module, *(str(argument) for argument in arguments if argument is not None)]
+    command = python_command("-m", module, *(str(argument) for argument in arguments if argument is not None))
     reached, noted = os.pipe()  # the worker notes there what reaches it
     os.set_blocking(noted, False)
     try:
@@ -77,6 +78,23 @@ def run_worker(module: str, *arguments: object, stdout: IO[str] | None = None, l
         for number, handler in earlier.items():
             signal.signal(number, handler)
         os.close(reached)
+
+
+def parse_answer(text: str) -> Any:
+    """The JSON document that a worker has printed.
+
+    Raises:
+        ProcessError: it has printed something else.
+    """
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise ProcessError(
+            "a worker has printed something else than its result",
+            expected="one JSON document",
+            got=repr(text.strip().partition("\n")[0][:200]),
+            hint="whatever prints when Python starts, such as a sitecustomize.py, belongs on stderr",
+        ) from None
 
 
 @contextmanager

@@ -19,6 +19,7 @@ import psutil
 
 from brefine.identity import own_identity
 from brefine.io.atomic import write_text_atomic
+from brefine.io.interpreter import python_command
 from brefine.phasedir import PhaseDir, RunState, RunStatus, Tag
 from brefine.run.synthetic_events import framed, scalar_payload
 from brefine.tui.bench_watch import RECIPE, drain, terminal_of
@@ -39,7 +40,7 @@ def bench_soak(seconds: float = 60.0) -> dict[str, Any]:
         phase = PhaseDir(Path(name) / "20260101T000000Z-soak")
         phase.path.mkdir()
         write_text_atomic(phase.config, RECIPE)
-        writer = subprocess.Popen([sys.executable, "-m", "brefine.tui.bench_soak", str(phase.path), str(seconds)])
+        writer = subprocess.Popen(python_command("-m", "brefine.tui.bench_soak", str(phase.path), str(seconds)))
         try:
             with terminal_of(phase.path) as (process, terminal):
                 watched = psutil.Process(process.pid)

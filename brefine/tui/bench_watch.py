@@ -29,6 +29,7 @@ import psutil
 from brefine.config import parse_config
 from brefine.identity import own_identity
 from brefine.io.atomic import write_text_atomic
+from brefine.io.interpreter import python_command
 from brefine.phasedir import PhaseDir, RunState, RunStatus, Tag
 from brefine.run.store import PhaseStore
 from brefine.run.synthetic_events import framed, scalar_payload
@@ -91,7 +92,7 @@ def _writers(folder: Path) -> Iterator[PhaseDir]:
     parse_config(RECIPE, where="bench")
     phase.path.mkdir()
     write_text_atomic(phase.config, RECIPE)
-    writer = subprocess.Popen([sys.executable, "-m", "brefine.tui.bench_watch", "write", str(phase.path)])
+    writer = subprocess.Popen(python_command("-m", "brefine.tui.bench_watch", "write", str(phase.path)))
     try:
         while not all(phase.run(model).status.exists() for model in phase.models()):
             time.sleep(0.05)
@@ -129,7 +130,7 @@ def _write(phase: PhaseDir) -> None:
 
 def _help() -> tuple[float, float]:
     began_s, before = time.monotonic(), os.times()
-    subprocess.run([sys.executable, "-m", "brefine", "--help"], stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(python_command("-m", "brefine", "--help"), stdout=subprocess.DEVNULL, check=True)
     after = os.times()
     return time.monotonic() - began_s, sum(after[2:4]) - sum(before[2:4])
 
@@ -141,7 +142,7 @@ def terminal_of(path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     columns, rows = _SIZE
     fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
-    command = [sys.executable, "-m", "brefine", "watch", str(path)]
+    command = python_command("-m", "brefine", "watch", str(path))
     process = subprocess.Popen(command, stdin=inner, stdout=inner, stderr=inner, env=environment, start_new_session=True)
     os.close(inner)
     try:
@@ -187,7 +188,7 @@ def drain(terminal: int, seconds: float) -> None:
 
 
 def _visibility(path: Path, seconds: float) -> dict[str, float]:
-    command = [sys.executable, "-m", "brefine.tui.bench_watch", "look", str(path), str(seconds)]
+    command = python_command("-m", "brefine.tui.bench_watch", "look", str(path), str(seconds))
     waits_ms = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     p95_ms = statistics.quantiles(waits_ms, n=20)[-1]
     return {

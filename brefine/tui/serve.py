@@ -12,7 +12,6 @@ import os
 import secrets
 import shlex
 import socket
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +19,8 @@ from typing import Any, Final
 import aiohttp_jinja2
 from aiohttp import web
 from textual_serve.server import Server
+
+from brefine.io.interpreter import python_command
 
 HOST: Final = "127.0.0.1"
 _OWN_NAMES: Final = {"127.0.0.1", "localhost"}
@@ -49,7 +50,7 @@ class WatchServer(Server):
     """
 
     def __init__(self, path: Path, *, port: int, token: str) -> None:
-        command = [sys.executable, "-m", "brefine.tui.open", str(path)]
+        command = python_command("-m", "brefine.tui.open", str(path))
         # textual-serve starts a shell; `exec` makes the dashboard this process's own child, so that it sees it end.
         super().__init__(f"exec {shlex.join(command)}", host=HOST, port=port, title="brefine")
         self._token = token

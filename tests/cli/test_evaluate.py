@@ -48,3 +48,17 @@ def test_the_worker_holds_the_station_and_leaves_the_phases_progress_alone(
     ended = CliRunner().invoke(app, ["evaluate", "--phase", str(phase.path), "--json"], catch_exceptions=False)
     assert (ended.exit_code, ended.stdout) == (0, '{\n "evaluations": []\n}\n')
     assert Progress.read(phase.progress(Stage.EVALUATE)) == progress
+
+
+def test_an_answer_that_is_no_json_is_told_without_a_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Something printed into it, such as a sitecustomize.py that greets."""
+    phase = make_toy_phase(tmp_path)
+
+    def work(*words: object, stdout: IO[str], lock: int) -> int:
+        stdout.write('hello\n{"evaluations": []}')
+        return 0
+
+    monkeypatch.setattr(evaluate_module, "run_worker", work)
+    ended = CliRunner().invoke(app, ["evaluate", "--phase", str(phase.path)])
+    assert isinstance(ended.exception, ProcessError)
+    assert "a worker has printed something else than its result (expected one JSON document, got 'hello')" in str(ended.exception)

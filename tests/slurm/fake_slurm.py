@@ -27,7 +27,7 @@ def main(program: str, words: list[str]) -> int:
     if program == "srun":
         for number in (signal.SIGTERM, signal.SIGUSR2):  # meant for the step, which hears them as well
             signal.signal(number, lambda *_: None)
-        command = words[words.index("-u") - 1 :]
+        command = words[words.index(sys.executable) :]
         out = words[words.index("--output") + 1].replace("%j", os.environ["SLURM_JOB_ID"]).replace("%t", "0")
         with Path(out).open("ab") as log:
             return subprocess.call(command, stdout=log, stderr=log)

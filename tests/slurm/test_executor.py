@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from brefine.phasedir import PhaseDir, Stage
-from brefine.run.executor import executor_of
+from brefine.run.executor import Order, executor_of
 from brefine.run.launch import stop_phase
 from brefine.run.supervise import Supervisor
 from tests.run.toy_programs import RECIPE, make_toy_phase
@@ -83,3 +84,11 @@ def test_a_job_that_the_scheduler_has_forgotten_costs_no_more(tmp_path: Path, mo
     later_unix_s = time.time() + 10 * 3600.0
     monkeypatch.setattr("time.time", lambda: later_unix_s)
     assert executor.billing().spent_usd() == pytest.approx(4.0, abs=0.1)
+
+
+def test_a_job_imports_nothing_from_the_folder_that_it_starts_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is the folder in which it was submitted, whatever lies there."""
+    phase = cluster_phase(tmp_path, monkeypatch)
+    put(tmp_path, monkeypatch, sbatch=f"cp $1 {tmp_path}/script; echo Submitted batch job 9", srun="", squeue="", sacct="exit 1")
+    executor_of(phase, phase.load_config()).start(Order("mlp", ("true",), phase.run("mlp").log))
+    assert f"{sys.executable} -P -u -m submitit.core._submit" in (tmp_path / "script").read_text()
