@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import psutil
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 _START_TOLERANCE_S = 1.0
 """psutil derives start times from a clock that may be stepped by NTP."""
@@ -19,7 +19,8 @@ class ProcessIdentity(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    pid: int
+    pid: int = Field(ge=1)
+    """Never 0 or less, which to `kill` would be a whole group of processes, and to psutil a fault of its caller."""
     started_unix_s: float
     boot_id: str
     host: str

@@ -6,17 +6,20 @@ import json
 import signal
 import subprocess
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from brefine.cli.runs import runs
 from brefine.cli.stop import stop
+from brefine.cli.watch import watch
 from brefine.errors import FormatError
 from brefine.identity import identity_of, own_identity
-from brefine.phasedir import PhaseDir, RunState, Stage, SupervisorState
+from brefine.phasedir import PhaseDir, Progress, RunState, RunStatus, Stage, SupervisorState
 from tests.run.records import status
 from tests.run.toy_programs import make_toy_phase
+from tests.run.whole_phase import make_phase
 
 
 @pytest.mark.parametrize("as_json", [False, True])
@@ -36,6 +39,27 @@ def test_a_damaged_phase_hides_none_of_the_others(
         assert [one["phase"] for one in json.loads(told.out)] == ["20261122T000000Z-toy"]
     else:
         assert "20261122T000000Z-toy" in told.out and "damaged" not in told.out
+
+
+@pytest.mark.parametrize("pid", [-1, 0])
+def test_a_process_that_cannot_be_is_damage_like_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], pid: int
+) -> None:
+    """No such word, though of this very boot, breaks a look at the phase or reaches a process."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    phase = make_phase(tmp_path / "runs")
+    documents = (
+        (SupervisorState, phase.supervisor),
+        (RunStatus, phase.run("mlp").status),
+        (Progress, phase.progress(Stage.PREPARE)),
+    )
+    for kind, path in documents:
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"process": own_identity().model_dump() | {"pid": pid}}))
+        with pytest.raises(FormatError, match=r"process\.pid: Input should be greater than or equal to 1"):
+            kind.read(path)
+    for command in (runs, partial(watch, [str(phase.path)], once=True), partial(stop, str(phase.path))):
+        command(json=True, runs=tmp_path / "runs")
+        assert phase.path.name in capsys.readouterr().out
 
 
 def supervised(phase: PhaseDir, state: str) -> None:

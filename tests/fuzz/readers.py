@@ -58,8 +58,10 @@ from brefine.run.boundary_book import BoundaryBook
 from brefine.run.budget import Ledger
 from brefine.run.control import pending_requests
 from brefine.run.decide import recommend
+from brefine.run.documents import models_in_training
 from brefine.run.gate_report import judge_phase
 from brefine.run.gpu import NoGpu
+from brefine.run.lock import is_supervised
 from brefine.run.plain import PlainLines, overview
 from brefine.run.report import report_page
 from brefine.run.report_boundaries import extremes, read_boundaries
@@ -288,6 +290,8 @@ def _in_phase(phase: PhaseDir, path: Path) -> Callable[[bytes], None]:
             json.dumps(snapshot_to_json(snapshot), allow_nan=False)
             overview(snapshot)
             PlainLines().of(snapshot)
+            is_supervised(phase)  # the words are of this very process, so that it is looked for
+            models_in_training(phase)
             if zlib.crc32(data) % 8:  # the rest takes ten times as long
                 return
             with contextlib.suppress(BrefineError):  # the page needs the manifest, the gate the rest: each is a reader alone
