@@ -21,7 +21,7 @@ from brefine.core.matching import WINDOW_S, match_boundaries
 from brefine.core.turns import Diarization, Regions
 from brefine.errors import DataError, FormatError, tell
 from brefine.evaluate.moves import HeardRecording, hear_recording, refine_heard
-from brefine.evaluate.refine import Task, frames_of
+from brefine.evaluate.refine import HearingProgress, Task, frames_of
 from brefine.io.audio import probe_all
 from brefine.models.error_prior import ErrorPrior, fit_labelled
 from brefine.models.reading import SCALES_S, Reading
@@ -84,12 +84,13 @@ def calibrate_refiner(
     for doubt in probe_all(references):
         tell(doubt)
     labelled = []
+    progress = HearingProgress(len(references))
     for task in tasks:
         for hypothesis in task.hypotheses:
             audio = task.audio[hypothesis.recording]
             if audio not in references:
                 continue
-            frames, duration_s = frames_of(audio, refiner.features)
+            frames, duration_s = frames_of(audio, refiner.features, report=progress.begin(audio.stem))
             heard = hear_recording(refiner, frames, hypothesis, duration_s=duration_s)
             labelled.append((heard, _true_shifts_s(heard, references[audio], None if regions_s is None else regions_s[audio])))
     readings, shifts_s = [], []

@@ -191,7 +191,7 @@ def refine_tasks(
         tell(doubt)
     heard: list[tuple[Task, list[tuple[HeardRecording, float]]]] = []
     faults: list[BrefineError] = []
-    progress = _Progress(sum(len(task.hypotheses) for task in tasks))
+    progress = HearingProgress(sum(len(task.hypotheses) for task in tasks))
     for task in tasks:
         try:
             heard.append((task, [_hear(refiner, task.audio[one.recording], one, progress) for one in task.hypotheses]))
@@ -216,7 +216,7 @@ def refine_tasks(
     raise_all(faults)
 
 
-class _Progress:
+class HearingProgress:
     """Tells on stderr which of `n_recordings` is heard and how far, no more often than every `_QUIET_S`."""
 
     def __init__(self, n_recordings: int) -> None:
@@ -236,7 +236,7 @@ class _Progress:
         return report
 
 
-def _hear(refiner: Refiner, audio: Path, hypothesis: Diarization, progress: _Progress) -> tuple[HeardRecording, float]:
+def _hear(refiner: Refiner, audio: Path, hypothesis: Diarization, progress: HearingProgress) -> tuple[HeardRecording, float]:
     """What the model says of a recording, and how long it took."""
     started = time.perf_counter()
     frames, duration_s = frames_of(audio, refiner.features, report=progress.begin(audio.stem))

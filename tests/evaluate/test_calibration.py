@@ -62,6 +62,14 @@ def test_what_was_fitted_is_what_refinement_reads(labelled: Path) -> None:
     assert 50.0 < found.mae_before_ms < 250.0
 
 
+def test_hearing_tells_how_far_it_is(labelled: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """As `refine` does; hours of audio are not heard in silence."""
+    monkeypatch.setattr("brefine.evaluate.refine._QUIET_S", 0.0)
+    calibrated(labelled)
+    told = capsys.readouterr().err
+    assert all(f"hearing {number} of 3: rec{number - 1} (" in told for number in (1, 2, 3))
+
+
 def test_a_calibration_of_a_version_that_did_not_tell_changes_apart_is_read(labelled: Path) -> None:
     """Its weights then stand for all boundaries."""
     found = calibrated(labelled)
