@@ -37,6 +37,8 @@ from brefine.run.programs import share_command
 from brefine.run.supervision import Ended
 
 _LOOK_S: Final = 2.0
+"""Seconds between two looks at what is done; of ten thousand recordings each costs as many questions to a disk."""
+_MOST_NAMED: Final = 20
 _NAME: Final = "batch"
 _HANDFUL: Final = {"refine": 32, "diarize": 8}
 """Recordings for which a command is started; an interruption costs no more of the diarizer's work than this."""
@@ -160,7 +162,10 @@ def write_batch(out: Path, command: Command, items: Sequence[Item], options: Seq
     if before is None:
         foreign = [item.out for item in items if Path(item.out).exists()]
         if foreign:
-            raise DataError("these are there already", where=out, problems=foreign[:20], hint="give another -o")
+            more = [f"and {len(foreign) - _MOST_NAMED:,} more"] if len(foreign) > _MOST_NAMED else []
+            raise DataError(
+                "these are there already", where=out, problems=[*foreign[:_MOST_NAMED], *more], hint="give another -o"
+            )
         before = found
     before.refuse_other_settings(found, where=out)
     known = {item.out for item in before.items}
@@ -195,7 +200,7 @@ def run_batch(out: Path, config: PhaseConfig, tell: Callable[[str], None]) -> in
         if work is None:
             work = executor.start(Order(_NAME, tuple(share_command(folder)), log, divisible=True))
         try:
-            ended = _wait(work, lambda: _standing(batch, folder), tell, every_s=min(_LOOK_S, executor.poll_s))
+            ended = _wait(work, _Standing(batch, folder), tell, every_s=min(_LOOK_S, executor.poll_s))
         except BaseException:
             if section.kind == "local":
                 work.stop(by_force=True)  # every RTTM is whole or not there
@@ -211,18 +216,37 @@ def run_batch(out: Path, config: PhaseConfig, tell: Callable[[str], None]) -> in
     return len(failed)
 
 
-def _wait(work: Work, standing: Callable[[], str], tell: Callable[[str], None], *, every_s: float) -> Ended:
-    """Waits for the end, and tells where it stands whenever that has changed."""
-    told = ""
+def _wait(work: Work, standing: _Standing, tell: Callable[[str], None], *, every_s: float) -> Ended:
+    """Waits for the end, asked for `every_s` seconds, and tells where it stands whenever that has changed."""
+    told, looked_s = "", float("-inf")
     while True:
         ended = work.ended()
-        said = standing()
-        if said != told:
-            tell(said)
-            told = said
+        if ended is not None or time.monotonic() - looked_s >= _LOOK_S:
+            looked_s = time.monotonic()
+            said = standing.words()
+            if said != told:
+                tell(said)
+                told = said
         if ended is not None:
             return ended
         time.sleep(every_s)
+
+
+class _Standing:
+    """How far a batch is; a recording that was done once is not looked for again."""
+
+    def __init__(self, batch: Batch, folder: Path) -> None:
+        self._phase = PhaseDir(folder)
+        self._n_items = len(batch.items)
+        self._left = [Path(item.out) for item in batch.items]
+
+    def words(self) -> str:
+        self._left = [path for path in self._left if not path.exists()]
+        failed = len(list((self._phase.path / "failed").glob("*.txt")))
+        job = JobRecord.read_if_there(self._phase.job(_NAME))
+        place = "" if job is None else f"; last {job_words(job)}"
+        done = self._n_items - len(self._left)
+        return f"{done:,} of {self._n_items:,} recordings are done" + (f", {failed} failed" if failed else "") + place
 
 
 @contextmanager
@@ -247,11 +271,3 @@ def _contents(command: Command, options: Sequence[str]) -> dict[str, str]:
     if command == "diarize" and model is not None and model.exists():  # else it is the name of one on a hub
         files["diarizer-model"] = sorted(path for path in model.rglob("*") if path.is_file()) if model.is_dir() else [model]
     return {"brefine": metadata.version("brefine")} | {name: digest_of_files(paths)[:16] for name, paths in files.items()}
-
-
-def _standing(batch: Batch, folder: Path) -> str:
-    done = sum(Path(item.out).exists() for item in batch.items)
-    failed = len(list((folder / "failed").glob("*.txt")))
-    job = JobRecord.read_if_there(PhaseDir(folder).job(_NAME))
-    place = "" if job is None else f"; last {job_words(job)}"
-    return f"{done:,} of {len(batch.items):,} recordings are done" + (f", {failed} failed" if failed else "") + place

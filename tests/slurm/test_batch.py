@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -20,8 +21,10 @@ from brefine.config import parse_config
 from brefine.errors import ConfigError, DataError, ProcessError
 from brefine.io.lock import held
 from brefine.io.rttm import read_rttm, write_rttm
+from brefine.run import batch as batches
 from brefine.run.batch import Batch, Item, batch_folder, plan_items, run_batch, write_batch
 from brefine.run.share import main as do_share
+from brefine.run.supervision import Ended
 from tests.slurm.conftest import Cluster
 from tests.tiny_corpus import disturbed, draw_reference, render
 
@@ -102,6 +105,46 @@ def test_one_folder_never_holds_the_output_of_two_settings(tmp_path: Path) -> No
     (tmp_path / "mine" / "a.rttm").write_text("")
     with pytest.raises(DataError, match="there already"):
         write_batch(tmp_path / "mine", "diarize", [Item(audio="a", rttm=None, out=str(tmp_path / "mine/a.rttm"))], [], n_shares=1)
+
+
+def test_what_is_there_already_is_counted(tmp_path: Path) -> None:
+    """The first are named, the others told by their number."""
+    items = [Item(audio=f"{n}.wav", rttm=None, out=str(tmp_path / f"{n}.rttm")) for n in range(1500)]
+    for item in items:
+        Path(item.out).touch()
+    with pytest.raises(DataError) as refused:
+        write_batch(tmp_path, "diarize", items, [], n_shares=1)
+    assert refused.value.problems == (*(item.out for item in items[:20]), "and 1,480 more")
+
+
+def test_a_batch_is_looked_at_less_often_than_its_end_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten times a second on this machine, of thousands of recordings: and what is done is never looked for again."""
+    items = [Item(audio=f"{n}.wav", rttm=None, out=str(tmp_path / f"{n}.rttm")) for n in range(5)]
+    standing = batches._Standing(Batch(command="diarize", options=[], n_shares=1, key="k", items=items), tmp_path)
+    clock, told, looked_for, exists = Clock(), list[str](), list[str](), Path.exists
+    monkeypatch.setattr(batches, "time", clock)
+    monkeypatch.setattr(Path, "exists", lambda path: (looked_for.append(path.name), exists(path))[1])
+
+    def ended() -> Ended | None:
+        if clock.now_s >= 1.0:
+            (tmp_path / "0.rttm").touch()
+        return Ended(0) if clock.now_s >= 5.0 else None
+
+    batches._wait(SimpleNamespace(ended=ended), standing, told.append, every_s=0.1)
+    assert told == ["0 of 5 recordings are done", "1 of 5 recordings are done"]
+    assert [looked_for.count(f"{n}.rttm") for n in range(5)] == [2, 4, 4, 4, 4]  # at 0, 2, 4 and 5 s
+
+
+class Clock:
+    """Time that passes where somebody sleeps."""
+
+    now_s = 0.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
 
 
 def test_files_of_another_content_are_other_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
