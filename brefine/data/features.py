@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ from brefine.config import FeatureConfig
 from brefine.core.mel import mel_of
 from brefine.data.pitch import N_COLUMNS, PitchListener
 from brefine.errors import DataError, FormatError
-from brefine.io.atomic import read_json, write_json_atomic
+from brefine.io.atomic import file_digest, read_json, write_json_atomic
 from brefine.io.audio import audio_blocks, probe_audio
 
 _INDEX = "log_mel.json"
@@ -245,9 +246,16 @@ class FeatureStore:
         return self.frames_NF[start:end]
 
 
-def is_built(folder: Path, audio: Mapping[str, Path], config: FeatureConfig) -> bool:
-    """Whether the store in `folder` is there with this content and analysis."""
-    return _kept_key(folder) is not None and _has(folder, _key(audio, config))
+def is_built(folder: Path, audio: Mapping[str, Path], config: FeatureConfig, *, known: Mapping[str, str]) -> bool:
+    """Whether the store in `folder` is there with this content and analysis.
+
+    Args:
+        known: recording → SHA-256 of its audio file, where it is known; the others' audio is read.
+
+    Raises:
+        DataError: an audio file cannot be read.
+    """
+    return _kept_key(folder) is not None and _has(folder, _key(audio, config, known))
 
 
 def _has(folder: Path, key: str) -> bool:
@@ -259,6 +267,7 @@ def build_store(
     audio: Mapping[str, Path],
     config: FeatureConfig,
     *,
+    known: Mapping[str, str] = MappingProxyType({}),
     n_processes: int = 1,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
@@ -266,12 +275,13 @@ def build_store(
 
     Args:
         audio: recording → its audio file.
+        known: as of `is_built`.
         on_progress: called with recordings done and recordings in all.
 
     Raises:
         DataError: an audio file cannot be read.
     """
-    key = _key(audio, config)
+    key = _key(audio, config, known)
     data = folder / f"log_mel-{key}.f16"
     if _has(folder, key):
         on_progress(len(audio), len(audio))
@@ -351,13 +361,12 @@ def _kept_key(folder: Path) -> Any:
     return index.get("key") if isinstance(index, dict) else None
 
 
-def _key(audio: Mapping[str, Path], config: FeatureConfig) -> str:
+def _key(audio: Mapping[str, Path], config: FeatureConfig, known: Mapping[str, str]) -> str:
     digest = hashlib.sha256(analysis_of(config).encode())
     for name, path in audio.items():
         digest.update(name.encode())
         try:
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
+            digest.update(bytes.fromhex(known.get(name) or file_digest(path)))
         except OSError as error:
             raise DataError(f"the audio of {name} cannot be read: {error.strerror}", where=path) from None
     return digest.hexdigest()[:16]

@@ -17,6 +17,7 @@ from typing import Final
 from brefine.config import DiarizerConfig, PhaseConfig
 from brefine.core.turns import Diarization
 from brefine.errors import ConfigError, DataError, ProcessError
+from brefine.io.atomic import file_digest
 from brefine.io.interpreter import python_command
 from brefine.io.rttm import read_rttm
 
@@ -134,8 +135,7 @@ def _run(
 
 def _digest_of_file(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:24]
+        return file_digest(path)[:24]
     except OSError as error:
         raise DataError(f"the audio cannot be read: {error.strerror}", where=path) from None
 

@@ -81,6 +81,7 @@ def prepare(
             folder / "features",
             _audio_of(manifest, folder),
             config.features,
+            known=manifest.untouched_audio(folder),
             n_processes=workers,
             on_progress=lambda done, total: on_progress("computing features", done, total),
         )
@@ -97,7 +98,7 @@ def _is_whole(folder: Path, config: PhaseConfig) -> bool:
         manifest is not None
         and (folder / "summary.json").exists()
         and not changes_since(manifest, folder, config)
-        and is_built(folder / "features", _audio_of(manifest, folder), config.features)
+        and is_built(folder / "features", _audio_of(manifest, folder), config.features, known=manifest.untouched_audio(folder))
     )
 
 

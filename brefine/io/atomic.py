@@ -164,8 +164,18 @@ def digest_of_files(paths: Iterable[Path]) -> str:
     """SHA-256 of the files' contents in this order, wherever they lie; a missing one differs from an empty one."""
     total = hashlib.sha256()
     for path in paths:
-        total.update(hashlib.sha256(path.read_bytes()).digest() if path.is_file() else b"missing")
+        total.update(bytes.fromhex(file_digest(path)) if path.is_file() else b"missing")
     return total.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's content, of which only a piece at a time is held.
+
+    Raises:
+        OSError: it is not there, or cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _fsync_folder(folder: Path) -> None:

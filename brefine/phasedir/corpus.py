@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import stat
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from brefine.errors import FormatError
-from brefine.io.atomic import digest_of_files
+from brefine.io.atomic import digest_of_files, file_digest
 from brefine.io.filenames import file_stem
 from brefine.phasedir.document import Document, Part
 
@@ -32,7 +31,7 @@ class AudioFile(Part):
 
     n_bytes: int
     modified_ns: int
-    sha256: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
     """Of the file's content."""
 
     @classmethod
@@ -42,10 +41,16 @@ class AudioFile(Part):
         Raises:
             OSError: it is not there, or cannot be read.
         """
-        with path.open("rb") as file:
-            found = os.fstat(file.fileno())
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return cls(n_bytes=found.st_size, modified_ns=found.st_mtime_ns, sha256=digest)
+        found = path.stat()
+        return cls(n_bytes=found.st_size, modified_ns=found.st_mtime_ns, sha256=file_digest(path))
+
+    def is_untouched(self, path: Path) -> bool:
+        """Whether it has its size and its time of change still; its content is not read."""
+        try:
+            found = path.stat()
+        except OSError:
+            return False
+        return stat.S_ISREG(found.st_mode) and (found.st_size, found.st_mtime_ns) == (self.n_bytes, self.modified_ns)
 
     def is_changed(self, path: Path) -> bool | None:
         """Whether the content is another now. What has its size and its time of change is not read: that takes minutes.
@@ -53,12 +58,11 @@ class AudioFile(Part):
         Of what is not there, no file, or cannot be read, nothing is known: None.
         """
         try:
-            found = path.stat()
-            if not stat.S_ISREG(found.st_mode):
+            if not path.is_file():
                 return None
-            if (found.st_size, found.st_mtime_ns) == (self.n_bytes, self.modified_ns):
+            if self.is_untouched(path):
                 return False
-            return found.st_size != self.n_bytes or AudioFile.of(path).sha256 != self.sha256
+            return path.stat().st_size != self.n_bytes or file_digest(path) != self.sha256
         except OSError:
             return None
 
@@ -122,6 +126,15 @@ class CorpusManifest(Document):
         return [
             f"audio of {split}/{one.name}" for split, own in self.splits.items() for one in own if one.has_other_audio(folder)
         ]
+
+    def untouched_audio(self, folder: Path) -> dict[str, str]:
+        """Recording → SHA-256 of its audio, where that has the size and the time of change with which it was prepared."""
+        return {
+            one.name: one.audio_file.sha256
+            for own in self.splits.values()
+            for one in own
+            if one.audio_file is not None and one.audio_file.is_untouched(folder / one.audio)
+        }
 
     def fingerprint(self) -> str:
         """A digest of what is in which split, of what kind, and with which labels; the same wherever the files lie.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -129,6 +130,31 @@ def test_a_whole_corpus_is_reused_untouched(prepared: tuple[PhaseConfig, Path]) 
     before = {path: path.stat().st_mtime_ns for path in (folder, *folder.rglob("*"))}
     assert prepare(config, n_processes=1) == folder
     assert {path: path.stat().st_mtime_ns for path in (folder, *folder.rglob("*"))} == before
+
+
+def test_a_whole_corpus_is_not_read_to_find_nothing_to_do(
+    prepared: tuple[PhaseConfig, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hours of audio: what has its size and its time of change is what was prepared, as the gate takes it; else it is read."""
+    config, folder = prepared
+    opened: list[str] = []
+
+    def noted(path: Any, *arguments: Any, **options: Any) -> Any:
+        opened.append(str(path))
+        return whole(path, *arguments, **options)
+
+    whole = io.open
+    monkeypatch.setattr(io, "open", noted)
+    prepare(config)
+    audio = {str(path) for path in folder.glob("*/audio/*")}
+    assert audio
+    assert not audio & {*opened}
+    touched = next((folder / "gate" / "audio").iterdir())
+    touched.touch()
+    before = (folder / "corpus.json").read_bytes()
+    prepare(config)
+    assert str(touched) in opened
+    assert (folder / "corpus.json").read_bytes() == before
 
 
 def test_a_half_made_corpus_is_resumed(tmp_path: Path, tone_bank: Path) -> None:
