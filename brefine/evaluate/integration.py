@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -65,13 +66,14 @@ def integrate(
         report: called with the number of recordings heard, which is what takes the time.
     """
     report(0)
-    n_heard = 0
+    n_heard, counting = 0, Lock()
 
     def hear(given: GivenRecording) -> HeardRecording:
         nonlocal n_heard
         heard = hear_kept(_kept(phase, given), refiner, split, given)
-        n_heard += 1
-        report(n_heard)
+        with counting:  # what is told never goes back
+            n_heard += 1
+            report(n_heard)
         return heard
 
     with ThreadPoolExecutor(min(_MAX_WORKERS, os.cpu_count() or 1)) as pool:

@@ -97,20 +97,24 @@ def start_supervisor(phase: PhaseDir) -> None:
     """
     if is_supervised(phase):
         raise refusal(phase)
-    read_end, write_end = os.pipe()
-    command = python_command("-m", "brefine.run.supervise", str(phase.path), "--ready", str(write_end))
     log_start_bytes = phase.supervisor_log.stat().st_size if phase.supervisor_log.exists() else 0
     with open_to_append(phase.supervisor_log) as log:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=dict(os.environ),
-            start_new_session=True,
-            pass_fds=(write_end,),
-        )
-    os.close(write_end)
+        read_end, write_end = os.pipe()
+        try:
+            process = subprocess.Popen(
+                python_command("-m", "brefine.run.supervise", str(phase.path), "--ready", str(write_end)),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=dict(os.environ),
+                start_new_session=True,
+                pass_fds=(write_end,),
+            )
+        except BaseException:
+            os.close(read_end)
+            raise
+        finally:
+            os.close(write_end)
     # Whoever starts a process must collect it, or it stands as a zombie for as long as this one lives.
     threading.Thread(target=process.wait, name="supervisor-reaper", daemon=True).start()
     with os.fdopen(read_end, "rb") as ready:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,6 +45,21 @@ def test_der_is_that_of_the_written_files(phase: PhaseDir) -> None:
     assert report.der[0].after.der == pytest.approx(error_s / speech_s, abs=1e-6)
     assert report.der[0].relative == pytest.approx(1.0 - report.der[0].after.der / report.der[0].before.der)
     assert [one.collar_s for one in report.der] == [0.0, 0.25]
+
+
+def test_the_number_of_recordings_heard_never_goes_back(phase: PhaseDir) -> None:
+    """Several are heard at once, and one that is slow to tell lets no other pass."""
+    told: list[int] = []
+
+    def report(done: int) -> None:
+        if done == 1:
+            time.sleep(0.5)
+        told.append(done)
+
+    config = phase.load_config()
+    refiner = load_checkpoint(phase, "mlp", "best", "cpu")
+    integrate(refiner, GivenSplit(config, "gate"), config, phase, report=report)
+    assert told == [0, 1, 2, 3, 4, 5]
 
 
 def test_overlap_is_scored_and_left_out_beside_each_other(phase: PhaseDir) -> None:

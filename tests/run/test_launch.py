@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psutil
 import pytest
 
 from brefine.config import parse_config, with_absolute_paths
@@ -12,8 +13,9 @@ from brefine.errors import ConfigError, ProcessError
 from brefine.identity import own_identity
 from brefine.phasedir import RunState, Stage, SupervisorState
 from brefine.run.gate_report import write_gate
-from brefine.run.launch import create_phase, unfinished_models
+from brefine.run.launch import create_phase, start_supervisor, unfinished_models
 from tests.run.records import status
+from tests.run.toy_programs import make_toy_phase
 from tests.run.whole_phase import make_phase
 
 _RECIPE = """schema = 1
@@ -66,3 +68,19 @@ def test_a_phase_without_anything_to_resume_says_what_comes_next(tmp_path: Path)
     for document, command in ((phase.integration, "integrate"), (phase.selection, "select")):
         document.unlink()
         assert hint() == f"go on with: brefine {command} --phase {phase.path}"
+
+
+@pytest.mark.parametrize("fault", ["its log", "its process"])
+def test_a_supervisor_that_cannot_be_started_leaves_no_pipe_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """A dashboard may try again as often as it likes."""
+    phase = make_toy_phase(tmp_path)
+    if fault == "its log":
+        phase.supervisor_log.mkdir()
+    else:
+        monkeypatch.setattr("brefine.io.interpreter.sys.executable", str(tmp_path / "no interpreter"))
+    n_open = psutil.Process().num_fds()
+    with pytest.raises(OSError):
+        start_supervisor(phase)
+    assert psutil.Process().num_fds() == n_open
