@@ -1,10 +1,15 @@
 """Recordings that sound the same though their samples differ: encoded anew, louder, cut, noisy, or one an excerpt of the other.
 
 What is compared is how the level rises and falls. **The rule**: two recordings are copies where their envelopes correlate by 0.75
-or more over 10 s or more, at the lag where most of them agrees, where no lag elsewhere does nearly as well, and where enough of
-their values carry it. Measured on ten excerpts of AMI (30 s) and 251 utterances of LibriSpeech: none of their 33,930 pairs is
-taken for copies, nor any of 8,000 pairs of one utterance each of 1 to 8 s in silence of 30 s that the other conditions let
-through; AMI through Vorbis, or with noise at 10 dB, is found in ten of ten cases.
+or more over 10 s or more, and over half of the shorter one, at the lag where most of them agrees, where no lag elsewhere does
+nearly as well, where enough of their values carry it, and where they agree everywhere: in 95 % of all stretches of 0.6 s in which
+both rise and fall. A greeting, a prompt or a tune that two recordings share is like only where it plays, however loud.
+
+Measured on ten excerpts of AMI (30 s) and 251 utterances of LibriSpeech: none of their 33,930 pairs is taken for copies. AMI and
+twenty of those utterances through gain, cuts, Vorbis, Opus, MP3, or noise at 10 or 5 dB are found in 210 of 210 cases, through a
+telephone's band in 21 of 30, with a levelled gain in 20 of 30. Of 14 calls that share a greeting of 10 s before messages of 5 s,
+prompts with answers of 2 s, beeps with answers between them, or an announcement before silence and few words, no two are copies.
+Beeps alone remain alike, as do 5 of 91 pairs that share prompts and answer in less than a second.
 """
 
 from __future__ import annotations
@@ -15,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import scipy.fft
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
@@ -28,12 +34,20 @@ _MOST_ELSEWHERE = 0.65
 """Of what agrees at the best lag: speech that repeats itself, or beats, agrees with itself at many."""
 _LEAST_TELLING = 75.0
 """Values that carry the agreement, as many as if all carried alike: one word in silence is like any other (64 at most)."""
+_LEAST_OF_SHORTER = 0.5
+"""A tune that ends one recording and begins the other is all that they share."""
+_LEAST_AGREEING = 0.95
+"""Of the stretches in which both have a swing. Noise fills pauses, so that where only one has it, nothing is told."""
 _RATE_HZ = 25
 _LEVELS = 4  # of 10 ms in each value
 _SLOW = 2 * _RATE_HZ
 """What changes over more than two seconds is gain, or who sits where."""
 _FLOOR = 1e-3
 """Against the mean power: below lies what codecs and noise change."""
+_STRETCH = 15
+"""Values of a stretch, 0.6 s: a brief answer between two prompts fills one."""
+_LEAST_LOCAL_CORRELATION = 0.4
+_LEAST_LOCAL_SWING = 0.4
 _LEAST_SWING = 0.25
 """Standard deviation: a tone or a hiss has no rises and falls by which it could be known."""
 
@@ -93,7 +107,7 @@ def _share(longer: Envelope, shorter: Envelope, products: NDArray[np.float32]) -
     best = int(np.argmax(products))
     lag = best if best < len(longer) else best - len(products)
     start, end = max(lag, 0), min(len(longer), len(shorter) + lag)
-    if end - start < _LEAST_SHARED_S * _RATE_HZ:
+    if end - start < max(_LEAST_SHARED_S * _RATE_HZ, _LEAST_OF_SHORTER * len(shorter)):
         return False
     own, other = longer[start:end], shorter[start - lag : end - lag]
     agreed = own * other
@@ -102,4 +116,26 @@ def _share(longer: Envelope, shorter: Envelope, products: NDArray[np.float32]) -
     if agreed.sum() ** 2 < _LEAST_TELLING * np.square(agreed).sum():
         return False
     around = np.arange(best - _RATE_HZ, best + _RATE_HZ + 1) % len(products)
-    return bool(np.delete(products, around).max() <= _MOST_ELSEWHERE * products[best])
+    if np.delete(products, around).max() > _MOST_ELSEWHERE * products[best]:
+        return False
+    return _agreement(own, _shifted(other, products[[best - 1, best, (best + 1) % len(products)]])) >= _LEAST_AGREEING
+
+
+def _shifted(envelope: Envelope, products: NDArray[np.float32]) -> Envelope:
+    """The envelope moved by the part of a value, up to a half, where the parabola through three products is highest."""
+    before, at, after = products.tolist()
+    part = 0.5 * (before - after) / (before - 2.0 * at + after) if max(before, after) < at else 0.0
+    place = np.arange(len(envelope))
+    return np.interp(place - part, place, envelope).astype(np.float32)
+
+
+def _agreement(own: Envelope, other: Envelope) -> float:
+    """Share of the stretches with a swing in both, half overlapping, whose own correlation is high enough; 0 of none."""
+    pair = np.stack([sliding_window_view(one, _STRETCH)[:: _STRETCH // 2] for one in (own, other)])
+    pair = pair - pair.mean(axis=2, keepdims=True)
+    swings = pair.std(axis=2)
+    telling = swings.min(axis=0) >= _LEAST_LOCAL_SWING
+    if not telling.any():
+        return 0.0
+    correlations = (pair[0] * pair[1]).mean(axis=1)[telling] / swings.prod(axis=0)[telling]
+    return float((correlations >= _LEAST_LOCAL_CORRELATION).mean())

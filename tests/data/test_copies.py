@@ -98,6 +98,40 @@ def test_a_few_words_in_silence_are_like_nothing(shared_data: Path) -> None:
     assert near_copies(envelopes) == []
 
 
+def _speech(paths: list[Path], start: int, n_samples: int) -> np.ndarray:
+    """Of the readers from `start` on, one after the other."""
+    return np.concatenate([read_audio(path) for path in paths[start : start + 8]])[:n_samples]
+
+
+def test_what_recordings_share_in_part_makes_no_copies_of_them(shared_data: Path) -> None:
+    """A greeting before short messages, beeps at the same times before other answers, a tune at the end and at the start."""
+    paths = sorted((shared_data / "voices" / "librispeech").glob("*.flac"))
+    rng, second = np.random.default_rng(3), RATE_HZ
+    beep = 0.3 * np.sin(2 * np.pi * 1000.0 * np.arange(second // 2) / second)
+    greeting = _speech(paths, 0, 21 * second // 2)
+    beeps_s = np.cumsum(rng.uniform(2.0, 9.0, 12))
+    messages, protocols = [], []
+    for number in range(12):
+        message = rng.normal(0.0, 1e-4, 17 * second)
+        message[: len(greeting)] += greeting
+        message[int(10.7 * second) :][: len(beep)] += beep
+        message[int(11.5 * second) : int(16.5 * second)] += _speech(paths, 20 + 8 * number, 5 * second)
+        messages.append(_envelope(message))
+        protocol = rng.normal(0.0, 1e-4, int(beeps_s[-1] + 3.0) * second)
+        for place, beep_s in enumerate(beeps_s):
+            start = int(beep_s * second)
+            protocol[start : start + len(beep)] += beep
+            answer = read_audio(paths[20 + 12 * number + place])[: 6 * second // 5]
+            protocol[start + 7 * second // 10 :][: len(answer)] += answer
+        protocols.append(_envelope(protocol))
+    tune = _speech(paths, 10, 15 * second)
+    ends = _envelope(np.concatenate([_speech(paths, 20, 30 * second), tune]))
+    begins = _envelope(np.concatenate([tune, _speech(paths, 40, 30 * second)]))
+    assert near_copies(messages) == []
+    assert near_copies(protocols) == []
+    assert near_copies([ends, begins]) == []
+
+
 def test_recordings_of_any_lengths_are_compared() -> None:
     """A short excerpt is found in a recording many times as long, wherever it stands in the list; pairs are told as they come."""
     long = np.concatenate([_talk(seed) for seed in range(15)])
