@@ -17,6 +17,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
@@ -52,6 +53,17 @@ _LEAST_SWING = 0.25
 """Standard deviation: a tone or a hiss has no rises and falls by which it could be known."""
 
 
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """Two recordings by their places, the shorter one first, and the stretch that they have in common."""
+
+    first: int
+    second: int
+    first_start_s: float
+    second_start_s: float
+    duration_s: float
+
+
 def envelope_of(level_db: NDArray[np.float64]) -> Envelope:
     """The envelope of a recording, shape (N // 4,).
 
@@ -68,26 +80,27 @@ def envelope_of(level_db: NDArray[np.float64]) -> Envelope:
 
 def near_copies(
     envelopes: Sequence[Envelope], *, on_progress: Callable[[int, int], None] = lambda done, total: None
-) -> list[tuple[int, int]]:
-    """Places of recordings that sound the same, pair by pair; silence, tones and a few words are like nothing.
+) -> list[Likeness]:
+    """Recordings that sound the same, pair by pair; silence, tones and a few words are like nothing.
 
     Every pair is compared at every lag, by Fourier transforms: 300 recordings of an hour take about three minutes of one core.
     """
     told = [place for place, own in enumerate(envelopes) if len(own) >= _LEAST_SHARED_S * _RATE_HZ and own.std() >= _LEAST_SWING]
     told.sort(key=lambda place: len(envelopes[place]))
-    found: list[tuple[int, int]] = []
+    found: list[Likeness] = []
     done = 0
     for size, longer in itertools.groupby(range(len(told)), key=lambda rank: _size(envelopes[told[rank]])):
         ranks = list(longer)
         spectra = [scipy.fft.rfft(envelopes[place], size) for place in told[: ranks[-1] + 1]]
 
-        def alike(rank: int, size: int = size, spectra: Sequence[NDArray[np.complex64]] = spectra) -> list[tuple[int, int]]:
-            own, spectrum = envelopes[told[rank]], spectra[rank]
-            return [
-                (told[other], told[rank])
-                for other in range(rank)
-                if _share(own, envelopes[told[other]], scipy.fft.irfft(spectrum * spectra[other].conj(), size))
-            ]
+        def alike(rank: int, size: int = size, spectra: Sequence[NDArray[np.complex64]] = spectra) -> list[Likeness]:
+            own, found = envelopes[told[rank]], []
+            for other in range(rank):
+                products = scipy.fft.irfft(spectra[rank] * spectra[other].conj(), size)
+                lag = _shared_lag(own, envelopes[told[other]], products)
+                if lag is not None:
+                    found.append(_likeness(told[other], told[rank], envelopes, lag))
+            return found
 
         with ThreadPoolExecutor(4) as pool:  # transforms leave the interpreter free
             for pairs in pool.map(alike, ranks):
@@ -102,23 +115,38 @@ def _size(envelope: Envelope) -> int:
     return 1 << (2 * len(envelope) - 1).bit_length()
 
 
-def _share(longer: Envelope, shorter: Envelope, products: NDArray[np.float32]) -> bool:
-    """Whether both hold the same 10 s or more; `products` are theirs at each lag of the shorter one, negative ones at the end."""
+def _likeness(shorter: int, longer: int, envelopes: Sequence[Envelope], lag: int) -> Likeness:
+    start, end = _overlap(envelopes[longer], envelopes[shorter], lag)
+    return Likeness(shorter, longer, (start - lag) / _RATE_HZ, start / _RATE_HZ, (end - start) / _RATE_HZ)
+
+
+def _overlap(longer: Envelope, shorter: Envelope, lag: int) -> tuple[int, int]:
+    """Where in the longer one the shorter one lies that begins at this lag."""
+    return max(lag, 0), min(len(longer), len(shorter) + lag)
+
+
+def _shared_lag(longer: Envelope, shorter: Envelope, products: NDArray[np.float32]) -> int | None:
+    """Where in the longer one the shorter one begins if both hold the same; else None.
+
+    Args:
+        products: theirs at each lag of the shorter one, negative ones at the end.
+    """
     best = int(np.argmax(products))
     lag = best if best < len(longer) else best - len(products)
-    start, end = max(lag, 0), min(len(longer), len(shorter) + lag)
+    start, end = _overlap(longer, shorter, lag)
     if end - start < max(_LEAST_SHARED_S * _RATE_HZ, _LEAST_OF_SHORTER * len(shorter)):
-        return False
+        return None
     own, other = longer[start:end], shorter[start - lag : end - lag]
     agreed = own * other
     if agreed.sum() < _LEAST_CORRELATION * np.linalg.norm(own) * np.linalg.norm(other):
-        return False
+        return None
     if agreed.sum() ** 2 < _LEAST_TELLING * np.square(agreed).sum():
-        return False
+        return None
     around = np.arange(best - _RATE_HZ, best + _RATE_HZ + 1) % len(products)
     if np.delete(products, around).max() > _MOST_ELSEWHERE * products[best]:
-        return False
-    return _agreement(own, _shifted(other, products[[best - 1, best, (best + 1) % len(products)]])) >= _LEAST_AGREEING
+        return None
+    agreement = _agreement(own, _shifted(other, products[[best - 1, best, (best + 1) % len(products)]]))
+    return lag if agreement >= _LEAST_AGREEING else None
 
 
 def _shifted(envelope: Envelope, products: NDArray[np.float32]) -> Envelope:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from brefine.core.kinship import crowding, groups_that_share, lasting_names
 from brefine.core.turns import Diarization
 from brefine.data.audit import Audit, Audited, audit_corpus
 from brefine.data.conversations import SIMULATED, is_simulated
-from brefine.data.crossing import copies_within, equal_to_references, in_common, sounding_alike, with_copies_joined
+from brefine.data.crossing import SoundingAlike, copies_within, equal_to_references, in_common, sounding_alike
 from brefine.data.hypotheses import diarize_all, diarizer_of
 from brefine.data.simulated import Studio, make_until
 from brefine.data.system_errors import REPLAYED, learn_system_errors, load_system_errors, replay
@@ -64,16 +64,15 @@ def manifest_of_folders(
     needs_hypothesis = config.hypothesis.source == "folder" and config.hypothesis.folder is None
     audits = [_look_over(path, needs_hypothesis, on_progress) for path in (train_folder, gate_folder)]
     known, gate = (list(audit.recordings) for audit in audits)
-    alike: list[str] = []
-    if config.corpus.kind == "voxconverse":
-        alike = sounding_alike([*known, *gate], on_progress)
-    else:
-        known, gate = with_copies_joined(known, gate, on_progress)
+    alike = sounding_alike([*known, *gate], on_progress)
+    behind = {one.recording.name for one in gate}
     problems = [problem for audit in audits for problem in audit.problems] + in_common(known, gate)
     problems += [f"gate: {words}" for words in copies_within(gate)]  # each would count as evidence of its own
+    if config.corpus.kind != "voxconverse":  # its division others have published
+        problems += [f"gate: {pair}" for pair in alike if pair.later.recording.name in behind]
     if problems:
         raise DataError("the corpora have faults", where=f"{train_folder}, {gate_folder}", problems=problems)
-    train, validation = divide(known, config.corpus.validation_fraction, seed=config.seed)
+    train, validation = divide(known, config.corpus.validation_fraction, seed=config.seed, alike=alike)
     splits = {"train": train, "validation": validation, "gate": gate}
     hypotheses, said = _hypotheses(splits, config, n_processes, on_progress)
     equal = equal_to_references({"train": known, "gate": gate}, hypotheses)
@@ -84,7 +83,7 @@ def manifest_of_folders(
         for split, own in splits.items()
     }
     notes = [note for audit in audits for note in audit.notes] + [f"train: {words}" for words in copies_within(known)]
-    notes += alike + equal
+    notes += [str(pair) for pair in alike] + equal
     crowd = crowding([one.speakers for one in written["gate"] if not one.simulated])
     notes += [] if crowd is None else [f"gate: {crowd}"]
     n_simulated = sum(one.simulated for one in written["gate"])
@@ -236,17 +235,19 @@ def _simulate_more(
     return made, f"train: {len(made)} of its recordings are simulated (simulated-*), their errors replayed: {errors.source}"
 
 
-def divide(known: Sequence[Audited], validation_fraction: float, *, seed: int) -> tuple[list[Audited], list[Audited]]:
+def divide(
+    known: Sequence[Audited], validation_fraction: float, *, seed: int, alike: Iterable[SoundingAlike] = ()
+) -> tuple[list[Audited], list[Audited]]:
     """Divides recordings into training and validation so that nobody speaks in both.
 
     Recordings that share a speaker's name stay together, unless the name is a mere number (`spk00`), which every recording has;
-    so do copies of one recording under two names. Validation gets at most its share, unless every group is larger: then it gets
-    the smallest.
+    so do copies of one recording under two names, and recordings that sound alike. Validation gets at most its share, unless
+    every group is larger: then it gets the smallest.
 
     Raises:
         DataError: all recordings share speakers.
     """
-    groups = _speaker_groups(known)
+    groups = _groups(known, alike)
     if len(groups) < 2:
         raise DataError(
             "the training recordings cannot be divided: the same people speak in all of them",
@@ -263,9 +264,15 @@ def divide(known: Sequence[Audited], validation_fraction: float, *, seed: int) -
     return [one for i, one in enumerate(known) if i not in validation], [one for i, one in enumerate(known) if i in validation]
 
 
-def _speaker_groups(known: Sequence[Audited]) -> list[list[int]]:
-    """Places of recordings, joined where they share a lasting speaker name or their sound."""
-    return groups_that_share([(*lasting_names(one.reference.speakers), ("sound", one.sound)) for one in known])
+def _groups(known: Sequence[Audited], alike: Iterable[SoundingAlike]) -> list[list[int]]:
+    """Places of recordings, joined where they share a lasting speaker name or their samples, or sound alike."""
+    keys: dict[str, list[Hashable]] = {
+        one.recording.name: [*lasting_names(one.reference.speakers), ("sound", one.sound)] for one in known
+    }
+    for place, pair in enumerate(alike):
+        for one in (pair.earlier, pair.later):
+            keys.get(one.recording.name, []).append(("alike", place))
+    return groups_that_share([keys[one.recording.name] for one in known])
 
 
 def _hypotheses(

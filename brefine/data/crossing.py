@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from brefine.core.figures import some_of
-from brefine.core.kinship import groups_that_share, lasting_names
+from brefine.core.kinship import lasting_names
 from brefine.core.turns import Diarization
 from brefine.data.audit import Audited
 from brefine.data.copies import near_copies
@@ -20,34 +20,45 @@ _MOST_TOLD = 20
 _Pattern = tuple[int, ...]
 
 
-def with_copies_joined(
-    known: Sequence[Audited], gate: Sequence[Audited], on_progress: Callable[[str, int, int], None]
-) -> tuple[list[Audited], list[Audited]]:
-    """The recordings with one `sound` for all that are copies of one another: encoded anew, louder, cut, or an excerpt."""
-    everything = [*known, *gate]
-    keys: list[list[Hashable]] = [[one.sound] for one in everything]
-    for pair in _alike(everything, on_progress):
-        for place in pair:
-            keys[place].append(pair)
-    for group in groups_that_share(keys):
-        for place in group:
-            everything[place] = replace(everything[place], sound=everything[group[0]].sound)
-    return everything[: len(known)], everything[len(known) :]
+@dataclass(frozen=True, slots=True)
+class SoundingAlike:
+    """Two recordings that sound alike though their samples differ, and where; `later` is the one behind the gate if any is."""
+
+    earlier: Audited
+    later: Audited
+    earlier_start_s: float
+    later_start_s: float
+    duration_s: float
+
+    def __str__(self) -> str:
+        places = [
+            f"{start_s:.1f}–{start_s + self.duration_s:.1f} s of {one.recording.name}"
+            for start_s, one in ((self.later_start_s, self.later), (self.earlier_start_s, self.earlier))
+        ]
+        return f"{self.later.recording.name} sounds like {self.earlier.recording.name}: {' is like '.join(places)}"
 
 
-def sounding_alike(recordings: Sequence[Audited], on_progress: Callable[[str, int, int], None]) -> list[str]:
-    """The same copies in words, for a corpus whose division others have published and that is not to be refused."""
-    pairs = _alike(recordings, on_progress)
-    return [f"{recordings[later].recording.name} sounds like {recordings[first].recording.name}" for first, later in pairs]
+def sounding_alike(recordings: Sequence[Audited], on_progress: Callable[[str, int, int], None]) -> list[SoundingAlike]:
+    """Pairs that were compared directly and sound alike: encoded anew, louder, cut, or an excerpt. Equal samples are left out.
 
-
-def _alike(recordings: Sequence[Audited], on_progress: Callable[[str, int, int], None]) -> list[tuple[int, int]]:
-    envelopes = [one.envelope for one in recordings]
-    return near_copies(envelopes, on_progress=lambda done, total: on_progress("comparing recordings", done, total))
+    Args:
+        recordings: those of training, then those behind the gate.
+    """
+    likenesses = near_copies(
+        [one.envelope for one in recordings], on_progress=lambda done, total: on_progress("comparing recordings", done, total)
+    )
+    pairs = []
+    for one in likenesses:
+        starts_s = {one.first: one.first_start_s, one.second: one.second_start_s}
+        earlier, later = sorted(starts_s)
+        if recordings[earlier].sound != recordings[later].sound:
+            pair = (recordings[earlier], recordings[later])
+            pairs.append(SoundingAlike(*pair, starts_s[earlier], starts_s[later], one.duration_s))
+    return pairs
 
 
 def in_common(train: Iterable[Audited], gate: Iterable[Audited]) -> list[str]:
-    """Recordings, sounds, references and speakers of the gate that training has as well, in words."""
+    """Recordings, samples, references and speakers of the gate that training has as well, in words."""
     trained, heard, sounds, patterns = set[str](), set[str](), dict[str, str](), dict[_Pattern, str]()
     for one in train:
         trained.add(one.recording.name)
@@ -76,7 +87,7 @@ def _pattern(one: Audited) -> _Pattern:
 
 
 def copies_within(recordings: Iterable[Audited]) -> list[str]:
-    """Recordings that sound the same as an earlier one, in words."""
+    """Recordings with the samples of an earlier one, in words."""
     first: dict[str, str] = {}
     names = [(one.recording.name, first.setdefault(one.sound, one.recording.name)) for one in recordings]
     return [f"{name} is the same recording as {earlier}" for name, earlier in names if name != earlier]
