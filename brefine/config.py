@@ -109,6 +109,8 @@ class CorpusConfig(Section):
     """kind = "folder": the corpus folder (audio/ reference/ hypothesis/ [all.uem]) to train and validate on."""
     gate: str | None = None
     """kind = "folder": the corpus folder behind the gate; none of its recordings or speakers may be in `train`."""
+    known_to_differ: tuple[tuple[str, str], ...] = ()
+    """kind = "folder": pairs of recordings that sound alike and are different ones all the same, by name; the gate names them."""
     validation_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
     """Share of the training recordings kept for validation (kinds voxconverse and folder)."""
     synthetic_per_real: NonNegative = 0.0
@@ -449,6 +451,8 @@ def prepared_corpus_path(config: PhaseConfig) -> Path:
     config = with_absolute_paths(config)
     sections = config.model_dump(mode="json", include={"corpus", "hypothesis", "features", "seed"})
     del sections["corpus"]["root"]  # where it lies does not make it another corpus
+    if not config.corpus.known_to_differ:
+        del sections["corpus"]["known_to_differ"]  # recipes without the key name the corpora that they always did
     if config.hypothesis.source not in ("replayed", "folder"):
         sections["diarizer"] = config.diarizer.model_dump(mode="json")
     key = hashlib.sha256(json.dumps(sections, sort_keys=True).encode()).hexdigest()[:12]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
 from pathlib import Path
@@ -68,10 +69,14 @@ def manifest_of_folders(
     behind = {one.recording.name for one in gate}
     problems = [problem for audit in audits for problem in audit.problems] + in_common(known, gate)
     problems += [f"gate: {words}" for words in copies_within(gate)]  # each would count as evidence of its own
-    if config.corpus.kind != "voxconverse":  # its division others have published
-        problems += [f"gate: {pair}" for pair in alike if pair.later.recording.name in behind]
+    judged = [pair for pair in alike if pair.later.recording.name in behind]
+    refused = [] if config.corpus.kind == "voxconverse" else _not_known_to_differ(judged, config)
+    problems += [f"gate: {pair}" for pair in refused]
     if problems:
-        raise DataError("the corpora have faults", where=f"{train_folder}, {gate_folder}", problems=problems)
+        hint = (
+            f"recordings that only sound alike are let through by corpus.known_to_differ = {_named(refused)}" if refused else None
+        )
+        raise DataError("the corpora have faults", where=f"{train_folder}, {gate_folder}", problems=problems, hint=hint)
     train, validation = divide(known, config.corpus.validation_fraction, seed=config.seed, alike=alike)
     splits = {"train": train, "validation": validation, "gate": gate}
     hypotheses, said = _hypotheses(splits, config, n_processes, on_progress)
@@ -103,9 +108,20 @@ def manifest_of_folders(
             hypothesis_source=said,
             splits=written,
             sources=sources,
+            alike=[f"gate: {pair}" for pair in judged],
         ),
         tuple(notes),
     )
+
+
+def _not_known_to_differ(pairs: Iterable[SoundingAlike], config: PhaseConfig) -> list[SoundingAlike]:
+    known = {frozenset(names) for names in config.corpus.known_to_differ}
+    return [pair for pair in pairs if frozenset((pair.earlier.recording.name, pair.later.recording.name)) not in known]
+
+
+def _named(pairs: Iterable[SoundingAlike]) -> str:
+    """As a recipe writes pairs of recordings."""
+    return json.dumps([[pair.later.recording.name, pair.earlier.recording.name] for pair in pairs], ensure_ascii=False)
 
 
 def audio_of_folders(config: PhaseConfig) -> dict[str, Path]:

@@ -114,6 +114,8 @@ class CorpusManifest(Document):
     sources: dict[str, str] | None = None
     """What it was prepared from: file of labels, of errors to replay, or `voices` → digest of the content, and the names of the
     audio. None where no digests were kept yet."""
+    alike: list[str] = []
+    """Recordings behind the gate that sound like others and were let through, pair by pair, in words."""
 
     def edited_labels(self, folder: Path) -> list[str]:
         """Recordings whose prepared labels below this folder somebody has edited, in words: `prepared labels of gate/a`."""

@@ -231,9 +231,10 @@ def _recordings(manifest: CorpusManifest | None) -> frozenset[str]:
 
 
 def notes_on_corpus(config: PhaseConfig, manifest: CorpusManifest | None) -> Iterator[str]:
-    """Names in the recipe that exclude nothing."""
+    """Gate recordings that sound like others, and names in the recipe that exclude nothing."""
     if manifest is None:
         return
+    yield from map(printable, manifest.alike)
     recordings = _recordings(manifest)
     strangers = [name for name, recording in _trained_on(config, manifest).items() if recording not in recordings]
     if strangers:

@@ -314,6 +314,27 @@ def test_copies_that_were_encoded_anew_cross_nothing(tmp_path: Path, tone_bank: 
     assert any({"four", "zeta"} <= {one.name for one in splits[split]} for split in ("train", "validation"))
 
 
+def test_what_is_known_to_differ_is_let_through_and_noted(tmp_path: Path, tone_bank: Path) -> None:
+    """By the pair's names, in whichever order; the refusal tells what to write. Equal samples are refused all the same."""
+    config = _recipe(tmp_path, tone_bank, n_turns=18)
+    _copy(tmp_path / "train", "four", "copy")
+    for part, suffix in (("audio", "flac"), ("reference", "rttm"), ("hypothesis", "rttm")):
+        (tmp_path / "train" / part / f"copy.{suffix}").rename(tmp_path / "gate" / part / f"copy.{suffix}")
+    _corrected(tmp_path / "gate" / "reference" / "copy.rttm")
+    named = load_config(tmp_path / "recipe.toml", ['corpus.known_to_differ=[["four", "copy"]]'])
+    with pytest.raises(DataError) as refused:
+        prepare(named, n_processes=1)
+    assert refused.value.problems == ("recording copy is in both corpora, in the other as four",)
+    _encode_anew(tmp_path / "gate" / "audio" / "copy.flac")
+    with pytest.raises(DataError) as refused:
+        prepare(config, n_processes=1)
+    assert 'corpus.known_to_differ = [["copy", "four"]]' in str(refused.value.hint)
+    folder = prepare(named, n_processes=1)
+    (words,) = CorpusManifest.read(folder / "corpus.json").alike
+    assert words.startswith("gate: copy sounds like four: ")
+    assert words.removeprefix("gate: ") in read_json(folder / "summary.json")["notes"]
+
+
 def test_one_reference_in_both_corpora_is_refused(tmp_path: Path, tone_bank: Path) -> None:
     """Also shifted, and with other speakers' names: eight turns are never alike by chance. Fewer may be."""
     config = _recipe(tmp_path, tone_bank, n_turns=12)

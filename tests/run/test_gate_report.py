@@ -544,6 +544,15 @@ def test_audio_that_cannot_be_read_is_not_called_unchanged(honest: HonestPhase, 
     assert record.notes == ["the audio of gate recordings cannot be read (g3), so that it cannot be checked"]
 
 
+def test_what_sounds_alike_and_was_let_through_is_told(honest: HonestPhase) -> None:
+    """Beside the verdict and on its page: a copy that somebody named for a different recording is seen by whoever reads them."""
+    words = "gate: g1 sounds like t0: 0.0–11.2 s of g1 is like 3.0–14.2 s of t0"
+    manifest = CorpusManifest.read(honest.corpus / "corpus.json")
+    manifest.model_copy(update={"alike": [words]}).write(honest.corpus / "corpus.json")
+    assert write_gate(honest.phase, GO).notes == [words]
+    assert "g1 sounds like t0" in honest.phase.gate_page.read_text()
+
+
 def test_names_that_exclude_nothing_are_told(honest: HonestPhase) -> None:
     """Whoever mistypes a recording that the diarizer knows, or writes it in other letters, hears of it."""
     names = '["G1", "t0", "nowhere.wav"]'
