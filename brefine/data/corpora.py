@@ -65,7 +65,7 @@ def manifest_of_folders(
     needs_hypothesis = config.hypothesis.source == "folder" and config.hypothesis.folder is None
     audits = [_look_over(path, needs_hypothesis, on_progress) for path in (train_folder, gate_folder)]
     known, gate = (list(audit.recordings) for audit in audits)
-    alike = sounding_alike([*known, *gate], on_progress)
+    alike = sounding_alike([*known, *gate], on_progress, n_threads=n_processes)
     behind = {one.recording.name for one in gate}
     problems = [problem for audit in audits for problem in audit.problems] + in_common(known, gate)
     problems += [f"gate: {words}" for words in copies_within(gate)]  # each would count as evidence of its own

@@ -38,14 +38,18 @@ class SoundingAlike:
         return f"{self.later.recording.name} sounds like {self.earlier.recording.name}: {' is like '.join(places)}"
 
 
-def sounding_alike(recordings: Sequence[Audited], on_progress: Callable[[str, int, int], None]) -> list[SoundingAlike]:
+def sounding_alike(
+    recordings: Sequence[Audited], on_progress: Callable[[str, int, int], None], *, n_threads: int = 1
+) -> list[SoundingAlike]:
     """Pairs that were compared directly and sound alike: encoded anew, louder, cut, or an excerpt. Equal samples are left out.
 
     Args:
         recordings: those of training, then those behind the gate.
     """
     likenesses = near_copies(
-        [one.envelope for one in recordings], on_progress=lambda done, total: on_progress("comparing recordings", done, total)
+        [one.envelope for one in recordings],
+        n_threads=n_threads,
+        on_progress=lambda done, total: on_progress("comparing recordings", done, total),
     )
     pairs = []
     for one in likenesses:

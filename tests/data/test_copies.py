@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -142,6 +143,19 @@ def test_recordings_of_any_lengths_are_compared() -> None:
     found = near_copies([excerpt, _envelope(_talk(50)), _envelope(long)], on_progress=lambda *step: steps.append(step))
     assert found == [Likeness(0, 2, first_start_s=0.0, second_start_s=123.0, duration_s=20.0)]
     assert steps == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_memory_does_not_grow_with_the_longest_recording_for_each_of_the_others() -> None:
+    """200 recordings of a minute and one of three hours; an excerpt of that is found all the same."""
+    rng = np.random.default_rng(0)
+    envelopes = [rng.standard_normal(60 * 25, np.float32) for _ in range(200)]
+    long = rng.standard_normal(3 * 3600 * 25, np.float32)
+    tracemalloc.start()
+    found = near_copies([*envelopes, long, long[100_001:101_001]])
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [(one.first, one.second) for one in found] == [(201, 200)]
+    assert peak_bytes < 100e6
 
 
 def test_an_audit_hears_the_envelope(tmp_path: Path) -> None:
