@@ -32,7 +32,7 @@ def select(
     """
     found = find_phase(phase, runs)
     tell_trainings(found)
-    standing = None if model is not None else standing_choice(found)
+    standing = standing_choice(found)
     named = model
     ranking = None
     if model is None and not (no_input or json) and on_terminal():
@@ -41,7 +41,8 @@ def select(
         named = typer.prompt("Which model goes on?", default=ranking.recommended if standing is None else standing.model)
         if named != ranking.recommended and why is None and (standing is None or named != standing.model):
             why = typer.prompt(f"Why not {ranking.recommended}?")
-    if standing is not None and (named is None or (named == standing.model and why is None)):
+    confirmed = standing is not None and named == standing.model and why is None
+    if standing is not None and (named is None or (confirmed and standing.chosen_by == "person")):
         record = standing
         tell(f"{record.model} was chosen by the {record.chosen_by} before, and stays; another one: --model NAME")
     else:

@@ -94,8 +94,10 @@ class Evidence:
     """Why these figures are not those of the chosen model on the gate split as it is; found by whoever gathered them."""
     oracle_der: float | None = None
     """DER with the matched boundaries put where the reference has them, where the headroom was computed."""
+    shift_s: float = 1.0
+    """How far the refiner may move an end."""
     least_der: float | None = None
-    """No movement of ends by at most the threshold's W gives a lower DER; None where that was not computed."""
+    """No movement of ends by at most `shift_s` gives a lower DER; None where that was not computed."""
     silent: frozenset[str] = frozenset()
     """Recordings without reference speech in what is scored: they say nothing about a refiner."""
 
@@ -346,7 +348,7 @@ def _after_failure(found: Mapping[CriterionId, Finding], evidence: Evidence, thr
     before, after = _finite(evidence.der.before), _finite(evidence.der.after)
     oracle, least = _finite(evidence.oracle_der), _finite(evidence.least_der)
     where = " on simulated recordings" if evidence.simulated else ""
-    bound = "" if least is None else f"moving ends by up to {thresholds.window_s:g} s cannot give less than {least:.2%}{where}"
+    bound = "" if least is None else f"moving ends by up to {evidence.shift_s:g} s cannot give less than {least:.2%}{where}"
     matched = "" if oracle is None else f"; the matched boundaries put right would give {oracle:.2%}"
     if before is not None and after is not None and after > before:
         advice = f"iterate on the guard: refinement makes the DER worse{where}, so move fewer boundaries and move them less"

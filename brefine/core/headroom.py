@@ -2,7 +2,7 @@
 
 Every matched boundary is moved a part of the way to its reference partner (25, 50, 75, 100 %) and the result is scored. That
 is no ceiling: ends without a partner, those of false or merged turns or further off than W, move as well. So two more figures
-are told (`brefine.core.movement`): a DER that can be had by moving any end by at most W, and one that no such movement
+are told (`brefine.core.movement`): a DER that can be had by moving any end as far as a refiner may, and one that no such movement
 undercuts. What adding missed and dropping false turns would win is measured on top of the matched boundaries' movement.
 """
 
@@ -33,7 +33,8 @@ _NO_ERROR_MS = 1e-3
 class Remedy:
     """What is done to the hypothesis: matched boundaries move by `reduction`, missed turns are added, false ones dropped.
 
-    With `any_end`, every end moves by at most W to where it helps, if that is better than the matched boundaries' movement.
+    With `any_end`, every end moves by at most `RecordingHeadroom.shift_s` to where it helps, if that is better than the matched
+    boundaries' movement.
     """
 
     reduction: float = 0.0
@@ -62,8 +63,10 @@ class RecordingHeadroom:
 
     errors: BoundaryErrors
     scores: dict[tuple[Remedy, float], DerParts]
+    shift_s: float
+    """How far ends may move, where any may."""
     least_s: dict[float, float]
-    """Seconds of error at each collar that no movement of ends by at most W undercuts."""
+    """Seconds of error at each collar that no such movement undercuts."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,12 +93,12 @@ class Headroom:
         return 1.0 - self.parts(remedy, collar_s).der / before if before > 0.0 else 0.0
 
     def least_der(self, collar_s: float) -> float:
-        """No movement of ends by at most W gives a lower DER."""
+        """No movement of ends by at most `shift_s` gives a lower DER."""
         left_s = sum(recording.least_s[collar_s] for recording in self.recordings)
         return DerParts(self.parts(NOTHING, collar_s).reference_speech_s, missed_s=left_s).der
 
     def most_relative(self, collar_s: float) -> float:
-        """No movement of ends by at most W improves the DER by more."""
+        """No movement of ends by at most `shift_s` improves the DER by more."""
         before = self.parts(NOTHING, collar_s).der
         return 1.0 - self.least_der(collar_s) / before if before > 0.0 else 0.0
 
@@ -105,9 +108,9 @@ class Headroom:
         return bootstrap_improvement(np.array(sides))
 
     @property
-    def window_s(self) -> float:
-        """The cap W, of the matching and of any movement."""
-        return self.recordings[0].errors.window_s
+    def shift_s(self) -> float:
+        """How far ends may move, where any may."""
+        return self.recordings[0].shift_s
 
     def boundary(self) -> dict[str, Any]:
         """The boundary figures before refinement."""
@@ -115,13 +118,12 @@ class Headroom:
 
     def figures(self, thresholds: Thresholds) -> dict[str, Any]:
         """What `brefine headroom --json` prints; rates as fractions, `relative` positive = better."""
-        interval = self.interval(PERFECT, 0.0)
         return {
             "recordings": len(self.recordings),
             "der": self.parts(NOTHING, 0.0).der,
             "oracle_der": self.parts(PERFECT, 0.0).der,
             "relative": self.relative(PERFECT, 0.0),
-            "interval": None if interval is None else [interval.low, interval.high],
+            "interval": _bounds(self.interval(PERFECT, 0.0)),
             "at": [
                 {"reduction": remedy.reduction, "collar_s": collar_s, **self._scored(remedy, collar_s)}
                 for collar_s in COLLARS_S
@@ -130,7 +132,9 @@ class Headroom:
             "movement": [
                 {
                     "collar_s": collar_s,
+                    "shift_s": self.shift_s,
                     **self._scored(ANY_END, collar_s),
+                    "interval": _bounds(self.interval(ANY_END, collar_s)),
                     "least_der": self.least_der(collar_s),
                     "most_relative": self.most_relative(collar_s),
                 }
@@ -187,9 +191,20 @@ class Reach:
 
 
 def measure_headroom(
-    reference: Diarization, hypothesis: Diarization, *, regions_s: Regions | None = None, window_s: float = WINDOW_S
+    reference: Diarization,
+    hypothesis: Diarization,
+    *,
+    regions_s: Regions | None = None,
+    window_s: float = WINDOW_S,
+    shift_s: float | None = None,
 ) -> RecordingHeadroom:
-    """Applies every remedy to one recording and scores it."""
+    """Applies every remedy to one recording and scores it.
+
+    Args:
+        window_s: W, within which boundaries are matched.
+        shift_s: how far ends may move, where any may; None = W.
+    """
+    shift_s = window_s if shift_s is None else shift_s
     match = match_boundaries(reference, hypothesis, window_s=window_s, regions_s=regions_s)
     speaker_map = map_speakers(reference, hypothesis)
     moved = {reduction: _moved(reference, hypothesis, match, reduction) for reduction in REDUCTIONS} | {0.0: hypothesis}
@@ -198,12 +213,12 @@ def measure_headroom(
         refined = _added_and_dropped(reference, moved[remedy.reduction], speaker_map, remedy)
         for collar_s, parts in zip(COLLARS_S, score_der_at(COLLARS_S, reference, refined, regions_s=regions_s), strict=True):
             scores[remedy, collar_s] = parts
-    freely = score_der_at(COLLARS_S, reference, move_any_end(reference, hypothesis, window_s=window_s), regions_s=regions_s)
+    freely = score_der_at(COLLARS_S, reference, move_any_end(reference, hypothesis, window_s=shift_s), regions_s=regions_s)
     for collar_s, parts in zip(COLLARS_S, freely, strict=True):
         known = (scores[NOTHING, collar_s], scores[PERFECT, collar_s], parts)
         scores[ANY_END, collar_s] = min(known, key=lambda score: score.error_s)
-    least_s = unmovable_errors_s(COLLARS_S, reference, hypothesis, regions_s=regions_s, window_s=window_s)
-    return RecordingHeadroom(BoundaryErrors.of(match), scores, dict(zip(COLLARS_S, least_s, strict=True)))
+    least_s = unmovable_errors_s(COLLARS_S, reference, hypothesis, regions_s=regions_s, window_s=shift_s)
+    return RecordingHeadroom(BoundaryErrors.of(match), scores, shift_s, dict(zip(COLLARS_S, least_s, strict=True)))
 
 
 def oracle_refine(
@@ -216,8 +231,8 @@ def oracle_refine(
 def reachable(headroom: Headroom, thresholds: Thresholds) -> tuple[Reach, ...]:
     """For each criterion of the gate, whether movement can meet it, and how much of it is needed.
 
-    A DER is out of reach only where no movement of ends by at most W can give it, and within reach where one is known to. On
-    fewer recordings than the gate demands nothing is known, whatever they say.
+    A DER is out of reach only where no movement of ends by at most `shift_s` can give it, and within reach where one is known to.
+    On fewer recordings than the gate demands nothing is known, whatever they say.
     """
     found = [_reach_mae(headroom, thresholds), _reach_der(headroom, thresholds), _reach_target(headroom, thresholds)]
     n_recordings = sum(one.scores[NOTHING, 0.0].reference_speech_s > 0.0 for one in headroom.recordings)
@@ -246,7 +261,7 @@ def _reach_mae(headroom: Headroom, thresholds: Thresholds) -> Reach:
 def _reach_der(headroom: Headroom, thresholds: Thresholds) -> Reach:
     collar_s = _nearest_collar_s(thresholds)
     at, demanded = f"at collar {collar_s:g} s", f"more than {thresholds.der_relative:.0%} is demanded"
-    moving = f"moving ends by up to {headroom.window_s:g} s"
+    moving = f"moving ends by up to {headroom.shift_s:g} s"
     won, most = headroom.relative(ANY_END, collar_s), headroom.most_relative(collar_s)
     if most <= thresholds.der_relative:
         return Reach(CriterionId.DER, Found.OUT, f"{moving} can win no more than {most:.1%} of the DER {at}; {demanded}")
@@ -271,13 +286,17 @@ def _reach_target(headroom: Headroom, thresholds: Thresholds) -> Reach:
     least = headroom.least_der(collar_s)
     figure = (
         f"{now:.2%} now, {matched:.2%} with the matched boundaries put right, {moved:.2%} with any end moved by up to "
-        f"{headroom.window_s:g} s, which cannot give less than {least:.2%}, at collar {collar_s:g} s"
+        f"{headroom.shift_s:g} s, which cannot give less than {least:.2%}, at collar {collar_s:g} s"
     )
     if moved < thresholds.der_target:
         return Reach(CriterionId.DER_TARGET, Found.WITHIN, figure)
     both = headroom.parts(_OPERATIONS[-1], collar_s).der
     why = f"{figure}; the matched boundaries put right, missed turns added and false ones dropped would give {both:.2%}"
     return Reach(CriterionId.DER_TARGET, Found.OUT if least >= thresholds.der_target else Found.UNKNOWN, why)
+
+
+def _bounds(interval: Interval | None) -> list[float] | None:
+    return None if interval is None else [interval.low, interval.high]
 
 
 def _nearest_collar_s(thresholds: Thresholds) -> float:

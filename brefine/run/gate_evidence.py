@@ -146,7 +146,9 @@ def evidence_of(
     ]
     oracle_der, least_der, silent = None, None, frozenset[str]()
     if manifest is not None and der is not None and not all_faults:
-        again = _score_again(phase, corpus, manifest, collar_s=der.collar_s, window_s=config.gate.window_s)
+        again = _score_again(
+            phase, corpus, manifest, collar_s=der.collar_s, window_s=config.gate.window_s, shift_s=config.refine.max_shift_s
+        )
         oracle_der, least_der, silent = again.oracle, again.least, again.silent
         all_faults += _faults_of_scores(again, der)
     return Evidence(
@@ -162,6 +164,7 @@ def evidence_of(
         collar_s=config.gate.der_collar_s if der is None else der.collar_s,
         faults=tuple(all_faults),
         oracle_der=oracle_der,
+        shift_s=config.refine.max_shift_s,
         least_der=least_der,
         silent=silent,
     )
@@ -288,14 +291,16 @@ class _Scores:
     silent: frozenset[str]
 
 
-def _score_again(phase: PhaseDir, corpus: Path, manifest: CorpusManifest, *, collar_s: float, window_s: float) -> _Scores:
+def _score_again(
+    phase: PhaseDir, corpus: Path, manifest: CorpusManifest, *, collar_s: float, window_s: float, shift_s: float
+) -> _Scores:
     parts, silent = [DerParts() for _ in range(4)], set[str]()
     for one in manifest.splits["gate"]:
         files = (corpus / one.reference, corpus / one.hypothesis, phase.refined / f"{one.name}.rttm")
         reference, hypothesis, refined = (read_rttm(path).get(one.name, Diarization(one.name)) for path in files)
         answers = (hypothesis, refined, oracle_refine(reference, hypothesis, window_s=window_s))
         own = [score_der(reference, answer, regions_s=one.regions_s, collar_s=collar_s) for answer in answers]
-        (least_s,) = unmovable_errors_s((collar_s,), reference, hypothesis, regions_s=one.regions_s, window_s=window_s)
+        (least_s,) = unmovable_errors_s((collar_s,), reference, hypothesis, regions_s=one.regions_s, window_s=shift_s)
         own.append(DerParts(own[0].reference_speech_s, missed_s=least_s))
         parts = [whole + part for whole, part in zip(parts, own, strict=True)]
         silent |= {one.name} if own[0].reference_speech_s <= 0.0 else set()

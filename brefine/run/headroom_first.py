@@ -38,6 +38,7 @@ def _prepared(config: PhaseConfig) -> list[RecordingHeadroom]:
             read_diarizations(folder / one.hypothesis)[one.name],
             regions_s=one.regions_s,
             window_s=config.gate.window_s,
+            shift_s=config.refine.max_shift_s,
         )
         for one in manifest.splits["gate"]
         if _has_turns(folder / one.reference) and _has_turns(folder / one.hypothesis)
@@ -53,7 +54,13 @@ def _own_folder(config: PhaseConfig) -> list[RecordingHeadroom]:
     uem = gate / "all.uem"
     found = read_pairs(gate / "reference", hypothesis, uem if uem.exists() else None)
     return [
-        measure_headroom(pair.reference, pair.hypothesis, regions_s=pair.regions_s, window_s=config.gate.window_s)
+        measure_headroom(
+            pair.reference,
+            pair.hypothesis,
+            regions_s=pair.regions_s,
+            window_s=config.gate.window_s,
+            shift_s=config.refine.max_shift_s,
+        )
         for pair in found.pairs
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from brefine.core.figures import rounded
@@ -18,24 +18,27 @@ def headroom_lines(figures: Mapping[str, Any]) -> list[str]:
 
 
 def _head(figures: Mapping[str, Any]) -> Iterator[str]:
-    boundary, interval = figures["boundary"], figures["interval"]
-    certainty = " [n/a]" if interval is None else f" [{_pct(interval[0], 1)}, {_pct(interval[1], 1)}]"
+    boundary = figures["boundary"]
     yield (
         f"{figures['recordings']} recordings: DER {_pct(figures['der'])} at collar 0; "
         f"the matched boundaries put where the reference has them give {_pct(figures['oracle_der'])}, "
-        f"{_pct(figures['relative'], 1)} better{certainty}"
+        f"{_pct(figures['relative'], 1)} better{_certainty(figures['interval'])}"
     )
     (any_end,) = (item for item in figures["movement"] if item["collar_s"] == 0.0)
     yield (
-        f"any end moved by up to W = {boundary['window_s']:g} s can give {_pct(any_end['der'])}, "
-        f"{_pct(any_end['relative'], 1)} better, and nothing below {_pct(any_end['least_der'])}, "
-        f"{_pct(any_end['most_relative'], 1)} better"
+        f"any end moved by up to {any_end['shift_s']:g} s can give {_pct(any_end['der'])}, "
+        f"{_pct(any_end['relative'], 1)} better{_certainty(any_end['interval'])}, and nothing below "
+        f"{_pct(any_end['least_der'])}, {_pct(any_end['most_relative'], 1)} better"
     )
     if boundary["mae_ms"] is not None:
         yield (
             f"boundaries matched within W = {boundary['window_s']:g} s: recall {_pct(boundary['recall'], 1)}, precision "
             f"{_pct(boundary['precision'], 1)}, MAE {boundary['mae_ms']:.0f} ms, median {boundary['median_ms']:.0f} ms"
         )
+
+
+def _certainty(interval: Sequence[float] | None) -> str:
+    return " [n/a]" if interval is None else f" [{_pct(interval[0], 1)}, {_pct(interval[1], 1)}]"
 
 
 def _movement(figures: Mapping[str, Any]) -> list[str]:

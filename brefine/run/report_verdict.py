@@ -19,7 +19,7 @@ from brefine.run.report_html import (
     utc_text,
 )
 from brefine.run.snapshot import PhaseSnapshot
-from brefine.run.tables import improvement_text, interval_text, rate_rows, scored_text
+from brefine.run.tables import earlier_verdicts, improvement_text, interval_text, rate_rows, scored_text
 
 _LEAST_DER_PCT: Final = 0.1
 """Where the logarithmic scatter begins: recordings without any error stand on its edge."""
@@ -60,7 +60,7 @@ def criteria_section(snapshot: PhaseSnapshot) -> str:
         )
         for item in snapshot.gate.criteria
     ]
-    notes = "".join(f"<li>{escape(note)}</li>" for note in snapshot.gate.notes)
+    notes = "".join(f"<li>{escape(note)}</li>" for note in [*snapshot.gate.notes, *earlier_verdicts(snapshot.gate)])
     table = html_table(("criterion", "threshold", "finding", "convention", "answer"), rows)
     return html_section("criteria", "Criteria", table + (f"<ul>{notes}</ul>" if notes else ""))
 

@@ -98,11 +98,15 @@ def gate_table(record: GateRecord) -> list[str]:
         if item.answer is not None:
             lines.append(f"    answered {item.answer}" + (f": {item.note}" if item.note else ""))
     lines += [f"note: {note}" for note in record.notes]
-    if record.earlier:
-        earlier = [f"{one.verdict.upper()} ({utc_text(one.unix_s)})" for one in reversed(record.earlier)]
-        lines.append(f"earlier verdicts: {some_of(earlier)}")
+    lines += earlier_verdicts(record)
     evidence = "no evidence yet" if record.evidence is None else f"the evidence is {record.evidence}"
     return [*lines, f"recommendation: {record.recommendation}", f"gate 4: {record.verdict.upper()} ({evidence})"]
+
+
+def earlier_verdicts(record: GateRecord) -> list[str]:
+    """One line with the dates of the last ones; none where there were none."""
+    earlier = [f"{one.verdict.upper()} ({utc_text(one.unix_s)})" for one in reversed(record.earlier)]
+    return [f"earlier verdicts: {some_of(earlier)}"] if earlier else []
 
 
 def improvement_text(low_high: tuple[float, float] | None) -> str:

@@ -154,6 +154,26 @@ def test_enter_leaves_the_choice_that_stands(tmp_path: Path, monkeypatch: pytest
     assert SelectionRecord.read(phase.selection).model == "mlp"
 
 
+def test_a_person_who_confirms_the_rules_choice_has_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table was shown and the answer given: that is on record as any other answer."""
+    monkeypatch.setattr("brefine.cli.select.on_terminal", lambda: True)
+    monkeypatch.setattr("typer.prompt", lambda question, default=None: default)
+    phase = make_phase(tmp_path)
+    assert SelectionRecord.read(phase.selection).chosen_by == "rule"
+    n_before = len(phase.read_decisions())
+    select(str(phase.path))
+    assert SelectionRecord.read(phase.selection).chosen_by == "person"
+    assert len(phase.read_decisions()) == n_before + 1
+
+
+def test_a_standing_choice_that_is_named_again_needs_no_reason_again(tmp_path: Path) -> None:
+    """It is on record already."""
+    phase = _two_models(tmp_path)
+    before = phase.selection.read_bytes()
+    select(str(phase.path), "contrastive")
+    assert phase.selection.read_bytes() == before
+
+
 @pytest.mark.parametrize("damage", ["cut", "edited"])
 def test_a_damaged_evaluation_is_told_with_what_makes_it_anew(tmp_path: Path, damage: str) -> None:
     """A full disk or a person's hand: what is not a report any more says which command writes one."""

@@ -123,7 +123,8 @@ def test_what_moving_an_unmatched_end_would_win_is_within_reach() -> None:
     headroom = Headroom((measure_headroom(*CUT_SHORT),) * 20)
     figures = headroom.figures(Thresholds(der_target=0.06))
     assert (figures["der"], figures["oracle_der"]) == pytest.approx((0.15, 0.15))
-    movement = {"collar_s": 0.0, "der": 0.05, "relative": 2 / 3, "least_der": 0.05, "most_relative": 2 / 3}
+    movement = {"collar_s": 0.0, "shift_s": 1.0, "der": 0.05, "relative": 2 / 3, "least_der": 0.05, "most_relative": 2 / 3}
+    assert figures["movement"][0].pop("interval") == pytest.approx([2 / 3, 2 / 3])
     assert figures["movement"][0] == pytest.approx(movement)
     assert [item["reach"] for item in figures["criteria"]] == ["out", "within", "within", "within"]
     assert "the matched boundaries alone win 0.0%, so that others have to move as well" in figures["criteria"][1]["why"]

@@ -323,7 +323,7 @@ def _table_readers(folder: Path) -> list[Reader]:
 
     def read_posteriors(data: bytes) -> None:
         posteriors.write_bytes(data)
-        drawn = book._posterior("mlp", rows[0], 0.0, 80)
+        drawn, _ = book._posterior("mlp", rows[0], 0.0, 80)
         assert drawn is None or drawn.shape == (80,)
 
     arrays = {

@@ -640,6 +640,7 @@ def test_an_earlier_verdict_outlives_a_re_look(honest: HonestPhase) -> None:
         told = re.compile(rf"## Earlier verdicts\n\n- {FAILED_ON}: \*\*fail\*\* \(mlp\): iterate on the model: .+\n\n## Evidence")
         assert told.search(honest.phase.gate_page.read_text())
     assert any(re.fullmatch(rf"earlier verdicts: FAIL \({FAILED_ON}\)", line) for line in gate_table(record))
+    assert re.search(rf"<li>earlier verdicts: FAIL \({FAILED_ON}\)</li>", write_report(honest.phase).read_text())
     honest.phase.gate.unlink()
     assert judge_phase(honest.phase).earlier == [failed.filed()]
 

@@ -30,9 +30,21 @@ def test_a_corpus_with_its_hypotheses_is_looked_at_before_it_is_prepared(tmp_pat
         write_rttm(tmp_path / "gate" / name / "talk.rttm", Diarization("talk", (Turn(1.0, offset_s, "A"),)))
     shown = "\n".join(headroom_of_recipe(_recipe(tmp_path)))
     assert "DER 10.00 % at collar 0" in shown
-    assert "any end moved by up to W = 1 s can give 0.00 %, 100.0 % better, and nothing below 0.00 %" in shown
+    assert "any end moved by up to 1 s can give 0.00 %, 100.0 % better [n/a], and nothing below 0.00 %" in shown
     assert "gate 4" in shown
     assert shown.count("CANNOT BE JUDGED") == 3 and "OUT OF REACH" not in shown
+
+
+def test_ends_may_move_as_far_as_the_recipe_lets_them(tmp_path: Path) -> None:
+    """Which may be further than boundaries are matched: what nothing undercuts is told of the refiner that will move them."""
+    for name, offset_s in (("reference", 5.0), ("hypothesis", 6.5)):
+        write_rttm(tmp_path / "gate" / name / "talk.rttm", Diarization("talk", (Turn(1.0, offset_s, "A"),)))
+    for shift_s, least in ((1.0, "12.50 %"), (2.0, "0.00 %")):
+        recipe = _recipe(tmp_path)
+        recipe = recipe.model_copy(update={"refine": recipe.refine.model_copy(update={"max_shift_s": shift_s})})
+        shown = "\n".join(headroom_of_recipe(recipe))
+        assert f"any end moved by up to {shift_s:g} s can give {least}" in shown
+        assert f"and nothing below {least}" in shown
 
 
 def test_before_a_diarizer_has_run_nothing_can_be_told(tmp_path: Path) -> None:

@@ -728,6 +728,14 @@ async def test_a_decided_phase_shows_its_record(open_desk: OpenDesk) -> None:
         assert desk.actions.asked == []
 
 
+async def test_verdicts_of_before_are_shown_where_people_answer(open_desk: OpenDesk) -> None:
+    """Whoever says yes now sees that the gate has failed once."""
+    record = gate({"mae": "yes", "go-on": "no"})
+    failed = record.filed().model_copy(update={"verdict": "fail"})
+    async with open_desk(phase(PhaseState.DECIDED, gate=record.model_copy(update={"earlier": [failed]}))) as desk:
+        assert "earlier verdicts: FAIL (" in desk.text
+
+
 async def test_a_record_of_an_earlier_integration_is_judged_anew(open_desk: OpenDesk) -> None:
     """Trained further and integrated again, the model has no verdict yet; the record of before is not shown for one."""
     decided = phase(PhaseState.DECIDED, gate=gate({"mae": "yes", "go-on": "no"}))

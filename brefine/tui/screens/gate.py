@@ -12,6 +12,7 @@ from textual.geometry import Region
 from brefine.core.gate import Answer
 from brefine.phasedir import GateCriterion, GateRecord, PhaseDir
 from brefine.run.snapshot import PhaseSnapshot
+from brefine.run.tables import earlier_verdicts
 from brefine.tui.actions import Actions
 from brefine.tui.format import UNKNOWN, format_count, harmless
 from brefine.tui.screens.asking import AskLine
@@ -224,6 +225,7 @@ def _verdict(record: GateRecord, snapshot: PhaseSnapshot, width: int, *, written
     where = f"written to {PhaseDir(snapshot.path).gate}" if written else "not written yet: your first answer writes it"
     return [
         *(part for note in record.notes for part in wrapped(f"! {harmless(note)}", width, "$warning")),
+        *(part for words in earlier_verdicts(record) for part in wrapped(words, width, "")),
         line((f" {look.glyph} verdict: {record.verdict}", f"bold {look.style}"), evidence, winner),
         *wrapped(record.recommendation, width, ""),
         line((f" {where}", "$quiet")),
