@@ -201,7 +201,7 @@ class TrainConfig(Section):
 
     start: Literal["random", "shipped"] = "random"
     """Weights that a training begins with: `random` ones, or `shipped`, those of the same model in the refiner that comes with
-    brefine; [features] and `context_s` are then those that it was trained with."""
+    brefine; [features] and `context_s` must then be those that it was trained with."""
     epochs: Count = 50
     """Passes over the training boundaries, or over `examples.n_train` of them."""
     batch_size: Count = 32

@@ -11,6 +11,9 @@ import pytest
 
 _REPOSITORY = Path(__file__).parents[1]
 
+# Workers leave the current directory out of their path: without this, another checkout's would run that shares the environment.
+os.environ["PYTHONPATH"] = os.pathsep.join([str(_REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])])
+
 # Tests started in the background of a shell ignore Ctrl-C, by `nohup` a hangup, and so would every process that is sent one.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -96,6 +96,7 @@ class BoundaryScreen(Screen[None]):
         rows = self._rows()
         same = [index for index, other in enumerate(rows) if row is not None and _is_same(other, row)]
         self._at = same[0] if same else 0
+        self._excerpt = None  # of the other model, whose posteriors may be there when this one's are not
         self._look()
 
     def action_compute(self) -> None:

@@ -51,7 +51,7 @@ class Place(VerticalScroll):
         raise NotImplementedError
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys that change something do not exist where one may only look, nor those that scroll where nothing scrolls."""
+        """Keys that change something do not exist where one may only look, nor those that scroll in a place that never does."""
         if action == "page_down":
             return bool(self.styles.overflow_y != "hidden")
         return not (self.read_only and action in self.CHANGING)
