@@ -139,6 +139,7 @@ class LookRecord:
 
     look: Look
     recordings: list[LookedAt]
+    """Empty where no sound line tells them any more."""
 
     def repeats(self, earlier: LookRecord) -> bool:
         """Whether the same refiner was scored on the same before."""

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -246,24 +246,17 @@ class PhaseDir:
 
         Recordings that stand in the file already are not written again: a line of hundreds of them takes tens of kilobytes.
         """
-        record = LookRecord(look, recordings)
-        if any(record.repeats(earlier) for earlier in self.read_looks()):
+        lines, digest = read_lines(self.looks, LookLine), _digest_of(recordings)
+        by_digest, record = _recordings_by_digest(lines), LookRecord(look, recordings)
+        if any(record.repeats(earlier) for earlier in _with_recordings(lines, by_digest).readable):
             return
-        digest = _digest_of(recordings)
-        told = digest in _recordings_by_digest(read_lines(self.looks, LookLine))
-        line = LookLine(look=look, recordings=None if told else recordings, recordings_sha256=digest)
+        line = LookLine(look=look, recordings=None if digest in by_digest else recordings, recordings_sha256=digest)
         append_line(self.looks, json.dumps(line.to_json(), allow_nan=False))
 
     def look_lines(self) -> Lines[LookRecord]:
-        """looks.jsonl, with what cannot be read of it; a look at recordings that no readable line tells counts as that."""
+        """looks.jsonl, with what cannot be read of it; a look whose recordings no sound line tells has none, which is told."""
         lines = read_lines(self.looks, LookLine)
-        by_digest = _recordings_by_digest(lines)
-
-        def record(line: LookLine) -> LookRecord | None:
-            recordings = by_digest.get(line.recordings_sha256 or "") if line.recordings is None else line.recordings
-            return None if recordings is None else LookRecord(line.look, recordings)
-
-        return lines.map(record)
+        return _with_recordings(lines, _recordings_by_digest(lines))
 
     def read_looks(self) -> list[LookRecord]:
         """The readable lines of looks.jsonl, oldest first."""
@@ -271,11 +264,21 @@ class PhaseDir:
 
 
 def _recordings_by_digest(lines: Lines[LookLine]) -> dict[str, list[LookedAt]]:
+    """The recordings that lines tell, by the digest in the line; those that do not fit it were damaged, and are left out."""
     return {
         line.recordings_sha256: line.recordings
         for line in lines.readable
-        if line.recordings_sha256 is not None and line.recordings is not None
+        if line.recordings is not None and line.recordings_sha256 == _digest_of(line.recordings)
     }
+
+
+def _with_recordings(lines: Lines[LookLine], by_digest: Mapping[str, list[LookedAt]]) -> Lines[LookRecord]:
+    def recordings(line: LookLine) -> list[LookedAt] | None:
+        return line.recordings if line.recordings_sha256 is None else by_digest.get(line.recordings_sha256)
+
+    n = sum(recordings(line) is None for line in lines.readable)
+    unknown = f"the recordings of {n} look{'s' if n > 1 else ''} in {lines.name} are not known" if n else None
+    return lines.map(lambda line: LookRecord(line.look, recordings(line) or []), unknown)
 
 
 def _digest_of(recordings: Iterable[LookedAt]) -> str:

@@ -29,11 +29,13 @@ class Lines(Generic[_Line]):
         name: of the file.
         entries: oldest first; None is a line that cannot be read: torn, damaged, or of another schema.
         problem: why the file cannot be read, or not from its beginning; None where it can, and where there is none.
+        unknown: what readable lines no longer tell; None where they tell all.
     """
 
     name: str
     entries: tuple[_Line | None, ...] = ()
     problem: str | None = None
+    unknown: str | None = None
 
     @property
     def readable(self) -> list[_Line]:
@@ -50,11 +52,11 @@ class Lines(Generic[_Line]):
         """What of the file is not known, in words; None where nothing is lost."""
         n_lost = self.entries.count(None)
         lost = f"{n_lost} line{'s' if n_lost > 1 else ''} of {self.name} cannot be read" if n_lost else None
-        return "; ".join(filter(None, (self.problem, lost))) or None
+        return "; ".join(filter(None, (self.problem, lost, self.unknown))) or None
 
-    def map(self, change: Callable[[_Line], _Other | None]) -> Lines[_Other]:
-        """The same with each readable line changed; one of which `change` makes None tells nothing either."""
-        return Lines(self.name, tuple(None if entry is None else change(entry) for entry in self.entries), self.problem)
+    def map(self, change: Callable[[_Line], _Other], unknown: str | None) -> Lines[_Other]:
+        """The same with each readable line changed, and what these no longer tell."""
+        return Lines(self.name, tuple(None if entry is None else change(entry) for entry in self.entries), self.problem, unknown)
 
 
 def read_lines(path: Path, kind: type[_Kind]) -> Lines[_Kind]:

@@ -86,9 +86,9 @@ def _looks_of(other: PhaseDir, records: list[LookRecord], report: IntegrationRep
         records: what its looks.jsonl tells.
 
     Raises:
-        FormatError: its integration is damaged, and nothing else tells of its looks.
+        FormatError: its integration is damaged, and nothing else tells the recordings of its looks.
     """
-    if records:
+    if any(record.recordings for record in records):
         return [record for record in records if gate.has_any(record.recordings)]
     told = IntegrationReport.read_if_there(other.integration)
     if told is None or not (gate.has_any(told.looked_at) or told.corpus_sha256 == report.corpus_sha256):

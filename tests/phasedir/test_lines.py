@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from brefine.io.atomic import append_line
-from brefine.phasedir import Decision, Look, LookedAt, PhaseDir, lines
+from brefine.phasedir import Decision, Document, Look, LookedAt, PhaseDir, folders, lines
 
 GATE = [
     LookedAt(name=f"g{index}", duration_s=10.0, audio_sha256="a" * 64, reference_sha256="b" * 64, hypothesis_sha256="c" * 64)
@@ -35,15 +35,43 @@ def test_the_gate_split_is_written_once(tmp_path: Path) -> None:
     assert phase.look_lines().loss is None
 
 
-def test_a_damaged_line_of_recordings_loses_the_looks_at_them(tmp_path: Path) -> None:
-    """They are counted, and the next look tells the recordings anew."""
+def test_a_damaged_line_of_recordings_loses_its_own_look_alone(tmp_path: Path) -> None:
+    """The others are known without their recordings, which is told; the next look tells these anew."""
     phase = PhaseDir(tmp_path)
     for seed in range(3):
         phase.record_look(look(seed), GATE)
     phase.looks.write_text(phase.looks.read_text().replace('"g3"', '"g3', 1))
-    assert phase.look_lines().loss == "3 lines of looks.jsonl cannot be read"
+    torn = "1 line of looks.jsonl cannot be read"
+    assert phase.look_lines().loss == f"{torn}; the recordings of 2 looks in looks.jsonl are not known"
+    assert [(one.look, one.recordings) for one in phase.read_looks()] == [(look(seed), []) for seed in (1, 2)]
     phase.record_look(look(3), GATE)
-    assert [one.look for one in phase.read_looks()] == [look(seed) for seed in (1, 2, 3)]
+    assert [(one.look, one.recordings) for one in phase.read_looks()] == [(look(seed), GATE) for seed in (1, 2, 3)]
+    assert phase.look_lines().loss == torn
+
+
+def test_recordings_that_do_not_fit_their_digest_tell_nothing(tmp_path: Path) -> None:
+    """Whoever edits the one line that tells them changes what no look was at."""
+    phase = PhaseDir(tmp_path)
+    for seed in range(2):
+        phase.record_look(look(seed), GATE)
+    phase.looks.write_text(phase.looks.read_text().replace('"g3"', '"zz"', 1))
+    assert phase.look_lines().loss == "the recordings of 2 looks in looks.jsonl are not known"
+    assert [(one.look, one.recordings) for one in phase.read_looks()] == [(look(seed), []) for seed in range(2)]
+    phase.record_look(look(2), GATE)
+    assert [(one.look, one.recordings) for one in phase.read_looks()] == [(look(seed), GATE) for seed in range(3)]
+
+
+def test_a_look_is_recorded_by_reading_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file may have grown to megabytes."""
+    phase, read = PhaseDir(tmp_path), list[Path]()
+
+    def counted(path: Path, kind: type[Document]) -> lines.Lines[Document]:
+        read.append(path)
+        return lines.read_lines(path, kind)
+
+    monkeypatch.setattr(folders, "read_lines", counted)
+    phase.record_look(look(0), GATE)
+    assert read == [phase.looks]
 
 
 def test_looks_of_earlier_versions_are_read(tmp_path: Path) -> None:

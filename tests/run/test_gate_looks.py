@@ -151,6 +151,33 @@ def test_looks_that_cannot_be_read_are_told(honest: HonestPhase) -> None:
     assert "2 lines of looks.jsonl" in honest.phase.gate_page.read_text()
 
 
+def test_looks_without_their_recordings_are_counted(honest: HonestPhase) -> None:
+    """One torn line held the recordings of all: it takes its own look away, not the warning."""
+    honest.phase.looks.unlink()
+    for digit in "123":
+        honest.phase.record_look(look(digit * 64), honest.looked_at())
+    first, *others = honest.phase.looks.read_text().splitlines()
+    honest.phase.looks.write_text("\n".join([first[:-9], *others]) + "\n")
+    lost = "1 line of looks.jsonl cannot be read; the recordings of 2 looks in looks.jsonl are not known"
+    assert judge_phase(honest.phase).notes == [
+        f"{lost}; not every look at the gate split is known",
+        "3 refiners were scored on the gate split (mlp 3 times); no interval allows for a choice among them",
+    ]
+
+
+def test_another_phase_whose_recordings_are_not_known_tells_its_looks_by_its_integration(honest: HonestPhase) -> None:
+    """What its report was scored on is known still, and that not all is known."""
+    beside = phase_beside(honest, "beside", honest.looked_at())
+    honest.edit(beside.looks, '"g3"', '"zz"')
+    report = integration("mlp").model_copy(update={"looked_at": honest.looked_at(), "looks": [look("5" * 64)]})
+    report.write(beside.integration)
+    assert judge_phase(honest.phase).notes == [
+        "this is one of 2 phases whose refiners were scored on these recordings (also beside); "
+        "no interval allows for a choice among them",
+        "it cannot be told all that was scored in other phases (beside)",
+    ]
+
+
 def test_a_folder_in_the_place_of_looks_is_told(honest: HonestPhase) -> None:
     """Nothing can be read of it, which is another thing than nothing to read."""
     beside = phase_beside(honest, "beside", [])
