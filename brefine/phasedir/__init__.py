@@ -48,6 +48,7 @@ from brefine.phasedir.folders import (
 )
 from brefine.phasedir.gate import Decision, FiledVerdict, GateCriterion, GateRecord
 from brefine.phasedir.integration import DerComparison, DerFigures, IntegrationReport, RecordingChange, Scored
+from brefine.phasedir.lines import Lines
 from brefine.phasedir.operation import (
     Alert,
     AlertKind,
@@ -91,6 +92,7 @@ __all__ = [
     "IntegrationReport",
     "JobRecord",
     "JobWord",
+    "Lines",
     "LockHolder",
     "Look",
     "LookRecord",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from brefine.config import GateConfig, PhaseConfig, prepared_corpus_path
@@ -20,7 +20,6 @@ from brefine.io.lock import held
 from brefine.phasedir import (
     CorpusManifest,
     Decision,
-    FiledVerdict,
     GateCriterion,
     GateRecord,
     IntegrationReport,
@@ -30,6 +29,7 @@ from brefine.phasedir import (
 from brefine.run.gate_evidence import GateAudio, GateFiles, evidence_of, notes_on_corpus
 from brefine.run.gate_looks import notes_on_looks
 from brefine.run.gate_page import gate_page
+from brefine.run.gate_verdicts import Verdicts
 from brefine.run.report_html import utc_text
 from brefine.run.tables import amount_text
 
@@ -71,19 +71,10 @@ def _write(phase: PhaseDir, files: GateFiles, answers: Mapping[CriterionId, Answ
                     evidence_seal=_seal(files.report),
                 )
             )
-    _file(phase, record)
+    case.verdicts.file(phase, record.filed())
     record.write(phase.gate)
     write_text_atomic(phase.gate_page, gate_page(phase, record, _manifest(phase)[0], files.selection, files.report))
     return record
-
-
-def _file(phase: PhaseDir, record: GateRecord) -> None:
-    """Appends the verdict to verdicts.jsonl, unless it stands there last; before it the one that an earlier version has left."""
-    on_file, verdict = phase.verdict_lines().readable, record.filed()
-    for one in () if on_file else record.earlier:
-        phase.record_verdict(one)
-    if not on_file or not verdict.repeats(on_file[-1]):
-        phase.record_verdict(verdict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +85,7 @@ class _Case:
         given: earlier answers that count.
         stale: criterion → a note on its earlier answer, which does not count.
         notes: what a reader of the verdict has to know, whatever is answered.
-        filed: the verdicts on file.
+        verdicts: those that were written down before.
     """
 
     phase: PhaseDir
@@ -104,7 +95,7 @@ class _Case:
     given: Mapping[CriterionId, Answer]
     stale: Mapping[str, str]
     notes: tuple[str, ...]
-    filed: Sequence[FiledVerdict]
+    verdicts: Verdicts
 
     @classmethod
     def of(cls, phase: PhaseDir, files: GateFiles) -> _Case:
@@ -113,7 +104,7 @@ class _Case:
         given, stale = _earlier_answers(phase, decisions.after_loss, files.report)
         manifest = CorpusManifest.read_if_sound(prepared_corpus_path(config) / "corpus.json")
         audio = GateAudio.of(config, manifest) if files.report is not None else GateAudio()
-        filed = phase.verdict_lines()
+        verdicts = Verdicts.of(phase)
         return cls(
             phase=phase,
             thresholds=thresholds_of(config.gate),
@@ -129,10 +120,10 @@ class _Case:
                 *_company(manifest),
                 *notes_on_looks(phase, files.report),
                 *([] if decisions.loss is None else [f"{decisions.loss}; answers from before that do not count"]),
-                *([] if filed.loss is None else [f"{filed.loss}; not every earlier verdict is known"]),
+                *verdicts.notes(),
                 *_edited(phase),
             ),
-            filed=filed.readable,
+            verdicts=verdicts,
         )
 
     def judged(self, answers: Mapping[CriterionId, Answer]) -> GateRecord:
@@ -154,15 +145,7 @@ class _Case:
             integration_seal=_seal(report),
             selection_seal=None if selection is None else selection.seal,
         )
-        return record.model_copy(update={"earlier": _earlier_verdicts(self.phase, record, self.filed)})
-
-
-def _earlier_verdicts(phase: PhaseDir, record: GateRecord, filed: Sequence[FiledVerdict]) -> list[FiledVerdict]:
-    """Those on file that are not the one of this record; an earlier version has left its last one in `gate4.json` alone."""
-    if not filed:
-        standing = GateRecord.read_if_sound(phase.gate)
-        filed = [] if standing is None else [standing.filed()]
-    return list(filed[:-1] if filed and record.filed().repeats(filed[-1]) else filed)
+        return record.model_copy(update={"earlier": self.verdicts.before(record.filed())})
 
 
 # --- what was agreed, what was answered -----------------------------------------------------------------------------------

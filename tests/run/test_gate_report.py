@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
+from pydantic import ConfigDict
 
 from brefine.config import ModelName, prepared_corpus_path
 from brefine.core.gate import Answer, Evidence
@@ -25,10 +26,12 @@ from brefine.phasedir import (
     CorpusManifest,
     Document,
     EvaluationReport,
+    FiledVerdict,
     GateRecord,
     IntegrationReport,
     Look,
     Scored,
+    SealedDocument,
     SelectionRecord,
     label_digests,
     lines,
@@ -645,15 +648,72 @@ def test_an_earlier_verdict_outlives_a_re_look(honest: HonestPhase) -> None:
     assert judge_phase(honest.phase).earlier == [failed.filed()]
 
 
+class _AnyDocument(SealedDocument):
+    model_config = ConfigDict(extra="allow")
+
+
+def _as_of_an_earlier_version(honest: HonestPhase, record: GateRecord) -> FiledVerdict:
+    """Leaves the verdict in gate4.json alone, as written long ago; returns what it says."""
+    honest.phase.verdicts.unlink()
+    old = record.model_copy(update={"unix_s": 1e9})
+    _AnyDocument.model_validate(old.model_dump(by_alias=True, exclude={"earlier"})).write(honest.phase.gate)
+    return old.filed()
+
+
 def test_a_verdict_of_an_earlier_version_is_kept(honest: HonestPhase) -> None:
     """It stands in gate4.json alone, which the next one replaces."""
     _fail(honest)
-    failed = write_gate(honest.phase, GO)
-    honest.phase.verdicts.unlink()
+    failed = _as_of_an_earlier_version(honest, write_gate(honest.phase, GO))
     _turns(honest, "hypothesis")
-    write_gate(honest.phase)
-    assert [one.verdict for one in honest.phase.verdict_lines().readable] == ["fail", "open"]
-    assert write_gate(honest.phase).earlier == [failed.filed()]
+    record = write_gate(honest.phase)
+    assert honest.phase.verdict_lines().readable == [failed, record.filed()]
+    assert (record.earlier, [note for note in record.notes if "verdicts.jsonl" in note]) == ([failed], [])
+    assert write_gate(honest.phase).earlier == [failed]
+
+
+def test_a_verdict_of_an_earlier_version_that_is_judged_again_keeps_its_date(honest: HonestPhase) -> None:
+    """verdicts.jsonl tells when a verdict was first written down."""
+    passed = _as_of_an_earlier_version(honest, write_gate(honest.phase, GO))
+    for _ in range(2):
+        record = write_gate(honest.phase)
+        assert (record.verdict, record.earlier, record.notes) == ("pass", [], [])
+        assert honest.phase.verdict_lines().readable == [passed]
+
+
+def test_a_verdict_whose_line_a_crash_tore_is_told_by_gate4_json(honest: HonestPhase) -> None:
+    """The next one finds it there, tells it and files it again."""
+    opened = write_gate(honest.phase).filed()
+    failed = write_gate(honest.phase, {"go-on": Answer(False)}).filed()
+    _torn(honest.phase.verdicts)
+    lacks = "verdicts.jsonl lacks 1 verdict that gate4.json tells"
+    record = write_gate(honest.phase, GO)
+    assert (record.verdict, record.earlier, record.notes[1:]) == ("pass", [opened, failed], [lacks])
+    assert honest.phase.verdict_lines().readable == [opened, failed, record.filed()]
+    again = write_gate(honest.phase)
+    assert (again.earlier, again.notes) == ([opened, failed], record.notes[:1])
+
+
+def test_verdicts_are_filed_again_where_their_file_is_gone(honest: HonestPhase) -> None:
+    """gate4.json tells all of them, in their order, and whoever reads the next one learns that the file was lost."""
+    told = [write_gate(honest.phase, {"go-on": Answer(yes)}).filed() for yes in (False, True, False)]
+    honest.phase.verdicts.unlink()
+    record = write_gate(honest.phase)
+    assert (record.verdict, record.earlier) == ("fail", told[:2])
+    assert record.notes == ["verdicts.jsonl lacks 3 verdicts that gate4.json tells"]
+    assert honest.phase.verdict_lines().readable == told
+    assert write_gate(honest.phase).notes == []
+
+
+def test_a_verdict_that_is_filed_late_stands_in_its_place(honest: HonestPhase) -> None:
+    """Lines are told in order of time, and the last verdict is not filed again and again."""
+    failed, passed, _ = (write_gate(honest.phase, {"go-on": Answer(yes)}).filed() for yes in (False, True, False))
+    record = write_gate(honest.phase, GO)
+    first, *others = honest.phase.verdicts.read_text().splitlines(keepends=True)
+    honest.phase.verdicts.write_text("".join(others))
+    for _ in range(2):
+        record = write_gate(honest.phase)
+        assert (record.verdict, record.earlier[:2]) == ("pass", [failed, passed])
+    assert honest.phase.verdicts.read_text().splitlines(keepends=True)[:-1] == [*others, first]
 
 
 def test_verdicts_that_cannot_be_read_are_told(honest: HonestPhase) -> None:
