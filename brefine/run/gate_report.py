@@ -49,6 +49,7 @@ def write_gate(phase: PhaseDir, answers: Mapping[str, Answer] | None = None) -> 
 
     Raises:
         ConfigError: an id is none of the criteria.
+        OSError: a file cannot be written; where it is verdicts.jsonl, the record and its page are.
     """
     with held(phase.gate_lock):
         return _write(phase, GateFiles.of(phase), {_criterion(name): answer for name, answer in (answers or {}).items()})
@@ -71,9 +72,9 @@ def _write(phase: PhaseDir, files: GateFiles, answers: Mapping[CriterionId, Answ
                     evidence_seal=_seal(files.report),
                 )
             )
-    case.verdicts.file(phase, record.filed())
     record.write(phase.gate)
     write_text_atomic(phase.gate_page, gate_page(phase, record, _manifest(phase)[0], files.selection, files.report))
+    case.verdicts.file(phase, record.filed())  # last: gate4.json tells meanwhile what it lacks, a stale one would mislead
     return record
 
 

@@ -716,6 +716,22 @@ def test_a_verdict_that_is_filed_late_stands_in_its_place(honest: HonestPhase) -
     assert honest.phase.verdicts.read_text().splitlines(keepends=True)[:-1] == [*others, first]
 
 
+@pytest.mark.parametrize("lose", [_led_elsewhere, _a_folder])
+def test_a_verdict_that_cannot_be_filed_is_on_record(honest: HonestPhase, lose: Callable[[Path], None]) -> None:
+    """gate4.json and its page tell what was judged, not what stood there before; it is filed as soon as it can be."""
+    opened = write_gate(honest.phase).filed()
+    lose(honest.phase.verdicts)
+    with pytest.raises(OSError, match=r"verdicts\.jsonl"):
+        write_gate(honest.phase, {"go-on": Answer(False)})
+    failed = GateRecord.read(honest.phase.gate)
+    assert (failed.verdict, failed.earlier) == ("fail", [opened])
+    assert "# Gate 4: fail" in honest.phase.gate_page.read_text()
+    honest.phase.verdicts.rename(honest.phase.verdicts.with_name("moved"))
+    record = write_gate(honest.phase, GO)
+    assert (record.verdict, record.earlier) == ("pass", [opened, failed.filed()])
+    assert honest.phase.verdict_lines().readable == [opened, failed.filed(), record.filed()]
+
+
 def test_verdicts_that_cannot_be_read_are_told(honest: HonestPhase) -> None:
     """Whoever tears a line has not taken a verdict away unseen."""
     write_gate(honest.phase)
