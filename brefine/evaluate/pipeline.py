@@ -27,7 +27,7 @@ from brefine.config import RefineConfig
 from brefine.core.turns import Diarization
 from brefine.diarizers.annotation import diarization_of
 from brefine.diarizers.diarizer import Diarizer, ReportProgress, silent
-from brefine.errors import BrefineError, DataError, one_line, tell
+from brefine.errors import BrefineError, DataError, ProcessError, one_line, tell
 from brefine.evaluate.calibration import read_calibration
 from brefine.evaluate.moves import HeardRecording, Refinement, fit_prior, hear_recording, refine_heard
 from brefine.evaluate.refine import frames_of, load_weights
@@ -90,9 +90,12 @@ class RefinedPipeline:
         Their audio is not kept meanwhile. A recording that cannot be done costs the others nothing.
 
         Raises:
-            DataError: audio cannot be used: all whose headers tell before anything is diarized, others after the last refinement.
+            DataError: audio cannot be used: all whose headers tell before anything is diarized, others after the last refinement;
+                or one recording is given instead of several.
             ProcessError: the diarizer failed, told after the last refinement likewise.
         """
+        if isinstance(audio, (str, PathLike, Mapping)):
+            raise DataError("several recordings are needed", expected="a list of paths", got=repr(audio))
         paths = [_path_of(one) for one in audio]
         for doubt in probe_all(paths):
             tell(doubt)
@@ -120,13 +123,18 @@ class RefinedPipeline:
 
     def _hypothesis(self, audio: Path, duration_s: float, report: ReportProgress) -> Diarization:
         diarize = getattr(self._diarizer, "diarize", None)
-        if diarize is not None:
-            found: Diarization = diarize(audio, report=report)
-            return found
-        assert callable(self._diarizer)
-        output = self._diarizer(str(audio))
-        annotation = getattr(output, "speaker_diarization", output)
-        return diarization_of(annotation, audio.stem, duration_s=duration_s)
+        try:
+            if diarize is not None:
+                found: Diarization = diarize(audio, report=report)
+                return found
+            assert callable(self._diarizer)
+            output = self._diarizer(str(audio))
+            annotation = getattr(output, "speaker_diarization", output)
+            return diarization_of(annotation, audio.stem, duration_s=duration_s)
+        except BrefineError:
+            raise
+        except Exception as error:
+            raise ProcessError("the diarizer failed", where=audio, got=f"{type(error).__name__}: {error}") from error
 
 
 def _path_of(audio: Audio) -> Path:

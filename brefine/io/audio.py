@@ -20,7 +20,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from brefine.errors import BrefineError, DataError, one_line
+from brefine.errors import BrefineError, DataError, ProcessError, one_line
 from brefine.io.folders import files_of
 from brefine.io.foreign_audio import FOREIGN_SUFFIXES, foreign_blocks, is_foreign, probe_foreign
 
@@ -123,15 +123,18 @@ def probe_all(paths: Iterable[Path]) -> list[str]:
 
 
 def raise_all(faults: Sequence[BrefineError]) -> None:
-    """Raises what was found at fault with files of audio as one error; nothing where nothing was.
+    """Raises what was found at fault with recordings as one error; nothing where nothing was.
 
     Raises:
-        BrefineError: the only fault, or a DataError that lists them.
+        BrefineError: the only fault, or one that lists them: a DataError where all are of the audio, else a ProcessError.
     """
     if len(faults) == 1:
         raise faults[0]
     if faults:
-        raise DataError("audio files cannot be used", problems=[str(fault).splitlines()[0] for fault in faults])
+        problems = [str(fault).splitlines()[0] for fault in faults]
+        if all(isinstance(fault, DataError) for fault in faults):
+            raise DataError("audio files cannot be used", problems=problems)
+        raise ProcessError("recordings could not be done", problems=problems)
 
 
 def read_audio(path: Path, *, sample_rate_hz: int = 16000) -> NDArray[np.float32]:

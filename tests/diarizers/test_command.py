@@ -89,7 +89,7 @@ def test_a_recording_that_cannot_be_done_costs_the_others_nothing(
     for name in ("b", "c"):
         soundfile.write(talks / f"{name}.wav", np.zeros(16000), 16000)
     hurt = _Hurt({"My talk": DataError("holes", where="My talk.FLAC"), "b": ProcessError("it fell over", where="b.wav")})
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(ProcessError, match="recordings could not be done") as caught:
         _run(monkeypatch, talks, "-o", tmp_path / "out", "--json", diarizer=hurt)
     assert caught.value.problems == ("My talk.FLAC: holes", "b.wav: it fell over")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.rttm", "c.rttm"]

@@ -14,7 +14,7 @@ from pyannote.core import Annotation, Segment
 
 from brefine.core.turns import Diarization
 from brefine.diarizers.diarizer import ReportProgress
-from brefine.errors import DataError
+from brefine.errors import DataError, ProcessError
 from brefine.evaluate import __main__ as processes
 from brefine.evaluate.pipeline import RefinedPipeline
 from brefine.io.rttm import read_rttm, write_rttm
@@ -173,3 +173,65 @@ def test_what_cannot_be_done_costs_the_other_recordings_nothing(talks: Path) -> 
     audio[2].write_text("no audio")
     with pytest.raises(DataError, match=r"rec2\.wav"):
         next(pipeline.together(audio))
+
+
+class _Failing(_Read):
+    """Fails at recordings that end in one of the given digits, in words of several lines."""
+
+    def __init__(self, digits: str) -> None:
+        self._digits = digits
+
+    def __call__(self, audio: str) -> Annotation:
+        if Path(audio).stem[-1] in self._digits:
+            raise RuntimeError("CUDA oom\nTried to allocate")
+        annotation = Annotation()
+        for number, turn in enumerate(super().diarize(Path(audio)).turns):
+            annotation[Segment(turn.onset_s, turn.offset_s), number] = turn.speaker
+        return annotation
+
+    def diarize(self, audio: Path, *, report: ReportProgress | None = None) -> Diarization:
+        self(str(audio))
+        return super().diarize(audio)
+
+
+@pytest.mark.parametrize("called", [False, True])
+def test_a_diarizer_that_breaks_costs_the_other_recordings_nothing(talks: Path, called: bool) -> None:
+    """Whatever it raises is told after the others' refinements, with the recording's name; audio is not blamed for it."""
+    audio = sorted((talks / "audio").iterdir())
+
+    def breaking(digits: str) -> RefinedPipeline:
+        failing = _Failing(digits)
+        return RefinedPipeline(failing.__call__ if called else failing, weights=talks / "weights.safetensors", device="cpu")
+
+    done = []
+    with pytest.raises(ProcessError, match=r"rec1\.wav: the diarizer failed \(got RuntimeError: CUDA oom") as caught:
+        for one in breaking("1").together(audio):
+            done.append(one.hypothesis.recording)
+    assert done == ["rec0", "rec2"]
+    assert isinstance(caught.value.__cause__, RuntimeError)
+    with pytest.raises(ProcessError, match="recordings could not be done") as listed:
+        list(breaking("02").together(audio))
+    assert [Path(problem.split(": ")[0]).name for problem in listed.value.problems] == ["rec0.wav", "rec2.wav"]
+    with pytest.raises(ProcessError, match=r"rec0\.wav: the diarizer failed"):
+        breaking("0")(audio[0])
+
+
+def test_nothing_that_the_diarizer_raises_hides_an_interruption(talks: Path) -> None:
+    """A person who stops it has stopped it, at whatever recording it is."""
+
+    def interrupted(path: str) -> Annotation:
+        raise KeyboardInterrupt
+
+    pipeline = RefinedPipeline(interrupted, weights=talks / "weights.safetensors", device="cpu")
+    with pytest.raises(KeyboardInterrupt):
+        next(pipeline.together(sorted((talks / "audio").iterdir())))
+
+
+def test_one_recording_is_not_taken_for_several(talk: tuple[Path, Diarization, Path]) -> None:
+    """A path's letters are no paths; what is needed is said."""
+    audio, hypothesis, weights = talk
+    pipeline = RefinedPipeline(_Told(hypothesis), weights=weights)
+    one: Any
+    for one in (str(audio), audio, {"audio": audio}):
+        with pytest.raises(DataError, match=r"several recordings are needed \(expected a list of paths, got "):
+            next(pipeline.together(one))
