@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 
 from brefine.config import RefineConfig
 from brefine.core.boundaries import EDGE_S
@@ -26,42 +25,10 @@ from brefine.io.audio import probe_all
 from brefine.models.error_prior import ErrorPrior, fit_labelled
 from brefine.models.reading import SCALES_S, Reading
 from brefine.models.weights import Refiner
-from brefine.phasedir import Document
+from brefine.phasedir import Calibration
 
 LEAST_BOUNDARIES = 20
 """Fewer matched boundaries say less than the hypothesis itself does."""
-
-
-class Calibration(Document):
-    """What was learnt from labels.
-
-    Attributes:
-        weights_sha256: of the refiner that listened; another one hears differently.
-        change_weights: None in files of versions that did not tell changes from other boundaries.
-        mae_before_ms: of the labelled boundaries as the system has them, matched within 1 s.
-        mae_after_ms: refined with these constants; the same boundaries fitted them, so it flatters.
-    """
-
-    weights_sha256: str
-    scales_s: list[float]
-    weights: list[float] = Field(min_length=len(SCALES_S), max_length=len(SCALES_S))
-    change_weights: list[float] | None = Field(default=None, min_length=len(SCALES_S), max_length=len(SCALES_S))
-    habit_s: tuple[float, float]
-    margin_s: tuple[float, float]
-    doubt: float = Field(ge=0.0, le=1.0)
-    n_recordings: int
-    n_boundaries: int
-    mae_before_ms: float
-    mae_after_ms: float
-
-    def prior(self) -> ErrorPrior:
-        return ErrorPrior(
-            weights=tuple(self.weights),
-            change_weights=tuple(self.change_weights or self.weights),
-            habit_s=self.habit_s,
-            margin_s=self.margin_s,
-            doubt=self.doubt,
-        )
 
 
 def calibrate_refiner(
@@ -129,16 +96,28 @@ def read_calibration(path: Path, refiner: Refiner) -> ErrorPrior:
     """The constants in a file, for the refiner that they were fitted with.
 
     Raises:
-        FormatError: the file is no calibration, or one of another refiner.
+        FormatError: the file is no calibration, or one of another refiner or version.
         DataError: there is no such file.
     """
     try:
         found = Calibration.read(path)
     except FileNotFoundError:
         raise DataError("there is no such calibration", where=path, hint="make one: brefine calibrate") from None
-    if found.weights_sha256 != refiner.card.weights_sha256 or found.scales_s != list(SCALES_S):
-        raise FormatError("the calibration is of other weights", where=path, hint="make it anew: brefine calibrate")
-    return found.prior()
+    found.require_weights(refiner.card.weights_sha256, where=path)
+    if found.scales_s != list(SCALES_S):
+        raise FormatError("the calibration is of another version of brefine", where=path, hint="make it anew: brefine calibrate")
+    return prior_of(found)
+
+
+def prior_of(found: Calibration) -> ErrorPrior:
+    """What a calibration says of its system, as refinement takes it."""
+    return ErrorPrior(
+        weights=tuple(found.weights),
+        change_weights=tuple(found.change_weights or found.weights),
+        habit_s=found.habit_s,
+        margin_s=found.margin_s,
+        doubt=found.doubt,
+    )
 
 
 def is_calibration(path: Path) -> bool:

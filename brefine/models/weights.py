@@ -34,11 +34,10 @@ from brefine.models.decisions import Posteriors, decide
 from brefine.models.ensemble import Ensemble
 from brefine.models.error_prior import ErrorPrior, posterior
 from brefine.models.reading import CONFIDENCE_AT_HOME, Reading, read, sharpened, trained_on
-from brefine.phasedir import CheckpointCard, Validation
+from brefine.phasedir import CARD_KEY, CheckpointCard, Validation
 
 OTHER_WEIGHTS = "use checkpoints/best.safetensors of a run, or train again"
 """What to do where a file is no weights."""
-_CARD = "brefine_card"
 _PROBLEM_CHARACTERS = 160
 """Of each line in which torch lists every tensor that differs."""
 _POWER, _POWER_OF_A_MEAN = 1.25, 1.5
@@ -152,7 +151,7 @@ def save_weights(
         corpus_sha256=corpus_sha256,
         started_from_sha256=started_from_sha256,
     )
-    write_bytes_atomic(path, safetensors_torch.save(tensors, {_CARD: json.dumps(card.to_json(), allow_nan=False)}))
+    write_bytes_atomic(path, safetensors_torch.save(tensors, {CARD_KEY: json.dumps(card.to_json(), allow_nan=False)}))
     card.write(path.with_suffix(".json"))
     return card
 
@@ -198,14 +197,14 @@ def read_weights(path: Path, *, hint: str = OTHER_WEIGHTS) -> tuple[dict[str, Te
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (safe_open is no mapping)
-        card = CheckpointCard.model_validate_json(metadata[_CARD])
+        card = CheckpointCard.model_validate_json(metadata[CARD_KEY])
     except FileNotFoundError:
         raise CheckpointError("there are no such weights", where=path, hint=hint) from None
     except (SafetensorError, OSError) as error:
         raise CheckpointError("the weights are torn or no safetensors file", where=path, got=error, hint=hint) from None
     except (KeyError, ValidationError):
         raise CheckpointError(
-            "these weights were not written by brefine", where=path, expected=f"a card under {_CARD!r}", hint=hint
+            "these weights were not written by brefine", where=path, expected=f"a card under {CARD_KEY!r}", hint=hint
         ) from None
     if _digest(tensors) != card.weights_sha256:
         raise CheckpointError("the weights do not match their card", where=path, hint=hint)

@@ -18,6 +18,7 @@ JSON document carries `"schema"`. A reader ignores keys that it does not know an
 A module for each writer; `document` has what they share, `folders` the paths.
 """
 
+from brefine.phasedir.calibration import Calibration
 from brefine.phasedir.corpus import SPLITS, AudioFile, CorpusManifest, CorpusRecording
 from brefine.phasedir.document import SCHEMA, Document, Part, SealedDocument, UnixTime
 from brefine.phasedir.evaluation import (
@@ -63,9 +64,10 @@ from brefine.phasedir.operation import (
     SupervisorState,
 )
 from brefine.phasedir.sources import corrected_labels, label_digests, source_folders
-from brefine.phasedir.training import TRAINERS_VARIABLE, CheckpointCard, RunState, RunStatus, Tag, Validation
+from brefine.phasedir.training import CARD_KEY, TRAINERS_VARIABLE, CheckpointCard, RunState, RunStatus, Tag, Validation
 
 __all__ = [
+    "CARD_KEY",
     "SCHEMA",
     "SPLITS",
     "TRAINERS_VARIABLE",
@@ -75,6 +77,7 @@ __all__ = [
     "AudioFile",
     "BoundaryFigures",
     "BoundaryRow",
+    "Calibration",
     "CalibrationBin",
     "CheckpointCard",
     "Comparison",

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from pathlib import Path
+from typing import Any, Final, Self
+
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
 
 from brefine.config import ExampleConfig, FeatureConfig, ModelName
 from brefine.identity import ProcessIdentity
@@ -90,6 +94,10 @@ class RunStatus(Document):
     error: str | None = None
 
 
+CARD_KEY: Final = "brefine_card"
+"""Under which a weights file carries its card."""
+
+
 class CheckpointCard(Document):
     """The metrics beside the weights: nobody needs torch to choose a checkpoint."""
 
@@ -107,6 +115,15 @@ class CheckpointCard(Document):
     """Fingerprint of the prepared corpus that it was trained on."""
     started_from_sha256: str | None = None
     """`weights_sha256` of the weights that its training began with; None = random ones."""
+
+    @classmethod
+    def in_weights(cls, path: Path) -> Self | None:
+        """The card that a weights file carries, without its tensors; None where none can be read."""
+        try:
+            with safe_open(path, framework="np") as file:
+                return cls.model_validate_json((file.metadata() or {})[CARD_KEY])
+        except (KeyError, ValidationError, SafetensorError, OSError):
+            return None
 
     def other_inputs(self, features: FeatureConfig, examples: ExampleConfig) -> dict[str, Any]:
         """What a model sees, where these weights were trained with other settings: theirs, as a recipe names them.

@@ -17,8 +17,9 @@ from typer.testing import CliRunner
 from brefine.cli import app
 from brefine.config import ExampleConfig, FeatureConfig
 from brefine.diarizers.__main__ import plan_jobs
-from brefine.errors import BrefineError
+from brefine.errors import BrefineError, FormatError
 from brefine.io.rttm import read_rttm
+from brefine.io.shipped import shipped_weights
 from brefine.models import build_model
 from brefine.models.weights import save_weights
 from tests.evaluate.conftest import save_calibration
@@ -83,11 +84,41 @@ def test_a_calibration_goes_with_every_way_to_diarize(tmp_path: Path, monkeypatc
     (tmp_path / "talk.wav").touch()
     given = ["diarize", str(tmp_path), "-o", str(tmp_path / "out"), "--calibration", str(tmp_path / "mine.json")]
     assert CliRunner().invoke(app, given).exit_code == 2
-    (tmp_path / "mine.json").touch()
+    save_calibration(tmp_path / "mine.json", shipped_weights())
     batches: list[tuple[object, ...]] = []
     monkeypatch.setattr("brefine.cli.batches.go_through", lambda *words: batches.append(words) or 3)
     assert CliRunner().invoke(app, [*given, "--config", str(_RECIPES / "mlp.toml")]).exit_code == 3
     assert batches[0][4] == ["--diarizer", "builtin", "--calibration", str(tmp_path / "mine.json")]
+
+
+def test_a_file_that_is_no_fitting_calibration_is_refused_before_the_diarizer_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recipe, a document of another kind, one of other weights, in one piece or as a batch; not where nothing is refined."""
+    started: list[str] = []
+    monkeypatch.setattr("brefine.cli.diarize.run_worker", lambda module, *_, **__: started.append(module) or 3)
+    monkeypatch.setattr("brefine.cli.batches.go_through", lambda *_: started.append("batch") or 3)
+    (tmp_path / "talk.wav").touch()
+    weights, other = tmp_path / "w.safetensors", tmp_path / "other.json"
+    _save_untrained(weights)
+    save_calibration(other, shipped_weights())
+    given = ["diarize", str(tmp_path / "talk.wav"), "-o", str(tmp_path / "out.rttm"), "--weights", str(weights)]
+    batch = ["--config", str(_RECIPES / "mlp.toml")]
+    for calibration, message in (
+        (_RECIPES / "mlp.toml", "this is not JSON"),
+        (weights.with_suffix(".json"), "not a valid Calibration"),
+        (other, "the calibration is of other weights"),
+    ):
+        for options in ([], batch):
+            refused = CliRunner().invoke(app, [*given, "--calibration", str(calibration), *options]).exception
+            assert isinstance(refused, FormatError)
+            assert message in str(refused)
+    assert started == []
+    save_calibration(other, weights)
+    weights.with_suffix(".json").write_text("of other weights")  # the card inside the weights decides
+    for options in ([], batch, ["--no-refine"]):
+        assert CliRunner().invoke(app, [*given, "--calibration", str(other), *options]).exit_code == 3
+    assert started == ["brefine.diarizers", "batch", "brefine.diarizers"]
 
 
 @pytest.mark.end_to_end

@@ -13,12 +13,11 @@ import torch
 from brefine.config import ExampleConfig, FeatureConfig, format_config, parse_config, prepared_corpus_path
 from brefine.core.turns import Diarization, Turn
 from brefine.data.features import build_store
-from brefine.evaluate.calibration import Calibration
 from brefine.io.rttm import write_rttm
 from brefine.models import build_model
 from brefine.models.reading import SCALES_S
 from brefine.models.weights import save_weights
-from brefine.phasedir import CheckpointCard, CorpusManifest, CorpusRecording, PhaseDir
+from brefine.phasedir import Calibration, CheckpointCard, CorpusManifest, CorpusRecording, PhaseDir
 
 RATE_HZ = 16000
 DURATION_S = 12.0

@@ -13,10 +13,11 @@ from brefine.core.turns import Diarization, Turn
 from brefine.errors import BrefineError, DataError, FormatError
 from brefine.evaluate import __main__ as processes
 from brefine.evaluate import calibration
-from brefine.evaluate.calibration import Calibration, calibrate_refiner, read_calibration
+from brefine.evaluate.calibration import calibrate_refiner, prior_of, read_calibration
 from brefine.evaluate.labels import read_references, read_regions
 from brefine.evaluate.refine import load_weights, plan_refinement
 from brefine.io.rttm import format_rttm, parse_rttm, write_rttm
+from brefine.phasedir import Calibration
 from tests.evaluate.conftest import DURATION_S, RATE_HZ, bursts, save_untrained
 
 
@@ -56,7 +57,7 @@ def test_what_was_fitted_is_what_refinement_reads(labelled: Path) -> None:
     found = calibrated(labelled)
     found.write(labelled / "mine.json")
     refiner = load_weights(labelled / "mlp.safetensors", "cpu")
-    assert read_calibration(labelled / "mine.json", refiner) == found.prior()
+    assert read_calibration(labelled / "mine.json", refiner) == prior_of(found)
     assert found.n_recordings == 3
     assert found.n_boundaries >= 20
     assert 50.0 < found.mae_before_ms < 250.0
@@ -87,6 +88,16 @@ def test_a_calibration_of_other_weights_is_refused(labelled: Path) -> None:
     save_untrained(labelled / "other.safetensors", "mlp", seed=1)
     with pytest.raises(FormatError, match="other weights"):
         read_calibration(labelled / "mine.json", load_weights(labelled / "other.safetensors", "cpu"))
+
+
+def test_a_calibration_of_another_version_is_refused(labelled: Path) -> None:
+    """Weights of other scales are not taken for this version's, and what has fewer or more weights than scales is not read."""
+    found, path = calibrated(labelled), labelled / "mine.json"
+    refiner = load_weights(labelled / "mlp.safetensors", "cpu")
+    for scales_s, weights, told in (([0.1, 0.2], [0.5, 0.5], "another version"), (found.scales_s, [1.0], "one number for each")):
+        found.model_copy(update={"scales_s": scales_s, "weights": weights, "change_weights": None}).write(path)
+        with pytest.raises(FormatError, match=told):
+            read_calibration(path, refiner)
 
 
 def test_too_little_to_calibrate_with_is_told(labelled: Path) -> None:

@@ -27,7 +27,7 @@ from brefine.data.download import RemoteFile, _continues
 from brefine.data.features import build_store, open_store
 from brefine.data.system_errors import learn_system_errors, load_system_errors, replay, system_errors_to_json
 from brefine.errors import BrefineError
-from brefine.evaluate.calibration import Calibration, read_calibration
+from brefine.evaluate.calibration import read_calibration
 from brefine.evaluate.evaluation import format_rows
 from brefine.evaluate.hearing import read_heard, write_heard
 from brefine.evaluate.moves import HeardRecording, decide_moves, movable
@@ -40,6 +40,7 @@ from brefine.models import build_model
 from brefine.models.reading import SCALES_S, Reading
 from brefine.models.weights import Refiner, load_refiner, save_weights
 from brefine.phasedir import (
+    Calibration,
     CheckpointCard,
     ControlRequest,
     CorpusManifest,
@@ -422,6 +423,7 @@ def _weights_readers(folder: Path) -> list[Reader]:
 
     def read(data: bytes) -> None:
         path.write_bytes(data)
+        CheckpointCard.in_weights(path)
         load_refiner(path)
 
     def read_card(data: bytes) -> None:
