@@ -145,6 +145,18 @@ def test_recordings_of_any_lengths_are_compared() -> None:
     assert steps == [(1, 3), (2, 3), (3, 3)]
 
 
+@pytest.mark.parametrize(("shared_min", "whole_min"), [(27, 60), (18, 60), (6, 30), (4, 10), (3, 60)])
+def test_a_long_stretch_is_enough_though_it_is_a_small_part(shared_min: float, whole_min: float) -> None:
+    """The end of one recording is the start of the other, whichever is shorter; the liveliest parts lie elsewhere."""
+    rng = np.random.default_rng(0)
+    n_shared, n_whole = round(shared_min * 60 * 25), round(whole_min * 60 * 25)
+    shared = rng.standard_normal(n_shared, np.float32)
+    for n_ended, n_begun in ((n_whole, n_whole + 500), (n_whole + 500, n_whole)):
+        own = [1.3 * rng.standard_normal(n - n_shared, np.float32) for n in (n_ended, n_begun)]
+        (found,) = near_copies([np.concatenate([own[0], shared]), np.concatenate([shared, own[1]])])
+        assert found.duration_s == n_shared / 25
+
+
 def test_memory_does_not_grow_with_the_longest_recording_for_each_of_the_others() -> None:
     """200 recordings of a minute and one of three hours; an excerpt of that is found all the same."""
     rng = np.random.default_rng(0)
