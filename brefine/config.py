@@ -110,7 +110,8 @@ class CorpusConfig(Section):
     gate: str | None = None
     """kind = "folder": the corpus folder behind the gate; none of its recordings or speakers may be in `train`."""
     known_to_differ: tuple[tuple[str, str], ...] = ()
-    """kind = "folder": pairs of recordings that sound alike and are different ones all the same, by name; the gate names them."""
+    """kind = "folder": pairs of recordings that sound alike and are different ones all the same, by name; the gate names them.
+    Names that no recording has are refused."""
     validation_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
     """Share of the training recordings kept for validation (kinds voxconverse and folder)."""
     synthetic_per_real: NonNegative = 0.0

@@ -71,11 +71,10 @@ def manifest_of_folders(
     problems += [f"gate: {words}" for words in copies_within(gate)]  # each would count as evidence of its own
     judged = [pair for pair in alike if pair.later.recording.name in behind]
     refused = [] if config.corpus.kind == "voxconverse" else _not_known_to_differ(judged, config)
-    problems += [f"gate: {pair}" for pair in refused]
+    problems += [f"gate: {pair}" for pair in refused] + _strangers([*known, *gate], config)
     if problems:
-        hint = (
-            f"recordings that only sound alike are let through by corpus.known_to_differ = {_named(refused)}" if refused else None
-        )
+        named = json.dumps([*config.corpus.known_to_differ, *map(_names, refused)], ensure_ascii=False)
+        hint = f"recordings that only sound alike are let through by corpus.known_to_differ = {named}" if refused else None
         raise DataError("the corpora have faults", where=f"{train_folder}, {gate_folder}", problems=problems, hint=hint)
     train, validation = divide(known, config.corpus.validation_fraction, seed=config.seed, alike=alike)
     splits = {"train": train, "validation": validation, "gate": gate}
@@ -116,12 +115,18 @@ def manifest_of_folders(
 
 def _not_known_to_differ(pairs: Iterable[SoundingAlike], config: PhaseConfig) -> list[SoundingAlike]:
     known = {frozenset(names) for names in config.corpus.known_to_differ}
-    return [pair for pair in pairs if frozenset((pair.earlier.recording.name, pair.later.recording.name)) not in known]
+    return [pair for pair in pairs if frozenset(_names(pair)) not in known]
 
 
-def _named(pairs: Iterable[SoundingAlike]) -> str:
-    """As a recipe writes pairs of recordings."""
-    return json.dumps([[pair.later.recording.name, pair.earlier.recording.name] for pair in pairs], ensure_ascii=False)
+def _names(pair: SoundingAlike) -> tuple[str, str]:
+    return pair.later.recording.name, pair.earlier.recording.name
+
+
+def _strangers(recordings: Iterable[Audited], config: PhaseConfig) -> list[str]:
+    """Names of `corpus.known_to_differ` that no recording has, in words."""
+    own = {one.recording.name for one in recordings}
+    named = dict.fromkeys(name for pair in config.corpus.known_to_differ for name in pair)
+    return [f"corpus.known_to_differ: no recording is named {name}" for name in named if name not in own]
 
 
 def audio_of_folders(config: PhaseConfig) -> dict[str, Path]:

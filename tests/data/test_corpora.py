@@ -335,6 +335,23 @@ def test_what_is_known_to_differ_is_let_through_and_noted(tmp_path: Path, tone_b
     assert words.removeprefix("gate: ") in read_json(folder / "summary.json")["notes"]
 
 
+def test_names_known_to_differ_are_kept_in_the_hint_and_must_exist(tmp_path: Path, tone_bank: Path) -> None:
+    """What the refusal says to write replaces what stands there, so it has both; a mistyped name is told with other faults."""
+    _recipe(tmp_path, tone_bank, n_turns=18)
+    _copy(tmp_path / "train", "four", "copy")
+    for part, suffix in (("audio", "flac"), ("reference", "rttm"), ("hypothesis", "rttm")):
+        (tmp_path / "train" / part / f"copy.{suffix}").rename(tmp_path / "gate" / part / f"copy.{suffix}")
+    _corrected(tmp_path / "gate" / "reference" / "copy.rttm")
+    _encode_anew(tmp_path / "gate" / "audio" / "copy.flac")
+    named = load_config(tmp_path / "recipe.toml", ['corpus.known_to_differ=[["five", "one"], ["copy", "fuor"]]'])
+    with pytest.raises(DataError) as refused:
+        prepare(named, n_processes=1)
+    like, stranger = refused.value.problems
+    assert like.startswith("gate: copy sounds like four: ")
+    assert stranger == "corpus.known_to_differ: no recording is named fuor"
+    assert 'corpus.known_to_differ = [["five", "one"], ["copy", "fuor"], ["copy", "four"]]' in str(refused.value.hint)
+
+
 def test_one_reference_in_both_corpora_is_refused(tmp_path: Path, tone_bank: Path) -> None:
     """Also shifted, and with other speakers' names: eight turns are never alike by chance. Fewer may be."""
     config = _recipe(tmp_path, tone_bank, n_turns=12)
