@@ -97,6 +97,7 @@ def integrate(
         turns_sha256=digest_of_files(phase.gate_turns(split.folder, split.manifest)),
         looks=[*_earlier_looks(phase, look), look],
         looked_at=looked_at,
+        alike=split.manifest.alike,
         split="gate",
         evidence=split.manifest.evidence,
         hypothesis_source=split.manifest.hypothesis_source,

@@ -76,6 +76,8 @@ class IntegrationReport(SealedDocument):
     """Every integration so far, one for each set of weights and settings, this one last."""
     looked_at: list[LookedAt] = []
     """The gate split as it was; empty in reports of earlier versions."""
+    alike: list[str] | None = None
+    """See `CorpusManifest.alike`; None in older reports."""
     split: Literal["gate"]
     evidence: Literal["real", "simulated"]
     hypothesis_source: str

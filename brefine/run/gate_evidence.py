@@ -188,6 +188,8 @@ def _faults_of_corpus(phase: PhaseDir, report: IntegrationReport, corpus: Path, 
     if manifest is None:
         yield "the prepared corpus is no longer there, so that nothing can be checked"
         return
+    if report.alike is not None and report.alike != manifest.alike:
+        yield "what the corpus says of recordings that sound alike is not what it said at the integration; integrate again"
     if manifest.fingerprint() != report.corpus_sha256:
         yield "the corpus is no longer the one that was integrated on; integrate again"
     elif digest_of_files(phase.gate_turns(corpus, manifest)) != report.turns_sha256:
@@ -234,10 +236,17 @@ def _recordings(manifest: CorpusManifest | None) -> frozenset[str]:
 
 
 def notes_on_corpus(config: PhaseConfig, manifest: CorpusManifest | None) -> Iterator[str]:
-    """Gate recordings that sound like others, and names in the recipe that exclude nothing."""
+    """Gate recordings that sound like others or are named as different from them, and names in the recipe that exclude nothing.
+
+    The named pairs are read from the recipe, which names the corpus's folder: without them, that is another.
+    """
     if manifest is None:
         return
     yield from map(printable, manifest.alike)
+    behind = {one.name for one in manifest.splits["gate"]}
+    for pair in config.corpus.known_to_differ:
+        if not behind.isdisjoint(pair):
+            yield f"corpus.known_to_differ lets {printable(' and '.join(pair))} through, however alike they sound"
     recordings = _recordings(manifest)
     strangers = [name for name, recording in _trained_on(config, manifest).items() if recording not in recordings]
     if strangers:

@@ -143,6 +143,7 @@ class HonestPhase:
             "corpus_sha256": self.fingerprint(),
             "turns_sha256": digest_of_files(self.phase.gate_turns(self.corpus, manifest)),
             "looked_at": self.looked_at(),
+            "alike": manifest.alike,
             "looks": [Look(model=model, weights_sha256=WEIGHTS_SHA256, refine={}, unix_s=1000.0)],
             "scored": Scored(audio_s=240.0, scored_s=240.0, n_boundaries=48, n_moved=24),
         }

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import pytest
 from pydantic import ConfigDict
 
-from brefine.config import ModelName, prepared_corpus_path
+from brefine.config import ModelName, load_config, prepared_corpus_path
 from brefine.core.gate import Answer, Evidence
 from brefine.core.turns import Diarization, Turn
 from brefine.errors import FormatError, ProcessError
@@ -552,8 +552,30 @@ def test_what_sounds_alike_and_was_let_through_is_told(honest: HonestPhase) -> N
     words = "gate: g1 sounds like t0: 0.0–11.2 s of g1 is like 3.0–14.2 s of t0"
     manifest = CorpusManifest.read(honest.corpus / "corpus.json")
     manifest.model_copy(update={"alike": [words]}).write(honest.corpus / "corpus.json")
-    assert write_gate(honest.phase, GO).notes == [words]
+    honest.integrate()
+    record = write_gate(honest.phase, GO)
+    assert (record.verdict, record.notes) == ("pass", [words])
     assert "g1 sounds like t0" in honest.phase.gate_page.read_text()
+    manifest.write(honest.corpus / "corpus.json")
+    words = "what the corpus says of recordings that sound alike is not what it said at the integration; integrate again"
+    record = judge_phase(honest.phase)
+    assert record.verdict == "open"
+    assert words in record.criteria[0].why
+    honest.integrate(alike=None)
+    assert write_gate(honest.phase, GO).verdict == "pass"
+
+
+def test_a_pair_that_the_recipe_lets_through_is_told_whatever_the_corpus_says(honest: HonestPhase) -> None:
+    """Nobody takes the note away by emptying `alike`; without the name in the recipe, there is no corpus."""
+    told = "corpus.known_to_differ lets t0 and g1 through, however alike they sound"
+    named = '[["t0", "g1"], ["t0", "t1"]]'
+    honest.edit(honest.phase.config, "known_to_differ = []", f"known_to_differ = {named}")
+    honest.corpus.rename(prepared_corpus_path(load_config(honest.phase.config)))
+    record = write_gate(honest.phase, GO)
+    assert (record.verdict, record.notes) == ("pass", [told])
+    assert told in honest.phase.gate_page.read_text()
+    honest.edit(honest.phase.config, f"known_to_differ = {named}", "known_to_differ = []")
+    assert judge_phase(honest.phase).verdict == "open"
 
 
 def test_names_that_exclude_nothing_are_told(honest: HonestPhase) -> None:
