@@ -23,9 +23,6 @@ from tests.run.records import status
 from tests.run.test_store import supervised
 from tests.run.toy_programs import make_toy_phase
 
-_WITH_TESTS = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-"""For processes whose workers are tests' own modules."""
-
 
 @pytest.mark.end_to_end
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -33,7 +30,7 @@ _WITH_TESTS = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
 def test_the_worker_hears_a_signal_once(number: signal.Signals, send: Callable[[int, int], None]) -> None:
     """Ctrl-C, `kill` and a closed terminal end the worker in its own way: neither swallowed nor told twice."""
     command = [sys.executable, "-m", "tests.run.signalled_worker", "parent"]
-    with subprocess.Popen(command, env=_WITH_TESTS, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "listening\n"
         send(process.pid, number)
@@ -74,7 +71,7 @@ def test_an_evaluation_whose_command_was_killed_is_found_and_stopped(tmp_path: P
     """Its worker has not said a word; the lock that it goes on holding names it, to a second evaluation and to `brefine stop`."""
     phase = make_toy_phase(tmp_path)
     command = [sys.executable, "-m", "tests.run.signalled_worker", "parent", str(phase.path)]
-    with subprocess.Popen(command, env=_WITH_TESTS, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "listening\n"
         process.kill()
