@@ -67,12 +67,16 @@ class Boundary:
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """A proposed move of one boundary: refined − hypothesis in seconds, positive = later; confidence in 0–1."""
+    """A proposed move of one boundary: refined − hypothesis in seconds, positive = later; confidence in 0–1.
+
+    `goes_on`: nothing is known of a place for this end, but its speaker is heard beyond it.
+    """
 
     turn_index: int
     side: Side
     shift_s: float
     confidence: float
+    goes_on: bool = False
 
 
 def boundaries_of(diarization: Diarization, *, extent_s: tuple[float, float] | None = None) -> tuple[Boundary, ...]:

@@ -81,6 +81,12 @@ def input_batches(
         yield tables.windows(places, slice(start, start + batch_size))
 
 
+def own_voice(features_BTF: Tensor) -> tuple[Tensor, Tensor]:
+    """What windows hold of the boundary's own speaker: his activity and the evidence of his voice, shape (B, T) each."""
+    first = features_BTF.shape[2] - _N_TRACKS - 1
+    return features_BTF[:, :, first + _OWN], features_BTF[:, :, first + _EVIDENCE]
+
+
 def centres_s(times_s: NDArray[np.float64], hop_s: float) -> NDArray[np.float64]:
     """The middles of the windows around `times_s`: a model's shift counts from there, up to half a hop from the boundary."""
     return np.asarray(edge_frame(times_s, hop_s) * hop_s, np.float64)

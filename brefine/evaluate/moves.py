@@ -41,6 +41,7 @@ class Reason(StrEnum):
     """Why a boundary is where it is now."""
 
     MOVED = "moved"
+    WENT_ON = "moved, since the speaker is heard to go on"
     WITH_PARTNER = "moved with the other side of the change"
     LIMITED = "moved as far as the limit"
     GAVE_WAY = "gave way to a neighbouring turn or the end of the audio"
@@ -158,7 +159,9 @@ def decide_moves(hypothesis: Diarization, proposals: Sequence[Shift], *, duratio
     asked_of = {(boundary.turn_index, boundary.side) for boundary in movable(hypothesis, duration_s)}
     proposed = {(shift.turn_index, shift.side): shift for shift in proposals}
     wishes = {
-        (shift.turn_index, shift.side): (shift, Reason.MOVED) for shift in proposals if shift.confidence >= config.min_confidence
+        (shift.turn_index, shift.side): (shift, Reason.WENT_ON if shift.goes_on else Reason.MOVED)
+        for shift in proposals
+        if shift.confidence >= config.min_confidence
     }
     _pair_changes(boundaries, wishes, proposed)
     for key, (shift, _) in wishes.items():

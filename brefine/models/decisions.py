@@ -1,7 +1,8 @@
 """From where a boundary is heard to whether it moves, and how far: the place with the least expected error, if that pays.
 
 The two sides of a change that touch get one shift, the best for both, and still touch afterwards, unless apart they would be
-nearer to their places by more than a hole or an overlap in the transcript is worth.
+nearer to their places by more than a hole or an overlap in the transcript is worth. An end that is none, since its speaker is
+heard to go on, goes as far as he does; see `going_on`.
 
 Shapes: B boundaries, T frames of a window, C changes.
 """
@@ -30,11 +31,13 @@ class Posteriors(NamedTuple):
         frames_BT: probability of each frame of the window; rows sum to one.
         none_B: probability that there is no boundary at all.
         bias_s_B: added to each frame's place: the window's middle − the boundary, and the labels' margin.
+        on_s_B: the shift of ends at which the speaker goes on; 0 for all others.
     """
 
     frames_BT: Tensor
     none_B: Tensor
     bias_s_B: Tensor
+    on_s_B: Tensor
     hop_s: float
 
     @property
@@ -46,7 +49,7 @@ class Posteriors(NamedTuple):
 
 def decide(posteriors: Posteriors, changes: Changes) -> tuple[Tensor, Tensor]:
     """Each boundary's shift in seconds, 0 = it stays, and the confidence of the place that it has then; both of shape (B,)."""
-    frames_BT, none_B, bias_s_B, hop_s = posteriors
+    frames_BT, none_B, bias_s_B, on_s_B, hop_s = posteriors
     place_s_BT = posteriors.shifts_s
 
     def expected_s(shift_s_B: Tensor) -> Tensor:
@@ -67,6 +70,7 @@ def decide(posteriors: Posteriors, changes: Changes) -> tuple[Tensor, Tensor]:
     parted_C1 = (lost_s_C > _PARTING_GAIN_S)[:, None]
     moved_s_C2 = torch.where(parted_C1, shift_s_B[sides_C2], joint_s_C[:, None])
     shift_s_B = shift_s_B.index_put((sides_C2,), moved_s_C2)
+    shift_s_B = torch.where(on_s_B != 0.0, on_s_B, shift_s_B)
     return shift_s_B, confidence_at(frames_BT, none_B, shift_s_B, hop_s, bias_s=bias_s_B)
 
 

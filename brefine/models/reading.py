@@ -2,7 +2,7 @@
 
 See `error_prior` for what becomes of it, and for the notation.
 
-Shapes: B boundaries, T frames of a window, K = T + 1 bins, J scales.
+Shapes: B boundaries, T frames of a window, K = T + 1 bins, J scales, R frames beyond an end.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _UNTRAINED = 0.05
 """Share of a flat distribution in what training is taken to have shown."""
 
 
-COLUMNS = ("ratio_BT", "there_B", "onset_B", "change_B", "centre_B", "worth_B")
+COLUMNS = ("ratio_BT", "there_B", "onset_B", "change_B", "centre_B", "worth_B", "beyond_BR")
 """The tensors of a reading, each with a row a boundary."""
 
 
@@ -41,6 +41,7 @@ class Reading:
         change_B: whether it is a side of a change that touches.
         centre_B: the window's middle − h in seconds, at most half a hop.
         worth_B: what each counts for where a system's errors are estimated, 0 to 1.
+        beyond_BR: evidence of the own voice beyond the end; see `going_on`.
     """
 
     ratio_BT: Tensor
@@ -49,6 +50,7 @@ class Reading:
     change_B: Tensor
     centre_B: Tensor
     worth_B: Tensor
+    beyond_BR: Tensor
     hop_s: float
 
     def __len__(self) -> int:
@@ -97,6 +99,7 @@ def read(
     onset_B: Tensor,
     change_B: Tensor,
     centre_B: Tensor,
+    beyond_BR: Tensor,
     hop_s: float,
     at_home: float = CONFIDENCE_AT_HOME,
 ) -> Reading:
@@ -113,7 +116,7 @@ def read(
     halfway_B = 2.0 * (confidence_B - at_home) / max(1.0 - at_home, 1e-6)  # 1 = half-way from what is usual to certainty
     worth_B = halfway_B.clamp(0.0, 1.0)
     ratio_BT = frames_BT / _trained_bins(trained_weights, n_frames, hop_s)
-    return Reading(ratio_BT, there_B, onset_B, change_B, centre_B, worth_B, hop_s)
+    return Reading(ratio_BT, there_B, onset_B, change_B, centre_B, worth_B, beyond_BR, hop_s)
 
 
 def _trained_bins(trained_weights: Sequence[float], n_frames: int, hop_s: float) -> Tensor:

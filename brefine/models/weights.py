@@ -25,7 +25,7 @@ from brefine.config import ExampleConfig, FeatureConfig, ModelName
 from brefine.core.boundaries import Boundary, Shift, Side, touching_changes
 from brefine.core.frames import n_window_frames
 from brefine.core.turns import Diarization
-from brefine.data.batches import centres_s, input_batches
+from brefine.data.batches import centres_s, input_batches, own_voice
 from brefine.errors import CheckpointError
 from brefine.io.atomic import write_bytes_atomic
 from brefine.models import build_model
@@ -33,6 +33,7 @@ from brefine.models.changes import Changes
 from brefine.models.decisions import Posteriors, decide
 from brefine.models.ensemble import Ensemble
 from brefine.models.error_prior import ErrorPrior, posterior
+from brefine.models.going_on import goes_on_s, voice_beyond
 from brefine.models.reading import CONFIDENCE_AT_HOME, Reading, read, sharpened, trained_on
 from brefine.phasedir import CARD_KEY, CheckpointCard, Validation
 
@@ -61,6 +62,13 @@ class Refiner:
         Args:
             log_mel_NM: frames of the recording from `data.features.analyse` with `self.features`, or from a store.
         """
+        return self._listen(log_mel_NM, hypothesis, boundaries)[0]
+
+    @torch.inference_mode()
+    def _listen(
+        self, log_mel_NM: NDArray[np.floating], hypothesis: Diarization, boundaries: Sequence[Boundary]
+    ) -> tuple[Tensor, Tensor]:
+        """logits_BK, and the evidence of each boundary's own voice beyond it; see `going_on.voice_beyond`."""
         batches = input_batches(
             log_mel_NM,
             hypothesis,
@@ -70,20 +78,29 @@ class Refiner:
             n_mels=self.features.n_mels,
             device=self.device,
         )
-        chunks = [self.model(features_BTF).logits_BK.float().cpu() for features_BTF in batches]
+        onset_B = torch.tensor([boundary.side is Side.ONSET for boundary in boundaries], dtype=torch.bool)
+        logits, beyond = list[Tensor](), list[Tensor]()
+        n_done = 0
+        for features_BTF in batches:
+            logits.append(self.model(features_BTF).logits_BK.float().cpu())
+            own_BT, evidence_BT = (channel_BT.cpu() for channel_BT in own_voice(features_BTF))
+            beyond.append(voice_beyond(own_BT, evidence_BT, onset_B[n_done:][: len(own_BT)], self.features.hop_s))
+            n_done += len(own_BT)
         n_bins = n_window_frames(self.examples.context_s, self.features.hop_s) + 1
-        return torch.cat(chunks) if chunks else torch.zeros(0, n_bins)
+        return (torch.cat(logits), torch.cat(beyond)) if logits else (torch.zeros(0, n_bins), torch.zeros(0, 0))
 
     def read(self, log_mel_NM: NDArray[np.floating], hypothesis: Diarization, boundaries: Sequence[Boundary]) -> Reading:
         """What the model hears at boundaries of one recording, before anything is known of the system's errors."""
         times_s = np.array([boundary.time_s for boundary in boundaries], np.float64)
         sides = {place for change in touching_changes(boundaries) for place in change}
+        logits_BK, beyond_BR = self._listen(log_mel_NM, hypothesis, boundaries)
         return read(
-            self.logits(log_mel_NM, hypothesis, boundaries),
+            logits_BK,
             trained_on(self.card.prior),
             onset_B=torch.tensor([boundary.side is Side.ONSET for boundary in boundaries], dtype=torch.bool),
             change_B=torch.tensor([place in sides for place in range(len(boundaries))], dtype=torch.bool),
             centre_B=torch.from_numpy(centres_s(times_s, self.features.hop_s) - times_s).float(),
+            beyond_BR=beyond_BR,
             hop_s=self.features.hop_s,
             at_home=self.at_home,
         )
@@ -107,7 +124,10 @@ class Refiner:
         """
         sharp = self.decisive(reading)
         frames_BT, margin_B = posterior(sharp, prior, changes)
-        return Posteriors(frames_BT, 1.0 - sharp.there_B, margin_B + reading.centre_B, reading.hop_s)
+        none_B = 1.0 - sharp.there_B
+        outwards_s_B = goes_on_s(reading.beyond_BR, none_B, prior.doubt, reading.hop_s)
+        on_s_B = torch.where(reading.onset_B, -outwards_s_B, outwards_s_B)
+        return Posteriors(frames_BT, none_B, margin_B + reading.centre_B, on_s_B, reading.hop_s)
 
     def propose(self, reading: Reading, boundaries: Sequence[Boundary], prior: ErrorPrior) -> tuple[Shift, ...]:
         """The move of each boundary with the least expected error, or none where little is to be gained; see `models.decisions`.
@@ -118,10 +138,13 @@ class Refiner:
         if not boundaries:
             return ()
         changes = Changes.of(boundaries, reading.centre_B, reading.hop_s)
-        shift_s_B, confidence_B = decide(self.posteriors(reading, changes, prior), changes)
+        posteriors = self.posteriors(reading, changes, prior)
+        shift_s_B, confidence_B = decide(posteriors, changes)
         return tuple(
-            Shift(boundary.turn_index, boundary.side, shift_s, confidence)
-            for boundary, shift_s, confidence in zip(boundaries, shift_s_B.tolist(), confidence_B.tolist(), strict=True)
+            Shift(boundary.turn_index, boundary.side, shift_s, confidence, goes_on=on_s != 0.0)
+            for boundary, shift_s, confidence, on_s in zip(
+                boundaries, shift_s_B.tolist(), confidence_B.tolist(), posteriors.on_s_B.tolist(), strict=True
+            )
         )
 
 

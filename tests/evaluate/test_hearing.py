@@ -23,7 +23,7 @@ def kept(tmp_path: Path) -> Path:
     boundaries = movable(TALK, 5.0)
     n = len(boundaries)
     change_B, onset_B = (torch.tensor([boundary.time_s == 2.0 for boundary in boundaries]), torch.arange(n) % 2 == 0)
-    reading = Reading(torch.rand(n, 40), torch.rand(n), onset_B, change_B, torch.zeros(n), torch.rand(n), 0.02)
+    reading = Reading(torch.rand(n, 40), torch.rand(n), onset_B, change_B, torch.zeros(n), torch.rand(n), torch.rand(n, 20), 0.02)
     write_heard(tmp_path / "talk.safetensors", "key", HeardRecording(TALK, 5.0, boundaries, reading))
     return tmp_path / "talk.safetensors"
 

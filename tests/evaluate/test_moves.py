@@ -44,6 +44,22 @@ def test_a_move_is_no_longer_than_the_limit() -> None:
     assert outcomes(refinement) == [(4.75, Reason.LIMITED), (8.25, Reason.LIMITED)]
 
 
+def test_an_end_at_which_the_speaker_goes_on_says_so() -> None:
+    """The report tells such moves from those to a place that was heard; limit, gate and neighbours hold for them, too."""
+    hypothesis = talk((5.0, 8.0, "A"), (8.5, 12.0, "A"))
+    wish = Shift(0, Side.OFFSET, 0.4, 0.1, goes_on=True)
+
+    def outcome(**options: float) -> tuple[float, Reason]:
+        return outcomes(decide_moves(hypothesis, [wish], duration_s=DURATION_S, config=RefineConfig(**options)))[1]
+
+    assert outcome() == (8.4, Reason.WENT_ON)
+    assert outcome(max_shift_s=0.25) == (8.25, Reason.LIMITED)
+    assert outcome(min_confidence=0.5) == (8.0, Reason.UNSURE)
+    further = [Shift(0, Side.OFFSET, 0.9, 0.1, goes_on=True)]
+    moved = decide_moves(hypothesis, further, duration_s=DURATION_S, config=RefineConfig())
+    assert outcomes(moved)[1] == (8.5, Reason.GAVE_WAY)
+
+
 def test_both_sides_of_a_change_move_together() -> None:
     """An offset that touches another speaker's onset and is proposed to move like it: both do, and the report says why."""
     hypothesis = talk((2.0, 5.0, "A"), (5.0, 9.0, "B"))

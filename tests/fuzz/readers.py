@@ -440,6 +440,7 @@ def _weights_readers(folder: Path) -> list[Reader]:
         change_B=torch.zeros(n, dtype=torch.bool),
         centre_B=torch.zeros(n),
         worth_B=torch.ones(n),
+        beyond_BR=torch.zeros(n, 25),
         hop_s=0.02,
     )
     write_heard(kept, "key", HeardRecording(hypothesis, 5.0, boundaries, reading))

@@ -33,7 +33,9 @@ def sides(onset_s: float = 5.0) -> tuple[Boundary, ...]:
 def heard(*ratio_T: torch.Tensor) -> Reading:
     """What a model says of the offset and of the onset, for sure."""
     onset_B, change_B = torch.tensor([False, True]), torch.tensor([True, True])
-    return Reading(torch.stack(ratio_T), torch.ones(2), onset_B, change_B, torch.zeros(2), torch.ones(2), HOP_S)
+    return Reading(
+        torch.stack(ratio_T), torch.ones(2), onset_B, change_B, torch.zeros(2), torch.ones(2), torch.zeros(2, 1), HOP_S
+    )
 
 
 def peak(shift_s: float, height: float = 50.0) -> torch.Tensor:
@@ -106,7 +108,7 @@ def decided(*frames_T: torch.Tensor) -> list[float]:
     frames_BT = torch.stack(frames_T)
     frames_BT = frames_BT / frames_BT.sum(dim=1, keepdim=True)
     changes = Changes.of(sides(), torch.zeros(2), HOP_S)
-    shift_s_B, confidence_B = decide(Posteriors(frames_BT, torch.zeros(2), torch.zeros(2), HOP_S), changes)
+    shift_s_B, confidence_B = decide(Posteriors(frames_BT, torch.zeros(2), torch.zeros(2), torch.zeros(2), HOP_S), changes)
     assert ((confidence_B >= 0.0) & (confidence_B <= 1.0)).all()
     return [round(shift_s, 3) for shift_s in shift_s_B.tolist()]
 
@@ -136,7 +138,7 @@ def test_each_change_is_decided_by_itself() -> None:
     boundaries = boundaries_of(Diarization("talk", turns))[1:-1]
     frames_BT = torch.stack([peak(0.3), peak(0.3), peak(-0.2), peak(0.2), peak(0.0), peak(0.0)])
     bias_s_B = torch.tensor([0.002, 0.002, -0.004, -0.004, 0.001, 0.001])
-    posteriors = Posteriors(frames_BT / frames_BT.sum(dim=1, keepdim=True), torch.zeros(6), bias_s_B, HOP_S)
+    posteriors = Posteriors(frames_BT / frames_BT.sum(dim=1, keepdim=True), torch.zeros(6), bias_s_B, torch.zeros(6), HOP_S)
     shift_s_B, _ = decide(posteriors, Changes.of(boundaries, bias_s_B, HOP_S))
     assert shift_s_B.tolist() == pytest.approx([0.302, 0.302, -0.204, 0.196, 0.0, 0.0], abs=0.004)
 
@@ -166,7 +168,7 @@ def test_a_place_that_is_hardly_better_is_not_worth_a_move() -> None:
     saved_s_B = (frames_BT * (PLACE_S_T.abs() - (PLACE_S_T - 0.06).abs())).sum(dim=1)
     assert (saved_s_B > 0.004).all()
     apart = Changes.of(sides(onset_s=5.3), torch.zeros(2), HOP_S)
-    shift_s_B, _ = decide(Posteriors(frames_BT, torch.zeros(2), torch.zeros(2), HOP_S), apart)
+    shift_s_B, _ = decide(Posteriors(frames_BT, torch.zeros(2), torch.zeros(2), torch.zeros(2), HOP_S), apart)
     assert shift_s_B.tolist() == [0.0, pytest.approx(0.06, abs=0.005)]
 
 
@@ -200,7 +202,7 @@ def certain(place_s: float, *, onset_s: float) -> tuple[Posteriors, Changes]:
     frames_BT = torch.zeros(2, T)
     frames_BT[:, T // 2] = 1.0
     bias_s_B = torch.full((2,), place_s - 0.5 * HOP_S)
-    return Posteriors(frames_BT, torch.zeros(2), bias_s_B, HOP_S), Changes.of(sides(onset_s), bias_s_B, HOP_S)
+    return Posteriors(frames_BT, torch.zeros(2), bias_s_B, torch.zeros(2), HOP_S), Changes.of(sides(onset_s), bias_s_B, HOP_S)
 
 
 @pytest.mark.parametrize("onset_s", [5.0, 5.3])

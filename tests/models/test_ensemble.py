@@ -57,7 +57,9 @@ def test_a_model_decides_more_sharply_than_it_reads_and_an_ensemble_more_so(tmp_
     for refiner, power in ((both, 1.5), (alone, 1.25)):
         weights = trained_on(refiner.card.prior)
         yes_1, zero_1 = torch.tensor([True]), torch.zeros(1)
-        reading = read(logits_BK, weights, onset_B=yes_1, change_B=~yes_1, centre_B=zero_1, hop_s=FEATURES.hop_s)
+        reading = read(
+            logits_BK, weights, onset_B=yes_1, change_B=~yes_1, centre_B=zero_1, beyond_BR=torch.zeros(1, 1), hop_s=FEATURES.hop_s
+        )
         expected = sharpened(reading, weights, power=power)
         torch.testing.assert_close(refiner.decisive(reading).ratio_BT, expected.ratio_BT, rtol=1e-4, atol=1e-6)
         likeliest += [float(refiner.decisive(reading).ratio_BT.max()), float(reading.ratio_BT.max())]

@@ -18,7 +18,8 @@ def said(logits_BK: torch.Tensor) -> Reading:
     """What a model says of onsets (even rows) and offsets (odd rows), none of them a side of a change."""
     n = len(logits_BK)
     onset_B, change_B = torch.arange(n) % 2 == 0, torch.zeros(n, dtype=torch.bool)
-    return read(logits_BK, TRAINED, onset_B=onset_B, change_B=change_B, centre_B=torch.zeros(n), hop_s=HOP_S)
+    zeros_B = torch.zeros(n)
+    return read(logits_BK, TRAINED, onset_B=onset_B, change_B=change_B, centre_B=zeros_B, beyond_BR=zeros_B[:, None], hop_s=HOP_S)
 
 
 def heard_at(shift_s_B: torch.Tensor, *, sharpness: float = 8.0) -> Reading:
@@ -153,6 +154,7 @@ def test_a_boundary_that_is_not_there_is_no_cause_for_doubt(there: float) -> Non
         torch.zeros(n, dtype=torch.bool),
         torch.zeros(n),
         torch.ones(n),
+        torch.zeros(n, 1),
         HOP_S,
     )
     assert fit(reading).doubt < 0.16

@@ -14,7 +14,16 @@ HOP_S, T = 0.01, 200
 def said(logits_BK: torch.Tensor) -> Reading:
     """Onsets of which a model says this, none of them a side of a change."""
     yes_B = torch.ones(len(logits_BK), dtype=torch.bool)
-    return read(logits_BK, trained_on({}), onset_B=yes_B, change_B=~yes_B, centre_B=torch.zeros(len(yes_B)), hop_s=HOP_S)
+    zeros_B = torch.zeros(len(yes_B))
+    return read(
+        logits_BK,
+        trained_on({}),
+        onset_B=yes_B,
+        change_B=~yes_B,
+        centre_B=zeros_B,
+        beyond_BR=zeros_B[:, None],
+        hop_s=HOP_S,
+    )
 
 
 def test_the_laplace_bins_of_each_scale_sum_to_one_around_their_place() -> None:

@@ -71,7 +71,7 @@ def reading_at(*shifts_s: tuple[float, float]) -> Reading:
     for shift_s, share in shifts_s:
         ratio_1T[0, 64 + round(100 * shift_s)] = share
     yes_1, no_1 = torch.tensor([True]), torch.tensor([False])
-    return Reading(ratio_1T, torch.ones(1), yes_1, no_1, torch.zeros(1), torch.ones(1), 0.01)
+    return Reading(ratio_1T, torch.ones(1), yes_1, no_1, torch.zeros(1), torch.ones(1), torch.zeros(1, 64), 0.01)
 
 
 def test_every_boundary_gets_one_move_in_its_order(weights: Path) -> None:

@@ -1,0 +1,136 @@
+"""Ends that are none: where the speaker is heard to go on, they move outwards, and nowhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from brefine.config import ExampleConfig, FeatureConfig
+from brefine.core.boundaries import Shift, Side, boundaries_of
+from brefine.core.turns import Diarization, Turn
+from brefine.models import build_model
+from brefine.models.changes import Changes
+from brefine.models.error_prior import ErrorPrior
+from brefine.models.going_on import goes_on_s, voice_beyond
+from brefine.models.reading import Reading
+from brefine.models.weights import Refiner, load_refiner, save_weights
+
+HOP_S, T, R = 0.01, 400, 100
+FEATURES = FeatureConfig()
+
+
+def window(own_s: list[tuple[float, float]]) -> torch.Tensor:
+    """One window in which the own speaker is active from … to, in seconds from its middle; shape (1, T)."""
+    place_s_T = (torch.arange(T) + 0.5 - T / 2) * HOP_S
+    return torch.stack([(place_s_T > start_s) & (place_s_T < end_s) for start_s, end_s in own_s]).any(dim=0)[None].float()
+
+
+def beyond(own_s: list[tuple[float, float]], voice_s: list[tuple[float, float]], *, onset: bool = False) -> torch.Tensor:
+    """Evidence of 0.8 where the voice is and of −0.8 elsewhere, seen from an end."""
+    return voice_beyond(window(own_s), 1.6 * window(voice_s) - 0.8, torch.tensor([onset]), HOP_S)
+
+
+def went_on_s(beyond_BR: torch.Tensor, *, none: float = 0.98, doubt: float = 0.02) -> float:
+    return float(goes_on_s(beyond_BR, torch.tensor([none]), doubt, HOP_S)[0])
+
+
+def test_an_end_goes_as_far_as_the_voice() -> None:
+    """To within half of what the evidence is averaged over, and no further than a second."""
+    assert went_on_s(beyond([(-2.0, 0.0)], [(-2.0, 0.7)])) == pytest.approx(0.7, abs=0.05)
+    assert went_on_s(beyond([(-2.0, 0.0)], [(-2.0, 2.0)])) == pytest.approx(1.0)
+
+
+def test_an_onset_looks_the_other_way() -> None:
+    """What lies before it is beyond it, the nearest first."""
+    assert went_on_s(beyond([(0.0, 2.0)], [(-0.7, 2.0)], onset=True)) == pytest.approx(0.7, abs=0.05)
+    assert went_on_s(beyond([(0.0, 2.0)], [(0.0, 2.0)], onset=True)) == 0.0
+    evidence_BT = torch.arange(T, dtype=torch.float32)[None] / T
+    after_BR, before_BR = (voice_beyond(torch.zeros(1, T), evidence_BT, torch.tensor([onset]), HOP_S) for onset in (False, True))
+    assert after_BR.shape == before_BR.shape == (1, R)
+    assert (after_BR.diff() > 0.0).all()
+    assert (before_BR.diff() < 0.0).all()
+    assert after_BR[0, 0] > evidence_BT[0, T // 2 - 1] > before_BR[0, 0] - 0.5 / T
+
+
+@pytest.mark.parametrize(
+    ("none", "doubt", "voice_end_s"),
+    [(0.98, 0.02, 0.0), (0.98, 0.02, 0.1), (0.5, 0.02, 0.7), (0.98, 0.5, 0.7), (0.0, 0.0, 2.0)],
+    ids=["silent beyond", "a moment of voice", "there may be a boundary", "a reading to be doubted", "there is a boundary"],
+)
+def test_what_does_not_say_so_moves_nothing(none: float, doubt: float, voice_end_s: float) -> None:
+    """Every condition by itself keeps the end where it is."""
+    assert went_on_s(beyond([(-2.0, 0.0)], [(-2.0, voice_end_s)]), none=none, doubt=doubt) == 0.0
+
+
+def test_no_evidence_moves_nothing() -> None:
+    """A speaker whose voice is not known has evidence of zero everywhere."""
+    nothing_BR = voice_beyond(window([(-2.0, 0.0)]), torch.zeros(1, T), torch.tensor([False]), HOP_S)
+    assert went_on_s(nothing_BR, none=1.0, doubt=0.0) == 0.0
+
+
+def test_the_speakers_own_next_turn_wins_nothing() -> None:
+    """A gap in a speaker's speech is closed and no more; speech that is in the hypothesis already is not won again."""
+    assert went_on_s(beyond([(-2.0, 0.0), (0.4, 2.0)], [(-2.0, 2.0)])) == pytest.approx(0.4, abs=0.011)
+    assert went_on_s(beyond([(-2.0, 0.0), (0.08, 2.0)], [(-2.0, 2.0)])) == 0.0
+
+
+@pytest.mark.parametrize(("hop_s", "n_frames"), [(0.02, 200), (0.01, 100), (0.05, 20)])
+def test_other_windows_reach_as_far_as_they_can(hop_s: float, n_frames: int) -> None:
+    """Coarser frames, and windows that end within the second."""
+    own_BT = (torch.arange(n_frames) < n_frames // 2).float()[None]
+    voice_BR = voice_beyond(own_BT, torch.full((1, n_frames), 0.8), torch.tensor([False]), hop_s)
+    reach_s = min(1.0, n_frames // 2 * hop_s)
+    assert float(goes_on_s(voice_BR, torch.ones(1), 0.0, hop_s)[0]) == pytest.approx(reach_s)
+
+
+@pytest.fixture
+def refiner(tmp_path: Path) -> Refiner:
+    torch.manual_seed(0)
+    examples = ExampleConfig(context_s=1.0)
+    save_weights(tmp_path / "best.safetensors", "mlp", build_model("mlp", FEATURES, examples).state_dict(), FEATURES, examples)
+    return load_refiner(tmp_path / "best.safetensors")
+
+
+def test_a_refiner_proposes_it_in_the_direction_of_each_side(refiner: Refiner) -> None:
+    """Offsets later, onsets earlier, marked as what they are and of little confidence; a change does not hold one back."""
+    turns = (Turn(2.0, 5.0, "A"), Turn(5.0, 9.0, "B"))
+    boundaries = boundaries_of(Diarization("talk", turns))
+    onset_B = torch.tensor([True, False, True, False])
+    beyond_BR = torch.full((4, R), -0.8)
+    beyond_BR[1:3] = 0.8
+    there_B = torch.tensor([0.02, 0.02, 0.02, 0.02])
+    reading = Reading(torch.ones(4, 200), there_B, onset_B, onset_B, torch.zeros(4), torch.zeros(4), beyond_BR, HOP_S)
+    proposals = refiner.propose(reading, boundaries, ErrorPrior(doubt=0.02))
+    assert [(shift.side, round(shift.shift_s, 3), shift.goes_on) for shift in proposals] == [
+        (Side.ONSET, 0.0, False),
+        (Side.OFFSET, 1.0, True),
+        (Side.ONSET, -1.0, True),
+        (Side.OFFSET, 0.0, False),
+    ]
+    assert all(shift.confidence < 0.05 for shift in proposals)
+    changes = Changes.of(boundaries, reading.centre_B, HOP_S)
+    assert refiner.posteriors(reading, changes, ErrorPrior(doubt=0.9)).on_s_B.tolist() == [0.0] * 4
+
+
+def test_each_boundary_is_read_with_its_own_voice(refiner: Refiner) -> None:
+    """More boundaries than one batch holds: what lies beyond each is what lies beyond it alone."""
+    rng = np.random.default_rng(0)
+    starts_s = np.arange(200) * 1.5 + 1.0
+    turns = tuple(Turn(start_s, start_s + 1.1, "AB"[i % 2]) for i, start_s in enumerate(starts_s.tolist()))
+    hypothesis = Diarization("talk", turns)
+    frames_NM = rng.normal(-5.0, 2.0, (int(starts_s[-1] * 100) + 300, FEATURES.n_mels)).astype(np.float32)
+    boundaries = boundaries_of(hypothesis)
+    assert len(boundaries) > 256
+    reading = refiner.read(frames_NM, hypothesis, boundaries)
+    assert (reading.beyond_BR.abs().sum(dim=1) > 0.0).any()
+    for place in (0, 1, 255, 256, 257, 399):
+        alone = refiner.read(frames_NM, hypothesis, [boundaries[place]])
+        torch.testing.assert_close(reading.beyond_BR[place], alone.beyond_BR[0])
+
+
+def test_a_shift_is_no_such_move_unless_it_says_so() -> None:
+    """Whoever proposes moves of his own need not know of it."""
+    assert not Shift(0, Side.ONSET, 0.1, 0.9).goes_on
