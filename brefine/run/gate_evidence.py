@@ -253,6 +253,15 @@ def notes_on_corpus(config: PhaseConfig, manifest: CorpusManifest | None) -> Ite
         yield f"gate.diarizer_trained_on names recordings that are in no split: {printable(some_of(strangers))}"
 
 
+def notes_on_weights(config: PhaseConfig, report: IntegrationReport | None) -> Iterator[str]:
+    """What the integrated model had learnt before the phase."""
+    if report is not None and config.train_of(report.model).start == "shipped":
+        yield (
+            f"{report.model} began with the weights that ship with brefine: the voices and recordings on their card "
+            f"(brefine/weights/MODEL_CARD.md) count as trained on, too"
+        )
+
+
 def _faults_of_weights(phase: PhaseDir, report: IntegrationReport, selection: SelectionRecord | None) -> Iterator[str]:
     if selection is None:
         yield "no model was selected on the validation split"

@@ -26,7 +26,7 @@ from brefine.phasedir import (
     Manifest,
     PhaseDir,
 )
-from brefine.run.gate_evidence import GateAudio, GateFiles, evidence_of, notes_on_corpus
+from brefine.run.gate_evidence import GateAudio, GateFiles, evidence_of, notes_on_corpus, notes_on_weights
 from brefine.run.gate_looks import notes_on_looks
 from brefine.run.gate_page import gate_page
 from brefine.run.gate_verdicts import Verdicts
@@ -116,6 +116,7 @@ class _Case:
             notes=(
                 *notes,
                 *notes_on_corpus(config, manifest),
+                *notes_on_weights(config, files.report),
                 *audio.notes(),
                 *_left_out(files.report),
                 *_company(manifest),

@@ -578,6 +578,15 @@ def test_a_pair_that_the_recipe_lets_through_is_told_whatever_the_corpus_says(ho
     assert judge_phase(honest.phase).verdict == "open"
 
 
+def test_what_a_model_knew_before_the_phase_is_told(honest: HonestPhase) -> None:
+    """One that began with the shipped weights has heard their voices, whatever the phase trained it on."""
+    honest.edit(honest.phase.config, 'start = "random"', 'start = "shipped"')
+    record = write_gate(honest.phase, GO)
+    (told,) = [note for note in record.notes if "began with" in note]
+    assert told.startswith("mlp began with the weights that ship with brefine")
+    assert told in honest.phase.gate_page.read_text()
+
+
 def test_names_that_exclude_nothing_are_told(honest: HonestPhase) -> None:
     """Whoever mistypes a recording that the diarizer knows, or writes it in other letters, hears of it."""
     names = '["G1", "t0", "nowhere.wav"]'
