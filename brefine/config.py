@@ -254,7 +254,8 @@ class RefineConfig(Section):
     """How shifts are applied to a recording."""
 
     min_confidence: Probability = 0.0
-    """Boundaries whose shift the model is less sure of stay where they are."""
+    """Boundaries whose shift the model is less sure of stay where they are; any but 0 also keeps ends
+    from going on where no boundary is heard (`models.going_on`), since there is no place to be sure of."""
     max_shift_s: Positive = 1.0
     """Largest move of one boundary."""
 

@@ -81,10 +81,17 @@ def input_batches(
         yield tables.windows(places, slice(start, start + batch_size))
 
 
-def own_voice(features_BTF: Tensor) -> tuple[Tensor, Tensor]:
-    """What windows hold of the boundary's own speaker: his activity and the evidence of his voice, shape (B, T) each."""
+def own_voice(features_BTF: Tensor, features: FeatureConfig) -> tuple[Tensor, Tensor]:
+    """What windows hold of the boundary's own speaker: his activity and the evidence that he speaks, ±1, shape (B, T) each.
+
+    That his voice is heard and that anybody speaks at all, whichever is less: the voice of a turn that is music is music. Nothing
+    tells without a detector of speech: then the evidence is zero.
+    """
     first = features_BTF.shape[2] - _N_TRACKS - 1
-    return features_BTF[:, :, first + _OWN], features_BTF[:, :, first + _EVIDENCE]
+    own_BT, voice_BT = features_BTF[:, :, first + _OWN], features_BTF[:, :, first + _EVIDENCE]
+    if not features.speech:
+        return own_BT, torch.zeros_like(voice_BT)
+    return own_BT, torch.minimum(voice_BT, features_BTF[:, :, features.n_mels])
 
 
 def centres_s(times_s: NDArray[np.float64], hop_s: float) -> NDArray[np.float64]:

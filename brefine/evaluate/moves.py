@@ -202,6 +202,8 @@ def _pair_changes(boundaries: Sequence[Boundary], wishes: dict[_Key, tuple[Shift
 
 
 def _outcome(moved_s: float, shift: Shift, reason: Reason) -> Reason:
+    if reason is Reason.WENT_ON and abs(moved_s) >= _STILL_S:  # also where it met the speaker's own next turn
+        return reason
     if abs(moved_s - shift.shift_s) >= _STILL_S:
         return Reason.GAVE_WAY
     if abs(moved_s) < _STILL_S:

@@ -25,7 +25,7 @@ change there, not speech begin or end. VBx's are off by 261 ms on average in Vox
 other ends by 89 ms (5,370). What the two sides of such a change say of each other is in `changes`.
 
 "There is no boundary here" holds a boundary back only where the model is sure of it, hence the square: one that is there and far
-off loses much by staying, and one that is not there loses little by moving.
+off loses much by staying, and one that is not there loses little by moving. Where it is sure, the end may go on; see `going_on`.
 
 Boundaries are then moved by a sharper reading, p_model raised to a power: its doubt is counted in δ once more, and the mean of
 several models is vaguer than each of them, hence a higher power for it. The prior is fitted to the reading as it is: of a sharp

@@ -5,14 +5,15 @@ Such an end has no partner in the reference, so nothing is known of a place for 
 gains time to lie further out. VBx over VoxConverse v0.3 dev: were these ends put where they gain most within 1 s, 0.9 of the 6.9
 points of DER would go, most of it where the hypothesis has somebody else speaking.
 
-With v the evidence of the own voice beyond the end (`data.evidence`), averaged over 0.6 s, w = (1 − doubt) · p(no boundary) and
-each frame beyond the end,
+With v the evidence that he speaks beyond the end (`data.batches.own_voice`), averaged over those frames within ±0.3 s in which
+the hypothesis does not have him, w = (1 − doubt) · p(no boundary) and each frame beyond the end,
 
     gain(n) = hop · Σ_{i ≤ n} [ w · tanh(κ v_i / 2) − (1 − w) ]
 
 is the time that is won by moving n frames outwards: p(speaks) = σ(κ v), a frame of speech wins its length and another loses it;
 and if there is a boundary after all (1 − w), all of the way is lost. The end moves to where the gain is largest, if that pays.
-Evidence of nothing, and a model that is not sure of there being no boundary, move nothing.
+Evidence of nothing, and a model that is not sure of there being no boundary, move nothing. Nor does music: the voice of a false
+turn on music is music, and no detector hears speech in it.
 
 It is one-sided: turns are not cut where their speaker isn't heard, since a voice is missed more easily than it is made up.
 
@@ -34,20 +35,22 @@ _LEAST_GAIN_S = 0.1
 
 
 def voice_beyond(own_BT: Tensor, evidence_BT: Tensor, onset_B: Tensor, hop_s: float) -> Tensor:
-    """The evidence of the own voice beyond each end, shape (B, R), float32; zero from the speaker's next turn on.
+    """The evidence that the speaker goes on beyond each end, shape (B, R), float32; zero from his own next turn on.
 
     Args:
         own_BT: the own speaker's activity in the window, as the hypothesis has it; the end is the window's middle.
-        evidence_BT: the evidence of his voice there, ±1.
+        evidence_BT: that he speaks there, ±1; see `data.batches.own_voice`.
     """
     middle = own_BT.shape[1] // 2
     n_reach, n_around = min(middle, round(_REACH_S / hop_s)), round(0.5 * _SMOOTHING_S / hop_s)
-    smooth_BT = functional.avg_pool1d(
-        evidence_BT[:, None].float(), 2 * n_around + 1, stride=1, padding=n_around, count_include_pad=False
-    )[:, 0]
+    own_BT = own_BT.float()
+    # his voice is heard in his own turns: what lies between and behind them has to speak for itself
+    kept_2BT = torch.stack([evidence_BT.float() * (1.0 - own_BT), 1.0 - own_BT])
+    sum_BT, weight_BT = functional.avg_pool1d(kept_2BT, 2 * n_around + 1, stride=1, padding=n_around)
+    smooth_BT = sum_BT / weight_BT.clamp(min=1e-6)
     voice_BR, taken_BR = (
         torch.where(onset_B[:, None], both_BT[:, :middle].flip(1)[:, :n_reach], both_BT[:, middle : middle + n_reach])
-        for both_BT in (smooth_BT, own_BT.float())
+        for both_BT in (smooth_BT, own_BT)
     )
     return voice_BR.masked_fill(taken_BR.cummax(dim=1).values > 0.5, 0.0)
 

@@ -41,7 +41,7 @@ class Reading:
         change_B: whether it is a side of a change that touches.
         centre_B: the window's middle − h in seconds, at most half a hop.
         worth_B: what each counts for where a system's errors are estimated, 0 to 1.
-        beyond_BR: evidence of the own voice beyond the end; see `going_on`.
+        beyond_BR: evidence that the speaker goes on beyond the end; see `going_on`.
     """
 
     ratio_BT: Tensor

@@ -68,7 +68,7 @@ class Refiner:
     def _listen(
         self, log_mel_NM: NDArray[np.floating], hypothesis: Diarization, boundaries: Sequence[Boundary]
     ) -> tuple[Tensor, Tensor]:
-        """logits_BK, and the evidence of each boundary's own voice beyond it; see `going_on.voice_beyond`."""
+        """logits_BK, and the evidence that each boundary's speaker goes on; see `going_on.voice_beyond`."""
         batches = input_batches(
             log_mel_NM,
             hypothesis,
@@ -83,7 +83,7 @@ class Refiner:
         n_done = 0
         for features_BTF in batches:
             logits.append(self.model(features_BTF).logits_BK.float().cpu())
-            own_BT, evidence_BT = (channel_BT.cpu() for channel_BT in own_voice(features_BTF))
+            own_BT, evidence_BT = (channel_BT.cpu() for channel_BT in own_voice(features_BTF, self.features))
             beyond.append(voice_beyond(own_BT, evidence_BT, onset_B[n_done:][: len(own_BT)], self.features.hop_s))
             n_done += len(own_BT)
         n_bins = n_window_frames(self.examples.context_s, self.features.hop_s) + 1
@@ -126,7 +126,8 @@ class Refiner:
         frames_BT, margin_B = posterior(sharp, prior, changes)
         none_B = 1.0 - sharp.there_B
         outwards_s_B = goes_on_s(reading.beyond_BR, none_B, prior.doubt, reading.hop_s)
-        on_s_B = torch.where(reading.onset_B, -outwards_s_B, outwards_s_B)
+        signed_s_B = torch.where(reading.onset_B, -outwards_s_B, outwards_s_B)
+        on_s_B = torch.where(outwards_s_B > 0.0, signed_s_B + reading.centre_B, 0.0)
         return Posteriors(frames_BT, none_B, margin_B + reading.centre_B, on_s_B, reading.hop_s)
 
     def propose(self, reading: Reading, boundaries: Sequence[Boundary], prior: ErrorPrior) -> tuple[Shift, ...]:

@@ -11,7 +11,7 @@ import torch
 from brefine.config import ExampleConfig, FeatureConfig
 from brefine.core.boundaries import boundaries_of
 from brefine.core.turns import Diarization, Turn
-from brefine.data.batches import Tables, TrainingBatches, centres_s, input_batches, n_channels_of, placed
+from brefine.data.batches import Tables, TrainingBatches, centres_s, input_batches, n_channels_of, own_voice, placed
 from brefine.data.evidence import activity, edge_frame, speaker_evidence
 from brefine.data.examples import Annotated, find_examples
 from brefine.data.features import normalised
@@ -34,6 +34,29 @@ def test_a_window_holds_the_frames_around_its_boundary(frames: np.ndarray) -> No
     index = next(i for i, boundary in enumerate(boundaries) if boundary.time_s == 1.003)
     np.testing.assert_allclose(features_BTF[index, :, :N_MELS], normalised(frames)[50:150], atol=1e-5)
     assert centres_s(np.array([1.003]), HOP_S)[0] == pytest.approx(1.0)
+
+
+def test_a_speaker_is_heard_where_his_voice_and_speech_are(frames: np.ndarray) -> None:
+    """The lesser evidence counts, and without a detector of speech there is none."""
+    with_speech = FeatureConfig(speech=True)
+    heard = np.linspace(-1.0, 1.0, len(frames), dtype=np.float32)[:, None]
+    (features_BTF,) = input_batches(
+        np.concatenate([frames, heard], axis=1),
+        HYPOTHESIS,
+        boundaries_of(HYPOTHESIS),
+        context_s=CONTEXT_S,
+        hop_s=HOP_S,
+        n_mels=N_MELS,
+    )
+    own_BT, speaks_BT = own_voice(features_BTF, with_speech)
+    assert torch.equal(own_BT, features_BTF[:, :, OWN + 1])
+    assert torch.equal(speaks_BT, torch.minimum(features_BTF[:, :, EVIDENCE + 1], features_BTF[:, :, N_MELS]))
+    assert (speaks_BT < features_BTF[:, :, EVIDENCE + 1]).any()
+    assert (speaks_BT < features_BTF[:, :, N_MELS]).any()
+    (features_BTF,) = input_batches(frames, HYPOTHESIS, boundaries_of(HYPOTHESIS), context_s=CONTEXT_S, hop_s=HOP_S)
+    own_BT, speaks_BT = own_voice(features_BTF, FeatureConfig())
+    assert torch.equal(own_BT, features_BTF[:, :, OWN])
+    assert not speaks_BT.any()
 
 
 def test_own_activity_changes_exactly_in_the_middle_of_the_window(frames: np.ndarray) -> None:

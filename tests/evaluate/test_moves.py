@@ -45,7 +45,7 @@ def test_a_move_is_no_longer_than_the_limit() -> None:
 
 
 def test_an_end_at_which_the_speaker_goes_on_says_so() -> None:
-    """The report tells such moves from those to a place that was heard; limit, gate and neighbours hold for them, too."""
+    """Its own reason; limit and gate hold for it, too, and his next turn is as far as he can go."""
     hypothesis = talk((5.0, 8.0, "A"), (8.5, 12.0, "A"))
     wish = Shift(0, Side.OFFSET, 0.4, 0.1, goes_on=True)
 
@@ -57,7 +57,7 @@ def test_an_end_at_which_the_speaker_goes_on_says_so() -> None:
     assert outcome(min_confidence=0.5) == (8.0, Reason.UNSURE)
     further = [Shift(0, Side.OFFSET, 0.9, 0.1, goes_on=True)]
     moved = decide_moves(hypothesis, further, duration_s=DURATION_S, config=RefineConfig())
-    assert outcomes(moved)[1] == (8.5, Reason.GAVE_WAY)
+    assert outcomes(moved)[1] == (8.5, Reason.WENT_ON)
 
 
 def test_both_sides_of_a_change_move_together() -> None:

@@ -19,7 +19,7 @@ from brefine.models.reading import Reading
 from brefine.models.weights import Refiner, load_refiner, save_weights
 
 HOP_S, T, R = 0.01, 400, 100
-FEATURES = FeatureConfig()
+FEATURES = FeatureConfig(speech=True)
 
 
 def window(own_s: list[tuple[float, float]]) -> torch.Tensor:
@@ -66,15 +66,54 @@ def test_what_does_not_say_so_moves_nothing(none: float, doubt: float, voice_end
 
 
 def test_no_evidence_moves_nothing() -> None:
-    """A speaker whose voice is not known has evidence of zero everywhere."""
-    nothing_BR = voice_beyond(window([(-2.0, 0.0)]), torch.zeros(1, T), torch.tensor([False]), HOP_S)
+    """However clear the voice is in the turn itself."""
+    own_BT = window([(-2.0, 0.0)])
+    nothing_BR = voice_beyond(own_BT, own_BT, torch.tensor([False]), HOP_S)
+    assert torch.equal(nothing_BR, torch.zeros(1, R))
     assert went_on_s(nothing_BR, none=1.0, doubt=0.0) == 0.0
+
+
+@pytest.mark.parametrize(("evidence", "moves"), [(0.14, False), (0.15, True)])
+def test_the_gain_is_that_of_the_module(evidence: float, moves: bool) -> None:
+    """Worked out by hand: 0.81 · tanh(2.5 · 0.15) − 0.19 = 0.1003 s in a second, and with evidence of 0.14 it is 0.0825 s."""
+    voice_BR = voice_beyond(window([(-2.0, 0.0)]), torch.full((1, T), evidence), torch.tensor([False]), HOP_S)
+    assert went_on_s(voice_BR, none=0.9, doubt=0.1) == pytest.approx(1.0 if moves else 0.0)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_frame_by_frame_it_is_the_formula(seed: int) -> None:
+    """Against plain loops: turns of the speaker anywhere, evidence of any kind, either side."""
+    rng = np.random.default_rng(seed)
+    onset, own_T = bool(seed % 2), np.repeat(rng.random(T // 20) < 0.3, 20)
+    own_T[T // 2 - 20 : T // 2 + 20] = [not onset] * 20 + [onset] * 20
+    evidence_T = np.convolve(rng.normal(0.3, 2.0, T), np.ones(25) / 25, mode="same").clip(-1.0, 1.0)
+    mean_T = np.zeros(T)
+    for frame in range(T):
+        near = [place for place in range(frame - 30, frame + 31) if 0 <= place < T and not own_T[place]]
+        mean_T[frame] = evidence_T[near].mean() if near else 0.0
+    order = range(T // 2 - 1, T // 2 - 1 - R, -1) if onset else range(T // 2, T // 2 + R)
+    gain_s, best_s, expected_s, taken = 0.0, 0.0, 0.0, False
+    for n, frame in enumerate(order, start=1):
+        taken = taken or bool(own_T[frame])
+        gain_s += HOP_S * (0.9 * np.tanh(2.5 * (0.0 if taken else mean_T[frame])) - 0.1)
+        if gain_s > best_s:
+            best_s, expected_s = gain_s, n * HOP_S
+    own_BT, evidence_BT = (torch.from_numpy(each_T.astype(np.float32))[None] for each_T in (own_T, evidence_T))
+    found_s = went_on_s(voice_beyond(own_BT, evidence_BT, torch.tensor([onset]), HOP_S), none=0.9, doubt=0.0)
+    assert found_s == pytest.approx(expected_s if best_s >= 0.1 else 0.0)
+
+
+@pytest.mark.parametrize("pause_s", [0.21, 0.3, 0.6])
+def test_a_pause_in_which_he_is_not_heard_stays_open(pause_s: float) -> None:
+    """However close his own turns are on both sides of it."""
+    assert went_on_s(beyond([(-2.0, 0.0), (pause_s, 2.0)], [(-2.0, 0.0), (pause_s, 2.0)])) == 0.0
 
 
 def test_the_speakers_own_next_turn_wins_nothing() -> None:
     """A gap in a speaker's speech is closed and no more; speech that is in the hypothesis already is not won again."""
     assert went_on_s(beyond([(-2.0, 0.0), (0.4, 2.0)], [(-2.0, 2.0)])) == pytest.approx(0.4, abs=0.011)
     assert went_on_s(beyond([(-2.0, 0.0), (0.08, 2.0)], [(-2.0, 2.0)])) == 0.0
+    assert went_on_s(beyond([(-2.0, 0.0), (0.3, 0.4)], [(-2.0, 2.0)])) == pytest.approx(0.3, abs=0.011)
 
 
 @pytest.mark.parametrize(("hop_s", "n_frames"), [(0.02, 200), (0.01, 100), (0.05, 20)])
@@ -121,7 +160,8 @@ def test_each_boundary_is_read_with_its_own_voice(refiner: Refiner) -> None:
     starts_s = np.arange(200) * 1.5 + 1.0
     turns = tuple(Turn(start_s, start_s + 1.1, "AB"[i % 2]) for i, start_s in enumerate(starts_s.tolist()))
     hypothesis = Diarization("talk", turns)
-    frames_NM = rng.normal(-5.0, 2.0, (int(starts_s[-1] * 100) + 300, FEATURES.n_mels)).astype(np.float32)
+    frames_NM = rng.normal(-5.0, 2.0, (int(starts_s[-1] * 100) + 300, FEATURES.n_mels + 1)).astype(np.float32)
+    frames_NM[:, -1] = rng.uniform(-1.0, 1.0, len(frames_NM))
     boundaries = boundaries_of(hypothesis)
     assert len(boundaries) > 256
     reading = refiner.read(frames_NM, hypothesis, boundaries)
