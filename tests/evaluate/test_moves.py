@@ -58,6 +58,9 @@ def test_an_end_at_which_the_speaker_goes_on_says_so() -> None:
     further = [Shift(0, Side.OFFSET, 0.9, 0.1, goes_on=True)]
     moved = decide_moves(hypothesis, further, duration_s=DURATION_S, config=RefineConfig())
     assert outcomes(moved)[1] == (8.5, Reason.WENT_ON)
+    touching = talk((5.0, 8.0, "A"), (8.0, 12.0, "A"), (7.0, 9.0, "B"))
+    held = decide_moves(touching, further, duration_s=DURATION_S, config=RefineConfig()).moves[1]
+    assert (held.moved, held.reason) == (False, Reason.GAVE_WAY)
 
 
 def test_both_sides_of_a_change_move_together() -> None:

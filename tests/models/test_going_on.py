@@ -13,6 +13,7 @@ from brefine.core.boundaries import Shift, Side, boundaries_of
 from brefine.core.turns import Diarization, Turn
 from brefine.models import build_model
 from brefine.models.changes import Changes
+from brefine.models.decisions import Posteriors, decide
 from brefine.models.error_prior import ErrorPrior
 from brefine.models.going_on import goes_on_s, voice_beyond
 from brefine.models.reading import Reading
@@ -141,17 +142,29 @@ def test_a_refiner_proposes_it_in_the_direction_of_each_side(refiner: Refiner) -
     beyond_BR = torch.full((4, R), -0.8)
     beyond_BR[1:3] = 0.8
     there_B = torch.tensor([0.02, 0.02, 0.02, 0.02])
-    reading = Reading(torch.ones(4, 200), there_B, onset_B, onset_B, torch.zeros(4), torch.zeros(4), beyond_BR, HOP_S)
+    centre_s_B = torch.tensor([0.004, 0.004, -0.003, 0.0])
+    reading = Reading(torch.ones(4, 200), there_B, onset_B, onset_B, centre_s_B, torch.zeros(4), beyond_BR, HOP_S)
     proposals = refiner.propose(reading, boundaries, ErrorPrior(doubt=0.02))
     assert [(shift.side, round(shift.shift_s, 3), shift.goes_on) for shift in proposals] == [
         (Side.ONSET, 0.0, False),
-        (Side.OFFSET, 1.0, True),
-        (Side.ONSET, -1.0, True),
+        (Side.OFFSET, 1.004, True),
+        (Side.ONSET, -1.003, True),
         (Side.OFFSET, 0.0, False),
     ]
     assert all(shift.confidence < 0.05 for shift in proposals)
     changes = Changes.of(boundaries, reading.centre_B, HOP_S)
     assert refiner.posteriors(reading, changes, ErrorPrior(doubt=0.9)).on_s_B.tolist() == [0.0] * 4
+
+
+def test_an_end_goes_on_from_where_the_hypothesis_has_it() -> None:
+    """Whatever its posterior would have it do, and its neighbours do as without it."""
+    frames_BT = torch.zeros(2, 200)
+    frames_BT[:, 130] = 1.0
+    no_changes = Changes(*torch.zeros(3, 0, dtype=torch.long))
+    shift_s_B, _ = decide(
+        Posteriors(frames_BT, torch.full((2,), 0.9), torch.zeros(2), torch.tensor([0.8, 0.0]), HOP_S), no_changes
+    )
+    assert shift_s_B.tolist() == pytest.approx([0.8, 0.305], abs=0.006)
 
 
 def test_each_boundary_is_read_with_its_own_voice(refiner: Refiner) -> None:
@@ -162,11 +175,12 @@ def test_each_boundary_is_read_with_its_own_voice(refiner: Refiner) -> None:
     hypothesis = Diarization("talk", turns)
     frames_NM = rng.normal(-5.0, 2.0, (int(starts_s[-1] * 100) + 300, FEATURES.n_mels + 1)).astype(np.float32)
     frames_NM[:, -1] = rng.uniform(-1.0, 1.0, len(frames_NM))
-    boundaries = boundaries_of(hypothesis)
+    boundaries = boundaries_of(hypothesis)[1:]
+    boundaries = boundaries[:200] + boundaries[201:]  # two of one side in a row: no batch is like the one before
     assert len(boundaries) > 256
     reading = refiner.read(frames_NM, hypothesis, boundaries)
     assert (reading.beyond_BR.abs().sum(dim=1) > 0.0).any()
-    for place in (0, 1, 255, 256, 257, 399):
+    for place in (0, 1, 199, 200, 255, 256, 257, 397):
         alone = refiner.read(frames_NM, hypothesis, [boundaries[place]])
         torch.testing.assert_close(reading.beyond_BR[place], alone.beyond_BR[0])
 
