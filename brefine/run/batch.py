@@ -6,7 +6,8 @@ their system are estimated from all of them. So a handful is decided when its re
 and never by what is done already or by the number of shares: interrupted or spread otherwise, a batch ends with the same RTTMs.
 Share k of n takes the handfuls k, k + n, k + 2n, …, and the list only ever grows at its end: no two shares have a recording in
 common, not even those of two submissions. A share holds a lock of its own, so that a task that Slurm starts anew waits for its
-predecessor. Hence nothing is written twice, and what a share has not done when it ends, the last job of the batch does.
+predecessor. What is done is never taken for the result of other input, and what is not takes other input only while nobody has
+the lock of its share. Hence nothing is written twice, and what a share has not done when it ends, the last job of the batch does.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import metadata
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -24,7 +25,7 @@ from typing import Final, Literal
 from pydantic import Field
 
 from brefine.config import PhaseConfig
-from brefine.errors import ConfigError, DataError, ProcessError
+from brefine.errors import ConfigError, DataError, ProcessError, one_line
 from brefine.io.atomic import digest_of_files
 from brefine.io.audio import audio_by_stem
 from brefine.io.lock import held
@@ -46,17 +47,59 @@ _HANDFUL: Final = {"refine": 32, "diarize": 8}
 Command = Literal["refine", "diarize"]
 
 
+class Stamp(Part):
+    """A file as it was when its recording came to the list; no content is read, which would take hours for thousands."""
+
+    n_bytes: int
+    modified_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> Stamp | None:
+        """The file as it is now; None where it cannot be asked."""
+        try:
+            found = path.stat()
+        except OSError:
+            return None
+        return cls(n_bytes=found.st_size, modified_ns=found.st_mtime_ns)
+
+
 class Item(Part):
     """One recording: its audio, its turns where the command refines given ones, and the file that will say that it is done.
 
     Attributes:
         handful: those with the same number are refined together.
+        audio_stamp, rttm_stamp: of these files; None where nobody knows.
     """
 
     audio: str
     rttm: str | None
     out: str
     handful: int = 0
+    audio_stamp: Stamp | None = None
+    rttm_stamp: Stamp | None = None
+
+    @classmethod
+    def found(cls, audio: Path, rttm: Path | None, out: Path) -> Item:
+        """The recording of these files as they are now."""
+        return cls(
+            audio=str(audio),
+            rttm=None if rttm is None else str(rttm),
+            out=str(out),
+            audio_stamp=Stamp.of(audio),
+            rttm_stamp=None if rttm is None else Stamp.of(rttm),
+        )
+
+    def difference(self, now: Item) -> str | None:
+        """What is another in the input of this recording `now`, in words; None where nothing is, as far as anybody knows."""
+        for path, path_now, stamp, stamp_now in (
+            (self.audio, now.audio, self.audio_stamp, now.audio_stamp),
+            (self.rttm, now.rttm, self.rttm_stamp, now.rttm_stamp),
+        ):
+            if path != path_now:
+                return f"made from {one_line(path)}, not from {one_line(path_now)}"
+            if stamp is not None and stamp != stamp_now:
+                return f"made before {one_line(path)} was changed"
+        return None
 
 
 class Batch(Document):
@@ -137,13 +180,13 @@ def plan_items(audio: Path, rttm: Path | None, out: Path) -> list[Item]:
     by_stem = {stem: path.absolute() for stem, path in audio_by_stem(audio).items()}
     out = out.absolute()
     if rttm is None:
-        items = [Item(audio=str(path), rttm=None, out=str(out / f"{stem}.rttm")) for stem, path in by_stem.items()]
+        items = [Item.found(path, None, out / f"{stem}.rttm") for stem, path in by_stem.items()]
     else:
         turns = rttm_files(rttm)
         missing = [f"{path}: no audio of this name in {audio}" for path in turns if path.stem not in by_stem]
         if missing:
             raise DataError("recordings have no audio", where=audio, problems=missing)
-        items = [Item(audio=str(by_stem[path.stem]), rttm=str(path.absolute()), out=str(out / path.name)) for path in turns]
+        items = [Item.found(by_stem[path.stem], path.absolute(), out / path.name) for path in turns]
     if not items:
         raise DataError("there is nothing to do in this folder", where=audio if rttm is None else rttm)
     return items
@@ -152,9 +195,13 @@ def plan_items(audio: Path, rttm: Path | None, out: Path) -> list[Item]:
 def write_batch(out: Path, command: Command, items: Sequence[Item], options: Sequence[str], *, n_shares: int) -> Batch:
     """Writes the list, or extends the one there is by recordings that have come since; a share keeps what it had.
 
+    A recording that is not done takes the input that is given now.
+
     Raises:
         ConfigError: the folder belongs to other settings.
-        DataError: RTTMs lie in the output folder that no batch has written, or an option names a file that is not there.
+        DataError: RTTMs lie in the output folder that no batch has written, or that were made from other input, or an option
+            names a file that is not there.
+        ProcessError: the input of recordings is another that a process is at work on.
     """
     path = batch_folder(out) / "batch.json"
     found = Batch.begun(command, options, n_shares=n_shares)
@@ -162,21 +209,46 @@ def write_batch(out: Path, command: Command, items: Sequence[Item], options: Seq
     if before is None:
         foreign = [item.out for item in items if Path(item.out).exists()]
         if foreign:
-            more = [f"and {len(foreign) - _MOST_NAMED:,} more"] if len(foreign) > _MOST_NAMED else []
-            raise DataError(
-                "these are there already", where=out, problems=[*foreign[:_MOST_NAMED], *more], hint="give another -o"
-            )
+            raise DataError("these are there already", where=out, problems=_first(foreign), hint="give another -o")
         before = found
     before.refuse_other_settings(found, where=out)
-    known = {item.out for item in before.items}
+    known = {item.out: item for item in before.items}
+    changed = {item.out: item for item in items if item.out in known and known[item.out].difference(item) is not None}
     first = 1 + max((item.handful for item in before.items), default=-1)  # one that has begun gets nothing more
     new = [item for item in items if item.out not in known]
     numbered = [item.model_copy(update={"handful": first + place // _HANDFUL[command]}) for place, item in enumerate(new)]
-    batch = before.model_copy(update={"items": [*before.items, *numbered]})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    out.mkdir(parents=True, exist_ok=True)
-    batch.write(path)
+    with ExitStack() as locks:
+        shares = {known[name].handful % before.n_shares for name in changed}
+        busy = [index for index in shares if locks.enter_context(held(share_lock(path.parent, index), wait=False)) is None]
+        done = [f"{one_line(name)}: {known[name].difference(item)}" for name, item in changed.items() if Path(name).exists()]
+        if done:
+            raise DataError(
+                "this folder holds results of other input",
+                where=out,
+                problems=_first(done),
+                hint="give another -o, or remove these results: then they are made anew",
+            )
+        if busy:
+            raise ProcessError(
+                "another process works on recordings whose input is another now",
+                where=out,
+                problems=_first(list(changed)),
+                hint="let it end first; then the same command takes the new input",
+            )
+        kept = [
+            item if item.out not in changed else changed[item.out].model_copy(update={"handful": item.handful})
+            for item in before.items
+        ]
+        batch = before.model_copy(update={"items": [*kept, *numbered]})
+        path.parent.mkdir(parents=True, exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
+        batch.write(path)
     return batch
+
+
+def share_lock(folder: Path, index: int) -> Path:
+    """Held by the process that does this share of the batch in `folder`."""
+    return folder / "locks" / str(index)
 
 
 def run_batch(out: Path, config: PhaseConfig, tell: Callable[[str], None]) -> int:
@@ -255,6 +327,12 @@ def _alone(folder: Path) -> Iterator[None]:
         if lock is None:
             raise ProcessError("another process waits for this batch", where=folder, hint="let it go on, or end it first")
         yield
+
+
+def _first(problems: Sequence[str]) -> list[str]:
+    """The first of the problems, and how many more there are."""
+    more = [f"and {len(problems) - _MOST_NAMED:,} more"] if len(problems) > _MOST_NAMED else []
+    return [*problems[:_MOST_NAMED], *more]
 
 
 def _contents(command: Command, options: Sequence[str]) -> dict[str, str]:

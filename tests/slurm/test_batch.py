@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,10 +20,11 @@ import soundfile
 
 from brefine.config import parse_config
 from brefine.errors import ConfigError, DataError, ProcessError
+from brefine.io.atomic import write_json_atomic
 from brefine.io.lock import held
 from brefine.io.rttm import read_rttm, write_rttm
 from brefine.run import batch as batches
-from brefine.run.batch import Batch, Item, batch_folder, plan_items, run_batch, write_batch
+from brefine.run.batch import Batch, Item, Stamp, batch_folder, plan_items, run_batch, share_lock, write_batch
 from brefine.run.share import main as do_share
 from brefine.run.supervision import Ended
 from tests.slurm.conftest import Cluster
@@ -202,6 +204,79 @@ def test_a_share_stops_where_the_weights_are_exchanged(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="other settings"):
         do_share([str(batch_folder(tmp_path / "out"))])
     assert not (batch_folder(tmp_path / "out") / "failed").exists()
+
+
+def put_files(folder: Path, names: Sequence[str], *, content: str = "as it was") -> None:
+    """Files that stand for audio and turns of these recordings."""
+    for kind, suffix in (("audio", "flac"), ("turns", "rttm")):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        for name in names:
+            (folder / kind / f"{name}.{suffix}").write_text(content)
+
+
+def list_folder(folder: Path, out: Path) -> Batch:
+    """The batch of `refine` over the files of `put_files`."""
+    return write_batch(out, "refine", plan_items(folder / "audio", folder / "turns", out), [], n_shares=1)
+
+
+def test_results_are_never_taken_for_those_of_other_input(tmp_path: Path) -> None:
+    """Recordings of equal names in other folders, or turns that were written anew in place, are refused and lose nothing."""
+    out = tmp_path / "out"
+    for name in ("one", "two"):
+        put_files(tmp_path / name, ["a", "b"])
+    begun = list_folder(tmp_path / "one", out)
+    (out / "a.rttm").write_text("done")
+    assert list_folder(tmp_path / "one", out) == begun
+    with pytest.raises(DataError, match=r"other input\n.*a\.rttm: made from .*one/audio/a.flac, not from .*two/audio/a.flac"):
+        list_folder(tmp_path / "two", out)
+    (tmp_path / "one" / "turns" / "a.rttm").write_text("corrected")
+    with pytest.raises(DataError, match=r"made before .*one/turns/a\.rttm was changed(?s:.*)another -o, or remove these results"):
+        list_folder(tmp_path / "one", out)
+    assert Batch.read(batch_folder(out) / "batch.json") == begun
+    (out / "a.rttm").unlink()
+    again = list_folder(tmp_path / "one", out)
+    assert [was.difference(now) is None for was, now in zip(begun.items, again.items, strict=True)] == [False, True]
+
+
+def test_what_is_not_done_takes_the_input_that_is_given_now(tmp_path: Path) -> None:
+    """A sound copy from another folder repairs what failed, in the same handful; what is done is left as it is."""
+    out = tmp_path / "out"
+    put_files(tmp_path / "all", ["a", "b"])
+    put_files(tmp_path / "sound", ["b"])
+    begun = list_folder(tmp_path / "all", out)
+    (out / "a.rttm").write_text("done")
+    a, b = list_folder(tmp_path / "sound", out).items
+    assert a == begun.items[0]
+    assert (b.audio, b.rttm) == (str(tmp_path / "sound/audio/b.flac"), str(tmp_path / "sound/turns/b.rttm"))
+    assert (b.out, b.handful) == (begun.items[1].out, a.handful)
+
+
+def test_the_input_of_what_is_worked_on_is_not_exchanged(tmp_path: Path) -> None:
+    """The share would write what it has read of the old one, and nobody could tell."""
+    out = tmp_path / "out"
+    for name in ("one", "two"):
+        put_files(tmp_path / name, ["a"])
+    begun = list_folder(tmp_path / "one", out)
+    with held(share_lock(batch_folder(out), 0)):
+        assert list_folder(tmp_path / "one", out) == begun
+        with pytest.raises(ProcessError, match="works on recordings"):
+            list_folder(tmp_path / "two", out)
+    assert Batch.read(batch_folder(out) / "batch.json") == begun
+
+
+def test_a_list_without_stamps_goes_on(tmp_path: Path) -> None:
+    """Of a brefine that kept none: then the paths alone tell, and a file that cannot be asked is for its share to refuse."""
+    out = tmp_path / "out"
+    put_files(tmp_path / "one", ["a"])
+    begun = list_folder(tmp_path / "one", out)
+    old = begun.model_copy(update={"items": [Item(audio=one.audio, rttm=one.rttm, out=one.out) for one in begun.items]})
+    tree = old.to_json()
+    for item in tree["items"]:
+        del item["audio_stamp"], item["rttm_stamp"]
+    write_json_atomic(batch_folder(out) / "batch.json", tree)
+    (out / "a.rttm").write_text("done")
+    assert list_folder(tmp_path / "one", out) == old
+    assert Stamp.of(tmp_path / "nowhere.flac") is None
 
 
 def test_recordings_without_audio_are_all_listed(tmp_path: Path) -> None:
