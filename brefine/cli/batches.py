@@ -11,7 +11,7 @@ from typing import Literal
 
 from brefine.config import PhaseConfig
 from brefine.errors import one_line, tell
-from brefine.run.batch import batch_folder, plan_items, run_batch, write_batch
+from brefine.run.batch import at_work, batch_folder, plan_items, run_batch, write_batch
 
 
 def go_through(
@@ -26,6 +26,8 @@ def go_through(
     except KeyboardInterrupt as interrupt:
         if config.executor.kind == "slurm":
             tell("interrupted; jobs that were given to the scheduler go on, and the same command looks after them again")
+        elif (other := at_work(out)) is not None:
+            tell(f"interrupted; another process goes on with this batch: {other}")
         else:
             tell("interrupted and stopped; the same command goes on with what is left")
         return 128 + (interrupt.args[0] if interrupt.args else signal.SIGINT)
@@ -36,16 +38,23 @@ def go_through(
 
 @contextmanager
 def _terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM (`timeout`, a scheduler, a shutdown) ends what was started here as Ctrl-C does."""
+    """SIGTERM (`timeout`, a scheduler, a shutdown) and SIGHUP (a terminal that closes) end what was started here as Ctrl-C does.
+
+    What is ignored, as SIGHUP under `nohup`, stays so.
+    """
+    numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
 
     def interrupt(number: int, frame: FrameType | None) -> None:
+        for each in numbers:  # kernel and shell both tell of a closed terminal: a second one would leave the work unstopped
+            signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt(number)
 
-    earlier = signal.signal(signal.SIGTERM, interrupt)
+    earlier = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, earlier)
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
 
 
 def _absolute(option: str) -> str:

@@ -16,7 +16,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import metadata
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -26,13 +26,15 @@ from pydantic import Field
 
 from brefine.config import PhaseConfig
 from brefine.errors import ConfigError, DataError, ProcessError, one_line
+from brefine.identity import own_identity
 from brefine.io.atomic import digest_of_files
 from brefine.io.audio import audio_by_stem
 from brefine.io.lock import held
 from brefine.io.rttm import rttm_files
 from brefine.io.shipped import shipped_weights
-from brefine.phasedir import Document, JobRecord, Part, PhaseDir
+from brefine.phasedir import Document, JobRecord, LockHolder, Part, PhaseDir
 from brefine.run.executor import Order, Work, executor_of
+from brefine.run.lock import sign
 from brefine.run.plain import job_words
 from brefine.run.programs import share_command
 from brefine.run.supervision import Ended
@@ -251,6 +253,26 @@ def share_lock(folder: Path, index: int) -> Path:
     return folder / "locks" / str(index)
 
 
+@contextmanager
+def share_taken(folder: Path, index: int) -> Iterator[None]:
+    """Waits until nobody else does this share of the batch in `folder`, and names this process to whoever asks."""
+    with held(share_lock(folder, index)) as lock:
+        assert lock is not None
+        with suppress(OSError):  # a full disk: then it is the lock alone that tells
+            sign(lock, own_identity())
+        yield
+
+
+def at_work(out: Path) -> str | None:
+    """The process that does a share of the batch of this output folder, in words; None where none does."""
+    for path in sorted((batch_folder(out) / "locks").glob("[0-9]*")):
+        with held(path, wait=False) as lock:
+            if lock is None:
+                found = LockHolder.read_if_sound(path)
+                return "it has not told its pid" if found is None else f"pid {found.process.pid} on {found.process.host}"
+    return None
+
+
 def run_batch(out: Path, config: PhaseConfig, tell: Callable[[str], None]) -> int:
     """Has the executor of the recipe work through the batch, and waits; returns how many recordings could not be done.
 
@@ -270,6 +292,9 @@ def run_batch(out: Path, config: PhaseConfig, tell: Callable[[str], None]) -> in
             path.unlink()
         work = executor.find(_NAME, log=log, process=None)
         if work is None:
+            other = at_work(out)
+            if other is not None:
+                tell(f"another process works on this batch: {other}; this one waits for it, and does what it leaves")
             work = executor.start(Order(_NAME, tuple(share_command(folder)), log, divisible=True))
         try:
             ended = _wait(work, _Standing(batch, folder), tell, every_s=min(_LOOK_S, executor.poll_s))

@@ -17,8 +17,7 @@ from pathlib import Path
 from brefine.errors import run_main
 from brefine.io.atomic import write_bytes_atomic, write_text_atomic
 from brefine.io.interpreter import python_command
-from brefine.io.lock import held
-from brefine.run.batch import Batch, Item, share_lock
+from brefine.run.batch import Batch, Item, share_taken
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     batch = Batch.read(options.batch / "batch.json")
     shares = range(batch.n_shares) if options.part is None else [int(options.part.partition("/")[0])]
     for index in shares:
-        with held(share_lock(options.batch, index)):
+        with share_taken(options.batch, index):
             batch = Batch.read(options.batch / "batch.json")  # it may have changed until now, but for this share no longer
             _do_share(options.batch, batch, index)
     return 0

@@ -11,20 +11,32 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
+from types import FrameType, SimpleNamespace
 
 import numpy as np
 import psutil
 import pytest
 import soundfile
 
+from brefine.cli.batches import go_through
 from brefine.config import parse_config
 from brefine.errors import ConfigError, DataError, ProcessError
 from brefine.io.atomic import write_json_atomic
 from brefine.io.lock import held
 from brefine.io.rttm import read_rttm, write_rttm
 from brefine.run import batch as batches
-from brefine.run.batch import Batch, Item, Stamp, batch_folder, plan_items, run_batch, share_lock, write_batch
+from brefine.run.batch import (
+    Batch,
+    Item,
+    Stamp,
+    at_work,
+    batch_folder,
+    plan_items,
+    run_batch,
+    share_lock,
+    share_taken,
+    write_batch,
+)
 from brefine.run.share import main as do_share
 from brefine.run.supervision import Ended
 from tests.slurm.conftest import Cluster
@@ -346,6 +358,77 @@ def test_who_is_refused_takes_no_failure_from_the_other(tmp_path: Path) -> None:
     with held(folder / "locks" / "submission", wait=False), pytest.raises(ProcessError, match="another process waits"):
         run_batch(tmp_path / "out", recipe, print)
     assert reason.read_text() == "broken"
+
+
+def test_a_process_that_works_on_the_batch_is_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever started it was killed; this call waits for it, and the person should know for whom."""
+    out = tmp_path / "out"
+    put_files(tmp_path, ["a"])
+    list_folder(tmp_path, out)
+    (out / "a.rttm").write_text("done")
+    work = SimpleNamespace(ended=lambda: Ended(0))
+    executor = SimpleNamespace(poll_s=0.1, find=lambda *_, **__: None, start=lambda _: work)
+    monkeypatch.setattr(batches, "executor_of", lambda *_: executor)
+    told = list[str]()
+    recipe = parse_config(_SITE.format(kind="local"), where="site")
+    with share_taken(batch_folder(out), 0):
+        assert run_batch(out, recipe, told.append) == 0
+        assert told[0].startswith(f"another process works on this batch: pid {os.getpid()} on ")
+        share_lock(batch_folder(out), 0).write_text("")
+        assert at_work(out) == "it has not told its pid"
+    assert at_work(out) is None
+    told.clear()
+    assert run_batch(out, recipe, told.append) == 0
+    assert told == ["1 of 1 recordings are done"]
+
+
+@pytest.mark.parametrize("is_worked_on", [True, False])
+def test_who_interrupts_a_batch_is_told_whether_it_has_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], is_worked_on: bool
+) -> None:
+    """A process that somebody else has started goes on."""
+    put_files(tmp_path, ["a"])
+    monkeypatch.setattr("brefine.cli.batches.run_batch", lambda *_: signal.raise_signal(signal.SIGINT))
+    with share_taken(batch_folder(tmp_path / "out"), 0) if is_worked_on else contextlib.nullcontext():
+        assert go_through_files(tmp_path) == 130
+    words = capsys.readouterr().err
+    assert (f"another process goes on with this batch: pid {os.getpid()} on" in words) == is_worked_on
+    assert ("stopped" in words) != is_worked_on
+
+
+@pytest.mark.parametrize("is_ignored", [False, True])
+def test_a_terminal_that_closes_stops_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_ignored: bool) -> None:
+    """Once, though kernel and shell both tell of it; not under `nohup`."""
+    put_files(tmp_path, ["a"])
+    stopped = list[str]()
+
+    def run(*_: object) -> int:
+        try:
+            signal.raise_signal(signal.SIGHUP)
+        except KeyboardInterrupt:
+            signal.raise_signal(signal.SIGHUP)
+            stopped.append("work")
+            raise
+        return 0
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        stopped.append("nothing")
+
+    monkeypatch.setattr("brefine.cli.batches.run_batch", run)
+    wanted = signal.SIG_IGN if is_ignored else handler
+    earlier = signal.signal(signal.SIGHUP, wanted)
+    try:
+        assert go_through_files(tmp_path) == (0 if is_ignored else 129)
+        assert signal.getsignal(signal.SIGHUP) is wanted
+    finally:
+        signal.signal(signal.SIGHUP, earlier)
+    assert stopped == ([] if is_ignored else ["work"])
+
+
+def go_through_files(folder: Path) -> int:
+    """`refine --config` over the files of `put_files`, on this machine; its exit code."""
+    recipe = parse_config(_SITE.format(kind="local"), where="site")
+    return go_through("refine", folder / "audio", folder / "turns", folder / "out", [], recipe)
 
 
 @pytest.mark.end_to_end
