@@ -8,13 +8,14 @@ command names it or it is looked for by halves, it is tried once more alone and 
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from brefine.errors import run_main
+from brefine.errors import one_line, run_main
 from brefine.io.atomic import write_bytes_atomic, write_text_atomic
 from brefine.io.interpreter import python_command
 from brefine.run.batch import Batch, Item, share_taken
@@ -76,26 +77,39 @@ def _run(batch: Batch, items: Sequence[Item], *, wanted: Sequence[Item] = ()) ->
     """Runs the command on links to these recordings, and puts the RTTMs that are wanted into the output folder.
 
     Returns:
-        Whether all could be done, and the command's words.
+        Whether all could be done, and the command's words, which name the recordings' own files.
     """
     with tempfile.TemporaryDirectory(prefix="brefine-share-") as scratch:
-        out = Path(scratch) / "out"
-        folders = [Path(scratch) / "audio", *([Path(scratch) / "rttm"] if batch.command == "refine" else [])]
+        audio, rttm, out = (Path(scratch) / name for name in ("audio", "rttm", "out"))
+        folders = [audio, *([rttm] if batch.command == "refine" else [])]
         for folder in (out, *folders):
             folder.mkdir()
+        meant: dict[Path, Path] = {}
         for item in items:
-            stem = Path(item.out).stem
-            (folders[0] / f"{stem}{Path(item.audio).suffix}").symlink_to(item.audio)
+            done_as = Path(item.out)
+            links = {audio / f"{done_as.stem}{Path(item.audio).suffix}": Path(item.audio)}
             if item.rttm is not None:
-                (folders[1] / Path(item.out).name).symlink_to(item.rttm)
+                links[rttm / done_as.name] = Path(item.rttm)
+            for link, source in links.items():
+                link.symlink_to(source)
+            meant |= links | {link.parent: source.parent for link, source in links.items()}
+            meant |= {out: done_as.parent, out / done_as.name: done_as}
         command = python_command("-m", "brefine", batch.command, *map(str, folders), "-o", str(out), *batch.options)
         ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         done = ended.returncode == 0 and all((out / Path(item.out).name).exists() for item in items)
         for item in wanted if done else ():
             write_bytes_atomic(Path(item.out), (out / Path(item.out).name).read_bytes())
+    words = _naming(meant, ended.stderr)
     if wanted:
-        print(ended.stderr, end="", file=sys.stderr, flush=True)
-    return done, ended.stderr
+        print(words, end="", file=sys.stderr, flush=True)
+    return done, words
+
+
+def _naming(meant: Mapping[Path, Path], words: str) -> str:
+    """The words with the files and folders that are `meant` in place of the links, which are gone when they are read."""
+    told = {one_line(link): one_line(source) for link, source in meant.items()}
+    longest_first = sorted(told, key=len, reverse=True)  # a file before its folder
+    return re.sub("|".join(map(re.escape, longest_first)), lambda found: told[found[0]], words)
 
 
 if __name__ == "__main__":

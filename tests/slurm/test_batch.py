@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType, SimpleNamespace
 
@@ -289,6 +289,40 @@ def test_a_list_without_stamps_goes_on(tmp_path: Path) -> None:
     (out / "a.rttm").write_text("done")
     assert list_folder(tmp_path / "one", out) == old
     assert Stamp.of(tmp_path / "nowhere.flac") is None
+
+
+def test_a_reason_names_the_recordings_own_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command has seen links, which are gone when somebody reads why; a name that another begins with is no part of it."""
+    put_files(tmp_path, ["a", "b", "b.flac"])
+    out = tmp_path / "out"
+    list_folder(tmp_path, out)
+
+    def cannot_do_b(audio: Path, turns: Path, made: Path) -> str:
+        (made / "b.flac.rttm").touch()
+        (made / "a.rttm").touch()
+        told = f"{audio}/b.flac.flac: quiet\n"
+        return told + f"brefine: {turns}/b.rttm: not {audio}/b.flac of {audio} ({made}/b.rttm)\n"
+
+    monkeypatch.setattr("brefine.run.share.subprocess", fake_command(cannot_do_b))
+    do_share([str(batch_folder(out))])
+    audio, turns = tmp_path / "audio", tmp_path / "turns"
+    words = f"{audio}/b.flac.flac: quiet\nbrefine: {turns}/b.rttm: not {audio}/b.flac of {audio} ({out}/b.rttm)\n"
+    assert (batch_folder(out) / "failed" / "b.txt").read_text() == words
+    assert words in capsys.readouterr().err
+
+
+def fake_command(do: Callable[[Path, Path, Path], str]) -> SimpleNamespace:
+    """In place of `subprocess`: a command that does this with its folders of audio, turns and results, and says what it tells."""
+
+    def run(command: Sequence[str], **_: object) -> SimpleNamespace:
+        audio, turns, _option, made = map(Path, command[command.index("refine") + 1 :][:4])
+        words = do(audio, turns, made)
+        complete = all((made / path.name).exists() for path in turns.iterdir())
+        return SimpleNamespace(returncode=0 if complete else 1, stderr=words)
+
+    return SimpleNamespace(run=run, DEVNULL=subprocess.DEVNULL)
 
 
 def test_recordings_without_audio_are_all_listed(tmp_path: Path) -> None:
