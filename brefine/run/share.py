@@ -8,11 +8,14 @@ command names it or it is looked for by halves, it is tried once more alone and 
 from __future__ import annotations
 
 import argparse
+import errno
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from brefine.errors import one_line, run_main
@@ -32,36 +35,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for index in shares:
         with share_taken(options.batch, index):
             batch = Batch.read(options.batch / "batch.json")  # it may have changed until now, but for this share no longer
-            _do_share(options.batch, batch, index)
+            with _scratch(options.batch, index) as scratch:
+                _do_share(options.batch, batch, index, scratch)
     return 0
 
 
-def _do_share(folder: Path, batch: Batch, index: int) -> None:
+@contextmanager
+def _scratch(folder: Path, index: int) -> Iterator[Path]:
+    """A folder for what a share needs meanwhile, without what a predecessor that was killed has left there."""
+    scratch = folder / "scratch" / str(index)
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True, exist_ok=True)
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _do_share(folder: Path, batch: Batch, index: int, scratch: Path) -> None:
     for handful in batch.handfuls(index):
         while left := [item for item in handful if not (_is_done(item) or _failure(folder, item).exists())]:
             batch.refuse_other_settings(Batch.begun(batch.command, batch.options, n_shares=batch.n_shares), where=folder)
             able = left if batch.is_each_alone else [item for item in handful if not _failure(folder, item).exists()]
-            done, words = _run(batch, able, wanted=left)
+            done, words = _run(batch, able, scratch, wanted=left)
             if not done:
                 named = [item for item in left if f"/{Path(item.out).stem}." in words]
-                reasons = _reasons(batch, named) or _reasons(batch, left) or {item.out: words for item in left}
+                reasons = _reasons(batch, named, scratch) or _reasons(batch, left, scratch) or {item.out: words for item in left}
                 for item in left:
                     if item.out in reasons:
                         write_text_atomic(_failure(folder, item), reasons[item.out])
 
 
-def _reasons(batch: Batch, failed: Sequence[Item]) -> dict[str, str]:
+def _reasons(batch: Batch, failed: Sequence[Item], scratch: Path) -> dict[str, str]:
     """Which of recordings that cannot be done together cannot be done alone either, and why."""
     if not failed:
         return {}
     if len(failed) == 1:
-        done, words = _run(batch, failed)
+        done, words = _run(batch, failed, scratch)
         return {} if done else {failed[0].out: words}
     middle = len(failed) // 2
     found: dict[str, str] = {}
     for half in (failed[:middle], failed[middle:]):
-        if len(half) == 1 or not _run(batch, half)[0]:
-            found |= _reasons(batch, half)
+        if len(half) == 1 or not _run(batch, half, scratch)[0]:
+            found |= _reasons(batch, half, scratch)
     return found
 
 
@@ -73,14 +89,14 @@ def _failure(folder: Path, item: Item) -> Path:
     return folder / "failed" / f"{Path(item.out).stem}.txt"
 
 
-def _run(batch: Batch, items: Sequence[Item], *, wanted: Sequence[Item] = ()) -> tuple[bool, str]:
+def _run(batch: Batch, items: Sequence[Item], scratch: Path, *, wanted: Sequence[Item] = ()) -> tuple[bool, str]:
     """Runs the command on links to these recordings, and puts the RTTMs that are wanted into the output folder.
 
     Returns:
         Whether all could be done, and the command's words, which name the recordings' own files.
     """
-    with tempfile.TemporaryDirectory(prefix="brefine-share-") as scratch:
-        audio, rttm, out = (Path(scratch) / name for name in ("audio", "rttm", "out"))
+    with tempfile.TemporaryDirectory(dir=scratch) as place:
+        audio, rttm, out = (Path(place) / name for name in ("audio", "rttm", "out"))
         folders = [audio, *([rttm] if batch.command == "refine" else [])]
         for folder in (out, *folders):
             folder.mkdir()
@@ -91,7 +107,7 @@ def _run(batch: Batch, items: Sequence[Item], *, wanted: Sequence[Item] = ()) ->
             if item.rttm is not None:
                 links[rttm / done_as.name] = Path(item.rttm)
             for link, source in links.items():
-                link.symlink_to(source)
+                _link(link, source)
             meant |= links | {link.parent: source.parent for link, source in links.items()}
             meant |= {out: done_as.parent, out / done_as.name: done_as}
         command = python_command("-m", "brefine", batch.command, *map(str, folders), "-o", str(out), *batch.options)
@@ -103,6 +119,15 @@ def _run(batch: Batch, items: Sequence[Item], *, wanted: Sequence[Item] = ()) ->
     if wanted:
         print(words, end="", file=sys.stderr, flush=True)
     return done, words
+
+
+def _link(link: Path, source: Path) -> None:
+    try:
+        link.symlink_to(source)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        shutil.copyfile(source, link)  # the disk of the results knows no links: exFAT, shares of Windows
 
 
 def _naming(meant: Mapping[Path, Path], words: str) -> str:
