@@ -8,12 +8,12 @@ import typer
 
 from brefine.cli.options import RUNS, Json, PhaseOption, Runs
 from brefine.cli.output import print_json, print_lines
-from brefine.config import prepared_corpus_path
+from brefine.config import ModelName, prepared_corpus_path
 from brefine.errors import BrefineError, FormatError, tell
 from brefine.phasedir import CorpusManifest, PhaseDir, SelectionRecord, find_phase
 from brefine.run.gate_evidence import faults_of_labels
 from brefine.run.plain import progress_line
-from brefine.run.stages import integration_report, start_integration
+from brefine.run.stages import integration_report, model_of, start_integration
 from brefine.run.tables import integration_table
 
 
@@ -29,7 +29,7 @@ def integrate(
     changed since the corpus was prepared are told first.
     """
     found = find_phase(phase, runs)
-    chosen, config = model or _selected(found), found.load_config()
+    chosen, config = _selected(found) if model is None else model_of(found, model), found.load_config()
     for fault in faults_of_labels(config, CorpusManifest.read_if_sound(prepared_corpus_path(config) / "corpus.json")):
         tell(f"gate 4 will stay open: {fault}")
     start_integration(found, chosen).wait(lambda progress: tell(progress_line(progress)))
@@ -37,7 +37,7 @@ def integrate(
     print_json(report.to_json()) if json else print_lines(integration_table(report))
 
 
-def _selected(phase: PhaseDir) -> str:
+def _selected(phase: PhaseDir) -> ModelName:
     select = f"brefine select --phase {phase.argument}"
     try:
         selection = SelectionRecord.read_if_there(phase.selection)

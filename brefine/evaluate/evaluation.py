@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import csv
 import io
-import shlex
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -26,7 +25,7 @@ from brefine.evaluate.score import ScoredRecording, abs_error_quantiles_ms, at_w
 from brefine.evaluate.speed import Stopwatch, speed_of
 from brefine.io.atomic import write_text_atomic
 from brefine.models.weights import OTHER_WEIGHTS, Refiner, load_refiner
-from brefine.phasedir import BoundaryRow, EvaluationReport, Look, PhaseDir, RunState, RunStatus, Speed
+from brefine.phasedir import BoundaryRow, EvaluationReport, Look, PhaseDir, Speed, way_to_weights
 
 
 def load_checkpoint(phase: PhaseDir, model: ModelName, checkpoint: str, device: str) -> Refiner:
@@ -37,19 +36,11 @@ def load_checkpoint(phase: PhaseDir, model: ModelName, checkpoint: str, device: 
     """
     run = phase.run(model)
     path = {"best": run.weights("best"), "last": run.weights("last")}.get(checkpoint, Path(checkpoint))
-    hint = _way_to_weights(phase, model) if checkpoint in ("best", "last") else OTHER_WEIGHTS
+    hint = way_to_weights(phase, model) if checkpoint in ("best", "last") else OTHER_WEIGHTS
     refiner = load_refiner(path, pick_device(device), hint=hint)
     if refiner.card.model != model:
         raise CheckpointError("these weights are of another model", where=path, expected=model, got=refiner.card.model)
     return refiner
-
-
-def _way_to_weights(phase: PhaseDir, model: ModelName) -> str:
-    """What to do where a phase's own checkpoint cannot be used."""
-    status = RunStatus.read_if_sound(phase.run(model).status)
-    if status is not None and status.state is RunState.FINISHED:
-        return f"bring the file back, or train anew: brefine launch-phase3 --config {shlex.quote(str(phase.config))}"
-    return f"train first: brefine resume {phase.argument}; models that are trained can be named: --model NAME"
 
 
 def load_checkpoints(

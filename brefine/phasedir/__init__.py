@@ -65,6 +65,7 @@ from brefine.phasedir.operation import (
 )
 from brefine.phasedir.sources import corrected_labels, label_digests, source_folders
 from brefine.phasedir.training import CARD_KEY, TRAINERS_VARIABLE, CheckpointCard, RunState, RunStatus, Tag, Validation
+from brefine.phasedir.weights import way_to_weights
 
 __all__ = [
     "CARD_KEY",
@@ -130,4 +131,5 @@ __all__ = [
     "run_model",
     "runs_folder",
     "source_folders",
+    "way_to_weights",
 ]

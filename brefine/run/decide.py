@@ -10,7 +10,7 @@ from brefine.core.bootstrap import Interval
 from brefine.core.selection import Candidate, Ranking, select
 from brefine.errors import ConfigError, ProcessError
 from brefine.phasedir import CheckpointCard, Decision, EvaluationReport, PhaseDir, SelectionRecord
-from brefine.run.stages import evaluation_reports
+from brefine.run.stages import evaluation_reports, named_model
 
 
 def recommend(phase: PhaseDir) -> Ranking:
@@ -133,10 +133,7 @@ def _candidate(report: EvaluationReport) -> Candidate:
 
 
 def _named(model: str, reports: dict[str, EvaluationReport], phase: PhaseDir) -> ModelName:
-    report = reports.get(model)
-    if report is None:
-        raise ConfigError("this model is not evaluated", where=phase.path.name, expected=" or ".join(reports), got=model)
-    return report.model
+    return named_model(model, [report.model for report in reports.values()], "this model is not evaluated", phase)
 
 
 def _means(ranking: Ranking) -> str:

@@ -16,11 +16,12 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any, Final
 
-from brefine.errors import SIGNALS_VARIABLE, FormatError, ProcessError
+from brefine.config import ModelName
+from brefine.errors import SIGNALS_VARIABLE, CheckpointError, ConfigError, FormatError, ProcessError
 from brefine.identity import ProcessIdentity, identity_of, is_alive
 from brefine.io.interpreter import python_command
 from brefine.io.lock import held
-from brefine.phasedir import EvaluationReport, IntegrationReport, PhaseDir, Progress, Stage
+from brefine.phasedir import EvaluationReport, IntegrationReport, PhaseDir, Progress, Stage, way_to_weights
 from brefine.run.documents import WatchedDocument, working_process
 from brefine.run.executor import Order, executor_of
 from brefine.run.lock import sign
@@ -197,6 +198,27 @@ def at_work_already(phase: PhaseDir, stage: Stage, who: str) -> ProcessError:
     )
 
 
+def model_of(phase: PhaseDir, name: str) -> ModelName:
+    """The model of the phase's recipe that has this name.
+
+    Raises:
+        ConfigError: none has.
+    """
+    return named_model(name, phase.models(), "this model is not in the phase's recipe", phase)
+
+
+def named_model(name: str, known: Sequence[ModelName], otherwise: str, phase: PhaseDir) -> ModelName:
+    """The model among those known that has this name.
+
+    Raises:
+        ConfigError: none has, which `otherwise` says.
+    """
+    for model in known:
+        if name == model:
+            return model
+    raise ConfigError(otherwise, where=phase.path.name, expected=" or ".join(known), got=name)
+
+
 def start_evaluation(phase: PhaseDir) -> StageProcess:
     """Evaluates every model that has a checkpoint on the validation split.
 
@@ -211,8 +233,15 @@ def start_evaluation(phase: PhaseDir) -> StageProcess:
     return StageProcess(phase, Stage.EVALUATE, BREFINE.evaluate(phase, models))
 
 
-def start_integration(phase: PhaseDir, model: str) -> StageProcess:
-    """Runs the model behind the diarizer on the gate split."""
+def start_integration(phase: PhaseDir, model: ModelName) -> StageProcess:
+    """Runs the model behind the diarizer on the gate split.
+
+    Raises:
+        CheckpointError: it has no best weights; what is on record of an earlier integration stays.
+    """
+    weights = phase.run(model).weights("best")
+    if not weights.exists():
+        raise CheckpointError("there are no such weights", where=weights, hint=way_to_weights(phase, model))
     return StageProcess(phase, Stage.INTEGRATE, BREFINE.integrate(phase, model))
 
 

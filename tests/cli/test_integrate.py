@@ -1,4 +1,4 @@
-"""`brefine integrate`: what is told before it works."""
+"""`brefine integrate`: what is told, and refused, before it works."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import pytest
 from brefine.cli.integrate import integrate
 from brefine.config import prepared_corpus_path
 from brefine.core.gate import Answer
-from brefine.errors import ProcessError
+from brefine.errors import BrefineError, CheckpointError, ProcessError
+from brefine.identity import own_identity
 from brefine.io.atomic import write_text_atomic
 from brefine.io.lock import held
-from brefine.phasedir import CorpusManifest, Stage, label_digests
+from brefine.phasedir import CorpusManifest, Progress, Stage, label_digests
 from brefine.run.gate_report import write_gate
+from brefine.run.stages import start_integration
 from tests.run.honest_phase import HonestPhase
+from tests.run.toy_programs import make_toy_phase
 
 
 def test_hypotheses_that_were_changed_are_told_before_it_works(
@@ -23,6 +26,7 @@ def test_hypotheses_that_were_changed_are_told_before_it_works(
     """In the gate's words, with the way out: whoever diarized anew into the same folder would integrate in vain."""
     honest = HonestPhase(tmp_path)
     honest.make()
+    honest.phase.run("mlp").weights("best").touch()
     monkeypatch.chdir(tmp_path)  # the recipe's folders are relative, and so make it another corpus
     honest.corpus = honest.corpus.rename(prepared_corpus_path(honest.config))
     write_text_atomic(tmp_path / "gate/hypothesis/g3.rttm", "as it was")
@@ -36,3 +40,33 @@ def test_hypotheses_that_were_changed_are_told_before_it_works(
     why = write_gate(honest.phase, {"go-on": Answer(True)}).criteria[0].why
     assert "(gate/hypothesis/g3.rttm); prepare it again" in why
     assert "a new version of the diarizer is a new phase, with its RTTMs in another folder" in why
+
+
+@pytest.mark.parametrize(
+    ("model", "code", "told", "way"),
+    [
+        ("contrastive", 2, "not in the phase's recipe (expected transformer or mlp, got contrastive)", None),
+        ("nope", 2, "not in the phase's recipe (expected transformer or mlp, got nope)", None),
+        ("mlp", 1, "there are no such weights", "train first: brefine resume"),
+    ],
+)
+def test_a_model_that_cannot_be_integrated_costs_no_record(
+    tmp_path: Path, model: str, code: int, told: str, way: str | None
+) -> None:
+    """A word that was mistyped does not mark the integration before it as failed; only the recipe's models can be trained."""
+    phase = make_toy_phase(tmp_path)
+    told_before = {"stage": "integrate", "state": "finished", "step": "", "done": 1, "total": 1, "started_unix_s": 1.0}
+    before = Progress.model_validate(told_before | {"unix_s": 2.0, "process": own_identity()})
+    before.write(phase.progress(Stage.INTEGRATE))
+    with pytest.raises(BrefineError) as refused:
+        integrate(phase=str(phase.path), model=model)
+    assert told in str(refused.value) and refused.value.exit_code == code
+    assert (refused.value.hint or "").startswith(way or "")
+    assert Progress.read(phase.progress(Stage.INTEGRATE)) == before
+
+
+def test_a_choice_that_the_recipe_does_not_train_is_not_to_be_resumed(tmp_path: Path) -> None:
+    """A selection.json of another phase: the hint names what there is."""
+    with pytest.raises(CheckpointError) as refused:
+        start_integration(make_toy_phase(tmp_path), "contrastive")
+    assert refused.value.hint == "this phase trains transformer, mlp: --model NAME"
