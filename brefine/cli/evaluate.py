@@ -11,7 +11,7 @@ from brefine.cli.options import RUNS, Json, PhaseOption, Runs
 from brefine.cli.output import print_json, print_lines, tell_trainings
 from brefine.io.outputs import refuse_unwritable
 from brefine.phasedir import EvaluationReport, Stage, find_phase
-from brefine.run.stages import parse_answer, run_worker, stage_taken
+from brefine.run.stages import model_of, parse_answer, run_worker, stage_taken
 from brefine.run.tables import evaluation_table
 
 
@@ -33,9 +33,9 @@ def evaluate(
     stand beside each other. The model is chosen by its best checkpoint, whatever else is evaluated.
     Gate 4 counts everything that was scored on the gate split.
     """
-    chosen = [part for name in model or [] for part in ("--model", name)]
-    chosen += [part for name in checkpoint or [] for part in ("--checkpoint", name)]
     found = find_phase(phase, runs)
+    chosen = [part for name in model or [] for part in ("--model", model_of(found, name))]
+    chosen += [part for name in checkpoint or [] for part in ("--checkpoint", name)]
     tell_trainings(found)
     refuse_unwritable([found.stage_lock(Stage.EVALUATE)], hint="evaluate a copy of the phase: --phase COPY")
     with stage_taken(found, Stage.EVALUATE) as lock, tempfile.TemporaryFile("w+", encoding="utf-8") as told:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from brefine.cli import app
 from brefine.cli import evaluate as evaluate_module
-from brefine.errors import ProcessError
+from brefine.errors import ConfigError, ProcessError
 from brefine.identity import own_identity
 from brefine.io.lock import held
 from brefine.phasedir import Progress, Stage
@@ -26,6 +26,14 @@ def test_a_second_evaluation_is_refused(tmp_path: Path) -> None:
     assert isinstance(ended.exception, ProcessError)
     assert "evaluate is at work already (got process" in str(ended.exception)
     first.end()
+
+
+@pytest.mark.parametrize("model", ["nope", "contrastive"])
+def test_a_model_that_the_recipe_does_not_train_is_a_fault_of_usage(tmp_path: Path, model: str) -> None:
+    """It is told in the user's words, as `select` and `integrate` tell it, and no worker is started to say so."""
+    phase = make_toy_phase(tmp_path)
+    with pytest.raises(ConfigError, match=rf"recipe \(expected transformer or mlp, got {model}\)"):
+        evaluate_module.evaluate(model=["mlp", model], phase=str(phase.path))
 
 
 def test_the_worker_holds_the_station_and_leaves_the_phases_progress_alone(
