@@ -65,7 +65,7 @@ from brefine.phasedir.operation import (
 )
 from brefine.phasedir.sources import corrected_labels, label_digests, source_folders
 from brefine.phasedir.training import CARD_KEY, TRAINERS_VARIABLE, CheckpointCard, RunState, RunStatus, Tag, Validation
-from brefine.phasedir.weights import way_to_weights
+from brefine.phasedir.weights import way_to_first_checkpoint, way_to_weights
 
 __all__ = [
     "CARD_KEY",
@@ -131,5 +131,6 @@ __all__ = [
     "run_model",
     "runs_folder",
     "source_folders",
+    "way_to_first_checkpoint",
     "way_to_weights",
 ]

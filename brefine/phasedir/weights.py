@@ -5,7 +5,9 @@ from __future__ import annotations
 import shlex
 
 from brefine.config import ModelName
+from brefine.identity import is_alive
 from brefine.phasedir.folders import PhaseDir
+from brefine.phasedir.operation import SupervisorState
 from brefine.phasedir.training import RunState, RunStatus
 
 
@@ -21,4 +23,19 @@ def way_to_weights(phase: PhaseDir, model: ModelName) -> str:
     status = RunStatus.read_if_sound(phase.run(model).status)
     if status is not None and status.state is RunState.FINISHED:
         return f"bring the file back, or train anew: brefine launch-phase3 --config {shlex.quote(str(phase.config))}"
-    return f"train first: brefine resume {phase.argument}; models that are trained can be named: --model NAME"
+    return f"{way_to_first_checkpoint(phase)}; models that are trained can be named: --model NAME"
+
+
+def way_to_first_checkpoint(phase: PhaseDir) -> str:
+    """What brings a checkpoint where there is none yet: patience while a supervisor or a trainer lives on this machine.
+
+    Raises:
+        FormatError: the phase has lost its recipe.
+    """
+    supervisor = SupervisorState.read_if_sound(phase.supervisor)
+    at_work = [] if supervisor is None or supervisor.state != "running" else [supervisor.process]
+    statuses = (RunStatus.read_if_sound(phase.run(model).status) for model in phase.models())
+    at_work += [status.process for status in statuses if status is not None]
+    if any(map(is_alive, at_work)):
+        return f"wait for its first checkpoint: brefine watch {phase.argument}"
+    return f"train first: brefine resume {phase.argument}"

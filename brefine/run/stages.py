@@ -21,7 +21,15 @@ from brefine.errors import SIGNALS_VARIABLE, CheckpointError, ConfigError, Forma
 from brefine.identity import ProcessIdentity, identity_of, is_alive
 from brefine.io.interpreter import python_command
 from brefine.io.lock import held
-from brefine.phasedir import EvaluationReport, IntegrationReport, PhaseDir, Progress, Stage, way_to_weights
+from brefine.phasedir import (
+    EvaluationReport,
+    IntegrationReport,
+    PhaseDir,
+    Progress,
+    Stage,
+    way_to_first_checkpoint,
+    way_to_weights,
+)
 from brefine.run.documents import WatchedDocument, working_process
 from brefine.run.executor import Order, executor_of
 from brefine.run.lock import sign
@@ -227,9 +235,7 @@ def start_evaluation(phase: PhaseDir) -> StageProcess:
     """
     models = [model for model in phase.models() if phase.run(model).weights("best").exists()]
     if not models:
-        raise ProcessError(
-            "no model has a checkpoint yet", where=phase.path, hint=f"train first: brefine resume {phase.argument}"
-        )
+        raise ProcessError("no model has a checkpoint yet", where=phase.path, hint=way_to_first_checkpoint(phase))
     return StageProcess(phase, Stage.EVALUATE, BREFINE.evaluate(phase, models))
 
 
