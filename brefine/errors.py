@@ -20,7 +20,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn, Self
 
 
@@ -98,6 +98,12 @@ class CheckpointError(BrefineError):
 
 class ProcessError(BrefineError):
     """A process cannot be started, is refused, or was lost."""
+
+
+def hint_of(faults: Iterable[BrefineError], *others: str) -> str | None:
+    """What to do about faults that are listed together: each hint once, behind what it is for; then the others."""
+    hints = dict.fromkeys(f"{fault.what}: {fault.hint}" for fault in faults if fault.hint is not None)
+    return "\n  → ".join([*hints, *others]) or None
 
 
 def printable(text: str) -> str:

@@ -50,11 +50,16 @@ class Audited:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What a corpus folder holds, what forbids its use, and what its user should know."""
+    """What a corpus folder holds, what forbids its use, and what its user should know.
+
+    Attributes:
+        unusable: those of the problems that are of audio, with what to do about them.
+    """
 
     recordings: tuple[Audited, ...]
     problems: tuple[str, ...]
     notes: tuple[str, ...]
+    unusable: tuple[BrefineError, ...]
 
 
 def audit_corpus(
@@ -75,15 +80,17 @@ def audit_corpus(
         found = _whatever_is_there(folder)
     notes: list[str] = []
     audited: list[Audited] = []
+    unusable: list[BrefineError] = []
     labels = _read_labels(found, notes)
     with ThreadPoolExecutor(4) as pool:  # decoding leaves the interpreter free
         results = pool.map(lambda one: _audit_recording(one, labels, needs_hypothesis=needs_hypothesis), found)
         for done, (good, own_problems, own_notes) in enumerate(results, start=1):
-            problems += own_problems
+            problems += [problem if isinstance(problem, str) else str(problem).splitlines()[0] for problem in own_problems]
+            unusable += [problem for problem in own_problems if isinstance(problem, BrefineError)]
             notes += own_notes
             audited += [good] if good is not None else []
             on_progress(done, len(found))
-    return Audit(tuple(audited), tuple(dict.fromkeys(problems)), tuple(notes))
+    return Audit(tuple(audited), tuple(dict.fromkeys(problems)), tuple(notes), tuple(unusable))
 
 
 def _whatever_is_there(folder: Path) -> list[Recording]:
@@ -107,8 +114,8 @@ def _read_labels(recordings: Iterable[Recording], notes: list[str]) -> _Labels:
 
 def _audit_recording(
     recording: Recording, labels: _Labels, *, needs_hypothesis: bool
-) -> tuple[Audited | None, list[str], list[str]]:
-    name, problems, notes = recording.name, list[str](), list[str]()
+) -> tuple[Audited | None, list[str | BrefineError], list[str]]:
+    name, problems, notes = recording.name, list[str | BrefineError](), list[str]()
     if recording.reference is None:
         problems.append(f"{name}: no reference")
     if needs_hypothesis and recording.hypothesis is None:
@@ -120,7 +127,7 @@ def _audit_recording(
         info = probe_audio(recording.audio)
         level_db, sound = _listen(recording.audio)
     except BrefineError as error:
-        return None, [*problems, f"{name}: {error.what}" + (f" ({error.got})" if error.got else "")], notes
+        return None, [*problems, error], notes
     if info.sample_rate_hz < 16000:
         notes.append(f"{name}: audio of {info.sample_rate_hz} Hz has nothing above {info.sample_rate_hz // 2} Hz")
     if level_db.max(initial=-200.0) < SILENCE_DB:

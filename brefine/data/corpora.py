@@ -23,7 +23,7 @@ from brefine.data.system_errors import REPLAYED, learn_system_errors, load_syste
 from brefine.data.turn_taking import load_turn_taking
 from brefine.data.voices import builtin_bank, digest_of_voices, find_utterances
 from brefine.data.voxconverse import lay_out_voxconverse
-from brefine.errors import DataError, FormatError
+from brefine.errors import DataError, FormatError, hint_of
 from brefine.io.atomic import digest_of_files, read_json, write_json_atomic
 from brefine.io.audio import audio_files
 from brefine.io.rttm import NO_MARK, read_diarizations, recordings_marked, rttm_files, write_rttm
@@ -74,7 +74,8 @@ def manifest_of_folders(
     problems += [f"gate: {pair}" for pair in refused] + _strangers([*known, *gate], config)
     if problems:
         named = json.dumps([*config.corpus.known_to_differ, *map(_names, refused)], ensure_ascii=False)
-        hint = f"recordings that only sound alike are let through by corpus.known_to_differ = {named}" if refused else None
+        let_through = [f"recordings that only sound alike are let through by corpus.known_to_differ = {named}"] if refused else []
+        hint = hint_of((fault for audit in audits for fault in audit.unusable), *let_through)
         raise DataError("the corpora have faults", where=f"{train_folder}, {gate_folder}", problems=problems, hint=hint)
     train, validation = divide(known, config.corpus.validation_fraction, seed=config.seed, alike=alike)
     splits = {"train": train, "validation": validation, "gate": gate}

@@ -20,7 +20,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from brefine.errors import BrefineError, DataError, ProcessError, one_line
+from brefine.errors import BrefineError, DataError, ProcessError, hint_of, one_line
 from brefine.io.folders import files_of
 from brefine.io.foreign_audio import FOREIGN_SUFFIXES, foreign_blocks, is_foreign, probe_foreign
 
@@ -133,8 +133,8 @@ def raise_all(faults: Sequence[BrefineError]) -> None:
     if faults:
         problems = [str(fault).splitlines()[0] for fault in faults]
         if all(isinstance(fault, DataError) for fault in faults):
-            raise DataError("audio files cannot be used", problems=problems)
-        raise ProcessError("recordings could not be done", problems=problems)
+            raise DataError("audio files cannot be used", problems=problems, hint=hint_of(faults))
+        raise ProcessError("recordings could not be done", problems=problems, hint=hint_of(faults))
 
 
 def read_audio(path: Path, *, sample_rate_hz: int = 16000) -> NDArray[np.float32]:
@@ -226,13 +226,13 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
 
 def _info(file: soundfile.SoundFile, path: Path) -> AudioInfo:
     _require_length(file.frames, file.samplerate, path)
-    claimed, there = _claim(file.extra_info)
+    claimed, there, unit = _claim(file.extra_info)
     if there < (1.0 - _MAX_SHORTFALL) * claimed:
         raise DataError(
             "the audio is cut off",
             where=path,
-            expected=f"{claimed}, as its header says",
-            got=there,
+            expected=f"{claimed:,} {unit}, as its header says",
+            got=f"{there:,} {unit}",
             hint="copy it again; if this is all there is, write a true header: sox --ignore-length IN.wav OUT.wav",
         )
     duration_s = file.frames / file.samplerate
@@ -240,17 +240,17 @@ def _info(file: soundfile.SoundFile, path: Path) -> AudioInfo:
     return AudioInfo(duration_s, file.samplerate, file.channels, file.frames, missing_s)
 
 
-def _claim(header_log: str) -> tuple[int, int]:
-    """What a WAV's or an AIFF's header claims and what is there, where libsndfile found them to differ and went by the latter.
+def _claim(header_log: str) -> tuple[int, int, str]:
+    """What a WAV's or an AIFF's header claims, what is there, and of what; where libsndfile found them to differ.
 
     Who writes into a pipe doesn't know the length and claims about two or four gigabytes: that claims nothing.
     """
     plain, long = _CLAIM.search(header_log), _LONG_CLAIM.search(header_log)
     if long is not None:
-        return int(long["claimed"]), int(long["there"])
+        return int(long["claimed"]), int(long["there"]), "samples"
     if plain is not None and int(plain["claimed"]) < _UNKNOWN_BYTES:
-        return int(plain["claimed"]), int(plain["there"])
-    return 0, 0
+        return int(plain["claimed"]), int(plain["there"]), "bytes"
+    return 0, 0, "bytes"
 
 
 def _mono_blocks(file: soundfile.SoundFile, info: AudioInfo, path: Path) -> Iterator[NDArray[np.float32]]:

@@ -11,6 +11,7 @@ import soundfile
 
 from brefine.core.turns import Diarization, Turn
 from brefine.data.audit import audit_corpus
+from brefine.errors import hint_of
 from brefine.io.rttm import Tell, read_rttm, write_rttm
 
 RATE_HZ = 16000
@@ -76,7 +77,7 @@ def test_all_problems_of_a_corpus_are_told_in_one_pass(tmp_path: Path, add: Add)
     audit = audit_corpus(tmp_path, needs_hypothesis=True)
     told = "\n".join(audit.problems)
     for expected in (
-        "nan: the audio holds samples that are not finite (the first at 2.000 s)",
+        "nan.wav: the audio holds samples that are not finite (got the first at 2.000 s)",
         "silent: the audio is silent",
         "past: the reference ends at 9.00 s, the audio at 4.00 s",
         "mute: speaker ann is silent",
@@ -84,11 +85,27 @@ def test_all_problems_of_a_corpus_are_told_in_one_pass(tmp_path: Path, add: Add)
         "alone: no reference",
         "unheard: no hypothesis",
         "the onset 'x' is not a number of seconds",
-        "text: this audio cannot be read",
+        "text.wav: this audio cannot be read",
     ):
         assert expected in told, told
     assert audit.recordings == ()
     assert len(set(audit.problems)) == len(audit.problems)
+
+
+def test_audio_that_is_cut_off_is_listed_with_what_to_do(tmp_path: Path, add: Add) -> None:
+    """A bare number tells nobody what it counts, nor how many there should be."""
+    paths = [tmp_path / "audio" / f"{name}.wav" for name in ("one", "two")]
+    for path in paths:
+        add(path.stem)
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 2])
+    audit = audit_corpus(tmp_path, needs_hypothesis=True)
+    for path, problem in zip(paths, audit.problems, strict=True):
+        assert problem.startswith(f"{path}: the audio is cut off (expected 256,000 bytes, as its header says, got 12")
+    hint = hint_of(audit.unusable, "and so on")
+    assert hint is not None
+    assert hint.startswith("the audio is cut off: copy it again; ") and hint.count("copy it again") == 1
+    assert hint.endswith("\n  → and so on")
 
 
 def test_a_file_of_many_recordings_is_read_once(tmp_path: Path, add: Add, monkeypatch: pytest.MonkeyPatch) -> None:

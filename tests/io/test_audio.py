@@ -115,6 +115,22 @@ def test_a_wav_that_is_cut_off_is_refused(tmp_path: Path, kind: str) -> None:
             read(path)
 
 
+@pytest.mark.parametrize(("kind", "claimed", "there"), [("WAV", "64,000 bytes", "31,"), ("RF64", "32,000 samples", "15,")])
+def test_files_that_are_cut_off_are_listed_with_what_to_do_once(tmp_path: Path, kind: str, claimed: str, there: str) -> None:
+    """Each with what its header says and what is there, in their unit; the way out, which they share, is told behind them."""
+    paths = [tmp_path / "a.wav", tmp_path / "b.wav"]
+    for path in paths:
+        soundfile.write(path, tone(440.0, 2.0, 16000), 16000, format=kind)
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(DataError) as refused:
+        probe_all(paths)
+    for path, problem in zip(paths, refused.value.problems, strict=True):
+        assert problem.startswith(f"{path}: the audio is cut off (expected {claimed}, as its header says, got {there}")
+        assert problem.endswith(f" {claimed.split()[1]})")
+    assert str(refused.value).count("→ the audio is cut off: copy it again; ") == 1
+
+
 def test_a_wav_that_claims_a_year_is_refused(tmp_path: Path) -> None:
     """An RF64 of a tenth of a second whose header claims 365 days."""
     n_bytes = 365 * 86400 * 32000
