@@ -117,8 +117,7 @@ def draw(plot: Plot, *, width: int, height: int) -> list[Row]:
             cells.put_row(scale.row(level.value), "┄", "level")
     for trace in visible:
         cells.put_curve(trace, scale, x_low, x_high)
-    for trace in visible:
-        cells.put_nonfinite(trace, scale, x_low, x_high)
+    cells.put_nonfinite(visible, scale, x_low, x_high)
     if plot.cursor_x is not None and x_low <= plot.cursor_x <= x_high:
         cells.put_cursor(round((plot.cursor_x - x_low) / (x_high - x_low) * (columns - 1)))
     ticks = scale.ticks(plot.format_tick)
@@ -265,25 +264,33 @@ class _Cells:
         hit = mask.reshape(self.owner.shape[0], 4, self.owner.shape[1], 2).any(axis=(1, 3))
         self.owner[hit] = trace.look
 
-    def put_nonfinite(self, trace: Trace, scale: _Scale, x_low: float, x_high: float) -> None:
-        columns = self.owner.shape[1]
+    def put_nonfinite(self, traces: Sequence[Trace], scale: _Scale, x_low: float, x_high: float) -> None:
+        marks = [mark for trace in traces for mark in self._marks(trace, scale, x_low, x_high)]
+        for row, column, _ in marks:
+            self._put_word(row, column, NONFINITE)
+        # Words come when all marks stand, so that no mark cuts one.
+        for row, column, word in marks:
+            if self._is_free(row, column + 1, len(word)):
+                self._put_word(row, column + 1, word)
+
+    def _marks(self, trace: Trace, scale: _Scale, x_low: float, x_high: float) -> list[tuple[int, int, str]]:
+        """Row, column and word of what is not finite, each word once a column."""
+        rows, columns = self.owner.shape
         finite = np.isfinite(trace.y)
         before = np.maximum.accumulate(np.where(finite, np.arange(len(finite)), _NOTHING))
-        marked = set()
+        marks: dict[tuple[int, str], int] = {}
         for index in np.flatnonzero(~finite).tolist():
             column = round((float(trace.x[index]) - x_low) / (x_high - x_low) * (columns - 1))
             value = float(trace.y[index])
-            if (column, value > 0) in marked:
+            word = " NaN" if math.isnan(value) else " Inf" if value > 0 else " -Inf"
+            if (column, word) in marks:
                 continue
-            marked.add((column, value > 0))
             if math.isnan(value):
                 row = scale.row(float(trace.y[before[index]])) if before[index] != _NOTHING else 0
             else:
-                row = 0 if value > 0 else self.owner.shape[0] - 1
-            self._put_word(row, column, NONFINITE)
-            word = " NaN" if math.isnan(value) else " Inf" if value > 0 else " -Inf"
-            if self._is_free(row, column + 1, len(word)):
-                self._put_word(row, column + 1, word)
+                row = 0 if value > 0 else rows - 1
+            marks[column, word] = row
+        return [(row, column, word) for (column, word), row in marks.items()]
 
     def _is_free(self, row: int, column: int, n: int) -> bool:
         fits = column + n <= self.owner.shape[1]

@@ -48,19 +48,35 @@ def test_a_peak_among_many_points_stays_visible() -> None:
 
 
 def test_not_a_number_is_marked_where_it_happened() -> None:
-    """A NaN in the middle of a level line is a ✕ at that place, in the row of the value before it, named where there is room."""
+    """A NaN in a line is a ✕ at that place, in the row of the value before it, named where no curve is in the way."""
     rows = draw(Plot([_line([1.0] * 20 + [np.nan] + [1.0] * 20, look=1)], y_range=(0.0, 2.0)), width=47, height=6)
-    marked = [row for row in _plot_area(rows) if "✕" in row]
-    assert len(marked) == 1
-    assert marked[0].index("✕") in (19, 20)
+    assert _plot_area(rows)[2] == "⠤⠤⠄ ⠤⠤⠄ ⠤⠤⠄ ⠤⠤⠄ ⠤⠤⠄ ✕⠤⠄ ⠤⠤⠄ ⠤⠤⠄ ⠤⠤⠄ ⠤⠤⠄ "
     assert [run.role for row in rows for run in row if "✕" in run.text] == ["nonfinite"]
+    stepping = Plot([_line([2.0] * 5 + [0.0] * 5 + [np.nan] + [2.0] * 10)], y_range=(0.0, 2.0))
+    assert ["✕ NaN" in row for row in _plot_area(draw(stepping, width=47, height=6))] == [False, False, False, False, True]
+
+
+def test_neighbouring_marks_cut_no_word() -> None:
+    """Of several NaN in a row, and of two curves, each is marked, and the last one has its word whole."""
+    curves = [_line([0.0, np.nan, np.nan, np.nan] + [2.0] * 12), _line([0.0, 0.0, 0.0, 0.0, np.nan] + [2.0] * 11)]
+    assert _plot_area(draw(Plot(curves[:1], y_range=(0.0, 2.0)), width=23, height=4))[-1] == "⡰✕✕✕ NaN        "
+    assert _plot_area(draw(Plot(curves, y_range=(0.0, 2.0)), width=23, height=4))[-1] == "⣰✕✕✕✕ NaN       "
 
 
 def test_infinity_is_marked_at_the_edge_it_ran_to() -> None:
-    """+Inf stands in the top row, −Inf in the bottom row, and neither breaks the scale."""
-    area = _plot_area(draw(Plot([_line([1.0, np.inf, 1.0, -np.inf, 1.5])]), width=47, height=6))
-    assert "✕" in area[0]
-    assert "✕" in area[-1]
+    """+Inf stands in the top row, −Inf in the bottom row, each with its word, and neither breaks the scale."""
+    for value, word, edge in ((np.inf, "✕ Inf ", 0), (-np.inf, "✕ -Inf ", 4)):
+        rows = draw(Plot([_line([1.2, value, 1.2, 1.0, 1.5])]), width=47, height=6)
+        assert [index for index, row in enumerate(_plot_area(rows)) if word in row] == [edge]
+        assert text_of(rows).count("✕") == 1
+        assert [text_of(rows).splitlines()[row][:7] for row in (0, 4)] == ["   1.5┤", "     1┤"]
+
+
+def test_whatever_is_not_finite_in_one_column_is_told() -> None:
+    """A NaN hides no infinity that came at nearly the same step."""
+    trace = Trace("", 0, np.array([0.0, 1.0, 1.001, 1.5, 2.0]), np.array([1.0, np.nan, -np.inf, 1.0, 1.0]))
+    area = _plot_area(draw(Plot([trace], y_range=(0.0, 2.0)), width=47, height=6))
+    assert [row.count("✕") for row in area] == [0, 0, 1, 0, 1]
 
 
 def test_a_curve_of_nothing_but_nan_is_marked_too() -> None:
@@ -100,10 +116,12 @@ def test_a_logarithmic_axis_spreads_small_values() -> None:
 
 
 def test_the_cursor_is_a_line_through_the_chart() -> None:
-    """The cursor's column is marked in every row and never hides a curve."""
+    """The cursor's column is marked in every row and never hides a curve, nor the mark of a value that is none."""
     rows = draw(Plot([_line([1.0, 2.0, 3.0])], cursor_x=1.0), width=40, height=8)
     assert all(any(run.under_cursor for run in row) for row in rows[:-1])
     assert sum("│" in row for row in _plot_area(rows)) == len(rows) - 2
+    broken = Plot([_line([0.0, 0.0, np.nan, 0.0, 0.0, 0.0, 0.0])], cursor_x=2.0, y_range=(0.0, 1.0))
+    assert _plot_area(draw(broken, width=20, height=4)) == ["    │        ", "    │        ", "⣀⣀⣀⣀✕⣀⣀⣀⣀⣀⣀⣀⣀"]
 
 
 def test_only_the_visible_part_sets_the_scale() -> None:
