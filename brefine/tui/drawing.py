@@ -197,12 +197,12 @@ class _Scale:
         return self.low <= value <= self.high
 
     def ticks(self, format_y: Callable[[float], str]) -> dict[int, str]:
-        """Row → label, at least two rows apart."""
+        """Row → label, at least two rows apart; on a logarithmic axis powers of ten first."""
         most = max(2, self.rows // 3)
         wanted = nice_ticks(self.low, self.high, most)
         if self.log:
             exponents = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-            decades = [factor * 10.0**exponent for exponent in exponents for factor in (1, 2, 5)]
+            decades = [factor * 10.0**exponent for factor in (1, 2, 5) for exponent in exponents]
             decades = [value for value in decades if self.shows(value)]
             wanted = decades if len(decades) >= 2 else wanted
         ticks: dict[int, str] = {}

@@ -105,6 +105,35 @@ def test_levels_and_newest_values_are_named_at_the_right() -> None:
     assert "┄┄┄" in text
 
 
+def test_what_lies_beyond_the_scale_is_not_drawn_at_its_edge() -> None:
+    """A level above the part of the axis that is looked at has neither a line nor a name there, a curve beyond it no label."""
+    plot = Plot([_line([0.5, 0.5]), _line([0.5, 7.0], 1, "M")], [Level(5.0, "target 5")], y_range=(0.0, 1.0))
+    text = text_of(draw(plot, width=60, height=6))
+    assert "┄" not in text
+    assert "target" not in text
+    assert "M" not in text
+
+
+def test_a_logarithmic_axis_names_powers_of_ten() -> None:
+    """A curve from 1 to 1,000 is a straight diagonal, with a narrow margin; twos and fives come where powers leave room."""
+    plot = Plot([_line([1.0, 10.0, 100.0, 1000.0])], log_y=True)
+    assert text_of(draw(plot, width=40, height=10)).splitlines() == [
+        "  1000┤                              ⢀⡠⠔",
+        "      │                          ⢀⡠⠔⠊⠁  ",
+        "      │                      ⢀⡠⠔⠊⠁      ",
+        "   100┤                   ⡠⠤⠊⠁          ",
+        "      │               ⡠⠤⠊⠉              ",
+        "    10┤           ⡠⠤⠊⠉                  ",
+        "      │       ⡠⠤⠊⠉                      ",
+        "      │   ⡠⠤⠊⠉                          ",
+        "     1┤⠤⠊⠉                              ",
+        "      └0────────────────────2────────── ",
+    ]
+    assert [row[:6].strip() for row in text_of(draw(plot, width=40, height=16)).splitlines()[:-1]] == (
+        ["1000", "", "", "200", "", "100", "", "", "", "10", "", "", "2", "", "1"]
+    )
+
+
 def test_a_logarithmic_axis_spreads_small_values() -> None:
     """Half-way up a logarithmic axis from 1 to 100 lies 10; a curve that touches zero is drawn linearly instead."""
     flat = Plot([_line([10.0, 10.0])], y_range=(1.0, 100.0), log_y=True)
