@@ -38,13 +38,13 @@ def format_der(der: float | None, width: int = 8) -> str:
 
 
 def format_scalar(value: float | None, width: int = 7) -> str:
-    """Four significant digits without a unit: `  1.204`, `5.0e-04`."""
+    """Four significant digits, at most five of them decimals, without a unit: `  1.204`, `0.00120`, `5.0e-04`."""
     if value is None or not math.isfinite(value):
         return _odd(value, width)
     if value == 0:
         return "0".rjust(width)
-    size = abs(value)
-    text = f"{value:.1e}" if size < 1e-3 or size >= 1e5 else f"{value:.{max(0, 3 - math.floor(math.log10(size)))}f}"
+    size = float(f"{abs(value):.3e}")  # as it is shown: 0.99996 has the digits of 1
+    text = f"{value:.1e}" if size < 1e-3 or size >= 1e5 else f"{value:.{min(5, max(0, 3 - math.floor(math.log10(size))))}f}"
     return text.rjust(width)
 
 

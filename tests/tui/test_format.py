@@ -13,11 +13,13 @@ from brefine.tui.format import (
     format_der,
     format_duration,
     format_gib,
+    format_interval,
     format_ms,
     format_rate,
     format_scalar,
     format_speed,
     harmless,
+    reason_first,
 )
 
 _TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
@@ -30,8 +32,9 @@ def test_milliseconds_keep_their_width(value_ms: float | None) -> None:
 
 
 def test_milliseconds_carry_their_unit() -> None:
-    """Small errors keep a decimal, larger ones do not; what is not known is a dash."""
+    """Small errors keep a decimal, larger ones do not, nor what rounds to ten; what is not known is a dash."""
     assert [format_ms(value).strip() for value in (6.42, 74.3, None, math.nan)] == ["6.4 ms", "74 ms", "–", "NaN"]
+    assert [format_ms(value).strip() for value in (9.94, 9.97, -9.97, -0.04)] == ["9.9 ms", "10 ms", "-10 ms", "0.0 ms"]
 
 
 def test_rates_and_error_rates_are_percentages() -> None:
@@ -42,7 +45,18 @@ def test_rates_and_error_rates_are_percentages() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(1.2042, "1.204"), (12.345, "12.35"), (0.0005, "5.0e-04"), (0.0, "0"), (math.nan, "NaN"), (-math.inf, "-Inf")],
+    [
+        (1.2042, "1.204"),
+        (12.345, "12.35"),
+        (0.0005, "5.0e-04"),
+        (0.0, "0"),
+        (math.nan, "NaN"),
+        (-math.inf, "-Inf"),
+        (0.99996, "1.000"),
+        (0.012042, "0.01204"),
+        (0.0012042, "0.00120"),
+        (99_999.6, "1.0e+05"),
+    ],
 )
 def test_scalars_have_four_digits(value: float, text: str) -> None:
     """Losses and norms of any size fit their column."""
@@ -50,22 +64,57 @@ def test_scalars_have_four_digits(value: float, text: str) -> None:
 
 
 def test_speeds_are_shortened() -> None:
-    """Thousands have a k."""
+    """Thousands have a k, as soon as a number without it would be rounded up to one."""
     assert [format_speed(value).strip() for value in (77.2, 999.9, 3100.0, 18_900.0)] == ["77.2", "1.0k", "3.1k", "18.9k"]
+    assert [format_speed(value).strip() for value in (99.97, 995.0, 99_970.0, 999_600.0)] == ["100", "995", "100k", "1.0M"]
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(38.4, "00:38"), (2470, "41:10"), (7510, "2:05:10"), (273_600, "3 d 04 h"), (None, "–")]
+    ("seconds", "text"),
+    [
+        (38.4, "00:38"),
+        (2470, "41:10"),
+        (3599.6, "1:00:00"),
+        (7510, "2:05:10"),
+        (90_000, "25:00:00"),
+        (172_799, "47:59:59"),
+        (172_800, "2 d 00 h"),
+        (273_600, "3 d 04 h"),
+        (None, "–"),
+    ],
 )
 def test_durations_say_their_unit_by_their_shape(seconds: float | None, text: str) -> None:
-    """Minutes and seconds, hours, days: each has its own shape and one width."""
+    """Minutes and seconds, hours, days from the second on: each has its own shape and one width."""
     assert format_duration(seconds) == text.rjust(8)
 
 
 def test_memory_is_honest_where_the_driver_is_silent() -> None:
     """A MIG slice that tells nothing is n/a, never 0."""
     assert format_gib(int(12.1 * 2**30), 139 * 2**30) == "12.1/139 GiB"
+    assert format_gib(2**30, 80 * 2**30) == "1.0/80 GiB"
+    assert [format_gib(2**30, int(total * 2**30)) for total in (9.94, 9.97)] == ["1.0/9.9 GiB", "1.0/10 GiB"]
     assert format_gib(None, None) == "n/a"
+
+
+def test_an_interval_is_in_the_unit_of_its_figure() -> None:
+    """Both its ends are scaled; where there is none, there is a dash."""
+    assert format_interval((0.68, 0.75), 100) == "68–75"
+    assert format_interval((68.2, 75.4)) == "68–75"
+    assert format_interval(None, 100) == "–"
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        ("/runs/p/mlp/train.log: too short\nmore: here", "too short: /runs/p/mlp/train.log\nmore: here"),
+        ("exit code: 3", "exit code: 3"),
+        ("killed by SIGKILL", "killed by SIGKILL"),
+        ("no weights\n/runs/p: gone", "no weights\n/runs/p: gone"),
+    ],
+)
+def test_a_reason_stands_before_the_path_that_it_is_about(error: str, shown: str) -> None:
+    """Only a path is put behind, and only from the front of the first line."""
+    assert reason_first(error) == shown
 
 
 def test_bars_have_eighths_and_keep_their_width() -> None:
