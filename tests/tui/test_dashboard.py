@@ -350,15 +350,27 @@ async def test_help_comes_from_the_bindings(open_desk: OpenDesk) -> None:
 
 async def test_what_lies_below_the_fold_has_a_key(open_desk: OpenDesk) -> None:
     """Every place that scrolls names it in its last line, and help among the keys of everywhere."""
-    async with open_desk(phase(PhaseState.TO_DECIDE)) as desk:
+    async with open_desk(phase(PhaseState.TO_DECIDE), (80, 14)) as desk:
         for key in "2345":
             await desk.press(key)
-            assert "PgDn scroll" in desk.text.splitlines()[-1]
+            await desk.until(lambda: "PgDn scroll" in desk.text.splitlines()[-1])
         assert "o answer with a note" in desk.text.splitlines()[-1]
         await desk.press("1")
         assert "PgDn" not in desk.text
+        await desk.pilot.resize_terminal(80, 24)
         await desk.press("question_mark", "end")
         assert "scroll" in desk.row("PgDn")
+
+
+async def test_where_all_is_in_sight_no_key_scrolls(open_desk: OpenDesk) -> None:
+    """The key comes with the first row that has no room, and goes when the screen is large enough again."""
+    async with open_desk(phase(PhaseState.TO_DECIDE), (160, 100)) as desk:
+        for key in "12345":
+            await desk.press(key)
+            assert "PgDn" not in desk.text
+        for size, there in (((80, 14), True), ((160, 100), False)):
+            await desk.pilot.resize_terminal(*size)
+            await desk.until(lambda there=there: ("PgDn scroll" in desk.text.splitlines()[-1]) == there)
 
 
 async def test_every_alert_can_be_read(open_desk: OpenDesk) -> None:

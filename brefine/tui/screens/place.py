@@ -51,10 +51,14 @@ class Place(VerticalScroll):
         raise NotImplementedError
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys that change something do not exist where one may only look, nor those that scroll in a place that never does."""
+        """Keys that change something do not exist where one may only look, nor the one that scrolls where all is in sight."""
         if action == "page_down":
-            return bool(self.styles.overflow_y != "hidden")
+            return self.allow_vertical_scroll
         return not (self.read_only and action in self.CHANGING)
+
+    def watch_show_vertical_scrollbar(self) -> None:
+        """With more or less than fits, the key that scrolls comes and goes."""
+        self.refresh_bindings()
 
     CHANGING: frozenset[str] = frozenset()
     """Actions that change the phase."""
