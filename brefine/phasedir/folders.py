@@ -258,10 +258,6 @@ class PhaseDir:
         lines = read_lines(self.looks, LookLine)
         return _with_recordings(lines, _recordings_by_digest(lines))
 
-    def read_looks(self) -> list[LookRecord]:
-        """The readable lines of looks.jsonl, oldest first."""
-        return self.look_lines().readable
-
 
 def _recordings_by_digest(lines: Lines[LookLine]) -> dict[str, list[LookedAt]]:
     """The recordings that lines tell, by the digest in the line; those that do not fit it were damaged, and are left out."""

@@ -161,8 +161,8 @@ def test_looks_at_the_gate_split_outlive_their_reports(phase: PhaseDir) -> None:
     assert looks[-1].weights_sha256 == refiner.card.weights_sha256
     recordings = EvaluationReport.read(phase.evaluation("mlp", "gate")).recordings
     phase.evaluation("mlp", "gate").unlink()
-    assert [record.look.refiner for record in phase.read_looks()] == [look.refiner for look in looks]
-    assert [one.name for one in phase.read_looks()[0].recordings] == recordings
+    assert [record.look.refiner for record in phase.look_lines().readable] == [look.refiner for look in looks]
+    assert [one.name for one in phase.look_lines().readable[0].recordings] == recordings
 
 
 def test_the_speed_of_a_cpu_is_measured_on_one_recording(phase: PhaseDir) -> None:

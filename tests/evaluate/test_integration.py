@@ -226,7 +226,7 @@ def test_looks_are_remembered_without_their_report(phase: PhaseDir, tmp_path: Pa
     integrated(phase).write(phase.integration)
     phase.integration.unlink()
     report = integrated(phase)
-    (record,) = phase.read_looks()
+    (record,) = phase.look_lines().readable
     assert record.look.refiner == report.looks[-1].refiner
     assert record.recordings == report.looked_at
     assert [one.name for one in record.recordings] == [one.recording for one in report.recordings]
@@ -238,7 +238,7 @@ def test_looks_are_remembered_without_their_report(phase: PhaseDir, tmp_path: Pa
     manifest = (corpus / "corpus.json").read_text()
     (corpus / "corpus.json").write_text(manifest.replace("12.0\n     ]", "9.0\n     ]"))
     assert integrated(phase).looked_at[1].reference_sha256 != changed[1].reference_sha256
-    assert len(phase.read_looks()) == 3
+    assert len(phase.look_lines().readable) == 3
 
 
 def test_reports_tell_the_phase_in_which_they_were_made(phase: PhaseDir) -> None:

@@ -28,7 +28,7 @@ def test_the_gate_split_is_written_once(tmp_path: Path) -> None:
     phase.record_look(look(0), GATE[1:])
     first, second, *_ = phase.looks.read_text().splitlines()
     assert len(second) < 500 < len(first)
-    assert [(one.look, one.recordings) for one in phase.read_looks()] == [
+    assert [(one.look, one.recordings) for one in phase.look_lines().readable] == [
         *((look(seed), GATE) for seed in range(100)),
         (look(0), GATE[1:]),
     ]
@@ -43,9 +43,9 @@ def test_a_damaged_line_of_recordings_loses_its_own_look_alone(tmp_path: Path) -
     phase.looks.write_text(phase.looks.read_text().replace('"g3"', '"g3', 1))
     torn = "1 line of looks.jsonl cannot be read"
     assert phase.look_lines().loss == f"{torn}; the recordings of 2 looks in looks.jsonl are not known"
-    assert [(one.look, one.recordings) for one in phase.read_looks()] == [(look(seed), []) for seed in (1, 2)]
+    assert [(one.look, one.recordings) for one in phase.look_lines().readable] == [(look(seed), []) for seed in (1, 2)]
     phase.record_look(look(3), GATE)
-    assert [(one.look, one.recordings) for one in phase.read_looks()] == [(look(seed), GATE) for seed in (1, 2, 3)]
+    assert [(one.look, one.recordings) for one in phase.look_lines().readable] == [(look(seed), GATE) for seed in (1, 2, 3)]
     assert phase.look_lines().loss == torn
 
 
@@ -56,9 +56,9 @@ def test_recordings_that_do_not_fit_their_digest_tell_nothing(tmp_path: Path) ->
         phase.record_look(look(seed), GATE)
     phase.looks.write_text(phase.looks.read_text().replace('"g3"', '"zz"', 1))
     assert phase.look_lines().loss == "the recordings of 2 looks in looks.jsonl are not known"
-    assert [(one.look, one.recordings) for one in phase.read_looks()] == [(look(seed), []) for seed in range(2)]
+    assert [(one.look, one.recordings) for one in phase.look_lines().readable] == [(look(seed), []) for seed in range(2)]
     phase.record_look(look(2), GATE)
-    assert [(one.look, one.recordings) for one in phase.read_looks()] == [(look(seed), GATE) for seed in range(3)]
+    assert [(one.look, one.recordings) for one in phase.look_lines().readable] == [(look(seed), GATE) for seed in range(3)]
 
 
 def test_a_look_is_recorded_by_reading_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +83,7 @@ def test_looks_of_earlier_versions_are_read(tmp_path: Path) -> None:
     before = phase.looks.read_bytes()
     phase.record_look(look(1).model_copy(update={"unix_s": 2e9}), GATE)
     assert phase.looks.read_bytes() == before
-    assert [(one.look, one.recordings) for one in phase.read_looks()] == [(look(0), GATE), (look(1), GATE)]
+    assert [(one.look, one.recordings) for one in phase.look_lines().readable] == [(look(0), GATE), (look(1), GATE)]
 
 
 def test_the_newest_lines_of_a_large_file_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +93,7 @@ def test_the_newest_lines_of_a_large_file_are_read(tmp_path: Path, monkeypatch: 
     for seed in range(100):
         phase.record_look(look(seed), GATE)
         phase.record_decision(Decision(unix_s=1000.0 + seed, question="go on?", evidence="e" * 200, answer="yes"))
-    assert phase.read_looks()[-1].look == look(99)
+    assert phase.look_lines().readable[-1].look == look(99)
     assert phase.look_lines().loss == "looks.jsonl is larger than 20000 bytes, so that only its end is read"
     assert phase.decision_lines().after_loss[-1].unix_s == 1099.0
     before = phase.looks.read_bytes()
