@@ -66,7 +66,7 @@ def test_all_problems_of_a_corpus_are_told_in_one_pass(tmp_path: Path, add: Add)
     half_silent[:28000] = 0.0
     add("nan", samples=broken)
     add("silent", samples=np.zeros(4 * RATE_HZ, np.float32))
-    add("past", turns=(Turn(0.5, 9.0, "ann"),))
+    add("past", turns=(Turn(0.5, 4.6, "ann"),))
     add("mute", samples=half_silent)
     add("empty", turns=())
     add("alone", reference=False)
@@ -79,7 +79,7 @@ def test_all_problems_of_a_corpus_are_told_in_one_pass(tmp_path: Path, add: Add)
     for expected in (
         "nan.wav: the audio holds samples that are not finite (got the first at 2.000 s)",
         "silent: the audio is silent",
-        "past: the reference ends at 9.00 s, the audio at 4.00 s",
+        "past: the reference ends at 4.60 s, the audio at 4.00 s",
         "mute: speaker ann is silent",
         "empty: the reference has no speech",
         "alone: no reference",
@@ -155,17 +155,17 @@ def test_regions_end_with_the_audio(tmp_path: Path, add: Add) -> None:
 
 
 def test_what_can_be_used_with_a_warning_is_a_note(tmp_path: Path, add: Add) -> None:
-    """8 kHz audio, a hypothesis without turns and one that ran far past the audio are told, and used."""
+    """8 kHz audio, a hypothesis without turns and one that ran more than half a second past the audio are told, and used."""
     add("phone", rate_hz=8000)
     add("nobody", hypothesis=())
-    add("overrun", hypothesis=(Turn(0.5, 6.0, "1"),))
+    add("overrun", hypothesis=(Turn(0.5, 4.6, "1"),))
     audit = audit_corpus(tmp_path, needs_hypothesis=True)
     assert audit.problems == ()
     assert {one.recording.name for one in audit.recordings} == {"phone", "nobody", "overrun"}
     told = "\n".join(audit.notes)
     assert "phone: audio of 8000 Hz has nothing above 4000 Hz" in told
     assert "nobody: the hypothesis has no turn" in told
-    assert "overrun: the hypothesis ran 2.00 s past the audio and is clipped" in told
+    assert "overrun: the hypothesis ran 0.60 s past the audio and is clipped" in told
 
 
 def test_a_recording_that_is_scored_where_nobody_speaks_is_told(tmp_path: Path, add: Add) -> None:
@@ -176,3 +176,38 @@ def test_a_recording_that_is_scored_where_nobody_speaks_is_told(tmp_path: Path, 
     audit = audit_corpus(tmp_path, needs_hypothesis=True)
     assert audit.problems == ()
     assert audit.notes == ("hush: nobody speaks inside the regions of its UEM, so that it is no evidence behind the gate",)
+
+
+def test_quiet_audio_is_not_silent(tmp_path: Path, add: Add) -> None:
+    """Noise at −60 dB of full scale is heard; at −85 dB the audio is silent, and so is a speaker whose turns are no louder."""
+    noise = 10.0 * _noise(4.0)  # of one, in the mean square
+    half = np.where(np.arange(len(noise)) < 28000, 10 ** (-85 / 20), 1e-3).astype(np.float32)
+    add("quiet", samples=1e-3 * noise)
+    add("silent", samples=np.float32(10 ** (-85 / 20)) * noise)
+    add("mute", samples=half * noise)
+    audit = audit_corpus(tmp_path, needs_hypothesis=True)
+    assert audit.problems == ("mute: speaker ann is silent", "silent: the audio is silent")
+    assert [one.recording.name for one in audit.recordings] == ["quiet"]
+
+
+def test_a_turn_shorter_than_a_level_is_heard(tmp_path: Path, add: Add) -> None:
+    """Levels are of 10 ms each; who says but 4 ms is heard in the one where he begins."""
+    add("talk", turns=(Turn(0.5, 1.5, "ann"), Turn(2.0, 2.004, "bob")))
+    audit = audit_corpus(tmp_path, needs_hypothesis=True)
+    assert audit.problems == ()
+    assert [one.reference.speakers for one in audit.recordings] == [("ann", "bob")]
+
+
+def test_files_that_all_call_their_recording_the_same_are_of_the_audio_of_their_names(tmp_path: Path, add: Add) -> None:
+    """As pyannote.audio writes them: references and hypotheses are used, under the recording's own name."""
+    for name, offset_s in (("talk", 1.5), ("chat", 2.5)):
+        add(name, turns=(Turn(0.5, offset_s, "ann"),), hypothesis=(Turn(0.4, offset_s, "1"),))
+        for part in ("reference", "hypothesis"):
+            path = tmp_path / part / f"{name}.rttm"
+            write_rttm(path, Diarization("waveform", read_rttm(path)[name].turns))
+    audit = audit_corpus(tmp_path, needs_hypothesis=True)
+    assert (audit.problems, audit.notes) == ((), ())
+    assert [(one.reference, one.hypothesis) for one in audit.recordings] == [
+        tuple(Diarization(name, (Turn(onset_s, offset_s, who),)) for onset_s, who in ((0.5, "ann"), (0.4, "1")))
+        for name, offset_s in (("chat", 2.5), ("talk", 1.5))
+    ]

@@ -16,7 +16,7 @@ from brefine.core.boundaries import ends_of_speech
 from brefine.core.turns import Diarization, Turn
 from brefine.data import hypotheses
 from brefine.data.audit import Audited, audit_corpus
-from brefine.data.conversations import write_audio
+from brefine.data.conversations import SIMULATED, write_audio
 from brefine.data.corpora import changes_since, divide
 from brefine.data.hypotheses import diarize_all, diarizer_of
 from brefine.data.prepare import prepare
@@ -371,11 +371,16 @@ def test_one_reference_in_both_corpora_is_refused(tmp_path: Path, tone_bank: Pat
 
 
 def test_recordings_of_the_same_people_behind_the_gate_are_told(tmp_path: Path, tone_bank: Path) -> None:
-    """Pieces of one meeting are no independent recordings, whatever `gate.min_recordings` counts."""
+    """Pieces of one meeting are no independent recordings, whatever `gate.min_recordings` counts; simulated ones do not count."""
     config = _recipe(tmp_path, tone_bank, n_turns=6)
-    _folder(tmp_path / "gate", {"six": ("fay", "hal"), "seven": ("ida", "spk00")}, n_turns=6, seed=20)
+    _folder(tmp_path / "gate", {"six": ("fay", "hal"), "seven": ("ida", "spk00"), "eight": ("ida", "jon")}, n_turns=6, seed=20)
+    simulated = tmp_path / "gate/reference/eight.rttm"
+    write_rttm(simulated, read_rttm(simulated).values(), mark=SIMULATED)
     notes = read_json(prepare(config, n_processes=1) / "summary.json")["notes"]
-    assert notes == ["gate: 3 recordings, but only 2 groups that share no speaker: intervals count recordings"]
+    assert notes == [
+        "gate: 3 recordings, but only 2 groups that share no speaker: intervals count recordings",
+        "gate: 1 of its recordings were simulated by brefine, so that the evidence is simulated",
+    ]
 
 
 def test_hypotheses_that_are_the_references_are_told(tmp_path: Path, tone_bank: Path) -> None:
@@ -399,6 +404,17 @@ def test_hypotheses_that_are_the_references_are_told(tmp_path: Path, tone_bank: 
     with pytest.raises(DataError, match="the hypotheses are the references") as refused:
         prepare(config, n_processes=1)
     assert refused.value.problems == ("gate: the hypothesis equals the reference in 2 of 2 recordings: five, six",)
+
+
+def test_recordings_that_a_folder_of_hypotheses_lacks_are_named(tmp_path: Path, tone_bank: Path) -> None:
+    """A diarizer that left out recordings of training or gate is not taken for one that heard nobody there."""
+    config = _recipe(tmp_path, tone_bank, f"hypothesis.folder={tmp_path / 'new'}", n_turns=6)
+    (tmp_path / "new").mkdir()
+    for name in ("one", "two", "four"):
+        shutil.copy(tmp_path / "train" / "hypothesis" / f"{name}.rttm", tmp_path / "new")
+    with pytest.raises(DataError, match="hypotheses are missing") as refused:
+        prepare(config, n_processes=1)
+    assert sorted(refused.value.problems) == ["five: no hypothesis", "three: no hypothesis"]
 
 
 def _spoken_by(*speakers: str) -> list[Audited]:

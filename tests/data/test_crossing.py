@@ -10,7 +10,7 @@ from brefine.core.turns import Diarization, Turn
 from brefine.data.audit import Audited
 from brefine.data.copies import Envelope
 from brefine.data.corpora import divide
-from brefine.data.crossing import in_common, sounding_alike
+from brefine.data.crossing import equal_to_references, in_common, sounding_alike
 from brefine.io.corpus import Recording
 
 
@@ -23,6 +23,17 @@ def _recording(name: str, envelope: Envelope, *, sound: str = "") -> Audited:
 
 def _rises_and_falls(seed: int, duration_s: int) -> Envelope:
     return np.random.default_rng(seed).normal(size=25 * duration_s).astype(np.float32)
+
+
+def _spoken(name: str, *turns_s: tuple[float, float], duration_s: float = 20.0) -> Audited:
+    """A recording of one speaker, of whom nothing is heard."""
+    turns = tuple(Turn(onset_s, offset_s, f"voice of {name}") for onset_s, offset_s in turns_s)
+    recording = Recording(name, Path(f"{name}.wav"), None, None, None)
+    return Audited(recording, Diarization(name, turns), None, duration_s, ((0.0, duration_s),), name)
+
+
+def _said(name: str, *turns_s: tuple[float, float]) -> dict[str, Diarization]:
+    return {name: Diarization(name, tuple(Turn(onset_s, offset_s, "1") for onset_s, offset_s in turns_s))}
 
 
 def _silent(step: str, done: int, total: int) -> None: ...
@@ -60,3 +71,27 @@ def test_recordings_that_sound_alike_are_not_divided() -> None:
     for seed in range(10):
         names = [{one.recording.name for one in part} for part in divide(known, 0.4, seed=seed, alike=alike)]
         assert any({"a", "z"} <= part for part in names)
+
+
+def test_references_that_differ_by_milliseconds_are_not_the_same() -> None:
+    """Two people who count to eight alike, 20 ms apart, are no copies; to the millisecond they are."""
+    train = _spoken("a", *((1.0 + 2 * place, 2.0 + 2 * place) for place in range(8)))
+    jitter_s = [0.02 * (place % 2) for place in range(8)]
+    near = _spoken("b", *((1.0 + 2 * place, 2.0 + 2 * place + late_s) for place, late_s in enumerate(jitter_s)))
+    same = _spoken("c", *((1.3 + 2 * place, 2.3004 + 2 * place) for place in range(8)))
+    told = ["c: its reference is that of a in the other corpus, turn by turn"]
+    assert in_common([train], [near, same]) == told
+
+
+def test_a_single_turn_that_equals_the_reference_proves_nothing() -> None:
+    """One who speaks all the time is found by any diarizer; it is neither refused nor told."""
+    monologue = _spoken("a", (0.0, 20.0))
+    assert equal_to_references({"gate": [monologue]}, _said("a", (0.0, 20.0))) == []
+
+
+def test_a_hypothesis_is_compared_with_the_reference_inside_the_audio() -> None:
+    """References are clipped to the audio; a copy of one that ran 0.3 s past its end still equals it."""
+    cut, other = _spoken("a", (1.0, 5.0), (6.0, 20.0)), _spoken("b", (1.0, 5.0), (6.0, 20.0))
+    hypotheses = _said("a", (1.0, 5.0), (6.0, 20.3)) | _said("b", (1.0, 5.0), (6.0, 19.7))
+    told = ["gate: the hypothesis equals the reference in 1 of 2 recordings: a"]
+    assert equal_to_references({"gate": [cut, other]}, hypotheses) == told
