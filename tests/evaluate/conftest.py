@@ -10,13 +10,16 @@ import pytest
 import soundfile
 import torch
 
-from brefine.config import ExampleConfig, FeatureConfig, format_config, parse_config, prepared_corpus_path
+from brefine.config import ExampleConfig, FeatureConfig, RefineConfig, format_config, parse_config, prepared_corpus_path
+from brefine.core.boundaries import Shift
 from brefine.core.turns import Diarization, Turn
 from brefine.data.features import build_store
+from brefine.evaluate.moves import HeardRecording, Refinement, decide_moves
 from brefine.io.rttm import write_rttm
 from brefine.models import build_model
+from brefine.models.error_prior import ErrorPrior
 from brefine.models.reading import SCALES_S
-from brefine.models.weights import save_weights
+from brefine.models.weights import Refiner, save_weights
 from brefine.phasedir import Calibration, CheckpointCard, CorpusManifest, CorpusRecording, PhaseDir
 
 RATE_HZ = 16000
@@ -112,6 +115,12 @@ def phase(prepared_phase: PhaseDir, tmp_path: Path) -> PhaseDir:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(path.read_bytes())
     return copy
+
+
+def all_earlier(refiner: Refiner, heard: HeardRecording, prior: ErrorPrior, *, config: RefineConfig) -> Refinement:
+    """Moves each boundary by 40 ms, which untrained weights hardly ever do."""
+    shifts = [Shift(one.turn_index, one.side, -0.04, 1.0) for one in heard.boundaries]
+    return decide_moves(heard.hypothesis, shifts, duration_s=heard.duration_s, config=config)
 
 
 def save_untrained(path: Path, model: str, *, seed: int = 0) -> None:

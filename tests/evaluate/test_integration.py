@@ -11,19 +11,23 @@ import numpy as np
 import pytest
 import soundfile
 
-from brefine.config import prepared_corpus_path
-from brefine.core.der import score_der
+from brefine.config import format_config, prepared_corpus_path
+from brefine.core.bootstrap import bootstrap_ratio
+from brefine.core.boundary_error import BoundaryErrors
+from brefine.core.der import DerParts, JerParts, score_der, score_jer
+from brefine.core.matching import match_boundaries
+from brefine.core.turns import Diarization, Regions, Turn
 from brefine.data import features
 from brefine.data.features import build_store
 from brefine.evaluate import hearing, integration
 from brefine.evaluate.evaluation import evaluate_refiner, load_checkpoint, write_evaluation
 from brefine.evaluate.integration import integrate
 from brefine.evaluate.moves import HeardRecording
-from brefine.evaluate.recordings import GivenSplit
-from brefine.io.rttm import read_rttm
-from brefine.phasedir import CorpusManifest, IntegrationReport, Manifest, PhaseDir, Scored
+from brefine.evaluate.recordings import GivenRecording, GivenSplit
+from brefine.io.rttm import read_rttm, write_rttm
+from brefine.phasedir import CorpusManifest, IntegrationReport, Manifest, PhaseDir, RecordingChange, Scored
 from brefine.run.tables import integration_table
-from tests.evaluate.conftest import save_untrained
+from tests.evaluate.conftest import all_earlier, save_untrained
 
 
 def integrated(phase: PhaseDir) -> IntegrationReport:
@@ -31,20 +35,46 @@ def integrated(phase: PhaseDir) -> IntegrationReport:
     return integrate(load_checkpoint(phase, "mlp", "best", "cpu"), GivenSplit(config, "gate"), config, phase)
 
 
-def test_der_is_that_of_the_written_files(phase: PhaseDir) -> None:
-    """Scoring the refined RTTMs again gives the report's DER, recording by recording and in sum."""
+def test_figures_are_those_of_the_written_files(phase: PhaseDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scoring the refined RTTMs again gives the report's DER, JER and MAE, recording by recording, and the parts of the sums."""
+    monkeypatch.setattr(integration, "refine_heard", all_earlier)
     report = integrated(phase)
     split = GivenSplit(phase.load_config(), "gate")
-    error_s = speech_s = 0.0
+    parts = []
     for given, change in zip(split.recordings, report.recordings, strict=True):
         refined = read_rttm(phase.refined / f"{given.name}.rttm")[given.name]
-        parts = score_der(given.reference, refined, regions_s=given.regions_s)
-        assert parts.der == pytest.approx(change.der_after, abs=1e-6)
-        assert score_der(given.reference, given.hypothesis).der == pytest.approx(change.der_before, abs=1e-6)
-        error_s, speech_s = error_s + parts.error_s, speech_s + parts.reference_speech_s
-    assert report.der[0].after.der == pytest.approx(error_s / speech_s, abs=1e-6)
+        before, after = _rescored(given, given.hypothesis, given.regions_s), _rescored(given, refined, given.regions_s)
+        assert _der_and_jer(change) == pytest.approx(_rates(before, after), abs=1e-6)
+        assert before != after
+        ends_s = np.array([[turn.onset_s, turn.offset_s] for turn in refined.turns])
+        match = match_boundaries(given.reference, given.hypothesis, window_s=1.0, regions_s=given.regions_s)
+        assert change.mae_before_ms == pytest.approx(BoundaryErrors.of(match).figures()["mae_ms"])
+        assert change.mae_after_ms == pytest.approx(BoundaryErrors.of(match, moved_ends_s=ends_s).figures()["mae_ms"], abs=0.001)
+        parts.append((before, after))
+    for figures, jer, own in zip(
+        (report.der[0].before, report.der[0].after), (report.jer_before, report.jer_after), zip(*parts, strict=True), strict=True
+    ):
+        total = sum((one for one, _ in own), DerParts())
+        for name in ("der", "missed_s", "false_alarm_s", "confusion_s", "reference_speech_s"):
+            assert getattr(figures, name) == pytest.approx(getattr(total, name), abs=1e-4), name
+        assert jer == pytest.approx(sum((one for _, one in own), JerParts()).jer, abs=1e-6)
     assert report.der[0].relative == pytest.approx(1.0 - report.der[0].after.der / report.der[0].before.der)
+    interval = bootstrap_ratio(np.array([[after.error_s, after.reference_speech_s] for _, (after, _) in parts]))
+    assert interval is not None
+    assert report.der[0].after_interval == pytest.approx((interval.low, interval.high), abs=1e-6)
     assert [one.collar_s for one in report.der] == [0.0, 0.25]
+
+
+def _rescored(given: GivenRecording, turns: Diarization, regions_s: Regions | None) -> tuple[DerParts, JerParts]:
+    return score_der(given.reference, turns, regions_s=regions_s), score_jer(given.reference, turns, regions_s=regions_s)
+
+
+def _der_and_jer(change: RecordingChange) -> list[float]:
+    return [change.der_before, change.jer_before, change.der_after, change.jer_after]
+
+
+def _rates(before: tuple[DerParts, JerParts], after: tuple[DerParts, JerParts]) -> list[float]:
+    return [rate for der, jer in (before, after) for rate in (der.der, jer.jer)]
 
 
 def test_the_number_of_recordings_heard_never_goes_back(phase: PhaseDir) -> None:
@@ -62,22 +92,31 @@ def test_the_number_of_recordings_heard_never_goes_back(phase: PhaseDir) -> None
     assert told == [0, 1, 2, 3, 4, 5]
 
 
-def test_overlap_is_scored_and_left_out_beside_each_other(phase: PhaseDir) -> None:
-    """The gate's figures are those with overlap; without it there is no more speech to score, at the same collars."""
+def test_overlap_is_scored_and_left_out_beside_each_other(phase: PhaseDir, tmp_path: Path) -> None:
+    """The gate's figures are those with overlap; where several speak at once, less is scored without it, at each collar."""
+    _give_own_corpus(phase, tmp_path / "data")
+    path = prepared_corpus_path(phase.load_config()) / "gate" / "reference" / "rec4.rttm"
+    turns = read_rttm(path)["rec4"].turns
+    write_rttm(path, Diarization("rec4", (*turns, Turn(2.0, 5.0, "C"))))
     report = integrated(phase)
     assert [one.collar_s for one in report.der_without_overlap] == [0.0, 0.25]
     for scored, without in zip(report.der, report.der_without_overlap, strict=True):
-        assert without.before.reference_speech_s <= scored.before.reference_speech_s
+        assert without.before.reference_speech_s < scored.before.reference_speech_s
+        assert without.after.reference_speech_s == without.before.reference_speech_s
         assert without.interval is not None
         assert without.interval[0] <= without.relative <= without.interval[1]
         assert scored.after_interval is not None
         assert scored.after_interval[0] <= scored.after.der <= scored.after_interval[1]
 
 
-def test_the_gates_own_collar_is_scored_as_well(phase: PhaseDir) -> None:
+def test_the_gates_own_collar_and_cap_are_scored(phase: PhaseDir) -> None:
     """A recipe may ask for any; what it asks for is measured."""
-    phase.config.write_text(phase.config.read_text().replace("der_collar_s = 0.0", "der_collar_s = 0.1"))
-    assert [one.collar_s for one in integrated(phase).der] == [0.0, 0.1, 0.25]
+    config = phase.load_config()
+    gate = config.gate.model_copy(update={"der_collar_s": 0.1, "window_s": 0.5})
+    phase.config.write_text(format_config(config.model_copy(update={"gate": gate})))
+    report = integrated(phase)
+    assert [one.collar_s for one in report.der] == [0.0, 0.1, 0.25]
+    assert report.comparison.before.window_s == 0.5
 
 
 def test_each_recording_has_its_own_figures(phase: PhaseDir) -> None:
@@ -89,8 +128,12 @@ def test_each_recording_has_its_own_figures(phase: PhaseDir) -> None:
 
 
 def test_what_training_has_seen_is_told(phase: PhaseDir) -> None:
-    """The gate has to know every recording of training and validation."""
-    report = integrated(phase)
+    """The gate has to know every recording of training and validation, and the corpus of the weights beside the one scored."""
+    config = phase.load_config()
+    refiner, split = load_checkpoint(phase, "mlp", "best", "cpu"), GivenSplit(config, "gate")
+    elsewhere = replace(refiner, card=refiner.card.model_copy(update={"corpus_sha256": "e" * 64}))
+    report = integrate(elsewhere, split, config, phase)
+    assert (report.trained_corpus_sha256, report.corpus_sha256) == ("e" * 64, split.manifest.fingerprint())
     assert report.trained_on == ["rec0", "rec1", "rec2", "rec3"]
     assert [one.recording for one in report.recordings] == ["rec4", "rec5", "rec6", "rec7", "rec8"]
 
@@ -99,11 +142,7 @@ def test_how_much_was_scored_is_told(phase: PhaseDir, tmp_path: Path) -> None:
     """The whole split, or what a UEM leaves of it; moves outside of that are not counted in it."""
     report = integrated(phase)
     assert report.scored == Scored(audio_s=60.0, scored_s=60.0, n_boundaries=report.n_boundaries, n_moved=report.n_moved)
-    _give_own_corpus(phase, tmp_path / "data")
-    path = prepared_corpus_path(phase.load_config()) / "corpus.json"
-    manifest = CorpusManifest.read(path)
-    gate = [one.model_copy(update={"regions_s": [(0.0, 2.0), (11.0, 13.0)]}) for one in manifest.splits["gate"]]
-    manifest.model_copy(update={"splits": {**manifest.splits, "gate": gate}}).write(path)
+    _limit_gate(phase, tmp_path / "data", [(0.0, 2.0), (11.0, 13.0)])
     limited = integrated(phase)
     assert limited.scored is not None
     assert (limited.scored.audio_s, limited.scored.scored_s, limited.scored.is_limited) == (60.0, 15.0, True)
@@ -113,6 +152,30 @@ def test_how_much_was_scored_is_told(phase: PhaseDir, tmp_path: Path) -> None:
         f"0.2 of 1.0 min scored, limited by a UEM; {before.n_matched} of {before.n_reference} reference boundaries matched; "
         f"{limited.scored.n_moved} of {limited.scored.n_boundaries} boundaries there moved"
     )
+
+
+def test_what_a_uem_leaves_out_has_no_part_in_der_and_jer(
+    phase: PhaseDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each recording's rates are those of its regions, which end with the audio, and not those of all of it."""
+    monkeypatch.setattr(integration, "refine_heard", all_earlier)
+    _limit_gate(phase, tmp_path / "data", [(0.0, 2.0), (11.0, 13.0)])
+    report = integrated(phase)
+    for given, change in zip(GivenSplit(phase.load_config(), "gate").recordings, report.recordings, strict=True):
+        both = given.hypothesis, read_rttm(phase.refined / f"{given.name}.rttm")[given.name]
+        regions_s = [(0.0, 2.0), (11.0, 12.0)]
+        own, all_of_it = (_rates(*(_rescored(given, turns, where) for turns in both)) for where in (regions_s, None))
+        assert _der_and_jer(change) == pytest.approx(own, abs=1e-6)
+        assert all(abs(limited - whole) > 1e-3 for limited, whole in zip(own, all_of_it, strict=True))
+
+
+def _limit_gate(phase: PhaseDir, root: Path, regions_s: list[tuple[float, float]]) -> None:
+    """Gives the phase a corpus of its own, of whose gate recordings these regions are scored."""
+    _give_own_corpus(phase, root)
+    path = prepared_corpus_path(phase.load_config()) / "corpus.json"
+    manifest = CorpusManifest.read(path)
+    gate = [one.model_copy(update={"regions_s": regions_s}) for one in manifest.splits["gate"]]
+    manifest.model_copy(update={"splits": {**manifest.splits, "gate": gate}}).write(path)
 
 
 def test_an_interrupted_integration_goes_on(phase: PhaseDir, monkeypatch: pytest.MonkeyPatch) -> None:
