@@ -7,8 +7,9 @@ import errno
 import json
 from dataclasses import replace
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import MagicMock, Mock
 
+import numpy as np
 import pytest
 
 from brefine.core.turns import Diarization, Turn
@@ -26,8 +27,8 @@ from brefine.evaluate.moves import HeardRecording, hear_recording
 from brefine.evaluate.recordings import GivenSplit
 from brefine.evaluate.speed import speed_of
 from brefine.models.weights import Refiner
-from brefine.phasedir import EvaluationReport, PhaseDir, RunState, Speed
-from tests.evaluate.conftest import save_untrained
+from brefine.phasedir import EvaluationReport, PhaseDir, RunState, Speed, Validation
+from tests.evaluate.conftest import all_earlier, save_untrained
 from tests.run.records import status
 
 
@@ -44,6 +45,7 @@ def test_a_checkpoint_is_judged_on_its_split(phase: PhaseDir) -> None:
     assert report.comparison.improved + report.comparison.worsened + report.comparison.unchanged == len(rows)
     assert report.speed.boundaries_per_s > 0
     assert len(report.before_abs_error_quantiles_ms) == 101
+    assert report.checkpoint_step == 0  # untrained
     assert done == [0, 1, 2]
 
 
@@ -125,6 +127,37 @@ def test_other_caps_and_each_recording_stand_beside(phase: PhaseDir) -> None:
     assert error_ms / report.comparison.after.n_matched == pytest.approx(report.comparison.after.mae_ms)
 
 
+def test_quantiles_are_those_of_the_errors_before_and_after(phase: PhaseDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In milliseconds, of all matched boundaries, as the rows hold them."""
+    monkeypatch.setattr("brefine.evaluate.evaluation.refine_heard", all_earlier)
+    config = phase.load_config()
+    report, rows = evaluate_refiner(load_checkpoint(phase, "mlp", "best", "cpu"), GivenSplit(config, "validation"), config)
+    for quantiles_ms, ends_s in (
+        (report.before_abs_error_quantiles_ms, [row.hypothesis_s for row in rows]),
+        (report.after_abs_error_quantiles_ms, [row.refined_s for row in rows]),
+    ):
+        errors_ms = 1000.0 * np.abs(np.array(ends_s) - [row.reference_s for row in rows])
+        assert quantiles_ms == pytest.approx(np.quantile(errors_ms, np.linspace(0.0, 1.0, 101)).tolist())
+    assert report.before_abs_error_quantiles_ms != report.after_abs_error_quantiles_ms
+
+
+def test_the_gates_own_cap_is_scored_at_the_checkpoints_step(phase: PhaseDir) -> None:
+    """The comparison and each recording are matched within what the recipe's gate says; the step is that of the weights."""
+    config = phase.load_config()
+    config = config.model_copy(update={"gate": config.gate.model_copy(update={"window_s": 0.25})})
+    refiner = load_checkpoint(phase, "mlp", "best", "cpu")
+    figures = dict.fromkeys(("loss", "mae_ms", "median_ms", "within_50ms", "within_100ms", "within_200ms"), 0.5)
+    trained = refiner.card.model_copy(update={"validation": Validation(step=7, epoch=3, **figures)})
+    report, _ = evaluate_refiner(replace(refiner, card=trained), GivenSplit(config, "validation"), config)
+    assert report.checkpoint_step == 7
+    at = {one.window_s: one for one in report.at_windows}
+    before, after = report.comparison.before, report.comparison.after
+    assert (before.window_s, before.recall) == (0.25, at[0.25].recall)
+    assert (before.mae_ms, after.mae_ms) == (at[0.25].mae_before_ms, at[0.25].mae_after_ms)
+    assert before.mae_ms != at[1.0].mae_before_ms
+    assert sum(one.n_matched for one in report.by_recording) == before.n_matched
+
+
 def test_several_checkpoints_stand_side_by_side(phase: PhaseDir) -> None:
     """`best` and `last` of each model, a file of the model that it is; only `best` is what a model is chosen by."""
     save_untrained(phase.run("mlp").weights("last"), "mlp", seed=1)
@@ -169,6 +202,32 @@ def test_the_speed_of_a_cpu_is_measured_on_one_recording(phase: PhaseDir) -> Non
     """Where the models ran on a GPU, the report tells what a CPU would have taken."""
     speed = speed_on_cpu(load_checkpoint(phase, "mlp", "best", "cpu"), GivenSplit(phase.load_config(), "validation"))
     assert speed.boundaries_per_s > 0 and speed.seconds_per_audio_hour > 0
+
+
+def test_the_speed_of_a_cpu_is_not_measured_where_nobody_speaks(phase: PhaseDir) -> None:
+    """However short a recording without a turn is: the model is not asked about it."""
+    split = GivenSplit(phase.load_config(), "validation")
+    first, *others = split.recordings
+    split.recordings = (replace(first, hypothesis=Diarization(first.name), duration_s=1.0), *others)
+    assert speed_on_cpu(load_checkpoint(phase, "mlp", "best", "cpu"), split).boundaries_per_s > 0
+
+
+def test_the_speed_counts_hearing_and_moving(phase: PhaseDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Moving all recordings is timed at once, and of that as much counts as the recordings that were heard make up."""
+    config = phase.load_config()
+    refiner, split = load_checkpoint(phase, "mlp", "best", "cpu"), GivenSplit(config, "validation")
+    hear_part(refiner, split, phase.heard("mlp"), index=1, n_parts=2)
+    timed_s: list[float] = []
+
+    def speed_counted(*arguments: Any, refining_s: float, **options: Any) -> Speed:
+        timed_s.append(refining_s)
+        return speed_of(*arguments, refining_s=refining_s, **options)
+
+    monkeypatch.setattr("brefine.evaluate.evaluation.speed_of", speed_counted)
+    hearing, moving = MagicMock(seconds=2.0), MagicMock(seconds=3.0)
+    monkeypatch.setattr("brefine.evaluate.evaluation.Stopwatch", Mock(side_effect=[hearing, moving]))
+    evaluate_refiner(refiner, split, config, kept=phase.heard("mlp"))
+    assert timed_s == [pytest.approx(2.0 + 3.0 / 2)]
 
 
 def test_the_speed_counts_what_the_model_was_asked_about(phase: PhaseDir, monkeypatch: pytest.MonkeyPatch) -> None:
