@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from brefine.config import MODEL_NAMES, RefineConfig
 from brefine.core.figures import rounded
 from brefine.data.progress import ProgressReporter
-from brefine.errors import BrefineError, ConfigError, DataError, one_line, run_main, tell
+from brefine.errors import BrefineError, ConfigError, DataError, one_line, run_main, tell, words_of
 from brefine.evaluate.calibration import calibrate_refiner, is_calibration, read_calibration
 from brefine.evaluate.evaluation import evaluate_refiner, hear_part, load_checkpoint, load_checkpoints, write_evaluation
 from brefine.evaluate.integration import integrate, integrate_part
@@ -166,19 +166,28 @@ def _refine(options: argparse.Namespace) -> None:
         _tell_failed_gate(options.weights)
     done: list[Refined] = []
     prior = None if options.calibration is None else read_calibration(options.calibration, refiner)
-    fault: DataError | None = None
+    n_written = 0
+    fault: DataError | OSError | None = None
     try:
         for refined in refine_tasks(refiner, tasks, config, prior=prior):
-            done.append(refined)
-            tell(_told(refined))
-    except DataError as error:
-        if not done:
+            n_written += 1
+            done += refined
+            for one in refined:
+                tell(_told(one))
+    except (DataError, OSError) as error:
+        if not n_written:
             raise
-        fault = error  # the others are written: first they are told
+        tell(f"{n_written:,} of {len(tasks):,} RTTMs are written")
+        fault = error  # first these are told
     if options.report is not None:
-        write_text_atomic(options.report, format_report(done))
+        try:
+            write_text_atomic(options.report, format_report(done))
+        except OSError as error:  # the same full disk, say
+            if fault is not None:
+                tell(f"no report: {words_of(error)}")
+            fault = fault or error
     if options.json:
-        print(json.dumps({"recordings": [refined.summary() for refined in done]}, indent=1, allow_nan=False))
+        print(json.dumps({"recordings": [one.summary() for one in done]}, indent=1, allow_nan=False))
     if fault is not None:
         raise fault
 

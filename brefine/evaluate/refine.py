@@ -175,8 +175,8 @@ def tell_names(what: str, recordings: Collection[str]) -> None:
 
 def refine_tasks(
     refiner: Refiner, tasks: Sequence[Task], config: RefineConfig, *, prior: ErrorPrior | None = None
-) -> Iterator[Refined]:
-    """Refines all recordings and writes each RTTM file when its last one is done.
+) -> Iterator[list[Refined]]:
+    """Refines all recordings, writes one RTTM file after another, and yields the recordings of each once it is written.
 
     All recordings are heard before the first is moved: together they tell more of their system's errors than each alone.
 
@@ -186,6 +186,7 @@ def refine_tasks(
     Raises:
         DataError: audio cannot be used; all whose headers tell are listed before anything is heard, others when the RTTMs
             that need none of them are written.
+        OSError: an RTTM cannot be written; those before it are.
     """
     for doubt in probe_all(path for task in tasks for path in task.audio.values()):
         tell(doubt)
@@ -201,18 +202,18 @@ def refine_tasks(
         prior = fit_prior([one for _, own in heard for one, _ in own])
     n_called = Counter(one.recording for task in tasks for one in task.hypotheses)
     for task, own in heard:
-        refinements = []
+        refined = []
         for (one, hearing_s), given in zip(own, task.hypotheses, strict=True):
             started = time.perf_counter()
             refinement = refine_heard(refiner, one, prior, config=config)
-            refinements.append((refinement, one.duration_s))
             told_as = given.recording if n_called[given.recording] == 1 else task.audio[given.recording].stem
-            yield Refined(told_as, given, refinement, one.duration_s, hearing_s + time.perf_counter() - started)
+            refined.append(Refined(told_as, given, refinement, one.duration_s, hearing_s + time.perf_counter() - started))
         if not any(one.turns for one in task.hypotheses):
             tell(f"{one_line(task.rttm.stem)}: no turns, so that nothing can be moved")
         if task.out.exists():
             tell(f"replaced {one_line(task.out)}")
-        write_lines_text(task.out, rewrite_rttm(task.text, refinements))
+        write_lines_text(task.out, rewrite_rttm(task.text, [(one.refinement, one.audio_s) for one in refined]))
+        yield refined
     raise_all(faults)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -43,7 +45,7 @@ def talks(tmp_path: Path) -> Path:
 
 def refine(talks: Path, audio: Path, rttm: Path, out: Path, **options: float) -> list[Refined]:
     refiner = load_weights(talks / "mlp.safetensors", "cpu")
-    return list(refine_tasks(refiner, plan_refinement(audio, rttm, out), RefineConfig(**options)))
+    return [one for own in refine_tasks(refiner, plan_refinement(audio, rttm, out), RefineConfig(**options)) for one in own]
 
 
 def test_a_file_is_refined(talks: Path) -> None:
@@ -107,7 +109,7 @@ def test_moves_stay_within_the_limit(talks: Path) -> None:
     """No boundary moves further than --max-shift-s."""
     tasks = plan_refinement(talks / "audio" / "rec0.wav", talks / "rttm" / "rec0.rttm", talks / "out.rttm")
     late = ErrorPrior(habit_s=(0.2, 0.2), doubt=1.0)
-    (one,) = refine_tasks(load_weights(talks / "mlp.safetensors", "cpu"), tasks, RefineConfig(max_shift_s=0.03), prior=late)
+    ((one,),) = refine_tasks(load_weights(talks / "mlp.safetensors", "cpu"), tasks, RefineConfig(max_shift_s=0.03), prior=late)
     assert 0 < max(abs(move.shift_s) for move in one.refinement.moves) <= 0.03 + 1e-9
 
 
@@ -142,15 +144,72 @@ def test_audio_whose_body_is_at_fault_costs_the_others_nothing(
     samples = bursts(0)[0]
     samples[5000] = np.nan
     soundfile.write(talks / "audio" / "rec0.wav", samples, RATE_HZ, subtype="FLOAT")
-    given = [*(str(talks / name) for name in ("audio", "rttm")), "-o", str(talks / "out"), "--report", str(talks / "r.csv")]
-    weights = ["--weights", str(talks / "mlp.safetensors"), "--device", "cpu"]
-    monkeypatch.setattr("sys.argv", ["evaluate", "refine", *given, *weights, "--json"])
+    ask_for_all(talks, monkeypatch)
     with pytest.raises(DataError, match=r"rec0\.wav: the audio holds samples that are not finite"):
         processes.main()
     assert [path.name for path in (talks / "out").iterdir()] == ["rec1.rttm"]
     assert (talks / "out" / "rec1.rttm").read_text() == (talks / "alone.rttm").read_text()
-    assert [one["recording"] for one in json.loads(capsys.readouterr().out)["recordings"]] == ["rec1"]
-    assert {row["recording"] for row in csv.DictReader((talks / "r.csv").read_text().splitlines())} == {"rec1"}
+    out, err = capsys.readouterr()
+    assert [one["recording"] for one in json.loads(out)["recordings"]] == ["rec1"]
+    assert "1 of 2 RTTMs are written" in err
+    assert reported(talks) == {"rec1"}
+
+
+def test_a_disk_that_fills_costs_nothing_that_is_written(
+    talks: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Report and document tell of what is written and of nothing else; where there is room for none of it, nothing is told."""
+    fill_disk_at(monkeypatch, "rec1.rttm")
+    ask_for_all(talks, monkeypatch)
+    with pytest.raises(OSError, match="No space left"):
+        processes.main()
+    out, err = capsys.readouterr()
+    assert [one["recording"] for one in json.loads(out)["recordings"]] == ["rec0"]
+    assert "1 of 2 RTTMs are written" in err and "rec0: " in err and "rec1: " not in err
+    assert reported(talks) == {"rec0"}
+    fill_disk_at(monkeypatch, "rec0.rttm")
+    with pytest.raises(OSError, match="No space left"):
+        processes.main()
+    out, err = capsys.readouterr()
+    assert out == "" and "moved" not in err
+
+
+@pytest.mark.parametrize("full", [("r.csv",), ("rec1.rttm", "r.csv")])
+def test_a_report_that_finds_no_room_costs_the_document_nothing(
+    talks: Path, full: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It lies on the same disk; the first thing that found no room is the error, and the report's absence is told."""
+    fill_disk_at(monkeypatch, *full)
+    ask_for_all(talks, monkeypatch)
+    with pytest.raises(OSError, match="No space left") as raised:
+        processes.main()
+    assert Path(str(raised.value.filename)).name == full[0]
+    out, err = capsys.readouterr()
+    assert [one["recording"] for one in json.loads(out)["recordings"]] == ["rec0", "rec1"][: 3 - len(full)]
+    assert ("no report: " in err) == (len(full) > 1)
+
+
+def ask_for_all(talks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The arguments of a process that refines the folder, with a report and a document."""
+    given = [*(str(talks / name) for name in ("audio", "rttm")), "-o", str(talks / "out"), "--report", str(talks / "r.csv")]
+    weights = ["--weights", str(talks / "mlp.safetensors"), "--device", "cpu"]
+    monkeypatch.setattr("sys.argv", ["evaluate", "refine", *given, *weights, "--json"])
+
+
+def reported(talks: Path) -> set[str]:
+    """The recordings in the report."""
+    return {row["recording"] for row in csv.DictReader((talks / "r.csv").read_text().splitlines())}
+
+
+def fill_disk_at(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """No file of these names can be written any more."""
+
+    def replace(path: Path, content: bytes) -> None:
+        if path.name in names:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        path.write_bytes(content)
+
+    monkeypatch.setattr("brefine.io.atomic._replace", replace)
 
 
 def test_what_has_no_partner_is_named(talks: Path, capsys: pytest.CaptureFixture[str]) -> None:
