@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brefine.core.turns import Diarization, Regions
-from brefine.errors import DataError, FormatError, tell
+from brefine.errors import DataError, tell
 from brefine.evaluate.refine import Task, tell_names
 from brefine.io.filenames import recording_named
-from brefine.io.rttm import read_each, read_rttm, rttm_files
+from brefine.io.rttm import raise_faults, read_each, read_rttm, rttm_files
 from brefine.io.textfile import shown
 from brefine.io.uem import read_uem
 
@@ -109,8 +109,7 @@ class _Labels:
             problems += [f"{file}: recording {shown(name)} is also in {origin[name].name}" for name in by_name if name in origin]
             named |= by_name
             origin |= dict.fromkeys(by_name, file)
-        if problems:
-            raise FormatError("RTTM files of this folder have faults", where=path, problems=problems)
+        raise_faults(path, problems)
         n_called = Counter(one.recording for one in alone)
         return cls(named, {one.recording: one for one in alone if n_called[one.recording] == 1})
 

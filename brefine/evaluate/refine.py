@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from brefine.config import FeatureConfig, RefineConfig
 from brefine.core.turns import Diarization, Turn
 from brefine.data.features import analyse_file, is_silent
-from brefine.errors import BrefineError, DataError, one_line, tell
+from brefine.errors import BrefineError, DataError, FormatError, one_line, tell
 from brefine.evaluate.device import pick_device
 from brefine.evaluate.moves import HeardRecording, Reason, Refinement, fit_prior, hear_recording, refine_heard
 from brefine.evaluate.rewriting import rewrite_rttm
 from brefine.io.audio import AUDIO_SUFFIXES, audio_by_stem, probe_all, raise_all
 from brefine.io.outputs import begins_with, refuse_replacing
-from brefine.io.rttm import is_rttm, parse_rttm, rttm_files
+from brefine.io.rttm import is_rttm, parse_rttm, raise_faults, rttm_files
 from brefine.io.shipped import shipped_weights
 from brefine.io.textfile import read_lines_text, write_lines_text
 from brefine.models.error_prior import ErrorPrior
@@ -120,7 +120,7 @@ def plan_refinement(audio: Path, rttm: Path, out: Path | None = None) -> list[Ta
 
     Raises:
         DataError: audio or RTTM is missing, or files of audio share a stem; everything that is wrong is listed.
-        FormatError: an RTTM file has broken lines.
+        FormatError: RTTM files cannot be read or have broken lines; all of them are listed.
         BrefineError: `out` would replace what is read, or something that is no RTTM, or cannot be written.
     """
     for path, what in ((audio, "audio"), (rttm, "RTTM")):
@@ -136,10 +136,16 @@ def plan_refinement(audio: Path, rttm: Path, out: Path | None = None) -> list[Ta
         outs = [out / file.name if rttm.is_dir() or out.is_dir() else out for file in files]
         refuse_replacing([audio, rttm, *files], outs, "RTTM", is_rttm)
     heard = audio_by_stem(audio) if audio.is_dir() else {}
-    tasks, problems, unheard = [], list[str](), list[str]()
+    tasks, broken, problems, unheard = [], list[str](), list[str](), list[str]()
     for file, target in zip(files, outs, strict=True):
-        text = read_lines_text(file)
-        found = parse_rttm(text, where=file, tell=tell)
+        try:
+            text = read_lines_text(file)
+            found = parse_rttm(text, where=file, tell=tell)
+        except FormatError as error:
+            if not rttm.is_dir():
+                raise
+            broken += str(error).splitlines()
+            continue
         if audio.is_dir():
             # in a folder of RTTMs the file's stem names the recording where the RTTM holds one
             names = {name: file.stem if rttm.is_dir() and len(found) == 1 else name for name in found}
@@ -153,6 +159,7 @@ def plan_refinement(audio: Path, rttm: Path, out: Path | None = None) -> list[Ta
         problems += [f"{file}: no audio for {name} in {audio}" for name, path in paths.items() if path is None]
         there = {name: path for name, path in paths.items() if path is not None}
         tasks.append(Task(file, target, text, tuple(found[name] for name in there), there))
+    raise_faults(rttm, broken)
     if problems:
         raise DataError(
             "recordings have no audio",

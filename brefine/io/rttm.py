@@ -75,9 +75,18 @@ def read_diarizations(path: Path, *, tell: Tell = say_nothing) -> dict[str, Diar
             problems.append(f"{file}: recording {shown(recording)} is also in {origin[recording].name}")
         found.update(diarizations)
         origin.update(dict.fromkeys(diarizations, file))
-    if problems:
-        raise FormatError("RTTM files of this folder have faults", where=path, problems=problems)
+    raise_faults(path, problems)
     return found
+
+
+def raise_faults(folder: Path, problems: Sequence[str]) -> None:
+    """Raises what was found at fault with RTTM files of a folder as one error; nothing where nothing was.
+
+    Raises:
+        FormatError: there are problems; it lists them.
+    """
+    if problems:
+        raise FormatError("RTTM files of this folder have faults", where=folder, problems=problems)
 
 
 def read_each(files: Iterable[Path], *, tell: Tell = say_nothing) -> tuple[dict[Path, dict[str, Diarization]], list[str]]:

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 from brefine.config import RefineConfig
-from brefine.errors import BrefineError, DataError
+from brefine.errors import BrefineError, DataError, FormatError
 from brefine.evaluate import __main__ as processes
 from brefine.evaluate.refine import (
     REPORT_COLUMNS,
@@ -111,6 +111,19 @@ def test_moves_stay_within_the_limit(talks: Path) -> None:
     late = ErrorPrior(habit_s=(0.2, 0.2), doubt=1.0)
     ((one,),) = refine_tasks(load_weights(talks / "mlp.safetensors", "cpu"), tasks, RefineConfig(max_shift_s=0.03), prior=late)
     assert 0 < max(abs(move.shift_s) for move in one.refinement.moves) <= 0.03 + 1e-9
+
+
+def test_all_broken_rttms_of_a_folder_are_named_at_once(talks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One message lists the faults of every file, also where a calibration is asked for; a single file speaks for itself."""
+    (talks / "rttm" / "rec0.rttm").write_text("GARBAGE\n")
+    (talks / "rttm" / "rec1.rttm").write_bytes(b"\x1f\x8b")
+    given = [*(str(talks / name) for name in ("audio", "rttm")), "-o", str(talks / "out")]
+    for command in (["refine", *given], ["calibrate", *given, str(talks / "audio")]):
+        monkeypatch.setattr("sys.argv", ["evaluate", *command])
+        with pytest.raises(FormatError, match=r"(?s)rec0\.rttm: 1 broken line.*line 1: .*rec1\.rttm: the file is gzipped"):
+            processes.main()
+    with pytest.raises(FormatError, match=r"^\S*rec0\.rttm: 1 broken line "):
+        plan_refinement(talks / "audio", talks / "rttm" / "rec0.rttm")
 
 
 def test_all_missing_audio_is_named_before_anything_is_written(talks: Path) -> None:
