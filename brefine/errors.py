@@ -20,7 +20,9 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 from typing import NoReturn, Self
 
 
@@ -150,6 +152,32 @@ def _tell_signals() -> None:
         signal.set_wakeup_fd(int(told), warn_on_full_buffer=False)
 
 
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM (`timeout`, a scheduler, a shutdown) and SIGHUP (a terminal that closes) end what is done here as Ctrl-C does.
+
+    What is ignored, as SIGHUP under `nohup`, stays so. See `interrupted_code`.
+    """
+    numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        for each in numbers:  # kernel and shell both tell of a closed terminal: a second one would leave the work unstopped
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt(number)
+
+    earlier = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+
+
+def interrupted_code(interrupt: KeyboardInterrupt) -> int:
+    """The exit code that tells which signal has interrupted: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
+    return 128 + (interrupt.args[0] if interrupt.args else signal.SIGINT)
+
+
 def stop_writing() -> int:
     """Sends what is still to be printed nowhere, since nobody reads it; returns the exit code that says so."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -184,8 +212,8 @@ def run_main(main: Callable[[], int | None]) -> NoReturn:
     except BrefineError as error:
         print(f"brefine: {error}", file=sys.stderr)
         code = error.exit_code
-    except KeyboardInterrupt:
-        code = 130
+    except KeyboardInterrupt as interrupt:
+        code = interrupted_code(interrupt)
     except BrokenPipeError:  # `brefine … | head`
         code = stop_writing()
     except OSError as error:  # a full disk, a folder that may not be written into, a network disk that is gone

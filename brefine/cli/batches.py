@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Literal
 
 from brefine.config import PhaseConfig
-from brefine.errors import one_line, tell
+from brefine.errors import interrupted_code, one_line, tell, terminated_as_interrupted
 from brefine.run.batch import at_work, batch_folder, plan_items, run_batch, write_batch
 
 
@@ -21,7 +18,7 @@ def go_through(
     shares = config.executor.array_tasks if config.executor.kind == "slurm" else 1
     write_batch(out, command, plan_items(audio, rttm, out), [_absolute(option) for option in options], n_shares=shares)
     try:
-        with _terminated_as_interrupted():
+        with terminated_as_interrupted():
             n_failed = run_batch(out, config, tell)
     except KeyboardInterrupt as interrupt:
         if config.executor.kind == "slurm":
@@ -30,31 +27,10 @@ def go_through(
             tell(f"interrupted; another process goes on with this batch: {other}")
         else:
             tell("interrupted and stopped; the same command goes on with what is left")
-        return 128 + (interrupt.args[0] if interrupt.args else signal.SIGINT)
+        return interrupted_code(interrupt)
     if n_failed:
         tell(f"{n_failed} recordings could not be done; the reasons are in {one_line(batch_folder(out) / 'failed')}")
     return 1 if n_failed else 0
-
-
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM (`timeout`, a scheduler, a shutdown) and SIGHUP (a terminal that closes) end what was started here as Ctrl-C does.
-
-    What is ignored, as SIGHUP under `nohup`, stays so.
-    """
-    numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        for each in numbers:  # kernel and shell both tell of a closed terminal: a second one would leave the work unstopped
-            signal.signal(each, signal.SIG_IGN)
-        raise KeyboardInterrupt(number)
-
-    earlier = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
 
 
 def _absolute(option: str) -> str:

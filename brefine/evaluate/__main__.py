@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from brefine.config import MODEL_NAMES, RefineConfig
 from brefine.core.figures import rounded
 from brefine.data.progress import ProgressReporter
-from brefine.errors import BrefineError, ConfigError, DataError, one_line, run_main, tell, words_of
+from brefine.errors import BrefineError, ConfigError, DataError, one_line, run_main, tell, terminated_as_interrupted, words_of
 from brefine.evaluate.calibration import calibrate_refiner, is_calibration, read_calibration
 from brefine.evaluate.evaluation import evaluate_refiner, hear_part, load_checkpoint, load_checkpoints, write_evaluation
 from brefine.evaluate.integration import integrate, integrate_part
@@ -25,6 +25,9 @@ from brefine.io.atomic import write_text_atomic
 from brefine.io.outputs import refuse_replacing, refuse_unwritable
 from brefine.io.rttm import rttm_files
 from brefine.phasedir import EvaluationReport, GateRecord, PhaseDir, SelectionRecord, Stage, phase_of_weights
+
+_MANY = 100
+"""RTTMs; more are hours of hearing, which an interruption takes away."""
 
 
 def main() -> int:
@@ -150,35 +153,43 @@ def _integrate(options: argparse.Namespace) -> None:
 
 
 def _refine(options: argparse.Namespace) -> None:
-    given = {"min_confidence": options.min_confidence, "max_shift_s": options.max_shift_s}
-    try:
-        config = RefineConfig(**{key: value for key, value in given.items() if value is not None})
-    except ValidationError as error:
-        faults = [f"--{str(item['loc'][0]).replace('_', '-')}: {item['msg']}" for item in error.errors()]
-        raise ConfigError("options are out of range", problems=faults) from None
+    config = _refine_config(options)
     tasks = plan_refinement(options.audio, options.rttm, options.out)
     if options.report is not None:
         read = [path for task in tasks for path in (task.rttm, *task.audio.values())]
         outs = [task.out for task in tasks]
         refuse_replacing(read, [options.report], "report", is_report, option="--report", beside=outs)
+    if len(tasks) > _MANY:
+        tell(
+            f"nothing is written before the recordings of all {len(tasks):,} RTTMs are heard; with --config RECIPE they are done "
+            "in shares, and the same command goes on after an interruption"
+        )
     refiner = load_weights(options.weights, options.device)
     if options.weights is not None:
         _tell_failed_gate(options.weights)
     done: list[Refined] = []
     prior = None if options.calibration is None else read_calibration(options.calibration, refiner)
     n_written = 0
-    fault: DataError | OSError | None = None
+    fault: DataError | OSError | KeyboardInterrupt | None = None
     try:
-        for refined in refine_tasks(refiner, tasks, config, prior=prior):
-            n_written += 1
-            done += refined
-            for one in refined:
-                tell(_told(one))
-    except (DataError, OSError) as error:
+        with terminated_as_interrupted():
+            for refined in refine_tasks(refiner, tasks, config, prior=prior):
+                n_written += 1
+                done += refined
+                for one in refined:
+                    tell(_told(one))
+    except (DataError, OSError, KeyboardInterrupt) as error:
         if not n_written:
+            if isinstance(error, KeyboardInterrupt):
+                tell("stopped before the first RTTM was written")
             raise
         tell(f"{n_written:,} of {len(tasks):,} RTTMs are written")
         fault = error  # first these are told
+    _tell_of(done, options, fault)
+
+
+def _tell_of(done: list[Refined], options: argparse.Namespace, fault: DataError | OSError | KeyboardInterrupt | None) -> None:
+    """Writes report and document of what is refined; then raises what came in its way, or in the report's."""
     if options.report is not None:
         try:
             write_text_atomic(options.report, format_report(done))
@@ -190,6 +201,15 @@ def _refine(options: argparse.Namespace) -> None:
         print(json.dumps({"recordings": [one.summary() for one in done]}, indent=1, allow_nan=False))
     if fault is not None:
         raise fault
+
+
+def _refine_config(options: argparse.Namespace) -> RefineConfig:
+    given = {"min_confidence": options.min_confidence, "max_shift_s": options.max_shift_s}
+    try:
+        return RefineConfig(**{key: value for key, value in given.items() if value is not None})
+    except ValidationError as error:
+        faults = [f"--{str(item['loc'][0]).replace('_', '-')}: {item['msg']}" for item in error.errors()]
+        raise ConfigError("options are out of range", problems=faults) from None
 
 
 def _calibrate(options: argparse.Namespace) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import errno
+import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +18,7 @@ import pytest
 import soundfile
 
 from brefine.config import RefineConfig
-from brefine.errors import BrefineError, DataError, FormatError
+from brefine.errors import BrefineError, DataError, FormatError, run_main
 from brefine.evaluate import __main__ as processes
 from brefine.evaluate.refine import (
     REPORT_COLUMNS,
@@ -185,6 +188,42 @@ def test_a_disk_that_fills_costs_nothing_that_is_written(
         processes.main()
     out, err = capsys.readouterr()
     assert out == "" and "moved" not in err
+
+
+@pytest.mark.parametrize(
+    ("number", "n_written"), [(signal.SIGTERM, 0), (signal.SIGTERM, 1), (signal.SIGINT, 0), (signal.SIGINT, 1)]
+)
+def test_who_stops_a_refinement_is_told_what_is_written(
+    talks: Path, number: signal.Signals, n_written: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Hours of hearing may be gone: nobody has to look whether they are. The report holds what is written."""
+
+    def until_stopped(*given: object, **named: object) -> Iterator[list[Refined]]:
+        yield from itertools.islice(refine_tasks(*given, **named), n_written)
+        signal.raise_signal(number)
+
+    monkeypatch.setattr(processes, "refine_tasks", until_stopped)
+    ask_for_all(talks, monkeypatch)
+    with pytest.raises(SystemExit, match=str(128 + number)):
+        run_main(processes.main)
+    out, err = capsys.readouterr()
+    assert ("1 of 2 RTTMs are written" if n_written else "stopped before the first RTTM was written") in err
+    assert [one["recording"] for one in json.loads(out or '{"recordings": []}')["recordings"]] == ["rec0"][:n_written]
+    assert (talks / "r.csv").exists() == (n_written > 0)
+
+
+def test_many_recordings_in_one_piece_are_a_risk_that_is_told(
+    talks: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before any is heard; shares keep what they have done. A few are not worth a word."""
+    monkeypatch.setattr(processes, "refine_tasks", lambda *given, **named: iter(()))
+    ask_for_all(talks, monkeypatch)
+    processes.main()
+    assert "--config" not in capsys.readouterr().err
+    monkeypatch.setattr(processes, "_MANY", 1)
+    processes.main()
+    told = "nothing is written before the recordings of all 2 RTTMs are heard; with --config RECIPE they are done in shares"
+    assert told in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("full", [("r.csv",), ("rec1.rttm", "r.csv")])
