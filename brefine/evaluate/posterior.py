@@ -10,6 +10,9 @@ else needs it: `evaluation/<model>/validation.posteriors.npz` with
     start_s (N,)                    time of the first bin's middle
     hop_s ()                        from bin to bin
     probability (N, T)              of the end in each bin, float16; rows sum to one
+
+An end at which the speaker is heard to go on is moved by other evidence (`models.going_on`), which no posterior shows. Such ends
+hardly ever have a partner in the reference, and the viewer moves matched ends only: it shows them where the hypothesis has them.
 """
 
 from __future__ import annotations

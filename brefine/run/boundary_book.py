@@ -41,7 +41,8 @@ class Excerpt:
         start_s: of the excerpt, in the recording; it may lie before its start.
         end_s: its end.
         levels: shape (n_bands, n_columns), 0 (soft) to 1 (loud), lowest band first.
-        turns: source (reference, hypothesis, refined) → its turns here, under the reference's names of speakers.
+        turns: source (reference, hypothesis, refined) → its turns here, under the reference's names of speakers; of the refined
+            ones only the matched ends have moved.
         speaker: whose boundary it is, under the same name.
         posterior: shape (n_columns,), 0–1 of its peak; None where there is none.
         computed: whether the posteriors of this evaluation are there; a boundary without one then has no window.
@@ -204,7 +205,11 @@ def _load_posteriors(path: Path, stamp: int) -> dict[str, NDArray[Any]]:
 
 
 def _refined(hypothesis: Diarization, rows: Sequence[BoundaryRow]) -> Diarization:
-    """The hypothesis with its matched ends moved; ends without a partner in the reference stay, since no table tells of them."""
+    """The hypothesis with its matched ends moved.
+
+    Ends without a partner in the reference stay, since no table tells of them, though refinement may have moved them: those at
+    which the speaker is heard to go on, say.
+    """
     moved = {(row.speaker, row.side, round(row.hypothesis_s, 4)): row.refined_s for row in rows}
     turns = []
     for turn in hypothesis.turns:

@@ -38,6 +38,7 @@ async def test_enter_shows_spectrogram_tracks_and_three_lines(open_desk: OpenDes
             assert words in desk.text
         assert "hypothesis +500 ms" in desk.text and "refined +100 ms" in desk.text and "better" in desk.text
         assert "moves matched boundaries only" in desk.text
+        assert "others stay, wherever the refined RTTM has them" in " ".join(desk.text.split())
 
 
 async def test_until_the_first_audio_is_read_the_viewer_says_so(open_desk: OpenDesk) -> None:

@@ -225,7 +225,7 @@ def _legend(row: BoundaryRow) -> Content:
         (f"{LINES['hypothesis']} ", "bold $warning"), f"hypothesis {rounded(before_ms):+.0f} ms   ",
         (f"{LINES['refined']} ", "bold $primary"), f"refined {rounded(after_ms):+.0f} ms   ", judged,
     )  # fmt: skip
-    note = "the refined track moves matched boundaries only, the others stand where the hypothesis has them; "
+    note = "the refined track moves matched boundaries only; others stay, wherever the refined RTTM has them; "
     note += "A is the speaker of this boundary, B and on are others"
     return stack([figures, *wrapped(note, 78, "$quiet")])
 
