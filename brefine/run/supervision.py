@@ -106,6 +106,9 @@ class State:
     """When the stage's process was asked to stop, or was last ended by force."""
     told_tiers: int = 0
     told_disk: AlertLevel | None = None
+    """The worst that was told of the disk since it last had room."""
+    n_disk_relieved: int = 0
+    """How often it had room again after that, so that alerts of two shortages are told apart by it."""
 
 
 # --- what happens -----------------------------------------------------------------------------------------------------

@@ -20,6 +20,8 @@ _SLOW_AFTER_S = 60.0
 """… when it lasts this long: validations and checkpoints take their time too."""
 _LOW_DISK_BYTES = 1 << 30
 _FULL_DISK_BYTES = 64 << 20
+_ROOMY_DISK_BYTES = 2 << 30
+"""With more than this free again the next shortage is told anew: a disk that wavers about what is low is told of once."""
 
 
 def watch_trainer(trainer: Trainer, sign: Sign | None, now_s: float, policy: Policy, actions: list[Action]) -> Trainer:
@@ -42,13 +44,18 @@ def watch_trainer(trainer: Trainer, sign: Sign | None, now_s: float, policy: Pol
 
 
 def watch_disk(state: State, free_bytes: int | None, actions: list[Action]) -> State:
-    """Tells once when little is free on the phase's disk, and once more when nothing is."""
-    if free_bytes is None or free_bytes >= _LOW_DISK_BYTES:
+    """Tells once when little is free on the phase's disk, once more when nothing is, and again only after it had room."""
+    if free_bytes is None:
+        return state
+    if free_bytes > _ROOMY_DISK_BYTES and state.told_disk is not None:
+        return replace(state, told_disk=None, n_disk_relieved=state.n_disk_relieved + 1)
+    if free_bytes >= _LOW_DISK_BYTES:
         return state
     level: AlertLevel = "error" if free_bytes < _FULL_DISK_BYTES else "warning"
     if state.told_disk in (level, "error"):
         return state
-    actions.append(Tell("disk-full", level, f"{free_bytes / (1 << 20):,.0f} MiB are free on the disk of the phase", level))
+    text, key = f"{free_bytes / (1 << 20):,.0f} MiB are free on the disk of the phase", f"{level}:{state.n_disk_relieved}"
+    actions.append(Tell("disk-full", level, text, key))
     return replace(state, told_disk=level)
 
 

@@ -416,6 +416,21 @@ def test_a_disk_that_fills_up_is_told_twice() -> None:
     assert [tell.level for tell in history.told("disk-full")] == ["warning", "error"]
 
 
+def test_a_disk_that_fills_up_again_is_told_again() -> None:
+    """After it had room: not where it only wavers about what is low; each shortage under a key of its own."""
+    history = training()
+    for free_mib in (900, 1500, 900, 10, 1500, 10, 3000, 900, 3000, 10):
+        history.after(Ticked(1.0, disk_free_bytes=free_mib << 20))
+    told = history.told("disk-full")
+    assert [(tell.level, tell.text.partition(" ")[0]) for tell in told] == [
+        ("warning", "900"),
+        ("error", "10"),
+        ("warning", "900"),
+        ("error", "10"),
+    ]
+    assert len({tell.key for tell in told}) == 4
+
+
 def test_a_new_supervisor_takes_over_what_runs_and_resumes_the_rest() -> None:
     """Running trainers are adopted, finished ones left alone, interrupted ones resumed."""
     history = History(replace(POLICY, models=("transformer", "mlp", "contrastive")))
