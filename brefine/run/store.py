@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from socket import gethostname
 from typing import Any, Final
@@ -34,6 +35,7 @@ from brefine.run.snapshot import WORKING, PhaseSnapshot, PhaseState, RunView, Sh
 from brefine.run.standing import phase_state, shown_state
 from brefine.run.tail.log import LogTail
 from brefine.run.tail.run import RunTail, find_run_folders
+from brefine.run.vigilance import STAGE_STALLS_AFTER, words_of_silence
 
 _FOLDERS_EVERY_S: Final = 5.0
 _POLL_LIMIT_S: Final = 0.2
@@ -134,7 +136,7 @@ class PhaseStore:
             supervisor=_supervisor_view(supervisor, supervising_process),
             runs=runs,
             progress=progress,
-            alerts=(*self._all_alerts(runs, now_unix_s), *_desertion(supervisor, alive, state)),
+            alerts=(*self._all_alerts(runs, progress.values(), now_unix_s), *_desertion(supervisor, alive, state)),
             gpus=self._gpus.read(),
             gpu_note=self._gpus.note,
             host=read_host(self.phase.path),
@@ -180,7 +182,7 @@ class PhaseStore:
         job = self._integration_job.read()
         return job is not None and not job.is_over and now_unix_s - job.unix_s < _JOB_QUIET_S
 
-    def _all_alerts(self, runs: tuple[RunView, ...], now_unix_s: float) -> tuple[Alert, ...]:
+    def _all_alerts(self, runs: tuple[RunView, ...], stages: Iterable[Progress], now_unix_s: float) -> tuple[Alert, ...]:
         """What the supervisor told, and what this reader sees beside it (nobody supervises a phase that is over).
 
         The supervisor tells of damage by the same ids, and of numbers and absences in a trainer's words and soon after the cause.
@@ -191,6 +193,9 @@ class PhaseStore:
         damage = [alert for reader in self._runs.values() for alert in reader.alerts(now_unix_s)]
         seen = [alert for run in runs for alert in alerts_of_curves(run.name, run.curves.values())]
         seen += [_absence_alert(run, now_unix_s) for run in runs if run.state in (ShownState.LOST, ShownState.STALLED)]
+        stall_after_s = STAGE_STALLS_AFTER * self.config.supervisor.stall_after_s
+        silent = (told for told in stages if told.state == "running" and now_unix_s - told.unix_s > stall_after_s)
+        seen += [_silence_alert(told, now_unix_s) for told in silent]  # of integration no supervisor tells
 
         def is_news(alert: Alert) -> bool:
             return alert.unix_s > last_unix_s.get((alert.kind, alert.model), float("-inf")) + _SAME_CAUSE_S
@@ -371,6 +376,16 @@ def _desertion(supervisor: SupervisorState | None, alive: bool, state: PhaseStat
         return ()
     told = supervisor.heartbeat_unix_s
     return (Alert(id=f"lost:supervisor:{told:.0f}", level="error", kind="lost", text=_GONE, unix_s=told),)
+
+
+def _silence_alert(stage: Progress, now_unix_s: float) -> Alert:
+    return Alert(
+        id=f"stalled:{stage.stage}:{stage.unix_s:.0f}",
+        level="warning",
+        kind="stalled",
+        text=words_of_silence(stage.stage, now_unix_s - stage.unix_s),
+        unix_s=stage.unix_s,
+    )
 
 
 def _absence_alert(run: RunView, now_unix_s: float) -> Alert:

@@ -105,6 +105,7 @@ class Supervisor:
         )
         self._executor = executor_of(phase, config)
         self._statuses = {model: WatchedDocument(phase.run(model).status, RunStatus) for model in models}
+        self._progress = {stage: WatchedDocument(phase.progress(stage), Progress) for stage in (Stage.PREPARE, Stage.EVALUATE)}
         self._alerts = AlertLog(phase.alerts)
         self._notifier = Notifier(config.alerts, phase.path.name, sent=phase.alerts_sent, log=_log)
         for alert in self._alerts.read():  # what an earlier supervisor had written and not sent
@@ -207,7 +208,7 @@ class Supervisor:
         with contextlib.suppress(OSError):
             free_bytes = psutil.disk_usage(str(self._phase.path)).free
         self._meter.tick()
-        yield Ticked(time.monotonic(), signs, self._meter.spent_usd(), free_bytes)
+        yield Ticked(time.monotonic(), signs, self._meter.spent_usd(), free_bytes, self._stage_beat())
 
     def _requests(self, *, until_unix_s: float = math.inf) -> Iterator[ControlRequest | FormatError]:
         """The wishes that wait, each once, as far as they were made until then; whoever goes on to the next has acted on it."""
@@ -270,6 +271,15 @@ class Supervisor:
             best_mae_ms=None if status.best is None else status.best.mae_ms,
             examples_per_s=status.examples_per_s,
         )
+
+    def _stage_beat(self) -> float | None:
+        """See `Ticked.stage_beat`."""
+        if self._stage is None:
+            return None
+        if self._stage.waits():  # in a queue, where nobody can give a sign
+            return time.time()
+        told = self._progress[self._state.stage].read()
+        return told.unix_s if told is not None and self._stage.wrote(told.process) else 0.0
 
     # --- what is done about it ------------------------------------------------------------------------------------------
 

@@ -104,6 +104,12 @@ class State:
     stage_starts_at_s: float | None = None
     stage_asked_s: float | None = None
     """When the stage's process was asked to stop, or was last ended by force."""
+    stage_beat: float | None = None
+    """The last sign of life of the stage's process, as a mark that changes; None while none is at work."""
+    stage_beat_s: float = 0.0
+    """When that mark was seen to change."""
+    stage_stalled: bool = False
+    """Whether its silence was told."""
     told_tiers: int = 0
     told_disk: AlertLevel | None = None
     """The worst that was told of the disk since it last had room."""
@@ -200,6 +206,8 @@ class Ticked:
     signs: Mapping[ModelName, Sign] = field(default_factory=dict)
     spent_usd: float = 0.0
     disk_free_bytes: int | None = None
+    stage_beat: float | None = None
+    """A mark that changes while a stage's process gives signs of life; 0 before its first word; None where none works."""
 
 
 Event = Began | StageEnded | TrainerEnded | Asked | Ticked

@@ -37,7 +37,7 @@ from brefine.run.supervision import (
     Trainer,
     TrainerEnded,
 )
-from brefine.run.vigilance import watch_disk, watch_money, watch_trainer
+from brefine.run.vigilance import watch_disk, watch_money, watch_stage, watch_trainer
 
 _USAGE_EXIT: Final = 2
 _RUN_FAILED_EXIT: Final = 4
@@ -174,6 +174,7 @@ def _put_to_rest(trainer: Trainer, event: Asked, actions: list[Action]) -> Train
 def _ticked(state: State, event: Ticked, policy: Policy, actions: list[Action]) -> State:
     for model, trainer in state.trainers.items():
         state = _with(state, watch_trainer(trainer, event.signs.get(model), event.now_s, policy, actions))
+    state = watch_stage(state, event.stage_beat, event.now_s, policy, actions)
     state = watch_disk(state, event.disk_free_bytes, actions)
     state = watch_money(state, event, policy, actions)
     if policy.cap_usd is not None and event.spent_usd >= policy.cap_usd:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from brefine.phasedir import AlertLevel
+from brefine.phasedir import AlertLevel, Stage
 from brefine.run.budget import TIERS
 from brefine.run.supervision import Action, Policy, Sign, Standing, State, StopTrainer, Tell, Ticked, Trainer
 
 _HANGS_AFTER = 2.0
 """A trainer silent for this many times `stall_after_s` is ended and started again: a hung GPU costs as much as a busy one."""
+STAGE_STALLS_AFTER = 10.0
+"""A stage silent for this many times `stall_after_s` is told: one long recording may keep a diarizer busy for minutes."""
 _DIVERGES_BY = 1.5
 """A validation MAE this many times the best one means that the training runs away from what it had learned …"""
 _LOSS_RISES_BY = 3.0
@@ -41,6 +43,27 @@ def watch_trainer(trainer: Trainer, sign: Sign | None, now_s: float, policy: Pol
         trainer = _watch_learning(trainer, sign, actions)
         trainer = _watch_speed(trainer, sign, now_s, actions)
     return _watch_silence(trainer, None if sign is None else sign.step, now_s - trainer.beat_s, now_s, policy, actions)
+
+
+def watch_stage(state: State, beat: float | None, now_s: float, policy: Policy, actions: list[Action]) -> State:
+    """Tells once of a stage that has fallen silent, and again only after it had spoken; nothing is ended, its work may be long.
+
+    Args:
+        beat: see `Ticked.stage_beat`.
+    """
+    if beat is None or beat != state.stage_beat:
+        return replace(state, stage_beat=beat, stage_beat_s=now_s, stage_stalled=False)
+    silent_s = now_s - state.stage_beat_s
+    if state.stage_stalled or silent_s <= STAGE_STALLS_AFTER * policy.stall_after_s:
+        return state
+    text = words_of_silence(state.stage, silent_s)
+    actions.append(Tell("stalled", "warning", text, f"{state.stage}:{state.stage_restarts}:{beat}"))
+    return replace(state, stage_stalled=True)
+
+
+def words_of_silence(stage: Stage, silent_s: float) -> str:
+    """What a person is told of a stage that has said nothing for so long."""
+    return f"the stage {stage} gives no sign of life for {silent_s:,.0f} s; it hangs, or its step is long: see logs/{stage}.log"
 
 
 def watch_disk(state: State, free_bytes: int | None, actions: list[Action]) -> State:

@@ -369,6 +369,32 @@ def test_a_later_cause_of_the_same_kind_is_shown(phase: PhaseDir) -> None:
     assert seen() == []
 
 
+@pytest.mark.parametrize("teller", ["nobody", "the supervisor"])
+def test_a_stage_that_falls_silent_is_told_whoever_started_it(phase: PhaseDir, teller: str) -> None:
+    """After ten times `stall_after_s`; what the supervisor told of it is not told a second time."""
+    now_unix_s = time.time()
+
+    def told(silent_s: float) -> list[str]:
+        Progress(
+            stage=Stage.INTEGRATE,
+            state="running",
+            step="refining",
+            done=1,
+            total=2,
+            started_unix_s=1.0,
+            unix_s=now_unix_s - silent_s,
+            process=own_identity(),
+        ).write(phase.progress(Stage.INTEGRATE))
+        return [alert.id for alert in PhaseStore(phase.path).snapshot().alerts if alert.kind == "stalled"]
+
+    if teller == "the supervisor":
+        AlertLog(phase.alerts).tell(Alert(id="told", level="warning", kind="stalled", text="silent", unix_s=now_unix_s))
+        assert told(310.0) == ["told"]
+        return
+    assert told(290.0) == []
+    assert told(310.0) == [f"stalled:integrate:{now_unix_s - 310.0:.0f}"]
+
+
 def test_an_unreadable_file_is_a_problem_and_the_last_good_word_stays(phase: PhaseDir) -> None:
     """A torn or foreign status neither crashes the reader nor empties the screen."""
     status("mlp", unix_s=time.time()).write(phase.run("mlp").status)

@@ -247,6 +247,15 @@ def test_a_hanging_trainer_is_told_ended_and_started_again(tmp_path: Path) -> No
     assert SupervisorState.read(phase.supervisor).restarts == {"mlp": 1}
 
 
+def test_a_hanging_stage_is_told(tmp_path: Path) -> None:
+    """It may only be slow: the person is told, nobody ends it, and it comes to its own end."""
+    recipe = RECIPE.replace("stall_after_s = 30.0", "stall_after_s = 0.05")
+    phase = make_toy_phase(tmp_path, recipe=recipe, prepare={"seconds": 1.0, "fail": "no audio"})
+    assert run_here(phase) == 4
+    assert [alert.text.partition(" gives ")[0] for alert in alerts(phase) if alert.kind == "stalled"][-1] == "the stage prepare"
+    assert SupervisorState.read(phase.supervisor).error == "prepare: no audio"
+
+
 def test_a_training_that_is_given_up_is_shown_as_failed(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
     """A trainer that dies at every try leaves "running" as its last word; the person reads that it has failed, at once."""
     phase = make_toy_phase(tmp_path, mlp={"crash_at": 2}, transformer={"steps": 10_000})

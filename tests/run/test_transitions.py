@@ -335,6 +335,37 @@ def test_silence_is_told_once_and_a_hang_is_ended() -> None:
     assert history.state.trainers["mlp"].restarts == 1
 
 
+@pytest.mark.parametrize("beat", [0.0, 1000.0], ids=["mute", "silent"])
+def test_a_stage_that_falls_silent_is_told_once_and_not_ended(beat: float) -> None:
+    """After ten times `stall_after_s`, before its first word, too; each silence is an event of its own."""
+    history = History()
+    history.after(Began(0.0))
+    history.after(Ticked(5.0, stage_beat=beat))
+    history.after(Ticked(605.0, stage_beat=beat))
+    assert history.told("stalled") == []
+    for now_s in (606.0, 5000.0):
+        history.after(Ticked(now_s, stage_beat=beat))
+    (told,) = history.told("stalled")
+    assert (told.level, told.model) == ("warning", None)
+    assert told.text.startswith("the stage prepare gives no sign of life for 601 s")
+    history.after(Ticked(5001.0, stage_beat=1001.0))
+    history.after(Ticked(9000.0, stage_beat=1001.0))
+    assert len({tell.key for tell in history.told("stalled")}) == 2
+    assert [action for action in history.actions if isinstance(action, StopStage)] == []
+
+
+def test_where_no_stage_works_none_is_silent() -> None:
+    """While the trainings run, or a killed stage waits for its next try, time counts for nobody."""
+    history = History()
+    history.after(Began(0.0))
+    history.after(Ticked(1.0, stage_beat=0.0))
+    history.after(StageEnded(2.0, Stage.PREPARE, Ended(-9)))
+    history.after(Ticked(3.0))
+    history.after(Ticked(900.0, stage_beat=0.0))
+    history.after(Ticked(1400.0, stage_beat=0.0))
+    assert history.told("stalled") == []
+
+
 def test_a_trainer_that_comes_back_from_silence_can_fall_silent_again() -> None:
     """Each silence is an event of its own."""
     history = training()
