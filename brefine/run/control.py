@@ -14,10 +14,16 @@ from brefine.phasedir import ControlRequest, PhaseDir
 Wish = Literal["stop", "pause", "resume", "restart"]
 
 
-def request(phase: PhaseDir, action: Wish, model: ModelName | None = None) -> None:
-    """Asks the phase's supervisor to stop, pause, resume or restart one training, or, without a model, all of them."""
+def request(phase: PhaseDir, action: Wish, model: ModelName | None = None) -> Path:
+    """Asks the phase's supervisor to stop, pause, resume or restart one training, or, without a model, all of them.
+
+    Returns:
+        the request, which is there until it was acted upon.
+    """
     name = f"{time.time_ns()}-{action}" + (f"-{model}" if model is not None else "")
-    ControlRequest(action=action, model=model, unix_s=time.time()).write(phase.control / f"{name}.json")
+    path = phase.control / f"{name}.json"
+    ControlRequest(action=action, model=model, unix_s=time.time()).write(path)
+    return path
 
 
 def pending_requests(phase: PhaseDir) -> Iterator[tuple[Path, ControlRequest | FormatError]]:

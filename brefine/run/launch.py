@@ -25,8 +25,8 @@ from brefine.config import (
     prepared_corpus_path,
     with_absolute_paths,
 )
-from brefine.errors import ConfigError, FormatError, ProcessError
-from brefine.identity import is_alive
+from brefine.errors import ConfigError, FormatError, ProcessError, tell
+from brefine.identity import ProcessIdentity, is_alive, is_same
 from brefine.io.atomic import open_to_append, write_text_atomic
 from brefine.io.interpreter import python_command
 from brefine.io.shipped import shipped_weights
@@ -35,8 +35,12 @@ from brefine.run.budget import Ledger, ledger_path
 from brefine.run.control import request
 from brefine.run.documents import training_process, working_process
 from brefine.run.executor import Finder, ThisMachine, Work, executor_of
-from brefine.run.lock import READY, holder, is_supervised, refusal, supervising
+from brefine.run.lock import READY, holder, is_supervised, refusal, silence_s, supervising
 
+_SUPERVISED: Final = (Stage.PREPARE, Stage.EVALUATE)
+"""Stages whose processes a supervisor starts and stops."""
+_UNREAD_S: Final = 10.0
+"""A supervisor at work reads a request within a second."""
 _PACKAGES: Final = ("brefine", "torch", "torchaudio", "numpy", "scipy", "safetensors", "tensorboard", "soundfile")
 
 
@@ -195,6 +199,9 @@ def _refuse_beyond_the_cap(phase: PhaseDir) -> None:
 def stop_phase(phase: PhaseDir, *, timeout_s: float = 90.0) -> bool:
     """Checkpoints and stops everything that works in the phase, and returns when it has ended; the recipe may be damaged.
 
+    A supervisor that leaves the request unread and gives no sign of life is ended by force, and what it has started is asked
+    here. Beside one that wakes up it would be asked twice, which costs a checkpoint.
+
     Returns:
         whether anything was at work.
 
@@ -202,23 +209,31 @@ def stop_phase(phase: PhaseDir, *, timeout_s: float = 90.0) -> bool:
         ProcessError: something still runs after `timeout_s`.
         FormatError: nobody supervises the phase, its trainings may be jobs of a scheduler, and the recipe cannot be read.
     """
-    deadline_s = time.monotonic() + timeout_s
+    asked_s = time.monotonic()
+    deadline_s = asked_s + timeout_s
     supervised = is_supervised(phase)
-    if supervised:
-        ask_to_stop(phase)
+    wish = ask_to_stop(phase) if supervised else None
     finder, models = _finder(phase, supervised=supervised)
     orphans: tuple[Stage, ...] = (Stage.INTEGRATE,)  # no supervisor has to do with it
     if supervised:
         alone = _stages_at_work(phase, finder, orphans)
     else:
-        orphans = (Stage.PREPARE, Stage.EVALUATE, *orphans)
+        orphans = (*_SUPERVISED, *orphans)
         alone = _at_work(phase, finder, models, orphans)
-    known = [work.process for work in alone]
-    alone += [work for work in _evaluations_by_hand(phase) if work.process not in known]
+    alone += _not_yet(_evaluations_by_hand(phase), alone)
     for work in alone:
         work.stop(by_force=False)
-    while is_supervised(phase) or _at_work(phase, finder, models, orphans) or _evaluations_by_hand(phase):
-        if time.monotonic() > deadline_s:
+    hung: ProcessIdentity | None = None
+    while _is_supervised(phase, but=hung) or _at_work(phase, finder, models, orphans) or _evaluations_by_hand(phase):
+        now_s = time.monotonic()
+        unread = wish is not None and now_s - asked_s > _UNREAD_S and wish.exists()
+        if unread and hung is None and (hung := _silent_supervisor(phase)) is not None:
+            finder, models = _finder(phase, supervised=False)
+            _end_by_force(hung)
+            for work in _not_yet(_at_work(phase, finder, models, _SUPERVISED), alone):
+                work.stop(by_force=False)
+            orphans, deadline_s = (*_SUPERVISED, *orphans), now_s + timeout_s
+        if now_s > deadline_s:
             raise ProcessError(
                 f"the phase has not stopped within {timeout_s:.0f} s", where=phase.path, hint=f"see {phase.supervisor_log}"
             )
@@ -226,15 +241,46 @@ def stop_phase(phase: PhaseDir, *, timeout_s: float = 90.0) -> bool:
     return supervised or bool(alone)
 
 
-def ask_to_stop(phase: PhaseDir) -> None:
-    """A request is a file; where none can be written, a signal says the same to a supervisor on this machine."""
+def ask_to_stop(phase: PhaseDir) -> Path | None:
+    """A request is a file; where none can be written, a signal says the same to a supervisor on this machine.
+
+    Returns:
+        the request; None for a signal.
+    """
     try:
-        request(phase, "stop")
+        return request(phase, "stop")
     except OSError:
         supervisor = supervising(phase, SupervisorState.read_if_sound(phase.supervisor))
         if supervisor is None or not is_alive(supervisor):
             raise
         os.kill(supervisor.pid, signal.SIGTERM)
+        return None
+
+
+def _is_supervised(phase: PhaseDir, *, but: ProcessIdentity | None) -> bool:
+    """Whether another process than that one supervises the phase: killed, one may wait for its disk before it is gone."""
+    found = supervising(phase, SupervisorState.read_if_sound(phase.supervisor))
+    return found is not None and (but is None or not is_same(found, but))
+
+
+def _silent_supervisor(phase: PhaseDir) -> ProcessIdentity | None:
+    """The phase's supervisor where it is a process of this machine that gives no sign of life."""
+    found = supervising(phase, SupervisorState.read_if_sound(phase.supervisor))
+    return found if found is not None and is_alive(found) and silence_s(phase) is not None else None
+
+
+def _end_by_force(supervisor: ProcessIdentity) -> None:
+    tell(
+        f"the supervisor, process {supervisor.pid}, gives no sign of life: it is ended by force, and the phase stopped without it"
+    )
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(supervisor.pid, signal.SIGKILL)
+
+
+def _not_yet(works: Sequence[Work], asked: Sequence[Work]) -> list[Work]:
+    """Those whose process was not asked; a job elsewhere has none here."""
+    processes = [work.process for work in asked if work.process is not None]
+    return [work for work in works if work.process not in processes]
 
 
 def _finder(phase: PhaseDir, *, supervised: bool) -> tuple[Finder, Sequence[ModelName]]:

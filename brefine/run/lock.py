@@ -15,6 +15,7 @@ from brefine.errors import ProcessError
 from brefine.identity import ProcessIdentity, boot_id, is_alive, is_same, own_identity
 from brefine.io.lock import held
 from brefine.phasedir import LockHolder, PhaseDir, SupervisorState
+from brefine.run.pulse import Pulse
 
 READY: Final = "ready"
 """What a supervisor answers to whoever has started it when it has the phase; else it answers why it has not."""
@@ -90,13 +91,21 @@ def works_elsewhere(process: ProcessIdentity, heartbeat_unix_s: float, now_unix_
     return process.boot_id != boot_id() and abs(now_unix_s - heartbeat_unix_s) < _ELSEWHERE_S
 
 
+def silence_s(phase: PhaseDir) -> float | None:
+    """For how long the phase's supervisor has lived without a sign of life, at one look; None while it works, or nobody knows."""
+    word = SupervisorState.read_if_sound(phase.supervisor)
+    return Pulse().silence_s(word, supervising(phase, word), time.time())
+
+
 def refusal(phase: PhaseDir) -> ProcessError:
     """What is said to a second supervisor."""
     found = supervising(phase, SupervisorState.read_if_sound(phase.supervisor))
+    silent_s = silence_s(phase)
+    silent = "" if silent_s is None else f", without a sign of life for {silent_s:,.0f} s"
     return ProcessError(
         "this phase is supervised already",
         where=phase.path,
-        got="another process" if found is None else f"process {found.pid} on {found.host}",
+        got="another process" if found is None else f"process {found.pid} on {found.host}{silent}",
         hint=f"watch it: brefine watch {phase.argument}; or stop it: brefine stop {phase.argument}",
     )
 

@@ -141,7 +141,7 @@ class BudgetView:
     cap_usd: float | None
     total_usd: float
     guarded: bool = True
-    """False while the phase works without a supervisor, so that nobody stops it at its cap."""
+    """False while the phase works without a supervisor, or with one that hangs, so that nobody stops it at its cap."""
     terminate: str | None = None
     """The command that ends the rented machine."""
     idle_s: float | None = None
@@ -154,6 +154,8 @@ class SupervisorView:
     pid: int | None
     heartbeat_unix_s: float | None
     error: str | None
+    silent_s: float | None = None
+    """For how long its process has lived without a sign of life; None while it works."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -31,6 +31,7 @@ from brefine.run.budget import Ledger, ledger_path, view_budget
 from brefine.run.documents import WatchedDocument
 from brefine.run.gpu import GpuProbe, find_gpus, read_host
 from brefine.run.lock import holder, supervising
+from brefine.run.pulse import Pulse
 from brefine.run.snapshot import WORKING, PhaseSnapshot, PhaseState, RunView, ShownState, SupervisorView
 from brefine.run.standing import phase_state, shown_state
 from brefine.run.tail.log import LogTail
@@ -41,6 +42,10 @@ _FOLDERS_EVERY_S: Final = 5.0
 _POLL_LIMIT_S: Final = 0.2
 _JOB_QUIET_S: Final = 300.0
 _GONE: Final = "the supervisor is gone; `brefine resume` starts a new one that takes the trainings over"
+_SILENT: Final = (
+    "the supervisor gives no sign of life for {:,.0f} s: it hangs, or cannot write supervisor.json. Perhaps nobody restarts a "
+    "training or stops the phase at its cap; `brefine stop` stops it all the same, and `brefine resume` goes on from there"
+)
 _BY_HAND: Final = (Stage.EVALUATE, Stage.INTEGRATE)
 """Stages that a person may start; their locks name who works at them."""
 _SAME_CAUSE_S: Final = 60.0
@@ -78,6 +83,7 @@ class PhaseStore:
         self._alerts = AlertLog(self.phase.alerts)
         self._runs = {name: _RunReader(self.phase, name) for name in self.config.models}
         self._supervisor = WatchedDocument(self.phase.supervisor, SupervisorState)
+        self._pulse = Pulse()
         self._progress = {stage: WatchedDocument(self.phase.progress(stage), Progress) for stage in Stage}
         self._evaluations = {
             name: WatchedDocument(self.phase.evaluation(name, "validation"), EvaluationReport) for name in self.config.models
@@ -104,6 +110,8 @@ class PhaseStore:
         alive = supervising_process is not None
         if supervisor is not None and not alive and supervisor.state == "running":
             supervisor = self._supervisor.read()  # it may have ended in between: now its last word is there, if it had one
+        silent_s = self._pulse.silence_s(supervisor, supervising_process, now_unix_s)
+        at_work = alive and silent_s is None
         stall_after_s = self.config.supervisor.stall_after_s
         runs = tuple(
             reader.view(now_unix_s, stall_after_s=stall_after_s, word=supervisor, supervisor=supervising_process, drain=drain)
@@ -133,19 +141,19 @@ class PhaseStore:
             state=state,
             started_unix_s=None if supervisor is None else supervisor.started_unix_s,
             eta_s=eta_s,
-            supervisor=_supervisor_view(supervisor, supervising_process),
+            supervisor=_supervisor_view(supervisor, supervising_process, silent_s),
             runs=runs,
             progress=progress,
-            alerts=(*self._all_alerts(runs, progress.values(), now_unix_s), *_desertion(supervisor, alive, state)),
+            alerts=(*self._all_alerts(runs, progress.values(), now_unix_s), *_desertion(supervisor, alive, silent_s, state)),
             gpus=self._gpus.read(),
             gpu_note=self._gpus.note,
             host=read_host(self.phase.path),
             budget=view_budget(
                 self.config.budget,
-                with_debts_of(self._ledger.read(), self.phase, self.config, supervisor, alive=alive, now_unix_s=now_unix_s),
+                with_debts_of(self._ledger.read(), self.phase, self.config, supervisor, alive=at_work, now_unix_s=now_unix_s),
                 self.phase.path,
                 self._billed_eta_s(runs, eta_s),
-                guarded=alive or state not in WORKING,
+                guarded=at_work or state not in WORKING,
                 idle_s=_idle_s(supervisor, state, now_unix_s) if self.config.executor.kind == "local" else None,
             ),
             gate_mae_ms=self.config.gate.mae_ms,
@@ -361,21 +369,26 @@ def _idle_s(supervisor: SupervisorState | None, state: PhaseState, now_unix_s: f
     return max(0.0, now_unix_s - supervisor.heartbeat_unix_s)
 
 
-def _supervisor_view(word: SupervisorState | None, process: ProcessIdentity | None) -> SupervisorView:
+def _supervisor_view(word: SupervisorState | None, process: ProcessIdentity | None, silent_s: float | None) -> SupervisorView:
     """The supervisor as its word has it; where that cannot be read, `process`, which supervises now, is all that is known."""
     if word is None:
         return SupervisorView(process is not None, None if process is None else process.pid, heartbeat_unix_s=None, error=None)
     error = _GONE if word.state == "running" and process is None else word.error
-    return SupervisorView(process is not None, (process or word.process).pid, word.heartbeat_unix_s, error)
+    return SupervisorView(process is not None, (process or word.process).pid, word.heartbeat_unix_s, error, silent_s)
 
 
-def _desertion(supervisor: SupervisorState | None, alive: bool, state: PhaseState) -> tuple[Alert, ...]:
-    """That a supervisor was killed: nothing is restarted, told or stopped at the cap any more, and only a reader can say so."""
+def _desertion(supervisor: SupervisorState | None, alive: bool, silent_s: float | None, state: PhaseState) -> tuple[Alert, ...]:
+    """That a supervisor was killed, or hangs: nothing is restarted, told or stopped at the cap, and only a reader can say so."""
     left = (PhaseState.PREPARING, PhaseState.TRAINING, PhaseState.EVALUATING, PhaseState.STOPPED)
-    if supervisor is None or alive or supervisor.state != "running" or state not in left:
+    if supervisor is None or supervisor.state != "running" or state not in left:
         return ()
     told = supervisor.heartbeat_unix_s
-    return (Alert(id=f"lost:supervisor:{told:.0f}", level="error", kind="lost", text=_GONE, unix_s=told),)
+    if not alive:
+        return (Alert(id=f"lost:supervisor:{told:.0f}", level="error", kind="lost", text=_GONE, unix_s=told),)
+    if silent_s is None:
+        return ()
+    text = _SILENT.format(silent_s)
+    return (Alert(id=f"stalled:supervisor:{told:.0f}", level="error", kind="stalled", text=text, unix_s=told),)
 
 
 def _silence_alert(stage: Progress, now_unix_s: float) -> Alert:

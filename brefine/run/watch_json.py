@@ -29,6 +29,7 @@ def snapshot_to_json(snapshot: PhaseSnapshot) -> dict[str, Any]:
             "pid": supervisor.pid,
             "heartbeat_unix_s": supervisor.heartbeat_unix_s,
             "error": supervisor.error,
+            "silent_s": _number(supervisor.silent_s),
         },
         "models": [_run_to_json(run) for run in snapshot.runs],
         "progress": {

@@ -86,7 +86,7 @@ class PhaseActions:
     def control(self, wish: Wish, model: str | None) -> str:
         from brefine.run.control import request
         from brefine.run.launch import ask_to_stop, resume_phase
-        from brefine.run.lock import is_supervised
+        from brefine.run.lock import is_supervised, silence_s
 
         named = _model(model)
         if is_supervised(self._phase):
@@ -94,6 +94,8 @@ class PhaseActions:
                 ask_to_stop(self._phase)
             else:
                 request(self._phase, wish, named)
+            if (silent_s := silence_s(self._phase)) is not None:
+                return f"the supervisor gives no sign of life for {silent_s:,.0f} s: brefine stop {self._phase.argument}"
             models = MODEL_NAMES if named is None else (named,)
             if wish == "stop" and not any(RunStatus.read_if_sound(self._phase.run(one).status) for one in models):
                 return f"{model or 'every training'} is kept from starting"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -10,10 +14,11 @@ import pytest
 from brefine.config import parse_config, with_absolute_paths
 from brefine.core.gate import Answer
 from brefine.errors import ConfigError, ProcessError
-from brefine.identity import own_identity
+from brefine.identity import identity_of, own_identity
 from brefine.phasedir import RunState, Stage, SupervisorState
+from brefine.run import launch
 from brefine.run.gate_report import write_gate
-from brefine.run.launch import create_phase, start_supervisor, unfinished_models
+from brefine.run.launch import create_phase, start_supervisor, stop_phase, unfinished_models
 from tests.run.records import status
 from tests.run.toy_programs import make_toy_phase
 from tests.run.whole_phase import make_phase
@@ -68,6 +73,49 @@ def test_a_phase_without_anything_to_resume_says_what_comes_next(tmp_path: Path)
     for document, command in ((phase.integration, "integrate"), (phase.selection, "select")):
         document.unlink()
         assert hint() == f"go on with: brefine {command} --phase {phase.path}"
+
+
+@pytest.fixture
+def sleepers() -> Iterator[tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]]:
+    """Two processes that do nothing: a supervisor that hangs, and a trainer."""
+    both = subprocess.Popen(["sleep", "60"]), subprocess.Popen(["sleep", "60"])
+    yield both
+    for process in both:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("age_s", [1.0, 100.0])
+def test_a_phase_whose_supervisor_hangs_is_stopped_without_it(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    sleepers: tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]],
+    age_s: float,
+) -> None:
+    """Ended by force, so that it asks nobody a second time when it wakes up; one that gave a sign of life is waited for."""
+    monkeypatch.setattr(launch, "_UNREAD_S", 0.0)
+    phase = make_toy_phase(tmp_path)
+    supervisor, trainer = sleepers
+    SupervisorState(
+        process=identity_of(supervisor.pid),
+        stage=Stage.TRAIN,
+        state="running",
+        started_unix_s=1.0,
+        heartbeat_unix_s=time.time() - age_s,
+        processes={"mlp": identity_of(trainer.pid)},
+    ).write(phase.supervisor)
+    if age_s < 60.0:
+        with pytest.raises(ProcessError, match="has not stopped within"):
+            stop_phase(phase, timeout_s=0.2)
+        assert (supervisor.poll(), trainer.poll()) == (None, None)
+        return
+    with pytest.raises(ProcessError, match=r"supervised already.*without a sign of life for 100 s"):
+        unfinished_models(phase)
+    assert stop_phase(phase, timeout_s=30.0)
+    assert (supervisor.wait(), trainer.wait()) == (-signal.SIGKILL, -signal.SIGTERM)
+    assert f"process {supervisor.pid}, gives no sign of life" in capsys.readouterr().err
+    assert unfinished_models(phase) == ("transformer", "mlp")
 
 
 @pytest.mark.parametrize("fault", ["its log", "its process"])

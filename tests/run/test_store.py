@@ -15,9 +15,10 @@ from brefine.run import store as store_module
 from brefine.run.alerts import AlertLog
 from brefine.run.snapshot import PhaseState, ShownState
 from brefine.run.store import FolderStore, PhaseStore, open_store
+from brefine.run.watch_json import snapshot_to_json
 from tests.run.records import evaluation, integration, status
 from tests.run.tail.event_writing import ramp, scalar, version, write_events
-from tests.run.toy_programs import make_toy_phase
+from tests.run.toy_programs import RECIPE, make_toy_phase
 
 
 @pytest.fixture
@@ -304,6 +305,26 @@ def test_a_phase_whose_supervisor_was_killed_says_so(phase: PhaseDir, alive: boo
     assert snapshot.state is PhaseState.TRAINING
     assert [alert.kind for alert in snapshot.alerts] == told
     assert all("brefine resume" in alert.text and alert.level == "error" for alert in snapshot.alerts)
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_supervisor_that_hangs_is_shown(tmp_path: Path, silent: bool) -> None:
+    """Its process lives, and nobody stops the phase at its cap: an alert, the time in JSON, and no word of a guarded cap."""
+    phase = make_toy_phase(
+        tmp_path, recipe=RECIPE + "[budget]\nprice_usd_per_hour = 3.0\npriced_on = 2026-11-01\ncap_usd = 1.0\n"
+    )
+    supervised(phase, Stage.TRAIN)
+    if silent:
+        earlier = SupervisorState.read(phase.supervisor)
+        earlier.model_copy(update={"heartbeat_unix_s": time.time() - 100.0}).write(phase.supervisor)
+    status("mlp", unix_s=time.time()).write(phase.run("mlp").status)
+    snapshot = PhaseStore(phase.path).snapshot()
+    assert snapshot.supervisor.alive and snapshot.state is PhaseState.TRAINING
+    assert [(alert.kind, alert.level, alert.model) for alert in snapshot.alerts] == [("stalled", "error", None)] * silent
+    assert all("no sign of life for 100 s" in alert.text and "brefine stop" in alert.text for alert in snapshot.alerts)
+    told = snapshot_to_json(snapshot)["supervisor"]
+    assert told["alive"] and (told["silent_s"] is not None) == silent
+    assert snapshot.budget.guarded != silent
 
 
 def test_a_supervisor_that_ends_while_one_reads_is_not_called_gone(phase: PhaseDir, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,7 +103,7 @@ async def test_without_a_supervisor_no_cap_is_promised(open_desk: OpenDesk) -> N
     """Nobody stops the phase there, so no time is told at which it would be."""
     left = phase(budget=replace(phase().budget, guarded=False))
     async with open_desk(left, (160, 45)) as desk:
-        assert "no supervisor: nobody stops at the cap; $998.45 left lasts 16 d 16 h" in desk.text
+        assert "nobody stops it at the cap; $998.45 left lasts 16 d 16 h" in desk.text
 
 
 async def test_without_a_gpu_the_panel_is_honest(open_desk: OpenDesk) -> None:

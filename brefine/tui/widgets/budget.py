@@ -70,7 +70,7 @@ def _outlook(budget: BudgetView) -> str:
     words = f"{format_usd(budget.remaining_usd)} left lasts {format_duration(left_s, 0)}"
     if budget.cap_usd is not None:
         cap_s = 3600 * max(0.0, budget.cap_usd - budget.spent_usd) / budget.price_usd_per_hour
-        cap = f"the cap is reached in {format_duration(cap_s, 0)}" if budget.guarded else "no supervisor: nobody stops at the cap"
+        cap = f"the cap is reached in {format_duration(cap_s, 0)}" if budget.guarded else "nobody stops it at the cap"
         words = f"{cap}; {words}"
     return words
 
