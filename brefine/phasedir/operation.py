@@ -56,6 +56,8 @@ class SupervisorState(Document):
     processes: dict[str, ProcessIdentity] = {}
     """Model or stage → the process that works for it on this machine, from its start on: its own first word takes seconds."""
     error: str | None = None
+    undelivered: str | None = None
+    """That alerts do not arrive where the recipe sends them; None where they do."""
 
 
 class LockHolder(Document):

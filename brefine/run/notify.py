@@ -5,6 +5,7 @@ Each message is handed to a process of its own, so that a network that hangs can
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -13,7 +14,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
@@ -26,6 +27,8 @@ _LEVELS: Final = ("info", "warning", "error")
 _HOUR_S: Final = 3600.0
 _PATIENCE_S: Final = 30.0
 """A delivery that takes longer is given up."""
+_AGAIN_S: Final = (30.0, 120.0, 600.0, 3600.0)
+"""What did not arrive is tried again after these waits, the last one for ever."""
 _SHOWN: Final = 8
 """Alerts that a gathered message spells out."""
 
@@ -40,9 +43,23 @@ class Message:
 
 
 @dataclass(slots=True)
-class _Delivery:
-    process: subprocess.Popen[bytes]
+class _Channel:
+    """One way out of the house: what waits for it, when it was used, and how often it has failed since it last worked."""
+
     name: str
+    command: str
+    sent_s: deque[float]
+    waiting: list[Alert] = field(default_factory=list)
+    n_failed: int = 0
+    due_s: float = float("-inf")
+
+
+@dataclass(slots=True)
+class _Delivery:
+    channel: _Channel
+    alerts: tuple[Alert, ...]
+    sent_s: float
+    process: subprocess.Popen[bytes]
     words: IO[bytes]
     since_s: float
 
@@ -52,7 +69,7 @@ class Notifier:
 
     Args:
         phase: its name, for the title.
-        sent: the file that remembers the ids of what has left, so that another supervisor sends the rest, and only that.
+        sent: the file that remembers the ids of what has arrived, so that another supervisor sends the rest, and only that.
         log: is told what could not be delivered.
         clock: monotonic seconds.
     """
@@ -69,31 +86,49 @@ class Notifier:
         self._config = config
         self._phase = phase
         self._sent = sent
-        self._left = _lines_of(sent)
+        self._taken = _lines_of(sent)
         self._log = log
         self._clock = clock
-        self._waiting: list[Alert] = []
-        self._sent_s: deque[float] = deque(maxlen=config.per_hour)
+        commands = {"the alert command": config.command}
+        if config.apprise is not None:
+            commands["apprise"] = shlex.join(python_command("-m", "brefine.run.apprise_message", config.apprise))
+        self._channels = [
+            _Channel(name, command, deque(maxlen=config.per_hour)) for name, command in commands.items() if command is not None
+        ]
+        self._owed: dict[str, int] = {}
+        """By how many channels an alert has still to arrive."""
         self._deliveries: list[_Delivery] = []
+
+    @property
+    def problem(self) -> str | None:
+        """Which channels do not work, in words; None where all do."""
+        failing = " and ".join(channel.name for channel in self._channels if channel.n_failed)
+        return f"alerts do not arrive by {failing}: they are sent again, and supervisor.log says why" if failing else None
 
     def add(self, alert: Alert) -> None:
         """Takes an alert; unless it has left before, it leaves with the next `tick` that the rate allows."""
-        wanted = self._config.command is not None or self._config.apprise is not None
-        if wanted and _line(alert) not in self._left and _LEVELS.index(alert.level) >= _LEVELS.index(self._config.least_level):
-            self._waiting.append(alert)
+        line = _line(alert)
+        if line in self._taken or _LEVELS.index(alert.level) < _LEVELS.index(self._config.least_level):
+            return
+        self._taken.add(line)
+        self._owed[line] = len(self._channels)
+        for channel in self._channels:
+            channel.waiting.append(alert)
 
     def tick(self) -> None:
-        """Sends what waits, as one message, and collects deliveries that have ended."""
+        """Sends what waits, as one message a channel, and collects deliveries that have ended."""
         self._collect()
         now_s = self._clock()
-        full = len(self._sent_s) == self._config.per_hour and now_s - self._sent_s[0] < _HOUR_S
-        if self._waiting and not full:
-            self._send(now_s)
+        for channel in self._channels:
+            full = len(channel.sent_s) == self._config.per_hour and now_s - channel.sent_s[0] < _HOUR_S
+            if channel.waiting and not full and now_s >= channel.due_s:
+                self._send(channel, now_s)
 
     def close(self, *, patience_s: float = _PATIENCE_S) -> None:
         """Sends what waits, whatever the rate, since nobody will later, and waits for it to arrive."""
-        if self._waiting:
-            self._send(self._clock())
+        for channel in self._channels:
+            if channel.waiting:
+                self._send(channel, self._clock())
         until_s = time.monotonic() + patience_s
         while self._deliveries and time.monotonic() < until_s:
             self._collect()
@@ -101,28 +136,39 @@ class Notifier:
         for delivery in self._deliveries:
             self._give_up(delivery)
 
-    def _send(self, now_s: float) -> None:
-        self._sent_s.append(now_s)
-        message = compose(self._phase, self._waiting)
-        self._waiting = []
-        document = {"title": message.title, "text": message.text, "alerts": [alert.to_json() for alert in message.alerts]}
-        if self._config.command is not None:
-            self._start("the alert command", self._config.command, message, document)
-        if self._config.apprise is not None:
-            command = shlex.join(python_command("-m", "brefine.run.apprise_message", self._config.apprise))
-            self._start("apprise", command, message, document)
-        self._remember(message.alerts)
+    def _send(self, channel: _Channel, now_s: float) -> None:
+        channel.sent_s.append(now_s)
+        message = compose(self._phase, channel.waiting)
+        channel.waiting = []
+        self._start(channel, message, now_s)
+
+    def _arrived(self, delivery: _Delivery) -> None:
+        channel = delivery.channel
+        channel.n_failed, channel.due_s = 0, float("-inf")
+        for alert in delivery.alerts:
+            self._owed[_line(alert)] -= 1
+        self._remember([alert for alert in delivery.alerts if self._owed[_line(alert)] == 0])
+
+    def _failed(self, channel: _Channel, alerts: Sequence[Alert], sent_s: float, why: str) -> None:
+        """What did not arrive waits again, before what has come since, and does not count for the rate."""
+        self._log(f"{channel.name} {why}")
+        with contextlib.suppress(ValueError):
+            channel.sent_s.remove(sent_s)
+        channel.waiting = [*alerts, *channel.waiting]
+        channel.due_s = self._clock() + _AGAIN_S[min(channel.n_failed, len(_AGAIN_S) - 1)]
+        channel.n_failed += 1
 
     def _remember(self, alerts: Sequence[Alert]) -> None:
         """Afterwards, not before: killed in between, an alert is told twice rather than never."""
-        lines = [_line(alert) for alert in alerts]
-        self._left.update(lines)
+        if not alerts:
+            return
         try:
-            append_line(self._sent, "\n".join(lines))
+            append_line(self._sent, "\n".join(map(_line, alerts)))
         except OSError as error:
             self._log(f"{self._sent}: cannot be written: {error.strerror}")
 
-    def _start(self, name: str, command: str, message: Message, document: object) -> None:
+    def _start(self, channel: _Channel, message: Message, now_s: float) -> None:
+        document = {"title": message.title, "text": message.text, "alerts": [alert.to_json() for alert in message.alerts]}
         environment = {**os.environ, "BREFINE_ALERT_TITLE": message.title, "BREFINE_ALERT_TEXT": message.text}
         words: IO[bytes] | None = None
         try:
@@ -131,7 +177,7 @@ class Notifier:
                 given.write(json.dumps(document, allow_nan=False).encode())
                 given.seek(0)
                 process = subprocess.Popen(
-                    shlex.split(command),
+                    shlex.split(channel.command),
                     stdin=given,
                     stdout=words,
                     stderr=subprocess.STDOUT,
@@ -141,9 +187,9 @@ class Notifier:
         except (OSError, ValueError) as error:
             if words is not None:
                 words.close()
-            self._log(f"{name} cannot be started: {error}")
+            self._failed(channel, message.alerts, now_s, f"cannot be started: {error}")
             return
-        self._deliveries.append(_Delivery(process, name, words, time.monotonic()))
+        self._deliveries.append(_Delivery(channel, message.alerts, now_s, process, words, time.monotonic()))
 
     def _collect(self) -> None:
         for delivery in list(self._deliveries):
@@ -154,15 +200,18 @@ class Notifier:
                     self._give_up(delivery)
                 continue
             self._deliveries.remove(delivery)
-            if code != 0:
-                self._log(f"{delivery.name} ended with exit code {code}: {_last_words(delivery.words)}")
+            if code == 0:
+                self._arrived(delivery)
+            else:
+                why = f"ended with exit code {code}: {_last_words(delivery.words)}"
+                self._failed(delivery.channel, delivery.alerts, delivery.sent_s, why)
             delivery.words.close()
 
     def _give_up(self, delivery: _Delivery) -> None:
         delivery.process.kill()
         delivery.process.wait()
         delivery.words.close()
-        self._log(f"{delivery.name} did not end in time and was given up")
+        self._failed(delivery.channel, delivery.alerts, delivery.sent_s, "did not end in time and was given up")
 
 
 def compose(phase: str, alerts: Sequence[Alert]) -> Message:

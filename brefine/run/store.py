@@ -164,7 +164,7 @@ class PhaseStore:
             starting=frozenset(
                 stage for stage in _BY_HAND if stage not in progress and holder(self.phase.stage_lock(stage)) is not None
             ),
-            problems=(*self._problems(), *([supervisor.error] if supervisor is not None and alive and supervisor.error else [])),
+            problems=(*self._problems(), *(_hindrances(supervisor) if supervisor is not None and alive else ())),
         )
 
     def _refuse_if_gone(self) -> None:
@@ -389,6 +389,11 @@ def _desertion(supervisor: SupervisorState | None, alive: bool, silent_s: float 
         return ()
     text = _SILENT.format(silent_s)
     return (Alert(id=f"stalled:supervisor:{told:.0f}", level="error", kind="stalled", text=text, unix_s=told),)
+
+
+def _hindrances(supervisor: SupervisorState) -> tuple[str, ...]:
+    """What a supervisor that lives cannot do, in its own words."""
+    return tuple(problem for problem in (supervisor.error, supervisor.undelivered) if problem)
 
 
 def _silence_alert(stage: Progress, now_unix_s: float) -> Alert:

@@ -396,6 +396,7 @@ class Supervisor:
             ended={model: ended for model, trainer in trainers.items() if (ended := _ENDED.get(trainer.standing)) is not None},
             processes={**self._left, **started},
             error=self._state.error or self._meter.problem,
+            undelivered=self._notifier.problem,
         )
 
     def _is_resumable(self, model: ModelName) -> bool:

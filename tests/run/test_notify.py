@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import tempfile
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -100,13 +101,13 @@ def test_what_has_left_is_not_sent_again_by_another(tmp_path: Path) -> None:
     first = Notifier(keeping(tmp_path), "demo", sent=tmp_path / "sent", log=pytest.fail)
     first.add(odd)
     first.tick()
+    first.close()
     second = Notifier(keeping(tmp_path), "demo", sent=tmp_path / "sent", log=pytest.fail)
     for item in (odd, alert(2)):
         second.add(item)
     second.tick()
-    first.close()
     second.close()
-    assert [[item["step"] for item in document["alerts"]] for _, document in kept(tmp_path)] in ([[1], [2]], [[2], [1]])
+    assert [[item["step"] for item in document["alerts"]] for _, document in kept(tmp_path)] == [[1], [2]]
 
 
 def test_a_damaged_list_of_what_has_left_keeps_no_supervisor_from_starting(tmp_path: Path) -> None:
@@ -150,7 +151,55 @@ def test_a_failing_command_is_logged_and_hurts_nobody(tmp_path: Path, command: s
     notifier.add(alert())
     notifier.tick()
     notifier.close()
-    assert len(said) == 1 and words in said[0]
+    assert said and all(words in text for text in said)
+
+
+def test_what_does_not_arrive_is_sent_again_with_growing_waits(tmp_path: Path) -> None:
+    """Together with what has come since; it counts as a problem until it works, and as sent when it has arrived."""
+    now_s, said, sent = [0.0], list[str](), tmp_path / "sent"
+    config = keeping(tmp_path, per_hour=1)
+    program = tmp_path / "network"
+    config = config.model_copy(update={"command": f"{program} {config.command}"})
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
+    notifier = Notifier(config, "demo", sent=sent, log=said.append, clock=lambda: now_s[0])
+
+    def tick(at_s: float) -> int:
+        """Returns how many tries there have been."""
+        now_s[0] = at_s
+        notifier.tick()
+        for delivery in notifier._deliveries:
+            delivery.process.wait()
+        notifier._collect()
+        return len(said)
+
+    notifier.add(alert(1))
+    assert [tick(at_s) for at_s in (0.0, 29.0, 30.0, 149.0, 150.0)] == [1, 1, 2, 2, 3]
+    assert notifier.problem == "alerts do not arrive by the alert command: they are sent again, and supervisor.log says why"
+    assert not sent.exists()
+    notifier.add(alert(2))
+    program.write_text('#!/bin/sh\nexec "$@"\n')
+    tick(750.0)
+    assert [[item["step"] for item in document["alerts"]] for _, document in kept(tmp_path)] == [[1, 2]]
+    assert sent.read_text().splitlines() == ['"crashed:1"', '"crashed:2"']
+    assert notifier.problem is None
+
+
+def test_what_arrived_by_one_channel_is_not_sent_by_it_again(tmp_path: Path) -> None:
+    """The other one is tried again alone; the alert counts as sent when it has arrived by both."""
+    now_s, said, sent = [0.0], list[str](), tmp_path / "sent"
+    notifier = Notifier(keeping(tmp_path), "demo", sent=sent, log=said.append, clock=lambda: now_s[0])
+    notifier._channels.append(replace(notifier._channels[0], name="apprise", command="false", waiting=[]))
+    notifier.add(alert())
+    for now_s[0] in (0.0, 30.0):
+        notifier.tick()
+        for delivery in notifier._deliveries:
+            delivery.process.wait()
+        notifier._collect()
+    assert (len(kept(tmp_path)), len(said), sent.exists()) == (1, 2, False)
+    notifier._channels[1].command = "true"
+    notifier.close()
+    assert (len(kept(tmp_path)), sent.read_text()) == (1, '"crashed:0"\n')
 
 
 def test_a_hanging_command_is_given_up(tmp_path: Path) -> None:
@@ -228,4 +277,4 @@ def test_a_disk_without_room_for_temporary_files_ends_no_supervisor(
     notifier.tick()
     notifier.close()
     assert [title for title, _ in kept(tmp_path)] == (["brefine demo: disk-full"] if in_memory else [])
-    assert [text.partition(":")[0] for text in said] == ([] if in_memory else ["the alert command cannot be started"])
+    assert {text.partition(":")[0] for text in said} == (set() if in_memory else {"the alert command cannot be started"})

@@ -23,6 +23,7 @@ from brefine.identity import is_alive, own_identity
 from brefine.phasedir import Alert, PhaseDir, Progress, RunState, RunStatus, Stage, SupervisorState, find_phase
 from brefine.run import launch, supervise
 from brefine.run import lock as lock_module
+from brefine.run.alerts import AlertLog
 from brefine.run.budget import Ledger
 from brefine.run.children import Child
 from brefine.run.control import request
@@ -697,6 +698,19 @@ def test_damaged_curves_are_told_although_nobody_watches(tmp_path: Path) -> None
     assert len(alerts(phase)) == 2
 
 
+def test_alerts_that_do_not_arrive_are_a_problem_of_the_phase(tmp_path: Path) -> None:
+    """Whoever looks learns that nobody was told."""
+    phase = make_toy_phase(tmp_path, recipe=RECIPE + '[alerts]\ncommand = "no-such-program-anywhere"\n')
+    AlertLog(phase.alerts).tell(Alert(id="crashed:1", level="error", kind="crashed", text="the training ended", unix_s=1.0))
+    supervisor = Supervisor(phase, programs=ToyPrograms())
+    supervisor._write()
+    assert PhaseStore(phase.path).snapshot().problems == ()
+    supervisor._notifier.tick()
+    supervisor._write()
+    (problem,) = PhaseStore(phase.path).snapshot().problems
+    assert problem.startswith("alerts do not arrive by the alert command")
+
+
 def test_an_alert_reaches_the_person_through_the_supervisor(tmp_path: Path) -> None:
     """Nobody looks at any screen; the command of the recipe is run all the same, once."""
     kept = tmp_path / "kept"
@@ -723,7 +737,7 @@ def test_what_a_killed_supervisor_had_not_sent_the_next_one_sends(tmp_path: Path
         return [alert["model"] for message in messages for alert in message["alerts"] if alert["kind"] == "crashed"]
 
     first = start(phase, started)
-    wait_until(lambda: arrived() == ["mlp"] and step(phase, "transformer") > 0)
+    wait_until(lambda: arrived() == ["mlp"] and phase.alerts_sent.exists() and step(phase, "transformer") > 0)
     os.kill(status(phase, "transformer").process.pid, signal.SIGKILL)
     wait_until(lambda: len(alerts(phase)) == 2)
     first.kill()
