@@ -11,6 +11,6 @@ from brefine.run.stages import run_worker
 def models(json: Json = False) -> None:
     """Example: brefine models --json
 
-    The architectures with their parameter counts.
+    The architectures with their parameter counts, for the default inputs; those of a phase are in its report.
     """
     raise typer.Exit(run_worker("brefine.models", *(["--json"] if json else [])))

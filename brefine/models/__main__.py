@@ -11,15 +11,17 @@ from brefine.models import build_model, count_parameters
 
 
 def main() -> None:
-    """One line, or one JSON object, a model, counted on the default recipe."""
+    """One line, or one JSON object, a model, counted for the inputs that a recipe has where it says nothing of them."""
     parser = argparse.ArgumentParser(prog="python -m brefine.models", description=__doc__)
     parser.add_argument("--json", action="store_true")
     as_json = parser.parse_args().json
-    counts = [
-        {"name": name, "parameters": count_parameters(build_model(name, FeatureConfig(), ExampleConfig()))}
-        for name in MODEL_NAMES
-    ]
+    features, examples = FeatureConfig(), ExampleConfig()
+    counts = [{"name": name, "parameters": count_parameters(build_model(name, features, examples))} for name in MODEL_NAMES]
     lines = [f"{one['name']:<12}{one['parameters']:>10,} parameters" for one in counts]
+    lines.append(
+        f"for features.n_mels = {features.n_mels}, hop_s = {features.hop_s:g}, speech = {json.dumps(features.speech)}, "
+        f"pitch = {json.dumps(features.pitch)}, and examples.context_s = {examples.context_s:g}; a phase's own: brefine report"
+    )
     print(json.dumps(counts) if as_json else "\n".join(lines))
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from brefine.errors import FormatError
 from brefine.io.atomic import write_text_atomic
 from brefine.io.outputs import is_page, refuse_replacing, refuse_unwritable
-from brefine.phasedir import Manifest, PhaseDir
+from brefine.phasedir import CheckpointCard, Manifest, PhaseDir
 from brefine.run.gate_report import judge_phase
 from brefine.run.report_boundaries import extremes, picture, read_boundaries
 from brefine.run.report_models import calibration_section, curves_section, models_section
@@ -69,13 +69,14 @@ def report_page(snapshot: PhaseSnapshot, manifest: Manifest | None, phase: Phase
     chosen = _chosen(snapshot)
     rows = [] if chosen is None else read_boundaries(phase.boundaries(chosen, "validation"))  # type: ignore[arg-type]
     best, worst = extremes(rows)
+    cards = {run.name: CheckpointCard.read_if_sound(phase.run(run.name).card("best")) for run in snapshot.runs}  # type: ignore[arg-type]
     corpus = Path("." if manifest is None else manifest.corpus)
     sections = [
         head(snapshot),
         criteria_section(snapshot),
         integration_section(snapshot),
         models_section(snapshot, chosen),
-        curves_section(snapshot),
+        curves_section(snapshot, {name: card.n_parameters for name, card in cards.items() if card is not None}),
         calibration_section(snapshot),
         boundaries_section(
             chosen, [picture(row, corpus) for row in best], [picture(row, corpus) for row in worst], n_boundaries=len(rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Final
 
@@ -68,7 +68,12 @@ def models_section(snapshot: PhaseSnapshot, chosen: str | None) -> str:
     return html_section("models", "Models", reason + table + f'<p class="quiet">{escape(convention)}</p>' + figures)
 
 
-def curves_section(snapshot: PhaseSnapshot) -> str:
+def curves_section(snapshot: PhaseSnapshot, n_parameters: Mapping[str, int]) -> str:
+    """The curves, and a row for each training.
+
+    Args:
+        n_parameters: of the models that have a checkpoint, by name.
+    """
     charts = []
     for tag, label in ((Tag.VALIDATION_MAE_MS, "validation MAE, ms"), (Tag.LOSS, "training loss")):
         series = [
@@ -82,13 +87,14 @@ def curves_section(snapshot: PhaseSnapshot) -> str:
             chart = line_chart(series, x, Axis(label, low=low), points=tag is Tag.VALIDATION_MAE_MS)
             charts.append(html_figure(chart, "✗ marks values that are not numbers."))
     states = html_table(
-        ("training", "state", "steps", "epochs", "best validation MAE", "unrefined", "device"),
+        ("training", "state", "steps", "epochs", "parameters", "best validation MAE", "unrefined", "device"),
         [
             (
                 escape(run.name),
                 escape(str(run.state)),
                 "–" if run.status is None else f"{run.status.step:,} of {run.status.n_steps:,}",
                 "–" if run.status is None else f"{run.status.epoch} of {run.status.n_epochs}",
+                f"{n_parameters[run.name]:,}" if run.name in n_parameters else "–",
                 "–"
                 if run.status is None or run.status.best is None
                 else f"{ms_text(run.status.best.mae_ms)} (epoch {run.status.best.epoch})",

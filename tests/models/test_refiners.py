@@ -11,6 +11,7 @@ from torch.nn import functional
 from brefine.config import MODEL_NAMES, ExampleConfig, FeatureConfig, ModelName, load_config
 from brefine.data.batches import n_channels_of
 from brefine.models import build_model, contrastive, count_parameters, mlp, transformer
+from brefine.models.__main__ import main as print_counts
 
 FEATURES = FeatureConfig()
 WANTED = {"transformer": transformer.N_PARAMETERS, "mlp": mlp.N_PARAMETERS, "contrastive": contrastive.N_PARAMETERS}
@@ -24,6 +25,17 @@ def test_each_model_has_the_parameters_it_is_known_for(recipe: Path) -> None:
     for name in MODEL_NAMES:
         found = count_parameters(build_model(name, config.features, config.examples))
         assert abs(found / WANTED[name] - 1.0) < 0.03, (name, found)
+
+
+def test_the_counts_name_the_inputs_that_they_are_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A phase with other inputs has other counts, by up to a thousand."""
+    monkeypatch.setattr("sys.argv", ["brefine.models"])
+    print_counts()
+    *counts, inputs = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in counts] == list(MODEL_NAMES)
+    assert inputs.startswith("for features.n_mels = 80, hop_s = 0.01, speech = false, pitch = false, and examples.context_s = 2;")
 
 
 @pytest.mark.parametrize("context_s", [0.5, 0.77, 4.0])

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from brefine.errors import BrefineError
-from brefine.phasedir import BoundaryRow, CorpusManifest, CorpusRecording, GateRecord, PhaseDir
+from brefine.phasedir import BoundaryRow, CheckpointCard, CorpusManifest, CorpusRecording, GateRecord, PhaseDir
 from brefine.run.gate_report import judge_phase
 from brefine.run.report import report_page, write_report
 from brefine.run.report_boundaries import extremes, picture, read_boundaries
@@ -230,3 +230,16 @@ def test_two_maes_of_the_same_weights_are_explained() -> None:
     curves = page[page.index('id="curves"') : page.index('id="calibration"')]
     assert "the same weights have another MAE" in curves
     assert "gate:" not in curves
+
+
+def test_each_training_has_its_own_count_of_parameters(tmp_path: Path) -> None:
+    """It follows from the recipe's inputs, so that what `brefine models` counts may be another; none before a checkpoint."""
+    phase = PhaseDir(tmp_path)
+    CheckpointCard(model="mlp", n_parameters=822497, validation=None, weights_sha256="ab" * 32, config={}).write(
+        phase.run("mlp").card("best")
+    )
+    page = report_page(memory_phases.phase(), None, phase)
+    header, *rows = page[page.index("<th>training</th>") :].split("</table>")[0].split("<tr>")
+    place = header.split("<th>").index("parameters</th>")
+    told = {row.split("<td>")[1].removesuffix("</td>"): row.split("<td>")[place].removesuffix("</td>") for row in rows}
+    assert told == {"transformer": "–", "mlp": "822,497", "contrastive": "–"}
