@@ -164,7 +164,10 @@ class Checkpoints:
             raise CheckpointError("the checkpoint is torn", where=path, expected="a whole state", got=got) from None
         if not whole:
             raise CheckpointError("the checkpoint is torn", where=path, expected="the digest of its content")
-        if schema != _SCHEMA or fingerprint != self.fingerprint:
+        if schema != _SCHEMA:
+            written = "the checkpoint was written by another version of brefine"
+            raise CheckpointError(written, where=path, expected=f"schema {_SCHEMA}", got=f"schema {schema}")
+        if fingerprint != self.fingerprint:
             raise CheckpointError(
                 "the checkpoint belongs to another training", where=path, expected=self.fingerprint, got=fingerprint
             )

@@ -14,6 +14,7 @@ from torch import nn
 
 from brefine.errors import CheckpointError
 from brefine.phasedir import RunDir, Validation
+from brefine.train import checkpoint
 from brefine.train.checkpoint import Checkpoints, TrainingState, fingerprint_of
 from brefine.train.optim import WeightAverage
 from tests.tiny_corpus import tiny_recipe
@@ -43,14 +44,16 @@ def checkpoints(tmp_path: Path) -> Checkpoints:
 def test_a_state_comes_back_bit_for_bit(checkpoints: Checkpoints) -> None:
     """Weights, average, moments, counters and figures."""
     state = small_state(step=7)
-    state.best, state.loss_sum, state.n_losses, state.rate_scale = validation(80.1), 1.5, 3, 0.25
+    state.best, state.last, state.n_nonfinite = validation(80.1), validation(90.2), 2
+    state.loss_sum, state.n_losses, state.rate_scale = 1.5, 3, 0.25
     checkpoints.save(state)
     other = small_state(seed=1)
     packed, refused = checkpoints.load()
     assert packed is not None
     other.unpack(packed)
     assert refused == []
-    assert (other.step, other.best, other.loss_sum, other.n_losses, other.rate_scale) == (7, state.best, 1.5, 3, 0.25)
+    assert (other.step, other.best, other.last, other.n_nonfinite) == (7, validation(80.1), validation(90.2), 2)
+    assert (other.loss_sum, other.n_losses, other.rate_scale) == (1.5, 3, 0.25)
     for mine, theirs in zip(state.model.parameters(), other.model.parameters(), strict=True):
         assert torch.equal(mine, theirs)
     assert torch.equal(other.average.state_dict()["weight"], state.average.state_dict()["weight"])
@@ -184,11 +187,31 @@ def test_a_save_that_was_killed_half_way_hinders_no_later_one(checkpoints: Check
     assert sorted(path.name for path in checkpoints.run.checkpoints.iterdir()) == ["last.state", "previous.state"]
 
 
-@pytest.mark.parametrize(("key", "value", "same"), [("threads", 7, True), ("log_every_s", 7.0, True), ("lr", 0.5, False)])
-def test_what_only_changes_the_speed_makes_no_other_training(tmp_path: Path, key: str, value: float, same: bool) -> None:
-    """A training goes on with other threads; with another learning rate it would be another one."""
-    first, second = (fingerprint_of(tiny_recipe(tmp_path, train=train), "mlp", "ab" * 32) for train in ({}, {key: value}))
+@pytest.mark.parametrize(
+    ("sections", "same"),
+    [
+        ({"train": {"threads": 7}}, True),
+        ({"train": {"log_every_s": 7.0}}, True),
+        ({"train": {"capture": "off"}}, True),
+        ({"train": {"lr": 0.5}}, False),
+        ({"examples": {"context_s": 1.0}}, False),
+        ({"features": {"n_mels": 40}}, False),
+        ({"seed": 7}, False),
+    ],
+)
+def test_what_only_changes_the_speed_makes_no_other_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sections: dict[str, object], same: bool
+) -> None:
+    """A training goes on with other threads; another rate, input or seed makes another one, however its corpus is called."""
+    monkeypatch.setattr(checkpoint, "prepared_corpus_path", lambda _: Path("corpus"))
+    first, second = (fingerprint_of(tiny_recipe(tmp_path, **changed), "mlp", "ab" * 32) for changed in ({}, sections))
     assert (first == second) == same
+
+
+def test_another_model_is_another_training(tmp_path: Path) -> None:
+    """Also with the same settings and corpus."""
+    recipe = tiny_recipe(tmp_path, models={"contrastive": {}})
+    assert fingerprint_of(recipe, "mlp", "ab" * 32) != fingerprint_of(recipe, "contrastive", "ab" * 32)
 
 
 def test_a_state_of_another_training_is_refused(checkpoints: Checkpoints) -> None:
@@ -196,6 +219,15 @@ def test_a_state_of_another_training_is_refused(checkpoints: Checkpoints) -> Non
     checkpoints.save(small_state())
     with pytest.raises(CheckpointError, match="another training"):
         Checkpoints(checkpoints.run, "other").load()
+
+
+def test_a_state_of_another_schema_is_refused_as_that(checkpoints: Checkpoints) -> None:
+    """It is of this training, and is not said to belong to another; what its keys mean is not known here."""
+    checkpoints.save(small_state())
+    path = checkpoints.run.training_state
+    torch.save(torch.load(path, weights_only=True) | {"schema": 2}, path)
+    with pytest.raises(CheckpointError, match=r"another version of brefine \(expected schema 1, got schema 2\)"):
+        checkpoints.load()
 
 
 def test_states_are_never_unpickled(checkpoints: Checkpoints) -> None:
