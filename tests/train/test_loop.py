@@ -14,11 +14,14 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from brefine.config import PhaseConfig
 from brefine.data.batches import Batch
 from brefine.errors import CheckpointError, RunError
+from brefine.models.heads import target_distribution
 from brefine.models.weights import load_refiner, read_weights
 from brefine.phasedir import CheckpointCard, RunDir, RunState, RunStatus, Tag
-from brefine.train.checkpoint import TrainingState
+from brefine.train import validation
+from brefine.train.checkpoint import Checkpoints, TrainingState
 from brefine.train.device import Device
-from brefine.train.loop import Batches, Training, train
+from brefine.train.loop import Batches, Training, train, validate
+from brefine.train.losses import refiner_loss
 from brefine.train.reporter import Plan, Reporter
 from brefine.train.setup import build_training
 from brefine.train.signals import StopSignal
@@ -155,9 +158,9 @@ def test_another_recipe_does_not_resume_this_run(make_run: MakeRun) -> None:
 
 
 def test_a_skipped_batch_leaves_the_weights_alone_and_shows_in_the_curve(make_run: MakeRun) -> None:
-    """Not-a-number reaches the event file and the message names recordings, but neither weights nor moments."""
+    """Not-a-number reaches the event file and the message names its examples, but neither weights nor moments."""
     run, config = make_run(train={"nonfinite": "skip"})
-    outcome, state, _ = go(run, config, poison=lambda batches: Poisoned(batches, {4}))
+    outcome, state, training = go(run, config, poison=lambda batches: Poisoned(batches, {4}))
     assert outcome is RunState.FINISHED
     assert state.n_nonfinite == 1
     assert all(torch.isfinite(parameter).all() for parameter in state.model.parameters())
@@ -167,7 +170,8 @@ def test_a_skipped_batch_leaves_the_weights_alone_and_shows_in_the_curve(make_ru
     assert "skipped step 5" in status.message
     assert "train-" in status.message
     assert "non-finite loss" in status.message
-    assert len(status.nonfinite_batch) == 8
+    own = [f"{training.recordings[recording]} at {time_s:.2f} s" for recording, time_s in training.batches.members(4)]
+    assert (status.nonfinite_batch, len(own)) == (own, 8)
     events = EventAccumulator(str(run.path))
     events.Reload()
     words = events.Tensors(Tag.NONFINITE)[0].tensor_proto.string_val[0].decode()
@@ -187,6 +191,8 @@ def test_a_rollback_returns_to_the_last_checkpoint_with_half_the_rate(make_run: 
     clean = dict(scalars(RunDir(run.path.parents[1] / "clean" / "mlp"), Tag.LEARNING_RATE))
     assert rates[bad] == pytest.approx(clean[bad])
     assert rates[bad + 2] == pytest.approx(0.5 * clean[bad + 2])
+    # the optimiser's own, also after it was given the state of the checkpoint
+    assert float(state.optimizer.param_groups[0]["lr"]) == pytest.approx(rates[state.step])
 
 
 @pytest.mark.parametrize(
@@ -369,6 +375,48 @@ def test_a_torn_checkpoint_is_named_and_the_previous_one_used(make_run: MakeRun,
         told = capsys.readouterr().out
         assert word in told
         assert "using the checkpoint before it" in told
+
+
+def test_no_checkpoint_is_ahead_of_its_curves(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training that is killed right after one goes on from it, and no point of the curves before it is missing."""
+    run, config = make_run()
+    save, last_points = Checkpoints.save, []
+
+    def look_and_save(checkpoints: Checkpoints, state: TrainingState) -> None:
+        last_points.append((state.step, scalars(run, Tag.LOSS)[-1][0]))
+        save(checkpoints, state)
+
+    monkeypatch.setattr("brefine.train.events._FLUSH_S", math.inf)
+    monkeypatch.setattr(Checkpoints, "save", look_and_save)
+    _, _, training = go(run, config)
+    assert last_points == [(training.plan.steps_per_epoch * epoch,) * 2 for epoch in (1, 2)]
+
+
+def test_a_validation_gives_signs_of_life(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One a batch, so that nobody takes a trainer for hung that measures."""
+
+    class Listening(Reporter):
+        def alive(self, state: TrainingState) -> None:
+            beats.append(state.step)
+
+    run, config = make_run()
+    training, state = build_training(run, "mlp", config, resume=False)
+    state.step, beats = 3, []
+    monkeypatch.setattr(validation, "_BATCH", len(training.validation) - 1)
+    with Listening(run, "mlp", training.plan, training.device, every_s=60.0) as reporter:
+        validate(training, state, reporter)
+    assert beats == [3, 3]
+
+
+def test_labels_are_as_wide_as_the_recipe_says(make_run: MakeRun) -> None:
+    """0.03 s are three frames of 0.01 s: the first loss is that against labels of this width."""
+    run, config = make_run(train={"label_sigma_s": 0.03})
+    training, state = build_training(run, "mlp", config, resume=False)
+    features_BTF, offset_frames_B = training.batches.at(0)
+    output = state.model(features_BTF)
+    expected = refiner_loss(output, target_distribution(offset_frames_B, features_BTF.shape[1], 3.0), offset_frames_B)
+    go(run, config, stop=StopAt(0))
+    assert scalars(run, Tag.LOSS) == [(1, pytest.approx(expected.item(), rel=1e-4))]
 
 
 def test_a_corpus_that_loads_slowly_gives_signs_of_life(make_run: MakeRun) -> None:
