@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 import torch
 from torch import nn
@@ -21,6 +23,11 @@ def test_the_learning_rate_rises_then_falls_to_a_hundredth() -> None:
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert learning_rate(100, 100, SETTINGS) == pytest.approx(1e-5)
     assert learning_rate(0, 100, TrainConfig(lr=1.0, warmup_fraction=0.0)) == pytest.approx(1.0)
+
+
+def test_the_first_step_of_a_warm_up_learns_already() -> None:
+    """At a rate of nought it would be lost; each step of the ten adds an eleventh."""
+    assert rates_at(range(11), SETTINGS) == pytest.approx([1e-3 * (step + 1) / 11 for step in range(11)])
 
 
 def test_young_averages_forget_faster() -> None:
@@ -49,8 +56,27 @@ def test_only_matrices_decay() -> None:
     assert [(group["weight_decay"], len(group["params"])) for group in groups] == [(0.01, 1), (0.0, 3)]
 
 
+def test_the_moments_forget_within_ten_and_a_hundred_steps() -> None:
+    """A first gradient of one leaves a tenth of itself in the mean, and a hundredth of its square."""
+    model = nn.Linear(2, 1)
+    optimizer = build_optimizer(model, SETTINGS)
+    model(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    moments = optimizer.state[model.weight]
+    torch.testing.assert_close(moments["exp_avg"], torch.full((1, 2), 0.1))
+    torch.testing.assert_close(moments["exp_avg_sq"], torch.full((1, 2), 0.01))
+
+
 def test_every_schedule_starts_at_the_highest_rate_and_is_a_function_of_the_step() -> None:
-    """The line is half-way down in the middle; `constant` stays."""
-    linear, constant = (TrainConfig(lr=1.0, warmup_fraction=0.0, schedule=name) for name in ("linear", "constant"))
-    assert [learning_rate(step, 100, linear) for step in (0, 50, 100)] == pytest.approx([1.0, 0.505, 0.01])
-    assert {learning_rate(step, 100, constant) for step in (0, 50, 100)} == {1.0}
+    """The line is half-way down in the middle; the cosine has fallen less before it, and more behind it; `constant` stays."""
+    linear, cosine, constant = (
+        rates_at((0, 25, 50, 75, 100), TrainConfig(lr=1.0, warmup_fraction=0.0, schedule=name))
+        for name in ("linear", "cosine", "constant")
+    )
+    assert linear == pytest.approx([1.0, 0.7525, 0.505, 0.2575, 0.01])
+    assert cosine == pytest.approx([1.0, 0.855018, 0.505, 0.154982, 0.01], abs=1e-6)
+    assert constant == [1.0] * 5
+
+
+def rates_at(steps: Iterable[int], settings: TrainConfig) -> list[float]:
+    return [learning_rate(step, 100, settings) for step in steps]

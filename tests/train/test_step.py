@@ -81,6 +81,56 @@ def test_the_rate_of_each_step_is_its_own(make_run: MakeRun) -> None:
     assert all(torch.equal(*pair) for pair in zip(before, state.model.parameters(), strict=True))
 
 
+def test_a_large_gradient_is_scaled_down_to_the_clipping_norm(make_run: MakeRun) -> None:
+    """The optimiser sees it scaled, the curve as it was; a small one stays as it is."""
+    training, state = build(make_run)
+    found = take_at_rest(training, state, clip_norm=1e6)
+    assert gradients_norm(state) == pytest.approx(found.norm, rel=1e-4)
+    clipped = take_at_rest(training, state, clip_norm=found.norm / 4)
+    assert clipped.norm == pytest.approx(found.norm, rel=1e-4)
+    assert gradients_norm(state) == pytest.approx(found.norm / 4, rel=1e-4)
+
+
+@pytest.mark.parametrize(("factor", "sound"), [(990.0, True), (1010.0, False)])
+def test_a_gradient_explodes_beyond_a_thousand_clipping_norms(make_run: MakeRun, factor: float, sound: bool) -> None:
+    """Up to there a batch may be hard."""
+    training, state = build(make_run)
+    norm = take_at_rest(training, state, clip_norm=1e6).norm
+    assert take_at_rest(training, state, clip_norm=norm / factor).sound == sound
+
+
+def test_each_step_has_its_own_gradient(make_run: MakeRun) -> None:
+    """That of the step before is not added to it."""
+    training, state = build(make_run)
+    norms = [take_at_rest(training, state, clip_norm=1e6).norm for _ in range(3)]
+    assert norms == pytest.approx([norms[0]] * 3, rel=1e-4)
+
+
+@pytest.mark.parametrize(("step", "pull"), [(0, 0.9), (30, 0.225), (100_000, 0.01)])
+def test_the_average_goes_towards_the_weights_by_the_age_of_the_training(make_run: MakeRun, step: int, pull: float) -> None:
+    """Nine tenths of the way after the first step, at last what `ema_decay` leaves."""
+    training, state = build(make_run, ema_decay=0.99)
+    before = [average.clone() for average in state.average.state_dict().values()]
+    stepper = stepper_of(training, state)
+    stepper.take(training.batches.at(0), step=step, rate=0.1)
+    assert stepper.read()[0].sound
+    after = state.average.state_dict().values()
+    for start, average, weight in zip(before, after, state.model.parameters(), strict=True):
+        torch.testing.assert_close(average, start + pull * (weight.detach() - start), rtol=1e-4, atol=1e-6)
+
+
+def take_at_rest(training: Training, state: TrainingState, *, clip_norm: float) -> Taken:
+    """Takes the first step with another clipping norm, at a rate of nought: the weights stay, however often it is taken."""
+    settings = training.settings.model_copy(update={"clip_norm": clip_norm})
+    stepper = Stepper(state, training.device, settings, sigma_frames=2.0)
+    stepper.take(training.batches.at(0), step=0, rate=0.0)
+    return stepper.read()[0]
+
+
+def gradients_norm(state: TrainingState) -> float:
+    return float(torch.linalg.vector_norm(torch.cat([parameter.grad.flatten() for parameter in state.model.parameters()])))
+
+
 @on_a_gpu
 def test_a_recorded_step_does_what_single_launches_do(make_run: MakeRun) -> None:
     """The same losses and weights over more steps than are read at once, with a broken one among them and a renewal after it."""
