@@ -44,6 +44,7 @@ from brefine.phasedir.folders import (
     list_phases,
     named_folder,
     phase_of_weights,
+    phases_beside,
     run_model,
     runs_folder,
 )
@@ -128,6 +129,7 @@ __all__ = [
     "list_phases",
     "named_folder",
     "phase_of_weights",
+    "phases_beside",
     "run_model",
     "runs_folder",
     "source_folders",

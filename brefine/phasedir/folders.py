@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -339,6 +339,13 @@ def list_phases(runs: Path) -> list[PhaseDir]:
         return []
     phases = [PhaseDir(path) for path in sorted(runs.iterdir()) if is_phase(path)]
     return sorted(phases, key=_created_unix_s)
+
+
+def phases_beside(phase: PhaseDir) -> Iterator[PhaseDir]:
+    """The other phases in the folder of this one, as far as one may look."""
+    home = phase.path.resolve()
+    with contextlib.suppress(OSError):
+        yield from (PhaseDir(path) for path in sorted(home.parent.iterdir()) if is_phase(path) and path.resolve() != home)
 
 
 def _created_unix_s(phase: PhaseDir) -> float:

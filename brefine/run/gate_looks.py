@@ -7,13 +7,12 @@ of the other phases in the same folder are read beside its own.
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from brefine.core.figures import some_of
 from brefine.errors import FormatError, printable
-from brefine.phasedir import EvaluationReport, IntegrationReport, Look, LookedAt, LookRecord, PhaseDir, is_phase
+from brefine.phasedir import EvaluationReport, IntegrationReport, Look, LookedAt, LookRecord, PhaseDir, phases_beside
 
 
 def notes_on_looks(phase: PhaseDir, report: IntegrationReport | None) -> Iterator[str]:
@@ -44,7 +43,7 @@ def notes_on_looks(phase: PhaseDir, report: IntegrationReport | None) -> Iterato
         yield f"{phase.looks.name} is missing or damaged; earlier looks at the gate split cannot be told"
     gate, others, unknown = _Gate(report), list[str](), set[str]()
     gate.compare(records)
-    for other in _phases_beside(phase):
+    for other in phases_beside(phase):
         name = printable(other.path.name)
         elsewhere = other.look_lines()
         if elsewhere.loss is not None:
@@ -70,13 +69,6 @@ def notes_on_looks(phase: PhaseDir, report: IntegrationReport | None) -> Iterato
 def _times(model: str, n: int) -> str:
     """`mlp`, `mlp twice`, `mlp 3 times`."""
     return model + {1: "", 2: " twice"}.get(n, f" {n} times")
-
-
-def _phases_beside(phase: PhaseDir) -> Iterator[PhaseDir]:
-    """The other phases in the folder of this one, as far as one may look."""
-    home = phase.path.resolve()
-    with contextlib.suppress(OSError):
-        yield from (PhaseDir(path) for path in sorted(home.parent.iterdir()) if is_phase(path) and path.resolve() != home)
 
 
 def _looks_of(other: PhaseDir, records: list[LookRecord], report: IntegrationReport, gate: _Gate) -> list[LookRecord]:

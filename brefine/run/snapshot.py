@@ -145,7 +145,8 @@ class BudgetView:
     terminate: str | None = None
     """The command that ends the rented machine."""
     idle_s: float | None = None
-    """How long the machine has been rented without work since the phase ended; None while it works, or on another machine."""
+    """How long the machine has been rented without work since the phase ended; None on another machine, and while it works for
+    this phase, or for another that the ledger or the phase's folder knows."""
 
 
 @dataclass(frozen=True, slots=True)

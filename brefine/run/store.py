@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -27,9 +28,10 @@ from brefine.phasedir import (
 )
 from brefine.run.alerts import AlertLog, alert_of_fault, alerts_of_curves
 from brefine.run.billing import with_debts_of
-from brefine.run.budget import Ledger, ledger_path, view_budget
+from brefine.run.budget import Account, Ledger, ledger_path, view_budget
 from brefine.run.documents import WatchedDocument
 from brefine.run.gpu import GpuProbe, find_gpus, read_host
+from brefine.run.idleness import BY_HAND, OtherPhases, last_sign_unix_s
 from brefine.run.lock import holder, supervising
 from brefine.run.pulse import Pulse
 from brefine.run.snapshot import WORKING, PhaseSnapshot, PhaseState, RunView, ShownState, SupervisorView
@@ -46,8 +48,6 @@ _SILENT: Final = (
     "the supervisor gives no sign of life for {:,.0f} s: it hangs, or cannot write supervisor.json. Perhaps nobody restarts a "
     "training or stops the phase at its cap; `brefine stop` stops it all the same, and `brefine resume` goes on from there"
 )
-_BY_HAND: Final = (Stage.EVALUATE, Stage.INTEGRATE)
-"""Stages that a person may start; their locks name who works at them."""
 _SAME_CAUSE_S: Final = 60.0
 """What came less than this after an alert of its kind is what that alert told of: clocks of two machines differ."""
 _FOREIGN_QUIET_S: Final = 300.0
@@ -80,6 +80,7 @@ class PhaseStore:
         self.config = self.phase.load_config()
         self._gpus = gpus or find_gpus()
         self._ledger = Ledger(ledger_path(self.config.budget))
+        self._others = OtherPhases(self.phase)
         self._alerts = AlertLog(self.phase.alerts)
         self._runs = {name: _RunReader(self.phase, name) for name in self.config.models}
         self._supervisor = WatchedDocument(self.phase.supervisor, SupervisorState)
@@ -117,7 +118,8 @@ class PhaseStore:
             reader.view(now_unix_s, stall_after_s=stall_after_s, word=supervisor, supervisor=supervising_process, drain=drain)
             for reader in self._runs.values()
         )
-        progress = {stage: told for stage, item in self._progress.items() if (told := item.read()) and not _has_vanished(told)}
+        told = {stage: word for stage, item in self._progress.items() if (word := item.read()) is not None}
+        progress = {stage: word for stage, word in told.items() if not _has_vanished(word)}
         evaluations = {str(name): report for name, item in self._evaluations.items() if (report := item.read()) is not None}
         selection, integration, gate = self._selection.read(), self._integration.read(), self._gate.read()
         eta_s = _longest_eta_s(runs)
@@ -132,6 +134,7 @@ class PhaseStore:
             gate=gate,
             integrates_elsewhere=self._integrates_elsewhere(now_unix_s),
         )
+        account = self._ledger.read()
         return PhaseSnapshot(
             unix_s=now_unix_s,
             path=self.phase.path,
@@ -150,11 +153,11 @@ class PhaseStore:
             host=read_host(self.phase.path),
             budget=view_budget(
                 self.config.budget,
-                with_debts_of(self._ledger.read(), self.phase, self.config, supervisor, alive=at_work, now_unix_s=now_unix_s),
+                with_debts_of(account, self.phase, self.config, supervisor, alive=at_work, now_unix_s=now_unix_s),
                 self.phase.path,
                 self._billed_eta_s(runs, eta_s),
                 guarded=at_work or state not in WORKING,
-                idle_s=_idle_s(supervisor, state, now_unix_s) if self.config.executor.kind == "local" else None,
+                idle_s=self._idle_s(supervisor, state, told.values(), account, now_unix_s),
             ),
             gate_mae_ms=self.config.gate.mae_ms,
             evaluations=evaluations,
@@ -162,7 +165,7 @@ class PhaseStore:
             integration=integration,
             gate=gate,
             starting=frozenset(
-                stage for stage in _BY_HAND if stage not in progress and holder(self.phase.stage_lock(stage)) is not None
+                stage for stage in BY_HAND if stage not in progress and holder(self.phase.stage_lock(stage)) is not None
             ),
             problems=(*self._problems(), *(_hindrances(supervisor) if supervisor is not None and alive else ())),
         )
@@ -184,6 +187,30 @@ class PhaseStore:
             return eta_s
         waiting = [run.status.eta_s or 0.0 for run in runs if run.state is ShownState.RUNNING and run.status is not None]
         return sum(waiting) * max(1, self.config.executor.gpus)
+
+    def _idle_s(
+        self,
+        supervisor: SupervisorState | None,
+        state: PhaseState,
+        stages: Iterable[Progress],
+        account: Account,
+        now_unix_s: float,
+    ) -> float | None:
+        """How long this very machine has been without work since the supervisor has ended.
+
+        What the person starts by hand afterwards is work, too, and so is all that other phases do there.
+        """
+        if self.config.executor.kind != "local" or self.config.budget.price_usd_per_hour == 0.0:
+            return None
+        if supervisor is None or supervisor.state == "running" or state in WORKING or supervisor.process.boot_id != boot_id():
+            return None
+        ends_unix_s = (
+            supervisor.heartbeat_unix_s,
+            last_sign_unix_s((told.process, told.unix_s) for told in stages),
+            self._others.worked_until_unix_s(account),
+        )
+        idle_s = now_unix_s - max(unix_s for unix_s in ends_unix_s if unix_s is not None)
+        return max(0.0, idle_s) if math.isfinite(idle_s) else None
 
     def _integrates_elsewhere(self, now_unix_s: float) -> bool:
         """Whether a job integrates: its starter renews the record as long as it waits for it."""
@@ -358,15 +385,6 @@ def _longest_eta_s(runs: tuple[RunView, ...]) -> float | None:
     waiting = [run.status.eta_s for run in runs if run.state is ShownState.RUNNING and run.status is not None]
     known = [eta_s for eta_s in waiting if eta_s is not None]
     return max(known) if known else None
-
-
-def _idle_s(supervisor: SupervisorState | None, state: PhaseState, now_unix_s: float) -> float | None:
-    """Since the supervisor has ended, on this very machine; what the person starts by hand afterwards is work, too."""
-    if supervisor is None or supervisor.state == "running" or state in WORKING:
-        return None
-    if supervisor.process.boot_id != boot_id():
-        return None
-    return max(0.0, now_unix_s - supervisor.heartbeat_unix_s)
 
 
 def _supervisor_view(word: SupervisorState | None, process: ProcessIdentity | None, silent_s: float | None) -> SupervisorView:

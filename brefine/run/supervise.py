@@ -30,10 +30,11 @@ from brefine.identity import is_alive, own_identity
 from brefine.io.atomic import remove_leftovers
 from brefine.phasedir import Alert, ControlRequest, PhaseDir, Progress, RunStatus, Stage, SupervisorState
 from brefine.run.alerts import AlertLog
-from brefine.run.budget import left_before_usd
+from brefine.run.budget import Ledger, ledger_path, left_before_usd
 from brefine.run.control import pending_requests
 from brefine.run.documents import WatchedDocument, training_process, working_process
 from brefine.run.executor import Order, Work, executor_of
+from brefine.run.idleness import others_at_work
 from brefine.run.inspection import EventInspector
 from brefine.run.lock import READY, holder, phase_lock
 from brefine.run.notify import Notifier
@@ -368,6 +369,9 @@ class Supervisor:
     def _tell_idle_burn(self) -> None:
         price = self._budget.price_usd_per_hour
         if price > 0.0 and self._executor.price_goes_on:
+            if (other := next(others_at_work(self._phase, Ledger(ledger_path(self._budget)).read()), None)) is not None:
+                _log(f"the machine is not idle: {other.path} works on it")
+                return
             how = self._budget.terminate or "end it where you rented it"
             text = f"the jobs are done and the machine still costs ${price:.2f} an hour: {how}"
             self._tell(Tell("idle-burn", "warning", text, "done"))
