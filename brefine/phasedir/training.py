@@ -125,6 +125,11 @@ class CheckpointCard(Document):
         except (KeyError, ValidationError, SafetensorError, OSError):
             return None
 
+    @property
+    def is_its_start(self) -> bool:
+        """Whether these are the very weights that the training began with: no later validation was better."""
+        return self.started_from_sha256 is not None and self.validation is not None and self.validation.step == 0
+
     def other_inputs(self, features: FeatureConfig, examples: ExampleConfig) -> dict[str, Any]:
         """What a model sees, where these weights were trained with other settings: theirs, as a recipe names them.
 

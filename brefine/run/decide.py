@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Literal
 
 from brefine.config import ModelName
@@ -103,13 +104,22 @@ def _refuse_stale(phase: PhaseDir, reports: dict[str, EvaluationReport]) -> None
         )
 
 
+def no_better_than_start(model: str) -> str:
+    """What is said of a model whose best checkpoint is the one that its training began with."""
+    return f"no epoch was better than the shipped weights that {model} began with"
+
+
 def _rank(phase: PhaseDir, reports: dict[str, EvaluationReport]) -> Ranking:
     try:
-        return select([_candidate(report) for report in reports.values()])
+        ranking = select([_candidate(report) for report in reports.values()])
     except ValueError as error:
         raise ProcessError(
             f"no model can be recommended: {error}", where=phase.path, hint=f"run: brefine evaluate --phase {phase.argument}"
         ) from None
+    card = CheckpointCard.read_if_sound(phase.run(_named(ranking.recommended, reports, phase)).card("best"))
+    if card is None or not card.is_its_start:
+        return ranking
+    return replace(ranking, reason=f"{ranking.reason}; {no_better_than_start(ranking.recommended)}")
 
 
 def _is_stale(phase: PhaseDir, report: EvaluationReport) -> bool:

@@ -33,6 +33,7 @@ from brefine.phasedir import (
     SelectionRecord,
     corrected_labels,
 )
+from brefine.run.decide import no_better_than_start
 
 _SAME_DER = 1e-5
 """Turns are written to the microsecond."""
@@ -253,13 +254,16 @@ def notes_on_corpus(config: PhaseConfig, manifest: CorpusManifest | None) -> Ite
         yield f"gate.diarizer_trained_on names recordings that are in no split: {printable(some_of(strangers))}"
 
 
-def notes_on_weights(config: PhaseConfig, report: IntegrationReport | None) -> Iterator[str]:
-    """What the integrated model had learnt before the phase."""
+def notes_on_weights(phase: PhaseDir, config: PhaseConfig, report: IntegrationReport | None) -> Iterator[str]:
+    """What the integrated model had learnt before the phase, and whether it has learnt anything in it."""
     if report is not None and config.train_of(report.model).start == "shipped":
         yield (
             f"{report.model} began with the weights that ship with brefine: the voices and recordings on their card "
             f"(brefine/weights/MODEL_CARD.md) count as trained on, too"
         )
+        card = CheckpointCard.read_if_sound(phase.run(report.model).card("best"))
+        if card is not None and card.is_its_start:
+            yield no_better_than_start(report.model)
 
 
 def _faults_of_weights(phase: PhaseDir, report: IntegrationReport, selection: SelectionRecord | None) -> Iterator[str]:

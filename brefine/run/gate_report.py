@@ -116,7 +116,7 @@ class _Case:
             notes=(
                 *notes,
                 *notes_on_corpus(config, manifest),
-                *notes_on_weights(config, files.report),
+                *notes_on_weights(phase, config, files.report),
                 *audio.notes(),
                 *_left_out(files.report),
                 *_company(manifest),

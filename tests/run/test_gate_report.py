@@ -23,6 +23,7 @@ from brefine.io.atomic import write_text_atomic
 from brefine.io.rttm import write_rttm
 from brefine.phasedir import (
     AudioFile,
+    CheckpointCard,
     CorpusManifest,
     Document,
     EvaluationReport,
@@ -33,6 +34,7 @@ from brefine.phasedir import (
     Scored,
     SealedDocument,
     SelectionRecord,
+    Validation,
     label_digests,
     lines,
 )
@@ -585,6 +587,24 @@ def test_what_a_model_knew_before_the_phase_is_told(honest: HonestPhase) -> None
     (told,) = [note for note in record.notes if "began with" in note]
     assert told.startswith("mlp began with the weights that ship with brefine")
     assert told in honest.phase.gate_page.read_text()
+
+
+def test_a_winner_that_is_the_shipped_start_is_told(honest: HonestPhase) -> None:
+    """Nothing that the phase has trained was better: the reason of the choice, the gate's page and the report say so."""
+    honest.edit(honest.phase.config, 'start = "random"', 'start = "shipped"')
+    path = honest.phase.run("mlp").card("best")
+    card = CheckpointCard.read(path)
+    start = Validation(
+        step=0, epoch=0, loss=1.0, mae_ms=50.0, median_ms=20.0, within_50ms=0.5, within_100ms=0.6, within_200ms=0.7
+    )
+    told = "no epoch was better than the shipped weights that mlp began with"
+    for later, is_told in ((0, True), (8, False)):
+        best = start.model_copy(update={"step": later})
+        card.model_copy(update={"validation": best, "started_from_sha256": "0" * 64}).write(path)
+        assert recommend(honest.phase).reason.endswith(told) is is_told
+        assert (told in write_gate(honest.phase, GO).notes) is is_told
+        assert (told in honest.phase.gate_page.read_text()) is is_told
+        assert (told in write_report(honest.phase).read_text()) is is_told
 
 
 def test_names_that_exclude_nothing_are_told(honest: HonestPhase) -> None:
