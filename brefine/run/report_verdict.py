@@ -19,7 +19,7 @@ from brefine.run.report_html import (
     utc_text,
 )
 from brefine.run.snapshot import PhaseSnapshot
-from brefine.run.tables import earlier_verdicts, improvement_text, interval_text, rate_rows, scored_text
+from brefine.run.tables import earlier_verdicts, improvement_text, mae_change, rate_rows, scored_text
 
 _LEAST_DER_PCT: Final = 0.1
 """Where the logarithmic scatter begins: recordings without any error stand on its edge."""
@@ -115,9 +115,8 @@ def _cards(snapshot: PhaseSnapshot) -> Iterable[str]:
     report = snapshot.integration
     if report is not None:
         before, after = report.comparison.before, report.comparison.after
-        mae = report.comparison.intervals.get("mae_ms")
-        more = f"gate split, W = {before.window_s:g} s, recall {rate_text(before.recall)}"
-        yield _card("boundary error (MAE)", f"{ms_text(before.mae_ms)} → {ms_text(after.mae_ms)}", f"{interval_text(mae)} {more}")
+        more = f"{' '.join(mae_change(report.comparison))}; gate split, W = {before.window_s:g} s, recall {rate_text(before.recall)}"
+        yield _card("boundary error (MAE)", f"{ms_text(before.mae_ms)} → {ms_text(after.mae_ms)}", more)
         for item in report.der:
             figure = f"{item.before.der:.2%} → {item.after.der:.2%}"
             more = f"{rounded(-item.relative, 3):+.1%} {improvement_text(item.interval)}"

@@ -41,8 +41,8 @@ def integration_table(report: IntegrationReport) -> list[str]:
     """DER and MAE of the gate split before and after the chosen model."""
     rows: list[tuple[str, ...]] = [("", "before", "after", "change", "95 % interval"), *rate_rows(report)]
     before, after = report.comparison.before, report.comparison.after
-    interval = interval_text(report.comparison.intervals.get("mae_ms"))
-    rows.append((f"MAE, W = {before.window_s:g} s", ms_or_na(before.mae_ms), ms_or_na(after.mae_ms), "", interval))
+    figures = (ms_or_na(before.mae_ms), ms_or_na(after.mae_ms), *mae_change(report.comparison))
+    rows.append((f"MAE, W = {before.window_s:g} s", *figures))
     evidence = f"{report.model} on {report.n_recordings} recordings of the gate split, {report.evidence}"
     return [*align(rows), evidence, scored_text(report)]
 
@@ -59,6 +59,14 @@ def rate_rows(report: IntegrationReport) -> list[tuple[str, ...]]:
         (name, f"{before:.2%}", f"{after:.2%}", f"{rounded(-relative, 3):+.1%}" if before else "", improvement_text(interval))
         for name, before, after, relative, interval in figures
     ]
+
+
+def mae_change(comparison: Comparison) -> tuple[str, str]:
+    """How the MAE has changed, and the interval that there is of it: of the MAE after, unlike that of a rate's change."""
+    before_ms, after_ms = comparison.before.mae_ms, comparison.after.mae_ms
+    change = f"{rounded(after_ms / before_ms - 1.0, 3):+.1%}" if before_ms and after_ms is not None else ""
+    interval = comparison.intervals.get("mae_ms")
+    return change, interval_text(None) if interval is None else f"after: {interval_text(interval)} ms"
 
 
 def choice_text(record: SelectionRecord) -> str:
