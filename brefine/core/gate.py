@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from brefine.core.bootstrap import LEAST_RECORDINGS, Interval
-from brefine.core.figures import rounded
+from brefine.core.figures import improvement
 
 _N_NAMED = 3
 """Recordings named in a reason before it says how many more."""
@@ -263,11 +263,9 @@ def _measure_der(evidence: Evidence, thresholds: Thresholds) -> _Measure:
     if before is None or after is None or before <= 0.0:
         return Outcome.UNKNOWN, "there is no DER before and after to compare", None, None
     relative = 1.0 - after / before
-    figure = f"{before:.2%} → {after:.2%}, {rounded(relative, 3):+.1%}"
+    figure = f"{before:.2%} → {after:.2%}, {improvement(relative, None if interval is None else (interval.low, interval.high))}"
     if not math.isclose(evidence.collar_s, thresholds.der_collar_s):
         return Outcome.UNKNOWN, f"{figure}, but at collar {evidence.collar_s:g} s", relative, interval
-    if interval is not None:
-        figure += f" [{rounded(interval.low, 3):+.1%}, {rounded(interval.high, 3):+.1%}]"
     if relative <= thresholds.der_relative:
         return Outcome.NOT_MET, figure, relative, interval
     if interval is None:

@@ -44,7 +44,7 @@ def _certainty(interval: Sequence[float] | None) -> str:
 def _movement(figures: Mapping[str, Any]) -> list[str]:
     collars = sorted({item["collar_s"] for item in figures["at"]})
     at = {(item["reduction"], item["collar_s"]): item for item in figures["at"]}
-    header = ["matched errors reduced by", *(f"DER, collar ±{collar:g} s" for collar in collars)]
+    header = ["matched errors reduced by", *(f"DER (change), collar ±{collar:g} s" for collar in collars)]
     rows = [tuple(header)]
     for reduction in sorted({item["reduction"] for item in figures["at"]}):
         name = "nothing" if reduction == 0 else "perfectly" if reduction == 1 else f"{100 * reduction:.0f} %"
@@ -80,7 +80,7 @@ def _rest(figures: Mapping[str, Any]) -> list[str]:
     }
     collars = sorted({item["collar_s"] for item in figures["operations"]})
     at = {(item["operation"], item["collar_s"]): item for item in figures["operations"]}
-    rows = [("done perfectly", *(f"DER, collar ±{collar:g} s" for collar in collars))]
+    rows = [("done perfectly", *(f"DER (change), collar ±{collar:g} s" for collar in collars))]
     rows += [(words[name], *(_change(at[name, collar]) for collar in collars)) for name in words]
     return align(rows)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import Final
 
-from brefine.core.figures import rounded
+from brefine.core.figures import improvement
 from brefine.run.report_charts import Axis, Rule, Series, bar_chart, scatter_chart
 from brefine.run.report_html import (
     html_figure,
@@ -19,7 +19,7 @@ from brefine.run.report_html import (
     utc_text,
 )
 from brefine.run.snapshot import PhaseSnapshot
-from brefine.run.tables import earlier_verdicts, improvement_text, mae_change, rate_rows, scored_text
+from brefine.run.tables import earlier_verdicts, mae_change, rate_rows, scored_text
 
 _LEAST_DER_PCT: Final = 0.1
 """Where the logarithmic scatter begins: recordings without any error stand on its edge."""
@@ -70,7 +70,7 @@ def integration_section(snapshot: PhaseSnapshot) -> str:
     title = "Behind the diarizer"
     if report is None:
         return html_section("integration", title, "<p>Not measured yet: <code>brefine integrate</code>.</p>")
-    table = html_table(("", "before", "after", "relative", "95 % interval"), rate_rows(report), numbers=(1, 2, 3, 4))
+    table = html_table(("", "before", "after", "change", "95 % interval"), rate_rows(report), numbers=(1, 2, 3, 4))
     changes = report.recordings
     better = sum(item.der_after < item.der_before for item in changes)
     worse = sum(item.der_after > item.der_before for item in changes)
@@ -115,11 +115,13 @@ def _cards(snapshot: PhaseSnapshot) -> Iterable[str]:
     report = snapshot.integration
     if report is not None:
         before, after = report.comparison.before, report.comparison.after
-        more = f"{' '.join(mae_change(report.comparison))}; gate split, W = {before.window_s:g} s, recall {rate_text(before.recall)}"
+        more = (
+            f"{' '.join(mae_change(report.comparison))}; gate split, W = {before.window_s:g} s, recall {rate_text(before.recall)}"
+        )
         yield _card("boundary error (MAE)", f"{ms_text(before.mae_ms)} → {ms_text(after.mae_ms)}", more)
         for item in report.der:
             figure = f"{item.before.der:.2%} → {item.after.der:.2%}"
-            more = f"{rounded(-item.relative, 3):+.1%} {improvement_text(item.interval)}"
+            more = improvement(item.relative, item.interval)
             yield _card(f"DER, collar ±{item.collar_s:g} s", figure, more)
         yield _card("recordings", f"{report.n_recordings}", f"{report.evidence}, hypotheses: {escape(report.hypothesis_source)}")
         return

@@ -41,7 +41,7 @@ class Outcome(Panel):
         report = snapshot.integration
         if report is None:
             return line((f" {_waiting(snapshot)}", "$quiet"))
-        lines = [line((f" {'':20}{'before':>9}{'after':>12}{'relative':>11}   95 % interval", "$quiet"))]
+        lines = [line((f" {'':20}{'before':>9}{'after':>12}{'change':>11}   95 % interval", "$quiet"))]
         lines += [_der_line(f"DER ±{der.collar_s:g} s", der) for der in report.der]
         lines += [_der_line(f"  no overlap ±{der.collar_s:g} s", der) for der in report.der_without_overlap]
         lines.append(_row("JER", report.jer_before, report.jer_after, report.jer_relative, report.jer_interval))
