@@ -97,8 +97,11 @@ def format_date(unix_s: float | None) -> str:
 
 
 def format_interval(interval: tuple[float, float] | None, scale: float = 1.0) -> str:
-    """`68–75`, in the unit of the figure beside it; a dash where there is none."""
-    return UNKNOWN if interval is None else f"{scale * interval[0]:.0f}–{scale * interval[1]:.0f}"
+    """`68–75`, or `-5, 3` where it begins below 0, in the unit of the figure beside it; a dash where there is none."""
+    if interval is None:
+        return UNKNOWN
+    low, high = (rounded(scale * bound) for bound in interval)
+    return f"{low:.0f}{'–' if low >= 0.0 else ', '}{high:.0f}"
 
 
 def bar(rate: float | None, width: int) -> str:

@@ -672,7 +672,8 @@ async def test_the_gate_is_a_checklist(open_desk: OpenDesk, size: tuple[int, int
     """Question, evidence with interval and convention, threshold, finding, answer; verdict and recommendation below."""
     async with open_desk(phase(PhaseState.TO_DECIDE), size) as desk:
         await desk.until(lambda: "☑ Is the boundary MAE below 100 ms?" in desk.text)
-        assert "73 ms [69–78] on 24 recordings · threshold < 100 ms" in desk.text
+        assert "73 ms [69, 78] on 24 recordings · threshold < 100 ms" in desk.text
+        assert "12.4% better [+9.2%, +15.1%] on 24 recordings" in desk.text
         assert "☒ Is the DER below 3 %?" in desk.text
         assert "☐ Does the project go on?" in desk.text
         assert "▲ verdict: open   simulated evidence   transformer" in desk.text

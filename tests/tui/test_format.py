@@ -117,6 +117,16 @@ def test_a_reason_stands_before_the_path_that_it_is_about(error: str, shown: str
     assert reason_first(error) == shown
 
 
+def test_a_minus_stands_beside_no_dash() -> None:
+    """An interval that begins below 0 is told with a comma."""
+    assert [format_interval(bounds, 100) for bounds in ((0.68, 0.75), (-0.24, 0.44), (-0.001, 0.05), None)] == [
+        "68–75",
+        "-24, 44",
+        "0–5",
+        "–",
+    ]
+
+
 def test_bars_have_eighths_and_keep_their_width() -> None:
     """A bar is as long as told, also for rates that are unknown or beyond 1."""
     assert bar(0.5625, 4) == "██▎░"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -9,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.geometry import Region
 
+from brefine.core.figures import improvement
 from brefine.core.gate import Answer
 from brefine.phasedir import GateCriterion, GateRecord, PhaseDir
 from brefine.run.snapshot import PhaseSnapshot
@@ -23,7 +25,6 @@ from brefine.tui.widgets.panel import Panel, line, stack, why_empty, wrapped
 _VERDICT_LOOKS = {"pass": Look("✓", "$success"), "fail": Look("✗", "$error"), "open": Look("▲", "$warning")}
 _ROOMY = 30
 """Screen height from which the questions stand apart."""
-_UNITS = {"mae": (1.0, "ms", 0), "der": (100.0, "%", 1), "der-target": (100.0, "%", 2)}
 
 
 class Checklist(Panel):
@@ -205,17 +206,26 @@ def _criterion(criterion: GateCriterion, width: int, *, chosen: bool) -> list[Co
 
 
 def _value(criterion: GateCriterion) -> str:
-    if criterion.value is None:
+    if criterion.value is None or criterion.id not in _FIGURES:
         return ""
-    scale, unit, digits = _UNITS.get(criterion.id, (1.0, "", 2))
-    text = f"{scale * criterion.value:.{digits}f} {unit}".strip()
-    if criterion.interval is not None:
-        text += f" [{scale * criterion.interval[0]:.{digits}f}–{scale * criterion.interval[1]:.{digits}f}]"
-    else:
+    text = _FIGURES[criterion.id](criterion.value, criterion.interval)
+    if criterion.interval is None:
         text += f" [{UNKNOWN}]"
     if criterion.n_recordings is not None:
         text += f" on {format_count(criterion.n_recordings)} recordings"
     return text
+
+
+def _ms(value_ms: float, interval: tuple[float, float] | None) -> str:
+    return f"{value_ms:.0f} ms" + ("" if interval is None else f" [{interval[0]:.0f}, {interval[1]:.0f}]")
+
+
+def _rate(rate: float, interval: tuple[float, float] | None) -> str:
+    return f"{rate:.2%}" + ("" if interval is None else f" [{interval[0]:.2%}, {interval[1]:.2%}]")
+
+
+_FIGURES: Mapping[str, Callable[[float, tuple[float, float] | None], str]] = {"mae": _ms, "der": improvement, "der-target": _rate}
+"""As the findings below them tell them."""
 
 
 def _verdict(record: GateRecord, snapshot: PhaseSnapshot, width: int, *, written: bool) -> list[Content]:
