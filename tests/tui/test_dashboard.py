@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from brefine.phasedir import DerComparison, SelectionRecord, Speed, Stage
 from brefine.run.snapshot import GpuView, PhaseState, ShownState
 from brefine.tui.app import DashboardApp, closing_words
 from brefine.tui.poller import SnapshotFailed
+from brefine.tui.screens.integrate import RecordingList
 from brefine.tui.screens.reading import ReadingScreen
 from tests.tui.conftest import OpenDesk
 from tests.tui.memory_phases import (
@@ -641,11 +643,27 @@ async def test_integration_shows_what_a_decider_needs(open_desk: OpenDesk) -> No
         assert "missed 0.83 → 0.83 %   false alarm 0.67 → 0.67 %   confusion 0.33 → 0.33 %" in desk.text
         assert "800 improved   250 worse   120 unchanged" in desk.row("boundaries ")
         assert "23 improved   1 worse   0 unchanged   worst gate-020 +0.50   best gate-000 -0.70" in desk.text
-        assert "12.00 % → 11.00 %        170 ms →  70 ms" in desk.row("✓ gate-000")
+        assert "12.00 % →  11.00 %      170 ms →   70 ms" in desk.row("✓ gate-000")
         await desk.press("w")
         rows = desk.text.splitlines()
         first = next(number for number, row in enumerate(rows) if "worst first" in row and "DER by recording" in row)
         assert "✗ gate-020" in rows[first + 2]
+
+
+def test_the_figures_of_recordings_stand_under_one_another() -> None:
+    """Whatever they are, from the least to those of a recording in which nothing is right."""
+    snapshot = phase(PhaseState.TO_DECIDE)
+    assert snapshot.integration is not None
+    one = snapshot.integration.recordings[0]
+    rates, errors_ms = (0.0, 0.0512, 0.1056, 1.0), (2.0, 94.0, 1000.0, None)
+    changes = [
+        one.model_copy(update={"jer_before": rate, "jer_after": rate, "mae_before_ms": error_ms, "mae_after_ms": error_ms})
+        for rate, error_ms in product(rates, errors_ms)
+    ]
+    report = snapshot.integration.model_copy(update={"recordings": changes})
+    head, *rows = RecordingList().text(replace(snapshot, integration=report), 120, 40).plain.splitlines()
+    assert {len(row) for row in rows} == {len(head)}
+    assert {row.index("→", row.index("→", row.index("→") + 1) + 1) for row in rows} == {rows[0].rindex("→")}
 
 
 @pytest.mark.parametrize("gain", [0.0, 1e-15, -1e-15])

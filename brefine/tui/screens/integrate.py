@@ -67,9 +67,9 @@ class RecordingList(Panel):
         if report is None:
             return stack(wrapped(_heard(snapshot), width, "$quiet"))
         wide = width >= _WIDE
-        head = f"{'DER before':>11}{'after':>9}{'change':>9}"
+        head = f"{'DER before':>11}{'after':>11}{'change':>9}"
         if wide:
-            head += f"{'JER before':>14}{'after':>9}{'MAE before':>14}{'after':>9}"
+            head += f"{'JER before':>12}{'after':>11}{'MAE before':>12}{'after':>10}"
         changes = sorted(report.recordings, key=_gained) if self.worst_first else report.recordings
         return stack([line((f" {'':27}{head}", "$quiet")), *(_recording_line(change, wide=wide) for change in changes)])
 
@@ -227,8 +227,8 @@ def _recording_line(change: RecordingChange, *, wide: bool) -> Content:
     glyph, style = ("✓", "$success") if gained > _SAME_WITHIN else ("✗", "$error") if gained < -_SAME_WITHIN else ("=", "$quiet")
     more = ""
     if wide:
-        more = f"{format_der(change.jer_before, 14)} → {format_der(change.jer_after, 6)}"
-        more += f"{format_ms(change.mae_before_ms, 14)} → {format_ms(change.mae_after_ms, 6)}"
+        more = f"{format_der(change.jer_before, 12)} → {format_der(change.jer_after)}"
+        more += f"{format_ms(change.mae_before_ms, 12)} → {format_ms(change.mae_after_ms)}"
     return line(
         (f" {glyph} ", style),
         f"{clip(harmless(change.recording), 28):<28}{format_der(change.der_before)} → {format_der(change.der_after)}",
