@@ -71,27 +71,27 @@ def report_page(snapshot: PhaseSnapshot, manifest: Manifest | None, phase: Phase
     best, worst = extremes(rows)
     cards = {run.name: CheckpointCard.read_if_sound(phase.run(run.name).card("best")) for run in snapshot.runs}  # type: ignore[arg-type]
     corpus = Path("." if manifest is None else manifest.corpus)
-    sections = [
-        head(snapshot),
-        criteria_section(snapshot),
-        integration_section(snapshot),
-        models_section(snapshot, chosen),
-        curves_section(snapshot, {name: card.n_parameters for name, card in cards.items() if card is not None}),
-        calibration_section(snapshot),
-        boundaries_section(
+    sections = {
+        "criteria": criteria_section(snapshot),
+        "integration": integration_section(snapshot),
+        "models": models_section(snapshot, chosen),
+        "curves": curves_section(snapshot, {name: card.n_parameters for name, card in cards.items() if card is not None}),
+        "calibration": calibration_section(snapshot),
+        "boundaries": boundaries_section(
             chosen, [picture(row, corpus) for row in best], [picture(row, corpus) for row in worst], n_boundaries=len(rows)
         ),
-        cost_section(snapshot),
-        decisions_section(phase.read_decisions(), snapshot.alerts),
-        provenance_section(snapshot, manifest),
-    ]
+        "cost": cost_section(snapshot),
+        "decisions": decisions_section(phase.read_decisions(), snapshot.alerts),
+        "provenance": provenance_section(snapshot, manifest),
+    }
+    made = {name: section for name, section in sections.items() if section}
     style = files("brefine.run").joinpath("report.css").read_text(encoding="utf-8")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>brefine: {_plain_title(snapshot.name)}</title>\n<style>\n{style}</style></head>\n<body>\n"
-        + "\n".join(section for section in sections if section)
+        + "\n".join([head(snapshot, made), *made.values()])
         + "\n</body></html>\n"
     )
 

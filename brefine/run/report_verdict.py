@@ -30,13 +30,12 @@ _EVIDENCE: Final = {
 }
 
 
-def head(snapshot: PhaseSnapshot) -> str:
-    """Name, verdict and the figures that it rests on."""
+def head(snapshot: PhaseSnapshot, anchors: Iterable[str]) -> str:
+    """Name, verdict and the figures that it rests on, and links to the sections of the page."""
     gate = snapshot.gate
     verdict = "open" if gate is None else gate.verdict
     words = gate.recommendation if gate is not None else f"the phase is {snapshot.state}; gate 4 has not been judged"
     evidence = _EVIDENCE[None if gate is None else gate.evidence]
-    anchors = ("criteria", "integration", "models", "curves", "calibration", "boundaries", "cost", "decisions", "provenance")
     links = "".join(f'<a href="#{name}">{name}</a>' for name in anchors)
     return (
         f"<h1>{escape(snapshot.name)}</h1>"

@@ -91,6 +91,14 @@ def test_a_decided_phase_has_every_section() -> None:
         assert f'id="{anchor}"' in page
 
 
+def test_the_page_links_to_the_sections_that_it_has() -> None:
+    """Where nothing moved there are no boundaries to show, and without evaluations no calibration."""
+    bare = replace(memory_phases.phase(PhaseState.TRAINING), evaluations={})
+    for page in (_decided(), report_page(bare, None, PhaseDir(Path("/nowhere")))):
+        linked = [address for address in _read(page).addresses if address.startswith("#")]
+        assert linked and all(f'id="{anchor[1:]}"' in page for anchor in linked)
+
+
 def test_the_page_tells_what_the_screens_tell() -> None:
     """The JER with its change and interval, the harm done to good boundaries and what that is, and whose reason is whose."""
     shot = memory_phases.phase(PhaseState.DECIDED, selection=memory_phases.selection("mlp", why="six times faster"))
