@@ -91,7 +91,7 @@ def test_a_temperature_is_fitted_to_what_is_annotated(phase: PhaseDir) -> None:
         fit_temperature(refiner, split, config)
 
 
-@pytest.mark.parametrize("sharper", [0.7, 1.0, 1.8])
+@pytest.mark.parametrize("sharper", [0.6, 1.0, 1.8, 2.5])
 def test_a_temperature_takes_back_how_much_too_sure_a_model_is(
     phase: PhaseDir, monkeypatch: pytest.MonkeyPatch, sharper: float
 ) -> None:
