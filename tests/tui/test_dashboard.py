@@ -509,7 +509,6 @@ async def test_no_sentence_is_cut_off_on_the_smallest_screen(open_desk: OpenDesk
     async with open_desk(phase(PhaseState.TO_INTEGRATE, evaluations=reports, selection=chosen)) as desk:
         for place, last in (("evaluate", "learnt on"), ("select", "a meeting"), ("gate", "nothing to decide")):
             await desk.app.action_place(place)
-            await desk.press("end")
             await desk.until(lambda last=last: last in desk.text)
             assert "…" not in desk.text
 
