@@ -9,7 +9,7 @@ from brefine.errors import FormatError
 from brefine.phasedir import PhaseDir, SupervisorState
 from brefine.run.budget import TICK_S, Account
 from brefine.run.documents import left_at_work_until_unix_s
-from brefine.run.lock import supervising
+from brefine.run.lock import silence_s, supervising
 
 
 def billed_until_now(account: Account, now_unix_s: float) -> Account:
@@ -23,7 +23,7 @@ def billed_until_now(account: Account, now_unix_s: float) -> Account:
             config = phase.load_config()
         except FormatError:
             continue
-        alive = supervising(phase, supervisor) is not None
+        alive = supervising(phase, supervisor) is not None and silence_s(phase) is None
         account = with_debts_of(account, phase, config, supervisor, alive=alive, now_unix_s=now_unix_s)
     return account
 

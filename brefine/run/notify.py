@@ -103,7 +103,7 @@ class Notifier:
     def problem(self) -> str | None:
         """Which channels do not work, in words; None where all do."""
         failing = " and ".join(channel.name for channel in self._channels if channel.n_failed)
-        return f"alerts do not arrive by {failing}: they are sent again, and supervisor.log says why" if failing else None
+        return f"alerts do not arrive by {failing}; supervisor.log says why" if failing else None
 
     def add(self, alert: Alert) -> None:
         """Takes an alert; unless it has left before, it leaves with the next `tick` that the rate allows."""
@@ -111,8 +111,9 @@ class Notifier:
         if line in self._taken or _LEVELS.index(alert.level) < _LEVELS.index(self._config.least_level):
             return
         self._taken.add(line)
-        self._owed[line] = len(self._channels)
-        for channel in self._channels:
+        owing = [channel for channel in self._channels if _line(alert, channel) not in self._taken]
+        self._owed[line] = len(owing)
+        for channel in owing:
             channel.waiting.append(alert)
 
     def tick(self) -> None:
@@ -147,7 +148,7 @@ class Notifier:
         channel.n_failed, channel.due_s = 0, float("-inf")
         for alert in delivery.alerts:
             self._owed[_line(alert)] -= 1
-        self._remember([alert for alert in delivery.alerts if self._owed[_line(alert)] == 0])
+        self._remember([_line(alert, channel if self._owed[_line(alert)] else None) for alert in delivery.alerts])
 
     def _failed(self, channel: _Channel, alerts: Sequence[Alert], sent_s: float, why: str) -> None:
         """What did not arrive waits again, before what has come since, and does not count for the rate."""
@@ -158,12 +159,10 @@ class Notifier:
         channel.due_s = self._clock() + _AGAIN_S[min(channel.n_failed, len(_AGAIN_S) - 1)]
         channel.n_failed += 1
 
-    def _remember(self, alerts: Sequence[Alert]) -> None:
+    def _remember(self, lines: Sequence[str]) -> None:
         """Afterwards, not before: killed in between, an alert is told twice rather than never."""
-        if not alerts:
-            return
         try:
-            append_line(self._sent, "\n".join(map(_line, alerts)))
+            append_line(self._sent, "\n".join(lines))
         except OSError as error:
             self._log(f"{self._sent}: cannot be written: {error.strerror}")
 
@@ -235,9 +234,9 @@ def _lines_of(path: Path) -> set[str]:
         return set()
 
 
-def _line(alert: Alert) -> str:
-    """An alert's id as one line of text; the names of files in it may hold anything."""
-    return json.dumps(alert.id)
+def _line(alert: Alert, channel: _Channel | None = None) -> str:
+    """An alert's id as one line of text, of one channel or of all; the names of files in it may hold anything."""
+    return json.dumps(alert.id if channel is None else [channel.name, alert.id])
 
 
 def _nameless_file() -> IO[bytes]:

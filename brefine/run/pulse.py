@@ -10,7 +10,7 @@ from brefine.identity import ProcessIdentity, is_same
 from brefine.phasedir import SupervisorState
 
 _SILENT_S: Final = 75.0
-"""A supervisor with an older heartbeat is silent: it waits a minute for a scheduler that does not answer."""
+"""A supervisor with an older heartbeat is silent: it waits up to a minute for a scheduler that does not answer."""
 
 
 class Pulse:

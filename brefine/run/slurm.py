@@ -331,7 +331,7 @@ def _interpreter(config: ExecutorConfig) -> str:
 
 def _scancel(*arguments: str) -> None:
     """Cancels or signals a job; one that is over is left alone."""
-    ended = subprocess.run(["scancel", *arguments], capture_output=True, text=True, timeout=60.0, check=False)
+    ended = subprocess.run(["scancel", *arguments], capture_output=True, text=True, timeout=30.0, check=False)
     if ended.returncode != 0 and "Invalid job id" not in ended.stderr:
         raise subprocess.SubprocessError(ended.stderr.strip() or f"exit code {ended.returncode}")
 

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-_TIMEOUT_S: Final = 60.0
+_TIMEOUT_S: Final = 30.0
 _FORMAT: Final = "%i|%T|%r|%N|%M"
 _WAITING: Final = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD")
 _ALLOCATED: Final = ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING")
@@ -77,12 +77,13 @@ class SlurmQueue:
         open_jobs = [job_id for job_id, line in self._lines.items() if line is not None and not line.is_over]
         if not open_jobs or (not now and time.monotonic() - self._asked_s < self._every_s):
             return False
-        self._asked_s = time.monotonic()
         try:
             found = _squeue("--jobs", ",".join(open_jobs))
         except (OSError, subprocess.SubprocessError) as error:
             self.problem = f"squeue does not answer: {_words(error)}"
             return False
+        finally:
+            self._asked_s = time.monotonic()  # afterwards: else one that hangs would be asked again at once
         self.problem = None
         for job_id in open_jobs:
             self._lines[job_id] = found.get(job_id) or _remembered(job_id)

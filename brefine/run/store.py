@@ -167,7 +167,7 @@ class PhaseStore:
             starting=frozenset(
                 stage for stage in BY_HAND if stage not in progress and holder(self.phase.stage_lock(stage)) is not None
             ),
-            problems=(*self._problems(), *(_hindrances(supervisor) if supervisor is not None and alive else ())),
+            problems=(*self._problems(), *(() if supervisor is None else _hindrances(supervisor, alive=alive))),
         )
 
     def _refuse_if_gone(self) -> None:
@@ -229,7 +229,9 @@ class PhaseStore:
         seen = [alert for run in runs for alert in alerts_of_curves(run.name, run.curves.values())]
         seen += [_absence_alert(run, now_unix_s) for run in runs if run.state in (ShownState.LOST, ShownState.STALLED)]
         stall_after_s = STAGE_STALLS_AFTER * self.config.supervisor.stall_after_s
-        silent = (told for told in stages if told.state == "running" and now_unix_s - told.unix_s > stall_after_s)
+        # A process elsewhere may be gone, or wait in a queue: nobody here can tell.
+        at_work = (told for told in stages if told.state == "running" and is_alive(told.process))
+        silent = (told for told in at_work if now_unix_s - told.unix_s > stall_after_s)
         seen += [_silence_alert(told, now_unix_s) for told in silent]  # of integration no supervisor tells
 
         def is_news(alert: Alert) -> bool:
@@ -409,9 +411,9 @@ def _desertion(supervisor: SupervisorState | None, alive: bool, silent_s: float 
     return (Alert(id=f"stalled:supervisor:{told:.0f}", level="error", kind="stalled", text=text, unix_s=told),)
 
 
-def _hindrances(supervisor: SupervisorState) -> tuple[str, ...]:
-    """What a supervisor that lives cannot do, in its own words."""
-    return tuple(problem for problem in (supervisor.error, supervisor.undelivered) if problem)
+def _hindrances(supervisor: SupervisorState, *, alive: bool) -> tuple[str, ...]:
+    """What a supervisor that lives cannot do, in its own words; that alerts did not arrive counts when it has ended, too."""
+    return tuple(problem for problem in (supervisor.error if alive else None, supervisor.undelivered) if problem)
 
 
 def _silence_alert(stage: Progress, now_unix_s: float) -> Alert:

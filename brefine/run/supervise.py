@@ -162,13 +162,15 @@ class Supervisor:
                 self._tell(told)
             self._report(self._inspector.look())
             self._notifier.tick()
-            if time.monotonic() - self._written_s > _HEARTBEAT_S:
-                self._write()
+            self._beat()
         self._meter.tick(force=True)
         self._report(self._inspector.look(now=True))
         self._tell_idle_burn()
         self._write()
+        undelivered = self._notifier.problem
         self._notifier.close()
+        if self._notifier.problem != undelivered:
+            self._write()
         _log(f"the phase is {self._state.outcome}" + (f": {self._state.error}" if self._state.error else ""))
         return _EXIT_CODES[self._state.outcome]
 
@@ -295,6 +297,7 @@ class Supervisor:
                     self._tell_unstopped(action, error)
                 else:  # it could not be started, for instance because its log cannot be written
                     self._unstarted.append((action, error))
+            self._beat()  # each may wait for a scheduler
         after = _standings(self._state)
         if after != before:
             _log(after)
@@ -375,6 +378,11 @@ class Supervisor:
             how = self._budget.terminate or "end it where you rented it"
             text = f"the jobs are done and the machine still costs ${price:.2f} an hour: {how}"
             self._tell(Tell("idle-burn", "warning", text, "done"))
+
+    def _beat(self) -> None:
+        """The heartbeat, when it is due."""
+        if time.monotonic() - self._written_s > _HEARTBEAT_S:
+            self._write()
 
     def _write(self) -> None:
         """The supervisor's own word, with its heartbeat. On a full disk the old word stays, and the phase goes on."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from brefine.identity import own_identity
-from brefine.phasedir import LockHolder, PhaseDir, Progress, Stage, SupervisorState
+from brefine.phasedir import LockHolder, PhaseDir, Progress, RunState, RunStatus, Stage, SupervisorState
 from brefine.run.budget import Ledger
 from brefine.run.idleness import others_at_work
 from brefine.run.store import PhaseStore
@@ -81,6 +81,29 @@ def test_work_without_a_supervisor_is_work(phase: PhaseDir) -> None:
     assert _idle_s(phase) is not None
     LockHolder(process=own_identity()).write(other.stage_lock(Stage.INTEGRATE))
     assert _idle_s(phase) is None
+
+
+def test_a_training_in_the_foreground_is_work_and_one_that_was_left_behind_too(phase: PhaseDir) -> None:
+    """Neither has a supervisor's word; idle time begins with their last heartbeat."""
+    other = _beside(phase)
+    run = other.run("mlp")
+    run.status.parent.mkdir(parents=True)
+    status = RunStatus(
+        model="mlp",
+        state=RunState.RUNNING,
+        process=own_identity(),
+        step=1,
+        n_steps=9,
+        epoch=1,
+        n_epochs=9,
+        started_unix_s=1.0,
+        heartbeat_unix_s=time.time() - 100.0,
+        device="cpu",
+    )
+    status.write(run.status)
+    assert _idle_s(phase) is None
+    status.model_copy(update={"process": _GONE}).write(run.status)
+    assert _idle_s(phase) == pytest.approx(100.0, abs=5.0)
 
 
 def test_idle_time_begins_with_the_last_stage_that_was_started_by_hand(phase: PhaseDir) -> None:
