@@ -15,6 +15,7 @@ give orders to a terminal: it is escaped, also in what is no error and only told
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -121,8 +122,16 @@ def one_line(path: object) -> str:
 
 
 def tell(message: str) -> None:
-    """Prints a message for the person on stderr, as `printable` shows it; never part of the result."""
-    print(printable(message), file=sys.stderr, flush=True)
+    """Prints a message for the person on stderr, as `printable` shows it; never part of the result.
+
+    A terminal that has closed costs the message, not the work that it is about.
+    """
+    try:
+        print(printable(message), file=sys.stderr, flush=True)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # what follows is for nobody, too
 
 
 OUT_OF_MEMORY = re.compile(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import subprocess
 import sys
 
 import pytest
 
-from brefine.errors import run_main
+from brefine.errors import run_main, tell
 
 
 @pytest.mark.parametrize(
@@ -71,3 +73,18 @@ def test_a_result_that_stdout_cannot_encode_is_told_escaped(encoding: str, told:
         check=False,
     )
     assert (ended.returncode, ended.stdout.decode("utf-8"), ended.stderr) == (3, told, b"")
+
+
+def test_a_closed_terminal_costs_the_message_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who was interrupted by it goes on to write what is done; a closed pipe, or a full disk, is told as before."""
+    controller, terminal = os.openpty()
+    with os.fdopen(terminal, "w") as stderr:
+        monkeypatch.setattr(sys, "stderr", stderr)
+        os.close(controller)
+        tell("3 of 5 RTTMs are written")
+        tell("nobody reads this either")
+    full = io.StringIO()
+    monkeypatch.setattr(full, "write", lambda text: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+    monkeypatch.setattr(sys, "stderr", full)
+    with pytest.raises(OSError, match="full"):
+        tell("lost")

@@ -97,7 +97,7 @@ class Item(Part):
             (self.audio, now.audio, self.audio_stamp, now.audio_stamp),
             (self.rttm, now.rttm, self.rttm_stamp, now.rttm_stamp),
         ):
-            if path != path_now:
+            if path != path_now and not _is_one_file(path, path_now):
                 return f"made from {one_line(path)}, not from {one_line(path_now)}"
             if stamp is not None and stamp != stamp_now:
                 return f"made before {one_line(path)} was changed"
@@ -214,15 +214,17 @@ def write_batch(out: Path, command: Command, items: Sequence[Item], options: Seq
             raise DataError("these are there already", where=out, problems=_first(foreign), hint="give another -o")
         before = found
     before.refuse_other_settings(found, where=out)
-    known = {item.out: item for item in before.items}
-    changed = {item.out: item for item in items if item.out in known and known[item.out].difference(item) is not None}
+    given = {Path(item.out).name: item for item in items}  # all lie in one folder, which may be spelled otherwise each time
+    known = {Path(item.out).name: item for item in before.items}
+    changed = {name: item for name, item in given.items() if name in known and known[name].difference(item) is not None}
     first = 1 + max((item.handful for item in before.items), default=-1)  # one that has begun gets nothing more
-    new = [item for item in items if item.out not in known]
+    new = [item for name, item in given.items() if name not in known]
     numbered = [item.model_copy(update={"handful": first + place // _HANDFUL[command]}) for place, item in enumerate(new)]
     with ExitStack() as locks:
         shares = {known[name].handful % before.n_shares for name in changed}
         busy = [index for index in shares if locks.enter_context(held(share_lock(path.parent, index), wait=False)) is None]
-        done = [f"{one_line(name)}: {known[name].difference(item)}" for name, item in changed.items() if Path(name).exists()]
+        there = {name: item for name, item in changed.items() if Path(item.out).exists()}
+        done = [f"{one_line(item.out)}: {known[name].difference(item)}" for name, item in there.items()]
         if done:
             raise DataError(
                 "this folder holds results of other input",
@@ -234,18 +236,26 @@ def write_batch(out: Path, command: Command, items: Sequence[Item], options: Seq
             raise ProcessError(
                 "another process works on recordings whose input is another now",
                 where=out,
-                problems=_first(list(changed)),
+                problems=_first([item.out for item in changed.values()]),
                 hint="let it end first; then the same command takes the new input",
             )
         kept = [
-            item if item.out not in changed else changed[item.out].model_copy(update={"handful": item.handful})
-            for item in before.items
+            changed.get(name, item).model_copy(update={"handful": item.handful, "out": given.get(name, item).out})
+            for name, item in ((Path(item.out).name, item) for item in before.items)
         ]
         batch = before.model_copy(update={"items": [*kept, *numbered]})
         path.parent.mkdir(parents=True, exist_ok=True)
         out.mkdir(parents=True, exist_ok=True)
         batch.write(path)
     return batch
+
+
+def _is_one_file(path: str | None, path_now: str | None) -> bool:
+    """Whether two paths lead to the same file, as through a link or from another folder."""
+    try:
+        return path is not None and path_now is not None and Path(path).samefile(path_now)
+    except OSError:
+        return False
 
 
 def share_lock(folder: Path, index: int) -> Path:

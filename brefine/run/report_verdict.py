@@ -120,7 +120,7 @@ def _cards(snapshot: PhaseSnapshot) -> Iterable[str]:
         yield _card("boundary error (MAE)", f"{ms_text(before.mae_ms)} → {ms_text(after.mae_ms)}", more)
         for item in report.der:
             figure = f"{item.before.der:.2%} → {item.after.der:.2%}"
-            more = improvement(item.relative, item.interval)
+            more = improvement(item.relative, item.interval) if item.before.der else "nothing to improve"
             yield _card(f"DER, collar ±{item.collar_s:g} s", figure, more)
         yield _card("recordings", f"{report.n_recordings}", f"{report.evidence}, hypotheses: {escape(report.hypothesis_source)}")
         return

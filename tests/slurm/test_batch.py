@@ -251,6 +251,20 @@ def test_results_are_never_taken_for_those_of_other_input(tmp_path: Path) -> Non
     assert [was.difference(now) is None for was, now in zip(begun.items, again.items, strict=True)] == [False, True]
 
 
+def test_a_folder_that_is_spelled_otherwise_is_the_same(tmp_path: Path) -> None:
+    """From another folder, or through a link, the same files are the same input and results; changed ones are refused."""
+    out, other = tmp_path / "out", tmp_path / "one" / ".." / "out"
+    put_files(tmp_path / "one", ["a", "b"])
+    (tmp_path / "link").symlink_to(tmp_path / "one")
+    begun = list_folder(tmp_path / "one", out)
+    (out / "a.rttm").write_text("done")
+    assert list_folder(tmp_path / "link", out) == begun
+    assert [Path(one.out).name for one in list_folder(tmp_path / "one", other).items] == ["a.rttm", "b.rttm"]
+    (tmp_path / "one" / "turns" / "a.rttm").write_text("corrected")
+    with pytest.raises(DataError, match=r"made before .*one/turns/a\.rttm was changed"):
+        list_folder(tmp_path / "one", other)
+
+
 def test_what_is_not_done_takes_the_input_that_is_given_now(tmp_path: Path) -> None:
     """A sound copy from another folder repairs what failed, in the same handful; what is done is left as it is."""
     out = tmp_path / "out"
