@@ -162,7 +162,8 @@ class FeatureConfig(Section):
     window_s: Positive = 0.025
     """Analysis window of one frame."""
     speech: bool = False
-    """Also the probability of speech, by Silero's detector: it has heard rooms and voices that no simulation holds."""
+    """Also the probability of speech, by Silero's detector: it has heard rooms and voices that no simulation holds. Without it no
+    end goes on where its speaker is heard beyond it (`models.going_on`)."""
     pitch: bool = False
     """Also how clear the pitch of a voice, and that of a second one, is: where two speak at once, mel bands do not tell."""
 
