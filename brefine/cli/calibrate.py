@@ -31,6 +31,9 @@ def calibrate(
     `brefine refine --calibration mine.json` and `brefine diarize --calibration mine.json` then refine its other recordings
     accordingly. Of folders, the recordings that have labels count; the others are named. Where only a part of a recording is
     labelled, --uem says which: a turn that is cut there would else count as if it ended there.
+
+    What labels win is told of recordings that they were not taken from: each one is refined with what the others' labels tell,
+    and without any. Recordings that share a speaker by name are held out together.
     """
     given = option_words({"--uem": uem, "--weights": weights, "--device": device})
     arguments = [audio, rttm, reference, "-o", out, *given, *(["--json"] if json else [])]

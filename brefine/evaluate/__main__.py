@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
 from pydantic import ValidationError
 
 from brefine.config import MODEL_NAMES, RefineConfig
-from brefine.core.figures import rounded
+from brefine.core.figures import improvement, percent, rounded
 from brefine.data.progress import ProgressReporter
 from brefine.errors import BrefineError, ConfigError, DataError, one_line, run_main, tell, terminated_as_interrupted, words_of
 from brefine.evaluate.calibration import calibrate_refiner, is_calibration, read_calibration
@@ -24,7 +25,7 @@ from brefine.evaluate.shipping import ship
 from brefine.io.atomic import write_text_atomic
 from brefine.io.outputs import refuse_replacing, refuse_unwritable
 from brefine.io.rttm import rttm_files
-from brefine.phasedir import EvaluationReport, GateRecord, PhaseDir, SelectionRecord, Stage, phase_of_weights
+from brefine.phasedir import Calibration, EvaluationReport, GateRecord, PhaseDir, SelectionRecord, Stage, phase_of_weights
 
 _MANY = 100
 """RTTMs; more are hours of hearing, which an interruption takes away."""
@@ -224,12 +225,30 @@ def _calibrate(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps(found.to_json(), indent=1, allow_nan=False))
     else:
-        onsets_ms, offsets_ms = (rounded(1e3 * margin_s) for margin_s in found.margin_s)
-        print(
-            f"{found.n_boundaries} labelled boundaries in {found.n_recordings} recordings: labels stand "
-            f"{onsets_ms:+.0f} ms (onsets) and {offsets_ms:+.0f} ms (offsets) from what is heard; "
-            f"MAE {found.mae_before_ms:.0f} → {found.mae_after_ms:.0f} ms on these very boundaries"
-        )
+        print("\n".join(_calibrated(found)))
+
+
+def _calibrated(found: Calibration) -> Iterator[str]:
+    onsets_ms, offsets_ms = (rounded(1e3 * margin_s) for margin_s in found.margin_s)
+    yield (
+        f"{found.n_boundaries} labelled boundaries in {found.n_recordings} recordings: labels stand "
+        f"{onsets_ms:+.0f} ms (onsets) and {offsets_ms:+.0f} ms (offsets) from what is heard; "
+        f"MAE {found.mae_before_ms:.0f} → {found.mae_after_ms:.0f} ms on these very boundaries"
+    )
+    held_out = found.held_out
+    if held_out is None:
+        yield "too little is labelled to tell what it wins on other recordings: label recordings of more people"
+        return
+    before, without, with_labels = (percent(der, 2) for der in (held_out.der_before, held_out.der_without, held_out.der_with))
+    yield (
+        f"each recording refined with what others' labels tell: MAE {held_out.mae_with_ms:.0f} ms, without labels "
+        f"{held_out.mae_without_ms:.0f} ms; DER {before} → {with_labels}, without labels {without} (collar 0, overlap scored)"
+    )
+    difference = improvement(held_out.der_relative, held_out.interval)
+    if held_out.der_relative > 0.0:
+        yield f"so the DER is {difference} with the calibration"
+    else:
+        yield f"so the calibration wins nothing here (DER {difference}): refine without it, or label more"
 
 
 def _ship(options: argparse.Namespace) -> None:

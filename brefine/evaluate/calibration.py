@@ -11,24 +11,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
-from brefine.config import RefineConfig
-from brefine.core.boundaries import EDGE_S
-from brefine.core.matching import WINDOW_S, match_boundaries
+from brefine.core.matching import WINDOW_S
 from brefine.core.turns import Diarization, Regions
 from brefine.errors import DataError, FormatError, tell
-from brefine.evaluate.moves import HeardRecording, hear_recording, refine_heard
+from brefine.evaluate.held_out import LEAST_BOUNDARIES, LabelledRecording, fit_to_labels, hold_out
+from brefine.evaluate.moves import hear_recording
 from brefine.evaluate.refine import HearingProgress, Task, frames_of
 from brefine.io.audio import probe_all
-from brefine.models.error_prior import ErrorPrior, fit_labelled
-from brefine.models.reading import SCALES_S, Reading
+from brefine.models.error_prior import ErrorPrior
+from brefine.models.reading import SCALES_S
 from brefine.models.weights import Refiner
 from brefine.phasedir import Calibration
-
-LEAST_BOUNDARIES = 20
-"""Fewer matched boundaries say less than the hypothesis itself does."""
 
 
 def calibrate_refiner(
@@ -59,24 +53,17 @@ def calibrate_refiner(
                 continue
             frames, duration_s = frames_of(audio, refiner.features, report=progress.begin(audio.stem))
             heard = hear_recording(refiner, frames, hypothesis, duration_s=duration_s)
-            labelled.append((heard, _true_shifts_s(heard, references[audio], None if regions_s is None else regions_s[audio])))
-    readings, shifts_s = [], []
-    for one, true_s in labelled:
-        rows = np.flatnonzero(np.isfinite(true_s))
-        if one.reading is not None and len(rows):
-            readings.append(one.reading[torch.from_numpy(rows)])
-            shifts_s.append(true_s[rows])
-    n_boundaries = sum(len(own) for own in shifts_s)
-    if n_boundaries < LEAST_BOUNDARIES:
+            labelled.append(LabelledRecording.of(heard, references[audio], None if regions_s is None else regions_s[audio]))
+    prior = fit_to_labels(labelled)
+    if prior is None:
         raise DataError(
             "too few boundaries have a partner in the reference to calibrate with",
             expected=f"{LEAST_BOUNDARIES} within {WINDOW_S:g} s",
-            got=n_boundaries,
+            got=sum(one.n_known for one in labelled),
             hint="label more minutes; without a calibration `brefine refine` learns from the hypotheses alone",
         )
-    true_shift_s = np.concatenate(shifts_s)
-    prior = fit_labelled(Reading.joined(readings), torch.from_numpy(true_shift_s).float())
-    after_s = [error_s for one, own in labelled for error_s in _left_s(refiner, one, own, prior)]
+    errors_s = np.concatenate([one.errors_s(None) for one in labelled])
+    left_s = np.concatenate([one.errors_s(one.refined(refiner, prior)) for one in labelled])
     return Calibration(
         weights_sha256=refiner.card.weights_sha256,
         scales_s=list(SCALES_S),
@@ -86,9 +73,10 @@ def calibrate_refiner(
         margin_s=prior.margin_s,
         doubt=round(prior.doubt, 5),
         n_recordings=len(labelled),
-        n_boundaries=n_boundaries,
-        mae_before_ms=round(1e3 * float(np.abs(true_shift_s).mean()), 3),
-        mae_after_ms=round(1e3 * float(np.mean(after_s)), 3),
+        n_boundaries=len(errors_s),
+        mae_before_ms=round(1e3 * float(errors_s.mean()), 3),
+        mae_after_ms=round(1e3 * float(left_s.mean()), 3),
+        held_out=hold_out(refiner, labelled),
     )
 
 
@@ -127,21 +115,3 @@ def is_calibration(path: Path) -> bool:
     except FormatError:
         return False
     return True
-
-
-def _true_shifts_s(heard: HeardRecording, reference: Diarization, regions_s: Regions | None) -> NDArray[np.float64]:
-    """Label − hypothesis of each boundary of `heard`; not-a-number where it has no partner, or one that a cut has made."""
-    within_s = None if regions_s is None else [(start_s + EDGE_S, end_s - EDGE_S) for start_s, end_s in regions_s]
-    match = match_boundaries(reference, heard.hypothesis, regions_s=within_s)
-    hypothesis_s = np.array([boundary.time_s for boundary in heard.boundaries], np.float64)
-    return np.asarray(match.partner_times_s(heard.boundaries) - hypothesis_s, np.float64)
-
-
-def _left_s(refiner: Refiner, heard: HeardRecording, true_s: NDArray[np.float64], prior: ErrorPrior) -> list[float]:
-    """The absolute errors that refinement with `prior` leaves at the labelled boundaries."""
-    refinement = refine_heard(refiner, heard, prior, config=RefineConfig())
-    return [
-        abs(refinement.move_of(boundary).shift_s - wanted_s)
-        for boundary, wanted_s in zip(heard.boundaries, true_s.tolist(), strict=True)
-        if np.isfinite(wanted_s)
-    ]

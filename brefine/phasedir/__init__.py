@@ -18,7 +18,7 @@ JSON document carries `"schema"`. A reader ignores keys that it does not know an
 A module for each writer; `document` has what they share, `folders` the paths.
 """
 
-from brefine.phasedir.calibration import Calibration
+from brefine.phasedir.calibration import Calibration, HeldOut
 from brefine.phasedir.corpus import SPLITS, AudioFile, CorpusManifest, CorpusRecording
 from brefine.phasedir.document import SCHEMA, Document, Part, SealedDocument, UnixTime
 from brefine.phasedir.evaluation import (
@@ -94,6 +94,7 @@ __all__ = [
     "FiledVerdict",
     "GateCriterion",
     "GateRecord",
+    "HeldOut",
     "IntegrationReport",
     "JobRecord",
     "JobWord",

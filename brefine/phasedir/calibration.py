@@ -8,7 +8,33 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from brefine.errors import FormatError
-from brefine.phasedir.document import Document
+from brefine.phasedir.document import Document, Part
+
+
+class HeldOut(Part):
+    """Labelled recordings, each refined with what the labels of others have taught (`with`) and without any label (`without`).
+
+    Attributes:
+        n_groups: of recordings that share no speaker by name; the interval counts these.
+        mae_before_ms: of the labelled boundaries as the system has them, matched within 1 s; the same boundaries afterwards.
+        der_before: at collar 0, overlap scored, in what is labelled; a fraction.
+        interval: 95 % bootstrap over groups of 1 − der_with/der_without, positive = better with labels; None where it has no
+            bounds.
+    """
+
+    n_groups: int
+    mae_before_ms: float
+    mae_without_ms: float
+    mae_with_ms: float
+    der_before: float
+    der_without: float
+    der_with: float
+    interval: tuple[float, float] | None
+
+    @property
+    def der_relative(self) -> float:
+        """What `interval` is of; 0 where `der_without` is 0."""
+        return 1.0 - self.der_with / self.der_without if self.der_without else 0.0
 
 
 class Calibration(Document):
@@ -20,6 +46,7 @@ class Calibration(Document):
         change_weights: None in files of versions that did not tell changes from other boundaries.
         mae_before_ms: of the labelled boundaries as the system has them, matched within 1 s.
         mae_after_ms: refined with these constants; the same boundaries fitted them, so it flatters.
+        held_out: what does not flatter; None where too little is labelled to tell, and in files of earlier versions.
     """
 
     weights_sha256: str
@@ -33,6 +60,7 @@ class Calibration(Document):
     n_boundaries: int
     mae_before_ms: float
     mae_after_ms: float
+    held_out: HeldOut | None = None
 
     @model_validator(mode="after")
     def _one_weight_a_scale(self) -> Self:

@@ -1,0 +1,125 @@
+"""What a calibration wins on recordings that it was not fitted on.
+
+Constants that were fitted on some minutes always look well on these minutes. So the labelled recordings are parted, each part is
+refined with what the labels of the others have taught, and beside that with what its hypotheses tell without any label: what
+`brefine refine` does where there is no calibration. Recordings that share a speaker by name stay in one part.
+
+Source: cross-fitting, as in Stone 1974, "Cross-validatory choice and assessment of statistical predictions".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from brefine.config import RefineConfig
+from brefine.core.bootstrap import bootstrap_improvement
+from brefine.core.boundaries import EDGE_S
+from brefine.core.der import DerParts, score_der
+from brefine.core.kinship import groups_that_share, lasting_names
+from brefine.core.matching import match_boundaries
+from brefine.core.turns import Diarization, Regions
+from brefine.evaluate.moves import HeardRecording, Refinement, fit_prior, refine_heard
+from brefine.models.error_prior import ErrorPrior, fit_labelled
+from brefine.models.reading import Reading
+from brefine.models.weights import Refiner
+from brefine.phasedir import HeldOut
+
+LEAST_BOUNDARIES = 20
+"""Fewer matched boundaries say less than the hypothesis itself does."""
+_MOST_PARTS = 10
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledRecording:
+    """A recording that was heard, and its labels.
+
+    Attributes:
+        regions_s: which parts of it are labelled; None = everything.
+        true_s: label − hypothesis of each boundary of `heard`; not-a-number where it has no partner, or one that a cut has made.
+    """
+
+    heard: HeardRecording
+    reference: Diarization
+    regions_s: Regions | None
+    true_s: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, heard: HeardRecording, reference: Diarization, regions_s: Regions | None) -> LabelledRecording:
+        within_s = None if regions_s is None else [(start_s + EDGE_S, end_s - EDGE_S) for start_s, end_s in regions_s]
+        match = match_boundaries(reference, heard.hypothesis, regions_s=within_s)
+        hypothesis_s = np.array([boundary.time_s for boundary in heard.boundaries], np.float64)
+        true_s = np.asarray(match.partner_times_s(heard.boundaries) - hypothesis_s, np.float64)
+        return cls(heard, reference, regions_s, true_s)
+
+    @property
+    def n_known(self) -> int:
+        """Boundaries whose label is known."""
+        return int(np.isfinite(self.true_s).sum())
+
+    def refined(self, refiner: Refiner, prior: ErrorPrior) -> Refinement:
+        return refine_heard(refiner, self.heard, prior, config=RefineConfig())
+
+    def errors_s(self, refinement: Refinement | None) -> NDArray[np.float64]:
+        """Absolute errors of the boundaries whose label is known, where `refinement` has put them; None = in the hypothesis."""
+        moved_s = [0.0 if refinement is None else refinement.move_of(one).shift_s for one in self.heard.boundaries]
+        return np.abs(np.array(moved_s, np.float64) - self.true_s)[np.isfinite(self.true_s)]
+
+    def der_parts(self, diarization: Diarization) -> DerParts:
+        """At collar 0, overlap scored, in what is labelled."""
+        return score_der(self.reference, diarization, regions_s=self.regions_s)
+
+
+def fit_to_labels(labelled: Sequence[LabelledRecording]) -> ErrorPrior | None:
+    """The prior that the labels of these recordings tell; None where there are fewer than `LEAST_BOUNDARIES`."""
+    if sum(one.n_known for one in labelled) < LEAST_BOUNDARIES:
+        return None
+    readings, true_s = [], []
+    for one in labelled:
+        if one.heard.reading is not None and one.n_known:
+            known = np.flatnonzero(np.isfinite(one.true_s))
+            readings.append(one.heard.reading[torch.from_numpy(known)])
+            true_s.append(one.true_s[known])
+    return fit_labelled(Reading.joined(readings), torch.from_numpy(np.concatenate(true_s)).float())
+
+
+def hold_out(refiner: Refiner, labelled: Sequence[LabelledRecording]) -> HeldOut | None:
+    """The figures of each recording refined with what the others' labels tell, and without any label.
+
+    None where there are no two parts that share no speaker, or the labels outside one of them are fewer than `LEAST_BOUNDARIES`.
+    """
+    groups = groups_that_share([lasting_names(one.reference.speakers) for one in labelled])
+    n_parts = min(len(groups), _MOST_PARTS)
+    if n_parts < 2:
+        return None
+    with_labels: dict[int, Refinement] = {}
+    for part in range(n_parts):
+        held = {place for group in groups[part::n_parts] for place in group}
+        prior = fit_to_labels([one for place, one in enumerate(labelled) if place not in held])
+        if prior is None:
+            return None
+        with_labels |= {place: labelled[place].refined(refiner, prior) for place in held}
+    unlabelled = fit_prior([one.heard for one in labelled])
+    errors_s, der_parts = [], []
+    for place, one in enumerate(labelled):
+        ways = (None, one.refined(refiner, unlabelled), with_labels[place])
+        errors_s.append([one.errors_s(way) for way in ways])
+        der_parts.append([one.der_parts(one.heard.hypothesis if way is None else way.refined) for way in ways])
+    mae_ms = [1e3 * float(np.concatenate(way).mean()) for way in zip(*errors_s, strict=True)]
+    der = [sum(way, DerParts()).der for way in zip(*der_parts, strict=True)]
+    error_s = np.array([[parts.error_s for parts in own] for own in der_parts])
+    interval = bootstrap_improvement(np.array([error_s[group, 1:].sum(axis=0) for group in groups]))
+    return HeldOut(
+        n_groups=len(groups),
+        mae_before_ms=mae_ms[0],
+        mae_without_ms=mae_ms[1],
+        mae_with_ms=mae_ms[2],
+        der_before=der[0],
+        der_without=der[1],
+        der_with=der[2],
+        interval=None if interval is None else (interval.low, interval.high),
+    )
