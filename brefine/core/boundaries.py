@@ -22,6 +22,10 @@ TOUCHING_S = 0.08
 between them, or let them overlap by a few."""
 
 
+MIN_TURN_S = 0.02
+"""No turn gets shorter."""
+
+
 class Side(StrEnum):
     """Which end of a turn."""
 
@@ -156,14 +160,12 @@ def touching_changes(boundaries: Sequence[Boundary]) -> tuple[tuple[int, int], .
     return tuple(sorted(changes))
 
 
-def apply_shifts(
-    diarization: Diarization, shifts: Sequence[Shift], *, duration_s: float, min_turn_s: float = 0.02
-) -> Diarization:
+def apply_shifts(diarization: Diarization, shifts: Sequence[Shift], *, duration_s: float) -> Diarization:
     """Moves boundaries as far as proposed, or less where a turn would invert, meet its neighbour or leave the recording.
 
     See `moved_ends_s`; turns that begin after `duration_s` are dropped.
     """
-    ends_s = moved_ends_s(diarization, shifts, duration_s=duration_s, min_turn_s=min_turn_s)
+    ends_s = moved_ends_s(diarization, shifts, duration_s=duration_s)
     return Diarization(
         diarization.recording,
         tuple(
@@ -174,13 +176,11 @@ def apply_shifts(
     )
 
 
-def moved_ends_s(
-    diarization: Diarization, shifts: Sequence[Shift], *, duration_s: float, min_turn_s: float = 0.02
-) -> NDArray[np.float64]:
+def moved_ends_s(diarization: Diarization, shifts: Sequence[Shift], *, duration_s: float) -> NDArray[np.float64]:
     """Where `apply_shifts` puts the ends of every turn.
 
     A boundary moves by a share between none and all of its shift, never the other way and never further. No turn gets shorter
-    than `min_turn_s` (or than it was); no two turns of one speaker that were apart overlap; no end leaves [0, `duration_s`].
+    than `MIN_TURN_S` (or than it was); no two turns of one speaker that were apart overlap; no end leaves [0, `duration_s`].
     Where two ends of one speaker run into each other they meet half-way between their proposals. Where turns of one speaker
     overlap already, only the ends of their union move, inwards to the next end within it at most.
 
@@ -198,7 +198,7 @@ def moved_ends_s(
     ends_s = np.minimum(ends_s, duration_s)
     wishes_s = np.clip(ends_s + _shifts_of(diarization, shifts), 0.0, duration_s)
     for indices in _by_speaker(diarization).values():
-        chain, gaps_s, movable = _chain(ends_s, indices, min_turn_s)
+        chain, gaps_s, movable = _chain(ends_s, indices)
         old_s = ends_s.ravel()[chain]
         ends_s.ravel()[chain] = _yielded(old_s, np.where(movable, wishes_s.ravel()[chain], old_s), gaps_s)
     return ends_s
@@ -228,9 +228,7 @@ def _by_speaker(diarization: Diarization) -> dict[str, list[int]]:
     return indices
 
 
-def _chain(
-    ends_s: NDArray[np.float64], indices: list[int], min_turn_s: float
-) -> tuple[list[int], NDArray[np.float64], NDArray[np.bool_]]:
+def _chain(ends_s: NDArray[np.float64], indices: list[int]) -> tuple[list[int], NDArray[np.float64], NDArray[np.bool_]]:
     """One speaker's boundaries in time order, as places in the raveled ends.
 
     Of turns that overlap him only the ends of their union, and the ends within it that these come to first, which stay.
@@ -245,7 +243,7 @@ def _chain(
         first, last = own[0], max(own, key=lambda index: ends_s[index, 1])
         if len(own) == 1:
             chain += [2 * first, 2 * first + 1]
-            least_s += [min_turn_s, 0.0]
+            least_s += [MIN_TURN_S, 0.0]
             movable += [True, True]
             continue
         second, last_but_one = own[1], max((index for index in own if index != last), key=lambda index: ends_s[index, 1])
@@ -253,7 +251,7 @@ def _chain(
         # what the first and the last turn keep where their ends have come to those within
         kept_s = min(ends_s[first, 1], offset_s) - onset_s, offset_s - max(ends_s[last, 0], onset_s)
         chain += [2 * first, 2 * second, 2 * last_but_one + 1, 2 * last + 1]
-        least_s += [max(0.0, min_turn_s - kept_s[0]), 0.0, max(0.0, min_turn_s - kept_s[1]), 0.0]
+        least_s += [max(0.0, MIN_TURN_S - kept_s[0]), 0.0, max(0.0, MIN_TURN_S - kept_s[1]), 0.0]
         movable += [True, False, False, True]
     gaps_s = np.minimum(least_s[:-1], np.diff(ends_s.ravel()[chain]))
     return chain, gaps_s, np.array(movable)

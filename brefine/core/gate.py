@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from brefine.core.bootstrap import LEAST_RECORDINGS, Interval
-from brefine.core.figures import improvement
+from brefine.core.figures import improvement, some_of
 
 _N_NAMED = 3
 """Recordings named in a reason before it says how many more."""
@@ -388,5 +388,4 @@ def _noted(answer: Answer) -> str:
 
 def _named(recordings: Collection[str]) -> str:
     names = sorted(recordings)
-    more = len(names) - _N_NAMED
-    return f"{len(names)} of these recordings: {', '.join(names[:_N_NAMED])}{f' and {more} more' if more > 0 else ''}"
+    return f"{len(names)} of these recordings: {some_of(names, _N_NAMED)}"

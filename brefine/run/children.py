@@ -26,7 +26,26 @@ _NO_ROOM_BYTES = 64 << 10
 _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
 
 
-class Child:
+class _Process:
+    """What `Child` and `Adopted` share."""
+
+    process: ProcessIdentity
+
+    def __init__(self, log: Path, oom_kills: OomKills) -> None:
+        self._log = log
+        self._log_start_bytes = log.stat().st_size if log.exists() else 0
+        self._oom_kills = oom_kills
+
+    def wrote(self, writer: ProcessIdentity) -> bool:
+        """Whether this process is the writer of a status."""
+        return is_same(self.process, writer)
+
+    def waits(self) -> bool:
+        """It has begun."""
+        return False
+
+
+class Child(_Process):
     """A process that was started here."""
 
     def __init__(
@@ -38,9 +57,7 @@ class Child:
         oom_kills: OomKills,
         holds: Sequence[int] = (),
     ) -> None:
-        self._log = log
-        self._log_start_bytes = log.stat().st_size if log.exists() else 0
-        self._oom_kills = oom_kills
+        super().__init__(log, oom_kills)
         self._forced = False
         with open_to_append(log) as file:
             self._process = subprocess.Popen(
@@ -54,14 +71,6 @@ class Child:
             )
         self._pid = self._process.pid
         self.process = identity_of(self._pid)  # as a zombie at worst: nobody but `ended` collects it
-
-    def wrote(self, writer: ProcessIdentity) -> bool:
-        """Whether this process is the writer of a status."""
-        return is_same(self.process, writer)
-
-    def waits(self) -> bool:
-        """It has begun."""
-        return False
 
     def ended(self) -> Ended | None:
         """How it ended; None while it runs."""
@@ -87,22 +96,12 @@ class Child:
                 self._process.send_signal(signal.SIGTERM)
 
 
-class Adopted:
+class Adopted(_Process):
     """A process that an earlier supervisor started; its exit code goes to nobody."""
 
     def __init__(self, identity: ProcessIdentity, *, log: Path, oom_kills: OomKills) -> None:
         self.process = identity
-        self._log = log
-        self._log_start_bytes = log.stat().st_size if log.exists() else 0
-        self._oom_kills = oom_kills
-
-    def wrote(self, writer: ProcessIdentity) -> bool:
-        """Whether this process is the writer of a status."""
-        return is_same(self.process, writer)
-
-    def waits(self) -> bool:
-        """It has begun."""
-        return False
+        super().__init__(log, oom_kills)
 
     def ended(self) -> Ended | None:
         """How it ended, as far as its log and the kernel tell; None while it runs."""

@@ -168,7 +168,8 @@ def check_voices() -> Check:
             "eSpeak NG is missing: the demo cannot speak",
             (hint, "or name a folder of voices: corpus.simulation.voices"),
         )
-    library = Path(find_spec_folder("espeakng_loader"))
+    spec = find_spec("espeakng_loader")
+    library = Path(spec.origin).parent if spec is not None and spec.origin else Path()
     whole = any(library.glob("*espeak-ng*.so*")) or any(library.glob("*espeak-ng*.dylib"))
     if not whole:
         return Check(
@@ -178,11 +179,6 @@ def check_voices() -> Check:
             ("name a folder of voices: corpus.simulation.voices",),
         )
     return Check("voices", "ok", f"espeakng-loader {version} (GPL-3, runs in a process of its own)")
-
-
-def find_spec_folder(module: str) -> str:
-    spec = find_spec(module)
-    return str(Path(spec.origin).parent) if spec is not None and spec.origin else ""
 
 
 def check_terminal(environment: Mapping[str, str], size: os.terminal_size, on_terminal: bool) -> Check:

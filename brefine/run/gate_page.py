@@ -7,7 +7,7 @@ from typing import Final
 
 from brefine.phasedir import GateCriterion, GateRecord, IntegrationReport, Manifest, PhaseDir, SelectionRecord
 from brefine.run.report_html import utc_text
-from brefine.run.tables import integration_table
+from brefine.run.tables import choice_text, integration_table
 
 _BOXES: Final = {"met": "☑", "not-met": "☒", "unknown": "☐"}
 
@@ -48,9 +48,7 @@ def gate_page(
     else:
         lines += ["```", *integration_table(report), "```", "", f"Hypotheses: {_plain(report.hypothesis_source)}."]
     if selection is not None:
-        lines += ["", "## Selection", "", f"{_plain(selection.reason)}."]
-        if selection.override_reason is not None:
-            lines += ["", f"The person took {selection.model} instead: {_plain(selection.override_reason)}"]
+        lines += ["", "## Selection", "", f"{_plain(choice_text(selection))}."]
     if manifest is not None:
         lines += ["", "## Provenance", "", *_provenance(manifest), *_digests(report)]
     return "\n".join(lines) + "\n"

@@ -140,7 +140,7 @@ class _Case:
             verdict=verdict.verdict,
             evidence=None if self.evidence is None else "simulated" if self.evidence.simulated else "real",
             winner=winner,
-            criteria=[_to_record(finding) for finding in verdict.findings],
+            criteria=[criterion_record(finding) for finding in verdict.findings],
             notes=[*self.notes, *asked_anew],
             recommendation=verdict.recommendation,
             unix_s=time.time(),
@@ -263,7 +263,8 @@ def _criterion(name: str) -> CriterionId:
         raise ConfigError("the gate has no such criterion", where="--answer", expected=known, got=name) from None
 
 
-def _to_record(finding: Finding) -> GateCriterion:
+def criterion_record(finding: Finding) -> GateCriterion:
+    """A finding as the gate's file holds it."""
     criterion, answer = finding.criterion, finding.answer
     return GateCriterion(
         id=criterion.id.value,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from brefine.core.figures import rounded
+from brefine.core.figures import percent, rounded
 from brefine.run.tables import align
 
 _BAR_CELLS: Final = 40
@@ -20,25 +20,25 @@ def headroom_lines(figures: Mapping[str, Any]) -> list[str]:
 def _head(figures: Mapping[str, Any]) -> Iterator[str]:
     boundary = figures["boundary"]
     yield (
-        f"{figures['recordings']} recordings: DER {_pct(figures['der'])} at collar 0; "
-        f"the matched boundaries put where the reference has them give {_pct(figures['oracle_der'])}, "
-        f"{_pct(figures['relative'], 1)} better{_certainty(figures['interval'])}"
+        f"{figures['recordings']} recordings: DER {percent(figures['der'], 2)} at collar 0; "
+        f"the matched boundaries put where the reference has them give {percent(figures['oracle_der'], 2)}, "
+        f"{percent(figures['relative'])} better{_certainty(figures['interval'])}"
     )
     (any_end,) = (item for item in figures["movement"] if item["collar_s"] == 0.0)
     yield (
-        f"any end moved by up to {any_end['shift_s']:g} s can give {_pct(any_end['der'])}, "
-        f"{_pct(any_end['relative'], 1)} better{_certainty(any_end['interval'])}, and nothing below "
-        f"{_pct(any_end['least_der'])}, {_pct(any_end['most_relative'], 1)} better"
+        f"any end moved by up to {any_end['shift_s']:g} s can give {percent(any_end['der'], 2)}, "
+        f"{percent(any_end['relative'])} better{_certainty(any_end['interval'])}, and nothing below "
+        f"{percent(any_end['least_der'], 2)}, {percent(any_end['most_relative'])} better"
     )
     if boundary["mae_ms"] is not None:
         yield (
-            f"boundaries matched within W = {boundary['window_s']:g} s: recall {_pct(boundary['recall'], 1)}, precision "
-            f"{_pct(boundary['precision'], 1)}, MAE {boundary['mae_ms']:.0f} ms, median {boundary['median_ms']:.0f} ms"
+            f"boundaries matched within W = {boundary['window_s']:g} s: recall {percent(boundary['recall'])}, precision "
+            f"{percent(boundary['precision'])}, MAE {boundary['mae_ms']:.0f} ms, median {boundary['median_ms']:.0f} ms"
         )
 
 
 def _certainty(interval: Sequence[float] | None) -> str:
-    return " [n/a]" if interval is None else f" [{_pct(interval[0], 1)}, {_pct(interval[1], 1)}]"
+    return " [n/a]" if interval is None else f" [{percent(interval[0])}, {percent(interval[1])}]"
 
 
 def _movement(figures: Mapping[str, Any]) -> list[str]:
@@ -68,7 +68,7 @@ def _bars(figures: Mapping[str, Any]) -> Iterator[str]:
         ("confusion", "confusion"),
     ):
         cells = round(_BAR_CELLS * max(0.0, split[key]) / total)
-        yield f"  {name:<12}{_pct(split[key]):>8}  {'█' * cells}"
+        yield f"  {name:<12}{percent(split[key], 2):>8}  {'█' * cells}"
 
 
 def _rest(figures: Mapping[str, Any]) -> list[str]:
@@ -93,8 +93,4 @@ def _criteria(figures: Mapping[str, Any]) -> Iterator[str]:
 
 def _change(item: Mapping[str, Any]) -> str:
     relative = f" ({rounded(-100 * item['relative'], 1):+.1f} %)" if item["relative"] else ""
-    return f"{_pct(item['der'])}{relative}"
-
-
-def _pct(rate: float, digits: int = 2) -> str:
-    return f"{100 * rate:.{digits}f} %"
+    return f"{percent(item['der'], 2)}{relative}"

@@ -43,9 +43,5 @@ def sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}"
 
 
-def ms_text(value: float | None) -> str:
-    return "–" if value is None else f"{value:.0f} ms"
-
-
 def rate_text(value: float | None) -> str:
     return "–" if value is None else f"{value:.1%}"

@@ -9,11 +9,11 @@ from typing import Final
 import numpy as np
 
 from brefine.core.boundaries import BoundaryKind
-from brefine.core.figures import rounded, signed_milliseconds
+from brefine.core.figures import milliseconds, rounded, signed_milliseconds
 from brefine.core.series import downsample_minmax
 from brefine.phasedir import BoundaryFigures, Comparison, EvaluationReport, Tag
 from brefine.run.report_charts import Axis, Rule, Series, bar_chart, line_chart
-from brefine.run.report_html import LOOKS, html_figure, html_section, html_table, ms_text, rate_text, side_by_side
+from brefine.run.report_html import LOOKS, html_figure, html_section, html_table, rate_text, side_by_side
 from brefine.run.snapshot import Curve, PhaseSnapshot
 from brefine.run.tables import choice_text, interval_text
 
@@ -97,8 +97,8 @@ def curves_section(snapshot: PhaseSnapshot, n_parameters: Mapping[str, int]) -> 
                 f"{n_parameters[run.name]:,}" if run.name in n_parameters else "–",
                 "–"
                 if run.status is None or run.status.best is None
-                else f"{ms_text(run.status.best.mae_ms)} (epoch {run.status.best.epoch})",
-                "–" if run.status is None else ms_text(run.status.unrefined_mae_ms),
+                else f"{milliseconds(run.status.best.mae_ms)} (epoch {run.status.best.epoch})",
+                "–" if run.status is None else milliseconds(run.status.unrefined_mae_ms),
                 "–" if run.status is None else escape(run.status.device),
             )
             for run in snapshot.runs
@@ -147,13 +147,13 @@ def _model_row(
     counts = "" if comparison is None else f"{comparison.improved:,} / {comparison.worsened:,} / {comparison.unchanged:,}"
     return (
         f'<span class="{"chosen" if chosen else ""}">{escape(name)}{" ◀" if chosen else ""}</span>',
-        ms_text(figures.mae_ms),
+        milliseconds(figures.mae_ms),
         interval,
-        ms_text(figures.median_ms),
-        ms_text(figures.p90_ms),
+        milliseconds(figures.median_ms),
+        milliseconds(figures.p90_ms),
         "–" if figures.bias_ms is None else f"{rounded(figures.bias_ms):+.0f} ms",
         *(rate_text(value) for value in (figures.within_50ms, figures.within_100ms, figures.within_200ms)),
-        ms_text(figures.capped_mean_ms),
+        milliseconds(figures.capped_mean_ms),
         counts,
         "" if comparison is None else signed_milliseconds(comparison.good_harm_ms),
         "" if report is None else f"{report.speed.boundaries_per_s:,.0f}",

@@ -6,13 +6,12 @@ from collections.abc import Iterable
 from html import escape
 from typing import Final
 
-from brefine.core.figures import improvement
+from brefine.core.figures import improvement, milliseconds
 from brefine.run.report_charts import Axis, Rule, Series, bar_chart, scatter_chart
 from brefine.run.report_html import (
     html_figure,
     html_section,
     html_table,
-    ms_text,
     rate_text,
     sentence,
     side_by_side,
@@ -117,7 +116,7 @@ def _cards(snapshot: PhaseSnapshot) -> Iterable[str]:
         more = (
             f"{' '.join(mae_change(report.comparison))}; gate split, W = {before.window_s:g} s, recall {rate_text(before.recall)}"
         )
-        yield _card("boundary error (MAE)", f"{ms_text(before.mae_ms)} → {ms_text(after.mae_ms)}", more)
+        yield _card("boundary error (MAE)", f"{milliseconds(before.mae_ms)} → {milliseconds(after.mae_ms)}", more)
         for item in report.der:
             figure = f"{item.before.der:.2%} → {item.after.der:.2%}"
             more = improvement(item.relative, item.interval) if item.before.der else "nothing to improve"
@@ -127,7 +126,9 @@ def _cards(snapshot: PhaseSnapshot) -> Iterable[str]:
     for one in snapshot.evaluations.values():
         before, after = one.comparison.before, one.comparison.after
         yield _card(
-            f"{one.model}, MAE", f"{ms_text(before.mae_ms)} → {ms_text(after.mae_ms)}", f"validation, W = {before.window_s:g} s"
+            f"{one.model}, MAE",
+            f"{milliseconds(before.mae_ms)} → {milliseconds(after.mae_ms)}",
+            f"validation, W = {before.window_s:g} s",
         )
 
 

@@ -30,7 +30,7 @@ from brefine.run.documents import WatchedDocument
 from brefine.run.executor import Billing, Order, Work
 from brefine.run.slurm_bill import SlurmBill
 from brefine.run.slurm_job import JobCommand
-from brefine.run.slurm_queue import JobLine, SlurmQueue, jobs_named
+from brefine.run.slurm_queue import JobLine, SlurmQueue, ask_slurm, jobs_named
 from brefine.run.supervision import Ended, Tell
 
 _RECORD_EVERY_S: Final = 30.0
@@ -231,8 +231,8 @@ class SlurmWork:
         ask = [] if by_force or self.waits() else ["--signal=TERM"]
         try:
             if self._shares is not None:
-                _scancel(self._shares)
-            _scancel(*ask, self.job_id)
+                ask_slurm("scancel", self._shares)
+            ask_slurm("scancel", *ask, self.job_id)
         except subprocess.SubprocessError as error:
             raise OSError(errno.EIO, f"scancel failed: {error}") from None
         self._executor.look(now=True)
@@ -327,13 +327,6 @@ def submit(
 def _interpreter(config: ExecutorConfig) -> str:
     """The nodes' Python as a shell command; the folder in which a job starts holds no modules for it either."""
     return shlex.join(python_command()) if config.python is None else f"{config.python} -P"
-
-
-def _scancel(*arguments: str) -> None:
-    """Cancels or signals a job; one that is over is left alone."""
-    ended = subprocess.run(["scancel", *arguments], capture_output=True, text=True, timeout=30.0, check=False)
-    if ended.returncode != 0 and "Invalid job id" not in ended.stderr:
-        raise subprocess.SubprocessError(ended.stderr.strip() or f"exit code {ended.returncode}")
 
 
 def ended_job(job_id: str, line: JobLine | None, word: JobWord | None, told: Ended) -> Ended:

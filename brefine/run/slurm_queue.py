@@ -120,11 +120,19 @@ def parse_elapsed_s(text: str) -> float:
 
 
 def _squeue(*selection: str) -> dict[str, JobLine]:
-    command = ["squeue", "--noheader", "--array", "--states=all", f"--format={_FORMAT}", *selection]
+    return parse_squeue(ask_slurm("squeue", "--noheader", "--array", "--states=all", f"--format={_FORMAT}", *selection))
+
+
+def ask_slurm(*command: str) -> str:
+    """What one of Slurm's commands prints; a job that is over is no error.
+
+    Raises:
+        OSError, subprocess.SubprocessError: the scheduler does not answer.
+    """
     ended = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     if ended.returncode != 0 and "Invalid job id" not in ended.stderr:
         raise subprocess.SubprocessError(ended.stderr.strip() or f"exit code {ended.returncode}")
-    return parse_squeue(ended.stdout)
+    return ended.stdout
 
 
 def _remembered(job_id: str) -> JobLine | None:

@@ -47,17 +47,10 @@ kind = "simulated"
 [models.mlp]
 [models.contrastive]
 """
-TARGETS: Final = {
-    "help_ms": 150.0,
-    "first_frame_ms": 700.0,
-    "visible_p95_ms": 1000.0,
-    "cpu_share_of_a_core": 0.05,
-    "memory_bytes": 150e6,
-}
 
 
 def bench_watch(seconds: float = 30.0) -> dict[str, Any]:
-    """Measures all of `TARGETS`; takes about three times `seconds`.
+    """Takes about three times `seconds`.
 
     Times of processes are the best of five: on a busy machine the others measure the neighbours.
     """

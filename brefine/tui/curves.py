@@ -216,5 +216,5 @@ def _levels(metric: Metric, snapshot: PhaseSnapshot) -> list[Level]:
 
 def _format_x(axis: str) -> Callable[[float], str]:
     if axis == "time":
-        return lambda seconds: format_duration(seconds, 0)
+        return format_duration
     return lambda value: f"{value:,.0f}"

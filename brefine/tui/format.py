@@ -58,19 +58,15 @@ def format_count(count: int | None, width: int = 0) -> str:
     return (UNKNOWN if count is None else f"{count:,}").rjust(width)
 
 
-def format_duration(seconds: float | None, width: int = 8) -> str:
+def format_duration(seconds: float | None) -> str:
     """`41:10` minutes and seconds, `2:05:10` with hours, `3 d 04 h` beyond two days."""
     if seconds is None or not math.isfinite(seconds):
-        return _odd(seconds, width)
+        return _odd(seconds, 0)
     whole_s = max(0, round(seconds))
     hours, minutes, rest_s = whole_s // 3600, whole_s // 60 % 60, whole_s % 60
     if hours >= 48:
-        text = f"{hours // 24} d {hours % 24:02d} h"
-    elif hours:
-        text = f"{hours}:{minutes:02d}:{rest_s:02d}"
-    else:
-        text = f"{minutes:02d}:{rest_s:02d}"
-    return text.rjust(width)
+        return f"{hours // 24} d {hours % 24:02d} h"
+    return f"{hours}:{minutes:02d}:{rest_s:02d}" if hours else f"{minutes:02d}:{rest_s:02d}"
 
 
 def format_usd(usd: float | None) -> str:

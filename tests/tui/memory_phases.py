@@ -11,7 +11,8 @@ from typing import Literal
 import numpy as np
 
 from brefine.config import MODEL_NAMES, ModelName
-from brefine.core.gate import Answer
+from brefine.core.bootstrap import Interval
+from brefine.core.gate import Answer, CriterionId, Evidence, Measured, Thresholds, judge
 from brefine.core.selection import Candidate, Ranking, select
 from brefine.core.turns import Turn
 from brefine.errors import BrefineError, DataError
@@ -25,7 +26,6 @@ from brefine.phasedir import (
     DerComparison,
     DerFigures,
     EvaluationReport,
-    GateCriterion,
     GateRecord,
     IntegrationReport,
     Progress,
@@ -40,6 +40,7 @@ from brefine.phasedir import (
 )
 from brefine.run.boundary_book import Excerpt
 from brefine.run.control import Wish
+from brefine.run.gate_report import criterion_record
 from brefine.run.snapshot import (
     BudgetView,
     Curve,
@@ -307,53 +308,30 @@ def integration() -> IntegrationReport:
 
 
 def gate(answers: Mapping[str, Literal["yes", "no"]] | None = None) -> GateRecord:
-    def criterion(id_: str, question: str, threshold: str, **rest: object) -> GateCriterion:
-        defaults = {"value": None, "interval": None, "n_recordings": 24, "convention": "", "finding": "unknown", "why": ""}
-        return GateCriterion(
-            id=id_,
-            question=question,
-            threshold=threshold,
-            answer=(answers or {}).get(id_),
-            **{**defaults, **rest},  # type: ignore[arg-type]
-        )
-
+    """The verdict on `integration()`, as the gate gives it."""
+    given = answers or {}
+    verdict = judge(
+        Evidence(
+            simulated=True,
+            recordings=tuple(f"gate-{place}" for place in range(24)),
+            trained_on=frozenset(),
+            diarizer_trained_on=frozenset(),
+            mae_ms=Measured(169.0, 73.0, Interval(69.0, 78.0)),
+            recall=0.622,
+            window_s=1.0,
+            der=Measured(0.0686, 0.0601, Interval(0.092, 0.151)),
+            der_after=None,
+            collar_s=0.0,
+        ),
+        Thresholds(),
+        {CriterionId(id_): Answer(answer == "yes") for id_, answer in given.items()},
+    )
     return GateRecord(
-        verdict="open",
+        verdict=verdict.verdict,
         evidence="simulated",
         winner="transformer",
-        criteria=[
-            criterion(
-                "mae",
-                "Is the boundary MAE below 100 ms?",
-                "< 100 ms",
-                value=73.0,
-                interval=(69.0, 78.0),
-                convention="matched within 1 s, recall 62.2 %, simulated",
-                finding="met",
-                why="73 ms, and the whole interval lies below",
-            ),
-            criterion(
-                "der",
-                "Does the DER improve by more than 10 %?",
-                "> 10 %",
-                value=0.124,
-                interval=(0.092, 0.151),
-                convention="collar 0, gate split",
-                finding="met",
-                why="12.4 %, interval above 0",
-            ),
-            criterion(
-                "der-target",
-                "Is the DER below 3 %?",
-                "< 3 %",
-                value=0.0601,
-                convention="collar 0",
-                finding="not-met",
-                why="6.01 % is twice the threshold",
-            ),
-            criterion("go-on", "Does the project go on?", "your word", why="only you can say"),
-        ],
-        recommendation="The evidence is simulated: measure on real recordings before the project goes on.",
+        criteria=[criterion_record(finding) for finding in verdict.findings],
+        recommendation=verdict.recommendation,
         unix_s=START_UNIX_S + 1400,
     )
 

@@ -186,7 +186,7 @@ def test_no_position_is_named_twice(x: list[float], labels: list[str]) -> None:
     plot = Plot(
         [Trace("", 0, np.array(x), np.array([1.0, 2.0]))],
         x_label="epoch",
-        format_x=(lambda value: format_duration(value, 0)) if days else (lambda value: f"{value:.0f}"),
+        format_x=format_duration if days else (lambda value: f"{value:.0f}"),
     )
     axis = text_of(draw(plot, width=80, height=8)).splitlines()[-1]
     assert [label for label in axis.strip(" └").removesuffix(" epoch").split("─") if label] == labels

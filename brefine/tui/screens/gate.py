@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -10,13 +9,12 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.geometry import Region
 
-from brefine.core.figures import improvement
 from brefine.core.gate import Answer
 from brefine.phasedir import GateCriterion, GateRecord, PhaseDir
 from brefine.run.snapshot import PhaseSnapshot
 from brefine.run.tables import earlier_verdicts
 from brefine.tui.actions import Actions
-from brefine.tui.format import UNKNOWN, format_count, harmless
+from brefine.tui.format import format_count, harmless
 from brefine.tui.screens.asking import AskLine
 from brefine.tui.screens.place import Place, Wanted
 from brefine.tui.theme import FINDING_LOOKS, Look
@@ -197,35 +195,13 @@ def _criterion(criterion: GateCriterion, width: int, *, chosen: bool) -> list[Co
     words = f"answer: {answer[0]}"
     gap = max(2, width - head.cell_length - len(words) - 1)
     first = line(head, " " * gap, ("answer: ", "$quiet"), answer)
-    evidence = [_value(criterion), f"threshold {criterion.threshold}", criterion.convention]
+    on = "" if criterion.n_recordings is None else f"on {format_count(criterion.n_recordings)} recordings"
+    evidence = [on, f"threshold {criterion.threshold}", criterion.convention]
     lines = [first, *wrapped(" · ".join(part for part in evidence if part), width, "", indent="    ")]
     lines += wrapped(f"{criterion.finding.replace('-', ' ')}: {criterion.why}", width, look.style, indent="    ")
     if criterion.note:
         lines += wrapped(f"note: {harmless(criterion.note)}", width, "$quiet", indent="    ")
     return lines
-
-
-def _value(criterion: GateCriterion) -> str:
-    if criterion.value is None or criterion.id not in _FIGURES:
-        return ""
-    text = _FIGURES[criterion.id](criterion.value, criterion.interval)
-    if criterion.interval is None:
-        text += f" [{UNKNOWN}]"
-    if criterion.n_recordings is not None:
-        text += f" on {format_count(criterion.n_recordings)} recordings"
-    return text
-
-
-def _ms(value_ms: float, interval: tuple[float, float] | None) -> str:
-    return f"{value_ms:.0f} ms" + ("" if interval is None else f" [{interval[0]:.0f}, {interval[1]:.0f}]")
-
-
-def _rate(rate: float, interval: tuple[float, float] | None) -> str:
-    return f"{rate:.2%}" + ("" if interval is None else f" [{interval[0]:.2%}, {interval[1]:.2%}]")
-
-
-_FIGURES: Mapping[str, Callable[[float, tuple[float, float] | None], str]] = {"mae": _ms, "der": improvement, "der-target": _rate}
-"""As the findings below them tell them."""
 
 
 def _verdict(record: GateRecord, snapshot: PhaseSnapshot, width: int, *, written: bool) -> list[Content]:

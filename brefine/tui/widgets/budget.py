@@ -67,10 +67,10 @@ def _outlook(budget: BudgetView) -> str:
     if budget.idle_s is not None:
         return f"{_idle(budget)}: {budget.terminate or 'end it where you rented it'}"
     left_s = 3600 * budget.remaining_usd / budget.price_usd_per_hour
-    words = f"{format_usd(budget.remaining_usd)} left lasts {format_duration(left_s, 0)}"
+    words = f"{format_usd(budget.remaining_usd)} left lasts {format_duration(left_s)}"
     if budget.cap_usd is not None:
         cap_s = 3600 * max(0.0, budget.cap_usd - budget.spent_usd) / budget.price_usd_per_hour
-        cap = f"the cap is reached in {format_duration(cap_s, 0)}" if budget.guarded else "nobody stops it at the cap"
+        cap = f"the cap is reached in {format_duration(cap_s)}" if budget.guarded else "nobody stops it at the cap"
         words = f"{cap}; {words}"
     return words
 
@@ -78,7 +78,7 @@ def _outlook(budget: BudgetView) -> str:
 def _idle(budget: BudgetView) -> str:
     """What the machine has cost since it has nothing to do."""
     idle_s = budget.idle_s or 0.0
-    return f"idle {format_duration(idle_s, 0)}, {format_usd(idle_s * budget.price_usd_per_hour / 3600)} burnt"
+    return f"idle {format_duration(idle_s)}, {format_usd(idle_s * budget.price_usd_per_hour / 3600)} burnt"
 
 
 def _price(budget: BudgetView) -> str:

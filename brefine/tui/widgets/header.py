@@ -81,7 +81,7 @@ class PhaseHeader(Panel):
         if self.read_only or snapshot.foreign:
             parts.append(("read only", "$warning"))
         if snapshot.eta_s is not None:
-            parts.append((f"ETA {format_duration(snapshot.eta_s, 0)}", ""))
+            parts.append((f"ETA {format_duration(snapshot.eta_s)}", ""))
         if not snapshot.foreign:
             parts.append((_money(snapshot), ""))
         right = "   ".join(text for text, _ in parts)

@@ -48,7 +48,7 @@ def progress_line(progress: Progress, width: int) -> Content:
     share = progress.done / progress.total if progress.total else None
     count = f" {progress.done}/{progress.total}" if progress.total else ""
     left_s = (progress.unix_s - progress.started_unix_s) * (1 / share - 1) if share else None
-    left = f"  {format_duration(left_s, 0)} left" if left_s is not None and progress.done < progress.total else ""
+    left = f"  {format_duration(left_s)} left" if left_s is not None and progress.done < progress.total else ""
     head = f" ● {name}  "
     step = harmless(progress.step)
     length = max(6, min(30, width - len(head) - len(step) - len(count) - len(left) - 4))

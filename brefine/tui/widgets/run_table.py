@@ -282,7 +282,7 @@ def _progress(run: RunView) -> str:
 def _eta(run: RunView) -> str:
     if run.status is None or run.state not in (ShownState.RUNNING, ShownState.STARTING, ShownState.STALLED):
         return UNKNOWN
-    return format_duration(run.status.eta_s, 0)
+    return format_duration(run.status.eta_s)
 
 
 def _best_epoch(run: RunView) -> str:
