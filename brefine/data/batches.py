@@ -1,9 +1,9 @@
 """What a model sees: windows around hypothesised boundaries, gathered on the device.
 
 This module owns the model's input, for training and for refinement alike. The channels of a frame are, in order: the log-mel
-bands normalised over the recording; where the recipe asks for them, the probability of speech and two of pitch; the hypothesis's
-activity of the boundary's own speaker and of all others; the evidence that the own speaker is heard, and that anybody is; and the
-side (+1 onset, −1 offset).
+bands normalised over what is heard nearby (`nearby`); where the recipe asks for them, the probability of speech and two of pitch;
+the hypothesis's activity of the boundary's own speaker and of all others; the evidence that the own speaker is heard, and that
+anybody is; and the side (+1 onset, −1 offset).
 
 Shapes: B examples, T frames of a window, F channels, M columns of a recording's frames, N frames of all recordings, R rows of
 (speaker, frame), S speakers, C tracks of a speaker.
@@ -150,7 +150,7 @@ class Tables:
             # each value is written once, in its place: of a day's recording there should not be many copies
             own_NF = np.zeros((n_rows, n_columns + _N_TRACKS + 1), np.float32)
             own_NF[inside, :n_columns] = log_mel_NM
-            normalise(own_NF[inside, :n_bands])
+            normalise(own_NF[inside, :n_bands], active_SN, hop_s)
             own_NF[inside, n_columns + _OTHERS] = active_SN.sum(axis=0, dtype=np.int32)
             own_NF[inside, n_columns + _SPEECH] = evidence.speech_N
             frames.append(torch.from_numpy(own_NF).to(dtype))

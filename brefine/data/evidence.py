@@ -13,6 +13,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from brefine.core.turns import Diarization
+from brefine.data.nearby import pieces
 
 N_CEPSTRA = 24
 _MARGIN_S = 0.1
@@ -55,9 +56,23 @@ def speaker_evidence(log_mel_NF: NDArray[np.floating], active_SN: NDArray[np.boo
     """What the recording's own voices say about its frames.
 
     One diagonal Gaussian over cepstra is fitted on each speaker's solo speech and one on the frames where nobody speaks, all
-    as the hypothesis has it. A speaker is weighed against the equal mixture of the others and of silence. Speakers without
-    enough solo speech get zeros: no evidence rather than wrong evidence.
+    as the hypothesis has it, and of what is heard nearby (`nearby`). A speaker is weighed against the equal mixture of the others
+    there and of silence. Speakers without enough solo speech get zeros, and so do frames far from any turn: no evidence rather
+    than wrong evidence.
     """
+    own_SN, speech_N = np.zeros(active_SN.shape, np.float32), np.zeros(active_SN.shape[1], np.float32)
+    for piece in pieces(active_SN, hop_s):
+        around = np.arange(piece.around.start, piece.around.stop)[piece.near_P]
+        rows = np.flatnonzero(active_SN[:, piece.around].any(axis=1))
+        found = _evidence(log_mel_NF[around], active_SN[np.ix_(rows, around)], hop_s)
+        asked = slice(*np.searchsorted(around, [piece.own.start, piece.own.stop]))
+        own_SN[np.ix_(rows, around[asked])] = found.own_SN[:, asked]
+        speech_N[around[asked]] = found.speech_N[asked]
+    return Evidence(own_SN, speech_N)
+
+
+def _evidence(log_mel_NF: NDArray[np.floating], active_SN: NDArray[np.bool_], hop_s: float) -> Evidence:
+    """The same of frames that all tell of each other."""
     cepstra_NC = _cepstra(log_mel_NF)
     count_N = active_SN.sum(axis=0)
     margin = round(_MARGIN_S / hop_s)
@@ -106,7 +121,7 @@ def _scaled(ratio_N: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _cepstra(log_mel_NF: NDArray[np.floating]) -> NDArray[np.float32]:
-    """The second to the 25th cosine coefficient of each frame, minus their mean over the recording: shape (N, C).
+    """The second to the 25th cosine coefficient of each frame, minus their mean: shape (N, C).
 
     The first is loudness, which tells distance from the microphone rather than a voice.
     """

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from brefine.config import FeatureConfig
 from brefine.core.mel import mel_of
+from brefine.data.nearby import pieces
 from brefine.data.pitch import N_COLUMNS, PitchListener
 from brefine.errors import DataError, FormatError
 from brefine.io.atomic import file_digest, read_json, write_json_atomic
@@ -213,23 +214,31 @@ def n_frames_of(n_samples: int, config: FeatureConfig) -> int:
     return max(1, config.grid.n_frames(n_samples))
 
 
-def normalised(log_mel_NF: NDArray[np.floating]) -> NDArray[np.float32]:
+def normalised(log_mel_NF: NDArray[np.floating], active_SN: NDArray[np.bool_], hop_s: float) -> NDArray[np.float32]:
     """The frames with zero mean and unit variance in each band; see `normalise`."""
     frames = np.array(log_mel_NF, np.float32)
-    normalise(frames)
+    normalise(frames, active_SN, hop_s)
     return frames
 
 
-def normalise(log_mel_NF: NDArray[np.float32]) -> None:
-    """Zero mean and unit variance in each band over the whole recording, in place; this removes level and channel.
+def normalise(log_mel_NF: NDArray[np.float32], active_SN: NDArray[np.bool_], hop_s: float) -> None:
+    """Zero mean and unit variance in each band over what is heard nearby (`nearby`), in place; this removes level and channel.
 
-    Sums are of float64: in float32 the millions of frames of a long recording no longer count once the sum is large.
+    Sums are of float64: in float32 the frames of a long recording no longer count once the sum is large.
+
+    Args:
+        active_SN: who speaks in each frame, as the hypothesis has it; shape (S, N).
     """
-    log_mel_NF -= log_mel_NF.mean(axis=0, dtype=np.float64).astype(np.float32)
-    power_F = np.zeros(log_mel_NF.shape[1])
-    for start in range(0, len(log_mel_NF), _BLOCK_FRAMES):
-        power_F += np.square(log_mel_NF[start : start + _BLOCK_FRAMES]).sum(axis=0, dtype=np.float64)
-    log_mel_NF /= (np.sqrt(power_F / max(1, len(log_mel_NF))) + 1e-3).astype(np.float32)
+    found = []
+    for piece in pieces(active_SN, hop_s):  # all are looked at before any is changed: what is around them overlaps
+        near_PF = log_mel_NF[piece.around][piece.near_P]
+        mean_F = near_PF.mean(axis=0, dtype=np.float64).astype(np.float32)
+        near_PF -= mean_F
+        power_F = np.square(near_PF, out=near_PF).mean(axis=0, dtype=np.float64)
+        found.append((piece.own, mean_F, (np.sqrt(power_F) + 1e-3).astype(np.float32)))
+    for own, mean_F, spread_F in found:
+        log_mel_NF[own] -= mean_F
+        log_mel_NF[own] /= spread_F
 
 
 @dataclass(frozen=True, slots=True, eq=False)

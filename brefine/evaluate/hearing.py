@@ -20,7 +20,7 @@ from brefine.io.rttm import format_rttm
 from brefine.models.reading import COLUMNS, Reading
 from brefine.models.weights import Refiner
 
-READING_VERSION = 3
+READING_VERSION = 4
 """Of the code between frames and reading: `data.evidence`, `data.batches`, `models`, `core.touching_changes` and
 `moves.movable`. Whoever changes there what a reading says raises it: nothing that was kept before is used again."""
 

@@ -51,8 +51,11 @@ class PlainDataset(Dataset[tuple[Tensor, float]]):
         self._half = n_window_frames(config.examples.context_s, features.hop_s) // 2
         frames = [conversation.log_mel_NM for conversation in conversations]
         n_mels = features.n_mels
-        self._scaled = [np.column_stack([normalised(frames_NM[:, :n_mels]), frames_NM[:, n_mels:]]) for frames_NM in frames]
         self._active = [activity(each.annotated.hypothesis, len(each.log_mel_NM), features.hop_s) for each in conversations]
+        self._scaled = [
+            np.column_stack([normalised(frames_NM[:, :n_mels], active_SN, features.hop_s), frames_NM[:, n_mels:]])
+            for frames_NM, active_SN in zip(frames, self._active, strict=True)
+        ]
         self._evidence = [
             speaker_evidence(frames_NM[:, :n_mels], active_SN, features.hop_s)
             for frames_NM, active_SN in zip(frames, self._active, strict=True)

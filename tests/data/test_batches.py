@@ -27,12 +27,14 @@ def frames() -> np.ndarray:
 
 
 def test_a_window_holds_the_frames_around_its_boundary(frames: np.ndarray) -> None:
-    """T frames, normalised over the recording, half of them before the frame edge nearest to the boundary."""
+    """T frames, normalised over what is heard nearby, half of them before the frame edge nearest to the boundary."""
     boundaries = boundaries_of(HYPOTHESIS)
     (features_BTF,) = input_batches(frames, HYPOTHESIS, boundaries, context_s=CONTEXT_S, hop_s=HOP_S)
     assert features_BTF.shape == (6, 100, n_channels_of(FeatureConfig()))
     index = next(i for i, boundary in enumerate(boundaries) if boundary.time_s == 1.003)
-    np.testing.assert_allclose(features_BTF[index, :, :N_MELS], normalised(frames)[50:150], atol=1e-5)
+    np.testing.assert_allclose(
+        features_BTF[index, :, :N_MELS], normalised(frames, activity(HYPOTHESIS, 700, HOP_S), HOP_S)[50:150], atol=1e-5
+    )
     assert centres_s(np.array([1.003]), HOP_S)[0] == pytest.approx(1.0)
 
 
@@ -166,7 +168,8 @@ def test_members_name_the_places_that_were_cut(frames: np.ndarray) -> None:
         batch = batches.at(step).features_BTF
         for (recording, time_s), features_TF in zip(batches.members(step), batch, strict=True):
             middle = edge_frame(np.array([time_s]), HOP_S)[0]
-            bands_NM = np.pad(normalised(frames), ((50, 50), (0, 0)))
+            active_SN = activity(split[recording].hypothesis, len(frames), HOP_S)
+            bands_NM = np.pad(normalised(frames, active_SN, HOP_S), ((50, 50), (0, 0)))
             np.testing.assert_allclose(features_TF[:, :N_MELS], bands_NM[middle : middle + 100], atol=1e-5)
             elsewhere += not any(abs(time_s - b.time_s) < 1e-9 for b in boundaries_of(split[recording].hypothesis))
     assert elsewhere > 0

@@ -104,3 +104,33 @@ def test_speech_is_told_from_silence_whoever_speaks() -> None:
     speech_N = speaker_evidence(frames, activity(hypothesis, 800, HOP_S), HOP_S).speech_N
     assert (speech_N[:400] > 0).mean() > 0.97
     assert (speech_N[400:600] < 0).mean() > 0.97
+
+
+def test_what_is_far_away_says_nothing_and_is_told_nothing_of() -> None:
+    """Half an hour of a recorder that ran on: the voices tell of themselves what they told without it."""
+    frames, _ = _two_voices()
+    hypothesis = Diarization("r", (Turn(0.0, 2.2, "a"), Turn(2.2, 4.1, "b"), Turn(6.4, 8.0, "a")))
+    alone = speaker_evidence(frames, activity(hypothesis, 800, HOP_S), HOP_S)
+    behind = np.full((180_000, 80), -18.42, np.float32)
+    active_SN = activity(hypothesis, 180_800, HOP_S)
+    found = speaker_evidence(np.concatenate([frames, behind]), active_SN, HOP_S)
+    assert not found.own_SN[:, 1800:].any() and not found.speech_N[1800:].any()
+    assert ((found.own_SN[:, :800] > 0) == (alone.own_SN > 0)).mean() > 0.97
+    near = speaker_evidence(np.concatenate([frames, behind[:1000]]), active_SN[:, :1800], HOP_S)
+    np.testing.assert_allclose(found.own_SN[:, :800], near.own_SN[:, :800], atol=1e-5)
+
+
+def test_voices_of_another_conversation_are_no_alternative() -> None:
+    """Of an hour in which many speak one after the other, a voice is weighed against those around it."""
+    frames, truth = _two_voices()
+    talk = np.tile(frames, (20, 1))  # 160 s
+    rng = np.random.default_rng(4)
+    others = [np.tile(rng.normal(0.0, 1.0, 80), (400, 1)) + rng.normal(0.0, 0.5, (400, 80)) for _ in range(60)]
+    active_SN = np.zeros((62, len(talk) + 24_000), np.bool_)
+    active_SN[0, : len(talk)], active_SN[1, : len(talk)] = np.tile(truth == 1, 20), np.tile(np.repeat([0, 1, 0, 0], 200) == 1, 20)
+    for place in range(60):
+        active_SN[2 + place, len(talk) + 400 * place : len(talk) + 400 * (place + 1)] = True
+    whole = speaker_evidence(np.concatenate([talk, *others]).astype(np.float32), active_SN, HOP_S)
+    alone = speaker_evidence(talk.astype(np.float32), active_SN[:2, : len(talk)], HOP_S)
+    np.testing.assert_array_equal(whole.own_SN[:2, :4000], alone.own_SN[:, :4000])
+    assert not whole.own_SN[2:, :4000].any()

@@ -108,15 +108,36 @@ def test_normalisation_removes_level_and_channel() -> None:
     """A louder, filtered copy of a recording looks the same."""
     frames = np.random.default_rng(2).normal(-5.0, 2.0, (300, 80)).astype(np.float32)
     coloured = frames + 3.0 + np.linspace(-2.0, 2.0, 80, dtype=np.float32)
-    np.testing.assert_allclose(normalised(frames), normalised(coloured), atol=1e-4)
+    np.testing.assert_allclose(normalised(frames, _spoken(300), 0.01), normalised(coloured, _spoken(300), 0.01), atol=1e-4)
 
 
-def test_a_day_of_silence_does_not_wear_the_mean_out() -> None:
-    """The four-millionth frame counts as much as the first: in float32 it would be lost against the sum of the others."""
-    frames = np.full((1 << 22, 2), -18.42, np.float32)
-    frames[-4000:] = np.random.default_rng(0).normal(-5.0, 2.0, (4000, 2))
-    exact = (frames[-1] - frames.mean(axis=0, dtype=np.float64)) / (frames.std(axis=0, dtype=np.float64) + 1e-3)
-    np.testing.assert_allclose(normalised(frames)[-1], exact, rtol=1e-4)
+def test_what_lies_far_from_any_turn_does_not_count() -> None:
+    """A recorder that ran on for half a day leaves a conversation as it is; so does another one, in another room, behind it."""
+    rng = np.random.default_rng(0)
+    talk = rng.normal(-5.0, 2.0, (4000, 2)).astype(np.float32)
+    alone = normalised(talk, _spoken(4000), 0.01)
+    frames = np.full((1 << 21, 2), -18.42, np.float32)
+    frames[-4000:] = talk
+    active_SN = np.zeros((1, len(frames)), np.bool_)
+    active_SN[0, -2500:] = True  # fifteen seconds before the first turn, of which ten count
+    near = talk[500:]
+    exact = (near - near.mean(axis=0, dtype=np.float64)) / (near.std(axis=0, dtype=np.float64) + 1e-3)
+    np.testing.assert_allclose(normalised(frames, active_SN, 0.01)[-3500:], exact, atol=1e-4)
+    elsewhere = rng.normal(3.0, 0.5, (60_000, 2)).astype(np.float32)
+    both = np.concatenate([talk, talk, talk, elsewhere])
+    np.testing.assert_allclose(normalised(both, _spoken(len(both)), 0.01)[:4000], alone, atol=0.01)
+
+
+def test_where_nobody_speaks_everything_counts() -> None:
+    """There is nothing to go by, and nothing to refine either."""
+    frames = np.random.default_rng(3).normal(-5.0, 2.0, (20_000, 3)).astype(np.float32)
+    found = normalised(frames, np.zeros((0, 20_000), np.bool_), 0.01)
+    np.testing.assert_allclose([found.mean(axis=0), found.std(axis=0)], [[0.0] * 3, [1.0] * 3], atol=0.01)
+
+
+def _spoken(n_frames: int) -> np.ndarray:
+    """One speaker, all the time."""
+    return np.ones((1, n_frames), np.bool_)
 
 
 @pytest.fixture
