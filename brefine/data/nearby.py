@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 _AROUND_S, _PIECE_S = 120.0, 60.0
 """Counted in frames that are near a turn; a recording that has no more of them is one piece."""
-_REACH_S = 10.0
-"""Frames further from any turn are not heard."""
+_REACH_S = 3.0
+"""Frames further from any turn are not heard; a window reaches 2 s beyond an end."""
 
 
 class Piece(NamedTuple):
