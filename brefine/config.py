@@ -1,7 +1,7 @@
 """Recipes: TOML files, validated strictly, with every fault of a file reported at once.
 
 A recipe is complete and readable alone: `configs/phase3.toml` trains three models, `configs/mlp.toml` the same phase with
-one. There is no inheritance between files; `--set optim.lr=1e-3` overrides single keys and is validated the same way.
+one. There is no inheritance between files; `--set train.lr=1e-3` overrides single keys and is validated the same way.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class CorpusConfig(Section):
     validation_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
     """Share of the training recordings kept for validation (kinds voxconverse and folder)."""
     synthetic_per_real: NonNegative = 0.0
-    """Simulated training boundaries added for each real one (2 in the recipes that ship); kinds voxconverse and folder.
+    """Simulated training boundaries added for each real one (2 in phase 3's recipes); kinds voxconverse and folder.
 
     They are made of [corpus.simulation]'s voices and rooms, as many conversations as it takes, and get the errors that the
     training recordings' own hypotheses show."""
@@ -532,7 +532,9 @@ def _unprintable(tree: Any, key: str = "(top level)") -> Iterator[tuple[str, str
 def _set_key(tree: dict[str, Any], override: str) -> None:
     key, separator, text = override.partition("=")
     if not separator or not key.strip():
-        raise ConfigError("an override must read key=value", where=f"--set {override}", expected="optim.key=value", got=override)
+        raise ConfigError(
+            "an override must read key=value", where=f"--set {override}", expected="section.key=value", got=override
+        )
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except (ValueError, RecursionError):

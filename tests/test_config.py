@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 
 import pytest
 from hypothesis import given
@@ -88,3 +89,11 @@ def test_text_that_cannot_be_printed_is_told_as_such(unprintable: str) -> None:
     config = parse_config(RECIPE.format(features=""), where="mine.toml").model_copy(update={"runs": f"a{unprintable}b"})
     with pytest.raises(ConfigError, match=r"runs: .* holds characters that cannot be printed"):
         parse_config(format_config(config), where="phase.toml")
+
+
+def test_keys_named_by_way_of_example_exist() -> None:
+    """The override of the module's own words is taken, and what is expected of a broken one names no section at all."""
+    (example,) = re.findall(r"--set (\S+?)`", recipes.__doc__ or "")
+    assert parse_config(RECIPE.format(features=""), where="mine.toml", overrides=[example]).train.lr == 1e-3
+    with pytest.raises(ConfigError, match=r"expected section\.key=value"):
+        parse_config(RECIPE.format(features=""), where="mine.toml", overrides=["train.lr"])
