@@ -27,6 +27,16 @@ def test_each_model_has_the_parameters_it_is_known_for(recipe: Path) -> None:
         assert abs(found / WANTED[name] - 1.0) < 0.03, (name, found)
 
 
+@pytest.mark.parametrize("name", MODEL_NAMES)
+def test_the_recipe_of_a_single_model_tells_its_size(name: ModelName) -> None:
+    """As `brefine models` counts it, to the digits that are given."""
+    recipe = Path(__file__).parents[2] / "configs" / f"{name}.toml"
+    config = load_config(recipe)
+    found = count_parameters(build_model(name, config.features, config.examples))
+    written = f"{found / 1e6:.1f} M" if found > 1e6 else f"{found / 1e3:.0f} K"
+    assert f"({written} parameters)" in recipe.read_text(encoding="utf-8").splitlines()[0]
+
+
 def test_the_counts_name_the_inputs_that_they_are_for(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
