@@ -7,6 +7,7 @@ import errno
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ import soundfile
 from brefine.config import RefineConfig
 from brefine.errors import BrefineError, DataError, FormatError, run_main
 from brefine.evaluate import __main__ as processes
+from brefine.evaluate.moves import Reason
 from brefine.evaluate.refine import (
     REPORT_COLUMNS,
     Refined,
@@ -49,6 +51,15 @@ def talks(tmp_path: Path) -> Path:
 def refine(talks: Path, audio: Path, rttm: Path, out: Path, **options: float) -> list[Refined]:
     refiner = load_weights(talks / "mlp.safetensors", "cpu")
     return [one for own in refine_tasks(refiner, plan_refinement(audio, rttm, out), RefineConfig(**options)) for one in own]
+
+
+def test_the_readme_explains_every_column_and_every_reason_of_the_report() -> None:
+    """Reasons as they stand in the file, each once and none that is no more."""
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    told = text[text.index("The report has one row a boundary") :]
+    told = told[: told.index("\n## ")]
+    assert {column for column in REPORT_COLUMNS if f"`{column}`" not in told} == set()
+    assert re.findall(r"^\| `(.+?)` \|", told, flags=re.M) == [reason.value for reason in Reason]
 
 
 def test_a_file_is_refined(talks: Path) -> None:
