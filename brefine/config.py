@@ -137,6 +137,16 @@ class HypothesisConfig(Section):
     """source = "folder": where the RTTMs of all recordings lie; none = in each corpus folder's `hypothesis/`."""
     errors: str = "vbx-voxconverse"
     """source = "replayed": a summary that ships with brefine, or the path of one made by `python -m brefine.data errors`."""
+    builtin_share: Probability = 0.0
+    """source = "replayed", corpus.kind = "simulated": share of the training and validation conversations that the built-in
+    diarizer hears instead, spread evenly: at 0.5 every second one. Replayed errors do not depend on what is heard at a boundary,
+    a diarizer's own do. Behind the gate all are replayed."""
+
+    @model_validator(mode="after")
+    def _only_replayed_errors_leave_room(self) -> HypothesisConfig:
+        if self.builtin_share > 0.0 and self.source != "replayed":
+            raise ValueError(f'`builtin_share` goes with source = "replayed": got "{self.source}"')
+        return self
 
 
 class DiarizerConfig(Section):
@@ -388,6 +398,12 @@ class PhaseConfig(Section):
     gate: GateConfig = GateConfig()
     executor: ExecutorConfig = ExecutorConfig()
 
+    @model_validator(mode="after")
+    def _conversations_of_ones_own_are_heard(self) -> PhaseConfig:
+        if self.hypothesis.builtin_share > 0.0 and self.corpus.kind != "simulated":
+            raise ValueError(f'`hypothesis.builtin_share` goes with corpus.kind = "simulated": got "{self.corpus.kind}"')
+        return self
+
     def train_of(self, model: ModelName) -> TrainConfig:
         """The training section with the model's own values in place."""
         return self.train.model_copy(update=self.models[model].model_dump(exclude_none=True))
@@ -456,6 +472,8 @@ def prepared_corpus_path(config: PhaseConfig) -> Path:
     del sections["corpus"]["root"]  # where it lies does not make it another corpus
     if not config.corpus.known_to_differ:
         del sections["corpus"]["known_to_differ"]  # recipes without the key name the corpora that they always did
+    if config.hypothesis.builtin_share == 0.0:
+        del sections["hypothesis"]["builtin_share"]  # likewise
     if config.hypothesis.source not in ("replayed", "folder"):
         sections["diarizer"] = config.diarizer.model_dump(mode="json")
     key = hashlib.sha256(json.dumps(sections, sort_keys=True).encode()).hexdigest()[:12]

@@ -5,14 +5,17 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from brefine import config as recipes
-from brefine.config import FeatureConfig, Section, format_config, load_config, parse_config
+from brefine.config import FeatureConfig, Section, format_config, load_config, parse_config, prepared_corpus_path
 from brefine.errors import ConfigError
+
+_RECIPES = Path(__file__).parents[1] / "configs"
 
 RECIPE = """schema = 1
 [corpus]
@@ -97,3 +100,33 @@ def test_keys_named_by_way_of_example_exist() -> None:
     assert parse_config(RECIPE.format(features=""), where="mine.toml", overrides=[example]).train.lr == 1e-3
     with pytest.raises(ConfigError, match=r"expected section\.key=value"):
         parse_config(RECIPE.format(features=""), where="mine.toml", overrides=["train.lr"])
+
+
+@pytest.mark.parametrize(
+    ("hypothesis", "said"),
+    [
+        ('source = "builtin"\nbuiltin_share = 0.5', '`builtin_share` goes with source = "replayed": got "builtin"'),
+        ("builtin_share = 0.5", '`hypothesis.builtin_share` goes with corpus.kind = "simulated": got "voxconverse"'),
+        ("builtin_share = 1.5", "hypothesis.builtin_share: input should be less than or equal to 1 (got 1.5)"),
+    ],
+)
+def test_the_built_in_diarizer_hears_a_share_of_simulated_conversations_alone(hypothesis: str, said: str) -> None:
+    """Another source has no share to give away, and a real recording's errors are nobody else's."""
+    recipe = RECIPE.format(features="").replace("simulated", "voxconverse")
+    with pytest.raises(ConfigError) as refused:
+        parse_config(f"{recipe}[hypothesis]\n{hypothesis}\n", where="mine.toml")
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(("name", "folder"), [("demo", "simulated-4d484ae2a489"), ("phase3", "voxconverse-e5881dc4c14e")])
+def test_corpora_that_were_prepared_before_keep_their_folders(name: str, folder: str) -> None:
+    """A later key at its default makes no other corpus: preparing one anew may take a diarizer hours."""
+    assert prepared_corpus_path(load_config(_RECIPES / f"{name}.toml")).name == folder
+
+
+def test_another_share_for_the_built_in_diarizer_is_another_corpus() -> None:
+    """Its folder is named after it."""
+    recipe = RECIPE.format(features="")
+    shares = ([], ["hypothesis.builtin_share=0.0"], ["hypothesis.builtin_share=0.5"])
+    names = [prepared_corpus_path(parse_config(recipe, where="mine.toml", overrides=own)).name for own in shares]
+    assert (names[0] == names[1], names[0] == names[2]) == (True, False)

@@ -258,11 +258,18 @@ class TrainingBatches:
     """The batches of a training, each a pure function of seed and step.
 
     Args:
-        redraw: whether simulated errors are drawn anew; see `examples.draw_epoch`.
+        redraw: whether simulated errors are drawn anew, or in which recordings; see `examples.draw_epoch`.
     """
 
     def __init__(
-        self, tables: Tables, examples: Examples, config: ExampleConfig, *, batch_size: int, seed: int, redraw: bool
+        self,
+        tables: Tables,
+        examples: Examples,
+        config: ExampleConfig,
+        *,
+        batch_size: int,
+        seed: int,
+        redraw: bool | NDArray[np.bool_],
     ) -> None:
         self._tables, self._examples, self._config = tables, examples, config
         self._seed, self._redraw = seed, redraw

@@ -110,14 +110,15 @@ def _partners(boundaries: Sequence[Boundary]) -> dict[int, int]:
 
 
 def draw_epoch(
-    examples: Examples, config: ExampleConfig, *, seed: int, epoch: int, redraw: bool
+    examples: Examples, config: ExampleConfig, *, seed: int, epoch: int, redraw: bool | NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """One epoch's examples in their order, and where each is hypothesised this time.
 
     Args:
         redraw: give `config.redraw_rate` of the positives a fresh error, drawn from all errors measured on the same side, of
             changes that touch or of other boundaries. Right where the hypotheses are simulated, whose errors are drawn
-            independently too; a real system's errors are not independent of what is heard at the boundary.
+            independently too; a real system's errors are not independent of what is heard at the boundary. Where recordings
+            differ in that, shape (n_recordings,): fresh errors are then both for and from those alone.
 
     Returns:
         Places in `examples`, and hypothesised times in seconds, both of shape (n_epoch,).
@@ -128,18 +129,19 @@ def draw_epoch(
     n_negatives = min(round(n_positives * config.negatives_per_positive), len(negatives))
     chosen = np.concatenate([rng.permutation(positives)[:n_positives], rng.permutation(negatives)[:n_negatives]])
     chosen = rng.permutation(chosen)
-    time_s = examples.hypothesis_s[chosen]
-    if redraw:
-        time_s = _redrawn(examples, chosen, config.redraw_rate, rng)
-    return chosen, time_s
+    free = redraw[examples.recording] if isinstance(redraw, np.ndarray) else np.full(len(examples), redraw)
+    return chosen, _redrawn(examples, chosen, free & examples.positive, config.redraw_rate, rng)
 
 
-def _redrawn(examples: Examples, chosen: NDArray[np.int64], rate: float, rng: np.random.Generator) -> NDArray[np.float64]:
+def _redrawn(
+    examples: Examples, chosen: NDArray[np.int64], free: NDArray[np.bool_], rate: float, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Hypothesised times of the chosen, of which a share gets the error of another one; both are `free`, shape (n_examples,)."""
     time_s = examples.hypothesis_s[chosen]
-    wanted = examples.positive[chosen] & (rng.random(len(chosen)) < rate)
+    wanted = free[chosen] & (rng.random(len(chosen)) < rate)
     for onset, change in itertools.product((True, False), repeat=2):
         alike = (examples.onset == onset) & (examples.change == change)
-        pool_s = examples.offset_s[examples.positive & alike]
+        pool_s = examples.offset_s[free & alike]
         here = np.flatnonzero(wanted & alike[chosen])
         if len(here) == 0:
             continue

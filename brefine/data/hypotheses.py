@@ -44,10 +44,14 @@ _POLL_S = 0.5
 def diarizer_of(config: PhaseConfig) -> DiarizerConfig:
     """The diarizer that makes the recipe's hypotheses: `hypothesis.source` names it, [diarizer] says where it is.
 
+    Beside replayed errors it is the built-in one, whatever [diarizer] says; see `hypothesis.builtin_share`.
+
     Raises:
         ConfigError: [diarizer] describes another one.
     """
     source = config.hypothesis.source
+    if source == "replayed":
+        return DiarizerConfig(name="builtin")
     if config.diarizer.name != source and (config.diarizer.model or config.diarizer.python):
         raise ConfigError(
             "hypotheses come from one diarizer, [diarizer] describes another",

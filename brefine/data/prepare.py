@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import get_args
 
-from brefine.config import DiarizerName, PhaseConfig, prepared_corpus_path
+from brefine.config import DiarizerName, HypothesisConfig, PhaseConfig, prepared_corpus_path
 from brefine.data.corpora import (
     OnProgress,
     audio_of_folders,
@@ -30,7 +30,7 @@ from brefine.data.features import build_store, is_built
 from brefine.data.hypotheses import diarize_all, diarizer_of
 from brefine.data.simulated import Studio, Take, make_conversations
 from brefine.data.summary import summarise
-from brefine.data.system_errors import load_system_errors
+from brefine.data.system_errors import SystemErrors, load_system_errors
 from brefine.data.turn_taking import load_turn_taking
 from brefine.data.voices import find_utterances, split_by_speaker
 from brefine.errors import ConfigError
@@ -128,11 +128,11 @@ def prepare_part(config: PhaseConfig, *, index: int, n_parts: int, n_processes: 
         with _locked(folder, silent):  # the first share forgets what is stale, before any has made something
             forget_stale(folder, sources)
         made = make_conversations(studio, takes[index::n_parts], n_processes=workers)
-        audio = {one.name: folder / one.audio for one in made}
+        audio = {one.name: folder / one.audio for one in made if not one.replayed}
     else:
-        audio = audio_of_folders(config)
-        audio = {name: audio[name] for name in sorted(audio)[index::n_parts]}
-    if audio and config.hypothesis.source in get_args(DiarizerName):
+        there = audio_of_folders(config) if config.hypothesis.source in get_args(DiarizerName) else {}
+        audio = {name: there[name] for name in sorted(there)[index::n_parts]}
+    if audio:
         diarize_all(audio, diarizer_of(config), cache=Path(config.corpus.root) / "hypotheses", n_processes=workers)
 
 
@@ -153,7 +153,7 @@ def _some(changes: Sequence[str]) -> str:
 
 
 def _simulate_corpus(folder: Path, config: PhaseConfig, workers: int, on_progress: OnProgress) -> CorpusManifest:
-    source, sources = config.hypothesis.source, sources_of(config)
+    sources = sources_of(config)
     studio, takes = _studio(folder, config, on_progress)
     forget_stale(folder, sources)
     made = make_conversations(
@@ -162,11 +162,13 @@ def _simulate_corpus(folder: Path, config: PhaseConfig, workers: int, on_progres
         n_processes=workers,
         on_progress=lambda done, total: on_progress("simulating conversations", done, total),
     )
-    if studio.errors is None:
-        audio = {one.name: folder / one.audio for one in made}
+    audio = {one.name: folder / one.audio for one in made if not one.replayed}
+    if audio:
         cache = Path(config.corpus.root) / "hypotheses"
         heard = diarize_all(audio, diarizer_of(config), cache=cache, n_processes=workers, on_progress=on_progress)
         for place, one in enumerate(made):
+            if one.replayed:
+                continue
             write_rttm(folder / one.hypothesis, heard[one.name].clipped(0.0, one.duration_s))
             labels = [folder / one.reference, folder / one.hypothesis]
             made[place] = one.model_copy(update={"labels_sha256": digest_of_files(labels)})
@@ -179,10 +181,23 @@ def _simulate_corpus(folder: Path, config: PhaseConfig, workers: int, on_progres
     return CorpusManifest(
         title="simulated conversations",
         evidence="simulated",
-        hypothesis_source=source if studio.errors is None else f"replayed errors: {studio.errors.source}",
+        hypothesis_source=_source_in_words(config.hypothesis, studio.errors),
         splits=splits,
         sources=sources,
     )
+
+
+def _source_in_words(hypothesis: HypothesisConfig, errors: SystemErrors | None) -> str:
+    if errors is None:
+        return hypothesis.source
+    share = hypothesis.builtin_share
+    heard = f"; for {100.0 * share:g} % of train and validation the built-in diarizer's own" if share > 0.0 else ""
+    return f"replayed errors: {errors.source}{heard}"
+
+
+def _is_heard(index: int, share: float) -> bool:
+    """Whether a diarizer hears this of the conversations of a split: a share of them, evenly spread; at a half 1, 3, 5, …"""
+    return int((index + 1) * share) > int(index * share)
 
 
 def _studio(folder: Path, config: PhaseConfig, on_progress: OnProgress) -> tuple[Studio, list[Take]]:
@@ -201,7 +216,10 @@ def _studio(folder: Path, config: PhaseConfig, on_progress: OnProgress) -> tuple
     weights = {split: counts[split] ** 0.5 for split in SPLITS}
     bank = find_utterances(voice_bank(config, on_progress))
     voices = split_by_speaker(bank, weights, least=simulation.n_speakers[1], seed=config.seed)
+    shares = dict.fromkeys(("train", "validation"), config.hypothesis.builtin_share)
     takes = [
-        Take(split, f"{split}-{index:05d}", (SPLITS.index(split), index)) for split in SPLITS for index in range(counts[split])
+        Take(split, f"{split}-{index:05d}", (SPLITS.index(split), index), heard=_is_heard(index, shares.get(split, 0.0)))
+        for split in SPLITS
+        for index in range(counts[split])
     ]
     return Studio(folder, simulation, voices, load_turn_taking(), errors, config.seed), takes

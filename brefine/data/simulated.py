@@ -1,6 +1,7 @@
 """Simulated conversations as files of a corpus: made in parallel, restartable, the same bytes on any number of processes.
 
-Their hypotheses are measured errors, replayed, where those are given; else a diarizer hears the audio afterwards.
+Their hypotheses are measured errors, replayed, where those are given and the take asks for no other; else a diarizer hears the
+audio afterwards.
 """
 
 from __future__ import annotations
@@ -50,11 +51,16 @@ class Studio:
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """One conversation: its split, its name, and its place in the random numbers."""
+    """One conversation: its split, its name, and its place in the random numbers.
+
+    Attributes:
+        heard: its hypothesis is made elsewhere, also where the studio has errors to replay.
+    """
 
     split: str
     name: str
     key: tuple[int, ...]
+    heard: bool = False
 
 
 def make_conversations(
@@ -147,10 +153,11 @@ def _start_worker(studio: Studio) -> None:
 def _make_conversation(take: Take) -> CorpusRecording:
     """Writes one conversation unless it is there; its generator depends on the seed and the take's key alone."""
     studio, name = _Worker.studio, take.name
+    errors = None if take.heard else studio.errors
     home, duration_s = studio.folder / take.split, studio.simulation.duration_s
     audio, reference_path = home / "audio" / f"{name}.flac", home / "reference" / f"{name}.rttm"
     hypothesis_path = home / "hypothesis" / f"{name}.rttm"
-    written_last = reference_path if studio.errors is None else hypothesis_path
+    written_last = reference_path if errors is None else hypothesis_path
     if written_last.exists():
         reference = read_rttm(reference_path)[name]
     else:
@@ -161,10 +168,10 @@ def _make_conversation(take: Take) -> CorpusRecording:
             raise DataError("a simulated conversation came out without speech", where=name, hint="are the voices silent?")
         write_audio(audio, made.samples)
         write_rttm(reference_path, reference, mark=SIMULATED)
-        if studio.errors is not None:
-            hypothesis = replay(studio.errors, reference, duration_s=duration_s, rng=mistakes)
+        if errors is not None:
+            hypothesis = replay(errors, reference, duration_s=duration_s, rng=mistakes)
             while not hypothesis.turns:  # a system that heard nothing leaves nothing to refine
-                hypothesis = replay(studio.errors, reference, duration_s=duration_s, rng=mistakes)
+                hypothesis = replay(errors, reference, duration_s=duration_s, rng=mistakes)
             write_rttm(hypothesis_path, hypothesis, mark=REPLAYED)
     return CorpusRecording(
         name=name,
@@ -175,7 +182,7 @@ def _make_conversation(take: Take) -> CorpusRecording:
         regions_s=[(0.0, duration_s)],
         speakers=list(reference.speakers),
         simulated=True,
-        replayed=studio.errors is not None,
-        labels_sha256=None if studio.errors is None else digest_of_files([reference_path, hypothesis_path]),
+        replayed=errors is not None,
+        labels_sha256=None if errors is None else digest_of_files([reference_path, hypothesis_path]),
         audio_file=AudioFile.of(audio),
     )

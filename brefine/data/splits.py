@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from brefine.data.examples import Annotated
 from brefine.data.features import FeatureStore, open_store
 from brefine.errors import DataError
 from brefine.io.rttm import read_rttm
-from brefine.phasedir import CorpusManifest
+from brefine.phasedir import CorpusManifest, CorpusRecording
 
 
 class Split:
@@ -40,8 +40,7 @@ class Split:
                 hint="correct the corpus that they came from, and prepare again: brefine prepare CORPUS --config RECIPE",
             )
         self.corpus_sha256 = manifest.fingerprint()
-        # drawn without regard to the audio: other draws would have been as likely
-        self.replayed = all(recording.replayed for recording in manifest.splits[name])
+        self.redrawable = _redrawable(manifest.splits[name])
         self.recordings = tuple(recording.name for recording in manifest.splits[name])
         self.store: FeatureStore = open_store(folder / "features", features)
         missing = [recording for recording in self.recordings if recording not in self.store.spans]
@@ -60,6 +59,15 @@ class Split:
         """Frames and hypothesis of each recording, in order."""
         for recording, annotated in zip(self.recordings, self.annotated, strict=True):
             yield self.store[recording], annotated.hypothesis
+
+
+def _redrawable(recordings: Sequence[CorpusRecording]) -> NDArray[np.bool_]:
+    """Recordings whose errors were drawn without regard to the audio, so that other draws are as likely; shape (n_recordings,).
+
+    Simulated conversations that only join real recordings keep the errors that they were given.
+    """
+    replayed = np.array([recording.replayed for recording in recordings])
+    return replayed & (replayed.all() or all(recording.simulated for recording in recordings))
 
 
 def _diarization(path: Path, recording: str) -> Diarization:

@@ -100,9 +100,10 @@ def _one_batch(split: Split, config: PhaseConfig, device: Device) -> Batch:
 
 
 def _small(config: PhaseConfig) -> PhaseConfig:
-    """The recipe on four of its conversations: its own voices and rooms, and its errors where it has measured ones."""
+    """The recipe on four of its conversations: its voices and rooms, and its errors where it has measured ones, all replayed."""
     few = {"n_train": 4, "n_validation": 1, "n_gate": 1, "duration_s": 30.0, "n_speakers": (2, 2)}
     simulation = config.corpus.simulation.model_copy(update=few)
     corpus = CorpusConfig(kind="simulated", root=config.corpus.root, simulation=simulation)
-    hypothesis = config.hypothesis if config.hypothesis.source == "replayed" else HypothesisConfig()
+    errors = config.hypothesis.errors if config.hypothesis.source == "replayed" else HypothesisConfig().errors
+    hypothesis = HypothesisConfig(errors=errors)
     return config.model_copy(update={"corpus": corpus, "hypothesis": hypothesis})

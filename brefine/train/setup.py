@@ -56,7 +56,7 @@ def build_training(
             hint="are the hypotheses of these recordings? `brefine headroom` shows what matches",
         )
     batches = TrainingBatches(
-        tables, examples, config.examples, batch_size=settings.batch_size, seed=config.seed, redraw=corpus.replayed
+        tables, examples, config.examples, batch_size=settings.batch_size, seed=config.seed, redraw=corpus.redrawable
     )
     n_steps = batches.steps_per_epoch
     stagger = models.index(model) * n_steps // len(models)

@@ -113,7 +113,7 @@ def test_simulated_conversations_join_training_alone(tmp_path: Path, tone_bank: 
         late_s += [min(abs(turn.onset_s - true.onset_s - 0.06) for true in reference.turns) for turn in hypothesis.turns]
     assert np.median(late_s) < 0.005  # the folder's system is 60 ms late; VBx, whose errors ship, is not
 
-    assert not Split(folder, "train", config.features).replayed
+    assert not Split(folder, "train", config.features).redrawable.any()
     summary = read_json(folder / "summary.json")
     assert summary["splits"]["train"]["simulated"] == len(made)
     assert any("are simulated" in note for note in summary["notes"])
@@ -594,7 +594,7 @@ source = "builtin"
     manifest = CorpusManifest.read(folder / "corpus.json")
     assert (manifest.evidence, manifest.hypothesis_source) == ("simulated", "builtin")
     assert ("diarizing with builtin", 3, 3) in steps
-    assert not Split(folder, "train", config.features).replayed
+    assert not Split(folder, "train", config.features).redrawable.any()
     (one,) = manifest.splits["train"]
     heard = read_rttm(folder / one.hypothesis)[one.name]
     assert heard.turns

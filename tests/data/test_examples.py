@@ -88,6 +88,21 @@ def test_redrawn_errors_come_from_the_measured_ones_of_the_same_side() -> None:
     assert (time_s != examples.hypothesis_s[chosen]).mean() > 0.5
 
 
+def test_errors_are_redrawn_in_the_recordings_that_are_named_and_from_them_alone() -> None:
+    """A diarizer's own errors beside replayed ones stay where they are, and go nowhere else."""
+    turns = [(4.0 * i + 1.0, 4.0 * i + 3.0, "A") for i in range(40)]
+    late_s = [0.1 + 0.005 * i for i in range(40)]
+    moved = [(onset_s + d, offset_s + d, who) for (onset_s, offset_s, who), d in zip(turns, late_s, strict=True)]
+    early = [(onset_s - 0.2, offset_s - 0.2, who) for onset_s, offset_s, who in turns]
+    examples = find_examples([annotated(turns, early, end_s=165.0), annotated(turns, moved, end_s=165.0)], CONFIG)
+    free = np.array([False, True])
+    chosen, time_s = draw_epoch(examples, ExampleConfig(context_s=1.0, redraw_rate=1.0), seed=0, epoch=0, redraw=free)
+    drawn = examples[chosen].moved(time_s)
+    assert (time_s == examples.hypothesis_s[chosen])[drawn.recording == 0].all()
+    assert (time_s != examples.hypothesis_s[chosen])[drawn.recording == 1].mean() > 0.9
+    assert drawn.offset_s[drawn.recording == 1].max() < -0.09
+
+
 def test_redrawn_boundaries_of_short_turns_leave_something_of_them() -> None:
     """Where an error of a long turn would invert a short one, or leave next to nothing of it, its boundary stays where it was."""
     long = [(4.0 * i + 1.0, 4.0 * i + 2.0, "A") for i in range(40)]

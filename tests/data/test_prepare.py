@@ -6,13 +6,16 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import soundfile
 
-from brefine.config import PhaseConfig, load_config, prepared_corpus_path
+from brefine.config import DiarizerConfig, PhaseConfig, load_config, prepared_corpus_path
+from brefine.core.turns import Diarization, Turn
+from brefine.data import prepare as preparing
 from brefine.data.conversations import Conversation, simulate
 from brefine.data.corpora import changes_since
 from brefine.data.phrases import Voice, load_voice
@@ -283,6 +286,60 @@ def test_a_simulated_label_that_was_edited_is_made_anew(tmp_path: Path, tone_ban
     assert corrected_labels(CorpusManifest.read(folder / "corpus.json"), config) == ["prepared labels of gate/gate-00000"]
     prepare(config, n_processes=1)
     assert _content(folder) == content
+
+
+@pytest.mark.parametrize(
+    ("share", "n", "heard"), [(0.5, 7, [1, 3, 5]), (0.25, 8, [3, 7]), (0.4, 5, [2, 4]), (0.0, 9, []), (1.0, 3, [0, 1, 2])]
+)
+def test_conversations_that_a_diarizer_hears_are_evenly_spread(share: float, n: int, heard: list[int]) -> None:
+    """At a half every second one; no more than the share of however many there are."""
+    assert [index for index in range(n) if preparing._is_heard(index, share)] == heard
+
+
+def _hears_one_turn(asked: list[set[str]]) -> Callable[..., dict[str, Diarization]]:
+    """A diarizer that says the same of every recording."""
+
+    def diarize_all(audio: Mapping[str, Path], diarizer: DiarizerConfig, **_: object) -> dict[str, Diarization]:
+        assert diarizer == DiarizerConfig(name="builtin")
+        assert all(path.is_file() for path in audio.values())
+        asked.append({*audio})
+        return {name: Diarization(name, (Turn(1.0, 99.0, "one"),)) for name in audio}
+
+    return diarize_all
+
+
+def test_the_built_in_diarizer_hears_a_share_of_training_and_validation(
+    prepared: tuple[PhaseConfig, Path], tmp_path: Path, tone_bank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The manifest tells whose errors were replayed; the audio, and what is replayed, are those of a corpus without it."""
+    asked: list[set[str]] = []
+    monkeypatch.setattr(preparing, "diarize_all", _hears_one_turn(asked))
+    config = _recipe(tmp_path, tone_bank, "hypothesis.builtin_share=0.5", "diarizer.name=diarizen", "diarizer.model=theirs")
+    folder = prepare(config, n_processes=1)
+    heard = {"train-00001", "train-00003", "validation-00001"}
+    assert asked == [heard]
+    assert folder.name != prepared[1].name
+    manifest = CorpusManifest.read(folder / "corpus.json")
+    everything = [one for split in SPLITS for one in manifest.splits[split]]
+    assert {one.name for one in everything if not one.replayed} == heard
+    assert manifest.hypothesis_source.endswith("for 50 % of train and validation the built-in diarizer's own")
+    content, plain = _content(folder), _content(prepared[1])
+    assert {Path(name).stem for name in content if content[name] != plain[name]} == heard
+    for one in everything:
+        if one.name in heard:
+            assert read_rttm(folder / one.hypothesis)[one.name].turns == (Turn(1.0, 15.0, "one"),)
+    prepare(config, n_processes=1)
+    assert asked == [heard]
+
+
+def test_shares_ask_the_built_in_diarizer_for_no_more(tmp_path: Path, tone_bank: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of them for what it has made itself and is to be heard; none for hypotheses that are replayed."""
+    asked: list[set[str]] = []
+    monkeypatch.setattr(preparing, "diarize_all", _hears_one_turn(asked))
+    config = _small(tmp_path, tone_bank, "hypothesis.builtin_share=0.5")
+    for index in (0, 1):
+        prepare_part(config, index=index, n_parts=2, n_processes=1)
+    assert asked == [{"train-00001"}]
 
 
 def test_too_few_voices_are_refused_before_anything_is_made(tmp_path: Path, tone_bank: Path) -> None:

@@ -21,7 +21,9 @@ _FEATURES = FeatureConfig(n_mels=20)
 _SECONDS = {"b": 0.6, "a": 0.4}
 
 
-def _corpus(folder: Path, *, replayed: Sequence[str] = (), in_store: Sequence[str] = ("b", "a")) -> Path:
+def _corpus(
+    folder: Path, *, replayed: Sequence[str] = (), simulated: Sequence[str] = (), in_store: Sequence[str] = ("b", "a")
+) -> Path:
     """Two recordings, b before a: b is scored in part, a has no regions."""
     for name, duration_s in _SECONDS.items():
         (folder / "audio").mkdir(parents=True, exist_ok=True)
@@ -38,6 +40,7 @@ def _corpus(folder: Path, *, replayed: Sequence[str] = (), in_store: Sequence[st
             regions_s=[(0.1, 0.5)] if name == "b" else [],
             speakers=["truth"],
             replayed=name in replayed,
+            simulated=name in simulated,
         )
         for name, duration_s in _SECONDS.items()
     ]
@@ -58,10 +61,22 @@ def test_a_split_is_read_in_the_order_of_its_manifest(tmp_path: Path) -> None:
     assert split.corpus_sha256 == CorpusManifest.read(tmp_path / "corpus.json").fingerprint()
 
 
-@pytest.mark.parametrize(("replayed", "told"), [((), False), (("b",), False), (("b", "a"), True)])
-def test_errors_are_replayed_where_they_are_in_every_recording(tmp_path: Path, replayed: Sequence[str], told: bool) -> None:
-    """Beside simulated conversations a real system's hypotheses are still its own."""
-    assert Split(_corpus(tmp_path, replayed=replayed), "train", _FEATURES).replayed == told
+@pytest.mark.parametrize(
+    ("replayed", "simulated", "redrawable"),
+    [
+        ((), (), [False, False]),
+        (("b",), ("b",), [False, False]),
+        (("b", "a"), ("b",), [True, True]),
+        (("b",), ("b", "a"), [True, False]),
+    ],
+    ids=["a system's own", "simulated ones beside them", "all replayed", "simulated ones that a system hears beside others"],
+)
+def test_errors_are_drawn_anew_where_they_were_replayed(
+    tmp_path: Path, replayed: Sequence[str], simulated: Sequence[str], redrawable: list[bool]
+) -> None:
+    """Never those of a system that hears; and none where simulated conversations only join real recordings."""
+    split = Split(_corpus(tmp_path, replayed=replayed, simulated=simulated), "train", _FEATURES)
+    assert split.redrawable.tolist() == redrawable
 
 
 def test_an_empty_hypothesis_is_of_a_diarizer_that_heard_nobody(tmp_path: Path) -> None:

@@ -40,9 +40,10 @@ def test_without_a_corpus_it_simulates_with_the_recipes_voices_and_errors(
     monkeypatch.setattr(check, "prepare", note)
     monkeypatch.setattr(check, "_MAX_STEPS", 1)
     own = {"voices": "bank", "room_probability": 0.0}
-    hypothesis = {"source": source, "errors": "mine.json"}
+    hypothesis = {"source": source, "errors": "mine.json", "builtin_share": 0.5 if source == "replayed" else 0.0}
     check.overfit(tiny_recipe(tmp_path, corpus={"simulation": own}, hypothesis=hypothesis))
     (config,) = asked
+    assert config.hypothesis.builtin_share == 0.0
     simulation = config.corpus.simulation
     assert (simulation.voices, simulation.room_probability, simulation.n_train) == ("bank", 0.0, 4)
     assert (config.hypothesis.source, config.hypothesis.errors) == ("replayed", errors)
