@@ -39,9 +39,10 @@ def bench(
 
     Measures this machine, as ratios side by side and CPU seconds, since wall times depend on the neighbours. train: examples a
     second, shares of the time, the fraction of the matrix product's rate. phase: time and cost of all models at once, on noise
-    of the phase's size; without a GPU a small part is trained and the rest projected. tail: loading 1,000,000 scalars beside
-    TensorBoard's EventAccumulator. scale: how time and memory grow, up to 5,000,000 scalars, 20,000 turns, 10,000 recordings.
-    watch: start, first frame, delay, CPU and memory of the dashboard. soak: its memory over an hour that takes a minute.
+    of the phase's size, counted as by `launch-phase3 --dry-run`; without a GPU a small part is trained and the rest projected.
+    tail: loading 1,000,000 scalars beside TensorBoard's EventAccumulator. scale: how time and memory grow, up to 5,000,000
+    scalars, 20,000 turns, 10,000 recordings. watch: start, first frame, delay, CPU and memory of the dashboard. soak: its memory
+    over an hour that takes a minute.
     """
     if what in _WORKERS:
         options = [

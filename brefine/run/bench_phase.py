@@ -8,20 +8,17 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from brefine.config import PhaseConfig, load_config, parse_config
-from brefine.errors import RunError
+from brefine.config import CorpusConfig, PhaseConfig, load_config, parse_config, prepared_corpus_path
+from brefine.errors import DataError, RunError
 from brefine.phasedir import PhaseDir, RunStatus
 from brefine.run.executor import LocalExecutor, Order
 from brefine.run.gpu import find_gpus
 from brefine.run.launch import create_phase
 from brefine.run.plain import duration
+from brefine.run.plan import examples_an_epoch, prepared_corpus
 from brefine.run.programs import BREFINE
 from brefine.run.stages import run_worker
 
-N_EXAMPLES: Final = 15_000
-"""Training boundaries of phase 3."""
-_VALIDATION_SHARE: Final = 0.25
-"""Boundaries to validate on, for each one to train on: a fifth of the recordings."""
 _ON_CPUS: Final = (640, 1)
 """Examples and epochs that are really trained where there is no GPU; the rest is projected."""
 _POLL_S: Final = 0.2
@@ -31,23 +28,24 @@ def bench_phase(recipe: Path | None = None, *, n_examples: int | None = None, n_
     """Trains all models of the recipe at once and projects time and cost of the whole phase.
 
     Args:
-        recipe: None = three models with the defaults, at no price.
-        n_examples: examples an epoch that are really trained; None = all 15,000 on a GPU, 640 without one.
+        recipe: None = three models on as much as `configs/phase3.toml` has, at no price.
+        n_examples: examples an epoch that are really trained; None = all that the phase has on a GPU, 640 without one.
         n_epochs: epochs that are really trained; None = the recipe's on a GPU, one without one.
 
     Raises:
+        DataError: how many examples the phase has is not known.
         RunError: a training failed.
     """
     config = load_config(recipe) if recipe is not None else parse_config(_RECIPE, where="bench phase")
     gpus = find_gpus().read()
-    whole = (config.examples.n_train or N_EXAMPLES, {model: config.train_of(model).epochs for model in config.models})
+    whole = (_n_examples(config), {model: config.train_of(model).epochs for model in config.models})
     few_examples, few_epochs = (whole[0], None) if gpus else _ON_CPUS
     n_examples = min(whole[0], n_examples or few_examples)
     n_epochs = n_epochs or few_epochs
     epochs = {model: min(own, n_epochs or own) for model, own in whole[1].items()}
     with tempfile.TemporaryDirectory(prefix="brefine-bench-") as scratch:
         phase = _phase(config, Path(scratch), n_examples, epochs)
-        _prepare(phase, n_examples)
+        _prepare(phase, n_examples, max(1, round(_validation_share(config.corpus) * n_examples)))
         wall_s = _train(phase)
         words = {model: RunStatus.read(phase.run(model).status) for model in config.models}
     models = [_figures(word, n_examples, whole[0] * whole[1][model]) for model, word in words.items()]
@@ -83,7 +81,27 @@ def bench_lines(result: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _n_examples(config: PhaseConfig) -> int:
+    """Examples of an epoch as the plan of a launch counts them."""
+    counted = examples_an_epoch(config, prepared_corpus(config))
+    if counted is None:
+        raise DataError(
+            "how many boundaries the recipe trains on is not known before its corpus is prepared",
+            where=prepared_corpus_path(config),
+            hint="prepare it: brefine prepare CORPUS --config RECIPE; or say the number: [examples] n_train",
+        )
+    return max(1, round(counted))
+
+
+def _validation_share(corpus: CorpusConfig) -> float:
+    """Boundaries to validate on, for each one to train on."""
+    if corpus.kind == "simulated":
+        return corpus.simulation.n_validation / corpus.simulation.n_train
+    return corpus.validation_fraction / (1.0 - corpus.validation_fraction) / (1.0 + corpus.synthetic_per_real)
+
+
 def _phase(config: PhaseConfig, scratch: Path, n_examples: int, epochs: dict[Any, int]) -> PhaseDir:
+    """A phase in `scratch`; all its examples are matched boundaries of the noise: those without a partner take as long."""
     models = {model: own.model_copy(update={"epochs": epochs[model]}) for model, own in config.models.items()}
     return create_phase(
         config.model_copy(
@@ -97,8 +115,7 @@ def _phase(config: PhaseConfig, scratch: Path, n_examples: int, epochs: dict[Any
     )
 
 
-def _prepare(phase: PhaseDir, n_examples: int) -> None:
-    n_validation = max(1, round(_VALIDATION_SHARE * n_examples))
+def _prepare(phase: PhaseDir, n_examples: int, n_validation: int) -> None:
     if run_worker("brefine.train.noise_corpus", phase.config, n_examples, n_validation, stdout=sys.stderr) != 0:
         raise RunError("the benchmark's corpus could not be made", where=phase.path)
 
@@ -140,7 +157,8 @@ def _figures(word: RunStatus, n_examples: int, n_whole: int) -> dict[str, Any]:
 _RECIPE: Final = """
 schema = 1
 [corpus]
-kind = "simulated"
+kind = "voxconverse"
+synthetic_per_real = 2.0
 [models.transformer]
 [models.mlp]
 [models.contrastive]

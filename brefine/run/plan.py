@@ -77,15 +77,15 @@ def plan_phase(config: PhaseConfig, *, gpus: GpuProbe, n_cores: int) -> Plan:
     refuse_other_inputs(config)
     config = with_absolute_paths(config)
     corpus = prepared_corpus_path(config)
-    manifest = CorpusManifest.read_if_there(corpus / "corpus.json")
-    ready = manifest is not None and not corrected_labels(manifest, config)
+    prepared = prepared_corpus(config)
+    ready = prepared is not None
     on_cluster, n_models = config.executor.kind == "slurm", len(config.models)
     if on_cluster:  # what this login node has is nobody's business
         n_gpus, n_cores = n_models * config.executor.gpus, n_models * config.executor.cpus
     else:
         n_gpus = len(gpus.read())
     past = _past(config)
-    n_examples = _examples_an_epoch(config, corpus if ready else None)
+    n_examples = examples_an_epoch(config, prepared)
     if n_examples is None:
         why = "is not told by the corpus's summary.json" if ready else "is known when the corpus is prepared"
         training = [PlannedStage(model, None, f"the number of examples {why}") for model in config.models]
@@ -112,6 +112,39 @@ def plan_phase(config: PhaseConfig, *, gpus: GpuProbe, n_cores: int) -> Plan:
     return Plan(
         tuple(config.models), corpus, ready, devices, stages, _sum(billed), known_s, budget.price_usd_per_hour, budget.cap_usd
     )
+
+
+def prepared_corpus(config: PhaseConfig) -> Path | None:
+    """The recipe's prepared corpus; None where it is not there, or where labels have been corrected since."""
+    corpus = prepared_corpus_path(config)
+    manifest = CorpusManifest.read_if_there(corpus / "corpus.json")
+    return None if manifest is None or corrected_labels(manifest, config) else corpus
+
+
+def examples_an_epoch(config: PhaseConfig, prepared: Path | None) -> float | None:
+    """Positives and negatives as `data.examples.draw_epoch` takes them; None where their number is not known.
+
+    Args:
+        prepared: the corpus, where it is there: its summary has counted them, synthetic recordings included.
+    """
+    examples = config.examples
+    counted = None if prepared is None else _counted(prepared)
+    if counted is not None:
+        n_matched, n_extra = counted
+        n_positives = n_matched if examples.n_train is None else min(examples.n_train, n_matched)
+        return n_positives + min(n_positives * examples.negatives_per_positive, n_extra)
+    if examples.n_train is not None:
+        n_positives = examples.n_train
+    elif config.corpus.kind == "simulated":
+        simulation = config.corpus.simulation
+        n_positives = simulation.n_train * simulation.duration_s / 60.0 * _BOUNDARIES_A_MINUTE
+    elif config.corpus.kind == "voxconverse":
+        n_positives = (
+            _VOXCONVERSE_BOUNDARIES * (1.0 - config.corpus.validation_fraction) * (1.0 + config.corpus.synthetic_per_real)
+        )
+    else:
+        return None
+    return n_positives * (1.0 + examples.negatives_per_positive)
 
 
 def plan_lines(plan: Plan) -> list[str]:
@@ -211,32 +244,6 @@ def _training(
     else:
         rate = _EXAMPLES_PER_S_A_CORE[model] * n_cores / len(config.models)
     return PlannedStage(model, total / rate, f"roughly {rate:,.0f} examples/s")
-
-
-def _examples_an_epoch(config: PhaseConfig, prepared: Path | None) -> float | None:
-    """Positives and negatives as `data.examples.draw_epoch` takes them.
-
-    Args:
-        prepared: the corpus, where it is there: its summary has counted them, synthetic recordings included.
-    """
-    examples = config.examples
-    counted = None if prepared is None else _counted(prepared)
-    if counted is not None:
-        n_matched, n_extra = counted
-        n_positives = n_matched if examples.n_train is None else min(examples.n_train, n_matched)
-        return n_positives + min(n_positives * examples.negatives_per_positive, n_extra)
-    if examples.n_train is not None:
-        n_positives = examples.n_train
-    elif config.corpus.kind == "simulated":
-        simulation = config.corpus.simulation
-        n_positives = simulation.n_train * simulation.duration_s / 60.0 * _BOUNDARIES_A_MINUTE
-    elif config.corpus.kind == "voxconverse":
-        n_positives = (
-            _VOXCONVERSE_BOUNDARIES * (1.0 - config.corpus.validation_fraction) * (1.0 + config.corpus.synthetic_per_real)
-        )
-    else:
-        return None
-    return n_positives * (1.0 + examples.negatives_per_positive)
 
 
 def _counted(prepared: Path) -> tuple[float, float] | None:

@@ -44,7 +44,7 @@ from brefine.train.step import Taken
 from brefine.train.validation import ValidationSet
 
 _STEPS = 468
-"""An epoch of a phase: 15,000 examples in batches of 32, then one validation and one checkpoint."""
+"""15,000 examples in batches of 32, then one validation and one checkpoint."""
 _SQUARE = 1024
 _N_VALIDATION = 800
 
