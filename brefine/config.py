@@ -42,14 +42,17 @@ class Section(BaseModel):
 
 
 class SimulationConfig(Section):
-    """Simulated conversations with exact boundaries."""
+    """Simulated conversations with exact boundaries.
+
+    How many there are beside real recordings `corpus.synthetic_per_real` says; numbers here are for kind = "simulated" only.
+    """
 
     n_train: Count = 240
-    """Conversations to train on."""
+    """kind = "simulated": conversations to train on."""
     n_validation: Count = 40
-    """Conversations that choose the checkpoint and the model; no voice of theirs is trained on."""
+    """kind = "simulated": conversations that choose the checkpoint and the model; no voice of theirs is trained on."""
     n_gate: Count = 40
-    """Conversations behind the gate; no voice of theirs occurs elsewhere."""
+    """kind = "simulated": conversations behind the gate; no voice of theirs occurs elsewhere."""
     duration_s: Annotated[float, Field(ge=10.0)] = 60.0
     """Length of one conversation. In a shorter one the first turn, which begins after up to 1.5 s, might find no room."""
     lively_probability: Probability = 0.0

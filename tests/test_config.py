@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,14 @@ def test_the_built_in_diarizer_hears_a_share_of_simulated_conversations_alone(hy
 def test_corpora_that_were_prepared_before_keep_their_folders(name: str, folder: str) -> None:
     """A later key at its default makes no other corpus: preparing one anew may take a diarizer hours."""
     assert prepared_corpus_path(load_config(_RECIPES / f"{name}.toml")).name == folder
+
+
+@pytest.mark.parametrize("path", sorted(_RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_recipes_say_how_many_conversations_where_it_counts(path: Path) -> None:
+    """Beside real recordings the number follows from theirs; one that does nothing would still cost a new preparation."""
+    corpus = tomllib.loads(path.read_text(encoding="utf-8"))["corpus"]
+    numbers = {"n_train", "n_validation", "n_gate"}
+    assert numbers & {*corpus["simulation"]} == (numbers if corpus["kind"] == "simulated" else set())
 
 
 def test_another_share_for_the_built_in_diarizer_is_another_corpus() -> None:
