@@ -73,7 +73,8 @@ class Boundary:
 class Shift:
     """A proposed move of one boundary: refined − hypothesis in seconds, positive = later; confidence in 0–1.
 
-    `goes_on`: nothing is known of a place for this end, but its speaker is heard beyond it.
+    `goes_on`: nothing is known of a place for this end, but its speaker is heard beyond it. `spread_s`: how far off it may well
+    be, one standard deviation where errors are normal; None where nobody says.
     """
 
     turn_index: int
@@ -81,6 +82,7 @@ class Shift:
     shift_s: float
     confidence: float
     goes_on: bool = False
+    spread_s: float | None = None
 
 
 def boundaries_of(diarization: Diarization, *, extent_s: tuple[float, float] | None = None) -> tuple[Boundary, ...]:

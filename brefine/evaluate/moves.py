@@ -61,6 +61,8 @@ class Move:
     proposed_s: float | None
     """Where the refiner would have put it; None where it was not asked."""
     confidence: float
+    spread_s: float | None
+    """How far off that place may well be; None where it was not asked, or the end goes on."""
     reason: Reason
 
     @property
@@ -182,8 +184,11 @@ def decide_moves(hypothesis: Diarization, proposals: Sequence[Shift], *, duratio
         else:
             reason = Reason.UNSURE
         asked = proposed.get(key)
-        proposed_s, confidence = (None, 0.0) if asked is None else (boundary.time_s + asked.shift_s, asked.confidence)
-        moves.append(Move(boundary, refined_s, proposed_s, confidence, reason))
+        if asked is None:
+            moves.append(Move(boundary, refined_s, None, 0.0, None, reason))
+        else:
+            proposed_s = boundary.time_s + asked.shift_s
+            moves.append(Move(boundary, refined_s, proposed_s, asked.confidence, asked.spread_s, reason))
     return Refinement(hypothesis, ends_s, tuple(moves))
 
 

@@ -60,6 +60,7 @@ class ScoredRecording:
                 hypothesis_s=hypothesis.time_s,
                 refined_s=move.refined_s,
                 confidence=move.confidence,
+                spread_s=move.spread_s,
             )
             found.append(row)
         return found

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from brefine.models.changes import Changes
-from brefine.models.heads import confidence_at, decode_frames
+from brefine.models.heads import confidence_at, decode_frames, spread_s
 
 _LEAST_GAIN_S = 0.002
 _LEAST_RELATIVE_GAIN = 0.05
@@ -45,6 +45,11 @@ class Posteriors(NamedTuple):
         """What each frame's middle would be as a shift."""
         n_frames = self.frames_BT.shape[1]
         return (torch.arange(n_frames) + 0.5 - n_frames / 2) * self.hop_s + self.bias_s_B[:, None]
+
+    @property
+    def spreads_s(self) -> Tensor:
+        """How far off each boundary may well be, shape (B,); see `heads.spread_s`."""
+        return spread_s(self.frames_BT, self.hop_s)
 
 
 def decide(posteriors: Posteriors, changes: Changes) -> tuple[Tensor, Tensor]:

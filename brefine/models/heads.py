@@ -39,13 +39,11 @@ class Decoded(NamedTuple):
 
     Attributes:
         shift_s: posterior median of true − hypothesised time, the estimate with the least expected absolute error.
-        spread_s: half the distance between the 16 % and 84 % quantiles.
         confidence: probability that a boundary is there and lies within `TOLERANCE_S` of the shift.
         none: probability that there is no boundary here.
     """
 
     shift_s: Tensor
-    spread_s: Tensor
     confidence: Tensor
     none: Tensor
 
@@ -88,13 +86,21 @@ def decode_frames(frames_BT: Tensor, none_B: Tensor, hop_s: float, *, bias_s: fl
     n_frames = frames_BT.shape[1]
     cumulative_BT = functional.pad(frames_BT.cumsum(dim=1), (1, 0))
     median_B = _quantile_frames(cumulative_BT, 0.5)
-    spread_B = 0.5 * (_quantile_frames(cumulative_BT, _UPPER) - _quantile_frames(cumulative_BT, _LOWER))
     return Decoded(
         shift_s=(median_B - n_frames / 2) * hop_s + bias_s,
-        spread_s=spread_B * hop_s,
         confidence=_confidence(cumulative_BT, none_B, median_B, hop_s),
         none=none_B,
     )
+
+
+def spread_s(frames_BT: Tensor, hop_s: float) -> Tensor:
+    """How vague each posterior is, shape (B,): half the distance between its 16 % and its 84 % quantile, in seconds.
+
+    Args:
+        frames_BT: as for `decode_frames`.
+    """
+    cumulative_BT = functional.pad(frames_BT.cumsum(dim=1), (1, 0))
+    return 0.5 * hop_s * (_quantile_frames(cumulative_BT, _UPPER) - _quantile_frames(cumulative_BT, _LOWER))
 
 
 def mean_confidence(frames_BT: Tensor, hop_s: float) -> float:

@@ -142,9 +142,16 @@ class Refiner:
         posteriors = self.posteriors(reading, changes, prior)
         shift_s_B, confidence_B = decide(posteriors, changes)
         return tuple(
-            Shift(boundary.turn_index, boundary.side, shift_s, confidence, goes_on=on_s != 0.0)
-            for boundary, shift_s, confidence, on_s in zip(
-                boundaries, shift_s_B.tolist(), confidence_B.tolist(), posteriors.on_s_B.tolist(), strict=True
+            Shift(
+                boundary.turn_index, boundary.side, shift_s, confidence, goes_on=on_s != 0.0, spread_s=None if on_s else spread_s
+            )
+            for boundary, shift_s, confidence, on_s, spread_s in zip(
+                boundaries,
+                shift_s_B.tolist(),
+                confidence_B.tolist(),
+                posteriors.on_s_B.tolist(),
+                posteriors.spreads_s.tolist(),
+                strict=True,
             )
         )
 

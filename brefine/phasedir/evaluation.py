@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pydantic import field_validator
+
 from brefine.config import ModelName
 from brefine.phasedir.document import Document, Part, SealedDocument, UnixTime
 
@@ -43,6 +45,13 @@ class BoundaryRow(Part):
     hypothesis_s: float
     refined_s: float
     confidence: float
+    spread_s: float | None = None
+    """How far off its place may well be; None where nobody says, as in tables of earlier versions."""
+
+    @field_validator("spread_s", mode="before")
+    @classmethod
+    def _nothing_said(cls, value: object) -> object:
+        return None if value == "" else value
 
 
 class Comparison(Part):

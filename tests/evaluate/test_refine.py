@@ -76,6 +76,18 @@ def test_a_file_is_refined(talks: Path) -> None:
     assert sum(row["moved"] == "yes" for row in rows) == one.summary()["moved"]
 
 
+def test_the_report_tells_how_vague_each_place_is(talks: Path) -> None:
+    """In its last column, in milliseconds; nothing where the refiner was not asked."""
+    (talks / "rttm" / "rec0.rttm").write_text(
+        "".join(f"SPEAKER rec0 1 {onset_s} {length_s} <NA> <NA> A <NA> <NA>\n" for onset_s, length_s in ((1.0, 1.0), (2.0, 1.0)))
+    )
+    (one,) = refine(talks, talks / "audio" / "rec0.wav", talks / "rttm" / "rec0.rttm", talks / "out.rttm")
+    rows = list(csv.DictReader(format_report([one]).splitlines()))
+    assert REPORT_COLUMNS[-1] == "spread_ms"
+    assert [row["spread_ms"] != "" for row in rows] == [True, False, False, True]  # his own speech goes on at 2 s
+    assert all(1.0 < float(row["spread_ms"]) < 640.0 for row in (rows[0], rows[3]))
+
+
 def test_folders_go_by_equal_stems(talks: Path) -> None:
     """Each RTTM of a folder gets the audio of its name and lands under its own name."""
     done = refine(talks, talks / "audio", talks / "rttm", talks / "new" / "out")

@@ -84,6 +84,7 @@ def test_the_rows_hold_what_the_figures_are_made_of() -> None:
     ]  # fmt: skip
     assert [row.side for row in rows] == ["onset", "offset", "onset", "offset"]
     assert rows[0].speaker == "x"
+    assert [row.spread_s for row in rows] == [None] * 4  # whoever proposed these moves did not say
 
 
 def test_boundaries_outside_the_scored_regions_do_not_count() -> None:

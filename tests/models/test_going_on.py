@@ -152,6 +152,7 @@ def test_a_refiner_proposes_it_in_the_direction_of_each_side(refiner: Refiner) -
         (Side.OFFSET, 0.0, False),
     ]
     assert all(shift.confidence < 0.05 for shift in proposals)
+    assert [shift.spread_s is None for shift in proposals] == [False, True, True, False]  # no place is known for it
     changes = Changes.of(boundaries, reading.centre_B, HOP_S)
     assert refiner.posteriors(reading, changes, ErrorPrior(doubt=0.9)).on_s_B.tolist() == [0.0] * 4
 

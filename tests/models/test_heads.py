@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from brefine.models.heads import decode, target_distribution
+from brefine.models.heads import decode, spread_s, target_distribution
 
 HOP_S, T = 0.01, 200
 
@@ -19,8 +19,15 @@ def test_a_target_decodes_to_the_offset_it_was_made_for(offset_frames: float) ->
     """Sub-frame offsets survive: to 1 ms."""
     decoded = decode(logits_for(offset_frames), HOP_S)
     assert decoded.shift_s.item() == pytest.approx(offset_frames * HOP_S, abs=1e-3)
-    assert decoded.spread_s.item() == pytest.approx(0.02, abs=2e-3)
     assert decoded.confidence.item() > 0.99
+
+
+def test_the_spread_is_a_standard_deviation_where_the_posterior_is_normal() -> None:
+    """Of two frames and of ten; an even posterior is as vague as its window allows."""
+    for sigma_frames in (2.0, 10.0):
+        frames_BT = target_distribution(torch.tensor([3.25]), T, sigma_frames)[:, :-1]
+        assert spread_s(frames_BT, HOP_S).item() == pytest.approx(sigma_frames * HOP_S, rel=0.03)
+    assert spread_s(torch.full((1, T), 1 / T), HOP_S).item() == pytest.approx(0.34 * T * HOP_S, rel=1e-3)
 
 
 def test_targets_are_distributions_and_no_boundary_is_certain() -> None:

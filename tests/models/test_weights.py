@@ -97,6 +97,21 @@ def test_the_confidence_is_of_the_place_where_the_boundary_is_left(weights: Path
     assert moved.confidence == pytest.approx(0.94, abs=0.02)  # what was said, 0.9, to the power that one model decides by
 
 
+def test_the_spread_is_of_all_that_is_known_of_a_boundary(weights: Path) -> None:
+    """Two places far apart are vaguer than one; a prior that knows of no such errors leaves little of the far one."""
+    refiner, boundary = load_refiner(weights), boundaries_of(HYPOTHESIS)[:1]
+    far, near = ErrorPrior(weights=(0.0, 0.0, 0.0, 0.0, 1.0), doubt=0.0), ErrorPrior(weights=(1.0, 0.0, 0.0, 0.0, 0.0), doubt=0.0)
+
+    def spread_ms(prior: ErrorPrior, *heard: tuple[float, float]) -> float:
+        (shift,) = refiner.propose(reading_at(*heard), boundary, prior)
+        assert shift.spread_s is not None
+        return 1000.0 * shift.spread_s
+
+    assert spread_ms(far, (0.0, 1.0)) == pytest.approx(3.4, abs=0.1)  # a single frame of 10 ms
+    assert spread_ms(far, (-0.2, 0.5), (0.2, 0.5)) == pytest.approx(200.0, abs=10.0)
+    assert spread_ms(near, (0.0, 0.5), (0.2, 0.5)) < 10.0
+
+
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.999])
 def test_a_torn_file_is_refused(weights: Path, share: float) -> None:
     """Wherever the writing stopped."""

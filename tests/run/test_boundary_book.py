@@ -90,6 +90,15 @@ def test_the_posterior_of_that_very_boundary_is_drawn(phase: PhaseDir) -> None:
     assert (excerpt.posterior, excerpt.computed) == (None, False)
 
 
+def test_a_table_may_say_how_vague_a_place_is(phase: PhaseDir) -> None:
+    """Nothing where the table is of an earlier version or the field is empty."""
+    book, table = BoundaryBook(phase), phase.boundaries("mlp", "validation")
+    assert [row.spread_s for row in book.rows("mlp")] == [None]
+    head = HEAD.strip() + ",spread_s\n"
+    table.write_text(head + "".join(f"a,0,onset,pause,3.0,3.25,3.04,0.9,{spread}\n" for spread in ("0.084000", "")))
+    assert [row.spread_s for row in book.rows("mlp")] == [0.084, None]
+
+
 def test_what_is_missing_is_told_in_words(phase: PhaseDir, tmp_path: Path) -> None:
     """No table, a broken table, no audio, no weights: each is an error with a place, never a traceback."""
     book = BoundaryBook(phase)

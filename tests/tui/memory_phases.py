@@ -457,6 +457,7 @@ class MemoryBook:
                 hypothesis_s=10.5 + index,
                 refined_s=10.1 + 1.1 * index,
                 confidence=0.9,
+                spread_s=0.084 if index == 0 else None,
             )
             for index in range(4)
         )

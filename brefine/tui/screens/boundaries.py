@@ -19,7 +19,7 @@ from brefine.core.figures import rounded
 from brefine.errors import BrefineError
 from brefine.phasedir import BoundaryRow
 from brefine.tui.actions import Book
-from brefine.tui.format import clip, harmless
+from brefine.tui.format import clip, format_ms, harmless
 from brefine.tui.screens.place import Wanted
 from brefine.tui.widgets.comparison import KINDS
 from brefine.tui.widgets.excerpt import LINES, ExcerptView
@@ -202,7 +202,8 @@ class BoundaryScreen(Screen[None]):
         if row is None:
             return stack([first, line("")])
         text = f" {clip(harmless(row.recording), 40)}   speaker {clip(harmless(row.speaker), 20)} (A)   {row.side} ({row.kind})"
-        return stack([first, line((text, "$quiet"), f"   confidence {row.confidence:.2f}")])
+        vague = "" if row.spread_s is None else f"   spread {format_ms(1000 * row.spread_s, 0)}"
+        return stack([first, line((text, "$quiet"), f"   confidence {row.confidence:.2f}{vague}")])
 
 
 def play_command(excerpt: Excerpt) -> str:
