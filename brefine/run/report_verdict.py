@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from html import escape
 from typing import Final
@@ -18,7 +19,7 @@ from brefine.run.report_html import (
     utc_text,
 )
 from brefine.run.snapshot import PhaseSnapshot
-from brefine.run.tables import earlier_verdicts, mae_change, rate_rows, scored_text
+from brefine.run.tables import earlier_verdicts, judged, mae_change, rate_rows, scored_text
 
 _LEAST_DER_PCT: Final = 0.1
 """Where the logarithmic scatter begins: recordings without any error stand on its edge."""
@@ -70,8 +71,7 @@ def integration_section(snapshot: PhaseSnapshot) -> str:
         return html_section("integration", title, "<p>Not measured yet: <code>brefine integrate</code>.</p>")
     table = html_table(("", "before", "after", "change", "95 % interval"), rate_rows(report), numbers=(1, 2, 3, 4))
     changes = report.recordings
-    better = sum(item.der_after < item.der_before for item in changes)
-    worse = sum(item.der_after > item.der_before for item in changes)
+    counts = Counter(map(judged, changes))
     rates = [rate for item in changes for rate in (item.der_before, item.der_after)]
     least = max(_LEAST_DER_PCT, 100 * min((rate for rate in rates if rate > 0.0), default=0.01) * 0.8)
     most = max(10.0 * least, 100 * max(rates, default=0.0) * 1.2)
@@ -98,8 +98,8 @@ def integration_section(snapshot: PhaseSnapshot) -> str:
         "seconds of speech, collar 0",
     )
     caption = (
-        f"One point a recording: below the line is better. {better} better, {worse} worse, "
-        f"{len(changes) - better - worse} unchanged of {len(changes)}."
+        f"One point a recording: below the line is better. {counts['better']} better, {counts['worse']} worse, "
+        f"{counts['unchanged']} unchanged of {len(changes)}."
     )
     intro = (
         f"<p>{escape(report.model)} behind {escape(report.hypothesis_source)}, {report.n_recordings} recordings of the gate "

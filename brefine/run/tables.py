@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, Literal
 
 from brefine.core.figures import rounded, signed_milliseconds, some_of
-from brefine.phasedir import BoundaryFigures, Comparison, EvaluationReport, GateRecord, IntegrationReport, Scored, SelectionRecord
+from brefine.phasedir import (
+    BoundaryFigures,
+    Comparison,
+    EvaluationReport,
+    GateRecord,
+    IntegrationReport,
+    RecordingChange,
+    Scored,
+    SelectionRecord,
+)
 from brefine.run.report_html import utc_text
 
 _FINDINGS: Final = {"met": "[x]", "not-met": "[ ]", "unknown": "[?]"}
 _NO_INTERVAL: Final = "[n/a]"
+_SAME_WITHIN: Final = 5e-5
+"""Change of a recording's DER that two decimals of a percentage do not show."""
 
 
 def evaluation_table(reports: Mapping[str, EvaluationReport]) -> list[str]:
@@ -67,6 +78,12 @@ def mae_change(comparison: Comparison) -> tuple[str, str]:
     change = f"{rounded(after_ms / before_ms - 1.0, 3):+.1%}" if before_ms and after_ms is not None else ""
     interval = comparison.intervals.get("mae_ms")
     return change, interval_text(None) if interval is None else f"after: {interval_text(interval)} ms"
+
+
+def judged(change: RecordingChange) -> Literal["better", "worse", "unchanged"]:
+    """What became of a recording's DER, as far as two decimals of a percentage show it."""
+    gained = change.der_before - change.der_after
+    return "better" if gained > _SAME_WITHIN else "worse" if gained < -_SAME_WITHIN else "unchanged"
 
 
 def choice_text(record: SelectionRecord) -> str:

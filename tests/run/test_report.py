@@ -127,6 +127,20 @@ def test_what_has_not_changed_has_no_minus(gain: float) -> None:
         assert "-0.0%" not in text
 
 
+def test_a_recording_has_changed_where_its_figures_show_it() -> None:
+    """By two decimals of a percentage, as the dashboard counts."""
+    shot = memory_phases.phase(PhaseState.TO_DECIDE)
+    assert shot.integration is not None
+    first, second, *rest = shot.integration.recordings
+    rest = [
+        one.model_copy(update={"der_after": one.der_before + step}) for one, step in zip(rest, [1e-9, -4e-5] * 11, strict=True)
+    ]
+    first = first.model_copy(update={"der_after": first.der_before + 6e-5})
+    report = shot.integration.model_copy(update={"recordings": [first, second, *rest]})
+    page = report_page(replace(shot, integration=report), None, PhaseDir(Path("/nowhere")))
+    assert "1 better, 1 worse, 22 unchanged of 24." in page
+
+
 def test_it_loads_nothing_from_anywhere() -> None:
     """No script, no style sheet, no font: addresses are anchors or data."""
     reader = _read(_decided())

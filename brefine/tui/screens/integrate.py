@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
@@ -15,7 +16,7 @@ from textual.content import Content
 from brefine.core.figures import rounded
 from brefine.phasedir import Comparison, DerComparison, IntegrationReport, RecordingChange, Stage
 from brefine.run.snapshot import PhaseSnapshot
-from brefine.run.tables import scored_text
+from brefine.run.tables import judged, scored_text
 from brefine.tui.actions import Actions
 from brefine.tui.format import UNKNOWN, clip, format_count, format_der, format_ms, harmless
 from brefine.tui.screens.place import Place, Wanted
@@ -24,8 +25,7 @@ from brefine.tui.widgets.progress import ProgressPanel
 
 _WIDE = 100
 """Cells from which each recording's JER and MAE stand beside its DER."""
-_SAME_WITHIN = 5e-5
-"""Change of a recording's DER that two decimals of a percentage do not show."""
+_MARKS = {"better": ("✓", "$success"), "worse": ("✗", "$error"), "unchanged": ("=", "$quiet")}
 
 
 class Outcome(Panel):
@@ -203,13 +203,12 @@ def _boundaries_line(comparison: Comparison) -> Content:
 
 def _recordings_lines(changes: Sequence[RecordingChange], width: int) -> list[Content]:
     """How many got better; the extremes beside it, or on a line of their own where there is no room."""
-    better = sum(_gained(change) > _SAME_WITHIN for change in changes)
-    worse = sum(_gained(change) < -_SAME_WITHIN for change in changes)
+    found = Counter(map(judged, changes))
     counts = line(
         (" recordings ", "bold"),
-        (f" {better} improved", "$success"),
-        (f"   {worse} worse", "$error"),
-        f"   {len(changes) - better - worse} unchanged",
+        (f" {found['better']} improved", "$success"),
+        (f"   {found['worse']} worse", "$error"),
+        f"   {found['unchanged']} unchanged",
     )
     if not changes:
         return [counts]
@@ -223,8 +222,7 @@ def _recordings_lines(changes: Sequence[RecordingChange], width: int) -> list[Co
 
 
 def _recording_line(change: RecordingChange, *, wide: bool) -> Content:
-    gained = _gained(change)
-    glyph, style = ("✓", "$success") if gained > _SAME_WITHIN else ("✗", "$error") if gained < -_SAME_WITHIN else ("=", "$quiet")
+    glyph, style = _MARKS[judged(change)]
     more = ""
     if wide:
         more = f"{format_der(change.jer_before, 12)} → {format_der(change.jer_after)}"
@@ -232,7 +230,7 @@ def _recording_line(change: RecordingChange, *, wide: bool) -> Content:
     return line(
         (f" {glyph} ", style),
         f"{clip(harmless(change.recording), 28):<28}{format_der(change.der_before)} → {format_der(change.der_after)}",
-        (f"{rounded(-100 * gained, 2):+9.2f}", style),
+        (f"{rounded(-100 * _gained(change), 2):+9.2f}", style),
         more,
     )
 
