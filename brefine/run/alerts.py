@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,7 +10,8 @@ import numpy as np
 from pydantic import ValidationError
 
 from brefine.errors import FormatError
-from brefine.io.atomic import append_line, open_no_link
+from brefine.io.appended import AppendedLines
+from brefine.io.atomic import append_line
 from brefine.io.jsontext import parse_json
 from brefine.phasedir import Alert
 from brefine.run.snapshot import Curve
@@ -23,25 +23,15 @@ class AlertLog:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._lines = AppendedLines(path)
         self._alerts: dict[str, Alert] = {}
-        self._offset = 0
-        self._inode: int | None = None
 
     def read(self) -> tuple[Alert, ...]:
         """All alerts, oldest first; lines that are torn or of another schema are passed over."""
-        try:
-            with open_no_link(self._path) as file:
-                found = os.fstat(file.fileno())
-                if found.st_ino != self._inode or found.st_size < self._offset:
-                    self._alerts.clear()
-                    self._inode, self._offset = found.st_ino, 0
-                file.seek(self._offset)
-                content = file.read()
-        except OSError:
-            return tuple(self._alerts.values())
-        whole = content[: content.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        for line in whole.splitlines():
+        anew, lines = self._lines.fresh()
+        if anew:
+            self._alerts.clear()
+        for line in lines:
             try:
                 alert = Alert.model_validate(parse_json(line, where=self._path))
             except (ValidationError, FormatError):

@@ -24,6 +24,7 @@ from typing import Any, Final
 from brefine.config import BudgetConfig
 from brefine.errors import ConfigError, FormatError
 from brefine.identity import boot_id
+from brefine.io.appended import AppendedLines
 from brefine.io.atomic import append_line
 from brefine.io.jsontext import parse_json
 from brefine.phasedir import Manifest, PhaseDir
@@ -118,8 +119,11 @@ class Ledger:
     _sessions: dict[str, Session] = field(default_factory=dict)
     _corrections: list[Correction] = field(default_factory=list)
     _n_torn: int = 0
-    _offset: int = 0
-    _inode: int | None = None
+    _lines: AppendedLines = field(init=False)
+
+    def __post_init__(self) -> None:
+        # The file is the person's own and may be a link of his.
+        self._lines = AppendedLines(self.path, opened=lambda path: path.open("rb"))
 
     def open_session(self, phase: Path, price_usd_per_hour: float, unix_s: float, *, machine: str | None = None) -> str:
         """Begins to bill this machine, or another that is named; returns the session's id."""
@@ -146,26 +150,17 @@ class Ledger:
 
     def read(self) -> Account:
         """Everything in the ledger; an absent file is an empty one, and where it vanishes what it said is kept."""
-        try:
-            with self.path.open("rb") as file:
-                found = os.fstat(file.fileno())
-                if found.st_ino != self._inode or found.st_size < self._offset:
-                    self._sessions.clear()
-                    self._corrections.clear()
-                    self._inode, self._offset, self._n_torn = found.st_ino, 0, 0
-                file.seek(self._offset)
-                content = file.read()
-        except OSError:
-            content = b""
-        whole = content[: content.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        for line in whole.splitlines():
-            if line.strip():
-                self._take(line)
+        anew, lines = self._lines.fresh()
+        if anew:
+            self._sessions.clear()
+            self._corrections.clear()
+            self._n_torn = 0
+        for line in lines:
+            self._take(line)
         return Account(tuple(self._sessions.values()), tuple(self._corrections), self._n_torn)
 
     def _append(self, entry: dict[str, Any]) -> None:
-        # The file is the person's own and may be a link of his; nobody else need read it.
+        # Nobody else need read it; a link that lies there is followed here as well.
         append_line(self.path.resolve(), json.dumps({"schema": 1, **entry}, allow_nan=False), mode=0o600)
 
     def _take(self, line: bytes) -> None:

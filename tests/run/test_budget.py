@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import threading
 from pathlib import Path
@@ -112,6 +114,27 @@ def test_a_ledger_that_vanishes_takes_nothing_back(tmp_path: Path) -> None:
     away.rename(book.path)
     Ledger(book.path).correct(1.0, "later", 1.0)
     assert book.read().spent_usd() == pytest.approx(6.0)
+
+
+def test_a_ledger_that_can_be_opened_and_not_read_takes_nothing_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where another has taken its place: that one counts once it can be read."""
+
+    class Unreadable(io.FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+    def opened(path: Path, mode: str) -> Unreadable:
+        return Unreadable(path, mode)
+
+    book, other = ledger(tmp_path), Ledger(tmp_path / "other.jsonl")
+    book.correct(5.0, "here", 0.0)
+    other.correct(7.0, "there", 0.0)
+    assert book.read().spent_usd() == pytest.approx(5.0)
+    other.path.replace(book.path)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", opened)
+        assert book.read().spent_usd() == pytest.approx(5.0)
+    assert book.read().spent_usd() == pytest.approx(7.0)
 
 
 def test_corrections_add_up(tmp_path: Path) -> None:
