@@ -116,6 +116,19 @@ def texts_of(voice: Voice) -> list[str]:
     return texts
 
 
+def refuse_without_espeak() -> None:
+    """Refuses to go on where the optional package is missing.
+
+    Raises:
+        DataError: it is not installed.
+    """
+    if find_spec("espeakng_loader") is None:
+        raise DataError(
+            "the built-in voices need the optional package espeakng-loader (GPL-3)",
+            hint='pip install "brefine[voices]", or name a folder of utterances: --set corpus.simulation.voices=DIR',
+        )
+
+
 class Synthesiser:
     """eSpeak NG, loaded into this process.
 
@@ -124,11 +137,7 @@ class Synthesiser:
     """
 
     def __init__(self) -> None:
-        if find_spec("espeakng_loader") is None:
-            raise DataError(
-                "the built-in voices need the optional package espeakng-loader (GPL-3)",
-                hint='pip install "brefine[voices]", or name a folder of utterances: --set corpus.simulation.voices=DIR',
-            )
+        refuse_without_espeak()
         import espeakng_loader
 
         self._library = ctypes.CDLL(espeakng_loader.get_library_path())

@@ -10,12 +10,11 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
-from brefine.data.espeak import BANK_VERSION, N_VOICES
+from brefine.data.espeak import BANK_VERSION, N_VOICES, refuse_without_espeak
 from brefine.errors import DataError
 from brefine.io.atomic import digest_of_files
 from brefine.io.interpreter import python_command
@@ -76,11 +75,7 @@ def builtin_bank(cache: Path, *, n_voices: int = N_VOICES, on_progress: Callable
     folder = cache / f"builtin-{BANK_VERSION}-{n_voices}"
     if _n_spoken(folder) >= n_voices:
         return folder
-    if find_spec("espeakng_loader") is None:
-        raise DataError(
-            "the built-in voices need the optional package espeakng-loader (GPL-3)",
-            hint='pip install "brefine[voices]", or name a folder of utterances: --set corpus.simulation.voices=DIR',
-        )
+    refuse_without_espeak()
     n_processes = max(1, min(len(os.sched_getaffinity(0)), 16))
     command = python_command("-m", "brefine.data.espeak", "--out", str(folder))
     command += ["--count", str(n_voices), "--processes", str(n_processes)]

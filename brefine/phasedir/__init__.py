@@ -65,7 +65,16 @@ from brefine.phasedir.operation import (
     SupervisorState,
 )
 from brefine.phasedir.sources import corrected_labels, label_digests, source_folders
-from brefine.phasedir.training import CARD_KEY, TRAINERS_VARIABLE, CheckpointCard, RunState, RunStatus, Tag, Validation
+from brefine.phasedir.training import (
+    CARD_KEY,
+    TRAINERS_VARIABLE,
+    CheckpointCard,
+    RunState,
+    RunStatus,
+    Tag,
+    Validation,
+    read_statuses,
+)
 from brefine.phasedir.weights import way_to_first_checkpoint, way_to_weights
 
 __all__ = [
@@ -131,6 +140,7 @@ __all__ = [
     "named_folder",
     "phase_of_weights",
     "phases_beside",
+    "read_statuses",
     "run_model",
     "runs_folder",
     "source_folders",

@@ -9,9 +9,10 @@ from typing import Any, Final, Self
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 
-from brefine.config import ExampleConfig, FeatureConfig, ModelName
+from brefine.config import MODEL_NAMES, ExampleConfig, FeatureConfig, ModelName
 from brefine.identity import ProcessIdentity
 from brefine.phasedir.document import Document, Part, UnixTime
+from brefine.phasedir.folders import PhaseDir
 
 TRAINERS_VARIABLE = "BREFINE_TRAINERS"
 """Environment variable: how many trainers of the phase see the same GPUs as this one; none = it alone."""
@@ -147,3 +148,12 @@ def _inputs(features: FeatureConfig, examples: ExampleConfig) -> dict[str, Any]:
     return {f"features.{name}": value for name, value in features.model_dump().items()} | {
         "examples.context_s": examples.context_s
     }
+
+
+def read_statuses(phase: PhaseDir) -> dict[ModelName, RunStatus]:
+    """What the trainers of a phase said last, of those whose word can be read, also where the phase has lost its recipe.
+
+    One in the foreground, and one that a killed supervisor has left, have told nobody else.
+    """
+    told = {model: RunStatus.read_if_sound(phase.run(model).status) for model in MODEL_NAMES}
+    return {model: status for model, status in told.items() if status is not None}

@@ -8,7 +8,7 @@ from brefine.config import ModelName
 from brefine.identity import is_alive
 from brefine.phasedir.folders import PhaseDir
 from brefine.phasedir.operation import SupervisorState
-from brefine.phasedir.training import RunState, RunStatus
+from brefine.phasedir.training import RunState, RunStatus, read_statuses
 
 
 def way_to_weights(phase: PhaseDir, model: ModelName) -> str:
@@ -27,15 +27,10 @@ def way_to_weights(phase: PhaseDir, model: ModelName) -> str:
 
 
 def way_to_first_checkpoint(phase: PhaseDir) -> str:
-    """What brings a checkpoint where there is none yet: patience while a supervisor or a trainer lives on this machine.
-
-    Raises:
-        FormatError: the phase has lost its recipe.
-    """
+    """What brings a checkpoint where there is none yet: patience while a supervisor or a trainer lives on this machine."""
     supervisor = SupervisorState.read_if_sound(phase.supervisor)
     at_work = [] if supervisor is None or supervisor.state != "running" else [supervisor.process]
-    statuses = (RunStatus.read_if_sound(phase.run(model).status) for model in phase.models())
-    at_work += [status.process for status in statuses if status is not None]
+    at_work += [status.process for status in read_statuses(phase).values()]
     if any(map(is_alive, at_work)):
         return f"wait for its first checkpoint: brefine watch {phase.argument}"
     return f"train first: brefine resume {phase.argument}"

@@ -159,6 +159,10 @@ class Ledger:
             self._take(line)
         return Account(tuple(self._sessions.values()), tuple(self._corrections), self._n_torn)
 
+    def cannot_be_written(self, error: OSError) -> str:
+        """What a person is told where a session or a tick could not be written."""
+        return f"{self.path}: the ledger cannot be written: {error.strerror}"
+
     def _append(self, entry: dict[str, Any]) -> None:
         # Nobody else need read it; a link that lies there is followed here as well.
         append_line(self.path.resolve(), json.dumps({"schema": 1, **entry}, allow_nan=False), mode=0o600)

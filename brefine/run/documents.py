@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from brefine.config import ModelName
 from brefine.errors import FormatError
 from brefine.identity import ProcessIdentity, is_alive, is_same
-from brefine.phasedir import Document, PhaseDir, Progress, RunStatus, Stage, SupervisorState
+from brefine.phasedir import Document, PhaseDir, Progress, RunStatus, Stage, SupervisorState, read_statuses
 from brefine.run.lock import holder
 
 D = TypeVar("D", bound=Document)
@@ -72,9 +72,8 @@ def left_at_work_until_unix_s(phase: PhaseDir, supervisor: SupervisorState | Non
     left = supervisor.processes.values()
     if any(map(is_alive, left)):
         return now_unix_s
-    statuses = (RunStatus.read_if_sound(phase.run(model).status) for model in phase.models())
     stages = (Progress.read_if_sound(phase.progress(stage)) for stage in Stage)
-    signs = [(told.process, told.heartbeat_unix_s) for told in statuses if told is not None]
+    signs = [(told.process, told.heartbeat_unix_s) for told in read_statuses(phase).values()]
     signs += [(told.process, told.unix_s) for told in stages if told is not None]
     last_unix_s = [unix_s for writer, unix_s in signs if any(is_same(writer, process) for process in left)]
     return min(now_unix_s, max(last_unix_s)) if last_unix_s else None

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from brefine.config import MODEL_NAMES
 from brefine.identity import ProcessIdentity, boot_id, is_alive
-from brefine.phasedir import PhaseDir, Progress, RunStatus, Stage, SupervisorState, phases_beside
+from brefine.phasedir import PhaseDir, Progress, Stage, SupervisorState, phases_beside, read_statuses
 from brefine.run.budget import Account
 from brefine.run.lock import holder, supervising
 
@@ -59,7 +58,7 @@ def _works_here(phase: PhaseDir) -> bool:
     word = SupervisorState.read_if_sound(phase.supervisor)
     supervisor = supervising(phase, word)
     started = [] if word is None else word.processes.values()
-    trainers = (status.process for status in _statuses(phase))
+    trainers = (status.process for status in read_statuses(phase).values())
     by_hand = any(holder(phase.stage_lock(stage)) is not None for stage in BY_HAND)
     return by_hand or any(process is not None and is_alive(process) for process in (supervisor, *started, *trainers))
 
@@ -68,14 +67,8 @@ def _last_sign_unix_s(phase: PhaseDir) -> float | None:
     word = SupervisorState.read_if_sound(phase.supervisor)
     stages = (Progress.read_if_sound(phase.progress(stage)) for stage in Stage)
     signs = [(told.process, told.unix_s) for told in stages if told is not None]
-    signs += [(status.process, status.heartbeat_unix_s) for status in _statuses(phase)]
+    signs += [(status.process, status.heartbeat_unix_s) for status in read_statuses(phase).values()]
     return last_sign_unix_s(signs if word is None else [*signs, (word.process, word.heartbeat_unix_s)])
-
-
-def _statuses(phase: PhaseDir) -> list[RunStatus]:
-    """Trainers' words: one in the foreground, and one that a killed supervisor has left, have no other."""
-    told = (RunStatus.read_if_sound(phase.run(model).status) for model in MODEL_NAMES)
-    return [status for status in told if status is not None]
 
 
 def _latest(times_unix_s: Iterable[float]) -> float | None:

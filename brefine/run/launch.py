@@ -30,7 +30,7 @@ from brefine.identity import ProcessIdentity, is_alive, is_same
 from brefine.io.atomic import open_to_append, write_text_atomic
 from brefine.io.interpreter import python_command
 from brefine.io.shipped import shipped_weights
-from brefine.phasedir import CheckpointCard, Manifest, PhaseDir, RunState, RunStatus, Stage, SupervisorState
+from brefine.phasedir import CheckpointCard, Manifest, PhaseDir, RunState, Stage, SupervisorState, read_statuses
 from brefine.run.budget import Ledger, ledger_path
 from brefine.run.control import request
 from brefine.run.documents import training_process, working_process
@@ -156,8 +156,8 @@ def unfinished_models(phase: PhaseDir) -> tuple[ModelName, ...]:
         raise refusal(phase)
     _refuse_beyond_the_cap(phase)
     supervisor = SupervisorState.read_if_sound(phase.supervisor)
-    statuses = {model: RunStatus.read_if_sound(phase.run(model).status) for model in phase.models()}
-    unfinished = tuple(m for m, status in statuses.items() if status is None or status.state is not RunState.FINISHED)
+    finished = {model for model, status in read_statuses(phase).items() if status.state is RunState.FINISHED}
+    unfinished = tuple(model for model in phase.models() if model not in finished)
     if supervisor is not None and supervisor.state == "finished" and not unfinished:
         raise ProcessError("there is nothing left to resume", where=phase.path, hint=f"go on with: {_next_command(phase)}")
     return unfinished

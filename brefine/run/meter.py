@@ -50,7 +50,7 @@ class Meter:
             self._ledger.tick(self._session, self._began_unix_s + now_s - self._began_s)
             self.problem = None
         except OSError as error:
-            self.problem = f"{self._ledger.path}: the ledger cannot be written: {error.strerror}"
+            self.problem = self._ledger.cannot_be_written(error)
 
     def spent_usd(self) -> float:
         """What the phase has cost: its earlier sessions, and this one up to now by a clock that nobody sets back."""

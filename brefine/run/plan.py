@@ -11,7 +11,7 @@ from typing import Final
 from brefine.config import ExecutorConfig, ModelName, PhaseConfig, prepared_corpus_path, with_absolute_paths
 from brefine.errors import BrefineError, FormatError
 from brefine.io.atomic import read_json
-from brefine.phasedir import CorpusManifest, PhaseDir, Progress, RunStatus, Stage, corrected_labels, list_phases
+from brefine.phasedir import CorpusManifest, PhaseDir, Progress, RunStatus, Stage, corrected_labels, list_phases, read_statuses
 from brefine.run.gpu import GpuProbe
 from brefine.run.launch import refuse_other_inputs
 from brefine.run.plain import duration
@@ -257,9 +257,8 @@ def _counted(prepared: Path) -> tuple[float, float] | None:
 
 def _is_alike(phase: PhaseDir, theirs: PhaseConfig, config: PhaseConfig, *, has_gpu: bool) -> bool:
     """Whether the stations of that phase take as long as this recipe's: the same to work on, on the same kind of device."""
-    statuses = [RunStatus.read_if_sound(phase.run(model).status) for model in theirs.models]
     return all(getattr(theirs, name) == getattr(config, name) for name in _ALIKE) and all(
-        _is_on_gpu(status) == has_gpu for status in statuses if status is not None
+        _is_on_gpu(status) == has_gpu for status in read_statuses(phase).values()
     )
 
 

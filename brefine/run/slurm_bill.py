@@ -56,7 +56,7 @@ class SlurmBill:
                     self._open[line.job_id] = (session, now_unix_s)
             self.problem = None
         except OSError as error:
-            self.problem = f"{self._ledger.path}: the ledger cannot be written: {error.strerror}"
+            self.problem = self._ledger.cannot_be_written(error)
             return
         if line.waits or line.is_over:
             self._open.pop(line.job_id, None)
@@ -72,7 +72,7 @@ class SlurmBill:
         try:
             self._ledger.tick(session, self._seen_unix_s[job_id])
         except OSError as error:
-            self.problem = f"{self._ledger.path}: the ledger cannot be written: {error.strerror}"
+            self.problem = self._ledger.cannot_be_written(error)
 
     def tick(self, *, force: bool = False) -> None:
         """Writes down that the open allocations are still in use; without `force`, `saw` does it when it is due."""
@@ -82,7 +82,7 @@ class SlurmBill:
             for session, _ in self._open.values():
                 self._ledger.tick(session, time.time())
         except OSError as error:
-            self.problem = f"{self._ledger.path}: the ledger cannot be written: {error.strerror}"
+            self.problem = self._ledger.cannot_be_written(error)
 
     def spent_usd(self) -> float:
         """What the phase has cost by now, its open allocations included."""

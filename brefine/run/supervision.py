@@ -38,10 +38,10 @@ class Policy:
     """The rules of one phase; see `config.SupervisorConfig` and `config.BudgetConfig`."""
 
     models: tuple[ModelName, ...]
-    max_restarts: int = 2
-    restart_backoff_s: float = 5.0
-    stall_after_s: float = 120.0
-    stop_grace_s: float = 60.0
+    max_restarts: int
+    restart_backoff_s: float
+    stall_after_s: float
+    stop_grace_s: float
     """A process that was asked to stop and has not after this long is ended by force, and so on until it is gone."""
     cap_usd: float | None = None
     left_usd: float | None = None

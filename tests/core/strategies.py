@@ -1,4 +1,4 @@
-"""Hypothesis strategies for turns, diarizations and pairs of them."""
+"""Hypothesis strategies for turns, diarizations and pairs of them, and a diarization of given turns."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from brefine.core.turns import Diarization, Turn
 SPEAKERS = ("A", "B", "C")
 
 _TICKS_S = 0.01
+
+
+def diarization(*turns: tuple[float, float, str]) -> Diarization:
+    """One recording's turns: onset and offset in seconds, speaker."""
+    return Diarization("a", tuple(Turn(*turn) for turn in turns))
 
 
 @st.composite

@@ -17,13 +17,9 @@ from brefine.core.boundaries import (
     touching_changes,
 )
 from brefine.core.turns import Diarization, Turn
-from tests.core.strategies import diarizations
+from tests.core.strategies import diarization, diarizations
 
 DURATION_S = 100.0
-
-
-def diarization(*turns: tuple[float, float, str]) -> Diarization:
-    return Diarization("a", tuple(Turn(*turn) for turn in turns))
 
 
 def test_boundaries_are_listed_turn_by_turn_onset_first() -> None:

@@ -14,12 +14,7 @@ from brefine.core.matching import match_boundaries
 from brefine.core.turns import Diarization, Turn
 from brefine.phasedir import BoundaryFigures
 from tests.core.conftest import Pair
-from tests.core.strategies import diarizations
-
-
-def diarization(*turns: tuple[float, float, str]) -> Diarization:
-    return Diarization("a", tuple(Turn(*turn) for turn in turns))
-
+from tests.core.strategies import diarization, diarizations
 
 REFERENCE = diarization((1.0, 5.0, "A"), (5.5, 9.0, "B"), (20.0, 22.0, "A"))
 HYPOTHESIS = diarization((1.05, 5.15, "x"), (5.3, 9.0, "y"), (30.0, 31.0, "x"))

@@ -12,13 +12,9 @@ from hypothesis import strategies as st
 from brefine.core.der import DerParts, JerParts, score_der, score_jer
 from brefine.core.turns import Diarization, Turn
 from tests.core.conftest import Pair
-from tests.core.strategies import diarizations
+from tests.core.strategies import diarization, diarizations
 
 COLLARS_S = st.sampled_from([0.0, 0.1, 0.25])
-
-
-def diarization(*turns: tuple[float, float, str]) -> Diarization:
-    return Diarization("a", tuple(Turn(*turn) for turn in turns))
 
 
 def figures(parts: DerParts) -> tuple[float, float, float, float]:

@@ -21,14 +21,9 @@ from brefine.core.headroom import (
     oracle_refine,
     reachable,
 )
-from brefine.core.turns import Diarization, Turn
+from brefine.core.turns import Diarization
 from tests.core.conftest import Pair
-from tests.core.strategies import diarizations
-
-
-def diarization(*turns: tuple[float, float, str]) -> Diarization:
-    return Diarization("a", tuple(Turn(*turn) for turn in turns))
-
+from tests.core.strategies import diarization, diarizations
 
 REFERENCE = diarization((0.0, 10.0, "A"), (12.0, 20.0, "B"), (30.0, 32.0, "A"))
 HYPOTHESIS = diarization((0.4, 10.0, "x"), (12.0, 20.8, "y"), (40.0, 41.0, "y"))

@@ -15,13 +15,9 @@ from brefine.core.boundaries import Side, boundaries_of
 from brefine.core.matching import map_speakers, match_boundaries, match_times
 from brefine.core.turns import Diarization, Turn
 from brefine.io.rttm import read_diarizations
-from tests.core.strategies import diarizations
+from tests.core.strategies import diarization, diarizations
 
 _TIMES_S = st.lists(st.integers(0, 600).map(lambda tick: tick / 100), max_size=9).map(sorted)
-
-
-def diarization(*turns: tuple[float, float, str]) -> Diarization:
-    return Diarization("a", tuple(Turn(*turn) for turn in turns))
 
 
 def cost_s(reference_s: list[float], hypothesis_s: list[float], pairs: list[tuple[int, int]], window_s: float) -> float:

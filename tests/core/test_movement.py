@@ -13,14 +13,10 @@ from brefine.core.der import COLLARS_S, score_der, score_der_at
 from brefine.core.matching import map_speakers
 from brefine.core.movement import move_any_end, unmovable_errors_s
 from brefine.core.turns import Diarization, Turn
-from tests.core.strategies import diarizations
+from tests.core.strategies import diarization, diarizations
 
 _WINDOWS_S = st.sampled_from([0.1, 0.5, 1.0, 3.0])
 _REGIONS_S = st.sampled_from([None, [(2.0, 9.0), (11.0, 15.5)]])
-
-
-def diarization(*turns: tuple[float, float, str]) -> Diarization:
-    return Diarization("a", tuple(Turn(*turn) for turn in turns))
 
 
 def test_an_end_without_a_partner_moves_as_well() -> None:

@@ -6,12 +6,8 @@ import pytest
 from hypothesis import given
 
 from brefine.core.scorecard import Scorecard
-from brefine.core.turns import Diarization, Turn
-from tests.core.strategies import diarizations
-
-
-def diarization(*turns: tuple[float, float, str]) -> Diarization:
-    return Diarization("a", tuple(Turn(*turn) for turn in turns))
+from brefine.core.turns import Diarization
+from tests.core.strategies import diarization, diarizations
 
 
 def test_regions_limit_all_scores_alike() -> None:

@@ -10,7 +10,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brefine.data.espeak import N_VOICES, builtin_voice, texts_of
+from brefine.data.espeak import N_VOICES, Synthesiser, builtin_voice, texts_of
 from brefine.data.voices import Utterance, builtin_bank, find_utterances, split_by_speaker
 from brefine.errors import DataError
 
@@ -59,6 +59,15 @@ def test_the_built_in_voices_are_distinct() -> None:
     voices = [builtin_voice(number) for number in range(N_VOICES)]
     assert len({voice.espeak_name for voice in voices}) == N_VOICES
     assert len({tuple(texts_of(voice)) for voice in voices}) == N_VOICES
+
+
+def test_without_the_optional_package_no_voice_is_spoken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks for a bank hears it before a process is started, and so does the process."""
+    monkeypatch.setattr("brefine.data.espeak.find_spec", lambda name: None)
+    for speak in (lambda: builtin_bank(tmp_path), Synthesiser):
+        with pytest.raises(DataError, match="need the optional package espeakng-loader"):
+            speak()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.end_to_end

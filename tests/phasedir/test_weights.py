@@ -8,7 +8,7 @@ import pytest
 
 from brefine.errors import ProcessError
 from brefine.identity import own_identity
-from brefine.phasedir import RunState, Stage, way_to_weights
+from brefine.phasedir import RunState, Stage, read_statuses, way_to_first_checkpoint, way_to_weights
 from brefine.run.stages import start_evaluation
 from tests.run.records import status
 from tests.run.test_store import supervised
@@ -37,3 +37,14 @@ def test_a_phase_whose_processes_are_gone_is_to_be_resumed(tmp_path: Path) -> No
     status("mlp", RunState.RUNNING).model_copy(update={"process": gone}).write(phase.run("mlp").status)
     supervised(phase, Stage.TRAIN, "finished")
     assert way_to_weights(phase, "mlp").startswith(f"train first: brefine resume {phase.argument}; ")
+
+
+def test_whoever_trains_is_known_without_the_recipe(tmp_path: Path) -> None:
+    """By the words of its trainers; a word that cannot be read is none."""
+    phase = make_toy_phase(tmp_path)
+    status("mlp").write(phase.run("mlp").status)
+    phase.run("transformer").status.parent.mkdir()
+    phase.run("transformer").status.write_text("{")
+    phase.config.unlink()
+    assert list(read_statuses(phase)) == ["mlp"]
+    assert way_to_first_checkpoint(phase).startswith("wait for its first checkpoint")
