@@ -35,7 +35,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-LEVEL = 0.95
+_LEVEL = 0.95
 LEAST_RECORDINGS = 5
 """Fewer recordings than this give no interval."""
 _N_BEYOND = 50
@@ -54,7 +54,6 @@ def paired_bootstrap(
     parts: NDArray[np.float64],
     statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     *,
-    level: float = LEVEL,
     seed: int = 0,
 ) -> Interval | None:
     """The interval of a statistic of summed parts; None where fewer than `LEAST_RECORDINGS` have any part that is not 0.
@@ -73,7 +72,7 @@ def paired_bootstrap(
     counted = counted[np.any(counted != 0.0, axis=1)]
     if len(counted) < LEAST_RECORDINGS:
         return None
-    tail = _tail(len(counted), level)
+    tail = _tail(len(counted))
     counts = _counts(len(counted), _n_resamples(tail), seed)
     with np.errstate(divide="ignore", invalid="ignore"):
         values = statistic(counts.astype(np.float64) @ counted)
@@ -116,7 +115,7 @@ def bootstrap_quantile(values: Sequence[NDArray[np.float64]], quantile: float) -
     order = np.argsort(joined, kind="stable")
     joined = joined[order]
     recording = np.repeat(np.arange(len(counted)), [len(own) for own in counted])[order]
-    tail = _tail(len(counted), LEVEL)
+    tail = _tail(len(counted))
     found = np.empty(_n_resamples(tail))
     for resample, drawn in enumerate(_counts(len(counted), len(found), seed=0)):
         heights = np.cumsum(drawn[recording])
@@ -130,17 +129,17 @@ def _bounded(interval: Interval | None) -> Interval | None:
     return interval if interval is not None and np.isfinite([interval.low, interval.high]).all() else None
 
 
-def _tail(n_recordings: int, level: float) -> float:
-    """Share of the resamples beyond each bound: Φ(−√(n / (n − 1)) · t), with t the quantile (1 + level) / 2 of Student's t.
+def _tail(n_recordings: int) -> float:
+    """Share of the resamples beyond each bound: Φ(−√(n / (n − 1)) · t), with t the quantile (1 + `_LEVEL`) / 2 of Student's t.
 
     √(n / (n − 1)) makes up for resamples that spread by n instead of n − 1, t with n − 1 degrees of freedom for a spread that is
-    estimated itself. For many recordings it is (1 − level) / 2, for 20 of them at 95 % 0.016, for five 0.001.
+    estimated itself. For many recordings it is 0.025, for 20 of them 0.016, for five 0.001.
 
     Source: Hesterberg 2015, "expanded percentile interval".
     """
     from scipy.special import ndtr, stdtrit  # takes a third of a second to import: not before it is needed
 
-    t = stdtrit(n_recordings - 1, (1.0 + level) / 2)
+    t = stdtrit(n_recordings - 1, (1.0 + _LEVEL) / 2)
     return float(ndtr(-math.sqrt(n_recordings / (n_recordings - 1)) * t))
 
 

@@ -12,22 +12,20 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+_CHANGE_PRICE = 300.0
+"""Nats that a change of voice costs."""
+_FRAMES_PER_COMPONENT, _MAX_COMPONENTS = 150, 8
+"""How many components a voice's mixture has, by the frames that it is fitted to."""
+_N_STEPS = 8
+"""Of EM."""
 
-def resegment(
-    features_TD: Floats,
-    labels_T: NDArray[np.int64],
-    *,
-    n_passes: int = 3,
-    change_price: float = 300.0,
-    frames_per_component: int = 150,
-    max_components: int = 8,
-) -> NDArray[np.int64]:
+
+def resegment(features_TD: Floats, labels_T: NDArray[np.int64], *, n_passes: int = 3) -> NDArray[np.int64]:
     """Moves the changes of voice to where the mixtures put them.
 
     Args:
         features_TD: cepstra of the speech frames alone, in time order.
         labels_T: voice of each frame, 0 … n − 1.
-        change_price: nats that a change of voice costs.
 
     Returns:
         Voice of each frame; a voice may lose all of its frames.
@@ -39,9 +37,9 @@ def resegment(
         log_likelihood_TV = np.empty((len(features_TD), len(voices)))
         for column, voice in enumerate(voices):
             own = features_TD[labels_T == voice]
-            n_components = int(np.clip(len(own) // frames_per_component, 1, max_components))
+            n_components = int(np.clip(len(own) // _FRAMES_PER_COMPONENT, 1, _MAX_COMPONENTS))
             log_likelihood_TV[:, column] = log_density(features_TD, *_fit_mixture(own, n_components, features_TD.var(0)))
-        labels_T = voices[viterbi(log_likelihood_TV, change_price)]
+        labels_T = voices[viterbi(log_likelihood_TV, _CHANGE_PRICE)]
     return labels_T
 
 
@@ -78,13 +76,13 @@ def _joint(features_TD: Floats, weights_C: Floats, means_CD: Floats, variances_C
     return np.asarray(log_TC, np.float64)
 
 
-def _fit_mixture(own_TD: Floats, n_components: int, floor_D: Floats, n_steps: int = 8) -> tuple[Floats, Floats, Floats]:
+def _fit_mixture(own_TD: Floats, n_components: int, floor_D: Floats) -> tuple[Floats, Floats, Floats]:
     """EM from frames spread evenly over time: deterministic, and spread over the voice's sounds."""
     places = np.linspace(0, len(own_TD) - 1, n_components + 2)[1:-1].round().astype(int)
     means_CD = own_TD[places].copy()
     variances_CD = np.tile(own_TD.var(0) + 0.05 * floor_D, (n_components, 1))
     weights_C = np.full(n_components, 1.0 / n_components)
-    for _ in range(n_steps if n_components > 1 else 1):
+    for _ in range(_N_STEPS if n_components > 1 else 1):
         joint_TC = _joint(own_TD, weights_C, means_CD, variances_CD)
         share_TC = np.exp(joint_TC - np.logaddexp.reduce(joint_TC, axis=1, keepdims=True))
         mass_C = share_TC.sum(0) + 1e-3

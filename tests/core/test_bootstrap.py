@@ -148,8 +148,8 @@ def test_a_statistic_without_values_is_refused() -> None:
 def test_the_tail_is_that_of_student_with_one_degree_less(n_recordings: int) -> None:
     """Against the definition, and the figures of the docstring."""
     quantile = float(t.ppf(0.975, n_recordings - 1)) * (n_recordings / (n_recordings - 1)) ** 0.5
-    assert _tail(n_recordings, 0.95) == pytest.approx(float(norm.sf(quantile)))
-    assert _tail(n_recordings, 0.95) == pytest.approx({5: 0.001, 20: 0.016}[n_recordings], abs=5e-4)
+    assert _tail(n_recordings) == pytest.approx(float(norm.sf(quantile)))
+    assert _tail(n_recordings) == pytest.approx({5: 0.001, 20: 0.016}[n_recordings], abs=5e-4)
 
 
 @pytest.mark.parametrize("infinite", [-np.inf, np.inf])
