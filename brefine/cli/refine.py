@@ -43,7 +43,7 @@ def refine(
 
     Moves each turn's onset and offset to where the speech really starts or stops. No turn is added, dropped or renamed; only
     those that start after the audio's end are left out, and what others say of the time after it is cut.
-    With --config, thousands of recordings: interrupted, the same command goes on, and nothing is done twice.
+    With --config, thousands of recordings, one an RTTM file: interrupted, the same command goes on, and nothing is done twice.
     """
     # A folder's name may hold dots: nothing of it is an ending.
     target = rttm.parent / f"{rttm.name}.refined" if rttm.is_dir() else rttm.with_suffix(".refined.rttm")

@@ -25,12 +25,13 @@ from typing import Final, Literal
 from pydantic import Field
 
 from brefine.config import PhaseConfig
-from brefine.errors import ConfigError, DataError, ProcessError, one_line
+from brefine.core.figures import some_of
+from brefine.errors import ConfigError, DataError, FormatError, ProcessError, one_line
 from brefine.identity import own_identity
 from brefine.io.atomic import digest_of_files
 from brefine.io.audio import audio_by_stem
 from brefine.io.lock import held
-from brefine.io.rttm import rttm_files
+from brefine.io.rttm import read_rttm, rttm_files
 from brefine.io.shipped import shipped_weights
 from brefine.phasedir import Document, JobRecord, LockHolder, Part, PhaseDir
 from brefine.run.executor import Order, Work, executor_of
@@ -171,7 +172,7 @@ def batch_folder(out: Path) -> Path:
 
 
 def plan_items(audio: Path, rttm: Path | None, out: Path) -> list[Item]:
-    """Pairs audio and turns by their stems.
+    """Pairs audio and turns by their stems, one recording an RTTM file.
 
     Raises:
         DataError: there is nothing to do, or recordings have no audio; all of them are listed.
@@ -185,13 +186,27 @@ def plan_items(audio: Path, rttm: Path | None, out: Path) -> list[Item]:
         items = [Item.found(path, None, out / f"{stem}.rttm") for stem, path in by_stem.items()]
     else:
         turns = rttm_files(rttm)
-        missing = [f"{path}: no audio of this name in {audio}" for path in turns if path.stem not in by_stem]
+        missing = [path for path in turns if path.stem not in by_stem]
         if missing:
-            raise DataError("recordings have no audio", where=audio, problems=missing)
+            raise DataError(
+                "recordings have no audio",
+                where=audio,
+                problems=[f"{path}: no audio of this name in {audio}{_held(path)}" for path in missing],
+                hint="with --config, an RTTM holds one recording, named like its audio; one of several goes without --config",
+            )
         items = [Item.found(by_stem[path.stem], path.absolute(), out / path.name) for path in turns]
     if not items:
         raise DataError("there is nothing to do in this folder", where=audio if rttm is None else rttm)
     return items
+
+
+def _held(rttm: Path) -> str:
+    """How many recordings an RTTM holds, as the end of a sentence, where they are several."""
+    try:
+        found = read_rttm(rttm)
+    except (FormatError, OSError):
+        return ""
+    return f", and it holds {len(found)} recordings ({some_of(sorted(found))})" if len(found) > 1 else ""
 
 
 def write_batch(out: Path, command: Command, items: Sequence[Item], options: Sequence[str], *, n_shares: int) -> Batch:

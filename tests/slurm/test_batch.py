@@ -396,6 +396,22 @@ def test_recordings_without_audio_are_all_listed(tmp_path: Path) -> None:
         plan_items(tmp_path / "audio", tmp_path / "turns", tmp_path / "refined")
 
 
+def test_an_rttm_of_several_recordings_says_that_a_batch_takes_one(tmp_path: Path) -> None:
+    """Without a batch the same folders go together; one that cannot be read says no more than that its audio is missing."""
+    put_files(tmp_path, ["a", "b"])
+    for path in (tmp_path / "turns").iterdir():
+        path.unlink()
+    line = "SPEAKER {} 1 0.5 1.0 <NA> <NA> anna <NA> <NA>\n"
+    (tmp_path / "turns" / "all.rttm").write_text(line.format("a") + line.format("b"))
+    (tmp_path / "turns" / "broken.rttm").write_text("nothing of the kind\n")
+    with pytest.raises(DataError) as refused:
+        plan_items(tmp_path / "audio", tmp_path / "turns", tmp_path / "out")
+    together, broken = refused.value.problems
+    assert together.endswith(f"no audio of this name in {tmp_path / 'audio'}, and it holds 2 recordings (a, b)")
+    assert broken.endswith(f"broken.rttm: no audio of this name in {tmp_path / 'audio'}")
+    assert refused.value.hint is not None and "goes without --config" in refused.value.hint
+
+
 @pytest.mark.end_to_end
 def test_an_array_refines_every_recording_once_and_names_those_it_cannot(tmp_path: Path, cluster: Cluster) -> None:
     """A broken file costs nobody else anything; mended, with another come to it, the same command does these alone."""
