@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
-import math
 import os
 import signal
 import sys
@@ -88,7 +87,8 @@ class Supervisor:
         poll_s: float = _POLL_S,
         stop_grace_s: float = _STOP_GRACE_S,
     ) -> None:
-        self._since_unix_s = time.time()
+        self._void = [path for path, _ in pending_requests(phase)]
+        """Requests to an earlier supervisor. Not by their time: a clock may have been set back since."""
         config = phase.load_config()
         models = tuple(config.models)
         self._phase = phase
@@ -140,8 +140,8 @@ class Supervisor:
                 or there is no room for the first word, without which nobody would find this supervisor.
         """
         self._start = self._began()
-        for _ in self._requests(until_unix_s=self._since_unix_s):
-            pass
+        for path in self._void:
+            self._remove_request(path)
         self._word().write(self._phase.supervisor)
 
     def run(self) -> int:
@@ -213,17 +213,19 @@ class Supervisor:
         self._meter.tick()
         yield Ticked(time.monotonic(), signs, self._meter.spent_usd(), free_bytes, self._stage_beat())
 
-    def _requests(self, *, until_unix_s: float = math.inf) -> Iterator[ControlRequest | FormatError]:
-        """The wishes that wait, each once, as far as they were made until then; whoever goes on to the next has acted on it."""
+    def _requests(self) -> Iterator[ControlRequest | FormatError]:
+        """The wishes that wait, each once; whoever goes on to the next has acted on it."""
         for path, wish in pending_requests(self._phase):
-            if path.name in self._heard or (isinstance(wish, ControlRequest) and wish.unix_s > until_unix_s):
-                continue
-            yield wish
-            try:
-                path.unlink(missing_ok=True)
-            except OSError as error:  # a folder has that name, or control/ cannot be written
-                self._heard.add(path.name)
-                _log(f"{path}: cannot be removed: {error.strerror}")
+            if path.name not in self._heard:
+                yield wish
+                self._remove_request(path)
+
+    def _remove_request(self, path: Path) -> None:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:  # a folder has that name, or control/ cannot be written
+            self._heard.add(path.name)
+            _log(f"{path}: cannot be removed: {error.strerror}")
 
     def _endings(self) -> Iterator[Event]:
         unstarted, self._unstarted = self._unstarted, []

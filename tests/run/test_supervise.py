@@ -446,10 +446,19 @@ def test_a_supervisor_whose_word_is_damaged_is_found_by_its_lock(
     assert [status(phase, model).state for model in ("mlp", "transformer")] == [RunState.STOPPED] * 2
 
 
-def test_a_wish_to_a_supervisor_that_takes_the_phase_is_heard(tmp_path: Path) -> None:
-    """Only those are void that were made before: what is asked meanwhile is asked of the new one, whose lock names it already."""
+@pytest.mark.parametrize("set_back_s", [0.0, 3600.0])
+def test_a_wish_to_a_supervisor_that_takes_the_phase_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, set_back_s: float
+) -> None:
+    """Only those are void that were made before: what is asked meanwhile is asked of the new one, whose lock names it already.
+
+    So it is where the clock is set back before the new one comes.
+    """
     phase = make_toy_phase(tmp_path)
     request(phase, "pause", "mlp")
+    now_ns = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: now_ns() - int(set_back_s * 1e9))
+    monkeypatch.setattr(time, "time", lambda: time.time_ns() / 1e9)
     with phase_lock(phase):
         supervisor = Supervisor(phase, programs=ToyPrograms())
         request(phase, "stop")
