@@ -80,8 +80,7 @@ def choose(
         unix_s=time.time(),
         phase=phase.launched_as(),
     )
-    record.write(phase.selection)
-    phase.record_decision(
+    phase.record_decision(  # first: killed in between, the choice is made again, and no answer is missing
         Decision(
             unix_s=record.unix_s,
             question="Which model goes on?",
@@ -90,6 +89,7 @@ def choose(
             note=reason if by == "person" else "by the rule, nobody was asked",
         )
     )
+    record.write(phase.selection)
     return record
 
 

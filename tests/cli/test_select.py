@@ -166,6 +166,27 @@ def test_a_person_who_confirms_the_rules_choice_has_chosen(tmp_path: Path, monke
     assert len(phase.read_decisions()) == n_before + 1
 
 
+def test_a_choice_that_could_not_be_written_down_was_answered_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between the two files it stands nowhere, and is made again: no choice stands whose answer is not filed."""
+    phase = make_phase(tmp_path)
+    phase.selection.unlink()
+    n_before = len(phase.read_decisions())
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SelectionRecord, "write", killed)
+        with pytest.raises(KeyboardInterrupt):
+            select(str(phase.path), "mlp")
+    assert decide.standing_choice(phase) is None
+    assert [one.answer for one in phase.read_decisions()[n_before:]] == ["mlp"]
+    select(str(phase.path), "mlp")
+    assert decide.standing_choice(phase) is not None
+
+
 def test_a_standing_choice_that_is_named_again_needs_no_reason_again(tmp_path: Path) -> None:
     """It is on record already."""
     phase = _two_models(tmp_path)
