@@ -209,7 +209,11 @@ class SelectionRecord(SealedDocument):
     unix_s: UnixTime
     phase: str | None = None
     """The phase in which it was chosen; see `EvaluationReport.phase`."""
+    evaluations: dict[str, str] | None = None
+    """Model → seal of the report that it was chosen by; None in records of earlier versions."""
 
     def knew(self, reports: Iterable[EvaluationReport]) -> bool:
-        """Whether no model was evaluated after the choice."""
+        """Whether no model was evaluated after the choice. By seals, since a clock may be set back; without them, by times."""
+        if self.evaluations is not None:
+            return all(self.evaluations.get(report.model) == report.seal for report in reports)
         return all(report.unix_s <= self.unix_s for report in reports)

@@ -79,6 +79,7 @@ def choose(
         chosen_by=by,
         unix_s=time.time(),
         phase=phase.launched_as(),
+        evaluations={name: report.seal for name, report in reports.items() if report.seal is not None},
     )
     phase.record_decision(  # first: killed in between, the choice is made again, and no answer is missing
         Decision(

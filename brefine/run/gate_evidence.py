@@ -283,7 +283,7 @@ def _faults_of_weights(phase: PhaseDir, report: IntegrationReport, selection: Se
         yield f"{report.model} was integrated with other weights than those it was selected with; evaluate and select again"
     elif evaluated.refine != report.refine:
         yield f"{report.model} was integrated with another [refine] than it was selected with; evaluate and select again"
-    elif evaluated.unix_s > selection.unix_s:
+    elif not selection.knew([evaluated]):
         yield f"{report.model} was evaluated anew after it had been selected; select again"
 
 

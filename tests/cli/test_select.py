@@ -126,12 +126,13 @@ def test_a_choice_that_stands_is_told_and_left_alone(
     assert [file.read_bytes() for file in files] == before
 
 
-@pytest.mark.parametrize("change", ["evaluated anew", "another phase's", "damaged"])
+@pytest.mark.parametrize("change", ["evaluated anew", "evaluated anew, the clock set back", "another phase's", "damaged"])
 def test_a_choice_that_no_longer_counts_is_made_anew(tmp_path: Path, change: str) -> None:
     """One that the gate would not go by: of earlier figures, or of another phase."""
     phase = _two_models(tmp_path)
-    if change == "evaluated anew":
-        evaluation("mlp", 100.0).model_copy(update={"unix_s": 9e9}).write(phase.evaluation("mlp", "validation"))
+    if change.startswith("evaluated anew"):
+        unix_s = 1.0 if "set back" in change else 9e9
+        evaluation("mlp", 100.0).model_copy(update={"unix_s": unix_s}).write(phase.evaluation("mlp", "validation"))
     elif change == "damaged":
         phase.selection.write_text("{")
     else:
@@ -139,6 +140,15 @@ def test_a_choice_that_no_longer_counts_is_made_anew(tmp_path: Path, change: str
     select(str(phase.path), no_input=True)
     record = SelectionRecord.read(phase.selection)
     assert (record.model, record.chosen_by) == ("mlp", "rule")
+
+
+def test_a_choice_of_an_earlier_version_is_judged_by_its_time(tmp_path: Path) -> None:
+    """Its record names no evaluations; made before the newest of them, it counts no longer."""
+    phase = _two_models(tmp_path)
+    record = SelectionRecord.read(phase.selection)
+    for unix_s, stands in ((2000.0, True), (500.0, False)):
+        record.model_copy(update={"evaluations": None, "unix_s": unix_s}).write(phase.selection)
+        assert (decide.standing_choice(phase) is not None) == stands
 
 
 def test_enter_leaves_the_choice_that_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

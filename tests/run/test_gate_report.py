@@ -226,6 +226,10 @@ FRAUDS: dict[str, tuple[Callable[[HonestPhase], object], str]] = {
         ),
         "mlp was evaluated anew after it had been selected; select again",
     ),
+    "evaluated anew after the choice, the clock set back": (
+        lambda it: evaluation("mlp", 90.0).model_copy(update={"unix_s": 1.0}).write(it.phase.evaluation("mlp", "validation")),
+        "mlp was evaluated anew after it had been selected; select again",
+    ),
     "the evaluation edited": (
         lambda it: it.edit(it.phase.evaluation("mlp", "validation"), '"mae_ms": 90.0', '"mae_ms": 20.0'),
         CHANGED,
