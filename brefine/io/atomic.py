@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from brefine.errors import FormatError
+from brefine.io.folders import make_folder
 from brefine.io.jsontext import parse_json
 
 _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
@@ -32,7 +33,7 @@ def write_bytes_atomic(path: Path, content: bytes) -> None:
     """
     if is_special(path):
         raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     try:
         _replace(path, content)
     except OSError as error:
@@ -101,7 +102,7 @@ def append_line(path: Path, line: str, *, mode: int = 0o666) -> None:
     Raises:
         OSError: it cannot be written; a disk with room for a part of it keeps nothing of it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, mode)
     try:
         size_bytes = os.fstat(descriptor).st_size
@@ -143,7 +144,7 @@ def open_to_append(path: Path) -> BinaryIO:
     Raises:
         OSError: it cannot be opened.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666), "ab")
 
 

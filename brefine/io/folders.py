@@ -1,9 +1,17 @@
-"""The files of a kind in a folder, without what systems leave beside them: the `._talk.rttm` of macOS holds no turns."""
+"""The files of a kind in a folder, without what systems leave beside them: the `._talk.rttm` of macOS holds no turns.
+
+And how folders are made that are missing, except those that may only have been moved.
+"""
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Collection
 from pathlib import Path
+from typing import Final
+
+GONE: Final = "the folder is not there any more: was it moved?"
+_NEVER_MADE: Final[set[Path]] = set()
 
 
 def files_of(folder: Path, suffixes: Collection[str]) -> list[Path]:
@@ -15,3 +23,40 @@ def files_of(folder: Path, suffixes: Collection[str]) -> list[Path]:
     there = folder.iterdir() if folder.is_dir() else ()
     found = [path for path in there if path.suffix.lower() in suffixes and not path.name.startswith(".")]
     return sorted(path for path in found if not path.is_dir())
+
+
+def never_make_anew(folder: Path) -> None:
+    """From now on `make_folder` of this process makes what is missing below this folder, never the folder itself.
+
+    Moved while processes work in it, it would come back under its old name, and nobody would see what they write there.
+    """
+    _NEVER_MADE.add(folder)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder, and those above it, where they are missing.
+
+    Raises:
+        FileNotFoundError: one of them was never to be made anew, and is gone.
+        OSError: one cannot be made.
+    """
+    home = next((one for one in _NEVER_MADE if folder.is_relative_to(one)), None)
+    if home is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        return
+    if is_gone(home):
+        raise FileNotFoundError(errno.ENOENT, GONE, str(home))
+    names = folder.relative_to(home).parts
+    for n in range(1, len(names) + 1):  # one by one: moved meanwhile, none of them comes back
+        home.joinpath(*names[:n]).mkdir(exist_ok=True)
+
+
+def is_gone(folder: Path) -> bool:
+    """Whether nothing of that name is there; no, where a disk does not tell."""
+    try:
+        folder.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from brefine.io.folders import make_folder
+
 
 @contextmanager
 def held(path: Path, *, wait: bool = True) -> Iterator[int | None]:
@@ -19,7 +21,7 @@ def held(path: Path, *, wait: bool = True) -> Iterator[int | None]:
     Raises:
         OSError: the file cannot be made, or its disk knows no locks.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     lock: int | None = descriptor
     try:

@@ -13,6 +13,7 @@ from typing import Final
 
 from brefine.errors import ProcessError
 from brefine.identity import ProcessIdentity, boot_id, is_alive, is_same, own_identity
+from brefine.io.folders import never_make_anew
 from brefine.io.lock import held
 from brefine.phasedir import LockHolder, PhaseDir, SupervisorState
 from brefine.run.pulse import Pulse
@@ -31,6 +32,7 @@ def phase_lock(phase: PhaseDir) -> Iterator[None]:
         ProcessError: another supervisor has the phase.
         OSError: the lock cannot be taken, or there is no room for the name.
     """
+    never_make_anew(phase.path)
     with held(phase.supervisor_lock, wait=False) as lock:
         if lock is None or _is_supervised_elsewhere(phase):
             raise refusal(phase)

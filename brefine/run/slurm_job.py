@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from brefine.identity import identity_of
 from brefine.io.atomic import open_to_append
+from brefine.io.folders import never_make_anew
 from brefine.phasedir import JobWord
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class JobCommand:
 
     def __call__(self) -> int:
         """Runs it to its end; ends the job with its exit code."""
+        never_make_anew(self.word.parent.parent)
         restarts = int(os.environ.get("SLURM_RESTART_COUNT") or 0)
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         if cpus := os.environ.get("SLURM_CPUS_PER_TASK"):

@@ -27,6 +27,7 @@ from brefine.config import ModelName
 from brefine.errors import BrefineError, FormatError, run_main, words_of
 from brefine.identity import is_alive, own_identity
 from brefine.io.atomic import remove_leftovers
+from brefine.io.folders import GONE, is_gone
 from brefine.phasedir import Alert, ControlRequest, PhaseDir, Progress, RunStatus, Stage, SupervisorState
 from brefine.run.alerts import AlertLog
 from brefine.run.budget import Ledger, ledger_path, left_before_usd
@@ -196,6 +197,10 @@ class Supervisor:
                 self._phase.progress(Stage.EVALUATE).unlink(missing_ok=True)
 
     def _happened(self) -> Iterator[Event]:
+        if self._state.ending is None and is_gone(self._phase.path):
+            self._asked_to_stop = True
+            text = f"{self._phase.path}: {GONE} Its trainings are stopped; where it lies now, `brefine resume` goes on with them"
+            self._tell(Tell("lost", "error", text, "folder"))
         if self._asked_to_stop:
             self._asked_to_stop = False
             yield Asked(time.monotonic(), "stop")

@@ -18,6 +18,7 @@ from pathlib import Path
 from brefine.config import ModelName, load_config
 from brefine.errors import BrefineError, ProcessError, RunError, is_out_of_memory, run_main
 from brefine.identity import is_alive, is_same, own_identity
+from brefine.io.folders import never_make_anew
 from brefine.phasedir import RunDir, RunState, RunStatus, folder_argument, run_model
 from brefine.train.loop import train
 from brefine.train.reporter import Reporter
@@ -46,6 +47,7 @@ def main() -> int:
 def _train(run: RunDir, model: ModelName, *, resume: bool) -> int:
     stop = StopSignal()
     stop.listen()
+    never_make_anew(run.path.parent)
     _refuse_taken(run, resume=resume)  # before the first word: what is there stays as it is
     try:
         config = load_config(run.path.parent / "phase.toml")

@@ -21,6 +21,8 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.types_pb2 import DT_STRING
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from brefine.io.folders import make_folder
+
 _FLUSH_S = 2.0
 """Seconds that a curve may lie behind on disk."""
 
@@ -33,7 +35,7 @@ class EventWriter:
     """
 
     def __init__(self, folder: Path, *, start_step: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         self._file = (folder / _next_name(folder)).open("xb", buffering=1 << 16)
         self._records = RecordWriter(self._file)
         self._flushed_s = time.monotonic()

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from brefine.io.atomic import append_line, open_to_append, write_text_atomic
 from brefine.io.audio import audio_files
+from brefine.io.folders import never_make_anew
+from brefine.io.lock import held
 from brefine.io.rttm import rttm_files
 
 
@@ -20,3 +25,22 @@ def test_hidden_files_are_nobodys_and_suffixes_have_any_case(tmp_path: Path) -> 
 def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
     """A corpus need not have all its parts."""
     assert audio_files(tmp_path / "none") == []
+
+
+def test_a_folder_that_was_moved_is_not_made_anew(tmp_path: Path) -> None:
+    """What is missing below it is; under its old name it would be a second one, into which nobody looks."""
+    home = tmp_path / "runs" / "phase"
+    home.mkdir(parents=True)
+    never_make_anew(home)
+    write_text_atomic(home / "evaluation" / "mlp" / "gate.json", "{}")
+    away = home.rename(tmp_path / "away")
+    assert (away / "evaluation" / "mlp" / "gate.json").exists()
+    for path in (home / "word.json", home / "mlp" / "checkpoints" / "last.state"):
+        for write in (lambda: write_text_atomic(path, "x"), lambda: append_line(path, "x"), lambda: open_to_append(path)):  # noqa: B023
+            with pytest.raises(FileNotFoundError, match=f"was it moved.*'{home}'"):
+                write()
+        with pytest.raises(FileNotFoundError, match="was it moved"), held(path):
+            pass
+    assert list(home.parent.iterdir()) == []
+    away.rename(home)
+    write_text_atomic(home / "mlp" / "status.json", "{}")

@@ -582,6 +582,23 @@ def test_a_phase_whose_recipe_is_damaged_is_stopped(tmp_path: Path, started: lis
     assert [status(phase, model).state for model in ("mlp", "transformer")] == [RunState.STOPPED] * 2
 
 
+def test_a_phase_that_is_moved_while_it_trains_is_stopped(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+    """Nothing comes back under its old name, and under the new one it goes on from its checkpoints."""
+    phase = make_toy_phase(tmp_path, mlp={"steps": 10_000}, transformer={"steps": 10_000})
+    supervisor = start(phase, started)
+    wait_until(lambda: step(phase, "mlp") > 2 and step(phase, "transformer") > 2)
+    moved = PhaseDir(phase.path.rename(tmp_path / "moved"))
+    assert supervisor.wait(_DEADLINE_S) == 0
+    assert not phase.path.exists()
+    assert not any(is_alive(status(moved, model).process) for model in ("mlp", "transformer"))
+    log = moved.supervisor_log.read_text()
+    assert log.count(f"error: lost: phase: {phase.path}: the folder is not there any more: was it moved?") == 1
+    assert all(int(moved.run(model).training_state.read_text()) > 2 for model in ("mlp", "transformer"))
+    (moved.path / "toy.json").write_text("{}")
+    assert run_here(moved) == 0
+    assert [status(moved, model).state for model in ("mlp", "transformer")] == [RunState.FINISHED] * 2
+
+
 def test_a_deaf_trainer_is_ended_by_force(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
     """Whoever ignores the request is killed when the grace is over; wishes to an earlier supervisor are void."""
     phase = make_toy_phase(tmp_path, mlp={"steps": 10_000, "deaf": True}, transformer={"steps": 2})

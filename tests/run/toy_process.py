@@ -16,11 +16,13 @@ from pathlib import Path
 
 from brefine.identity import own_identity
 from brefine.io.atomic import write_text_atomic
+from brefine.io.folders import never_make_anew
 from brefine.phasedir import PhaseDir, Progress, RunDir, RunState, RunStatus, Stage
 
 
 def train(run: RunDir, resume: bool) -> int:
     """Counts to `steps`, a checkpoint a step."""
+    never_make_anew(run.path.parent)  # as a trainer does
     wish = json.loads((run.path.parent / "toy.json").read_text()).get(run.path.name, {})
     _wait_for(wish.get("mute_until"))
     asked: list[int] = []

@@ -127,6 +127,24 @@ def test_a_run_that_is_being_trained_is_left_alone(make_run: Callable[..., tuple
     assert trainer._train(run, "mlp", resume=True) == 0
 
 
+def test_a_run_that_is_moved_while_it_trains_does_not_come_back(
+    make_run: Callable[..., tuple[RunDir, PhaseConfig]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trainer ends at its next word, and leaves what was moved as it is."""
+    run, _ = make_run()
+    away = run.path.parent.with_name("away")
+
+    def moved(*_: object, **__: object) -> None:
+        run.path.parent.rename(away)
+        status("mlp").write(run.status)
+
+    monkeypatch.setattr(trainer, "build_training", moved)
+    with pytest.raises(FileNotFoundError, match="was it moved"):
+        trainer._train(run, "mlp", resume=False)
+    assert not run.path.parent.exists()
+    assert RunStatus.read(away / "mlp" / "status.json").state is RunState.STARTING
+
+
 def test_a_damaged_status_keeps_no_training_from_going_on(make_run: Callable[..., tuple[RunDir, PhaseConfig]]) -> None:
     """The checkpoint is what a training goes on from; its status is written anew."""
     run, _ = make_run(train={"epochs": 1})
