@@ -5,7 +5,8 @@
       control/<nanoseconds>-<action>[-<model>].json            requests, consumed atomically by the supervisor
       progress/<stage>.{json,lock}  logs/<stage>.log           prepare, evaluate, integrate; the gate's gate4.lock beside them
       jobs/<model or stage>.json  <model or stage>.word.json   on a cluster: what the scheduler says of a job, and its node
-      <model>/status.json  events.out.tfevents.*  train.log  checkpoints/{last,best}.{safetensors,json}  {last,previous}.state
+      <model>/status.json  events.out.tfevents.*  train.{log,lock}
+      <model>/checkpoints/{last,best}.{safetensors,json}  {last,previous}.state
       evaluation/<model>/<split>.json  <split>.boundaries.csv  <split>.posteriors.npz    of `best`
       evaluation/<model>/<split>@<checkpoint>.json  …                                   of another checkpoint
       evaluation/<model>/heard/<recording>.<weights>.reading.safetensors     on a cluster, until the evaluation has taken it in

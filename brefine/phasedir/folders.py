@@ -37,6 +37,11 @@ class RunDir:
         return self.path / "train.log"
 
     @property
+    def lock(self) -> Path:
+        """Held by the trainer as long as it lives."""
+        return self.path / "train.lock"
+
+    @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 

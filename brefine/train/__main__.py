@@ -19,6 +19,7 @@ from brefine.config import ModelName, load_config
 from brefine.errors import BrefineError, ProcessError, RunError, is_out_of_memory, run_main
 from brefine.identity import is_alive, is_same, own_identity
 from brefine.io.folders import never_make_anew
+from brefine.io.lock import held
 from brefine.phasedir import RunDir, RunState, RunStatus, folder_argument, run_model
 from brefine.train.loop import train
 from brefine.train.reporter import Reporter
@@ -48,7 +49,12 @@ def _train(run: RunDir, model: ModelName, *, resume: bool) -> int:
     stop = StopSignal()
     stop.listen()
     never_make_anew(run.path.parent)
-    _refuse_taken(run, resume=resume)  # before the first word: what is there stays as it is
+    with held(run.lock, wait=False) as lock:
+        _refuse_taken(run, resume=resume, is_locked=lock is None)  # before the first word: what is there stays as it is
+        return _train_alone(run, model, stop, resume=resume)
+
+
+def _train_alone(run: RunDir, model: ModelName, stop: StopSignal, *, resume: bool) -> int:
     try:
         config = load_config(run.path.parent / "phase.toml")
         first_word = _announce(run, model)
@@ -86,15 +92,20 @@ def _train(run: RunDir, model: ModelName, *, resume: bool) -> int:
     return 0
 
 
-def _refuse_taken(run: RunDir, *, resume: bool) -> None:
-    """Raises ProcessError where this process would spoil a training that is under way, or that has been."""
+def _refuse_taken(run: RunDir, *, resume: bool, is_locked: bool) -> None:
+    """Raises ProcessError where this process would spoil a training that is under way, or that has been.
+
+    Args:
+        is_locked: whether another trainer has the run; its first word, which names it, may be still to come.
+    """
     before = RunStatus.read_if_sound(run.status)
     at_work = before is not None and before.state in (RunState.STARTING, RunState.RUNNING)
-    if before is not None and at_work and is_alive(before.process) and not is_same(before.process, own_identity()):
+    told = before is not None and at_work and is_alive(before.process) and not is_same(before.process, own_identity())
+    if is_locked or told:
         raise ProcessError(
             "this run is being trained already",
             where=run.path,
-            got=f"process {before.process.pid}",
+            got=f"process {before.process.pid}" if before is not None and told else "another process",
             hint=f"watch it: brefine watch {folder_argument(run.path.parent)}",
         )
     if run.training_state.exists() and not resume:

@@ -12,6 +12,7 @@ import pytest
 from brefine.config import PhaseConfig, format_config, prepared_corpus_path
 from brefine.errors import BrefineError, CheckpointError, ConfigError, ProcessError, RunError
 from brefine.identity import identity_of
+from brefine.io.lock import held
 from brefine.phasedir import CorpusManifest, RunDir, RunState, RunStatus
 from brefine.train import __main__ as trainer
 from brefine.train import checkpoint
@@ -125,6 +126,29 @@ def test_a_run_that_is_being_trained_is_left_alone(make_run: Callable[..., tuple
     gone = identity_of(os.getppid()).model_copy(update={"start_ticks": 1})
     status("mlp", RunState.RUNNING, process=gone).write(run.status)
     assert trainer._train(run, "mlp", resume=True) == 0
+
+
+def test_a_run_whose_trainer_has_had_no_word_yet_is_left_alone(make_run: Callable[..., tuple[RunDir, PhaseConfig]]) -> None:
+    """Of two that are started at once the second finds no status."""
+    run, _ = make_run()
+    with held(run.lock), pytest.raises(ProcessError, match=r"is being trained already.*another process"):
+        trainer._train(run, "mlp", resume=False)
+    assert not run.status.exists()
+
+
+def test_a_trainer_has_its_run_until_it_ends(
+    make_run: Callable[..., tuple[RunDir, PhaseConfig]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever comes while it loads is refused."""
+    run, _ = make_run()
+
+    def second(*_: object, **__: object) -> None:
+        run.status.unlink()  # so that it is the lock alone that tells
+        trainer._train(run, "mlp", resume=False)
+
+    monkeypatch.setattr(trainer, "build_training", second)
+    with pytest.raises(ProcessError, match="is being trained already"):
+        trainer._train(run, "mlp", resume=False)
 
 
 def test_a_run_that_is_moved_while_it_trains_does_not_come_back(
