@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,9 +9,7 @@ from dataclasses import dataclass
 from brefine.core.turns import Turn
 from brefine.evaluate.moves import Refinement
 from brefine.io.rttm import turn_of_line
-from brefine.io.textfile import lines_of
-
-_FIELD = re.compile(r"[^ \t]+")
+from brefine.io.textfile import field_spans, lines_of
 
 
 def rewrite_rttm(text: str, refinements: Iterable[tuple[Refinement, float]]) -> str:
@@ -60,8 +57,8 @@ class _Ends:
 
 
 def _with_times(line: str, onset_s: float, offset_s: float) -> str:
-    onset, duration = list(_FIELD.finditer(line))[3:5]
+    (onset, onset_end), (duration, duration_end) = field_spans(line)[3:5]
     # both ends are rounded, not the duration, so that turns that touch still do
     onset_text = f"{onset_s:.6f}"
     duration_text = f"{max(round(offset_s, 6) - round(onset_s, 6), 1e-6):.6f}"
-    return line[: onset.start()] + onset_text + line[onset.end() : duration.start()] + duration_text + line[duration.end() :]
+    return line[:onset] + onset_text + line[onset_end:duration] + duration_text + line[duration_end:]

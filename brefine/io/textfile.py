@@ -24,6 +24,7 @@ _SHOWN_CHARACTERS = 60
 _COMMENT = ";;"
 _GZIPPED = b"\x1f\x8b"
 _MARK = "\ufeff"
+_FIELD = re.compile(r"[^ \t]+")
 
 
 @dataclass(slots=True)
@@ -113,6 +114,11 @@ def fields_of(line: str) -> list[str]:
     """The blank- or tab-separated fields of one line; str.split() would also break at non-breaking spaces."""
     bare = line.rstrip("\r\n").removeprefix(_MARK)  # several files in one have marks in the middle, too
     return [part for part in bare.replace("\t", " ").split(" ") if part]
+
+
+def field_spans(line: str) -> list[tuple[int, int]]:
+    """Where each of `fields_of` starts and ends in its line; the last one may reach over the line's end."""
+    return [field.span() for field in _FIELD.finditer(line, line.startswith(_MARK))]
 
 
 def parse_seconds(text: str) -> float:

@@ -75,9 +75,11 @@ LINE = b"SPEAKER talk 1 5.0 3.0 <NA> <NA> B <NA> <NA>"
         (b";; made by X\xe2\x80\xa8version 2\n", b"\n"),
         (b";; was\x0cSPEAKER talk 1 4.0 3.0 <NA> <NA> B <NA> <NA>\n", b"\n"),
         (b"\xef\xbb\xbf", b"\r\n"),
+        (b"\xef\xbb\xbf ", b"\n"),
+        (b";; one file\n\xef\xbb\xbf\t", b"\n"),
         (b"\n \t\n", b""),
     ],
-    ids=["Latin-1", "U+2028", "form feed", "byte-order mark", "no last line end"],
+    ids=["Latin-1", "U+2028", "form feed", "byte-order mark", "mark and blank", "mark and tab within", "no last line end"],
 )
 def test_whatever_the_parser_takes_is_kept_byte_for_byte(before: bytes, line_end: bytes, tmp_path: Path) -> None:
     """Lines end where the parser says that they do, and a comment may hold any bytes."""
