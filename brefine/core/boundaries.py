@@ -184,7 +184,8 @@ def moved_ends_s(diarization: Diarization, shifts: Sequence[Shift], *, duration_
     A boundary moves by a share between none and all of its shift, never the other way and never further. No turn gets shorter
     than `MIN_TURN_S` (or than it was); no two turns of one speaker that were apart overlap; no end leaves [0, `duration_s`].
     Where two ends of one speaker run into each other they meet half-way between their proposals. Where turns of one speaker
-    overlap already, only the ends of their union move, inwards to the next end within it at most.
+    overlap already, only the ends of their union move, inwards to the next end within it at most. Equal turns move as one, by
+    the shifts of the first.
 
     Args:
         shifts: at most one for each boundary; boundaries without one stay.
@@ -199,11 +200,18 @@ def moved_ends_s(diarization: Diarization, shifts: Sequence[Shift], *, duration_
     ends_s = np.array([(turn.onset_s, turn.offset_s) for turn in diarization.turns], dtype=np.float64).reshape(-1, 2)
     ends_s = np.minimum(ends_s, duration_s)
     wishes_s = np.clip(ends_s + _shifts_of(diarization, shifts), 0.0, duration_s)
+    first = first_equal(diarization)
     for indices in _by_speaker(diarization).values():
-        chain, gaps_s, movable = _chain(ends_s, indices)
+        chain, gaps_s, movable = _chain(ends_s, [index for index in indices if first[index] == index])
         old_s = ends_s.ravel()[chain]
         ends_s.ravel()[chain] = _yielded(old_s, np.where(movable, wishes_s.ravel()[chain], old_s), gaps_s)
-    return ends_s
+    return ends_s[first]
+
+
+def first_equal(diarization: Diarization) -> list[int]:
+    """For each turn the place of the first that is equal to it, mostly its own: an RTTM may hold a line twice."""
+    places: dict[Turn, int] = {}
+    return [places.setdefault(turn, index) for index, turn in enumerate(diarization.turns)]
 
 
 def _shifts_of(diarization: Diarization, shifts: Sequence[Shift]) -> NDArray[np.float64]:

@@ -23,6 +23,7 @@ from brefine.core.boundaries import (
     Side,
     boundaries_of,
     ends_of_speech,
+    first_equal,
     moved_ends_s,
     touching_changes,
 )
@@ -172,8 +173,9 @@ def decide_moves(hypothesis: Diarization, proposals: Sequence[Shift], *, duratio
             wishes[key] = (limited, Reason.LIMITED)
     ends_s = moved_ends_s(hypothesis, [shift for shift, _ in wishes.values()], duration_s=duration_s)
     moves = []
+    first = first_equal(hypothesis)
     for boundary, refined_s in zip(boundaries, ends_s.ravel().tolist(), strict=True):
-        key = (boundary.turn_index, boundary.side)
+        key = (first[boundary.turn_index], boundary.side)
         wish = wishes.get(key)
         if wish is not None:
             reason = _outcome(refined_s - boundary.time_s, *wish)

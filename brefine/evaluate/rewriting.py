@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -21,7 +20,7 @@ def rewrite_rttm(text: str, refinements: Iterable[tuple[Refinement, float]]) -> 
         text: a valid RTTM file that holds the refinements' recordings.
         refinements: each with the length of its audio in seconds; what the file says beyond it was not refined but cut.
     """
-    ends = {one.hypothesis.recording: _Ends.of(one, duration_s) for one, duration_s in refinements}
+    ends = {one.hypothesis.recording: _Ends.after(one, duration_s) for one, duration_s in refinements}
     lines: list[str] = []
     for line in lines_of(text):
         recording, original = turn_of_line(line) or ("", None)
@@ -31,7 +30,7 @@ def rewrite_rttm(text: str, refinements: Iterable[tuple[Refinement, float]]) -> 
             continue
         if original.onset_s >= own.duration_s:
             continue
-        onset_s, offset_s = own.of_next(original)
+        onset_s, offset_s = own.of(original)
         unmoved = (onset_s, offset_s) == (original.onset_s, original.offset_s)
         lines.append(line if unmoved else _with_times(line, onset_s, offset_s))
     return "".join(lines)
@@ -39,21 +38,17 @@ def rewrite_rttm(text: str, refinements: Iterable[tuple[Refinement, float]]) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Ends:
-    """Where the turns of one recording are now: turn as it was → its ends, several where the file holds it several times."""
+    """Where the turns of one recording are now: turn as it was → its ends, which equal turns share."""
 
     duration_s: float
-    ends_s: dict[Turn, deque[tuple[float, float]]]
+    ends_s: dict[Turn, tuple[float, float]]
 
     @classmethod
-    def of(cls, refinement: Refinement, duration_s: float) -> _Ends:
-        ends_s: dict[Turn, deque[tuple[float, float]]] = {}
-        for turn, (onset_s, offset_s) in zip(refinement.hypothesis.turns, refinement.ends_s.tolist(), strict=True):
-            ends_s.setdefault(turn, deque()).append((onset_s, offset_s))
-        return cls(duration_s, ends_s)
+    def after(cls, refinement: Refinement, duration_s: float) -> _Ends:
+        return cls(duration_s, dict(zip(refinement.hypothesis.turns, map(tuple, refinement.ends_s.tolist()), strict=True)))
 
-    def of_next(self, original: Turn) -> tuple[float, float]:
-        cut = Turn(original.onset_s, min(original.offset_s, self.duration_s), original.speaker)
-        return self.ends_s[cut].popleft()
+    def of(self, original: Turn) -> tuple[float, float]:
+        return self.ends_s[Turn(original.onset_s, min(original.offset_s, self.duration_s), original.speaker)]
 
 
 def _with_times(line: str, onset_s: float, offset_s: float) -> str:

@@ -104,6 +104,14 @@ def test_the_ends_of_overlapping_turns_of_one_speaker_move() -> None:
     assert moved == diarization((0.7, 3.0, "A"), (2.5, 5.4, "A"), (7.5, 9.0, "A"), (7.5, 8.0, "A"))
 
 
+def test_equal_turns_move_as_one() -> None:
+    """One that stands twice in a file moves inwards and outwards like one that stands there once."""
+    spoken = diarization((1.0, 3.0, "A"), (1.0, 3.0, "A"), (5.0, 7.0, "A"), (5.0, 7.0, "A"), (5.0, 7.0, "B"))
+    shifts = [Shift(0, Side.ONSET, 0.5, 1.0), Shift(0, Side.OFFSET, 0.4, 1.0), Shift(2, Side.ONSET, -0.3, 1.0)]
+    moved = apply_shifts(spoken, shifts, duration_s=DURATION_S)
+    assert moved == diarization((1.5, 3.4, "A"), (1.5, 3.4, "A"), (4.7, 7.0, "A"), (4.7, 7.0, "A"), (5.0, 7.0, "B"))
+
+
 def test_ends_beyond_the_recording_are_cut_to_it() -> None:
     """Diarizers write turns that run past the audio; a turn wholly beyond it is dropped."""
     moved = apply_shifts(diarization((1.0, 12.0, "A"), (11.0, 12.0, "B")), [], duration_s=10.0)
@@ -148,7 +156,7 @@ def test_moved_turns_keep_order_distance_and_length(spoken: Diarization, data: s
         assert 0.0 <= onset_s < offset_s <= duration_s
         assert offset_s - onset_s >= min(0.02, turn.duration_s) - 1e-9
         for side, moved_s in ((Side.ONSET, onset_s - turn.onset_s), (Side.OFFSET, offset_s - turn.offset_s)):
-            wish_s = proposed.get((index, side), 0.0)
+            wish_s = proposed.get((spoken.turns.index(turn), side), 0.0)
             assert min(wish_s, 0.0) - 1e-12 <= moved_s <= max(wish_s, 0.0) + 1e-12
     for i, first in enumerate(spoken.turns):
         for j, second in enumerate(spoken.turns):

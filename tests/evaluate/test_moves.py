@@ -44,6 +44,14 @@ def test_a_move_is_no_longer_than_the_limit() -> None:
     assert outcomes(refinement) == [(4.75, Reason.LIMITED), (8.25, Reason.LIMITED)]
 
 
+def test_equal_turns_move_alike_and_say_the_same() -> None:
+    """The copy of a turn is told of as the turn, not as one within which its speaker goes on."""
+    refinement = proposed(talk((5.0, 8.0, "A"), (5.0, 8.0, "A")), (0, Side.ONSET, 0.2, 0.9), (0, Side.OFFSET, 0.3, 0.9))
+    once = [(5.2, Reason.MOVED), (8.3, Reason.MOVED)]
+    assert outcomes(refinement) == [*once, *once]
+    assert [move.confidence for move in refinement.moves] == [0.9] * 4
+
+
 def test_an_end_at_which_the_speaker_goes_on_says_so() -> None:
     """Its own reason; limit and gate hold for it, too, and his next turn is as far as he can go."""
     hypothesis = talk((5.0, 8.0, "A"), (8.5, 12.0, "A"))

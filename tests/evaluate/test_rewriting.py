@@ -58,11 +58,13 @@ def test_the_text_says_what_the_refinement_says() -> None:
 
 
 def test_the_same_turn_twice_is_kept_twice() -> None:
-    """Two equal lines are two turns; neither is lost nor moved."""
-    text = "SPEAKER talk 1 1.0 2.0 <NA> <NA> A <NA> <NA>\n" * 2
+    """Two equal lines are two turns; neither is lost, and they stay equal."""
+    line = "SPEAKER talk 1 {} <NA> <NA> A <NA> <NA>\n"
+    text = line.format("1.0 2.0") * 2
     hypothesis = parse_rttm(text)["talk"]
-    refinement = decide_moves(hypothesis, [], duration_s=20.0, config=RefineConfig())
-    assert rewrite_rttm(text, [(refinement, 20.0)]) == text
+    for shifts, times in (([], "1.0 2.0"), ([Shift(0, Side.ONSET, -0.5, 0.9)], "0.500000 2.500000")):
+        refinement = decide_moves(hypothesis, shifts, duration_s=20.0, config=RefineConfig())
+        assert rewrite_rttm(text, [(refinement, 20.0)]) == line.format(times) * 2
 
 
 LINE = b"SPEAKER talk 1 5.0 3.0 <NA> <NA> B <NA> <NA>"
