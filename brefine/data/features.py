@@ -37,7 +37,7 @@ from brefine.io.atomic import file_digest, read_json, write_json_atomic
 from brefine.io.audio import audio_blocks, probe_audio
 
 _INDEX = "log_mel.json"
-ANALYSIS_VERSION = 4
+ANALYSIS_VERSION = 5
 """Of the code between an audio file and its frames: `io.audio`, `core.mel`, this module, `data.voice_activity` and
 `data.pitch`. Whoever changes there what frames are raises it: stores that were made before are made anew when their corpus is
 prepared again."""

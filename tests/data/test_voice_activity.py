@@ -83,6 +83,18 @@ def test_a_faint_recording_is_heard_as_a_usual_one(shared_data: Path, attenuatio
     assert (found == speech).mean() > 0.98
 
 
+@pytest.mark.parametrize(("word_s", "gain"), [(0.0, 2.0**10), (0.08, 2.0**10), (0.35, 2.0), (0.52, 2.0)])
+def test_a_word_in_a_quiet_recording_is_not_clipped(word_s: float, gain: float) -> None:
+    """Too little sound for the recording to be ordinary; only a click may be."""
+    rng = np.random.default_rng(0)
+    samples = rng.normal(0.0, 3e-5, 16000 * 20).astype(np.float32)
+    word = slice(16000 * 10, 16000 * 10 + round(16000 * word_s))
+    samples[word] = rng.normal(0.0, 0.05, word.stop - word.start)
+    (raised,) = levelled(lambda: [samples])()
+    np.testing.assert_array_equal(raised, np.clip(samples * np.float32(gain), -1.0, 1.0))
+    assert gain > 2.0 or np.abs(raised).max() < 1.0
+
+
 @pytest.mark.parametrize("ordinary_s", [1.1, 3.0])
 def test_an_ordinary_recording_stays_as_it_is(ordinary_s: float) -> None:
     """One second of ordinary sound is enough, wherever it is, and the rest then need not be asked for."""
