@@ -99,7 +99,8 @@ def _tenths(blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float3
 
 
 def _means(tenths: NDArray[np.float32]) -> NDArray[np.float64]:
-    return np.asarray(tenths.mean(axis=1, dtype=np.float64))
+    """Of those that are not digital silence: where there is no signal a converter has added nothing to it."""
+    return np.asarray(tenths[tenths.any(axis=1)].mean(axis=1, dtype=np.float64))
 
 
 def _offset(means: Sequence[NDArray[np.float64]]) -> float:

@@ -123,6 +123,15 @@ def test_a_constant_in_the_samples_is_subtracted(shared_data: Path, constant: fl
     np.testing.assert_allclose(found, without, atol=3e-4)
 
 
+@pytest.mark.parametrize("zeros_s", [3, 30])
+def test_a_constant_is_found_behind_digital_silence(zeros_s: int) -> None:
+    """However long nothing was recorded: it has no constant and says nothing of that of the rest."""
+    noise = np.random.default_rng(0).normal(0.05, 0.01, 16000 * 12).astype(np.float32)
+    samples = np.concatenate([np.zeros(16000 * zeros_s, np.float32), noise])
+    found = np.concatenate(list(levelled(lambda: np.split(samples, len(samples) // 16000))()))
+    assert found[-len(noise) :].mean() == pytest.approx(0.0, abs=1e-4)
+
+
 def test_what_leans_to_one_side_for_a_while_has_no_constant() -> None:
     """A voice that was recorded with one, in a conversation of others, or the wind at the beginning."""
     samples = np.random.default_rng(0).normal(0.0, 0.05, 16000 * 12).astype(np.float32)
