@@ -40,8 +40,8 @@ _FAINT, _USUAL_DB = 10.0 ** (-45.0 / 10.0), -30.0
 _LOUDEST_DB = -18.0
 """What lasts, a word of ordinary level in a quiet recording, is raised to this at most: the peaks of speech lie 15 to 18 dB above
 its power, and what is clipped throughout is no speech to the detector."""
-_OFFSET = 0.002
-"""The constant up to which samples stay as they are, full scale 1; AMI's meetings have one of 0.0001."""
+_OFFSET = 0.0003
+"""The constant up to which raised samples stay as they are, full scale 1; AMI's meetings have one of 0.0001."""
 
 _Decode = Callable[[], Iterable[NDArray[np.float32]]]
 
@@ -56,9 +56,9 @@ def levelled(decode: _Decode) -> _Decode:
             the first second of ordinary sound; of a faint recording, and of one with a constant, for all.
     """
     gain, offset = _level(decode())
-    if abs(offset) > _OFFSET:  # so far; in the whole recording it may be less
+    if abs(offset) * gain > _OFFSET:  # so far; in the whole recording it may be less
         offset = _offset([_means(tenths) for tenths in _tenths(decode())])
-    if abs(offset) <= _OFFSET:
+    if abs(offset) * gain <= _OFFSET:
         return _raised(decode, gain)
     constant = np.float32(offset)
 
@@ -104,9 +104,13 @@ def _means(tenths: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _offset(means: Sequence[NDArray[np.float64]]) -> float:
-    """The constant in a recording: the median, since speech may lean to one side while it lasts."""
+    """The constant in a recording: the median, since speech may lean to one side while it lasts.
+
+    None, 0, where half of the tenths of a second are further from it than it is from 0: then it is chance.
+    """
     found = np.concatenate([np.zeros(0), *means])
-    return float(np.median(found)) if len(found) else 0.0
+    offset = float(np.median(found)) if len(found) else 0.0
+    return offset if len(found) and np.median(np.abs(found - offset)) < abs(offset) else 0.0
 
 
 def _gain(power: NDArray[np.float64]) -> float:

@@ -112,7 +112,7 @@ def test_an_ordinary_recording_stays_as_it_is(ordinary_s: float) -> None:
 
 
 @pytest.mark.parametrize("attenuation_db", [0.0, 60.0])
-@pytest.mark.parametrize("constant", [0.005, -0.05])
+@pytest.mark.parametrize("constant", [0.0015, 0.005, -0.05])
 def test_a_constant_in_the_samples_is_subtracted(shared_data: Path, constant: float, attenuation_db: float) -> None:
     """Some converters add one. A faint recording with it is raised as it would be without."""
     samples = read_audio(shared_data / "ami" / "audio" / "trn03.flac")[: 10 * 16000]
@@ -121,6 +121,13 @@ def test_a_constant_in_the_samples_is_subtracted(shared_data: Path, constant: fl
     (without,), (found,) = levelled(lambda: [samples])(), levelled(lambda: [shifted])()
     assert (np.abs(without).max() > np.abs(samples).max()) == (attenuation_db > 0.0)
     np.testing.assert_allclose(found, without, atol=3e-4)
+
+
+def test_a_constant_that_the_gain_makes_large_is_subtracted() -> None:
+    """Small as it is in a faint recording."""
+    noise = np.random.default_rng(0).normal(0.0, 1e-4, 16000 * 5).astype(np.float32)
+    (found,) = levelled(lambda: [noise + np.float32(5e-5)])()
+    np.testing.assert_allclose(found, noise * np.float32(2.0**8), atol=3e-4)
 
 
 @pytest.mark.parametrize("zeros_s", [3, 30])
