@@ -43,13 +43,17 @@ its power, and what is clipped throughout is no speech to the detector."""
 _OFFSET = 0.0003
 """The constant up to which raised samples stay as they are, full scale 1; AMI's meetings have one of 0.0001."""
 
+_SILENT_SAMPLES = SAMPLE_RATE_HZ // 100
+"""Zeros in a row that are digital silence, not a signal that passes through 0."""
+
 _Decode = Callable[[], Iterable[NDArray[np.float32]]]
 
 
 def levelled(decode: _Decode) -> _Decode:
     """A recording's samples at a level at which the detector hears: those of a very faint one times a power of two.
 
-    Where a converter has added a constant to them, it is subtracted first: it would be taken for sound.
+    Where a converter has added a constant to them, it is subtracted first: it would be taken for sound. Digital silence, which
+    has none, stays.
 
     Args:
         decode: gives the samples block by block, mono at 16 kHz, from the beginning each time. It is asked for them here, up to
@@ -63,9 +67,17 @@ def levelled(decode: _Decode) -> _Decode:
     constant = np.float32(offset)
 
     def centred() -> Iterator[NDArray[np.float32]]:
-        return (block - constant for block in decode())
+        return (_without(constant, block) for block in decode())
 
     return _raised(centred, _level(centred())[0])
+
+
+def _without(constant: np.float32, block: NDArray[np.float32]) -> NDArray[np.float32]:
+    centred = block - constant
+    heard = np.concatenate([[-1], np.flatnonzero(block), [len(block)]])
+    for place in np.flatnonzero(np.diff(heard) > _SILENT_SAMPLES):
+        centred[heard[place] + 1 : heard[place + 1]] = 0.0
+    return centred
 
 
 def _raised(decode: _Decode, gain: float) -> _Decode:

@@ -139,6 +139,17 @@ def test_a_constant_is_found_behind_digital_silence(zeros_s: int) -> None:
     assert found[-len(noise) :].mean() == pytest.approx(0.0, abs=1e-4)
 
 
+def test_digital_silence_stays_where_a_constant_is_subtracted() -> None:
+    """It would become a constant itself; a sample that is 0 by chance is one of the signal."""
+    samples = np.random.default_rng(0).normal(0.05, 0.01, 16000 * 12).astype(np.float32)
+    silent = np.zeros(len(samples), np.bool_)
+    silent[:7000] = silent[40000:40500] = silent[-300:] = True
+    samples[silent] = samples[100000:100020] = 0.0
+    found = np.concatenate(list(levelled(lambda: [samples[:90000], samples[90000:]])()))
+    np.testing.assert_array_equal(found == 0.0, silent)
+    np.testing.assert_allclose(found[~silent], samples[~silent] - 0.05, atol=3e-4)
+
+
 def test_what_leans_to_one_side_for_a_while_has_no_constant() -> None:
     """A voice that was recorded with one, in a conversation of others, or the wind at the beginning."""
     samples = np.random.default_rng(0).normal(0.0, 0.05, 16000 * 12).astype(np.float32)
