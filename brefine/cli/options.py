@@ -59,3 +59,10 @@ def finite(value: float | None) -> float | None:
     if value is not None and not math.isfinite(value):
         raise typer.BadParameter(f"{value} is not a finite number.")
     return value
+
+
+def positive(value: float | None) -> float | None:
+    """Callback of options that are numbers above 0: a range of Typer's holds its ends."""
+    if value is not None and value <= 0.0:
+        raise typer.BadParameter(f"{value} is not above 0.")
+    return finite(value)

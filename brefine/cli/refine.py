@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from brefine.cli.options import ArrayConfig, Json, Set, a_file, finite, option_words, output_path
+from brefine.cli.options import ArrayConfig, Json, Set, a_file, finite, option_words, output_path, positive
 from brefine.config import load_config
 from brefine.run.stages import run_worker
 
@@ -31,7 +31,9 @@ def refine(
     min_confidence: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, callback=finite, help="Leave less certain boundaries alone.")
     ] = None,
-    max_shift_s: Annotated[float | None, typer.Option(min=0.0, callback=finite, help="Largest move, in seconds.")] = None,
+    max_shift_s: Annotated[
+        float | None, typer.Option(callback=positive, help="Largest move, in seconds, above 0; 1 if left out.")
+    ] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE", callback=a_file, help="CSV with one row a boundary.")] = None,
     calibration: Annotated[Path | None, typer.Option(metavar="FILE", help="Made by `brefine calibrate` for this system.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",

@@ -32,6 +32,15 @@ def test_a_number_that_is_not_finite_is_a_usage_error(words: str, value: str) ->
     assert words.rsplit(maxsplit=1)[-1] in ended.stderr
 
 
+@pytest.mark.parametrize("value", ["0", "-1"])
+def test_a_largest_move_is_above_0(value: str) -> None:
+    """As its help says: a limit at which nothing moves is refused at once."""
+    ended = CliRunner().invoke(app, ["refine", "a.wav", "a.rttm", "--max-shift-s", value])
+    assert ended.exit_code == 2
+    assert "--max-shift-s" in ended.stderr
+    assert "is not above 0" in ended.stderr
+
+
 @pytest.mark.parametrize(
     "words",
     [
