@@ -10,6 +10,7 @@ The index is written last, atomically: a writer that is killed leaves the old st
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import multiprocessing
@@ -32,6 +33,7 @@ from brefine.config import FeatureConfig
 from brefine.core.mel import mel_of
 from brefine.data.nearby import pieces
 from brefine.data.pitch import N_COLUMNS, PitchListener
+from brefine.data.workers import told_if_killed
 from brefine.errors import DataError, FormatError
 from brefine.io.atomic import file_digest, read_json, write_json_atomic
 from brefine.io.audio import audio_blocks, probe_audio
@@ -289,6 +291,8 @@ def build_store(
 
     Raises:
         DataError: an audio file cannot be read.
+        OSError: the disk has no room for the frames, which is told before any is computed.
+        ProcessError: a worker process was killed.
     """
     key = _key(audio, config, known)
     data = folder / f"log_mel-{key}.f16"
@@ -304,7 +308,7 @@ def build_store(
         n_frames = spans[name][1]
     temporary = folder / f".{data.name}.{uuid.uuid4().hex}.tmp"
     try:
-        np.memmap(temporary, np.float16, "w+", shape=(n_frames, n_columns_of(config))).flush()
+        _reserve(temporary, n_frames * n_columns_of(config) * 2)
         _fill(temporary, audio, spans, config, n_processes, on_progress)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
@@ -381,6 +385,24 @@ def _key(audio: Mapping[str, Path], config: FeatureConfig, known: Mapping[str, s
     return digest.hexdigest()[:16]
 
 
+def _reserve(path: Path, n_bytes: int) -> None:
+    """Makes a file of zeros that has its room on the disk: a page of it that found none would kill who writes there.
+
+    Where the disk cannot reserve, the file is sparse.
+
+    Raises:
+        OSError: there is no room.
+    """
+    with path.open("wb") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, n_bytes)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
+                error.filename = str(path.parent)  # nobody knows the temporary file
+                raise
+            file.truncate(n_bytes)
+
+
 def _fill(
     data: Path,
     audio: Mapping[str, Path],
@@ -397,7 +419,7 @@ def _fill(
             on_progress(done, len(tasks))
         return
     # spawned, not forked: the caller may hold threads (torch, a progress writer) that a fork would break
-    with ProcessPoolExecutor(n_processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with told_if_killed(), ProcessPoolExecutor(n_processes, mp_context=multiprocessing.get_context("spawn")) as pool:
         pending = [pool.submit(_write_recording, *task) for task in tasks]
         for done, future in enumerate(as_completed(pending), start=1):
             future.result()

@@ -60,6 +60,8 @@ def prepare(
     Raises:
         DataError: audio, labels or voices are missing or unusable; everything found is listed.
         ConfigError: the recipe asks for what its corpus cannot give.
+        OSError: the disk has no room.
+        ProcessError: a worker process was killed.
     """
     folder = prepared_corpus_path(config) if out is None else out.absolute()
     workers = n_processes or len(os.sched_getaffinity(0))

@@ -22,6 +22,7 @@ from brefine.data.phrases import load_voice
 from brefine.data.system_errors import REPLAYED, SystemErrors, replay
 from brefine.data.turn_taking import TurnTaking
 from brefine.data.voices import Utterance
+from brefine.data.workers import told_if_killed
 from brefine.errors import DataError
 from brefine.io.atomic import digest_of_files
 from brefine.io.rttm import read_rttm, write_rttm
@@ -70,7 +71,12 @@ def make_conversations(
     n_processes: int,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[CorpusRecording]:
-    """Makes the conversations that are not there yet, and returns all in the order of `takes`."""
+    """Makes the conversations that are not there yet, and returns all in the order of `takes`.
+
+    Raises:
+        DataError: a conversation came out without speech.
+        ProcessError: a worker process was killed.
+    """
     with _pool(studio, min(n_processes, len(takes))) as pool:
         return _make(pool, takes, on_progress)
 
@@ -88,6 +94,10 @@ def make_until(
 
     Args:
         on_progress: called with boundaries made and wanted.
+
+    Raises:
+        DataError: conversations come out without speech, or without a boundary.
+        ProcessError: a worker process was killed.
     """
     made: list[CorpusRecording] = []
     counts: list[int] = []
@@ -132,7 +142,7 @@ def _pool(studio: Studio, workers: int) -> Iterator[Executor]:
     else:  # spawned, not forked: the caller may hold threads that a fork would break
         pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker, (studio,))
     try:
-        with pool:
+        with told_if_killed(), pool:
             yield pool
     except BaseException:
         pool.shutdown(cancel_futures=True)

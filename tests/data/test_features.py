@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -14,9 +16,10 @@ import soundfile
 from brefine.config import FeatureConfig
 from brefine.data import features
 from brefine.data.features import analyse, analyse_file, build_store, log_mel, log_mel_blocks, n_frames_of, normalised, open_store
-from brefine.errors import DataError
+from brefine.errors import DataError, ProcessError
 from brefine.io import audio as audio_module
 from brefine.io.atomic import read_json
+from tests.data.killed_pool import KilledPool
 
 FEATURES = FeatureConfig()
 
@@ -211,6 +214,47 @@ def test_a_killed_writer_leaves_the_old_store_whole(tmp_path: Path, audio: dict[
     with pytest.raises(KeyboardInterrupt):
         build_store(tmp_path / "store", audio | {"three": audio["one"]}, FEATURES, on_progress=killed)
     np.testing.assert_array_equal(open_store(tmp_path / "store", FEATURES)["one"], old)
+
+
+def test_a_disk_without_room_for_the_frames_is_told_before_any_is_computed(
+    tmp_path: Path, audio: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page of a mapped file that finds no room would kill the process without a word; nothing of the store is left."""
+    done: list[int] = []
+
+    def full(descriptor: int, start: int, n_bytes: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="No space left") as told:
+        build_store(tmp_path / "store", audio, FEATURES, on_progress=lambda n, total: done.append(n))
+    assert told.value.filename == str(tmp_path / "store")
+    assert done == []
+    assert list((tmp_path / "store").iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EOPNOTSUPP])
+def test_a_disk_that_cannot_reserve_room_has_the_same_store(
+    tmp_path: Path, audio: dict[str, Path], monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Not every file system can."""
+    build_store(tmp_path / "reserved", audio, FEATURES)
+
+    def unable(descriptor: int, start: int, n_bytes: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "posix_fallocate", unable)
+    build_store(tmp_path / "store", audio, FEATURES)
+    frames = [open_store(tmp_path / name, FEATURES).frames_NF.tobytes() for name in ("reserved", "store")]
+    assert frames[0] == frames[1]
+
+
+def test_a_store_whose_worker_is_killed_says_so(tmp_path: Path, audio: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """In words, and nothing of it is left."""
+    monkeypatch.setattr(features, "ProcessPoolExecutor", KilledPool)
+    with pytest.raises(ProcessError, match=r"(?s)a worker process was killed.*memory.*--processes 1"):
+        build_store(tmp_path / "store", audio, FEATURES, n_processes=2)
+    assert list((tmp_path / "store").iterdir()) == []
 
 
 def test_a_store_that_is_missing_torn_or_of_other_parameters_is_refused(tmp_path: Path, audio: dict[str, Path]) -> None:

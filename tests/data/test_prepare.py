@@ -21,12 +21,13 @@ from brefine.data.corpora import changes_since
 from brefine.data.phrases import Voice, load_voice
 from brefine.data.prepare import prepare, prepare_part
 from brefine.data.system_errors import load_system_errors, system_errors_to_json
-from brefine.errors import ConfigError, DataError
+from brefine.errors import ConfigError, DataError, ProcessError
 from brefine.io.atomic import write_json_atomic
 from brefine.io.corpus import read_corpus
 from brefine.io.rttm import read_rttm
 from brefine.phasedir import SPLITS, CorpusManifest, Progress, corrected_labels
 from tests.data.conftest import write_tone_bank
+from tests.data.killed_pool import KilledPool
 
 
 def _recipe(folder: Path, bank: Path, *overrides: str) -> PhaseConfig:
@@ -348,6 +349,13 @@ def test_too_few_voices_are_refused_before_anything_is_made(tmp_path: Path, tone
     with pytest.raises(DataError, match="too few voices"):
         prepare(config, n_processes=1)
     assert not (prepared_corpus_path(config) / "corpus.json").exists()
+
+
+def test_a_worker_that_is_killed_is_told(tmp_path: Path, tone_bank: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In words instead of the pool's traceback."""
+    monkeypatch.setattr("brefine.data.simulated.ProcessPoolExecutor", KilledPool)
+    with pytest.raises(ProcessError, match="a worker process was killed"):
+        prepare(_recipe(tmp_path, tone_bank), n_processes=2)
 
 
 def test_hypotheses_beside_simulated_audio_are_a_contradiction(tmp_path: Path, tone_bank: Path) -> None:
