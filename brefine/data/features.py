@@ -284,6 +284,8 @@ def build_store(
 ) -> None:
     """Makes the store in `folder`, unless the one that is there has the same content and analysis.
 
+    Only one process may do so at a time: what one that was killed has left is removed first, lest a full disk stay full.
+
     Args:
         audio: recording → its audio file.
         known: as of `is_built`.
@@ -294,6 +296,8 @@ def build_store(
         OSError: the disk has no room for the frames, which is told before any is computed.
         ProcessError: a worker process was killed.
     """
+    for left in folder.glob(".log_mel-*.tmp"):
+        left.unlink(missing_ok=True)
     key = _key(audio, config, known)
     data = folder / f"log_mel-{key}.f16"
     if _has(folder, key):
@@ -316,7 +320,7 @@ def build_store(
     finally:
         temporary.unlink(missing_ok=True)
     _write_index(folder, data, key, spans, config)
-    for stale in [*folder.glob("log_mel-*.f16"), *folder.glob(".log_mel-*.tmp")]:
+    for stale in folder.glob("log_mel-*.f16"):
         if stale != data:
             stale.unlink(missing_ok=True)
 

@@ -249,6 +249,28 @@ def test_a_disk_that_cannot_reserve_room_has_the_same_store(
     assert frames[0] == frames[1]
 
 
+def test_what_a_killed_writer_has_left_is_gone_before_the_next_one_needs_its_room(
+    tmp_path: Path, audio: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the store that was there before is still good, and none is made."""
+    store = tmp_path / "store"
+    left = store / f".log_mel-0123456789abcdef.f16.{'0' * 32}.tmp"
+    reserve = os.posix_fallocate
+
+    def full(descriptor: int, start: int, n_bytes: int) -> None:
+        if left.exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        reserve(descriptor, start, n_bytes)
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    store.mkdir()
+    for _ in range(2):
+        left.write_bytes(bytes(100))
+        build_store(store, audio, FEATURES)
+        assert not left.exists()
+        assert len(open_store(store, FEATURES).spans) == len(audio)
+
+
 def test_a_store_whose_worker_is_killed_says_so(tmp_path: Path, audio: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """In words, and nothing of it is left."""
     monkeypatch.setattr(features, "ProcessPoolExecutor", KilledPool)
