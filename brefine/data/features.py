@@ -258,7 +258,7 @@ class FeatureStore:
 
 
 def is_built(folder: Path, audio: Mapping[str, Path], config: FeatureConfig, *, known: Mapping[str, str]) -> bool:
-    """Whether the store in `folder` is there with this content and analysis.
+    """Whether the store in `folder` is there, whole, with this content and analysis.
 
     Args:
         known: recording → SHA-256 of its audio file, where it is known; the others' audio is read.
@@ -266,11 +266,18 @@ def is_built(folder: Path, audio: Mapping[str, Path], config: FeatureConfig, *, 
     Raises:
         DataError: an audio file cannot be read.
     """
-    return _kept_key(folder) is not None and _has(folder, _key(audio, config, known))
+    return _kept_key(folder) is not None and _has(folder, _key(audio, config, known), config)
 
 
-def _has(folder: Path, key: str) -> bool:
-    return _kept_key(folder) == key and (folder / f"log_mel-{key}.f16").exists()
+def _has(folder: Path, key: str, config: FeatureConfig) -> bool:
+    """Whether the store of this key is there, and whole: what `open_store` refuses is made again, as it says."""
+    if _kept_key(folder) != key:
+        return False
+    try:
+        open_store(folder, config)
+    except DataError:
+        return False
+    return True
 
 
 def build_store(
@@ -282,7 +289,7 @@ def build_store(
     n_processes: int = 1,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    """Makes the store in `folder`, unless the one that is there has the same content and analysis.
+    """Makes the store in `folder`, unless the one that is there is whole and has the same content and analysis.
 
     Only one process may do so at a time: what one that was killed has left is removed first, lest a full disk stay full.
 
@@ -300,7 +307,7 @@ def build_store(
         left.unlink(missing_ok=True)
     key = _key(audio, config, known)
     data = folder / f"log_mel-{key}.f16"
-    if _has(folder, key):
+    if _has(folder, key, config):
         on_progress(len(audio), len(audio))
         return
     folder.mkdir(parents=True, exist_ok=True)

@@ -15,10 +15,20 @@ import soundfile
 
 from brefine.config import FeatureConfig
 from brefine.data import features
-from brefine.data.features import analyse, analyse_file, build_store, log_mel, log_mel_blocks, n_frames_of, normalised, open_store
+from brefine.data.features import (
+    analyse,
+    analyse_file,
+    build_store,
+    is_built,
+    log_mel,
+    log_mel_blocks,
+    n_frames_of,
+    normalised,
+    open_store,
+)
 from brefine.errors import DataError, ProcessError
 from brefine.io import audio as audio_module
-from brefine.io.atomic import read_json
+from brefine.io.atomic import read_json, write_json_atomic
 from tests.data.killed_pool import KilledPool
 
 FEATURES = FeatureConfig()
@@ -291,6 +301,24 @@ def test_a_store_that_is_missing_torn_or_of_other_parameters_is_refused(tmp_path
     data.write_bytes(data.read_bytes()[:-2])
     with pytest.raises(DataError, match="torn"):
         open_store(tmp_path / "store", FEATURES)
+
+
+@pytest.mark.parametrize("damage", ["cut", "longer", "index"])
+def test_a_torn_store_is_made_anew_as_its_refusal_says(tmp_path: Path, audio: dict[str, Path], damage: str) -> None:
+    """It is not taken for whole because its file is there and its index names the right audio."""
+    folder = tmp_path / "store"
+    build_store(folder, audio, FEATURES)
+    whole = open_store(folder, FEATURES).frames_NF.tobytes()
+    assert is_built(folder, audio, FEATURES, known={})
+    data, index = next(folder.glob("*.f16")), read_json(folder / "log_mel.json")
+    if damage == "index":
+        write_json_atomic(folder / "log_mel.json", index | {"spans": {}})
+    else:
+        data.write_bytes(whole[:-2] if damage == "cut" else whole + b"..")
+    assert not is_built(folder, audio, FEATURES, known={})
+    build_store(folder, audio, FEATURES)
+    assert open_store(folder, FEATURES).frames_NF.tobytes() == whole
+    assert is_built(folder, audio, FEATURES, known={})
 
 
 @pytest.mark.end_to_end
