@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 from typing import TextIO
@@ -17,7 +18,8 @@ _LEAST_LINE_S = 10.0
 class ProgressReporter:
     """Writes one stage's progress file; without a path, and without lines, it says nothing.
 
-    As a context it writes the last word itself: finished, or failed with the error's text.
+    As a context it writes the last word itself: finished, or failed with the error's text. A disk that refuses one of the others
+    costs the screen half a second, not the stage its hours; nor does it hide why a stage failed.
     """
 
     def __init__(self, path: Path | None, stage: Stage, *, lines: TextIO | None = None) -> None:
@@ -41,18 +43,24 @@ class ProgressReporter:
             self._line_s = time.monotonic()
             print(f"{step}: {done} of {total}", file=self._lines, flush=True)
         if changed or time.monotonic() - self._written_s >= _LEAST_S:
-            self._write("running")
+            with contextlib.suppress(OSError):
+                self._write("running")
 
     def __enter__(self) -> ProgressReporter:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, _trace: object) -> None:
-        self._write("finished" if error is None else "failed", None if error is None else str(error) or type(error).__name__)
+        if error is None:
+            self._write("finished")
+            return
+        with contextlib.suppress(OSError):
+            self._write("failed", str(error) or type(error).__name__)
 
     def _write(self, state: str, error: str | None = None) -> None:
         if self._path is None:
             return
         step, done, total = self._last
+        self._written_s = time.monotonic()
         Progress(
             stage=self._stage,
             state=state,
@@ -64,4 +72,3 @@ class ProgressReporter:
             process=self._process,
             error=error,
         ).write(self._path)
-        self._written_s = time.monotonic()

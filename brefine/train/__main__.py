@@ -144,7 +144,8 @@ def _heartbeat(run: RunDir, first_word: RunStatus) -> Callable[[], None]:
         nonlocal told_s
         if time.monotonic() - told_s >= _BEAT_S:
             told_s = time.monotonic()
-            first_word.model_copy(update={"heartbeat_unix_s": time.time()}).write(run.status)
+            with contextlib.suppress(OSError):  # the next one may be taken
+                first_word.model_copy(update={"heartbeat_unix_s": time.time()}).write(run.status)
 
     return beat
 

@@ -6,6 +6,7 @@ uninterrupted one. Status and heartbeat go by the clock.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from typing import Any, Self
@@ -81,7 +82,7 @@ class Reporter:
             self._events.scalars({Tag.UNREFINED_MAE_MS: unrefined_mae_ms}, state.step)
         word = f"from step {state.step:,}" if state.step else f"{self._plan.n_steps:,} steps"
         print(f"{self._model} on {self._device.name}: {word}, batches of {self._plan.batch_size}", flush=True)
-        self.write(RunState.RUNNING, state)
+        self._running(state)
 
     def stepped(self, state: TrainingState, taken: Taken) -> None:
         """A step is behind us; scalars and status are written when they are due."""
@@ -104,7 +105,7 @@ class Reporter:
     def alive(self, state: TrainingState) -> None:
         """A sign of life between steps."""
         if time.monotonic() - self._written_s >= self._every_s:
-            self.write(RunState.RUNNING, state)
+            self._running(state)
 
     def validated(self, state: TrainingState, validation: Validation) -> None:
         self._events.scalars(
@@ -125,7 +126,7 @@ class Reporter:
         best = " (best so far)" if validation == state.best else ""
         loss = "–" if self._loss is None else f"{self._loss:.3f}"
         print(f"epoch {validation.epoch}/{self._plan.n_epochs}: loss {loss}, validation {figures}{best}", flush=True)
-        self.write(RunState.RUNNING, state)
+        self._running(state)
 
     def flush(self) -> None:
         """Waits until the curves are with the operating system, so that no checkpoint is ahead of them."""
@@ -137,7 +138,7 @@ class Reporter:
         self._events.text(Tag.NONFINITE, f"{message}: {'; '.join(batch)}", taken.step + 1)
         self._message, self._nonfinite_batch = message, batch
         print(message, flush=True)
-        self.write(RunState.RUNNING, state)
+        self._running(state)
 
     def write(self, run_state: RunState, state: TrainingState, *, error: str | None = None) -> None:
         """Replaces status.json."""
@@ -169,6 +170,11 @@ class Reporter:
             nonfinite_batch=self._nonfinite_batch,
             error=error,
         ).write(self._run.status)
+
+    def _running(self, state: TrainingState) -> None:
+        """Replaces status.json by a word that the next one replaces: a disk that refuses it does not end the training."""
+        with contextlib.suppress(OSError):
+            self.write(RunState.RUNNING, state)
 
     def _count(self, step: int) -> None:
         """Renews the examples per second, over at least half a second."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -93,6 +95,32 @@ def test_a_sign_of_life_moves_the_heartbeat_when_it_is_due(run: RunDir, clock: C
             reporter.alive(state)
             beats.append(RunStatus.read(run.status).heartbeat_unix_s - 1.8e9)
     assert beats == [1000.0, 1002.0, 1002.0, 1004.0]
+
+
+def test_a_disk_that_refuses_a_word_does_not_end_the_training(
+    run: RunDir, report: Callable[..., Reporter], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next one is tried when it is due; the last one is not lost in silence."""
+    write, refused = RunStatus.write, []
+
+    def refuse(status: RunStatus, path: Path) -> None:
+        refused.append(status.state)
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    with report(every_s=2.0) as reporter:
+        monkeypatch.setattr(RunStatus, "write", refuse)
+        reporter.started(state_at(0), unrefined_mae_ms=None)
+        clock.passes(3.0)
+        reporter.alive(state_at(10))
+        reporter.alive(state_at(11))
+        reporter.validated(state_at(12), MEASURED)
+        assert refused == [RunState.RUNNING] * 3
+        with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+            reporter.write(RunState.FINISHED, state_at(200))
+        monkeypatch.setattr(RunStatus, "write", write)
+        clock.passes(3.0)
+        reporter.alive(state_at(20))
+    assert RunStatus.read(run.status).step == 20
 
 
 def test_each_figure_of_a_validation_has_its_own_curve(run: RunDir, report: Callable[..., Reporter]) -> None:

@@ -176,3 +176,24 @@ def test_a_damaged_status_keeps_no_training_from_going_on(make_run: Callable[...
     run.status.write_bytes(b"\0" * 100)
     assert trainer._train(run, "mlp", resume=True) == 0
     assert RunStatus.read(run.status).state is RunState.FINISHED
+
+
+def test_a_disk_that_refuses_a_sign_of_life_does_not_end_the_loading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next one is written."""
+    run, now_s = RunDir(tmp_path / "mlp"), [1000.0]
+    monkeypatch.setattr(trainer.time, "monotonic", lambda: now_s[0])
+    beat = trainer._heartbeat(run, status("mlp", RunState.STARTING))
+    write, tried = RunStatus.write, []
+
+    def fail_once(word: RunStatus, path: Path) -> None:
+        tried.append(path)
+        if len(tried) == 1:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        write(word, path)
+
+    monkeypatch.setattr(RunStatus, "write", fail_once)
+    for _ in range(2):
+        now_s[0] += 3.0
+        beat()
+    assert len(tried) == 2
+    assert RunStatus.read(run.status).state is RunState.STARTING
