@@ -161,3 +161,16 @@ def test_a_bound_between_a_number_and_none_is_the_outer_one(infinite: float) -> 
 
     interval = paired_bootstrap(np.ones((20, 1)), statistic)
     assert interval == (Interval(-np.inf, 1.0) if infinite < 0.0 else Interval(1.0, np.inf))
+
+
+def test_the_interval_of_a_median_is_expanded_as_others_are() -> None:
+    """Of ten recordings it reaches as far out as the quantiles that `_tail` tells, not the plain ones."""
+    rng = np.random.default_rng(8)
+    recordings = rng.normal(rng.normal(size=(10, 1)), 1.0, (10, 20))
+    medians = np.median(recordings[rng.integers(0, 10, (4000, 10))].reshape(4000, -1), axis=1)
+    plain, expanded = (np.quantile(medians, [tail, 1.0 - tail]) for tail in (0.025, _tail(10, 0.95)))
+    interval = bootstrap_quantile(list(recordings), 0.5)
+    assert interval is not None
+    width = interval.high - interval.low
+    assert width == pytest.approx(np.ptp(expanded), rel=0.05)
+    assert width > 1.1 * np.ptp(plain)

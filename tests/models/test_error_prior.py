@@ -229,3 +229,35 @@ def test_one_reading_says_little_of_how_far_the_model_is_to_be_doubted(shift_s: 
     """Whether it agrees with the hypothesis or not."""
     assert fit(heard_at(torch.tensor([shift_s]))).doubt == pytest.approx(0.15, abs=0.04)
     assert fit(heard_at(torch.tensor([shift_s] * 200))).doubt < 0.02
+
+
+def test_the_habit_of_onsets_is_kept_or_mended_on_their_own_side() -> None:
+    """Onsets heard after the hypothesis may be a convention, of which half is kept before them; heard before it, a bias."""
+    shift_s_B = torch.zeros(400)
+    shift_s_B[0::2] = 0.08
+    outward, inward = fit(heard_at(shift_s_B)), fit(heard_at(-shift_s_B))
+    assert outward.habit_s[0] == pytest.approx(0.08, abs=0.015)
+    assert outward.margin_s == (pytest.approx(-0.04, abs=0.01), 0.0)
+    assert inward.margin_s == (0.0, 0.0)
+    assert median_shift_s(heard_at(shift_s_B), outward)[0::2].mean() == pytest.approx(0.04, abs=0.02)
+
+
+def test_each_side_is_expected_where_its_own_habit_has_it() -> None:
+    """Where the model knows nothing, onsets stay around theirs and offsets around theirs."""
+    logits_BT = torch.log(torch.tensor(TRAINED) @ laplace_bins(T, HOP_S, 0.0)).expand(4, -1)
+    reading = said(torch.cat([logits_BT, torch.full((4, 1), -5.0)], dim=1))
+    shift_s_B = median_shift_s(reading, ErrorPrior(habit_s=(-0.1, 0.1)))
+    assert shift_s_B.tolist() == pytest.approx([-0.1, 0.1, -0.1, 0.1], abs=0.02)
+
+
+def test_a_habit_of_more_than_a_fifth_of_a_second_is_not_believed() -> None:
+    """Whatever the model hears throughout."""
+    habit_s = fit(heard_at(torch.full((4000,), 0.4))).habit_s
+    assert habit_s == pytest.approx((0.2, 0.2), abs=0.005)
+
+
+def test_a_window_that_does_not_lie_around_the_hypothesis_is_reckoned_with() -> None:
+    """Its middle is 35 ms after the boundary: what is heard 5 ms behind that is 40 ms late, and labels there leave no room."""
+    reading = replace(heard_at(torch.full((4000,), 0.005)), centre_B=torch.full((4000,), 0.035))
+    assert fit(reading).habit_s == pytest.approx((0.04, 0.04), abs=0.003)
+    assert fit_labelled(reading, torch.full((4000,), 0.04)).margin_s == pytest.approx((0.0, 0.0), abs=0.011)

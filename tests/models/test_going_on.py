@@ -189,3 +189,11 @@ def test_each_boundary_is_read_with_its_own_voice(refiner: Refiner) -> None:
 def test_a_shift_is_no_such_move_unless_it_says_so() -> None:
     """Whoever proposes moves of his own need not know of it."""
     assert not Shift(0, Side.ONSET, 0.1, 0.9).goes_on
+
+
+def test_evidence_is_averaged_over_as_many_seconds_whatever_a_frame_takes() -> None:
+    """Half a second beyond the end, 0.2 to 0.8 s are heard: in frames of 20 ms as in those of 10 ms."""
+    place_s_T = (torch.arange(200) + 0.5 - 100) * 0.02
+    own_BT, evidence_BT = (place_s_T < 0.0).float()[None], (1.6 * (place_s_T < 0.7) - 0.8)[None]
+    coarse_BR = voice_beyond(own_BT, evidence_BT, torch.tensor([False]), 0.02)
+    assert float(coarse_BR[0, 25]) == pytest.approx(float(beyond([(-2.0, 0.0)], [(-2.0, 0.7)])[0, 50]), abs=0.03)

@@ -79,8 +79,10 @@ def test_work_without_a_supervisor_is_work(phase: PhaseDir) -> None:
     assert _idle_s(phase) is None
     other.supervisor.unlink()
     assert _idle_s(phase) is not None
-    LockHolder(process=own_identity()).write(other.stage_lock(Stage.INTEGRATE))
-    assert _idle_s(phase) is None
+    for stage in (Stage.EVALUATE, Stage.INTEGRATE):
+        LockHolder(process=own_identity()).write(other.stage_lock(stage))
+        assert _idle_s(phase) is None
+        other.stage_lock(stage).unlink()
 
 
 def test_a_training_in_the_foreground_is_work_and_one_that_was_left_behind_too(phase: PhaseDir) -> None:
@@ -128,3 +130,24 @@ def test_a_supervisor_that_ends_while_another_phase_works_tells_no_idle_machine(
     _word("finished").write(other.supervisor)
     supervisor._tell_idle_burn()
     assert [alert.kind for alert in alerts(phase)] == ["idle-burn"]
+
+
+def test_idle_time_begins_with_the_last_sign_of_all_other_phases(phase: PhaseDir) -> None:
+    """One beside this one and one in another folder; of each its supervisor's, its trainers' and its stages'."""
+    near, far = _beside(phase), _elsewhere(phase)
+    _word("stopped", ended_s=500.0).write(near.supervisor)
+    _word("stopped", ended_s=300.0).write(far.supervisor)
+    assert _idle_s(phase) == pytest.approx(300.0, abs=30.0)
+    Progress(
+        stage=Stage.EVALUATE, state="finished", step="", done=1, total=1, started_unix_s=1.0, unix_s=time.time() - 100.0,
+        process=_GONE,
+    ).write(near.progress(Stage.EVALUATE))  # fmt: skip
+    assert _idle_s(phase) == pytest.approx(100.0, abs=30.0)
+
+
+def test_a_phase_is_none_of_the_others(phase: PhaseDir) -> None:
+    """Its own supervisor lives while it tells of the idle machine, and the ledger knows its session."""
+    ledger = Ledger(phase.path.parents[1] / "ledger.jsonl")
+    ledger.open_session(phase.path, 36.0, time.time() - 2000.0)
+    _word("running").write(phase.supervisor)
+    assert list(others_at_work(phase, ledger.read())) == []

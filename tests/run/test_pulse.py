@@ -61,3 +61,25 @@ def test_whoever_does_not_supervise_is_not_silent() -> None:
     assert Pulse().silence_s(word(0.0), other, 1000.0) is None
     assert Pulse().silence_s(word(0.0), None, 1000.0) is None
     assert Pulse().silence_s(None, OWN, 1000.0) is None
+
+
+def test_a_clock_that_was_set_back_hides_no_silence() -> None:
+    """A heartbeat of an hour ahead is as old as nothing, and not an hour younger than that."""
+    reader = Reader()
+    assert reader.look(4600.0, 1000.0) is None
+    assert reader.look(4600.0, 1080.0, after_s=80.0) == 80.0
+
+
+def test_a_reader_that_looks_seldom_takes_a_fresh_heartbeat_for_what_it_is() -> None:
+    """It could have seen others in the meantime, but this one is a second old."""
+    reader = Reader()
+    assert reader.look(1000.0, 1001.0) is None
+    assert reader.look(1200.0, 1201.0, after_s=200.0) is None
+
+
+def test_silence_after_several_heartbeats_is_counted_from_the_last() -> None:
+    """However often somebody looks."""
+    reader = Reader()
+    looks = [reader.look(min(1000.0 + second, 1003.0), 1001.0 + second) for second in range(100)]
+    assert looks[:78] == [None] * 78
+    assert looks[-1] == 97.0
