@@ -17,6 +17,8 @@ from brefine.evaluate.calibration import calibrate_refiner, prior_of, read_calib
 from brefine.evaluate.labels import read_references, read_regions
 from brefine.evaluate.refine import load_weights, plan_refinement
 from brefine.io.rttm import format_rttm, parse_rttm, write_rttm
+from brefine.models.error_prior import ErrorPrior
+from brefine.models.reading import SCALES_S
 from brefine.phasedir import Calibration
 from tests.evaluate.conftest import DURATION_S, RATE_HZ, bursts, save_untrained
 
@@ -61,6 +63,26 @@ def test_what_was_fitted_is_what_refinement_reads(labelled: Path) -> None:
     assert found.n_recordings == 3
     assert found.n_boundaries >= 20
     assert 50.0 < found.mae_before_ms < 250.0
+
+
+def test_refinement_takes_each_constant_for_what_it_is() -> None:
+    """Above all the weights of changes apart from those of other boundaries."""
+    weights, change_weights = (0.5, 0.2, 0.15, 0.1, 0.05), (0.05, 0.1, 0.2, 0.3, 0.35)
+    found = Calibration(
+        weights_sha256="0" * 64,
+        scales_s=list(SCALES_S),
+        weights=list(weights),
+        change_weights=list(change_weights),
+        habit_s=(0.01, 0.02),
+        margin_s=(-0.03, 0.04),
+        doubt=0.2,
+        n_recordings=1,
+        n_boundaries=30,
+        mae_before_ms=200.0,
+        mae_after_ms=140.0,
+    )
+    expected = ErrorPrior(weights, change_weights, habit_s=(0.01, 0.02), margin_s=(-0.03, 0.04), doubt=0.2)
+    assert prior_of(found) == expected
 
 
 def test_hearing_tells_how_far_it_is(labelled: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
