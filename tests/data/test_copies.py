@@ -157,6 +157,25 @@ def test_a_long_stretch_is_enough_though_it_is_a_small_part(shared_min: float, w
         assert found.duration_s == n_shared / 25
 
 
+@pytest.mark.parametrize(("correlation", "copies"), [(0.78, 1), (0.72, 0)])
+def test_three_quarters_of_what_rises_and_falls_must_be_shared(correlation: float, copies: int) -> None:
+    """Also where all brief stretches of both are alike, and only their slow rises and falls are others."""
+    shared = np.random.default_rng(0).standard_normal(64 * 25)
+    slow = [np.repeat(np.resize(signs, 32), 50) for signs in ((1.0, -1.0), (1.0, 1.0, -1.0, -1.0))]
+    both = [(np.sqrt(correlation) * shared + np.sqrt(1.0 - correlation) * own).astype(np.float32) for own in slow]
+    assert np.corrcoef(both)[0, 1] == pytest.approx(correlation, abs=0.01)
+    assert len(near_copies(both)) == copies
+
+
+@pytest.mark.parametrize(("repeated", "copies"), [(0.65, 1), (0.8, 0)])
+def test_what_repeats_itself_is_like_nothing(repeated: float, copies: int) -> None:
+    """Not even itself, where another lag does nearly as well: of the energy so much comes again every five seconds."""
+    rng = np.random.default_rng(0)
+    again, once = np.tile(rng.standard_normal(5 * 25), 20), rng.standard_normal(100 * 25)
+    envelope = (np.sqrt(repeated) * again + np.sqrt(1.0 - repeated) * once).astype(np.float32)
+    assert len(near_copies([envelope, envelope.copy()])) == copies
+
+
 def test_memory_does_not_grow_with_the_longest_recording_for_each_of_the_others() -> None:
     """200 recordings of a minute and one of three hours; an excerpt of that is found all the same."""
     rng = np.random.default_rng(0)
