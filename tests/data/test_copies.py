@@ -157,6 +157,16 @@ def test_a_long_stretch_is_enough_though_it_is_a_small_part(shared_min: float, w
         assert found.duration_s == n_shared / 25
 
 
+@pytest.mark.parametrize(
+    ("shared_s", "whole_s", "copies"), [(8, 12, 0), (11, 12, 1), (16, 40, 0), (24, 40, 1), (50, 200, 0), (70, 200, 1)]
+)
+def test_half_of_the_shorter_one_or_a_minute_must_be_shared(shared_s: int, whole_s: int, copies: int) -> None:
+    """And ten seconds in any case: the end of one recording is the start of the other."""
+    rng = np.random.default_rng(0)
+    shared, *own = (rng.uniform(-1.7, 1.7, 25 * n_s).astype(np.float32) for n_s in (shared_s, *[whole_s - shared_s] * 2))
+    assert len(near_copies([np.concatenate([own[0], shared]), np.concatenate([shared, own[1]])])) == copies
+
+
 @pytest.mark.parametrize(("correlation", "copies"), [(0.78, 1), (0.72, 0)])
 def test_three_quarters_of_what_rises_and_falls_must_be_shared(correlation: float, copies: int) -> None:
     """Also where all brief stretches of both are alike, and only their slow rises and falls are others."""
