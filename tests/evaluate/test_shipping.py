@@ -10,17 +10,20 @@ import numpy as np
 import pytest
 import torch
 
+from brefine.config import prepared_corpus_path
 from brefine.core.boundaries import Boundary
 from brefine.core.matching import match_boundaries
 from brefine.core.turns import Diarization, Turn
 from brefine.data.batches import centres_s
+from brefine.data.examples import find_examples
+from brefine.data.splits import Split
 from brefine.errors import DataError
 from brefine.evaluate import shipping
 from brefine.evaluate.evaluation import load_checkpoint
 from brefine.evaluate.recordings import GivenRecording, GivenSplit
 from brefine.evaluate.shipping import fit_temperature, ship
 from brefine.models.heads import decode, target_distribution
-from brefine.models.reading import SCALES_S, trained_on
+from brefine.models.reading import SCALES_S, describe_training, trained_on
 from brefine.models.weights import Refiner, load_refiner, read_weights, save_weights
 from brefine.phasedir import PhaseDir, Validation
 
@@ -38,6 +41,21 @@ def test_a_phases_models_become_one_calibrated_refiner(phase: PhaseDir, tmp_path
     assert load_refiner(out).card == card
 
 
+def test_each_member_has_its_own_temperature_and_the_card_what_all_were_trained_on(
+    phase: PhaseDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The corpus, and the errors in it."""
+    fitted = {"mlp": 0.75, "contrastive": 1.5}
+    monkeypatch.setattr(shipping, "fit_temperature", lambda refiner, *given: fitted[refiner.card.model])
+    out, config = tmp_path / "refiner.safetensors", phase.load_config()
+    card = ship(phase, ["mlp", "contrastive"], out, device="cpu")
+    assert read_weights(out)[0]["temperature_M"].tolist() == [0.75, 1.5]
+    train = Split(prepared_corpus_path(config), "train", config.features)
+    examples = find_examples(train.annotated, config.examples)
+    assert card.prior == pytest.approx(describe_training(torch.from_numpy(examples.offset_s[examples.positive])))
+    assert card.corpus_sha256 == train.corpus_sha256
+
+
 def test_the_card_of_the_refiner_that_ships_tells_what_all_its_members_together_do(phase: PhaseDir, tmp_path: Path) -> None:
     """How near they come and how sure they are, not what the first of them did; its step and epoch are kept."""
     refiner = load_checkpoint(phase, "mlp", "best", "cpu")
@@ -50,19 +68,25 @@ def test_the_card_of_the_refiner_that_ships_tells_what_all_its_members_together_
     assert told is not None and told.confidence is not None
     assert (told.step, told.epoch) == (7, 3)
     assert 0.05 < told.confidence < 0.9
-    config, shipped, error_s = phase.load_config(), load_refiner(out), []
+    config, shipped = phase.load_config(), load_refiner(out)
+    error_s, losses = [], []
     split = GivenSplit(config, "validation")
     for one in split.recordings:
         match = match_boundaries(one.reference, one.hypothesis, regions_s=one.regions_s)
         asked = [match.hypothesis[there] for _, there in match.pairs]
         centre_s = centres_s(np.array([boundary.time_s for boundary in asked]), config.features.hop_s)
-        shift_s = decode(shipped.logits(split.frames(one, shipped), one.hypothesis, asked), config.features.hop_s).shift_s
-        error_s.append(centre_s + shift_s.numpy() - match.partner_times_s(asked))
+        logits_BK = shipped.logits(split.frames(one, shipped), one.hypothesis, asked)
+        true_s = match.partner_times_s(asked) - centre_s
+        error_s.append(decode(logits_BK, config.features.hop_s).shift_s.numpy() - true_s)
+        sigma_frames = config.train.label_sigma_s / config.features.hop_s
+        offset_frames_B = torch.from_numpy(true_s / config.features.hop_s).float()
+        target_BK = target_distribution(offset_frames_B, logits_BK.shape[1] - 1, sigma_frames)
+        losses.append(torch.nn.functional.cross_entropy(logits_BK, target_BK, reduction="none"))
     absolute_ms = 1e3 * np.abs(np.concatenate(error_s))
     assert told.mae_ms == pytest.approx(absolute_ms.mean(), rel=1e-2)  # half precision
     assert told.median_ms == pytest.approx(np.median(absolute_ms), rel=3e-2)
     assert told.within_100ms == pytest.approx((absolute_ms <= 100.0).mean(), abs=0.05)
-    assert told.loss is not None and 1.0 < told.loss < 6.0
+    assert told.loss == pytest.approx(float(torch.cat(losses).mean()), rel=1e-2)
 
 
 def test_each_recording_is_heard_once_by_each_refiner(phase: PhaseDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
