@@ -124,6 +124,20 @@ def test_where_too_little_is_labelled_nothing_is_told(refiner: Refiner) -> None:
     assert hold_out(refiner, [labelled[0], few]) is None
 
 
+@pytest.mark.parametrize(("n_known", "enough"), [(19, False), (20, True)])
+def test_twenty_boundaries_are_enough_and_only_those_with_a_label_teach(refiner: Refiner, n_known: int, enough: bool) -> None:
+    """Of three recordings, in which the others have no partner."""
+    labelled, left = [heard(refiner, seed) for seed in range(3)], n_known
+    for place, one in enumerate(labelled):
+        taken = np.cumsum(np.isfinite(one.true_s)) <= left
+        labelled[place] = replace(one, true_s=np.where(taken, one.true_s, np.nan))
+        left -= labelled[place].n_known
+    assert left == 0
+    prior = fit_to_labels(labelled)
+    assert (prior is not None) == enough
+    assert prior is None or np.isfinite([*prior.weights, *prior.habit_s, prior.doubt]).all()
+
+
 def test_what_lies_outside_the_labelled_parts_does_not_count(refiner: Refiner) -> None:
     """Neither for the DER nor, where labels are cut, for the boundaries."""
     whole = heard(refiner, 0)
