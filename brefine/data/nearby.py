@@ -16,8 +16,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-_AROUND_S, _PIECE_S = 120.0, 60.0
-"""Counted in frames that are near a turn; a recording that has no more of them is one piece."""
+_AROUND_S = 120.0
+_PIECE_S = 60.0
+"""Both counted in frames that are near a turn; a recording that has no more than two minutes of them is one piece."""
 _REACH_S = 3.0
 """Frames further from any turn are not heard; a window reaches 2 s beyond an end."""
 
