@@ -21,6 +21,8 @@ _PIECE_S = 60.0
 """Both counted in frames that are near a turn; a recording that has no more than two minutes of them is one piece."""
 _REACH_S = 3.0
 """Frames further from any turn are not heard; a window reaches 2 s beyond an end."""
+_LEAST_S = 30.0
+"""Where the turns leave less than this, it reaches as far as it takes: a word and its pauses tell of no room."""
 
 
 class Piece(NamedTuple):
@@ -44,7 +46,7 @@ def pieces(active_SN: NDArray[np.bool_], hop_s: float) -> list[Piece]:
         active_SN: who speaks in each frame, as the hypothesis has it; where nobody ever does, every frame counts.
     """
     n_frames = active_SN.shape[1]
-    near_N = _near(np.asarray(active_SN.any(axis=0)), round(_REACH_S / hop_s))
+    near_N = _near(np.asarray(active_SN.any(axis=0)), round(_REACH_S / hop_s), least=round(_LEAST_S / hop_s))
     places = np.flatnonzero(near_N)
     n_around = round(_AROUND_S / hop_s)
     if len(places) <= n_around:
@@ -60,11 +62,15 @@ def pieces(active_SN: NDArray[np.bool_], hop_s: float) -> list[Piece]:
     return found
 
 
-def _near(spoken_N: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
-    """Whether any frame within `reach` is spoken; all are where none is."""
+def _near(spoken_N: NDArray[np.bool_], reach: int, *, least: int) -> NDArray[np.bool_]:
+    """Whether any frame within `reach`, or within the reach that makes it `least` frames, is spoken; all are where none is."""
     n_frames = len(spoken_N)
     if not spoken_N.any():
         return np.ones(n_frames, np.bool_)
     before_N = np.concatenate([[0], np.cumsum(spoken_N)])
     frames = np.arange(n_frames)
-    return np.asarray(before_N[np.minimum(frames + reach + 1, n_frames)] > before_N[np.maximum(frames - reach, 0)])
+    while True:
+        near_N = before_N[np.minimum(frames + reach + 1, n_frames)] > before_N[np.maximum(frames - reach, 0)]
+        if near_N.sum() >= min(least, n_frames):
+            return np.asarray(near_N)
+        reach *= 2

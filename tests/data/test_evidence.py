@@ -12,6 +12,8 @@ from brefine.data import evidence as evidence_module
 from brefine.data.evidence import activity, edge_frame, speaker_evidence
 
 HOP_S = 0.01
+_TURNS = ((0.0, 2.2, "a"), (2.2, 4.1, "b"), (6.4, 8.0, "a"))
+"""A hypothesis on `_two_voices`."""
 
 
 @pytest.mark.parametrize(("time_s", "frame"), [(0.0, 0), (0.004, 0), (0.005, 0), (0.006, 1), (1.0, 100), (0.995, 99)])
@@ -40,7 +42,7 @@ def _two_voices() -> tuple[np.ndarray, np.ndarray]:
 def test_frames_sound_like_the_speaker_whose_solo_speech_they_resemble() -> None:
     """Evidence is positive in the speaker's own speech, negative in another's and in silence, also where the hypothesis errs."""
     frames, truth = _two_voices()
-    hypothesis = Diarization("r", (Turn(0.0, 2.2, "a"), Turn(2.2, 4.1, "b"), Turn(6.4, 8.0, "a")))
+    hypothesis = Diarization("r", tuple(Turn(*turn) for turn in _TURNS))
     evidence = speaker_evidence(frames, activity(hypothesis, 800, HOP_S), HOP_S).own_SN
     assert (evidence[0][truth == 1] > 0).mean() > 0.97
     assert (evidence[0][truth == 0] < 0).mean() > 0.97
@@ -100,7 +102,7 @@ def test_a_speaker_with_too_little_solo_speech_has_no_evidence() -> None:
 def test_speech_is_told_from_silence_whoever_speaks() -> None:
     """The evidence of speech is positive in both voices and negative where nobody speaks."""
     frames, _ = _two_voices()
-    hypothesis = Diarization("r", (Turn(0.0, 2.2, "a"), Turn(2.2, 4.1, "b"), Turn(6.4, 8.0, "a")))
+    hypothesis = Diarization("r", tuple(Turn(*turn) for turn in _TURNS))
     speech_N = speaker_evidence(frames, activity(hypothesis, 800, HOP_S), HOP_S).speech_N
     assert (speech_N[:400] > 0).mean() > 0.97
     assert (speech_N[400:600] < 0).mean() > 0.97
@@ -108,16 +110,16 @@ def test_speech_is_told_from_silence_whoever_speaks() -> None:
 
 def test_what_is_far_away_says_nothing_and_is_told_nothing_of() -> None:
     """Half an hour of a recorder that ran on: the voices tell of themselves what they told without it."""
-    frames, _ = _two_voices()
-    hypothesis = Diarization("r", (Turn(0.0, 2.2, "a"), Turn(2.2, 4.1, "b"), Turn(6.4, 8.0, "a")))
-    alone = speaker_evidence(frames, activity(hypothesis, 800, HOP_S), HOP_S)
+    frames = np.tile(_two_voices()[0], (4, 1))
+    talk = Diarization("r", tuple(Turn(8.0 * k + s, 8.0 * k + e, who) for k in range(4) for s, e, who in _TURNS))
+    alone = speaker_evidence(frames, activity(talk, 3200, HOP_S), HOP_S)
     behind = np.full((180_000, 80), -18.42, np.float32)
-    active_SN = activity(hypothesis, 180_800, HOP_S)
+    active_SN = activity(talk, 183_200, HOP_S)
     found = speaker_evidence(np.concatenate([frames, behind]), active_SN, HOP_S)
-    assert not found.own_SN[:, 1100:].any() and not found.speech_N[1100:].any()
-    assert ((found.own_SN[:, :800] > 0) == (alone.own_SN > 0)).mean() > 0.97
-    near = speaker_evidence(np.concatenate([frames, behind[:300]]), active_SN[:, :1100], HOP_S)
-    np.testing.assert_allclose(found.own_SN[:, :800], near.own_SN[:, :800], atol=1e-5)
+    assert not found.own_SN[:, 3500:].any() and not found.speech_N[3500:].any()
+    assert ((found.own_SN[:, :3200] > 0) == (alone.own_SN > 0)).mean() > 0.97
+    near = speaker_evidence(np.concatenate([frames, behind[:300]]), active_SN[:, :3500], HOP_S)
+    np.testing.assert_allclose(found.own_SN[:, :3200], near.own_SN[:, :3200], atol=1e-5)
 
 
 def test_voices_of_another_conversation_are_no_alternative() -> None:

@@ -132,10 +132,10 @@ def test_what_lies_far_from_any_turn_does_not_count() -> None:
     frames = np.full((1 << 21, 2), -18.42, np.float32)
     frames[-4000:] = talk
     active_SN = np.zeros((1, len(frames)), np.bool_)
-    active_SN[0, -2500:] = True  # fifteen seconds before the first turn, of which three count
-    near = talk[1200:]
+    active_SN[0, -2800:] = True  # twelve seconds before the first turn, of which three count
+    near = talk[900:]
     exact = (near - near.mean(axis=0, dtype=np.float64)) / (near.std(axis=0, dtype=np.float64) + 1e-3)
-    np.testing.assert_allclose(normalised(frames, active_SN, 0.01)[-2800:], exact, atol=1e-4)
+    np.testing.assert_allclose(normalised(frames, active_SN, 0.01)[-3100:], exact, atol=1e-4)
     elsewhere = rng.normal(3.0, 0.5, (60_000, 2)).astype(np.float32)
     both = np.concatenate([talk, talk, talk, elsewhere])
     np.testing.assert_allclose(normalised(both, _spoken(len(both)), 0.01)[:4000], alone, atol=0.01)

@@ -42,9 +42,17 @@ def test_longer_ones_are_gone_through_by_the_minute(n_frames: int) -> None:
 
 def test_only_what_is_near_a_turn_counts() -> None:
     """Three seconds on each side; silence beyond belongs to a piece and tells nothing, however long it is."""
-    (one,) = pieces(spoken(9000, (5000, 5100), (5140, 5150), (5400, 5410)), HOP_S)
+    (one,) = pieces(spoken(9000, (5000, 5300), (5340, 5350), (5600, 5610)), HOP_S)
     assert one.own == slice(0, 9000)
-    assert np.flatnonzero(one.near_P).tolist() == [*range(4970, 5180), *range(5370, 5440)]
+    assert np.flatnonzero(one.near_P).tolist() == [*range(4970, 5380), *range(5570, 5640)]
+
+
+def test_of_a_few_words_half_a_minute_counts() -> None:
+    """Twice, four times as far as else; of a recording that is shorter all of it."""
+    (one,) = pieces(spoken(9000, (5000, 5010)), HOP_S)
+    assert np.flatnonzero(one.near_P).tolist() == [*range(4760, 5250)]
+    (short,) = pieces(spoken(280, (100, 105)), HOP_S)
+    assert short.near_P.all()
 
 
 def test_a_silence_in_the_middle_is_leapt_over() -> None:
