@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from brefine.identity import own_identity
-from brefine.io.folders import never_make_anew
+from brefine.io.folders import is_gone, never_make_anew
 from brefine.phasedir import Progress, Stage
 
 _LEAST_S = 0.5
@@ -26,7 +26,7 @@ class ProgressReporter:
         """Args:
         lines: where to tell it to a person as well, one line a step, and one every few seconds of a long one.
         """
-        if path is not None:
+        if path is not None and not is_gone(path.parent.parent):  # a file that a person names may lie in a new folder
             never_make_anew(path.parent.parent)
         self._path, self._stage, self._lines = path, stage, lines
         self._line_s = -_LEAST_LINE_S

@@ -23,6 +23,7 @@ from brefine.evaluate.recordings import GivenSplit, SplitName
 from brefine.evaluate.refine import Refined, format_report, is_report, load_weights, plan_refinement, refine_tasks
 from brefine.evaluate.shipping import ship
 from brefine.io.atomic import write_text_atomic
+from brefine.io.folders import never_make_anew
 from brefine.io.outputs import refuse_replacing, refuse_unwritable
 from brefine.io.rttm import rttm_files
 from brefine.phasedir import Calibration, EvaluationReport, GateRecord, PhaseDir, SelectionRecord, Stage, phase_of_weights
@@ -89,6 +90,7 @@ def main() -> int:
 
 def _evaluate(options: argparse.Namespace) -> None:
     phase = PhaseDir(options.phase)
+    never_make_anew(phase.path)
     progress = options.progress if options.part is None else None  # one writer a file: the whole
     with ProgressReporter(progress, Stage.EVALUATE) as step:
         step("loading the recordings", 0, 1)
@@ -129,6 +131,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 def _integrate(options: argparse.Namespace) -> None:
     phase = PhaseDir(options.phase)
+    never_make_anew(phase.path)
     progress = options.progress if options.part is None else None  # one writer a file: the whole
     with ProgressReporter(progress, Stage.INTEGRATE) as step:
         step("loading the recordings", 0, 1)

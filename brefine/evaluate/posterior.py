@@ -30,6 +30,7 @@ from brefine.evaluate.evaluation import load_checkpoint
 from brefine.evaluate.moves import fit_prior, hear_recording
 from brefine.evaluate.recordings import GivenSplit
 from brefine.io.atomic import write_bytes_atomic
+from brefine.io.folders import never_make_anew
 from brefine.models.changes import Changes
 from brefine.phasedir import PhaseDir
 
@@ -41,6 +42,7 @@ def write_posteriors(phase: PhaseDir, model: ModelName, *, device: str = "auto")
         CheckpointError: there are no weights.
         DataError: the prepared corpus is gone.
     """
+    never_make_anew(phase.path)
     config = phase.load_config()
     split = GivenSplit(config, "validation")
     refiner = load_checkpoint(phase, model, "best", device)

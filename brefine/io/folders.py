@@ -40,7 +40,8 @@ def make_folder(folder: Path) -> None:
         FileNotFoundError: one of them was never to be made anew, and is gone.
         OSError: one cannot be made.
     """
-    home = next((one for one in _NEVER_MADE if folder.is_relative_to(one)), None)
+    homes = (one for one in _NEVER_MADE if folder.is_relative_to(one))
+    home = max(homes, key=lambda one: len(one.parts), default=None)  # one may lie in another: the innermost
     if home is None:
         folder.mkdir(parents=True, exist_ok=True)
         return

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from brefine.config import ModelName
+from brefine.io.folders import is_gone
 from brefine.phasedir import Alert, PhaseDir
 from brefine.run.alerts import alert_of_fault, alerts_of_curves
 from brefine.run.tail.run import RunTail
@@ -23,6 +24,7 @@ class EventInspector:
     """
 
     def __init__(self, phase: PhaseDir, models: Sequence[ModelName]) -> None:
+        self._folder = phase.path
         self._tails = {model: RunTail(phase.run(model).path) for model in models}
         self._looked_s = float("-inf")
 
@@ -38,4 +40,4 @@ class EventInspector:
             alerts += [alert_of_fault(model, fault, time.time()) for fault in tail.faults]
             validation = [curve for tag, curve in tail.curves().items() if tag.startswith("validation/")]
             alerts += alerts_of_curves(model, validation)
-        return alerts
+        return [] if is_gone(self._folder) else alerts  # moved with all that it holds, it has lost no event file

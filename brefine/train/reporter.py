@@ -6,13 +6,13 @@ uninterrupted one. Status and heartbeat go by the clock.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from dataclasses import dataclass
 from typing import Any, Self
 
 from brefine.config import ModelName
 from brefine.identity import own_identity
+from brefine.io.folders import is_gone
 from brefine.phasedir import RunDir, RunState, RunStatus, Tag, Validation
 from brefine.train.checkpoint import TrainingState
 from brefine.train.device import Device
@@ -173,8 +173,11 @@ class Reporter:
 
     def _running(self, state: TrainingState) -> None:
         """Replaces status.json by a word that the next one replaces: a disk that refuses it does not end the training."""
-        with contextlib.suppress(OSError):
+        try:
             self.write(RunState.RUNNING, state)
+        except OSError:
+            if is_gone(self._run.path.parent):  # moved: what is trained on would be lost
+                raise
 
     def _count(self, step: int) -> None:
         """Renews the examples per second, over at least half a second."""

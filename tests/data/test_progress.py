@@ -41,6 +41,14 @@ def test_a_failure_is_the_last_word_of_the_file(tmp_path: Path) -> None:
     assert (found.state, found.step, found.error) == ("failed", "unpacking", "no room")
 
 
+def test_a_file_that_a_person_names_may_lie_in_a_new_folder(tmp_path: Path) -> None:
+    """Nobody has moved what was never there; hours of work would be told as failed."""
+    path = tmp_path / "new" / "folder" / "prepare.json"
+    with ProgressReporter(path, Stage.PREPARE) as report:
+        report("unpacking", 1, 2)
+    assert Progress.read(path).state == "finished"
+
+
 def _refused(monkeypatch: pytest.MonkeyPatch, states: set[str]) -> None:
     """From now on the disk takes no progress file that says one of these."""
     write = Progress.write

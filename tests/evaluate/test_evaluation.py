@@ -26,6 +26,7 @@ from brefine.evaluate.evaluation import (
 from brefine.evaluate.moves import HeardRecording, hear_recording
 from brefine.evaluate.recordings import GivenSplit
 from brefine.evaluate.speed import speed_of
+from brefine.io.atomic import write_text_atomic
 from brefine.models.weights import Refiner
 from brefine.phasedir import EvaluationReport, PhaseDir, RunState, Speed, Validation
 from tests.evaluate.conftest import all_earlier, save_untrained
@@ -88,6 +89,21 @@ def test_shares_of_several_checkpoints_are_all_used(phase: PhaseDir, monkeypatch
     processes.main()
     assert heard == ["rec2", "rec2"]
     assert not phase.heard("mlp").exists()
+
+
+def test_a_share_does_not_bring_back_a_phase_that_was_moved(phase: PhaseDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task of an array has no progress file, and writes into the phase all the same."""
+
+    def moved(*_: object, **__: object) -> None:
+        phase.path.rename(phase.path.with_name("away"))
+        write_text_atomic(phase.heard("mlp") / "rec2.safetensors", "")
+
+    monkeypatch.setattr(processes, "hear_part", moved)
+    asked = ["evaluate", str(phase.path), "--model", "mlp", "--device", "cpu", "--part", "0/2"]
+    monkeypatch.setattr("sys.argv", ["evaluate", *asked])
+    with pytest.raises(FileNotFoundError, match="was it moved"):
+        processes.main()
+    assert not phase.path.exists()
 
 
 def test_a_phase_that_can_only_be_read_is_not_evaluated_in_vain(phase: PhaseDir, monkeypatch: pytest.MonkeyPatch) -> None:

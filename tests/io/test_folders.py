@@ -44,3 +44,14 @@ def test_a_folder_that_was_moved_is_not_made_anew(tmp_path: Path) -> None:
     assert list(home.parent.iterdir()) == []
     away.rename(home)
     write_text_atomic(home / "mlp" / "status.json", "{}")
+
+
+def test_a_folder_in_another_that_is_never_made_anew_is_not_made_anew_either(tmp_path: Path) -> None:
+    """Whichever of them is asked first: the outer one is still there."""
+    never_make_anew(tmp_path)
+    homes = [tmp_path / str(n) for n in range(8)]
+    for home in homes:
+        never_make_anew(home)
+        with pytest.raises(FileNotFoundError, match="was it moved"):
+            write_text_atomic(home / "word.json", "{}")
+    assert list(tmp_path.iterdir()) == []

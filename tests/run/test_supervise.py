@@ -587,12 +587,15 @@ def test_a_phase_that_is_moved_while_it_trains_is_stopped(tmp_path: Path, starte
     phase = make_toy_phase(tmp_path, mlp={"steps": 10_000}, transformer={"steps": 10_000})
     supervisor = start(phase, started)
     wait_until(lambda: step(phase, "mlp") > 2 and step(phase, "transformer") > 2)
+    write_events(phase.run("mlp").path / "events.out.tfevents.1700000000.brefine", [version(), scalar(1, 1.0)])
+    time.sleep(5.5)  # the supervisor looks at event files every 5 s
     moved = PhaseDir(phase.path.rename(tmp_path / "moved"))
     assert supervisor.wait(_DEADLINE_S) == 0
     assert not phase.path.exists()
     assert not any(is_alive(status(moved, model).process) for model in ("mlp", "transformer"))
     log = moved.supervisor_log.read_text()
     assert log.count(f"error: lost: phase: {phase.path}: the folder is not there any more: was it moved?") == 1
+    assert "corrupt-events" not in log
     assert all(int(moved.run(model).training_state.read_text()) > 2 for model in ("mlp", "transformer"))
     (moved.path / "toy.json").write_text("{}")
     assert run_here(moved) == 0
