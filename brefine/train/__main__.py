@@ -12,13 +12,13 @@ import json
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from brefine.config import ModelName, load_config
 from brefine.errors import BrefineError, ProcessError, RunError, is_out_of_memory, run_main
-from brefine.identity import is_alive, is_same, own_identity
-from brefine.io.folders import never_make_anew
+from brefine.identity import boot_id, is_alive, is_same, own_identity
+from brefine.io.folders import is_gone, never_make_anew
 from brefine.io.lock import held
 from brefine.phasedir import RunDir, RunState, RunStatus, folder_argument, run_model
 from brefine.train.loop import train
@@ -27,6 +27,8 @@ from brefine.train.setup import build_training
 from brefine.train.signals import StopSignal
 
 _BEAT_S = 2.0
+_LEASE_S = 100.0
+"""The server of a shared disk keeps the lock of a node that has died about as long (NFS 4: 90 s by default)."""
 
 
 def main() -> int:
@@ -48,10 +50,30 @@ def main() -> int:
 def _train(run: RunDir, model: ModelName, *, resume: bool) -> int:
     stop = StopSignal()
     stop.listen()
+    if not run.path.is_dir():
+        load_config(run.path.parent / "phase.toml")  # says so where it is none of a phase, before a lock is left there
     never_make_anew(run.path.parent)
-    with held(run.lock, wait=False) as lock:
-        _refuse_taken(run, resume=resume, is_locked=lock is None)  # before the first word: what is there stays as it is
+    with _lock_tried(run, stop) as is_locked:
+        _refuse_taken(run, resume=resume, is_locked=is_locked)  # before the first word: what is there stays as it is
         return _train_alone(run, model, stop, resume=resume)
+
+
+@contextlib.contextmanager
+def _lock_tried(run: RunDir, stop: StopSignal) -> Iterator[bool]:
+    """Holds the run's lock; yields whether another trainer has it, be it one whose node has died a moment ago."""
+    until_s = time.monotonic() + _LEASE_S
+    while True:
+        with held(run.lock, wait=False) as lock:
+            if lock is not None or stop.requested or time.monotonic() > until_s or not _was_elsewhere(run):
+                yield lock is None
+                return
+        time.sleep(_BEAT_S)
+
+
+def _was_elsewhere(run: RunDir) -> bool:
+    """Whether the last trainer worked on another machine, as far as its word tells."""
+    before = RunStatus.read_if_sound(run.status)
+    return before is not None and before.state in (RunState.STARTING, RunState.RUNNING) and before.process.boot_id != boot_id()
 
 
 def _train_alone(run: RunDir, model: ModelName, stop: StopSignal, *, resume: bool) -> int:
@@ -144,8 +166,11 @@ def _heartbeat(run: RunDir, first_word: RunStatus) -> Callable[[], None]:
         nonlocal told_s
         if time.monotonic() - told_s >= _BEAT_S:
             told_s = time.monotonic()
-            with contextlib.suppress(OSError):  # the next one may be taken
+            try:
                 first_word.model_copy(update={"heartbeat_unix_s": time.time()}).write(run.status)
+            except OSError:  # the next one may be taken, unless the phase was moved
+                if is_gone(run.path.parent):
+                    raise
 
     return beat
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Callable
@@ -11,12 +12,13 @@ import pytest
 
 from brefine.config import PhaseConfig, format_config, prepared_corpus_path
 from brefine.errors import BrefineError, CheckpointError, ConfigError, ProcessError, RunError
-from brefine.identity import identity_of
+from brefine.identity import identity_of, own_identity
 from brefine.io.lock import held
 from brefine.phasedir import CorpusManifest, RunDir, RunState, RunStatus
 from brefine.train import __main__ as trainer
 from brefine.train import checkpoint
 from brefine.train.checkpoint import Checkpoints, fingerprint_of
+from brefine.train.reporter import Reporter
 from brefine.train.signals import StopSignal
 from tests.run.records import status
 from tests.tiny_corpus import make_tiny_corpus, tiny_recipe
@@ -167,6 +169,44 @@ def test_a_run_that_is_moved_while_it_trains_does_not_come_back(
         trainer._train(run, "mlp", resume=False)
     assert not run.path.parent.exists()
     assert RunStatus.read(away / "mlp" / "status.json").state is RunState.STARTING
+
+
+def test_a_folder_that_is_no_phase_is_left_as_it_is(tmp_path: Path) -> None:
+    """A slip in `--run-dir` leaves no folder with a lock behind."""
+    with pytest.raises(ConfigError, match="there is no such recipe"):
+        trainer._train(RunDir(tmp_path / "mlp"), "mlp", resume=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_is_moved_between_two_words_is_trained_no_further(
+    make_run: Callable[..., tuple[RunDir, PhaseConfig]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came until the next checkpoint would be lost, since that cannot be written."""
+    run, _ = make_run()
+    monkeypatch.setattr(trainer, "train", lambda *_, **__: pytest.fail("it trains on"))
+    started = Reporter.started
+
+    def moved(reporter: Reporter, *words: object, **more: object) -> None:
+        run.path.parent.rename(run.path.parent.with_name("away"))
+        started(reporter, *words, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Reporter, "started", moved)
+    with pytest.raises(FileNotFoundError, match="was it moved"):
+        trainer._train(run, "mlp", resume=False)
+    assert not run.path.parent.exists()
+
+
+def test_the_lock_of_a_node_that_has_died_is_waited_for(
+    make_run: Callable[..., tuple[RunDir, PhaseConfig]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server of a shared disk takes it back after a while; until then a requeued job would fail for good."""
+    run, _ = make_run(train={"epochs": 1})
+    elsewhere = own_identity().model_copy(update={"boot_id": "another machine"})
+    status("mlp", RunState.RUNNING, process=elsewhere).write(run.status)
+    with contextlib.ExitStack() as server:
+        server.enter_context(held(run.lock))
+        monkeypatch.setattr(trainer.time, "sleep", lambda _: server.close())
+        assert trainer._train(run, "mlp", resume=True) == 0
 
 
 def test_a_damaged_status_keeps_no_training_from_going_on(make_run: Callable[..., tuple[RunDir, PhaseConfig]]) -> None:
