@@ -48,7 +48,7 @@ def gate_page(
     else:
         lines += ["```", *integration_table(report), "```", "", f"Hypotheses: {_plain(report.hypothesis_source)}."]
     if selection is not None:
-        lines += ["", "## Selection", "", f"{_plain(choice_text(selection))}."]
+        lines += ["", "## Selection", "", f"{_plain(choice_text(selection).rstrip('.'))}."]
     if manifest is not None:
         lines += ["", "## Provenance", "", *_provenance(manifest), *_digests(report)]
     return "\n".join(lines) + "\n"

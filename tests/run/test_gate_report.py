@@ -62,6 +62,15 @@ def test_an_honest_phase_passes(honest: HonestPhase) -> None:
     assert again.criteria[-1].note == "file it"
 
 
+def test_the_reason_of_a_choice_ends_with_one_full_stop(honest: HonestPhase) -> None:
+    """People write whole sentences."""
+    selection = SelectionRecord.read(honest.phase.selection)
+    changes = {"recommended": "transformer", "override_reason": "The MLP is faster."}
+    selection.model_copy(update=changes).write(honest.phase.selection)
+    write_gate(honest.phase)
+    assert "because: The MLP is faster.\n" in honest.phase.gate_page.read_text()
+
+
 def _turns(honest: HonestPhase, kind: str) -> None:
     write_rttm(honest.corpus / "gate" / kind / "g3.rttm", Diarization("g3", (Turn(1.0, 9.0, "A"),)))
 
