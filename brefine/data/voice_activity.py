@@ -85,7 +85,7 @@ def _raised(decode: _Decode, gain: float) -> _Decode:
 
 
 def _level(blocks: Iterable[NDArray[np.float32]]) -> tuple[float, float]:
-    """The gain of a recording, and the constant in what was heard to find it.
+    """The gain of a recording, and the constant that there may be by what was heard to find it.
 
     The gain is 1 where a second, or a twentieth of a shorter recording, is of ordinary level; else what brings its like to a
     usual one.
@@ -97,7 +97,7 @@ def _level(blocks: Iterable[NDArray[np.float32]]) -> tuple[float, float]:
         n_ordinary += int((powers[-1] >= _FAINT).sum())
         if n_ordinary >= _ENOUGH:
             break
-    return 1.0 if n_ordinary >= _ENOUGH else _gain(np.concatenate(powers)), _offset(means)
+    return 1.0 if n_ordinary >= _ENOUGH else _gain(np.concatenate(powers)), _median(means)
 
 
 def _tenths(blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
@@ -116,13 +116,17 @@ def _means(tenths: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _offset(means: Sequence[NDArray[np.float64]]) -> float:
-    """The constant in a recording: the median, since speech may lean to one side while it lasts.
+    """The constant in a whole recording: the median, since speech may lean to one side while it lasts.
 
     None, 0, where half of the tenths of a second are further from it than it is from 0: then it is chance.
     """
+    offset = _median(means)
+    return offset if _median([np.abs(own - offset) for own in means]) < abs(offset) else 0.0
+
+
+def _median(means: Sequence[NDArray[np.float64]]) -> float:
     found = np.concatenate([np.zeros(0), *means])
-    offset = float(np.median(found)) if len(found) else 0.0
-    return offset if len(found) and np.median(np.abs(found - offset)) < abs(offset) else 0.0
+    return float(np.median(found)) if len(found) else 0.0
 
 
 def _gain(power: NDArray[np.float64]) -> float:

@@ -130,6 +130,15 @@ def test_a_constant_that_the_gain_makes_large_is_subtracted() -> None:
     np.testing.assert_allclose(found, noise * np.float32(2.0**8), atol=3e-4)
 
 
+def test_a_constant_is_found_behind_a_beginning_that_sways() -> None:
+    """Wind, or a hand at the microphone: by that alone it would be chance."""
+    samples = np.random.default_rng(0).normal(0.003, 0.01, 16000 * 12).astype(np.float32)
+    swaying = slice(0, 16000 * 4)
+    samples[swaying] += 0.05 * np.sin(2 * np.pi * 2.3 * np.arange(16000 * 4, dtype=np.float32) / 16000)
+    found = np.concatenate(list(levelled(lambda: np.split(samples, 12))()))
+    np.testing.assert_allclose(found, samples - 0.003, atol=3e-4)
+
+
 @pytest.mark.parametrize("zeros_s", [3, 30])
 def test_a_constant_is_found_behind_digital_silence(zeros_s: int) -> None:
     """However long nothing was recorded: it has no constant and says nothing of that of the rest."""
