@@ -21,8 +21,9 @@ from brefine.models.reading import COLUMNS, Reading
 from brefine.models.weights import Refiner
 
 READING_VERSION = 4
-"""Of the code between frames and reading: `data.evidence`, `data.batches`, `models`, `core.touching_changes` and
-`moves.movable`. Whoever changes there what a reading says raises it: nothing that was kept before is used again."""
+"""Of the code between frames and reading: `data.nearby`, `features.normalise`, `data.evidence`, `data.batches`, `models`,
+`core.touching_changes` and `moves.movable`. Whoever changes there what a reading says raises it: nothing that was kept before is
+used again."""
 
 
 def hear_kept(kept: Path, refiner: Refiner, split: GivenSplit, given: GivenRecording) -> HeardRecording:
