@@ -431,10 +431,14 @@ def _fill(
         return
     # spawned, not forked: the caller may hold threads (torch, a progress writer) that a fork would break
     with told_if_killed(), ProcessPoolExecutor(n_processes, mp_context=multiprocessing.get_context("spawn")) as pool:
-        pending = [pool.submit(_write_recording, *task) for task in tasks]
-        for done, future in enumerate(as_completed(pending), start=1):
-            future.result()
-            on_progress(done, len(tasks))
+        try:
+            pending = [pool.submit(_write_recording, *task) for task in tasks]
+            for done, future in enumerate(as_completed(pending), start=1):
+                future.result()
+                on_progress(done, len(tasks))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # here: leaving the pool waits for all that it was given
+            raise
 
 
 def _write_recording(data: Path, audio: Path, span: tuple[int, int], n_frames: int, config: dict[str, object]) -> None:

@@ -141,12 +141,12 @@ def _pool(studio: Studio, workers: int) -> Iterator[Executor]:
         pool = ThreadPoolExecutor(1, initializer=_start_worker, initargs=(studio,))
     else:  # spawned, not forked: the caller may hold threads that a fork would break
         pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker, (studio,))
-    try:
-        with told_if_killed(), pool:
+    with told_if_killed(), pool:
+        try:
             yield pool
-    except BaseException:
-        pool.shutdown(cancel_futures=True)
-        raise
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # here: leaving the pool waits for all that it was given
+            raise
 
 
 class _Worker:

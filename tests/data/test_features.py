@@ -29,7 +29,7 @@ from brefine.data.features import (
 from brefine.errors import DataError, ProcessError
 from brefine.io import audio as audio_module
 from brefine.io.atomic import read_json, write_json_atomic
-from tests.data.killed_pool import KilledPool
+from tests.data.killed_pool import KilledPool, OneThread, failing_slowly
 
 FEATURES = FeatureConfig()
 
@@ -286,6 +286,18 @@ def test_a_store_whose_worker_is_killed_says_so(tmp_path: Path, audio: dict[str,
     monkeypatch.setattr(features, "ProcessPoolExecutor", KilledPool)
     with pytest.raises(ProcessError, match=r"(?s)a worker process was killed.*memory.*--processes 1"):
         build_store(tmp_path / "store", audio, FEATURES, n_processes=2)
+    assert list((tmp_path / "store").iterdir()) == []
+
+
+def test_recordings_behind_one_that_cannot_be_read_are_not_analysed_first(
+    tmp_path: Path, audio: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may take hours."""
+    monkeypatch.setattr(features, "ProcessPoolExecutor", OneThread)
+    taken = failing_slowly(monkeypatch, "brefine.data.features._write_recording")
+    with pytest.raises(DataError, match="this one cannot"):
+        build_store(tmp_path / "store", {str(n): next(iter(audio.values())) for n in range(40)}, FEATURES, n_processes=2)
+    assert len(taken) < 20
     assert list((tmp_path / "store").iterdir()) == []
 
 

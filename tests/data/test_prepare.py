@@ -27,7 +27,7 @@ from brefine.io.corpus import read_corpus
 from brefine.io.rttm import read_rttm
 from brefine.phasedir import SPLITS, CorpusManifest, Progress, corrected_labels
 from tests.data.conftest import write_tone_bank
-from tests.data.killed_pool import KilledPool
+from tests.data.killed_pool import KilledPool, OneThread, failing_slowly
 
 
 def _recipe(folder: Path, bank: Path, *overrides: str) -> PhaseConfig:
@@ -356,6 +356,18 @@ def test_a_worker_that_is_killed_is_told(tmp_path: Path, tone_bank: Path, monkey
     monkeypatch.setattr("brefine.data.simulated.ProcessPoolExecutor", KilledPool)
     with pytest.raises(ProcessError, match="a worker process was killed"):
         prepare(_recipe(tmp_path, tone_bank), n_processes=2)
+
+
+@pytest.mark.parametrize("n_processes", [1, 2])
+def test_conversations_behind_one_that_fails_are_not_made_first(
+    tmp_path: Path, tone_bank: Path, monkeypatch: pytest.MonkeyPatch, n_processes: int
+) -> None:
+    """They may take hours."""
+    monkeypatch.setattr("brefine.data.simulated.ProcessPoolExecutor", OneThread)
+    taken = failing_slowly(monkeypatch, "brefine.data.simulated._make_conversation")
+    with pytest.raises(DataError, match="this one cannot"):
+        prepare(_recipe(tmp_path, tone_bank, "corpus.simulation.n_train=40"), n_processes=n_processes)
+    assert len(taken) < 20
 
 
 def test_hypotheses_beside_simulated_audio_are_a_contradiction(tmp_path: Path, tone_bank: Path) -> None:
