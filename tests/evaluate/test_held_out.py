@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from brefine.config import RefineConfig
+from brefine.core.bootstrap import bootstrap_improvement
 from brefine.core.boundaries import Side
 from brefine.core.der import score_der
 from brefine.core.turns import Diarization, Turn
@@ -90,11 +91,17 @@ def test_nobody_is_heard_on_both_sides(refiner: Refiner, monkeypatch: pytest.Mon
         taught.append({labelled.index(one) for one in others})
         return fit_to_labels(others)
 
+    drawn: list[np.ndarray] = []
     monkeypatch.setattr(held_out, "fit_to_labels", fit)
+    monkeypatch.setattr(held_out, "bootstrap_improvement", lambda parts: drawn.append(parts) or bootstrap_improvement(parts))
     found = hold_out(refiner, labelled)
     assert found is not None
     assert found.n_groups == 5
     assert found.interval is not None
+    (groups_s,) = drawn  # those of a group are drawn together: seconds of error without labels, and with
+    spoken_s = sum(score_der(one.reference, one.reference).reference_speech_s for one in labelled)
+    np.testing.assert_allclose(groups_s.sum(axis=0) / spoken_s, [found.der_without, found.der_with])
+    assert groups_s.shape == (5, 2)
     everything = set(range(6))
     assert sorted(map(sorted, (everything - others for others in taught))) == [[0, 2], [1], [3], [4], [5]]
 
