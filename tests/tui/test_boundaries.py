@@ -38,7 +38,7 @@ async def test_enter_shows_spectrogram_tracks_and_three_lines(open_desk: OpenDes
             assert words in desk.text
         assert "hypothesis +500 ms" in desk.text and "refined +100 ms" in desk.text and "better" in desk.text
         assert "moves matched boundaries only" in desk.text
-        assert "confidence 0.90   spread 84 ms" in desk.text
+        assert "confidence 0.90   spread 84 ms\n" in "\n".join(row.rstrip() for row in desk.text.splitlines())
         assert "others stay, wherever the refined RTTM has them" in " ".join(desk.text.split())
 
 

@@ -198,12 +198,14 @@ class BoundaryScreen(Screen[None]):
         model = self._models[0]
         order = "worst first" if self._worst_first else "in order"
         where = f" boundary {min(self._at, n - 1) + 1:,} of {n:,}" if n else " no boundary"
-        first = line((where, "bold"), f"   {order}   kind: {self._kind or 'all'}   model: ", (model, "bold $primary"))
+        first = line((where, "bold"), f"   {order}   kind: {self._kind or 'all'}")
+        told = line("   model: ", (model, "bold $primary"))
         if row is None:
-            return stack([first, line("")])
-        text = f" {clip(harmless(row.recording), 40)}   speaker {clip(harmless(row.speaker), 20)} (A)   {row.side} ({row.kind})"
+            return stack([line(first, told), line("")])
+        named = f"   {clip(harmless(row.recording), 40)}   speaker {clip(harmless(row.speaker), 20)} (A)"
         vague = "" if row.spread_s is None else f"   spread {format_ms(1000 * row.spread_s, 0)}"
-        return stack([first, line((text, "$quiet"), f"   confidence {row.confidence:.2f}{vague}")])
+        said = line((f" {row.side} ({row.kind})", "$quiet"), told, f"   confidence {row.confidence:.2f}{vague}")
+        return stack([line(first, (named, "$quiet")), said])
 
 
 def play_command(excerpt: Excerpt) -> str:
