@@ -18,6 +18,7 @@ from brefine.phasedir import DerComparison, SelectionRecord, Speed, Stage
 from brefine.run.snapshot import GpuView, PhaseState, ShownState
 from brefine.tui.app import DashboardApp, closing_words
 from brefine.tui.poller import SnapshotFailed
+from brefine.tui.screens.gate import answer_in
 from brefine.tui.screens.integrate import RecordingList
 from brefine.tui.screens.reading import ReadingScreen
 from tests.tui.conftest import OpenDesk
@@ -707,7 +708,7 @@ async def test_answers_are_recorded_one_by_one(open_desk: OpenDesk) -> None:
         assert desk.row("›").startswith("› ☑ Is the DER more than")
         await desk.press("n")
         await desk.until(lambda: desk.row("DER more than").rstrip().endswith("answer: no"))
-        await desk.press("o", *"no too far away", "enter")
+        await desk.press("o", *"no, too far away", "enter")
         await desk.until(lambda: desk.actions.asked[-1] == ("answer", "der-target", Answer(False, "too far away")))
         assert desk.actions.asked[:2] == [("answer", "mae", Answer(True)), ("answer", "der", Answer(False))]
         assert "written to /runs/20261122-140200-phase3/gate4.json" in desk.text
@@ -747,8 +748,48 @@ async def test_a_note_without_an_answer_can_be_mended(open_desk: OpenDesk) -> No
         assert "begin with yes or no" in desk.text
         assert "it is below" in desk.text
         assert desk.actions.asked == []
-        await desk.press("home", *"yes ", "enter")
+        await desk.press("home", *"yes, ", "enter")
         await desk.until(lambda: desk.actions.asked == [("answer", "mae", Answer(True, "it is below"))])
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        *((text, Answer(True)) for text in ("yes", "Y", "yes.", "YES!", "yes,", "y ,")),
+        *((text, Answer(False)) for text in ("no", "N", "No.", "no :")),
+        ("no, the overlaps are worse", Answer(False, "the overlaps are worse")),
+        ("No: bad", Answer(False, "bad")),
+        ("n;bad ", Answer(False, "bad")),
+        ("no,\u00a0x", Answer(False, "x")),
+        ("no\uff0c重叠更差", Answer(False, "重叠更差")),
+        ("yes, no, but", Answer(True, "no, but")),
+    ],
+)
+def test_an_answer_is_the_word_and_its_note_stands_behind_a_comma(text: str, answer: Answer) -> None:
+    """Yes or no in front, whatever the case; what stands behind a comma, colon or semicolon is the note as it was typed."""
+    assert answer_in(text) == answer
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("No doubt, it goes on", "no worse than before", "yes because", "no\u00a0x", "No. 3 is bad", "no-go", "n/a"),
+        *("nope", "nothing, really", "not, yet", "yesterday", "the overlaps are worse", ", yes", "y e s", ""),
+    ],
+)
+def test_a_line_that_can_be_misread_is_no_answer(text: str) -> None:
+    """Neither a word that only begins like an answer, nor an answer that may be part of the sentence, nor a note alone."""
+    assert answer_in(text) is None
+
+
+async def test_a_no_over_an_earlier_yes_is_a_no(open_desk: OpenDesk) -> None:
+    """What was answered before has no part in what a line says."""
+    async with open_desk(phase(PhaseState.DECIDED, gate=gate({"mae": "yes", "go-on": "yes"}))) as desk:
+        await desk.press("o", *"the overlaps are worse", "enter")
+        assert "begin with yes or no" in desk.text
+        assert desk.actions.asked == []
+        await desk.press("home", *"no, ", "enter")
+        await desk.until(lambda: desk.actions.asked == [("answer", "mae", Answer(False, "the overlaps are worse"))])
 
 
 async def test_a_decided_phase_shows_its_record(open_desk: OpenDesk) -> None:

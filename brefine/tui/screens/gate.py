@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -23,6 +24,9 @@ from brefine.tui.widgets.panel import Panel, line, stack, why_empty, wrapped
 _VERDICT_LOOKS = {"pass": Look("✓", "$success"), "fail": Look("✗", "$error"), "open": Look("▲", "$warning")}
 _ROOMY = 30
 """Screen height from which the questions stand apart."""
+_ANSWER = re.compile(r"(y|yes|n|no)\s*(?:[.!]?|[,:;\uff0c\uff1a\uff1b]\s*(.*))", re.IGNORECASE)
+"""A word, alone or with a note behind a comma, colon or semicolon, also a Chinese one: `no doubt, it goes on` is no answer."""
+_HOW_TO_ANSWER = "begin with yes or no; a note stands behind a comma: “no, it is worse than before”"
 
 
 class Checklist(Panel):
@@ -116,20 +120,18 @@ class GatePlace(Place):
             self._answer(Answer(word == "yes"))
 
     def action_note(self) -> None:
-        checklist = self.query_one(Checklist)
-        if checklist.record is None or not self._finds_chosen():
+        if self.query_one(Checklist).record is None or not self._finds_chosen():
             return
-        before = checklist.record.criteria[checklist.chosen].answer
 
         def fault_of(text: str) -> str | None:
-            return "begin with yes or no" if text and _answer_in(text, before) is None else None
+            return _HOW_TO_ANSWER if text and answer_in(text) is None else None
 
         def take(text: str | None) -> None:
-            answer = None if text is None else _answer_in(text, before)
+            answer = None if text is None else answer_in(text)
             if answer is not None:
                 self._answer(answer)
 
-        self.app.push_screen(AskLine("Your answer and a note", "yes because …", required=True, fault_of=fault_of), take)
+        self.app.push_screen(AskLine("Your answer and a note", "yes, because …", required=True, fault_of=fault_of), take)
 
     def _answer(self, answer: Answer) -> None:
         checklist = self.query_one(Checklist)
@@ -176,12 +178,10 @@ class GatePlace(Place):
         return self.scrollable_content_region.at_offset(self.scroll_offset)
 
 
-def _answer_in(text: str, before: str | None) -> Answer | None:
-    """The answer and the note behind it; a note alone keeps the answer that was given before, if one was."""
-    word, _, rest = text.partition(" ")
-    if word.lower() in ("y", "yes", "n", "no"):
-        return Answer(word.lower()[0] == "y", rest.strip() or None)
-    return None if before is None else Answer(before == "yes", text)
+def answer_in(text: str) -> Answer | None:
+    """The answer and the note behind it; None where the line does not say beyond doubt which of the two it is."""
+    found = _ANSWER.fullmatch(text)
+    return None if found is None else Answer(found[1][0] in "yY", (found[2] or "").rstrip() or None)
 
 
 def _criterion(criterion: GateCriterion, width: int, *, chosen: bool) -> list[Content]:
