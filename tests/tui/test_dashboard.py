@@ -434,6 +434,19 @@ async def test_logs_can_be_searched(open_desk: OpenDesk) -> None:
         assert desk.row("lines with") != first
 
 
+async def test_brackets_can_be_searched(open_desk: OpenDesk) -> None:
+    """What was typed, and what stands in files, is text: in the frame, too, a bracket opens no markup."""
+    folder = event_files(r"cnn\[b", tags=[r"loss\[/a]"])
+    told = replace(folder.runs[0], log_tail=("[/b] ends it",))
+    async with open_desk(replace(folder, runs=(told,))) as desk:
+        assert r"─loss\[/a]  smooth" in desk.text
+        await desk.press("slash", *"[/", "enter")
+        assert "1 of 1 lines with “[/”" in desk.text
+        assert r" log cnn\[b ─" in desk.text
+        await desk.press("slash", *"[red", "enter")
+        assert "“[red” is not here" in desk.text
+
+
 async def test_what_is_found_stands_on_the_screen(open_desk: OpenDesk) -> None:
     """Above it lines are wrapped, in its own line it stands far behind; letters that are longer in lower case move nothing."""
     told = run("transformer", log_tail=["word " * 100] * 20 + ["İ" * 600 + " Needle"] + ["word " * 100] * 20)

@@ -51,7 +51,7 @@ class ReadingScreen(ModalScreen[None]):
         yield Input(placeholder="find", id="needle")
 
     def on_mount(self) -> None:
-        self.query_one("#reading").border_title = self._title.replace("[", r"\[")
+        self.query_one("#reading").border_title = line(self._title)
         self.query_one("#reading").border_subtitle = "esc back   / find   n next   N previous"
         self.query_one(Input).display = self._searching
         self.query_one(Input if self._searching else "#reading").focus()
@@ -94,7 +94,7 @@ class ReadingScreen(ModalScreen[None]):
         found = [index for index, content in enumerate(contents) if _places(content.plain, self._needle)]
         reading = self.query_one("#reading", VerticalScroll)
         if not found:
-            reading.border_subtitle = f"“{self._needle}” is not here   esc back   / find" if self._needle else "/ find"
+            reading.border_subtitle = line(f"“{self._needle}” is not here   esc back   / find" if self._needle else "/ find")
             self.refresh_lines()
             return
         if self._at is None:
@@ -103,7 +103,7 @@ class ReadingScreen(ModalScreen[None]):
             later = [index for index in found if (index - self._at) * step > 0]
             nearest = (min if step > 0 else max)(later) if later else (found[0] if step > 0 else found[-1])
             self._at = nearest
-        reading.border_subtitle = (
+        reading.border_subtitle = line(
             f"{found.index(self._at) + 1} of {len(found)} lines with “{self._needle}”   n next   N previous   esc back"
         )
         self.refresh_lines()

@@ -122,7 +122,7 @@ class SelectPlace(Place):
             return
         model, selection = list(reports_in_order(self.snapshot))[choice.chosen], self.snapshot.selection
         if selection is not None and model == selection.model and not _waits_for_choice(self.snapshot):
-            self.app.notify(f"{model} is selected already")
+            self.app.notify(f"{model} is selected already", markup=False)
             return
         recommended = choice.ranking.recommended if choice.ranking is not None else None
         if recommended is None and selection is not None:

@@ -14,6 +14,7 @@ from textual.widget import Widget
 
 from brefine.tui.drawing import Plot, Row, draw
 from brefine.tui.theme import N_CURVE_LOOKS
+from brefine.tui.widgets.panel import line
 
 _LEFT = 7
 """Cells of the values' axis, as `drawing.draw` makes it."""
@@ -48,6 +49,7 @@ class Chart(Widget):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 – Textual's name
         super().__init__(id=id, classes="panel")
         self._shown: Plot | Waiting = Waiting("")
+        self._title = ""
         self._rows: list[Row] | None = None
         self._styles: dict[str, Style] = {}
         """Role → style as of the last `show`: asking Textual for every piece of a line costs more than drawing it."""
@@ -55,12 +57,12 @@ class Chart(Widget):
     def show(self, plot: Plot | Waiting, title: str) -> None:
         """Draws another plot under another title."""
         self._styles.clear()
-        title = title.replace("[", r"\[")
-        if isinstance(plot, Waiting) and plot == self._shown and title == self.border_title:
+        if isinstance(plot, Waiting) and plot == self._shown and title == self._title:
             return
         self._shown = plot
         self._rows = None
-        self.border_title = title
+        self._title = title
+        self.border_title = line(title)
         self.refresh()
 
     def render_line(self, y: int) -> Strip:

@@ -21,7 +21,7 @@ class LogPanel(Panel):
             self.border_title = "log"
             return line((" waits for the first training", "$quiet"))
         run = snapshot.runs[min(self.chosen, len(snapshot.runs) - 1)]
-        self.border_title = f"log {run.name}".replace("[", r"\[")
+        self.border_title = line(f"log {run.name}")
         if not run.log_tail:
             return line((" nothing written yet", "$quiet"))
         return stack([line(f" {clip(harmless(text), width - 1)}") for text in run.log_tail[-height:]])
