@@ -45,8 +45,9 @@ def alert_lines(alert: Alert, width: int) -> list[Content]:
     where = f"{about}: " if about else ""
     room = width - len(head) - 2
     first = line((head, "$quiet"), (f"{look.glyph} ", look.style))
-    if len(where) + len(text) <= room:
-        return [line(first, (where, "bold"), text)]
+    whole = line((where, "bold"), text)
+    if whole.cell_length <= room:
+        return [line(first, whole)]
     indent = " " * (len(head) + 2)
     return [line(first, (clip(f"{where}{alert.kind}", room), "bold")), *wrapped(text, width, "", indent=indent)]
 

@@ -68,11 +68,6 @@ def line(*parts: str | Content | tuple[str, str]) -> Content:
 
 
 def wrapped(text: str, width: int, style: str, indent: str = " ") -> list[Content]:
-    """A sentence over as many lines as it needs."""
-    lines, current = [], indent
-    for word in text.split():
-        if len(current) + len(word) + 1 > width and current.strip():
-            lines.append(current)
-            current = indent
-        current += word if current == indent else f" {word}"
-    return [line((text, style)) for text in [*lines, current]]
+    """A sentence over as many lines as it needs; a word that no line has room for is broken."""
+    words = line((" ".join(text.split()), style))
+    return [line(indent, part) for part in words.wrap(max(2, width - len(indent)))]
