@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from brefine.cli.options import Json, finite
+from brefine.cli.options import Json, a_page, finite
 from brefine.cli.output import print_json, print_lines
 from brefine.errors import tell
 
@@ -20,7 +20,9 @@ def headroom(
         float, typer.Option(min=0.001, callback=finite, help="Cap W of the boundary matching: the furthest a move can go.")
     ] = 1.0,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Recipe with the gate's thresholds.")] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the same as a page with charts (HTML).")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", callback=a_page, help="Write the same as a page with charts.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Example: brefine headroom --reference ref/ --hypothesis hyp/

@@ -54,6 +54,13 @@ def a_file(value: Path | str | None) -> Path | str | None:
     return value
 
 
+def a_page(value: Path | None) -> Path | None:
+    """Callback of options that name a page: whatever opens it goes by its ending, and shows no HTML as an image or a document."""
+    if value is not None and value.suffix.lower() not in (".html", ".htm"):
+        raise typer.BadParameter("a page is written: name it .html.")
+    return value
+
+
 def finite(value: float | None) -> float | None:
     """Callback of options that are numbers: a range alone lets not-a-number pass, and infinity where it is open."""
     if value is not None and not math.isfinite(value):

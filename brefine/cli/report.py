@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from brefine.cli.options import RUNS, Json, Phase, Runs
+from brefine.cli.options import RUNS, Json, Phase, Runs, a_page
 from brefine.cli.output import print_json, print_lines
 from brefine.errors import one_line
 from brefine.phasedir import find_phase
@@ -16,7 +16,8 @@ from brefine.phasedir import find_phase
 def report(
     phase: Phase = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Where to; PHASE/report.html if left out.")
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE.html", callback=a_page, help="Where to; PHASE/report.html if left out."),
     ] = None,
     json: Json = False,
     runs: Runs = RUNS,

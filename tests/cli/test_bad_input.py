@@ -44,9 +44,11 @@ BAD = [
     ("refine noise.wav good.rttm -o out.rttm --report good.toml", 1, "is no report"),
     ("calibrate noise.wav good.rttm good.rttm -o good.rttm", 1, "would replace the input"),
     ("diarize noise.wav -o /proc/x.rttm", 1, "/proc/x.rttm: the output cannot be written"),
-    ("headroom --reference good.rttm --hypothesis good.rttm --plot good.rttm", 1, "would replace the input"),
-    ("headroom --reference folder --hypothesis good.rttm --plot folder/silent.rttm", 1, "would replace the input"),
-    ("headroom --reference good.rttm --hypothesis good.rttm --plot good.toml", 1, "is no page"),
+    ("headroom --reference broken.rttm --hypothesis good.rttm --plot charts.png", 2, "a page is written: name it .html"),
+    ("headroom --reference good.rttm --hypothesis good.rttm --plot good.rttm", 2, "a page is written: name it .html"),
+    ("headroom --reference turns.html --hypothesis good.rttm --plot turns.html", 1, "would replace the input"),
+    ("headroom --reference good.rttm --hypothesis good.rttm --plot notes.html", 1, "is no page"),
+    ("report nowhere -o report.pdf", 2, "a page is written: name it .html"),
 ]
 
 
@@ -61,6 +63,8 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "torn.toml").write_text(demo[: demo.index("[train]") + 4])
     (tmp_path / "wrong.toml").write_text(demo.replace("epochs = 6", "epochz = 6").replace("lr = 2e-3", "lr = -1"))
     (tmp_path / "good.rttm").write_text(line)
+    (tmp_path / "turns.html").write_text(line)
+    (tmp_path / "notes.html").write_text("# notes\n")
     (tmp_path / "broken.rttm").write_text(line + line.replace("1.0", "x") + "GARBAGE\n")
     (tmp_path / "noise.wav").write_bytes(b"RIFF of nothing")
     return tmp_path
