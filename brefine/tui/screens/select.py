@@ -38,24 +38,30 @@ class Choice(Panel):
         if not reports:
             return line((f" {waiting_for_evaluation(snapshot)}", "$quiet"))
         lines = [line(""), *self._sentences(snapshot, width), line("")]
-        head = f"   {'':12}{'capped':>8}  {'interval':<10}{'MAE':>8}{'@100':>6}{'harm':>9}{'bound./s':>9}"
+        head = f"   {'':12}{'capped':>8}  {'interval':<9}{'MAE':>8}{'@100':>6}{'harm':>10}{'bound./s':>9}"
         lines.append(line((head, "$quiet")))
         for index, (model, report) in enumerate(reports.items()):
-            lines.append(self._candidate(snapshot, model, report, chosen=index == self.chosen))
+            lines += self._candidate(snapshot, model, report, width, chosen=index == self.chosen)
         return stack([*lines, line(""), *convention(next(iter(reports.values())), width)])
 
-    def _candidate(self, snapshot: PhaseSnapshot, model: str, report: EvaluationReport, *, chosen: bool) -> Content:
+    def _candidate(
+        self, snapshot: PhaseSnapshot, model: str, report: EvaluationReport, width: int, *, chosen: bool
+    ) -> list[Content]:
+        """The figures of a model and what it is marked with; that stands below them where there is no room beside."""
         after, comparison = report.comparison.after, report.comparison
-        marks = ["recommended"] if self.ranking is not None and model == self.ranking.recommended else []
-        marks += ["✓ selected"] if snapshot.selection is not None and model == snapshot.selection.model else []
-        return line(
+        figures = line(
             (" › " if chosen else "   ", "bold $primary"),
             (f"{model:<12}", f"bold {model_style(snapshot, model)}" if chosen else model_style(snapshot, model)),
-            f"{format_ms(after.capped_mean_ms, 8)}  {format_interval(comparison.intervals.get('capped_mean_ms')):<10}"
-            f"{format_ms(after.mae_ms, 8)}{format_rate(after.within_100ms)}{signed_milliseconds(comparison.good_harm_ms):>9}",
+            f"{format_ms(after.capped_mean_ms, 8)}  {format_interval(comparison.intervals.get('capped_mean_ms')):<9}"
+            f"{format_ms(after.mae_ms, 8)}{format_rate(after.within_100ms)} {signed_milliseconds(comparison.good_harm_ms):>9}",
             format_speed(report.speed.boundaries_per_s, 9),
-            (f"  {', '.join(marks)}", "$success"),
         )
+        marks = ["✓ selected"] if snapshot.selection is not None and model == snapshot.selection.model else []
+        marks += ["recommended"] if self.ranking is not None and model == self.ranking.recommended else []
+        marked = line((", ".join(marks), "$success"))
+        if figures.cell_length + 2 + marked.cell_length <= width:
+            return [line(figures, "  ", marked)]
+        return [figures, line("     ", marked)]
 
     def _sentences(self, snapshot: PhaseSnapshot, width: int) -> list[Content]:
         selection = snapshot.selection
