@@ -34,7 +34,7 @@ def check_replay(pairs: Pairs) -> dict[str, Any]:
     """Real and replayed figures, and the distances of their error histograms by kind of boundary.
 
     Raises:
-        DataError: a half has too few boundaries to learn from.
+        DataError: a half has too few boundaries to learn from, or no hypothesis of it has any speech.
     """
     rng = np.random.default_rng(_SEED)
     order = rng.permutation(len(pairs)).tolist()

@@ -17,6 +17,7 @@ import numpy as np
 
 from brefine.config import SimulationConfig
 from brefine.core.boundaries import ends_of_speech
+from brefine.core.turns import Diarization
 from brefine.data.conversations import SIMULATED, simulate, write_audio
 from brefine.data.phrases import load_voice
 from brefine.data.system_errors import REPLAYED, SystemErrors, replay
@@ -30,6 +31,8 @@ from brefine.phasedir import AudioFile, CorpusRecording
 
 _AT_ONCE = 40
 """Conversations of one round where their number follows from their boundaries."""
+_MOST_SILENT = 100
+"""Replays without speech, one after the other, of a system that hears nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ def make_conversations(
     """Makes the conversations that are not there yet, and returns all in the order of `takes`.
 
     Raises:
-        DataError: a conversation came out without speech.
+        DataError: a conversation came out without speech, or the system whose errors are replayed hears none in it.
         ProcessError: a worker process was killed.
     """
     with _pool(studio, min(n_processes, len(takes))) as pool:
@@ -96,7 +99,8 @@ def make_until(
         on_progress: called with boundaries made and wanted.
 
     Raises:
-        DataError: conversations come out without speech, or without a boundary.
+        DataError: conversations come out without speech, or without a boundary, or the system whose errors are replayed hears
+            no speech in one.
         ProcessError: a worker process was killed.
     """
     made: list[CorpusRecording] = []
@@ -179,10 +183,7 @@ def _make_conversation(take: Take) -> CorpusRecording:
         write_audio(audio, made.samples)
         write_rttm(reference_path, reference, mark=SIMULATED)
         if errors is not None:
-            hypothesis = replay(errors, reference, duration_s=duration_s, rng=mistakes)
-            while not hypothesis.turns:  # a system that heard nothing leaves nothing to refine
-                hypothesis = replay(errors, reference, duration_s=duration_s, rng=mistakes)
-            write_rttm(hypothesis_path, hypothesis, mark=REPLAYED)
+            write_rttm(hypothesis_path, _misheard(reference, errors, duration_s, mistakes), mark=REPLAYED)
     return CorpusRecording(
         name=name,
         audio=str(audio.relative_to(studio.folder)),
@@ -195,4 +196,19 @@ def _make_conversation(take: Take) -> CorpusRecording:
         replayed=errors is not None,
         labels_sha256=None if errors is None else digest_of_files([reference_path, hypothesis_path]),
         audio_file=AudioFile.of(audio),
+    )
+
+
+def _misheard(reference: Diarization, errors: SystemErrors, duration_s: float, rng: np.random.Generator) -> Diarization:
+    """A replay that has speech: a system that heard nothing leaves nothing to refine."""
+    for _ in range(_MOST_SILENT):
+        hypothesis = replay(errors, reference, duration_s=duration_s, rng=rng)
+        if hypothesis.turns:
+            return hypothesis
+    raise DataError(
+        "the system whose errors are replayed hears no speech",
+        where=reference.recording,
+        expected=f"turns in one of {_MOST_SILENT} replays",
+        got=f"none, with the errors of {errors.source}",
+        hint="learn its errors from hypotheses that have speech: python -m brefine.data errors",
     )

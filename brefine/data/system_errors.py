@@ -88,7 +88,7 @@ def learn_system_errors(pairs: Sequence[tuple[Diarization, Diarization]], *, sou
     """Describes what turned each reference (first) into its hypothesis (second).
 
     Raises:
-        DataError: there are fewer than `MIN_ROWS` boundaries in the references.
+        DataError: there are fewer than `MIN_ROWS` boundaries in the references, or no hypothesis has any speech.
     """
     rows: list[tuple[tuple[int, ...], tuple[float, ...], int, tuple[tuple[int, int], ...]]] = []
     speakers: list[tuple[float, float]] = []
@@ -112,6 +112,14 @@ def learn_system_errors(pairs: Sequence[tuple[Diarization, Diarization]], *, sou
             rows.append((piece.key, piece.context, start, tuple(own)))
     if len(rows) < MIN_ROWS:
         raise DataError("there are too few boundaries to learn a system's errors from", expected=f"{MIN_ROWS}", got=len(rows))
+    if not any(changes for _, _, _, changes in rows):
+        raise DataError(
+            "there is no speech in any hypothesis, so that there are no errors of boundaries to learn",
+            where=source,
+            expected="turns",
+            got=f"none in {len(pairs)} recordings",
+            hint="are the RTTMs of the hypotheses empty, or was the diarizer stopped before it wrote them?",
+        )
     order = np.random.default_rng(seed).permutation(len(rows))[:MAX_ROWS].tolist()
     return SystemErrors(
         keys=np.array([rows[i][0] for i in order], dtype=np.int64),

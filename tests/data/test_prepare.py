@@ -20,7 +20,7 @@ from brefine.data.conversations import Conversation, simulate
 from brefine.data.corpora import changes_since
 from brefine.data.phrases import Voice, load_voice
 from brefine.data.prepare import prepare, prepare_part
-from brefine.data.system_errors import load_system_errors, system_errors_to_json
+from brefine.data.system_errors import SystemErrors, load_system_errors, replay, system_errors_to_json
 from brefine.errors import ConfigError, DataError, ProcessError
 from brefine.io.atomic import write_json_atomic
 from brefine.io.corpus import read_corpus
@@ -349,6 +349,25 @@ def test_too_few_voices_are_refused_before_anything_is_made(tmp_path: Path, tone
     with pytest.raises(DataError, match="too few voices"):
         prepare(config, n_processes=1)
     assert not (prepared_corpus_path(config) / "corpus.json").exists()
+
+
+def test_a_system_that_hears_no_speech_is_not_asked_for_ever(
+    tmp_path: Path, tone_bank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever wrote the summary of its errors: that of hypotheses without speech has no change in any row."""
+    asked = []
+
+    def counted(errors: SystemErrors, reference: Diarization, **options: Any) -> Diarization:
+        asked.append(reference.recording)
+        assert len(asked) < 1000
+        return replay(errors, reference, **options)
+
+    monkeypatch.setattr("brefine.data.simulated.replay", counted)
+    tree = system_errors_to_json(load_system_errors("vbx-voxconverse"))
+    silent = tmp_path / "silent.json"
+    silent.write_text(json.dumps(tree | {"source": "nobody", "rows": [[*row[:9], 0] for row in tree["rows"][:200]]}))
+    with pytest.raises(DataError, match=r"hears no speech \(expected turns in one of 100 replays, got none, with .* of nobody\)"):
+        prepare(_small(tmp_path, tone_bank, f"hypothesis.errors={silent}"), n_processes=1)
 
 
 def test_a_worker_that_is_killed_is_told(tmp_path: Path, tone_bank: Path, monkeypatch: pytest.MonkeyPatch) -> None:
