@@ -59,7 +59,7 @@ def check_replay(pairs: Pairs) -> dict[str, Any]:
 
 
 def format_check(check: dict[str, Any]) -> str:
-    """The check as a table for a terminal."""
+    """The check as a table for a terminal; a dash where no boundary is matched, or nothing can be compared."""
     lines = [
         f"{check['recordings']} recordings in two halves, each with the errors learned from the other "
         "(W = 1 s; DER at collar 0, overlap scored)",
@@ -67,17 +67,19 @@ def format_check(check: dict[str, Any]) -> str:
         f"{'figure':<12}{'real':>10}{'replayed':>10}{'difference':>12}",
     ]
     for one in check["figures"]:
-        difference = one["replayed"] / one["real"] - 1.0 if one["real"] else float("nan")
-        mark = "" if abs(difference) <= TOLERANCE else "  more than 10 %"
+        real, replayed = one["real"], one["replayed"]
+        difference = replayed / real - 1.0 if real and replayed is not None else None
+        told = "–" if difference is None else f"{100.0 * difference:+.1f}%"
+        alike = real == replayed if difference is None else abs(difference) <= TOLERANCE
         scale, decimals = (1.0, 1) if one["figure"].endswith("_ms") else (100.0, 2)
-        values = "".join(f"{scale * one[side]:>10.{decimals}f}" for side in ("real", "replayed"))
-        lines.append(f"{one['figure'].replace('_', ' '):<12}{values}{100.0 * difference:>+11.1f}%{mark}")
+        values = "".join("–".rjust(10) if value is None else f"{scale * value:>10.{decimals}f}" for value in (real, replayed))
+        lines.append(f"{one['figure'].replace('_', ' '):<12}{values}{told:>12}{'' if alike else '  more than 10 %'}")
     lines += ["", f"{'kind':<12}{'matched':>10}{'KS distance':>14}"]
     lines += [f"{kind:<12}{check['matched'][kind]:>10}{distance:>14.3f}" for kind, distance in check["ks_distance"].items()]
     return "\n".join(lines)
 
 
-def _figures(pairs: Pairs) -> tuple[dict[str, float], dict[str, list[float]]]:
+def _figures(pairs: Pairs) -> tuple[dict[str, float | None], dict[str, list[float]]]:
     founds, der, by_kind = [], DerParts(), dict[str, list[float]]()
     for reference, hypothesis in pairs:
         match = match_boundaries(reference, hypothesis, window_s=1.0)

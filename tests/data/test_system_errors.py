@@ -66,6 +66,30 @@ def test_replayed_errors_match_the_real_ones_on_recordings_that_were_not_learned
     assert "more than 10 %" not in format_check(check)
 
 
+def test_where_no_boundary_is_matched_the_check_has_a_dash() -> None:
+    """Of a system that says one word long after each recording: neither it nor its replay is near any boundary."""
+    references = [_reference(f"r{seed}", n_turns=110, seed=seed) for seed in range(2)]
+    late = [(one, Diarization(one.recording, (Turn(one.end_s + 50.0, one.end_s + 51.0, "x"),))) for one in references]
+    lines = format_check(check_replay(late)).splitlines()
+    assert [" ".join(line.split()) for line in lines[3:7]] == [
+        "mae ms – – –",
+        "median ms – – –",
+        "p90 ms – – –",
+        "recall 0.00 0.00 –",
+    ]
+    figures = [
+        {"figure": "mae_ms", "real": 100.0, "replayed": None},
+        {"figure": "p90_ms", "real": None, "replayed": 9.0},
+        {"figure": "der", "real": 0.1, "replayed": 0.112},
+    ]
+    told = format_check({"recordings": 2, "figures": figures, "ks_distance": {}, "matched": {}}).splitlines()[3:6]
+    assert told == [
+        "mae ms           100.0         –           –  more than 10 %",
+        "p90 ms               –       9.0           –  more than 10 %",
+        "der              10.00     11.20      +12.0%  more than 10 %",
+    ]
+
+
 def test_the_summary_that_ships_brings_the_errors_of_vbx_to_other_conversations() -> None:
     """VBx misses by 172 ms on VoxConverse; on an easier alternation of two speakers its errors stay heavy-tailed."""
     errors = load_system_errors("vbx-voxconverse")
