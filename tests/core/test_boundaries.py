@@ -41,6 +41,12 @@ def test_kinds_of_a_hand_made_conversation() -> None:
     assert kinds == [edge, pause, pause, overlap, overlap, change, change, pause, pause, edge]
 
 
+def test_who_starts_at_the_very_end_speaks_next() -> None:
+    """Not who starts after that; and backwards in time likewise."""
+    boundaries = boundaries_of(diarization((1.0, 3.0, "A"), (3.0, 4.0, "B"), (4.0, 6.0, "A"), (7.0, 8.0, "B")))
+    assert [end.kind for end in boundaries if end.time_s in (3.0, 4.0)] == ["change"] * 4
+
+
 def test_changes_touch_where_another_speaker_starts_within_80_ms() -> None:
     """A gap and the same speaker going on make no change; the nearest ends find each other, whoever comes first."""
     spoken = diarization(
@@ -67,6 +73,13 @@ def test_ends_inside_own_speech_are_no_ends_of_speech() -> None:
     spoken = diarization((1.0, 2.0, "A"), (2.0, 6.0, "A"), (3.0, 4.0, "A"), (5.0, 7.0, "A"), (9.0, 10.0, "A"))
     assert [b.time_s for b in ends_of_speech(spoken)] == [1.0, 7.0, 9.0, 10.0]
     assert ends_of_speech(spoken)[1].turn_index == 3
+
+
+def test_turns_a_bridge_apart_are_one_stretch_of_speech() -> None:
+    """To its whole length; and what lies within 50 ms of the recording's end, as of its start, is an edge."""
+    spoken = diarization((0.04, 2.0, "A"), (2.2, 3.0, "A"), (3.25, 9.96, "A"))
+    ends = ends_of_speech(spoken, extent_s=(0.0, 10.0), bridged_s=0.2)
+    assert [(end.time_s, end.kind) for end in ends] == [(0.04, "edge"), (3.0, "pause"), (3.25, "pause"), (9.96, "edge")]
 
 
 @given(diarizations())

@@ -38,6 +38,17 @@ def test_figures_of_a_hand_made_pair() -> None:
     assert figures["by_kind"]["overlap"]["mae_ms"] is None
 
 
+def test_a_boundary_too_many_counts_under_its_own_side_and_kind() -> None:
+    """A false turn within another's: one onset and one offset, both of overlap."""
+    spoken = diarization((1.0, 10.0, "A"))
+    figures = BoundaryErrors.of(match_boundaries(spoken, diarization((1.0, 10.0, "x"), (3.0, 4.0, "y")))).figures()
+    assert [figures["by_side"][side]["n_hypothesis"] for side in Side] == [2, 2]
+    assert {kind: part["n_hypothesis"] for kind, part in figures["by_kind"].items() if part["n_hypothesis"]} == {
+        "pause": 2,
+        "overlap": 2,
+    }
+
+
 def test_figures_are_exactly_those_of_the_phase_directory() -> None:
     """Nothing is missing and nothing is lost on the way into a file."""
     figures = BoundaryErrors.of(match_boundaries(REFERENCE, HYPOTHESIS)).figures()

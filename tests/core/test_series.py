@@ -85,4 +85,10 @@ def test_no_eta_before_there_is_a_pace() -> None:
     assert eta(np.array([3]), np.array([1.0]), 10) is None
     assert eta(np.array([3, 4]), np.array([1.0, 1.0]), 10) is None
     assert eta(np.array([3, 9, 2]), np.array([1.0, 2.0, 3.0]), 10) is None
-    assert eta(np.array([3, 10]), np.array([1.0, 2.0]), 10) == 0.0
+    assert eta(np.array([3, 10]), np.array([1.0, 2.0]), 10) == eta(np.array([10]), np.array([1.0]), 10) == 0.0
+    assert eta(np.array([9, 9]), np.array([1.0, 2.0]), 10) is None
+
+
+def test_the_pace_is_that_of_the_most_recent_points() -> None:
+    """Of ten steps a second lately, whatever the first one took; ten more are a second off."""
+    assert eta(np.array([0, 1, 11]), np.array([0.0, 10.0, 11.0]), 21, n_recent=2) == pytest.approx(1.0)

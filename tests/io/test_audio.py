@@ -69,6 +69,16 @@ def test_samples_that_are_no_sound_are_refused(tmp_path: Path, bad: float) -> No
         read_audio(path)
 
 
+def test_a_bad_sample_far_on_is_told_by_its_time_in_the_file(tmp_path: Path) -> None:
+    """Not in the block that it is in; an excerpt, which is for eyes and ears, is silent there."""
+    samples = np.zeros((1 << 18) + 16000)
+    samples[(1 << 18) + 8000] = np.nan
+    soundfile.write(tmp_path / "a.wav", samples, 16000, subtype="FLOAT")
+    with pytest.raises(DataError, match=r"16\.884 s"):
+        read_audio(tmp_path / "a.wav")
+    assert not read_excerpt(tmp_path / "a.wav", start_s=16.5, duration_s=0.5).any()
+
+
 @pytest.mark.parametrize("n_bits", [16, 24, 32])
 @pytest.mark.parametrize("suffix", ["wav", "aiff"])
 def test_integers_written_as_floats_sound_as_loud_as_the_integers(tmp_path: Path, suffix: str, n_bits: int) -> None:

@@ -54,6 +54,28 @@ def test_folders_in_which_all_is_called_the_same_go_by_their_files(tmp_path: Pat
     assert [pair.recording for pair in read_pairs(tmp_path / "ref", tmp_path / "hyp").pairs] == ["t1", "t2"]
 
 
+def test_a_uem_speaks_of_what_is_referenced(tmp_path: Path) -> None:
+    """What the hypothesis has beyond that is named; a recording without regions is refused."""
+    for part, names in (("ref", "a"), ("hyp", "ab")):
+        (tmp_path / part).mkdir()
+        for name in names:
+            _written(tmp_path / part / f"{name}.rttm", name)
+    (tmp_path / "all.uem").write_text("a 1 0 1\n")
+    found = read_pairs(tmp_path / "ref", tmp_path / "hyp", tmp_path / "all.uem")
+    assert ([(pair.recording, pair.regions_s) for pair in found.pairs], found.unreferenced) == ([("a", ((0.0, 1.0),))], ("b",))
+    (tmp_path / "all.uem").write_text("b 1 0 1\n")
+    with pytest.raises(DataError, match="a: no regions"):
+        read_pairs(tmp_path / "ref", tmp_path / "hyp", tmp_path / "all.uem")
+
+
+def test_a_file_has_no_partner_in_a_folder_of_others(tmp_path: Path) -> None:
+    """The only hypothesis there is may be of another recording."""
+    (tmp_path / "hyp").mkdir()
+    _written(tmp_path / "hyp" / "b.rttm", "b")
+    with pytest.raises(DataError, match="a: no hypothesis"):
+        read_pairs(_written(tmp_path / "a.rttm", "a"), tmp_path / "hyp")
+
+
 def test_an_empty_reference_file_is_no_truth(tmp_path: Path) -> None:
     """Nothing can be scored against it."""
     with pytest.raises(DataError, match="there are no turns"):

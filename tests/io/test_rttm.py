@@ -236,6 +236,28 @@ def test_turns_that_touch_still_touch_after_writing(tmp_path: Path) -> None:
     assert read_rttm(tmp_path / "a.rttm")["a"].unioned().turns == (Turn(0.1, 50.0, "A"),)
 
 
+def test_ends_between_two_microseconds_are_rounded_by_themselves() -> None:
+    """Not the duration, which would part turns that touch; and what is shorter than a microsecond is written as one."""
+    spoken = Diarization("a", (Turn(0.1000004, 0.2000008, "A"), Turn(0.2000008, 0.3, "A"), Turn(1.0, 1.0000002, "A")))
+    assert parse_rttm(format_rttm(spoken))["a"].unioned().turns == (Turn(0.1, 0.3, "A"), Turn(1.0, 1.000001, "A"))
+
+
+def test_a_file_of_several_recordings_keeps_their_names(tmp_path: Path) -> None:
+    """Whatever it is called; none of them may be in another file as well."""
+    (tmp_path / "all.rttm").write_text(LINE + LINE.replace(" a ", " b "))
+    assert sorted(read_diarizations(tmp_path)) == ["a", "b"]
+    (tmp_path / "t.rttm").write_text(LINE)
+    with pytest.raises(FormatError, match=r"'a' is also in all\.rttm"):
+        read_diarizations(tmp_path)
+
+
+def test_a_mark_on_any_turn_marks_its_recording(tmp_path: Path) -> None:
+    """And no other recording of the file."""
+    marked = LINE.replace("<NA> <NA> spk00", "made <NA> spk00")
+    (tmp_path / "all.rttm").write_text(marked + LINE + LINE.replace(" a ", " b "))
+    assert recordings_marked([tmp_path / "all.rttm"], "made") == {"a"}
+
+
 @given(st.text() | st.text(alphabet="SPEAKR a10.5-e\t\n;<>", max_size=200))
 def test_any_text_is_parsed_or_refused(text: str) -> None:
     """The outcome is turns or a FormatError, never another exception."""

@@ -14,7 +14,7 @@ from brefine.io.uem import parse_uem, read_uem
 
 def test_regions_are_sorted_and_joined() -> None:
     """Overlapping and touching regions of a recording become one."""
-    text = ";; regions\na 1 5.0 9.0\na 1 0 2\na 1 1 3.5\na 1 3.5 4\nb\tNA\t0\t1\r\n"
+    text = ";; regions\na 1 5.0 9.0\na 1 6 7\na 1 0 2\na 1 1 3.5\na 1 3.5 4\nb\tNA\t0\t1\r\n"
     assert parse_uem(text) == {"a": ((0.0, 4.0), (5.0, 9.0)), "b": ((0.0, 1.0),)}
 
 
@@ -30,6 +30,13 @@ def test_all_broken_lines_are_listed() -> None:
     with pytest.raises(FormatError, match="4 broken lines") as caught:
         parse_uem("a 1 0\na 1 0 x\nb 1 0 1\na 1 3 2\n\x07 1 0 1\n")
     assert [problem.split(":")[0] for problem in caught.value.problems] == ["line 1", "line 2", "line 4", "line 5"]
+
+
+@pytest.mark.parametrize("region", ["-1 2", "3 3", "0 4e7"], ids=["negative", "empty", "longer than a year"])
+def test_a_region_that_can_be_none_is_refused(region: str) -> None:
+    """Scored by it, a recording would have no error, or none that is its own."""
+    with pytest.raises(FormatError, match=r"line 1: the region .* is negative, empty or longer than a year"):
+        parse_uem(f"a 1 {region}\n")
 
 
 def test_the_uem_of_the_ami_excerpts_is_read(shared_data: Path) -> None:
