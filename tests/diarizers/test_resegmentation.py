@@ -36,6 +36,13 @@ def test_a_wrong_change_of_voice_is_moved_to_the_right_place() -> None:
     assert abs(changes[0] + 1 - 300) <= 3
 
 
+def test_voices_keep_their_numbers_where_one_has_no_frames() -> None:
+    """Of three voices the second has lost all of its frames: the third is still the third."""
+    rng = np.random.default_rng(0)
+    features = np.concatenate([rng.normal(0.0, 1.0, (300, 6)), rng.normal(1.5, 1.0, (300, 6))])
+    assert np.unique(resegment(features, np.repeat([0, 2], 300))).tolist() == [0, 2]
+
+
 def test_one_voice_stays_one() -> None:
     """With nobody to hand over to, nothing changes."""
     labels = np.zeros(50, np.int64)

@@ -80,7 +80,8 @@ def test_labels_that_leave_room_are_as_far_apart_as_elsewhere() -> None:
     assert labelled_s[1] < labelled_s[0] + 0.03
 
 
-def test_the_message_is_the_sum_of_the_module() -> None:
+@pytest.mark.parametrize("label_gap_s", [0.0, 0.2])
+def test_the_message_is_the_sum_of_the_module(label_gap_s: float) -> None:
     """Against the formula, place by place, where the onset's window lies two frames later than the offset's."""
     generator = torch.Generator().manual_seed(0)
     expected_BT = torch.softmax(torch.randn(2, T, generator=generator), dim=1)
@@ -88,10 +89,11 @@ def test_the_message_is_the_sum_of_the_module() -> None:
     joint_BT = expected_BT * likelihood_BT
     changes = Changes.of(sides(onset_s=5.02), torch.zeros(2), HOP_S)
     assert changes.lag_C.tolist() == [2]
-    told_BT = told_by_the_other_side(joint_BT, expected_BT, changes, HOP_S)
+    told_BT = told_by_the_other_side(joint_BT, expected_BT, changes, HOP_S, label_gap_s=label_gap_s)
 
     def distance(seconds: float) -> float:
-        near, far = math.exp(-abs(seconds - 0.04) / 0.126) / 0.252, math.exp(-abs(seconds) / 0.4) / 0.8
+        heard_s = seconds + label_gap_s
+        near, far = math.exp(-abs(heard_s - 0.04) / 0.126) / 0.252, math.exp(-abs(heard_s) / 0.4) / 0.8
         return 0.5 * near + 0.5 * far
 
     for frame in (10, 60, 100):
@@ -101,6 +103,12 @@ def test_the_message_is_the_sum_of_the_module() -> None:
         weight_T = torch.tensor([distance((frame + 2 - there) * HOP_S) for there in range(T)])
         near = (joint_BT[0] * weight_T).sum() / (expected_BT[0] * weight_T).sum()
         assert told_BT[1, frame] == pytest.approx(float(0.3 * joint_BT[0].sum() + 0.7 * near), rel=1e-4)
+
+
+def test_windows_are_as_far_apart_as_their_middles() -> None:
+    """Ends 8 ms apart that share a frame edge share a window."""
+    boundaries = boundaries_of(Diarization("talk", (Turn(2.0, 5.006, "A"), Turn(5.014, 9.0, "B"))))[1:3]
+    assert Changes.of(boundaries, torch.tensor([0.004, -0.004]), HOP_S).lag_C.tolist() == [0]
 
 
 def decided(*frames_T: torch.Tensor) -> list[float]:

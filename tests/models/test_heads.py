@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from brefine.models.heads import decode, spread_s, target_distribution
+from brefine.models.heads import confidence_at, decode, decode_frames, spread_s, target_distribution
 
 HOP_S, T = 0.01, 200
 
@@ -59,6 +59,18 @@ def test_a_bias_is_added_to_each_shift() -> None:
     assert decode(logits, HOP_S, bias_s=0.03).shift_s.tolist() == pytest.approx([0.03, 0.03], abs=1e-3)
     each = decode(logits, HOP_S, bias_s=torch.tensor([0.01, -0.02])).shift_s
     assert each.tolist() == pytest.approx([0.01, -0.02], abs=1e-3)
+
+
+def test_the_confidence_of_another_place_counts_from_there() -> None:
+    """Of the median's own place it is the median's, whatever the bias; a tenth of a second off half of it, then none."""
+    frames_BT, none_B = target_distribution(torch.tensor([12.0, -30.5]), T, 2.0)[:, :-1], torch.tensor([0.25, 0.0])
+    bias_s = torch.tensor([0.08, -0.05])
+    decoded = decode_frames(frames_BT, none_B, HOP_S, bias_s=bias_s)
+    for off_s, share in ((0.0, 1.0), (0.1, 0.5), (-0.1, 0.5), (0.2, 0.0), (3.0, 0.0), (-3.0, 0.0)):
+        found = confidence_at(frames_BT, none_B, decoded.shift_s + off_s, HOP_S, bias_s=bias_s)
+        torch.testing.assert_close(found, share * decoded.confidence, atol=0.01, rtol=0.0)
+    at_the_end = confidence_at(torch.full((1, T), 1 / T), torch.zeros(1), torch.tensor([1.0]), HOP_S, bias_s=torch.zeros(1))
+    assert at_the_end.item() == pytest.approx(10 / T, abs=1e-5)  # nothing lies beyond the window
 
 
 def test_where_no_boundary_is_likely_there_is_no_confidence() -> None:

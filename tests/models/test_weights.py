@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,17 @@ def test_the_confidence_is_of_the_place_where_the_boundary_is_left(weights: Path
     (moved,) = refiner.propose(reading_at((0.2, 0.9), (-0.2, 0.1)), boundary, far)
     assert moved.shift_s == pytest.approx(0.2, abs=0.011)
     assert moved.confidence == pytest.approx(0.94, abs=0.02)  # what was said, 0.9, to the power that one model decides by
+
+
+def test_a_move_counts_from_the_boundary_not_from_the_frame_edge_nearest_to_it(weights: Path) -> None:
+    """The window's middle lies 4 ms behind the boundary: so does all that is heard in it."""
+    refiner, boundary, prior = load_refiner(weights), boundaries_of(HYPOTHESIS)[:1], ErrorPrior()
+    reading = reading_at((0.2, 1.0))
+    moved = [
+        refiner.propose(replace(reading, centre_B=torch.tensor([centre_s])), boundary, prior)[0].shift_s
+        for centre_s in (0.0, 0.004)
+    ]
+    assert moved[1] - moved[0] == pytest.approx(0.004, abs=1e-5)
 
 
 def test_the_spread_is_of_all_that_is_known_of_a_boundary(weights: Path) -> None:

@@ -41,6 +41,26 @@ def test_frames_far_from_the_boundary_have_no_side() -> None:
     assert not torch.isclose(whole, here)
 
 
+def test_the_contrast_is_that_of_the_paper() -> None:
+    """Anchor by anchor: −1/|P| Σ log of a positive's share among all others, at a temperature of 0.2; a weight of 0.3."""
+    embeddings = functional.normalize(torch.randn(1, T, 8, generator=torch.Generator().manual_seed(0)), dim=2)
+    true = torch.tensor([20.0])
+    places = [place for place in range(0, T, 8) if abs(place + 0.5 - T / 2 - 20.0) <= 64]
+    losses = []
+    for anchor in places:
+        others = [place for place in places if place != anchor]
+        like = {place: float(embeddings[0, anchor] @ embeddings[0, place]) / 0.2 for place in others}
+        total = math.log(sum(math.exp(one) for one in like.values()))
+        side = [like[place] - total for place in others if (place > 83.5) == (anchor > 83.5)]
+        losses.append(-sum(side) / len(side))
+    wanted = sum(losses) / len(losses)
+    assert side_contrast(embeddings, true).item() == pytest.approx(wanted, rel=1e-4)
+    # logits that are all alike cost the logarithm of their number
+    logits = torch.zeros(1, T + 1)
+    with_it = refiner_loss(ModelOutput(logits, embeddings), target_distribution(true, T, 2.0), true).item()
+    assert with_it == pytest.approx(math.log(T + 1) + 0.3 * wanted, rel=1e-4)
+
+
 def test_a_model_with_embeddings_is_told_where_they_should_change() -> None:
     """With the same logits it costs more to have them change elsewhere."""
     offset = torch.tensor([0.0])
