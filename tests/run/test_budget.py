@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import stat
 import threading
 from pathlib import Path
 
@@ -36,6 +37,13 @@ def test_a_session_costs_its_time_up_to_its_last_line(tmp_path: Path) -> None:
     assert book.read().spent_usd() == pytest.approx(2.0)
 
 
+def test_a_ledger_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """What is spent is nobody else's business."""
+    book = ledger(tmp_path)
+    book.open_session(tmp_path / "a", 2.0, 0.0)
+    assert stat.S_IMODE(book.path.stat().st_mode) == 0o600
+
+
 def test_a_machine_is_counted_once_however_many_phases_share_it(tmp_path: Path) -> None:
     """Two phases side by side on one machine: each has cost an hour of it, together they have cost one and a half."""
     book = ledger(tmp_path)
@@ -45,6 +53,15 @@ def test_a_machine_is_counted_once_however_many_phases_share_it(tmp_path: Path) 
     account = book.read()
     assert account.spent_usd() == pytest.approx(3.0)
     assert account.spent_by_phase_usd() == tuple((str((tmp_path / name).resolve()), pytest.approx(2.0)) for name in "ab")
+
+
+@pytest.mark.parametrize(("first_usd", "second_usd", "spent_usd"), [(2.0, 3.0, 2.5), (3.0, 2.0, 3.0)])
+def test_where_phases_on_one_machine_name_two_prices_the_higher_counts(
+    first_usd: float, second_usd: float, spent_usd: float
+) -> None:
+    """Whichever begins first; the second one shares the second half of the hour."""
+    sessions = (Session("a", "m", "a", first_usd, 0.0, HOUR_S), Session("b", "m", "b", second_usd, HOUR_S / 2, HOUR_S))
+    assert Account(sessions).spent_usd() == pytest.approx(spent_usd)
 
 
 def test_two_machines_are_two_bills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,13 +89,16 @@ def test_a_ledger_torn_at_any_byte_keeps_all_that_was_confirmed(tmp_path: Path) 
 
 
 def test_reading_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    """One reader that reads after every line sees what a new reader sees, also when the file was replaced."""
+    """One reader that reads after every line sees what a new reader sees, also of a torn line, and when the file was replaced."""
     book, reader = ledger(tmp_path), ledger(tmp_path)
     assert reader.read() == Account()
     session = book.open_session(tmp_path / "a", 1.0, 0.0)
     for hours in (1, 2):
         book.tick(session, hours * HOUR_S)
         assert reader.read() == Ledger(book.path).read()
+    with book.path.open("a") as file:
+        file.write("torn\n")
+    assert reader.read().n_torn == 1
     book.path.write_text("")
     assert reader.read() == Account()
 
@@ -209,6 +229,13 @@ def test_the_view_projects_to_the_eta(tmp_path: Path) -> None:
     view = view_budget(config, book.read(), tmp_path / "b", HOUR_S / 2)
     assert (view.spent_usd, view.remaining_usd, view.projected_usd) == pytest.approx((2.0, 96.0, 3.0))
     assert view_budget(config, book.read(), tmp_path / "b", None).projected_usd is None
+
+
+def test_a_machine_that_costs_nothing_is_never_idle(tmp_path: Path) -> None:
+    """There is no money to be told of."""
+    config, book = BudgetConfig(price_usd_per_hour=2.0), ledger(tmp_path)
+    free = config.model_copy(update={"price_usd_per_hour": 0.0})
+    assert [view_budget(one, book.read(), tmp_path / "b", None, idle_s=60.0).idle_s for one in (config, free)] == [60.0, None]
 
 
 def test_a_phase_that_was_renamed_keeps_its_spending(tmp_path: Path) -> None:

@@ -185,6 +185,31 @@ def test_what_does_not_arrive_is_sent_again_with_growing_waits(tmp_path: Path) -
     assert notifier.problem is None
 
 
+def test_a_channel_that_never_works_is_tried_every_hour(tmp_path: Path) -> None:
+    """However often it has failed; and once it works, what comes next does not wait."""
+    now_s, said, sent, program = [0.0], list[str](), tmp_path / "sent", tmp_path / "program"
+    notifier = Notifier(AlertsConfig(command=str(program)), "demo", sent=sent, log=said.append, clock=lambda: now_s[0])
+
+    def tick(at_s: float) -> int:
+        """Returns how many tries there have been that failed."""
+        now_s[0] = at_s
+        notifier.tick()
+        for delivery in notifier._deliveries:
+            delivery.process.wait()
+        notifier._collect()
+        return len(said)
+
+    notifier.add(alert(1))
+    tries = [tick(at_s) for at_s in (0.0, 30.0, 150.0, 750.0, 4349.0, 4350.0, 7949.0, 7950.0)]
+    assert tries == [1, 2, 3, 4, 4, 5, 5, 6]
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    tick(11550.0)
+    notifier.add(alert(2))
+    assert tick(11550.0) == 6
+    assert sent.read_text().splitlines() == ['"crashed:1"', '"crashed:2"']
+
+
 def test_what_arrived_by_one_channel_is_not_sent_by_it_again(tmp_path: Path) -> None:
     """The other one is tried again alone; the alert counts as sent when it has arrived by both."""
     now_s, said, sent = [0.0], list[str](), tmp_path / "sent"
@@ -217,6 +242,7 @@ def test_a_hanging_command_is_given_up(tmp_path: Path) -> None:
 
 def test_long_lists_are_cut() -> None:
     """A message stays readable on a telephone."""
+    assert len(compose("demo", [alert(number) for number in range(8)]).text.splitlines()) == 8
     message = compose("demo", [alert(number) for number in range(30)])
     assert message.text.splitlines()[-1] == "and 22 more"
     assert len(message.alerts) == 30
