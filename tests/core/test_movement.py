@@ -35,6 +35,12 @@ def test_ends_that_meet_are_placed_together() -> None:
     assert (moved.turns[0].offset_s, moved.turns[3]) == (pytest.approx(moved.turns[1].onset_s), Turn(21.0, 25.0, "x"))
 
 
+def test_a_speaker_without_a_partner_becomes_as_quiet_as_he_can() -> None:
+    """Both of his ends go inwards by W = 1 s, though somebody speaks all around him."""
+    reference, hypothesis = diarization((0.0, 10.0, "A")), diarization((0.0, 10.0, "x"), (3.0, 6.0, "y"))
+    assert move_any_end(reference, hypothesis).of("y") == (Turn(4.0, 5.0, "y"),)
+
+
 @given(diarizations(), diarizations(), st.data(), _WINDOWS_S, _REGIONS_S)
 def test_no_movement_undercuts_the_least_error(
     reference: Diarization,
