@@ -16,7 +16,7 @@ _TURNS = ((0.0, 2.2, "a"), (2.2, 4.1, "b"), (6.4, 8.0, "a"))
 """A hypothesis on `_two_voices`."""
 
 
-@pytest.mark.parametrize(("time_s", "frame"), [(0.0, 0), (0.004, 0), (0.005, 0), (0.006, 1), (1.0, 100), (0.995, 99)])
+@pytest.mark.parametrize(("time_s", "frame"), [(0.0, 0), (0.004, 0), (0.005, 0), (0.006, 1), (1.0, 100), (0.995, 99), (0.035, 3)])
 def test_a_turn_is_active_in_the_frames_whose_middle_it_covers(time_s: float, frame: int) -> None:
     """The edge is the nearest one, also where floating point falls just short of it."""
     assert int(edge_frame(time_s, HOP_S)) == frame
