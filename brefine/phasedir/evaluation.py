@@ -212,8 +212,12 @@ class SelectionRecord(SealedDocument):
     evaluations: dict[str, str] | None = None
     """Model → seal of the report that it was chosen by; None in records of earlier versions."""
 
-    def knew(self, reports: Iterable[EvaluationReport]) -> bool:
-        """Whether no model was evaluated after the choice. By seals, since a clock may be set back; without them, by times."""
+    def overtaken_by(self, reports: Iterable[EvaluationReport]) -> list[ModelName]:
+        """Models that were evaluated after the choice. By seals, since a clock may be set back; without them, by times."""
         if self.evaluations is not None:
-            return all(self.evaluations.get(report.model) == report.seal for report in reports)
-        return all(report.unix_s <= self.unix_s for report in reports)
+            return [report.model for report in reports if self.evaluations.get(report.model) != report.seal]
+        return [report.model for report in reports if report.unix_s > self.unix_s]
+
+    def knew(self, reports: Iterable[EvaluationReport]) -> bool:
+        """Whether no model was evaluated after the choice."""
+        return not self.overtaken_by(reports)

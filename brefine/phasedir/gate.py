@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from brefine.config import ModelName
 from brefine.phasedir.document import Document, Part, SealedDocument, UnixTime
-from brefine.phasedir.evaluation import SelectionRecord
+from brefine.phasedir.evaluation import EvaluationReport, SelectionRecord
 from brefine.phasedir.integration import IntegrationReport
 
 
@@ -67,11 +68,22 @@ class GateRecord(SealedDocument):
             integration_seal=self.integration_seal,
         )
 
-    def judges(self, selection: SelectionRecord | None, report: IntegrationReport | None) -> bool:
+    def judges(
+        self,
+        selection: SelectionRecord | None,
+        report: IntegrationReport | None,
+        evaluations: Mapping[str, EvaluationReport],
+    ) -> bool:
         """Whether this is the verdict on the selection that stands now and on this integration of it.
 
         A record without seals is taken to judge the model that it names, and what had been integrated when it was written.
+
+        Args:
+            evaluations: model → its report on the validation split. Where that of the selected one is newer than the selection,
+                the gate is open until a model is selected again.
         """
+        if selection is not None and selection.model in selection.overtaken_by(evaluations.values()):
+            return False
         if selection is not None and selection.model != self.winner:
             return False
         if self.selection_seal is not None and (selection is None or selection.seal != self.selection_seal):

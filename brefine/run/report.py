@@ -58,7 +58,8 @@ def _judged_today(snapshot: PhaseSnapshot, phase: PhaseDir) -> PhaseSnapshot:
     if filed is None:
         note = []
     elif standing is None:
-        note = [f"the verdict on file ({filed.verdict}) is of another selection or integration; judged anew for this report"]
+        of = "another evaluation, selection or integration"
+        note = [f"the verdict on file ({filed.verdict}) is of {of}; judged anew for this report"]
     else:
         note = [f"the verdict on file was {filed.verdict}; judged again for this report it is {today.verdict}"]
     return replace(snapshot, gate=today.model_copy(update={"notes": [*today.notes, *note]}))

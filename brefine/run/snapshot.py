@@ -198,6 +198,12 @@ class PhaseSnapshot:
     """Files that cannot be read, or by the supervisor written, in words; the figures beside them are the last known ones."""
 
     @property
+    def standing_selection(self) -> SelectionRecord | None:
+        """The choice, where no model was evaluated after it; otherwise a new one is to be made."""
+        return self.selection if self.selection is not None and self.selection.knew(self.evaluations.values()) else None
+
+    @property
     def standing_gate(self) -> GateRecord | None:
-        """The gate's record, where it judges what is selected and integrated now; an earlier one is history."""
-        return self.gate if self.gate is not None and self.gate.judges(self.selection, self.integration) else None
+        """The gate's record, where it judges what is evaluated, selected and integrated now; an earlier one is history."""
+        stands = self.gate is not None and self.gate.judges(self.selection, self.integration, self.evaluations)
+        return self.gate if stands else None

@@ -7,6 +7,7 @@ from socket import gethostname
 
 from brefine.identity import ProcessIdentity, boot_id, is_alive, is_same
 from brefine.phasedir import (
+    EvaluationReport,
     GateRecord,
     IntegrationReport,
     JobRecord,
@@ -77,7 +78,7 @@ def phase_state(
     supervisor_alive: bool,
     runs: Iterable[RunView],
     progress: Mapping[Stage, Progress],
-    evaluated: bool,
+    evaluations: Mapping[str, EvaluationReport],
     selection: SelectionRecord | None,
     integration: IntegrationReport | None,
     gate: GateRecord | None,
@@ -95,16 +96,18 @@ def phase_state(
 
     # What was found about a model that is no longer the selected one, or about an earlier integration, decides nothing.
     integrated = integration is not None and (selection is None or selection.model == integration.model)
-    judged = gate is not None and gate.verdict != "open" and gate.judges(selection, integration)
+    judged = gate is not None and gate.verdict != "open" and gate.judges(selection, integration, evaluations)
+    overtaken = selection is not None and not selection.knew(evaluations.values())
     proofs = (
         (PhaseState.INTEGRATING, integrates_elsewhere or works(Stage.INTEGRATE)),
         (PhaseState.EVALUATING, works(Stage.EVALUATE)),
         (PhaseState.PREPARING, works(Stage.PREPARE)),
         (PhaseState.TRAINING, any(map(_is_at_work, runs))),
         (PhaseState.DECIDED, judged),
+        (PhaseState.TO_SELECT, overtaken),
         (PhaseState.TO_DECIDE, integrated),
         (PhaseState.TO_INTEGRATE, selection is not None),
-        (PhaseState.TO_SELECT, evaluated),
+        (PhaseState.TO_SELECT, bool(evaluations)),
     )
     for state, proved in proofs:
         if proved:

@@ -128,7 +128,7 @@ class PhaseStore:
             supervisor_alive=alive,
             runs=runs,
             progress=progress,
-            evaluated=bool(evaluations),
+            evaluations=evaluations,
             selection=selection,
             integration=integration,
             gate=gate,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from brefine.config import ModelName
 from brefine.errors import BrefineError
 from brefine.identity import own_identity
 from brefine.phasedir import Alert, LockHolder, PhaseDir, Progress, RunState, Stage, SupervisorState
@@ -151,6 +152,40 @@ def test_a_verdict_counts_for_the_selection_that_it_judged(phase: PhaseDir) -> N
     assert store.snapshot().state is PhaseState.DECIDED
     phase.integration.unlink()
     assert (store.snapshot().state, store.snapshot().standing_gate) == (PhaseState.TO_INTEGRATE, None)
+
+
+@pytest.mark.parametrize("sealed", [True, False], ids=["by seals", "by times"])
+def test_a_choice_that_was_overtaken_leaves_nothing_decided(phase: PhaseDir, sealed: bool) -> None:
+    """Evaluated anew the chosen model waits for a new choice, as the gate has it; another model takes no verdict back."""
+    from brefine.run.decide import choose
+    from brefine.run.gate_report import Answer, judge_phase, write_gate
+
+    supervised(phase, Stage.EVALUATE, "finished")
+    store = PhaseStore(phase.path)
+    for model, mae_ms in (("transformer", 120.0), ("mlp", 90.0)):
+        evaluation(model, mae_ms).write(phase.evaluation(model, "validation"))
+    selection = choose(phase)
+    if not sealed:  # of an earlier version
+        selection = selection.model_copy(update={"evaluations": None})
+        selection.write(phase.selection)
+    integration("mlp").write(phase.integration)
+
+    def evaluated_anew(model: ModelName) -> None:
+        later = evaluation(model, 90.0).model_copy(update={"unix_s": selection.unix_s + 1.0})
+        later.write(phase.evaluation(model, "validation"))
+
+    evaluated_anew("transformer")
+    assert store.snapshot().state is PhaseState.TO_SELECT
+    write_gate(phase, {"go-on": Answer(False)})
+    snapshot = store.snapshot()
+    assert (snapshot.state, snapshot.standing_selection) == (PhaseState.DECIDED, None)
+    assert snapshot.standing_gate is not None and snapshot.standing_gate.verdict == judge_phase(phase).verdict == "fail"
+    evaluated_anew("mlp")
+    snapshot = store.snapshot()
+    assert (snapshot.state, snapshot.standing_gate) == (PhaseState.TO_SELECT, None)
+    choose(phase)
+    snapshot = store.snapshot()
+    assert snapshot.state is PhaseState.TO_DECIDE and snapshot.standing_selection is not None
 
 
 @pytest.mark.parametrize(

@@ -580,6 +580,51 @@ async def test_models_that_are_evaluated_anew_are_ranked_anew(open_desk: OpenDes
         await desk.until(lambda: desk.actions.asked == [("select", "mlp", None)])
 
 
+async def test_a_choice_that_was_overtaken_asks_for_another(open_desk: OpenDesk) -> None:
+    """Place 3 says which model was evaluated since, and leads to a new choice; place 5 shows no verdict of before."""
+    decided = phase(PhaseState.DECIDED, gate=gate({"mae": "yes", "go-on": "no"}))
+    async with open_desk(decided) as desk:
+        await desk.press("end")
+        assert "written to" in desk.text
+        later = evaluation("transformer").model_copy(update={"unix_s": START_UNIX_S + 5000})
+        anew = replace(decided, state=PhaseState.TO_SELECT, evaluations={**decided.evaluations, "transformer": later})
+        await desk.tell(anew)
+        await desk.until(lambda: "☐ Does the project go on with" in desk.text)
+        await desk.press("end")
+        await desk.until(lambda: "not written yet" in desk.text)
+        await desk.press("3")
+        assert "▲ You chose transformer; evaluated anew since: transformer. Choose again." in desk.text
+        assert "✓" not in desk.text
+        await desk.until(lambda: "Recommended: transformer." in desk.text)
+        await desk.press("enter")
+        await desk.until(lambda: desk.actions.asked == [("select", "transformer", None)])
+
+
+@pytest.mark.parametrize(
+    ("state", "place", "key", "falls", "asked"),
+    [
+        (PhaseState.TO_SELECT, "evaluate", "e", None, "evaluate"),
+        (PhaseState.TO_INTEGRATE, "evaluate", "e", "The choice of transformer falls: place 3", "evaluate"),
+        (PhaseState.DECIDED, "evaluate", "e", "transformer falls and the verdict of gate 4", "evaluate"),
+        (PhaseState.TO_DECIDE, "integrate", "enter", None, "integrate"),
+        (PhaseState.DECIDED, "integrate", "enter", "The verdict of gate 4 (fail) falls, and the answers", "integrate"),
+    ],
+)
+async def test_what_was_chosen_or_decided_does_not_fall_by_one_key(
+    open_desk: OpenDesk, state: PhaseState, place: str, key: str, falls: str | None, asked: str
+) -> None:
+    """To evaluate or integrate again asks once where a choice or a verdict falls with it, and starts at once elsewhere."""
+    record = gate({"mae": "yes", "go-on": "no"}) if state is PhaseState.DECIDED else None
+    async with open_desk(phase(state, gate=record), place=place) as desk:
+        await desk.press(key)
+        if falls is not None:
+            assert falls in desk.text and "again?" in desk.text
+            await desk.press("n")
+            assert desk.actions.asked == [] and "is starting" not in desk.text
+            await desk.press(key, "y")
+        await desk.until(lambda: desk.actions.asked == [(asked,)])
+
+
 async def test_another_choice_asks_for_one_line_of_why(open_desk: OpenDesk) -> None:
     """An empty line is no reason; a given one is kept with the choice."""
     async with open_desk(phase(PhaseState.TO_SELECT)) as desk:

@@ -75,7 +75,17 @@ class EvaluatePlace(Place):
         table.redraw()
 
     def action_evaluate(self) -> None:
-        self.post_message(Wanted(self._actions.evaluate))
+        """Asks first where a choice or a verdict falls with the figures that it was made by."""
+        wanted = Wanted(self._actions.evaluate)
+        choice = None if self.snapshot is None else self.snapshot.standing_selection
+        gate = None if self.snapshot is None else self.snapshot.standing_gate
+        falls = [] if choice is None else [f"The choice of {choice.model} falls"]
+        falls += [] if gate is None else [f"the verdict of gate 4 ({gate.verdict}) falls"]
+        if not falls:
+            self.post_message(wanted)
+            return
+        consequence = f"{' and '.join(falls)}: place 3 asks for a choice again."
+        self.ask_before(lambda: self.post_message(wanted), "Evaluate the models again?", consequence)
 
 
 def plot_cdf(snapshot: PhaseSnapshot) -> Plot | None:

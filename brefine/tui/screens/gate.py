@@ -88,8 +88,8 @@ class GatePlace(Place):
     def __init__(self, actions: Actions, *, read_only: bool) -> None:
         super().__init__(id="gate", read_only=read_only)
         self._actions = actions
-        self._judged: tuple[float, float | None] | None = None
-        """Times of the integration and the selection that were judged last; None: they are to be judged."""
+        self._judged: tuple[float, float | None, float | None] | None = None
+        """Times of the integration, the selection and the evaluation that were judged last; None: they are to be judged."""
 
     def compose(self) -> ComposeResult:
         yield Checklist()
@@ -101,7 +101,12 @@ class GatePlace(Place):
         if snapshot.standing_gate is not None:
             checklist.record, checklist.written = snapshot.standing_gate, True
         elif report is not None:
-            evidence = (report.unix_s, None if selection is None else selection.unix_s)
+            evaluated = snapshot.evaluations.get(report.model)
+            evidence = (
+                report.unix_s,
+                None if selection is None else selection.unix_s,
+                None if evaluated is None else evaluated.unix_s,
+            )
             if self._judged != evidence:
                 self._judged = evidence
                 checklist.record, checklist.written = None, False

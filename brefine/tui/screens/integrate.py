@@ -104,12 +104,20 @@ class IntegratePlace(Place):
             panel.show(snapshot)
 
     def action_integrate(self) -> None:
+        """Asks first where gate 4 has judged the integration there is: its verdict and answers are of that one alone."""
         if self.snapshot is None or Stage.INTEGRATE in self.snapshot.starting:
             return
         if _is_running(self.snapshot):
             self.app.notify("the integration runs", severity="warning")
             return
+        gate = self.snapshot.standing_gate
+        if gate is None:
+            self._integrate()
+            return
+        consequence = f"The verdict of gate 4 ({gate.verdict}) falls, and the answers to it: place 5 asks for them again."
+        self.ask_before(self._integrate, "Run the integration again?", consequence)
 
+    def _integrate(self) -> None:
         def integrate() -> str:
             try:
                 return self._actions.integrate()
@@ -118,7 +126,8 @@ class IntegratePlace(Place):
 
         self._told_from_unix_s = math.inf
         self.post_message(Wanted(integrate))
-        self.show(self.snapshot)
+        if self.snapshot is not None:
+            self.show(self.snapshot)
 
     def action_worst_first(self) -> None:
         """Sorts the recordings by what the refiner has done to them, or puts them back in order."""

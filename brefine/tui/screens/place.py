@@ -10,6 +10,7 @@ from textual.containers import VerticalScroll
 from textual.message import Message
 
 from brefine.run.snapshot import PhaseSnapshot
+from brefine.tui.screens.asking import Confirm
 
 
 class Wanted(Message):
@@ -59,6 +60,15 @@ class Place(VerticalScroll):
     def watch_show_vertical_scrollbar(self) -> None:
         """With more or less than fits, the key that scrolls comes and goes."""
         self.refresh_bindings()
+
+    def ask_before(self, act: Callable[[], object], question: str, consequence: str) -> None:
+        """Asks once, and acts where the answer is yes."""
+
+        def answered(sure: bool | None) -> None:
+            if sure:
+                act()
+
+        self.app.push_screen(Confirm(question, consequence), answered)
 
     CHANGING: frozenset[str] = frozenset()
     """Actions that change the phase."""

@@ -56,7 +56,9 @@ class Choice(Panel):
             f"{format_ms(after.mae_ms, 8)}{format_rate(after.within_100ms)} {signed_milliseconds(comparison.good_harm_ms):>9}",
             format_speed(report.speed.boundaries_per_s, 9),
         )
-        marks = ["✓ selected"] if snapshot.selection is not None and model == snapshot.selection.model else []
+        marks = []
+        if snapshot.selection is not None and model == snapshot.selection.model:
+            marks.append("✓ selected" if snapshot.standing_selection is not None else "selected before")
         marks += ["recommended"] if self.ranking is not None and model == self.ranking.recommended else []
         marked = line((", ".join(marks), "$success"))
         if figures.cell_length + 2 + marked.cell_length <= width:
@@ -65,12 +67,21 @@ class Choice(Panel):
 
     def _sentences(self, snapshot: PhaseSnapshot, width: int) -> list[Content]:
         selection = snapshot.selection
-        if selection is not None:
-            who = "You chose" if selection.chosen_by == "person" else "The rule chose"
-            told = [line((f" ✓ {who} {selection.model}.", "bold $success"))]
-            if selection.override_reason:
-                told += wrapped(f"Why not {selection.recommended}: {selection.override_reason}", width, "", indent="   ")
-            return [*told, *wrapped(f"The rule's reason: {selection.reason}", width, "$quiet")]
+        if selection is None:
+            return self._recommendation(width)
+        who = "You chose" if selection.chosen_by == "person" else "The rule chose"
+        told = [line((f" ✓ {who} {selection.model}.", "bold $success"))]
+        anew = selection.overtaken_by(snapshot.evaluations.values())
+        if anew:
+            since = f"▲ {who} {selection.model}; evaluated anew since: {', '.join(anew)}. Choose again."
+            told = wrapped(since, width, "bold $warning")
+        if selection.override_reason:
+            told += wrapped(f"Why not {selection.recommended}: {selection.override_reason}", width, "", indent="   ")
+        if anew:
+            return [*told, *self._recommendation(width)]
+        return [*told, *wrapped(f"The rule's reason: {selection.reason}", width, "$quiet")]
+
+    def _recommendation(self, width: int) -> list[Content]:
         if self.ranking is None and self.problem is not None:
             return wrapped(f"not compared, it is tried again: {harmless(self.problem)}", width, "$error")
         if self.ranking is None:
@@ -166,5 +177,4 @@ class SelectPlace(Place):
 
 def _waits_for_choice(snapshot: PhaseSnapshot) -> bool:
     """Whether a model was evaluated since the last choice, or none was made yet."""
-    reports = snapshot.evaluations.values()
-    return bool(reports) if snapshot.selection is None else not snapshot.selection.knew(reports)
+    return bool(snapshot.evaluations) and snapshot.standing_selection is None

@@ -14,7 +14,6 @@ from brefine.run.control import Wish
 from brefine.run.snapshot import PhaseSnapshot, PhaseState, RunView, ShownState
 from brefine.tui.actions import Actions
 from brefine.tui.curves import View, extent_of, metrics_of, plot_metric, title_of
-from brefine.tui.screens.asking import Confirm
 from brefine.tui.screens.place import Place, Wanted
 from brefine.tui.widgets.alerts import AlertsPanel
 from brefine.tui.widgets.budget import BudgetPanel
@@ -152,11 +151,8 @@ class WatchPlace(Place):
         self._ask("restart")
 
     def action_stop_all(self) -> None:
-        def stop(sure: bool | None) -> None:
-            if sure:
-                self.post_message(Wanted(lambda: self._actions.control("stop", None)))
-
-        self.app.push_screen(Confirm("Stop all trainings of this phase?", _CONSEQUENCES["stop"]), stop)
+        wanted = Wanted(lambda: self._actions.control("stop", None))
+        self.ask_before(lambda: self.post_message(wanted), "Stop all trainings of this phase?", _CONSEQUENCES["stop"])
 
     def action_resume_all(self) -> None:
         self.post_message(Wanted(lambda: self._actions.control("resume", None)))
@@ -178,12 +174,8 @@ class WatchPlace(Place):
         if reason is not None:
             self.app.notify(reason, severity="warning", markup=False)
             return
-
-        def act(sure: bool | None) -> None:
-            if sure:
-                self.post_message(Wanted(lambda: self._actions.control(wish, name)))
-
-        self.app.push_screen(Confirm(f"{wish.capitalize()} {name}?", _CONSEQUENCES[wish]), act)
+        wanted = Wanted(lambda: self._actions.control(wish, name))
+        self.ask_before(lambda: self.post_message(wanted), f"{wish.capitalize()} {name}?", _CONSEQUENCES[wish])
 
     def _look(self, view: View) -> None:
         self._view = view
