@@ -27,12 +27,13 @@ def select(
 ) -> None:
     """Example: brefine select --model contrastive --why "it must run on a phone"
 
-    Recommends by a stated rule: the best capped mean on the validation split; of the models that are as good, the fastest. A
-    choice that was made stands until another model is named, or one is evaluated anew.
+    Recommends by a stated rule: the best capped mean on the validation split; of the models that are as good, the fastest, or a
+    better one that is more than half as fast. A choice that was made stands until another model is named, or one is evaluated
+    anew; then it is told which one has fallen.
     """
     found = find_phase(phase, runs)
     tell_trainings(found)
-    standing = standing_choice(found)
+    standing = standing_choice(found, tell)
     named = model
     ranking = None
     if model is None and not (no_input or json) and on_terminal():

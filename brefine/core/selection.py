@@ -1,10 +1,11 @@
 """Which model goes on: a stated rule, its ranking, and its reason as a sentence.
 
 The rule: the least capped mean error on the validation split wins; of the models that are as good as the winner as far as
-anybody can tell, the fastest is taken. As good is a model whose difference from the winner has an interval that reaches 0; of
-too few recordings for an interval the least mean decides. The models were evaluated on the same boundaries, so recordings are
-drawn for both together: what makes a recording hard for all of them does not hide which is better. The capped mean is used
-because neither moving few boundaries nor losing turns can improve it.
+anybody can tell, the fastest is taken, or a better one that is about as fast. As good is a model whose difference from the winner
+has an interval that reaches 0; of too few recordings for an interval the least mean decides. About as fast is a model that is
+more than half as fast: a speed is measured once, on a machine that others may use. The models were evaluated on the same
+boundaries, so recordings are drawn for both together: what makes a recording hard for all of them does not hide which is better.
+The capped mean is used because neither moving few boundaries nor losing turns can improve it.
 """
 
 from __future__ import annotations
@@ -12,10 +13,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
 from brefine.core.bootstrap import Interval, bootstrap_ratio
+
+_FASTER: Final = 2.0
+"""Speeds that differ by a smaller factor count as equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +61,10 @@ def select(candidates: Sequence[Candidate]) -> Ranking:
         raise ValueError("no candidate has a capped mean to be ranked by")
     best = known[0]
     as_good = [one for one in known if _is_as_good(one, best)]
-    # The better one of equally fast models.
-    chosen = min(as_good, key=lambda one: (-one.boundaries_per_s, _mean(one)))
+    fastest = max(as_good, key=lambda one: one.boundaries_per_s)
+    chosen = next(one for one in as_good if one is fastest or fastest.boundaries_per_s < _FASTER * one.boundaries_per_s)
     unknown = [one for one in candidates if not _is_known(one)]
-    return Ranking((*known, *unknown), chosen.model, _reason(chosen, best, known, as_good))
+    return Ranking((*known, *unknown), chosen.model, _reason(chosen, fastest, known, as_good))
 
 
 def _is_known(candidate: Candidate) -> bool:
@@ -91,22 +96,30 @@ def _difference_ms(one: Candidate, best: Candidate) -> Interval | None:
     return bootstrap_ratio(parts)
 
 
-def _reason(chosen: Candidate, best: Candidate, known: Sequence[Candidate], as_good: Sequence[Candidate]) -> str:
+def _reason(chosen: Candidate, fastest: Candidate, known: Sequence[Candidate], as_good: Sequence[Candidate]) -> str:
+    best = known[0]
     least = f"{_mean(best):.0f} ms{_in_brackets(best.interval_ms)}"
     if len(known) == 1:
         reason = f"{chosen.model} is the only model with figures: capped mean {least}"
     elif chosen is not best:
+        rank = f"is the fastest of {len(as_good)} models that are as good as the best"
+        if chosen is not fastest:
+            rank = (
+                f"is about as fast as the fastest of {len(as_good)} models that are as good as the best ({fastest.model}, "
+                f"{fastest.boundaries_per_s:.0f} boundaries/s), and better"
+            )
         reason = (
-            f"{chosen.model} is the fastest of {len(as_good)} models that are as good as the best: its capped mean of "
+            f"{chosen.model} {rank}: its capped mean of "
             f"{_mean(chosen):.0f} ms {_beside(chosen, best, told=False)}, at {chosen.boundaries_per_s:.0f} instead of "
             f"{best.boundaries_per_s:.0f} boundaries/s"
         )
     else:
         reason = f"{chosen.model} has the least capped mean ({least})"
         if len(as_good) > 1:
-            reason += (
-                f" and is the fastest of the {len(as_good)} models that are as good ({chosen.boundaries_per_s:.0f} boundaries/s)"
-            )
+            rank = f"the fastest of the {len(as_good)} models that are as good ({fastest.boundaries_per_s:.0f} boundaries/s)"
+            if chosen is not fastest:
+                rank = f"at {chosen.boundaries_per_s:.0f} boundaries/s about as fast as {fastest.model}, {rank}"
+            reason += f" and is {rank}"
         worse = next((one for one in known if one not in as_good), None)
         if worse is not None:
             reason += f"; the next, {worse.model} with {_mean(worse):.0f} ms, {_beside(worse, best, told=True)}"

@@ -1,29 +1,33 @@
-"""How fast a refiner is: boundaries a second, and seconds an hour of audio, on the device it runs on."""
+"""How fast a refiner is: boundaries a second, and seconds an hour of audio, on the device it runs on.
+
+Time in which other programs had the cores is not counted, since models that are evaluated at different times are compared by
+these figures. What still slows them is waiting for a thread of the same program whose core is taken, and others on the same GPU.
+"""
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from brefine.evaluate.device import device_name
 from brefine.evaluate.refine import frames_of
+from brefine.io.schedstat import own_s
 from brefine.models.weights import Refiner
 from brefine.phasedir import Speed
 
 
 class Stopwatch:
-    """Adds up the time of what runs inside it: `with stopwatch: …`."""
+    """Adds up the thread's own time in what runs inside it: `with stopwatch: …`."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
         self._started_s = 0.0
 
     def __enter__(self) -> Stopwatch:
-        self._started_s = time.perf_counter()
+        self._started_s = own_s()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.seconds += time.perf_counter() - self._started_s
+        self.seconds += own_s() - self._started_s
 
 
 def speed_of(refiner: Refiner, *, refining_s: float, n_boundaries: int, audio_s: float, sample: Path) -> Speed:
@@ -34,9 +38,9 @@ def speed_of(refiner: Refiner, *, refining_s: float, n_boundaries: int, audio_s:
         sample: one of the audio files. It is analysed once before that is timed: the first time detectors are loaded.
     """
     frames_of(sample, refiner.features)
-    started_s = time.perf_counter()
+    started_s = own_s()
     _, sample_s = frames_of(sample, refiner.features)
-    analysis_per_s = (time.perf_counter() - started_s) / sample_s
+    analysis_per_s = (own_s() - started_s) / sample_s
     return Speed(
         device=device_name(refiner.device),
         boundaries_per_s=n_boundaries / refining_s if refining_s > 0.0 else 0.0,

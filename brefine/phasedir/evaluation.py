@@ -77,6 +77,8 @@ class CalibrationBin(Part):
 
 
 class Speed(Part):
+    """What refining takes, less the time in which other programs had the cores."""
+
     device: str
     boundaries_per_s: float
     seconds_per_audio_hour: float

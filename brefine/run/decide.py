@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
@@ -26,8 +27,11 @@ def recommend(phase: PhaseDir) -> Ranking:
     return _rank(phase, reports)
 
 
-def standing_choice(phase: PhaseDir) -> SelectionRecord | None:
+def standing_choice(phase: PhaseDir, tell_fallen: Callable[[str], None] = lambda words: None) -> SelectionRecord | None:
     """The choice on record, where it is this phase's own and no model was evaluated since; None where one is to be made.
+
+    Args:
+        tell_fallen: called with the choice that counts no longer, where there is one, and why.
 
     Raises:
         ProcessError: a model was trained further since it was evaluated.
@@ -36,9 +40,20 @@ def standing_choice(phase: PhaseDir) -> SelectionRecord | None:
     reports = evaluation_reports(phase)
     _refuse_stale(phase, reports)
     found = SelectionRecord.read_if_sound(phase.selection)
-    if found is None or found.model not in reports or found.phase not in (None, phase.launched_as()):
+    if found is None:
         return None
-    return found if found.knew(reports.values()) else None
+    anew = found.overtaken_by(reports.values())
+    if found.phase not in (None, phase.launched_as()):
+        fault = f"it was made in another phase ({found.phase})"
+    elif found.model not in reports:
+        fault = "this model has no evaluation"
+    elif anew:
+        fault = f"evaluated since: {', '.join(anew)}"
+    else:
+        return found
+    because = f" ({found.override_reason})" if found.override_reason else ""
+    tell_fallen(f"{found.model} was chosen by the {found.chosen_by} before{because}, which counts no longer: {fault}")
+    return None
 
 
 def choose(

@@ -54,7 +54,8 @@ def models_section(snapshot: PhaseSnapshot, chosen: str | None) -> str:
         f"{before.window_s:g} s: {before.n_matched:,} of {before.n_reference:,} reference boundaries "
         f"(recall {rate_text(before.recall)}, precision {rate_text(before.precision)}). "
         "Capped mean: over all reference boundaries, an unmatched one counts W. Harm to good: mean change of the error "
-        "of boundaries that were within 50 ms before, above 0 = worse. Per s: boundaries a second."
+        "of boundaries that were within 50 ms before, above 0 = worse. Per s: boundaries a second, less the time in which other "
+        "programs had the cores."
     )
     selection = snapshot.selection
     reason = ""

@@ -54,7 +54,7 @@ class TrainBench:
     """Figures of one model on this machine.
 
     Attributes:
-        examples_per_s: of this training, without validation, as on an idle machine (`clock.own_s`).
+        examples_per_s: of this training, without validation, as on an idle machine (`schedstat.own_s`).
         examples_per_cpu_s: by the processor time that this process got; on a CPU the figure of one core.
         share: of the time: model, data, validation, logging, checkpointing; they sum to one.
         flops_a_step: forward and backward, of matrix products and convolutions alone.

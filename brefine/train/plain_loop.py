@@ -23,8 +23,8 @@ from brefine.core.frames import n_window_frames
 from brefine.data.evidence import activity, edge_frame, speaker_evidence
 from brefine.data.examples import Examples
 from brefine.data.features import normalised
+from brefine.io.schedstat import own_s
 from brefine.models.heads import target_distribution
-from brefine.train.clock import own_s
 from brefine.train.losses import refiner_loss
 from brefine.train.noise_corpus import Conversation
 from brefine.train.optim import BETAS, learning_rate, parameter_groups
@@ -32,7 +32,7 @@ from brefine.train.optim import BETAS, learning_rate, parameter_groups
 
 @dataclass(frozen=True, slots=True)
 class PlainRun:
-    """What the plain loop took, in seconds of `clock.own_s` but for `cpu_s`, and its losses."""
+    """What the plain loop took, in seconds of `schedstat.own_s` but for `cpu_s`, and its losses."""
 
     n_examples: int
     taken_s: float

@@ -127,8 +127,8 @@ def test_a_choice_that_stands_is_told_and_left_alone(
 
 
 @pytest.mark.parametrize("change", ["evaluated anew", "evaluated anew, the clock set back", "another phase's", "damaged"])
-def test_a_choice_that_no_longer_counts_is_made_anew(tmp_path: Path, change: str) -> None:
-    """One that the gate would not go by: of earlier figures, or of another phase."""
+def test_a_choice_that_no_longer_counts_is_made_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str) -> None:
+    """One that the gate would not go by: of earlier figures, or of another phase; whose it was and why it fell is told."""
     phase = _two_models(tmp_path)
     if change.startswith("evaluated anew"):
         unix_s = 1.0 if "set back" in change else 9e9
@@ -137,9 +137,16 @@ def test_a_choice_that_no_longer_counts_is_made_anew(tmp_path: Path, change: str
         phase.selection.write_text("{")
     else:
         SelectionRecord.read(phase.selection).model_copy(update={"phase": "another"}).write(phase.selection)
+    capsys.readouterr()
     select(str(phase.path), no_input=True)
     record = SelectionRecord.read(phase.selection)
     assert (record.model, record.chosen_by) == ("mlp", "rule")
+    told = capsys.readouterr().err
+    if change == "damaged":
+        assert "counts no longer" not in told
+        return
+    why = "it was made in another phase (another)" if change == "another phase's" else "evaluated since: mlp"
+    assert f"contrastive was chosen by the person before (phones), which counts no longer: {why}" in told
 
 
 def test_a_choice_of_an_earlier_version_is_judged_by_its_time(tmp_path: Path) -> None:

@@ -38,6 +38,36 @@ def test_the_best_may_also_be_the_fastest() -> None:
     assert "fastest of the 2 models" in select([fast, MLP]).reason
 
 
+@pytest.mark.parametrize(
+    ("mlp_per_s", "taken", "reason"),
+    [
+        (509.0, "mlp", "mlp is the fastest of 2 models that are as good as the best"),
+        (
+            400.0,
+            "transformer",
+            "and is at 250 boundaries/s about as fast as mlp, the fastest of the 2 models that are as good",
+        ),
+        (187.0, "transformer", "and is the fastest of the 2 models that are as good (250 boundaries/s)"),
+    ],
+)
+def test_speeds_that_differ_by_less_than_twice_choose_no_worse_model(mlp_per_s: float, taken: str, reason: str) -> None:
+    """A busy machine measures less; of models that are about as fast the better one is taken, whichever was disturbed."""
+    ranking = select([replace(TRANSFORMER, boundaries_per_s=250.0), replace(MLP, boundaries_per_s=mlp_per_s)])
+    assert ranking.recommended == taken
+    assert reason in ranking.reason
+
+
+def test_the_better_of_the_fast_ones_is_taken() -> None:
+    """The best is slow; of two others that are as good, one is somewhat faster and the other better."""
+    other = replace(MLP, model="contrastive", capped_mean_ms=305.0, boundaries_per_s=9000.0)
+    ranking = select([TRANSFORMER, MLP, other])
+    assert ranking.recommended == "contrastive"
+    assert ranking.reason.startswith(
+        "contrastive is about as fast as the fastest of 3 models that are as good as the best (mlp, 13169 boundaries/s), and "
+        "better: its capped mean of 305 ms lies within"
+    )
+
+
 def _by_recording(model: str, extra_ms: tuple[float, ...], per_s: float) -> Candidate:
     """Ten boundaries in each recording, hard (900 ms each) and easy (100 ms) in turn; `extra_ms` more in one each."""
     sums = {f"r{place}": (10, 1000.0 * (9 if place % 2 else 1) + 10 * more) for place, more in enumerate(extra_ms)}
