@@ -64,8 +64,15 @@ def _ended_words(snapshot: PhaseSnapshot, goes_on: str) -> str:
 
 
 def closing_words(snapshot: PhaseSnapshot | None, way_back: str) -> str:
-    """What the terminal says when the dashboard has closed; `way_back` is the command that opens it again."""
-    if snapshot is None or snapshot.state in (PhaseState.PREPARING, PhaseState.TRAINING):
+    """What the terminal says when the dashboard has closed.
+
+    Args:
+        snapshot: the last one; None = closed before the first.
+        way_back: the command that opens the dashboard again.
+    """
+    if snapshot is None:  # nobody knows yet whether anything trains there
+        return f"Nothing was stopped. `{way_back}` opens the dashboard again."
+    if snapshot.state in (PhaseState.PREPARING, PhaseState.TRAINING):
         return f"Training goes on. `{way_back}` brings you back."
     if snapshot.foreign:
         return f"`{way_back}` shows the folder again."
@@ -213,7 +220,7 @@ class DashboardApp(App[int]):
         yield SystemCommand("Log", "what the chosen run has written", self.action_log)
         for theme in THEMES:
             yield SystemCommand(f"Theme {theme.name}", "change the colours", partial(setattr, self, "theme", theme.name))
-        yield SystemCommand("Close", "leave the dashboard; training goes on", self.action_close)
+        yield SystemCommand("Close", "leave the dashboard; nothing is stopped", self.action_close)
 
     # --- snapshots ---------------------------------------------------------------------------------------------------
 

@@ -1031,9 +1031,9 @@ async def test_what_is_typed_behind_the_closing_key_is_dropped(open_desk: OpenDe
 
 
 def test_closing_words_follow_the_state() -> None:
-    """After training nothing is promised that is not so."""
+    """After training, and before the first snapshot has told of any, nothing is promised that is not so."""
     back = "brefine watch old"
-    assert closing_words(None, back) == "Training goes on. `brefine watch old` brings you back."
+    assert closing_words(None, back) == "Nothing was stopped. `brefine watch old` opens the dashboard again."
     assert closing_words(phase(PhaseState.TO_SELECT), back) == "The phase is at: to select. `brefine watch old` brings you back."
     assert closing_words(phase(PhaseState.DECIDED), back) == "The phase is decided. `brefine watch old` shows it again."
     assert closing_words(phase(PhaseState.STOPPED, foreign=True), back) == "`brefine watch old` shows the folder again."
