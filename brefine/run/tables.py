@@ -124,8 +124,13 @@ def gate_table(record: GateRecord) -> list[str]:
             lines.append(f"    answered {item.answer}" + (f": {item.note}" if item.note else ""))
     lines += [f"note: {note}" for note in record.notes]
     lines += earlier_verdicts(record)
+    return [*lines, f"recommendation: {record.recommendation}", verdict_text(record)]
+
+
+def verdict_text(record: GateRecord) -> str:
+    """`gate 4: PASS (the evidence is real)`."""
     evidence = "no evidence yet" if record.evidence is None else f"the evidence is {record.evidence}"
-    return [*lines, f"recommendation: {record.recommendation}", f"gate 4: {record.verdict.upper()} ({evidence})"]
+    return f"gate 4: {record.verdict.upper()} ({evidence})"
 
 
 def earlier_verdicts(record: GateRecord) -> list[str]:

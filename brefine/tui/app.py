@@ -78,6 +78,8 @@ def closing_words(snapshot: PhaseSnapshot | None, way_back: str) -> str:
         return f"`{way_back}` shows the folder again."
     if snapshot.state in (PhaseState.DECIDED, PhaseState.STOPPED, PhaseState.FAILED):
         return f"The phase is {snapshot.state}. `{way_back}` shows it again."
+    if snapshot.state is PhaseState.TO_DECIDE:  # or decided by now, if an answer is just being recorded
+        return f"The phase is at gate 4. `{way_back}` brings you back."
     return f"The phase is at: {snapshot.state}. `{way_back}` brings you back."
 
 

@@ -12,15 +12,17 @@ import time
 from functools import partial
 from pathlib import Path
 
-from brefine.errors import ProcessError, run_main
+from brefine.errors import BrefineError, ProcessError, run_main, tell
 from brefine.phasedir import PhaseDir, folder_argument, list_phases, runs_folder
+from brefine.run.snapshot import PhaseState
 from brefine.run.store import FolderStore, open_store
 from brefine.tui.actions import PhaseActions
 from brefine.tui.app import DashboardApp
+from brefine.tui.poller import SnapshotSource
 
 
 def open_dashboard(path: Path, *others: Path, read_only: bool = False, place: str | None = None) -> None:
-    """Shows `path` until the person closes the dashboard; what works in the phase goes on.
+    """Shows `path` until the person closes the dashboard; what works in the phase goes on, and gate 4's verdict is told last.
 
     Args:
         others: further phases and folders that one can turn to.
@@ -54,8 +56,21 @@ def open_dashboard(path: Path, *others: Path, read_only: bool = False, place: st
                 hint=f"in lines instead: brefine watch {folder_argument(paths[number])} --plain --follow",
             )
         if step is None:
+            _tell_verdict(store)
             return
         number = (number + step) % len(paths)
+
+
+def _tell_verdict(source: SnapshotSource) -> None:
+    """Tells the verdict that stands, if one does; looks again, since an answer may be on record since the last frame."""
+    from brefine.run.tables import verdict_text  # the first frame has no need of it
+
+    try:
+        snapshot = source.snapshot()
+    except (BrefineError, OSError):  # the dashboard has said so
+        return
+    if snapshot.standing_gate is not None and snapshot.state in (PhaseState.TO_DECIDE, PhaseState.DECIDED):
+        tell(verdict_text(snapshot.standing_gate))
 
 
 def way_back(path: Path) -> str:

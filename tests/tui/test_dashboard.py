@@ -1035,6 +1035,7 @@ def test_closing_words_follow_the_state() -> None:
     back = "brefine watch old"
     assert closing_words(None, back) == "Nothing was stopped. `brefine watch old` opens the dashboard again."
     assert closing_words(phase(PhaseState.TO_SELECT), back) == "The phase is at: to select. `brefine watch old` brings you back."
+    assert closing_words(phase(PhaseState.TO_DECIDE), back) == "The phase is at gate 4. `brefine watch old` brings you back."
     assert closing_words(phase(PhaseState.DECIDED), back) == "The phase is decided. `brefine watch old` shows it again."
     assert closing_words(phase(PhaseState.STOPPED, foreign=True), back) == "`brefine watch old` shows the folder again."
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from brefine.errors import ProcessError
+from brefine.phasedir import PhaseDir
 from brefine.tui import open as opening
 from brefine.tui.app import DashboardApp
 from tests.run.toy_programs import make_toy_phase
+from tests.tui.memory_phases import evaluation, gate, integration, selection
 
 
 class _Broken(DashboardApp):
@@ -44,3 +48,39 @@ def test_a_dashboard_that_crashes_was_not_closed(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(_Broken, "run", lambda app: DashboardApp.run(app, headless=True), raising=False)
     with pytest.raises(ProcessError, match="the dashboard has crashed"):
         opening.open_dashboard(make_toy_phase(tmp_path).path)
+
+
+def answer(phase: PhaseDir) -> None:
+    gate({"go-on": "no"}).write(phase.gate)
+
+
+def integrate_again(phase: PhaseDir) -> None:
+    answer(phase)
+    later = integration()
+    later.model_copy(update={"unix_s": later.unix_s + 1000}).write(phase.integration)
+
+
+def remove(phase: PhaseDir) -> None:
+    shutil.rmtree(phase.path)
+
+
+@pytest.mark.parametrize(
+    ("happens", "told"),
+    [(answer, ["gate 4: FAIL (the evidence is simulated)"]), (integrate_again, []), (remove, [])],
+)
+def test_behind_a_closed_dashboard_the_verdict_that_stands_is_told(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    happens: Callable[[PhaseDir], None],
+    told: list[str],
+) -> None:
+    """Also one whose answer came after the last frame; none of what was integrated before, nor of a phase that is gone."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    phase = make_toy_phase(tmp_path)
+    evaluation("transformer").write(phase.evaluation("transformer", "validation"))
+    selection().write(phase.selection)
+    integration().write(phase.integration)
+    monkeypatch.setattr(DashboardApp, "run", lambda app: happens(phase))
+    opening.open_dashboard(phase.path)
+    assert capsys.readouterr().err.splitlines() == told
