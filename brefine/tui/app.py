@@ -298,6 +298,9 @@ class DashboardApp(App[int]):
     # --- going about -------------------------------------------------------------------------------------------------
 
     async def action_place(self, place: str) -> None:
+        """Shows a place; a screen that lies over the places, as the boundary viewer does, is left."""
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
         await self._enter(place)
         self._show()
 

@@ -76,6 +76,19 @@ async def test_keys_go_through_order_kind_and_model(open_desk: OpenDesk) -> None
         await desk.until(lambda: "MAE by kind" in desk.text or "before and after" in desk.text)
 
 
+@pytest.mark.parametrize(("key", "place"), [("3", "select"), ("g", "select")])
+async def test_a_key_that_leads_to_a_place_leaves_the_viewer(open_desk: OpenDesk, key: str, place: str) -> None:
+    """Help lists it there, so it must not turn the places behind the viewer; escape has nothing to leave then."""
+    async with open_desk(at_evaluation(), place="evaluate") as desk:
+        await opened(desk)
+        await desk.press(key)
+        await desk.until(lambda: "A new" not in desk.text)
+        assert desk.app.place == place
+        assert len(desk.app.screen_stack) == 1
+        await desk.press("escape", "2", "enter")
+        await desk.until(lambda: "A new" in desk.text)
+
+
 async def test_the_posterior_is_computed_when_it_is_wished_for(open_desk: OpenDesk) -> None:
     """Without it the viewer says how to get it, and does so once; read-only it has no key for that."""
     async with open_desk(at_evaluation(), place="evaluate") as desk:
