@@ -41,6 +41,12 @@ class Desk:
         await self.pilot.press(*keys)
         await self.pilot.pause()
 
+    async def click(self, words: str) -> None:
+        """Clicks on the beginning of these words, where the screen first has them."""
+        row = self.row(words)
+        await self.pilot.click(offset=(row.index(words), self.text.splitlines().index(row)))
+        await self.pilot.pause()
+
     async def until(self, true: Callable[[], Any]) -> None:
         """Waits until something holds."""
         limit_s = time.monotonic() + _PATIENCE_S

@@ -208,6 +208,42 @@ async def test_tabs_can_be_clicked(open_desk: OpenDesk) -> None:
         assert desk.app.place == "evaluate"
 
 
+async def test_what_a_window_says_of_its_keys_can_be_clicked(open_desk: OpenDesk) -> None:
+    """Yes and no, taking a line and leaving it."""
+    async with open_desk(phase(PhaseState.TO_DECIDE)) as desk:
+        await desk.until(lambda: "☑" in desk.text)
+        await desk.press("o", *"yes it is")
+        await desk.click("enter take it")
+        await desk.until(lambda: desk.actions.asked == [("answer", "mae", Answer(True, "it is"))])
+        await desk.press("o", *"no")
+        await desk.click("leave it")
+        await desk.until(lambda: "leave it" not in desk.text)
+        await desk.press("1", "X")
+        await desk.click("n no")
+        await desk.until(lambda: "n no" not in desk.text)
+        await desk.press("X")
+        await desk.click("y yes")
+        await desk.until(lambda: desk.actions.asked[1:] == [("control", "stop", None)])
+
+
+async def test_the_keys_of_a_window_to_read_in_can_be_clicked(open_desk: OpenDesk) -> None:
+    """Its search and its way out stand in its frame; what was sought stands there as it was typed."""
+    async with open_desk(phase()) as desk:
+        await desk.press("l")
+        await desk.click("/ find")
+        await desk.press(*"[/x]", "enter")
+        await desk.until(lambda: "“[/x]” is not here" in desk.text)
+        await desk.click("find")
+        await desk.press("ctrl+u", *"MAE 1", "enter")
+        first = desk.row("lines with")
+        await desk.click("N previous")
+        await desk.until(lambda: desk.row("lines with “MAE 1”") != first)
+        await desk.click("n next")
+        await desk.until(lambda: desk.row("lines with “MAE 1”") == first)
+        await desk.click("esc back")
+        await desk.until(lambda: "lines with" not in desk.text)
+
+
 async def test_the_cursor_reads_values(open_desk: OpenDesk) -> None:
     """The first press of an arrow reads the newest values, more go back in time; escape takes the cursor away."""
     async with open_desk(phase()) as desk:

@@ -11,6 +11,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from brefine.tui.widgets.keys import WindowKeys, key_hint
 from brefine.tui.widgets.panel import line
 
 
@@ -31,7 +32,7 @@ class Confirm(ModalScreen[bool]):
         with Vertical(classes="window"):
             yield Static(line((self._question, "bold $warning")))
             yield Static(line(self._consequence))
-            yield Static(line(("y", "bold $primary"), " yes    ", ("n", "bold $primary"), " no"), classes="keys")
+            yield WindowKeys(key_hint("y", "y", "yes"), key_hint("n", "n", "no"))
 
 
 class AskLine(ModalScreen[str | None]):
@@ -56,7 +57,7 @@ class AskLine(ModalScreen[str | None]):
         with Vertical(classes="window"):
             yield Static(line((self._question, "bold $primary")))
             yield Input(placeholder=self._hint)
-            yield Static(line(("enter", "bold $primary"), " take it    ", ("esc", "bold $primary"), " leave it"), classes="keys")
+            yield WindowKeys(key_hint("enter", "enter", "take it"), key_hint("escape", "esc", "leave it"))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         text = event.value.strip()

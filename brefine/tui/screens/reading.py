@@ -14,7 +14,12 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from brefine.tui.format import harmless
+from brefine.tui.widgets.keys import key_hint
 from brefine.tui.widgets.panel import line, stack
+
+_BACK, _FIND = key_hint("escape", "esc", "back"), key_hint("slash", "/", "find")
+_NEXT, _PREVIOUS = key_hint("n", "n", "next"), key_hint("N", "N", "previous")
+_GAP = "   "
 
 
 class ReadingScreen(ModalScreen[None]):
@@ -52,7 +57,7 @@ class ReadingScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         self.query_one("#reading").border_title = line(self._title)
-        self.query_one("#reading").border_subtitle = "esc back   / find   n next   N previous"
+        self.query_one("#reading").border_subtitle = line(_BACK, _GAP, _FIND, _GAP, _NEXT, _GAP, _PREVIOUS)
         self.query_one(Input).display = self._searching
         self.query_one(Input if self._searching else "#reading").focus()
         self.refresh_lines()
@@ -94,7 +99,8 @@ class ReadingScreen(ModalScreen[None]):
         found = [index for index, content in enumerate(contents) if _places(content.plain, self._needle)]
         reading = self.query_one("#reading", VerticalScroll)
         if not found:
-            reading.border_subtitle = line(f"“{self._needle}” is not here   esc back   / find" if self._needle else "/ find")
+            missed = line(f"“{self._needle}” is not here", _GAP, _BACK, _GAP) if self._needle else ""
+            reading.border_subtitle = line(missed, _FIND)
             self.refresh_lines()
             return
         if self._at is None:
@@ -103,9 +109,8 @@ class ReadingScreen(ModalScreen[None]):
             later = [index for index in found if (index - self._at) * step > 0]
             nearest = (min if step > 0 else max)(later) if later else (found[0] if step > 0 else found[-1])
             self._at = nearest
-        reading.border_subtitle = line(
-            f"{found.index(self._at) + 1} of {len(found)} lines with “{self._needle}”   n next   N previous   esc back"
-        )
+        where = f"{found.index(self._at) + 1} of {len(found)} lines with “{self._needle}”"
+        reading.border_subtitle = line(where, _GAP, _NEXT, _GAP, _PREVIOUS, _GAP, _BACK)
         self.refresh_lines()
         until = contents[self._at][: _places(contents[self._at].plain, self._needle)[0][1]]
         width = self.query_one("#text").content_size.width

@@ -1,4 +1,4 @@
-"""The last line: the keys that matter here, taken from the bindings themselves."""
+"""Keys and what they do, to be pressed or clicked: the last line of the screen, taken from the bindings, and those of windows."""
 
 from __future__ import annotations
 
@@ -6,9 +6,25 @@ from textual import events
 from textual.app import RenderResult
 from textual.binding import Binding
 from textual.content import Content
+from textual.style import Style
 from textual.widget import Widget
+from textual.widgets import Static
 
 from brefine.tui.widgets.panel import line
+
+
+def key_hint(key: str, shown: str, meaning: str) -> Content:
+    """A key as it is `shown`, with what it does; a click on either presses it."""
+    click = Style.from_meta({"@click": f"app.simulate_key({key!r})"})
+    return line((shown, "bold $primary"), f" {meaning}").stylize(click)
+
+
+class WindowKeys(Static):
+    """The last line of a window that asks."""
+
+    def __init__(self, *hints: Content) -> None:
+        super().__init__(Content("    ").join(hints), classes="keys")
+        self.auto_links = False  # a key looks like a key, not like a link
 
 
 class KeyHints(Widget):
