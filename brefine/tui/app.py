@@ -9,12 +9,13 @@ from functools import partial
 from typing import Any, ClassVar
 
 from textual import events, work
+from textual.actions import SkipAction
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.geometry import Size
 from textual.screen import Screen
-from textual.widgets import ContentSwitcher, Static
+from textual.widgets import ContentSwitcher, Input, Static
 
 from brefine.errors import BrefineError, printable
 from brefine.run.snapshot import PhaseSnapshot, PhaseState, ShownState
@@ -138,7 +139,9 @@ class DashboardApp(App[int]):
         Binding("a", "alerts", "alerts"),
         Binding("less_than_sign", "turn(-1)", "phase", key_display="<>"),
         Binding("greater_than_sign", "turn(1)", show=False),
-        Binding("q,ctrl+c", "close", "close", key_display="q"),
+        Binding("q", "close", "close"),
+        Binding("ctrl+q", "back_out", "leave a window, or close", show=False, priority=True),
+        Binding("ctrl+c", "copy_or_back_out", "copy what is marked, or as ^q", show=False, priority=True),
     ]
 
     def __init__(
@@ -322,6 +325,20 @@ class DashboardApp(App[int]):
             self.exit(message=closing_words(self.snapshot, self._way_back()))
         else:
             self.exit(message=f"The {_why_unreadable(self._unreadable)}")
+
+    def action_back_out(self) -> None:
+        """Does what escape does in a window, which may hold a line half typed, and closes where none is open."""
+        if self.screen.is_modal:
+            self.simulate_key("escape")
+        else:
+            self.action_close()
+
+    def action_copy_or_back_out(self) -> None:
+        """Leaves the key to what copies, where something is marked."""
+        typed = self.focused.selected_text if isinstance(self.focused, Input) else ""
+        if typed or self.screen.get_selected_text():
+            raise SkipAction
+        self.action_back_out()
 
     def action_turn(self, step: int) -> None:
         """Goes to another phase: whoever has opened this app opens it there."""

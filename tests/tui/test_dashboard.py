@@ -381,7 +381,7 @@ async def test_help_comes_from_the_bindings(open_desk: OpenDesk) -> None:
     """Help names the keys of the place and those of everywhere, and what the glyphs mean."""
     async with open_desk(phase(), (120, 40)) as desk:
         await desk.press("question_mark")
-        for words in ("stop the run", "log y", "shift+←→", "close", "✗ failed"):
+        for words in ("stop the run", "log y", "shift+←→", "close", "^q ", "✗ failed"):
             assert words in desk.text
         await desk.press("escape")
         assert "stop the run" not in desk.text
@@ -1052,7 +1052,33 @@ async def test_closing_promises_that_training_goes_on(open_desk: OpenDesk) -> No
     assert exits == ["Training goes on. `brefine watch logs` brings you back."]
 
 
-@pytest.mark.parametrize("key", ["l", "a", "question_mark", "slash", "ctrl+p", "q"])
+@pytest.mark.parametrize("key", ["ctrl+c", "ctrl+q"])
+async def test_every_way_out_leaves_a_window_first_and_then_closes(open_desk: OpenDesk, key: str) -> None:
+    """As escape and `q` do: a question stays unanswered, and closing says its words."""
+    exits: list[str] = []
+    async with open_desk(phase(PhaseState.TO_DECIDE)) as desk:
+        desk.app.exit = lambda **options: exits.append(options["message"])  # type: ignore[assignment, method-assign]
+        await desk.until(lambda: "☑" in desk.text)
+        for keys in ["o", *"yes it"], ["a"], ["ctrl+p"], ["1", "X"]:
+            await desk.press(*keys)
+            await desk.until(lambda: len(desk.app.screen_stack) == 2)
+            await desk.press(key)
+            await desk.until(lambda: len(desk.app.screen_stack) == 1)
+        assert (exits, desk.actions.asked) == ([], [])
+        await desk.press(key)
+    assert exits == [closing_words(desk.app.snapshot, "brefine watch")]
+
+
+async def test_what_is_marked_is_copied_before_anything_is_left(open_desk: OpenDesk) -> None:
+    """Ctrl-C has both meanings; the window stays where there was something to copy."""
+    async with open_desk(phase(PhaseState.TO_DECIDE)) as desk:
+        await desk.until(lambda: "☑" in desk.text)
+        await desk.press("o", *"yes it is", "shift+home", "ctrl+c")
+        assert desk.app.clipboard == "yes it is"
+        assert "leave it" in desk.text
+
+
+@pytest.mark.parametrize("key", ["l", "a", "question_mark", "slash", "ctrl+p", "q", "ctrl+q"])
 async def test_what_is_typed_behind_the_closing_key_is_dropped(open_desk: OpenDesk, key: str) -> None:
     """A window would be opened on a screen that is being taken down; a second close would say good-bye twice."""
     async with open_desk(phase()) as desk:
