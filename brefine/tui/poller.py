@@ -17,7 +17,7 @@ class SnapshotSource(Protocol):
     """Where snapshots come from: `run.store.PhaseStore`, or memory in tests."""
 
     def snapshot(self) -> PhaseSnapshot:
-        """The phase as it is now; called from one thread only.
+        """The phase as it is now; called from one thread at a time.
 
         Raises:
             BrefineError: the phase cannot be read at present.
