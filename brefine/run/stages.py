@@ -31,7 +31,7 @@ from brefine.phasedir import (
     way_to_weights,
 )
 from brefine.run.documents import WatchedDocument, working_process
-from brefine.run.executor import Order, executor_of
+from brefine.run.executor import Executor, Order, Work, executor_of
 from brefine.run.lock import sign
 from brefine.run.programs import BREFINE
 
@@ -122,6 +122,32 @@ def stage_taken(phase: PhaseDir, stage: Stage) -> Iterator[int]:
         yield lock
 
 
+def find_or_start(
+    executor: Executor,
+    phase: PhaseDir,
+    stage: Stage,
+    command: Sequence[str],
+    *,
+    process: ProcessIdentity | None,
+    holds: tuple[int, ...] = (),
+) -> Work:
+    """The work of a station: what was started before and has not ended, with what it said so far, or else a new one.
+
+    Args:
+        process: what is at work here by the files of the phase, where it may be taken over.
+        holds: descriptors that a new process keeps open.
+
+    Raises:
+        OSError: it cannot be started, or a scheduler does not answer.
+    """
+    log = phase.stage_log(stage)
+    found = executor.find(stage, log=log, process=process)
+    if found is not None:
+        return found
+    phase.progress(stage).unlink(missing_ok=True)  # the word of one that has ended
+    return executor.start(Order(stage, tuple(command), log, divisible=True, holds=holds))
+
+
 class StageProcess:
     """One station at work: its progress, its end, its error.
 
@@ -137,10 +163,7 @@ class StageProcess:
         self._progress = WatchedDocument(phase.progress(stage), Progress)
         executor = executor_of(phase, phase.load_config())
         with stage_taken(phase, stage) as lock:
-            phase.progress(stage).unlink(missing_ok=True)
-            self._work = executor.find(stage, log=self.log, process=None) or executor.start(
-                Order(stage, tuple(command), self.log, divisible=True, holds=(lock,))
-            )
+            self._work = find_or_start(executor, phase, stage, command, process=None, holds=(lock,))
             if self._work.process is not None:
                 _sign(lock, self._work.process)
 

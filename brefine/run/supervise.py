@@ -39,6 +39,7 @@ from brefine.run.inspection import EventInspector
 from brefine.run.lock import READY, holder, phase_lock
 from brefine.run.notify import Notifier
 from brefine.run.programs import BREFINE, Programs
+from brefine.run.stages import find_or_start
 from brefine.run.supervision import (
     NOT_STARTED,
     Action,
@@ -331,14 +332,10 @@ class Supervisor:
     def _start_stage(self, stage: Stage, models: Sequence[ModelName]) -> None:
         prepares, programs = stage is Stage.PREPARE, self._programs
         command = programs.prepare(self._phase) if prepares else programs.evaluate(self._phase, models)
-        log = self._phase.stage_log(stage)
         by_hand = holder(self._phase.stage_lock(stage)) is not None  # it may judge something else
         worker = working_process(self._phase, stage) if self._takes_over and not by_hand else None
-        self._stage = self._executor.find(stage, log=log, process=worker)
-        if self._stage is None:
-            self._phase.progress(stage).unlink(missing_ok=True)
-            self._stage = self._executor.start(Order(stage, tuple(command), log, divisible=True))
-            self._write()
+        self._stage = find_or_start(self._executor, self._phase, stage, command, process=worker)
+        self._write()  # at once, as for a trainer
 
     def _tell(self, told: Tell) -> None:
         subject = told.model or "phase"

@@ -16,6 +16,7 @@ from brefine.identity import is_alive, own_identity
 from brefine.phasedir import Progress, Stage
 from brefine.run import stages
 from brefine.run.documents import working_process
+from brefine.run.executor import Order
 from brefine.run.launch import stop_phase
 from brefine.run.stages import StageProcess
 from brefine.tui.actions import PhaseActions
@@ -64,6 +65,29 @@ def test_a_station_that_has_not_said_a_word_yet_is_not_started_again(tmp_path: P
     StageProcess(phase, Stage.EVALUATE, ["true"]).wait()
     first.end()
     StageProcess(phase, Stage.INTEGRATE, ["true"]).wait()
+
+
+def test_a_station_that_a_scheduler_runs_already_keeps_what_it_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job on another node says how far it is in a file that a second command must not remove; no second job is started."""
+
+    class Scheduler:
+        def find(self, *_: object, **__: object) -> Found:
+            return Found()
+
+        def start(self, order: Order) -> Found:
+            raise AssertionError(f"{order.name} was started a second time")
+
+    class Found:
+        process = None
+
+    phase = make_toy_phase(tmp_path)
+    elsewhere = own_identity().model_copy(update={"host": "another", "start_ticks": 1})
+    said = Progress(
+        stage=Stage.EVALUATE, state="running", step="mlp", done=1, total=3, started_unix_s=1.0, unix_s=1.0, process=elsewhere
+    )
+    said.write(phase.progress(Stage.EVALUATE))
+    monkeypatch.setattr(stages, "executor_of", lambda phase, config: Scheduler())
+    assert StageProcess(phase, Stage.EVALUATE, ["false"]).progress() == said
 
 
 @pytest.mark.end_to_end
