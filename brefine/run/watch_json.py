@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import Any
 
 from brefine.phasedir import SCHEMA, JobRecord, Tag
-from brefine.run.snapshot import PhaseSnapshot, RunView, ShownState
+from brefine.run.snapshot import BudgetView, GpuView, HostView, PhaseSnapshot, RunView, ShownState, SupervisorView
 
 _UNDER_WAY = (ShownState.STARTING, ShownState.RUNNING, ShownState.STALLED)
 """States of a training that comes to its end by itself: what has stopped has no ETA, whatever it last said."""
@@ -14,7 +15,6 @@ _UNDER_WAY = (ShownState.STARTING, ShownState.RUNNING, ShownState.STALLED)
 
 def snapshot_to_json(snapshot: PhaseSnapshot) -> dict[str, Any]:
     """The document; numbers that are none are null, and an alert of kind `nonfinite` tells of them."""
-    budget, supervisor = snapshot.budget, snapshot.supervisor
     return {
         "schema": SCHEMA,
         "phase": snapshot.name,
@@ -24,61 +24,17 @@ def snapshot_to_json(snapshot: PhaseSnapshot) -> dict[str, Any]:
         "evidence": None if snapshot.foreign else "simulated" if snapshot.simulated else "real",
         "unix_s": snapshot.unix_s,
         "eta_s": _number(snapshot.eta_s),
-        "supervisor": {
-            "alive": supervisor.alive,
-            "pid": supervisor.pid,
-            "heartbeat_unix_s": supervisor.heartbeat_unix_s,
-            "error": supervisor.error,
-            "silent_s": _number(supervisor.silent_s),
-        },
+        "supervisor": _figures(snapshot.supervisor),
         "models": [_run_to_json(run) for run in snapshot.runs],
         "progress": {
-            stage.value: {"state": item.state, "step": item.step, "done": item.done, "total": item.total, "error": item.error}
+            stage.value: item.model_dump(include={"state", "step", "done", "total", "error"})
             for stage, item in snapshot.progress.items()
         },
-        "alerts": [
-            {
-                "id": alert.id,
-                "level": alert.level,
-                "kind": alert.kind,
-                "model": alert.model,
-                "step": alert.step,
-                "text": alert.text,
-                "unix_s": alert.unix_s,
-            }
-            for alert in snapshot.alerts
-        ],
-        "gpus": [
-            {
-                "index": gpu.index,
-                "name": gpu.name,
-                "utilisation": _number(gpu.utilisation),
-                "memory_used_bytes": gpu.memory_used_bytes,
-                "memory_total_bytes": gpu.memory_total_bytes,
-                "power_w": _number(gpu.power_w),
-                "temperature_c": _number(gpu.temperature_c),
-            }
-            for gpu in snapshot.gpus
-        ],
+        "alerts": [alert.model_dump(exclude={"version"}) for alert in snapshot.alerts],
+        "gpus": [_figures(gpu) for gpu in snapshot.gpus],
         "gpu_note": snapshot.gpu_note,
-        "host": {
-            "cpu_utilisation": _number(snapshot.host.cpu_utilisation),
-            "n_cores": snapshot.host.n_cores,
-            "memory_used_bytes": snapshot.host.memory_used_bytes,
-            "memory_total_bytes": snapshot.host.memory_total_bytes,
-            "disk_free_bytes": snapshot.host.disk_free_bytes,
-        },
-        "budget": {
-            "price_usd_per_hour": budget.price_usd_per_hour,
-            "priced_on": budget.priced_on,
-            "spent_usd": _number(budget.spent_usd),
-            "remaining_usd": _number(budget.remaining_usd),
-            "projected_usd": _number(budget.projected_usd),
-            "cap_usd": budget.cap_usd,
-            "total_usd": budget.total_usd,
-            "idle_s": _number(budget.idle_s),
-            "terminate": budget.terminate,
-        },
+        "host": _figures(snapshot.host),
+        "budget": _figures(snapshot.budget),
         "problems": list(snapshot.problems),
     }
 
@@ -122,6 +78,11 @@ def _last(run: RunView, tag: Tag, told: float | None) -> float | None:
     """The newest value of a curve, or what the status tells while there is no curve."""
     curve = run.curves.get(tag)
     return told if curve is None or curve.last is None else curve.last
+
+
+def _figures(view: GpuView | HostView | BudgetView | SupervisorView) -> dict[str, Any]:
+    """The fields of a view, under their names."""
+    return {name: _number(value) if isinstance(value, float) else value for name, value in asdict(view).items()}
 
 
 def _number(value: float | None) -> float | None:
