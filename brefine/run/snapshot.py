@@ -24,6 +24,7 @@ from brefine.phasedir import (
     RunStatus,
     SelectionRecord,
     Stage,
+    Tag,
 )
 
 
@@ -98,6 +99,41 @@ class RunView:
     """How often the supervisor has started it again after a crash."""
     job: JobRecord | None = None
     """On a cluster, what the scheduler said of it last."""
+
+    def newest(self, tag: str) -> float | None:
+        """The newest value of a curve, finite or not; while there is none, what the trainer said of it last."""
+        curve, status = self.curves.get(tag), self.status
+        if status is None or (curve is not None and curve.last is not None):
+            return None if curve is None else curve.last
+        last = status.last
+        told = {
+            Tag.LOSS.value: status.loss,
+            Tag.VALIDATION_MAE_MS.value: None if last is None else last.mae_ms,
+            Tag.WITHIN_100MS.value: None if last is None else last.within_100ms,
+        }
+        return told.get(tag)
+
+    @property
+    def best_mae_ms(self) -> float | None:
+        """The best validation by the trainer's own word; of a training that writes none, the least finite one of the curve."""
+        if self.status is not None and self.status.best is not None:
+            return self.status.best.mae_ms
+        curve = self.curves.get(Tag.VALIDATION_MAE_MS)
+        finite = curve.values[np.isfinite(curve.values)] if curve is not None else np.zeros(0)
+        return float(finite.min()) if len(finite) else None
+
+    @property
+    def step(self) -> int | None:
+        """The step by the trainer's own word; of a training that writes none, the last one of its curves."""
+        if self.status is not None:
+            return self.status.step
+        return max((int(curve.steps[-1]) for curve in self.curves.values() if len(curve.steps)), default=None)
+
+    @property
+    def eta_s(self) -> float | None:
+        """Of a training that comes to its end by itself: what has stopped has none, whatever it last said."""
+        under_way = self.state in (ShownState.STARTING, ShownState.RUNNING, ShownState.STALLED)
+        return self.status.eta_s if self.status is not None and under_way else None
 
 
 @dataclass(frozen=True, slots=True)

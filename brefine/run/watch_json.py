@@ -7,10 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from brefine.phasedir import SCHEMA, JobRecord, Tag
-from brefine.run.snapshot import BudgetView, GpuView, HostView, PhaseSnapshot, RunView, ShownState, SupervisorView
-
-_UNDER_WAY = (ShownState.STARTING, ShownState.RUNNING, ShownState.STALLED)
-"""States of a training that comes to its end by itself: what has stopped has no ETA, whatever it last said."""
+from brefine.run.snapshot import BudgetView, GpuView, HostView, PhaseSnapshot, RunView, SupervisorView
 
 
 def snapshot_to_json(snapshot: PhaseSnapshot) -> dict[str, Any]:
@@ -41,22 +38,20 @@ def snapshot_to_json(snapshot: PhaseSnapshot) -> dict[str, Any]:
 
 def _run_to_json(run: RunView) -> dict[str, Any]:
     status = run.status
-    best = None if status is None or status.best is None else status.best.mae_ms
-    newest = [curve for curve in run.curves.values() if len(curve.steps)]
     return {
         "name": run.name,
         "state": run.state.value,
-        "step": status.step if status is not None else max((int(curve.steps[-1]) for curve in newest), default=None),
+        "step": run.step,
         "n_steps": None if status is None else status.n_steps,
         "epoch": None if status is None else status.epoch,
         "n_epochs": None if status is None else status.n_epochs,
-        "loss": _number(_last(run, Tag.LOSS, None if status is None else status.loss)),
-        "validation_mae_ms": _number(_last(run, Tag.VALIDATION_MAE_MS, _last_validation_ms(run))),
-        "best": _number(best),
+        "loss": _number(run.newest(Tag.LOSS)),
+        "validation_mae_ms": _number(run.newest(Tag.VALIDATION_MAE_MS)),
+        "best": _number(run.best_mae_ms),
         "unrefined_mae_ms": _number(None if status is None else status.unrefined_mae_ms),
         "steps_per_s": _number(None if status is None else status.steps_per_s),
         "examples_per_s": _number(None if status is None else status.examples_per_s),
-        "eta_s": _number(status.eta_s) if status is not None and run.state in _UNDER_WAY else None,
+        "eta_s": _number(run.eta_s),
         "pid": None if status is None else status.process.pid,
         "device": None if status is None else status.device,
         "restarts": run.restarts,
@@ -68,16 +63,6 @@ def _run_to_json(run: RunView) -> dict[str, Any]:
 
 def _job_to_json(job: JobRecord) -> dict[str, Any]:
     return {"id": job.job_id, "state": job.state, "waits": job.waits, "reason": job.reason, "node": job.node}
-
-
-def _last_validation_ms(run: RunView) -> float | None:
-    return None if run.status is None or run.status.last is None else run.status.last.mae_ms
-
-
-def _last(run: RunView, tag: Tag, told: float | None) -> float | None:
-    """The newest value of a curve, or what the status tells while there is no curve."""
-    curve = run.curves.get(tag)
-    return told if curve is None or curve.last is None else curve.last
 
 
 def _figures(view: GpuView | HostView | BudgetView | SupervisorView) -> dict[str, Any]:

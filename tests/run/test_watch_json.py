@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
-from brefine.phasedir import Stage
-from brefine.run.snapshot import GpuView
+import numpy as np
+
+from brefine.phasedir import Stage, Tag
+from brefine.run.snapshot import GpuView, PhaseState
 from brefine.run.watch_json import snapshot_to_json
-from tests.tui.memory_phases import nan_alert, phase, progress
+from brefine.tui.format import format_ms
+from brefine.tui.widgets.run_table import COLUMNS
+from tests.tui.memory_phases import curve, event_files, nan_alert, phase, progress
 
 _KEYS = {
     "supervisor": {"alive", "pid", "heartbeat_unix_s", "error", "silent_s"},
@@ -41,3 +46,21 @@ def test_the_document_has_the_keys_that_scripts_rely_on() -> None:
     assert {part: set(parts[part]) for part in _KEYS} == _KEYS
     assert (shown_gpu["utilisation"], shown_gpu["temperature_c"]) == (None, 40.0)
     assert parts["progress"] == {"state": "running", "step": "simulating", "done": 74, "total": 120, "error": None}
+
+
+def test_the_best_of_event_files_is_the_same_in_the_document_and_on_the_screen() -> None:
+    """Nobody has written a status there: it is the least of the curve, and the last step is the step."""
+    foreign = event_files("a")
+    validation = curve(Tag.VALIDATION_MAE_MS, [120.0, np.nan, 90.0, 95.0])
+    run = replace(foreign.runs[0], curves={Tag.VALIDATION_MAE_MS: validation})
+    (told,) = snapshot_to_json(replace(foreign, runs=(run,)))["models"]
+    assert (told["best"], told["validation_mae_ms"], told["step"]) == (90.0, 95.0, int(validation.steps[-1]))
+    (shown,) = (column.text(run) for column in COLUMNS if column.title == "best")
+    assert shown == format_ms(told["best"])
+
+
+def test_what_has_stopped_has_no_eta() -> None:
+    """Whatever its trainer last said."""
+    stopped = phase(PhaseState.TO_SELECT)
+    assert {told["eta_s"] for told in snapshot_to_json(stopped)["models"]} == {None}
+    assert all(told["eta_s"] is not None for told in snapshot_to_json(phase())["models"])

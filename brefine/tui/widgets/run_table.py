@@ -167,7 +167,7 @@ class RunTable(Panel):
             )
         if not message or not urgent:
             return line(*head, state, *cells)
-        tail = f" {_epochs(run):>6}{_eta(run):>8}"
+        tail = f" {_epochs(run):>6}{format_duration(run.eta_s):>8}"
         words = message if run.state is ShownState.RUNNING else f"{run.state}: {message}"
         room = width - layout.head_width - len(tail)
         return line(*head, (clip(words, room).ljust(room), "$warning" if run.state is ShownState.RUNNING else look.style), tail)
@@ -182,7 +182,7 @@ def _foreign_columns(snapshot: PhaseSnapshot) -> list[Column]:
 
 def _column_of(metric: Metric) -> Column:
     title = clip_middle(metric.title, _TAG_WIDTH - 2)
-    return Column(title, max(10, len(title) + 2), 0, lambda run: format_scalar(_last(run, metric.tag)))
+    return Column(title, max(10, len(title) + 2), 0, lambda run: format_scalar(run.newest(metric.tag)))
 
 
 def _fitting(columns: Sequence[Column], room: int) -> list[Column]:
@@ -219,70 +219,28 @@ def trend(curve: Curve | None) -> str:
     return "↓" if now < before else "↑"
 
 
-def _last(run: RunView, tag: str) -> float | None:
-    curve = run.curves.get(tag)
-    return curve.last if curve is not None else None
-
-
-def _loss(run: RunView) -> str:
-    """The newest training loss, as the event file has it: a NaN is shown as NaN."""
-    newest = _last(run, Tag.LOSS)
-    return format_scalar(newest if newest is not None or run.status is None else run.status.loss)
-
-
 def _mae(run: RunView) -> str:
-    newest = _last(run, Tag.VALIDATION_MAE_MS)
-    if newest is None and run.status is not None and run.status.last is not None:
-        newest = run.status.last.mae_ms
-    return f"{format_ms(newest)} {trend(run.curves.get(Tag.VALIDATION_MAE_MS))}"
-
-
-def _best(run: RunView) -> str:
-    if run.status is not None and run.status.best is not None:
-        return format_ms(run.status.best.mae_ms)
-    curve = run.curves.get(Tag.VALIDATION_MAE_MS)
-    finite = curve.values[np.isfinite(curve.values)] if curve is not None else np.zeros(0)
-    return format_ms(float(finite.min()) if len(finite) else None)
-
-
-def _within_100ms(run: RunView) -> str:
-    newest = _last(run, Tag.WITHIN_100MS)
-    if newest is None and run.status is not None and run.status.last is not None:
-        newest = run.status.last.within_100ms
-    return format_rate(newest)
+    return f"{format_ms(run.newest(Tag.VALIDATION_MAE_MS))} {trend(run.curves.get(Tag.VALIDATION_MAE_MS))}"
 
 
 def _speed(run: RunView) -> str:
     if run.state is not ShownState.RUNNING:
         return UNKNOWN
-    speed = run.status.examples_per_s if run.status is not None else _last(run, Tag.EXAMPLES_PER_S)
+    speed = run.status.examples_per_s if run.status is not None else run.newest(Tag.EXAMPLES_PER_S)
     return format_speed(speed)
 
 
 def _epochs(run: RunView) -> str:
     if run.status is not None:
         return f"{run.status.epoch}/{run.status.n_epochs}"
-    epoch = _last(run, Tag.EPOCH)
+    epoch = run.newest(Tag.EPOCH)
     return UNKNOWN if epoch is None or not math.isfinite(epoch) else f"{epoch:.0f}"
-
-
-def _steps(run: RunView) -> str:
-    if run.status is not None:
-        return format_count(run.status.step)
-    newest = max((int(curve.steps[-1]) for curve in run.curves.values() if len(curve.steps)), default=None)
-    return format_count(newest)
 
 
 def _progress(run: RunView) -> str:
     if run.status is None or run.status.n_steps == 0:
         return ""
     return bar(run.status.step / run.status.n_steps, 12)
-
-
-def _eta(run: RunView) -> str:
-    if run.status is None or run.state not in (ShownState.RUNNING, ShownState.STARTING, ShownState.STALLED):
-        return UNKNOWN
-    return format_duration(run.status.eta_s)
 
 
 def _best_epoch(run: RunView) -> str:
@@ -292,15 +250,15 @@ def _best_epoch(run: RunView) -> str:
 COLUMNS = (
     Column("", 14, 160, _progress, "$quiet"),
     Column("epoch", 6, 0, _epochs),
-    Column("step", 9, 120, _steps),
-    Column("loss", 7, 0, _loss),
+    Column("step", 9, 120, lambda run: format_count(run.step)),
+    Column("loss", 7, 0, lambda run: format_scalar(run.newest(Tag.LOSS))),
     Column("val MAE  ", 10, 0, _mae),
-    Column("best", 7, 0, _best),
+    Column("best", 7, 0, lambda run: format_ms(run.best_mae_ms)),
     Column("", 5, 120, _best_epoch),
-    Column("@100ms", 7, 0, _within_100ms),
-    Column("grad", 9, 120, lambda run: format_scalar(_last(run, Tag.GRADIENT_NORM))),
+    Column("@100ms", 7, 0, lambda run: format_rate(run.newest(Tag.WITHIN_100MS))),
+    Column("grad", 9, 120, lambda run: format_scalar(run.newest(Tag.GRADIENT_NORM))),
     Column("ex/s", 6, 0, _speed),
-    Column("ETA", 8, 0, _eta),
+    Column("ETA", 8, 0, lambda run: format_duration(run.eta_s)),
 )
 _TAGS_OF_COLUMNS = {
     Tag.EPOCH, Tag.LOSS, Tag.VALIDATION_MAE_MS, Tag.WITHIN_100MS, Tag.GRADIENT_NORM, Tag.EXAMPLES_PER_S,
