@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
-from importlib.resources import files
 from typing import Any
 
 from brefine.core.gate import Thresholds
-from brefine.run.headroom_table import headroom_lines
+from brefine.run.headroom_table import PARTS, headroom_lines
 from brefine.run.report_charts import Axis, Rule, Series, bar_chart, line_chart
-
-_PARTS = (("matched", "boundary"), ("missed", "missed"), ("false alarm", "false_alarm"), ("confusion", "confusion"))
+from brefine.run.report_html import html_figure, html_page, side_by_side
 
 
 def headroom_page(figures: Mapping[str, Any], thresholds: Thresholds) -> str:
@@ -33,22 +31,19 @@ def headroom_page(figures: Mapping[str, Any], thresholds: Thresholds) -> str:
         lines, Axis("errors of matched boundaries reduced by, %", low=0.0), Axis("DER, %", low=0.0), rules=[target], points=True
     )
     parts = bar_chart(
-        [name for name, _ in _PARTS],
+        [name for name, _ in PARTS],
         [
-            (f"collar ±{item['collar_s']:g} s", f"s{place}", [1e4 * item[key] for _, key in _PARTS])
+            (f"collar ±{item['collar_s']:g} s", f"s{place}", [1e4 * item[key] for _, key in PARTS])
             for place, item in enumerate(figures["parts"])
         ],
         "hundredths of a point of DER",
     )
-    style = files("brefine.run").joinpath("report.css").read_text(encoding="utf-8")
-    words = escape("\n".join(headroom_lines(figures)))
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-        "<title>brefine: headroom</title>\n<style>\n"
-        f"{style}</style></head>\n<body>\n<h1>Headroom</h1>\n"
-        f'<div class="pair"><figure>{reduced}<figcaption>The DER if each matched boundary moved so far to its place.</figcaption>'
-        f"</figure><figure>{parts}<figcaption>What the DER consists of: moving the matched boundaries takes the first "
-        "away, moving other ends a part of the rest.</figcaption>"
-        f'</figure></div>\n<div class="scroll"><pre>{words}</pre></div>\n</body></html>\n'
+    pair = side_by_side(
+        html_figure(reduced, "The DER if each matched boundary moved so far to its place."),
+        html_figure(
+            parts,
+            "What the DER consists of: moving the matched boundaries takes the first away, moving other ends a part of the rest.",
+        ),
     )
+    words = escape("\n".join(headroom_lines(figures)))
+    return html_page("headroom", f'<h1>Headroom</h1>\n{pair}\n<div class="scroll"><pre>{words}</pre></div>')

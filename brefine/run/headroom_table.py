@@ -9,6 +9,8 @@ from brefine.core.figures import percent, rounded
 from brefine.run.tables import align
 
 _BAR_CELLS: Final = 40
+PARTS: Final = (("matched", "boundary"), ("missed", "missed"), ("false alarm", "false_alarm"), ("confusion", "confusion"))
+"""What the DER consists of: its name, and its key in `Headroom.figures`."""
 _REACH: Final = {"within": "within reach", "out": "OUT OF REACH", "unknown": "CANNOT BE JUDGED"}
 
 
@@ -61,12 +63,7 @@ def _bars(figures: Mapping[str, Any]) -> Iterator[str]:
     (split,) = (item for item in figures["parts"] if item["collar_s"] == 0.0)
     total = figures["der"] or 1.0
     yield "the DER at collar 0 consists of errors at matched boundaries, and others"
-    for name, key in (
-        ("matched", "boundary"),
-        ("missed", "missed"),
-        ("false alarm", "false_alarm"),
-        ("confusion", "confusion"),
-    ):
+    for name, key in PARTS:
         cells = round(_BAR_CELLS * max(0.0, split[key]) / total)
         yield f"  {name:<12}{percent(split[key], 2):>8}  {'█' * cells}"
 

@@ -7,9 +7,7 @@ the rest. Names, notes and log lines come from people and files, and are escaped
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
-from typing import Final
 
 from brefine.errors import FormatError
 from brefine.io.atomic import write_text_atomic
@@ -17,13 +15,12 @@ from brefine.io.outputs import is_page, refuse_replacing, refuse_unwritable
 from brefine.phasedir import CheckpointCard, Manifest, PhaseDir
 from brefine.run.gate_report import judge_phase
 from brefine.run.report_boundaries import extremes, picture, read_boundaries
+from brefine.run.report_html import html_page
 from brefine.run.report_models import calibration_section, curves_section, models_section
 from brefine.run.report_record import boundaries_section, cost_section, decisions_section, provenance_section
 from brefine.run.report_verdict import criteria_section, head, integration_section
 from brefine.run.snapshot import PhaseSnapshot
 from brefine.run.store import PhaseStore
-
-_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 def write_report(phase: PhaseDir, out: Path | None = None) -> Path:
@@ -86,15 +83,7 @@ def report_page(snapshot: PhaseSnapshot, manifest: Manifest | None, phase: Phase
         "provenance": provenance_section(snapshot, manifest),
     }
     made = {name: section for name, section in sections.items() if section}
-    style = files("brefine.run").joinpath("report.css").read_text(encoding="utf-8")
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>brefine: {_plain_title(snapshot.name)}</title>\n<style>\n{style}</style></head>\n<body>\n"
-        + "\n".join([head(snapshot, made), *made.values()])
-        + "\n</body></html>\n"
-    )
+    return html_page(_plain_title(snapshot.name), "\n".join([head(snapshot, made), *made.values()]))
 
 
 def _chosen(snapshot: PhaseSnapshot) -> str | None:

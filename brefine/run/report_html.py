@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from importlib.resources import files
 from typing import Final
 
+_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 LOOKS: Final = ("s0", "s1", "s2")
 """Styles of the models' curves, in the order of the recipe."""
+
+
+def html_page(title: str, body: str) -> str:
+    """A whole page that loads nothing; `title` is HTML already."""
+    style = files("brefine.run").joinpath("report.css").read_text(encoding="utf-8")
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>brefine: {title}</title>\n<style>\n{style}</style></head>\n<body>\n{body}\n</body></html>\n"
+    )
 
 
 def html_section(anchor: str, title: str, body: str) -> str:
