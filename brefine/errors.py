@@ -200,8 +200,10 @@ def _escape_what_cannot_be_encoded() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def words_of(error: OSError) -> str:
-    """What the system says, with the file concerned."""
+def words_of(error: BrefineError | OSError) -> str:
+    """What a person is told: of the system's refusal, a full disk for instance, the file and the reason."""
+    if isinstance(error, BrefineError):
+        return str(error)
     where = "" if error.filename is None else f"{one_line(error.filename)}: "
     return printable(f"{where}{error.strerror or error}")
 

@@ -460,7 +460,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             answer(READY)
             return supervisor.run()
     except (BrefineError, OSError) as error:
-        answer(words_of(error) if isinstance(error, OSError) else str(error))
+        answer(words_of(error))
         raise
 
 

@@ -17,7 +17,7 @@ from textual.geometry import Size
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Input, Static
 
-from brefine.errors import BrefineError, printable
+from brefine.errors import BrefineError, words_of
 from brefine.run.snapshot import PhaseSnapshot, PhaseState, ShownState
 from brefine.tui.actions import Actions
 from brefine.tui.format import format_usd, reason_first
@@ -84,17 +84,9 @@ def closing_words(snapshot: PhaseSnapshot | None, way_back: str) -> str:
     return f"The phase is at: {snapshot.state}. `{way_back}` brings you back."
 
 
-def _words_of(error: BrefineError | OSError) -> str:
-    """What the person is told: of the system's refusal, a full disk for instance, the file and the reason."""
-    if isinstance(error, BrefineError):
-        return str(error)
-    where = "" if error.filename is None else f"{error.filename}: "
-    return printable(f"{where}{error.strerror or error}")
-
-
 def _why_unreadable(error: BrefineError | OSError) -> str:
     """The sentence behind its article, which begins it or does not."""
-    return f"phase cannot be read at present: {reason_first(_words_of(error))}"
+    return f"phase cannot be read at present: {reason_first(words_of(error))}"
 
 
 def _reached(size: Size) -> dict[str, bool]:
@@ -446,7 +438,7 @@ class DashboardApp(App[int]):
         try:
             result = wanted.call()
         except (BrefineError, OSError) as error:
-            self.call_from_thread(self._failed, wanted, _words_of(error))
+            self.call_from_thread(self._failed, wanted, words_of(error))
             return
         if wanted.done is not None:
             self.call_from_thread(wanted.done, result)
