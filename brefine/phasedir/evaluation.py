@@ -48,6 +48,16 @@ class BoundaryRow(Part):
     spread_s: float | None = None
     """How far off its place may well be; None where nobody says, as in tables of earlier versions."""
 
+    @property
+    def error_before_s(self) -> float:
+        """Of the hypothesis; positive = late."""
+        return self.hypothesis_s - self.reference_s
+
+    @property
+    def error_after_s(self) -> float:
+        """Of the refined boundary; positive = late."""
+        return self.refined_s - self.reference_s
+
     @field_validator("spread_s", mode="before")
     @classmethod
     def _nothing_said(cls, value: object) -> object:

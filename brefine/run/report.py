@@ -14,7 +14,7 @@ from brefine.io.atomic import write_text_atomic
 from brefine.io.outputs import is_page, refuse_replacing, refuse_unwritable
 from brefine.phasedir import CheckpointCard, Manifest, PhaseDir
 from brefine.run.gate_report import judge_phase
-from brefine.run.report_boundaries import extremes, picture, read_boundaries
+from brefine.run.report_boundaries import audio_of, extremes, picture, read_boundaries
 from brefine.run.report_html import html_page
 from brefine.run.report_models import calibration_section, curves_section, models_section
 from brefine.run.report_record import boundaries_section, cost_section, decisions_section, provenance_section
@@ -68,7 +68,7 @@ def report_page(snapshot: PhaseSnapshot, manifest: Manifest | None, phase: Phase
     rows = [] if chosen is None else read_boundaries(phase.boundaries(chosen, "validation"))  # type: ignore[arg-type]
     best, worst = extremes(rows)
     cards = {run.name: CheckpointCard.read_if_sound(phase.run(run.name).card("best")) for run in snapshot.runs}  # type: ignore[arg-type]
-    corpus = Path("." if manifest is None else manifest.corpus)
+    audio = {} if manifest is None else audio_of(Path(manifest.corpus))
     sections = {
         "criteria": criteria_section(snapshot),
         "integration": integration_section(snapshot),
@@ -76,7 +76,7 @@ def report_page(snapshot: PhaseSnapshot, manifest: Manifest | None, phase: Phase
         "curves": curves_section(snapshot, {name: card.n_parameters for name, card in cards.items() if card is not None}),
         "calibration": calibration_section(snapshot),
         "boundaries": boundaries_section(
-            chosen, [picture(row, corpus) for row in best], [picture(row, corpus) for row in worst], n_boundaries=len(rows)
+            chosen, [picture(row, audio) for row in best], [picture(row, audio) for row in worst], n_boundaries=len(rows)
         ),
         "cost": cost_section(snapshot),
         "decisions": decisions_section(phase.read_decisions(), snapshot.alerts),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -34,14 +35,6 @@ class BoundaryPicture:
     end_s: float
     image: str | None
 
-    @property
-    def before_ms(self) -> float:
-        return 1000.0 * abs(self.row.hypothesis_s - self.row.reference_s)
-
-    @property
-    def after_ms(self) -> float:
-        return 1000.0 * abs(self.row.refined_s - self.row.reference_s)
-
 
 def read_boundaries(path: Path) -> list[BoundaryRow]:
     """The rows of `<split>.boundaries.csv`; none where there is no such file or it is of another version."""
@@ -57,12 +50,22 @@ def extremes(rows: list[BoundaryRow], n: int = N_SHOWN) -> tuple[list[BoundaryRo
     return [row for row in change[:n] if _change_s(row) < 0.0], [row for row in change[::-1][:n] if _change_s(row) > 0.0]
 
 
-def picture(row: BoundaryRow, corpus: Path) -> BoundaryPicture:
-    """The boundary with the spectrogram of what is around its three places."""
+def audio_of(corpus: Path) -> dict[str, Path]:
+    """Recording → its audio file, of a prepared corpus; nothing where that is not there any more."""
+    manifest = CorpusManifest.read_if_sound(corpus / "corpus.json")
+    return {} if manifest is None else {one.name: corpus / one.audio for part in manifest.splits.values() for one in part}
+
+
+def picture(row: BoundaryRow, audio: Mapping[str, Path]) -> BoundaryPicture:
+    """The boundary with the spectrogram of what is around its three places.
+
+    Args:
+        audio: recording → its file.
+    """
     places_s = (row.reference_s, row.hypothesis_s, row.refined_s)
     start_s, end_s = max(0.0, min(places_s) - _MARGIN_S), max(places_s) + _MARGIN_S
     try:
-        samples = read_audio(_audio_of(row.recording, corpus), sample_rate_hz=_RATE_HZ)
+        samples = read_audio(audio[row.recording], sample_rate_hz=_RATE_HZ)
     except (BrefineError, OSError, KeyError):
         return BoundaryPicture(row, start_s, end_s, None)
     end_s = min(end_s, len(samples) / _RATE_HZ)
@@ -81,11 +84,5 @@ def _pixels(level_db: NDArray[np.float64]) -> NDArray[np.uint8]:
     return np.asarray(np.round(255.0 * (1.0 - share**1.3)), np.uint8)
 
 
-def _audio_of(recording: str, corpus: Path) -> Path:
-    manifest = CorpusManifest.read(corpus / "corpus.json")
-    listed = {one.name: one for part in manifest.splits.values() for one in part}
-    return corpus / listed[recording].audio
-
-
 def _change_s(row: BoundaryRow) -> float:
-    return abs(row.refined_s - row.reference_s) - abs(row.hypothesis_s - row.reference_s)
+    return abs(row.error_after_s) - abs(row.error_before_s)

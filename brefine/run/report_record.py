@@ -101,7 +101,7 @@ def _strip(one: BoundaryPicture) -> str:
     )
     return (
         f'<div class="strip"><div class="head"><span>{escape(row.recording)}, {escape(row.speaker)}</span>'
-        f"<b>{one.before_ms:.0f} → {one.after_ms:.0f} ms</b></div>"
+        f"<b>{1000 * abs(row.error_before_s):.0f} → {1000 * abs(row.error_after_s):.0f} ms</b></div>"
         f'<div class="sound">{sound}{marks}</div>'
         f'<div class="quiet">{row.side}, {row.kind}, at {row.reference_s:.2f} s, confidence {row.confidence:.0%}</div></div>'
     )

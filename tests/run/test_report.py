@@ -17,7 +17,7 @@ from brefine.errors import BrefineError
 from brefine.phasedir import BoundaryRow, CheckpointCard, CorpusManifest, CorpusRecording, GateRecord, PhaseDir
 from brefine.run.gate_report import judge_phase
 from brefine.run.report import report_page, write_report
-from brefine.run.report_boundaries import extremes, picture, read_boundaries
+from brefine.run.report_boundaries import audio_of, extremes, picture, read_boundaries
 from brefine.run.report_charts import Axis, Rule, Series, bar_chart, line_chart
 from brefine.run.snapshot import PhaseState
 from brefine.run.tables import integration_table
@@ -219,12 +219,14 @@ def test_a_boundary_comes_with_its_sound(tmp_path: Path) -> None:
     )
     splits = {"validation": [recording]}
     CorpusManifest(title="t", evidence="real", hypothesis_source="h", splits=splits).write(tmp_path / "corpus.json")
-    found = picture(_row(0.5, -0.1), tmp_path)
+    audio = audio_of(tmp_path)
+    found = picture(_row(0.5, -0.1), audio)
     assert found.image is not None
     assert found.start_s < 0.9
     assert found.end_s > 1.5
-    assert (round(found.before_ms), round(found.after_ms)) == (500, 100)
-    assert picture(_row(0.5, 0.0, recording="another"), tmp_path).image is None
+    assert (round(1000 * found.row.error_before_s), round(1000 * found.row.error_after_s)) == (500, -100)
+    assert picture(_row(0.5, 0.0, recording="another"), audio).image is None
+    assert audio_of(tmp_path / "moved") == {}
 
 
 def test_without_boundaries_on_file_there_are_none(tmp_path: Path) -> None:

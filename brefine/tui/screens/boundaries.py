@@ -143,7 +143,7 @@ class BoundaryScreen(Screen[None]):
                 self.query_one(ExcerptView).say(harmless(str(error).splitlines()[0]))
         rows = [row for row in self._all[model] if self._kind in (None, row.kind)]
         if self._worst_first:
-            rows.sort(key=lambda row: -abs(row.refined_s - row.reference_s))
+            rows.sort(key=lambda row: -abs(row.error_after_s))
         return tuple(rows)
 
     def _row(self) -> BoundaryRow | None:
@@ -220,7 +220,7 @@ def play_command(excerpt: Excerpt) -> str:
 
 
 def _legend(row: BoundaryRow) -> Content:
-    before_ms, after_ms = (1000 * (at_s - row.reference_s) for at_s in (row.hypothesis_s, row.refined_s))
+    before_ms, after_ms = 1000 * row.error_before_s, 1000 * row.error_after_s
     change = abs(after_ms) - abs(before_ms)
     judged = ("better", "$success") if change < -1 else ("worse", "$error") if change > 1 else ("unchanged", "$quiet")
     figures = line(
