@@ -38,11 +38,9 @@ def cost_section(snapshot: PhaseSnapshot) -> str:
         ("spent by this phase", f"${budget.spent_usd:,.2f} (cap: {cap})"),
         ("left over all phases", f"${budget.remaining_usd:,.2f} of ${budget.total_usd:,.2f}"),
     ]
-    for stage, progress in snapshot.progress.items():
-        rows.append((f"{stage}", f"{duration(progress.unix_s - progress.started_unix_s)} ({progress.state})"))
-        if stage is Stage.PREPARE and Stage.EVALUATE in snapshot.progress:
-            trained_s = snapshot.progress[Stage.EVALUATE].started_unix_s - progress.unix_s
-            rows.append(("train", f"{duration(trained_s)} (all models at once)"))
+    for stage, took_s in snapshot.took_s.items():
+        how = "all models at once" if stage is Stage.TRAIN else snapshot.progress[stage].state
+        rows.append((f"{stage}", f"{duration(took_s)} ({how})"))
     for one in snapshot.evaluations.values():
         speed = one.speed
         hourly = f"{speed.seconds_per_audio_hour:.1f} s an hour of audio on {escape(speed.device)}"

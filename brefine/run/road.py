@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from brefine.errors import one_line
-from brefine.phasedir import GateRecord, PhaseDir, Stage, SupervisorState
+from brefine.phasedir import GateRecord, PhaseDir, SupervisorState
 from brefine.run.decide import choose
 from brefine.run.gate_report import write_gate
 from brefine.run.plain import PlainLines, duration, follow
@@ -84,11 +84,6 @@ def _decide(phase: PhaseDir, store: PhaseStore, lines: PlainLines, write: Callab
 
 
 def _times(snapshot: PhaseSnapshot) -> str:
-    """What each station took; training is what lies between preparation and evaluation."""
-    progress = snapshot.progress
-    took = {stage: item.unix_s - item.started_unix_s for stage, item in progress.items()}
-    if Stage.PREPARE in progress and Stage.EVALUATE in progress:
-        took[Stage.TRAIN] = progress[Stage.EVALUATE].started_unix_s - progress[Stage.PREPARE].unix_s
-    shown = [f"{stage} {duration(took[stage])}" for stage in Stage if stage in took]
+    shown = [f"{stage} {duration(took_s)}" for stage, took_s in snapshot.took_s.items()]
     total = "" if snapshot.started_unix_s is None else f"; {duration(snapshot.unix_s - snapshot.started_unix_s)} in all"
     return "times: " + ", ".join(shown) + total

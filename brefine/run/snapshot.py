@@ -239,6 +239,14 @@ class PhaseSnapshot:
         return self.selection if self.selection is not None and self.selection.knew(self.evaluations.values()) else None
 
     @property
+    def took_s(self) -> dict[Stage, float]:
+        """What each station took so far, in their order; training is what lies between preparation and evaluation."""
+        took = {stage: told.unix_s - told.started_unix_s for stage, told in self.progress.items()}
+        if Stage.PREPARE in took and Stage.EVALUATE in took:
+            took[Stage.TRAIN] = self.progress[Stage.EVALUATE].started_unix_s - self.progress[Stage.PREPARE].unix_s
+        return {stage: took[stage] for stage in Stage if stage in took}
+
+    @property
     def standing_gate(self) -> GateRecord | None:
         """The gate's record, where it judges what is evaluated, selected and integrated now; an earlier one is history."""
         stands = self.gate is not None and self.gate.judges(self.selection, self.integration, self.evaluations)
