@@ -95,19 +95,18 @@ def follow(
     read: Callable[[], PhaseSnapshot],
     write: Callable[[str], object],
     *,
+    lines: PlainLines,
     until: Callable[[PhaseSnapshot], bool] | None = None,
-    lines: PlainLines | None = None,
 ) -> PhaseSnapshot:
     """Writes lines until the phase waits for the person (or `until` says so); returns the last snapshot.
 
     Args:
         lines: what has been told before, where the following goes on.
     """
-    told = lines if lines is not None else PlainLines()
     ended = until or (lambda snapshot: snapshot.state not in WORKING)
     while True:
         snapshot = read()
-        for line in told.of(snapshot):
+        for line in lines.of(snapshot):
             write(line)
         if ended(snapshot):
             return snapshot

@@ -43,14 +43,14 @@ _REACHES_S: Final = 0.5
 def run_worker(module: str, *arguments: object, stdout: IO[str] | None = None, lock: int | None = None) -> int:
     """Runs `python -m module arguments` in the foreground, its output passed through; returns its exit code.
 
-    What it prints goes to the file `stdout`, where one is given; None among the arguments is left out. SIGTERM, SIGINT and SIGHUP
-    are handed on unless they reach the worker by themselves, as Ctrl-C does, since it is in the same process group: a second one
-    would cost a trainer its checkpoint. This process waits for the worker to end in its own way.
+    What it prints goes to the file `stdout`, where one is given. SIGTERM, SIGINT and SIGHUP are handed on unless they reach the
+    worker by themselves, as Ctrl-C does, since it is in the same process group: a second one would cost a trainer its checkpoint.
+    This process waits for the worker to end in its own way.
 
     Args:
         lock: descriptor of a lock that the worker goes on holding, should this process be killed, and that names it.
     """
-    command = python_command("-m", module, *(str(argument) for argument in arguments if argument is not None))
+    command = python_command("-m", module, *map(str, arguments))
     reached, noted = os.pipe()  # the worker notes there what reaches it
     os.set_blocking(noted, False)
     try:

@@ -36,7 +36,7 @@ def share_of_limit(budget: BudgetView) -> tuple[float | None, str]:
 
 def _one_line(budget: BudgetView, width: int) -> Content:
     share, of = share_of_limit(budget)
-    if budget.idle_s is not None and budget.price_usd_per_hour > 0:
+    if budget.idle_s is not None:
         return line((f" {_price(budget)}", "bold"), "  ", (f"▲ {_outlook(budget)}", "$warning"))
     head = line((f" {_price(budget)}", "bold"))
     figures = f"  spent {budget.spent_usd:.2f}  projected {_usd(budget.projected_usd)}  left {budget.remaining_usd:,.2f}"
@@ -56,8 +56,7 @@ def _lines(budget: BudgetView, width: int) -> list[Content]:
         f"   projected {format_usd(budget.projected_usd)}   left {format_usd(budget.remaining_usd)}",
     )  # fmt: skip
     length = max(8, min(40, width - len(limit) - 4))
-    idle = budget.idle_s is not None and budget.price_usd_per_hour > 0
-    outlook = line((f" {_outlook(budget)}", "$warning" if idle else "$quiet"))
+    outlook = line((f" {_outlook(budget)}", "$quiet" if budget.idle_s is None else "$warning"))
     return [figures, line(" ", (bar(share, length), _style(share)), f" {limit}"), outlook]
 
 
