@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from brefine.errors import printable, tell
 from brefine.phasedir import PhaseDir
-from brefine.run.documents import models_in_training
+from brefine.run.workers import models_in_training
 
 
 def print_json(document: Any) -> None:

@@ -8,8 +8,8 @@ from brefine.config import PhaseConfig
 from brefine.errors import FormatError
 from brefine.phasedir import PhaseDir, SupervisorState
 from brefine.run.budget import TICK_S, Account
-from brefine.run.documents import left_at_work_until_unix_s
 from brefine.run.lock import silence_s, supervising
+from brefine.run.workers import left_at_work_until_unix_s
 
 
 def billed_until_now(account: Account, now_unix_s: float) -> Account:

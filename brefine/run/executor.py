@@ -17,12 +17,12 @@ from brefine.config import PhaseConfig
 from brefine.identity import ProcessIdentity, is_alive
 from brefine.phasedir import PhaseDir, SupervisorState
 from brefine.run.children import Adopted, Child
-from brefine.run.documents import left_at_work_until_unix_s
 from brefine.run.gpu import find_gpus
 from brefine.run.meter import Meter
 from brefine.run.oom import OomKills
 from brefine.run.placement import trainer_environments
 from brefine.run.supervision import Ended, Tell
+from brefine.run.workers import left_at_work_until_unix_s
 
 
 @dataclass(frozen=True, slots=True)

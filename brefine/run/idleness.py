@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from brefine.identity import ProcessIdentity, boot_id, is_alive
-from brefine.phasedir import PhaseDir, Progress, Stage, SupervisorState, phases_beside, read_statuses
+from brefine.phasedir import PhaseDir, Stage, SupervisorState, phases_beside, read_statuses
 from brefine.run.budget import Account
 from brefine.run.lock import holder, supervising
+from brefine.run.workers import signs_of_life
 
 BY_HAND: Final = (Stage.EVALUATE, Stage.INTEGRATE)
 """Stages that a person may start; their locks name who works at them."""
@@ -65,10 +66,8 @@ def _works_here(phase: PhaseDir) -> bool:
 
 def _last_sign_unix_s(phase: PhaseDir) -> float | None:
     word = SupervisorState.read_if_sound(phase.supervisor)
-    stages = (Progress.read_if_sound(phase.progress(stage)) for stage in Stage)
-    signs = [(told.process, told.unix_s) for told in stages if told is not None]
-    signs += [(status.process, status.heartbeat_unix_s) for status in read_statuses(phase).values()]
-    return last_sign_unix_s(signs if word is None else [*signs, (word.process, word.heartbeat_unix_s)])
+    own = [] if word is None else [(word.process, word.heartbeat_unix_s)]
+    return last_sign_unix_s([*signs_of_life(phase), *own])
 
 
 def _latest(times_unix_s: Iterable[float]) -> float | None:

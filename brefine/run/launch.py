@@ -33,9 +33,9 @@ from brefine.io.shipped import shipped_weights
 from brefine.phasedir import CheckpointCard, Manifest, PhaseDir, RunState, Stage, SupervisorState, read_statuses
 from brefine.run.budget import Ledger, ledger_path
 from brefine.run.control import request
-from brefine.run.documents import training_process, working_process
 from brefine.run.executor import Finder, ThisMachine, Work, executor_of
-from brefine.run.lock import READY, holder, is_supervised, refusal, silence_s, supervising
+from brefine.run.lock import READY, holder, is_supervised, refusal, silence_s, supervisor_of
+from brefine.run.workers import training_process, working_process
 
 _SUPERVISED: Final = (Stage.PREPARE, Stage.EVALUATE)
 """Stages whose processes a supervisor starts and stops."""
@@ -250,7 +250,7 @@ def ask_to_stop(phase: PhaseDir) -> Path | None:
     try:
         return request(phase, "stop")
     except OSError:
-        supervisor = supervising(phase, SupervisorState.read_if_sound(phase.supervisor))
+        supervisor = supervisor_of(phase)
         if supervisor is None or not is_alive(supervisor):
             raise
         os.kill(supervisor.pid, signal.SIGTERM)
@@ -259,13 +259,13 @@ def ask_to_stop(phase: PhaseDir) -> Path | None:
 
 def _is_supervised(phase: PhaseDir, *, but: ProcessIdentity | None) -> bool:
     """Whether another process than that one supervises the phase: killed, one may wait for its disk before it is gone."""
-    found = supervising(phase, SupervisorState.read_if_sound(phase.supervisor))
+    found = supervisor_of(phase)
     return found is not None and (but is None or not is_same(found, but))
 
 
 def _silent_supervisor(phase: PhaseDir) -> ProcessIdentity | None:
     """The phase's supervisor where it is a process of this machine that gives no sign of life."""
-    found = supervising(phase, SupervisorState.read_if_sound(phase.supervisor))
+    found = supervisor_of(phase)
     return found if found is not None and is_alive(found) and silence_s(phase) is not None else None
 
 

@@ -78,9 +78,14 @@ def supervising(phase: PhaseDir, word: SupervisorState | None) -> ProcessIdentit
     return None if has_ended else found
 
 
+def supervisor_of(phase: PhaseDir) -> ProcessIdentity | None:
+    """The process that supervises the phase now, from its files; see `supervising`."""
+    return supervising(phase, SupervisorState.read_if_sound(phase.supervisor))
+
+
 def is_supervised(phase: PhaseDir) -> bool:
     """Whether a supervisor has the phase now."""
-    return supervising(phase, SupervisorState.read_if_sound(phase.supervisor)) is not None
+    return supervisor_of(phase) is not None
 
 
 def is_at_work(supervisor: SupervisorState) -> bool:
@@ -101,7 +106,7 @@ def silence_s(phase: PhaseDir) -> float | None:
 
 def refusal(phase: PhaseDir) -> ProcessError:
     """What is said to a second supervisor."""
-    found = supervising(phase, SupervisorState.read_if_sound(phase.supervisor))
+    found = supervisor_of(phase)
     silent_s = silence_s(phase)
     silent = "" if silent_s is None else f", without a sign of life for {silent_s:,.0f} s"
     return ProcessError(

@@ -30,10 +30,11 @@ from brefine.phasedir import (
     way_to_first_checkpoint,
     way_to_weights,
 )
-from brefine.run.documents import WatchedDocument, working_process
+from brefine.run.documents import WatchedDocument
 from brefine.run.executor import Executor, Order, Work, executor_of
 from brefine.run.lock import sign
 from brefine.run.programs import BREFINE
+from brefine.run.workers import working_process
 
 _POLL_S: Final = 0.2
 _REACHES_S: Final = 0.5

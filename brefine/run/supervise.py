@@ -32,7 +32,7 @@ from brefine.phasedir import Alert, ControlRequest, PhaseDir, Progress, RunStatu
 from brefine.run.alerts import AlertLog
 from brefine.run.budget import Ledger, ledger_path, left_before_usd
 from brefine.run.control import pending_requests
-from brefine.run.documents import WatchedDocument, training_process, working_process
+from brefine.run.documents import WatchedDocument
 from brefine.run.executor import Order, Work, executor_of
 from brefine.run.idleness import others_at_work
 from brefine.run.inspection import EventInspector
@@ -63,6 +63,7 @@ from brefine.run.supervision import (
     TrainerEnded,
 )
 from brefine.run.transitions import advance
+from brefine.run.workers import training_process, working_process
 
 _POLL_S: Final = 0.25
 _HEARTBEAT_S: Final = 3.0

@@ -59,7 +59,6 @@ from brefine.run.boundary_book import BoundaryBook
 from brefine.run.budget import Ledger
 from brefine.run.control import pending_requests
 from brefine.run.decide import recommend
-from brefine.run.documents import models_in_training
 from brefine.run.gate_report import judge_phase
 from brefine.run.gpu import NoGpu
 from brefine.run.lock import is_supervised
@@ -71,6 +70,7 @@ from brefine.run.synthetic_events import framed, scalar_payload
 from brefine.run.tail.log import LogTail
 from brefine.run.tail.run import RunTail
 from brefine.run.watch_json import snapshot_to_json
+from brefine.run.workers import models_in_training
 from brefine.train.checkpoint import Checkpoints
 from tests.run.records import status
 from tests.run.whole_phase import RECIPE, lines, make_phase, row

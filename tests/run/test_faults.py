@@ -24,7 +24,6 @@ from brefine.phasedir import LockHolder, PhaseDir, RunState, Stage, SupervisorSt
 from brefine.run import launch
 from brefine.run import supervise as supervise_module
 from brefine.run.budget import Account, view_budget
-from brefine.run.documents import working_process
 from brefine.run.gpu import NvmlProbe
 from brefine.run.launch import create_phase, resume_phase, start_supervisor, stop_phase
 from brefine.run.lock import is_supervised
@@ -32,6 +31,7 @@ from brefine.run.snapshot import ShownState
 from brefine.run.stages import StageProcess
 from brefine.run.standing import shown_state
 from brefine.run.store import PhaseStore
+from brefine.run.workers import working_process
 from tests.run.records import status as status_record
 from tests.run.test_supervise import alerts, run_here, start, started, status, step, wait_until
 from tests.run.toy_programs import RECIPE, ToyPrograms, make_toy_phase

@@ -15,10 +15,10 @@ from brefine.errors import ProcessError
 from brefine.identity import is_alive, own_identity
 from brefine.phasedir import Progress, Stage
 from brefine.run import stages
-from brefine.run.documents import working_process
 from brefine.run.executor import Order
 from brefine.run.launch import stop_phase
 from brefine.run.stages import StageProcess
+from brefine.run.workers import working_process
 from brefine.tui.actions import PhaseActions
 from tests.run.records import status
 from tests.run.test_store import supervised

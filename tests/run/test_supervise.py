@@ -27,7 +27,6 @@ from brefine.run.alerts import AlertLog
 from brefine.run.budget import Ledger
 from brefine.run.children import Child
 from brefine.run.control import request
-from brefine.run.documents import working_process
 from brefine.run.launch import resume_phase, stop_phase
 from brefine.run.lock import is_supervised, phase_lock
 from brefine.run.meter import Meter
@@ -36,6 +35,7 @@ from brefine.run.snapshot import PhaseState, ShownState
 from brefine.run.stages import StageProcess
 from brefine.run.store import PhaseStore
 from brefine.run.supervise import Supervisor
+from brefine.run.workers import working_process
 from tests.run.records import status as running_word
 from tests.run.tail.event_writing import ramp, scalar, version, write_events
 from tests.run.toy_programs import RECIPE, ToyPrograms, make_toy_phase
