@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from brefine.cli.options import Json
+from brefine.cli.options import Json, option_words
 from brefine.cli.output import print_json, print_lines
 from brefine.errors import ConfigError
 from brefine.run.stages import run_worker
@@ -45,12 +45,7 @@ def bench(
     over an hour that takes a minute.
     """
     if what in _WORKERS:
-        options = [
-            *(["--config", config] if config else []),
-            *(["--models", models] if models else []),
-            *(["--baseline"] if baseline else []),
-            *(["--json"] if json else []),
-        ]
+        options = option_words({"--config": config, "--models": models, "--baseline": baseline, "--json": json})
         raise typer.Exit(run_worker(_WORKERS[what], *options))
     if what not in _HERE:
         raise ConfigError("there is no such benchmark", where="brefine bench", expected=", ".join(_NAMES), got=what)

@@ -13,7 +13,7 @@ from typing import IO, Annotated, Any
 
 import typer
 
-from brefine.cli.options import ArrayConfig, Json, Set, a_file, option_words, output_path
+from brefine.cli.options import ArrayConfig, Audio, Json, Set, a_file, option_words, output_path
 from brefine.cli.output import print_json
 from brefine.config import DiarizerName, load_config
 from brefine.errors import tell
@@ -28,7 +28,7 @@ _INTERRUPTED = tuple(128 + number for number in (signal.SIGINT, signal.SIGTERM))
 
 
 def diarize(
-    audio: Annotated[Path, typer.Argument(metavar="AUDIO", help="Audio file, or a folder of them.")],
+    audio: Audio,
     to: Annotated[
         str,
         typer.Option("--out", "-o", metavar="PATH", callback=a_file, help="RTTM file or folder to write (new/ is a folder)."),
@@ -67,8 +67,14 @@ def diarize(
             raise typer.BadParameter("--json goes with a run in one piece, not with --config")
         from brefine.cli.batches import go_through
 
-        given = ["--diarizer", diarizer, *(["--no-refine"] if no_refine else [])]
-        given += option_words({"--diarizer-python": diarizer_python, "--diarizer-model": diarizer_model})
+        given = option_words(
+            {
+                "--diarizer": diarizer,
+                "--no-refine": no_refine,
+                "--diarizer-python": diarizer_python,
+                "--diarizer-model": diarizer_model,
+            }
+        )
         raise typer.Exit(go_through("diarize", audio, None, out, [*given, *refining], load_config(config, overrides or ())))
     files = audio_files(audio) if audio.is_dir() else [audio]
     in_folder = audio.is_dir() or out.is_dir()

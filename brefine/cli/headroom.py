@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
-from brefine.cli.options import Json, a_page, finite
+from brefine.cli.options import Hypothesis, Json, Reference, Uem, a_page, finite
 from brefine.cli.output import print_json, print_lines
 from brefine.errors import tell
 
 
 def headroom(
-    reference: Annotated[Path, typer.Option("--reference", metavar="PATH", help="RTTM file or folder of them: the truth.")],
-    hypothesis: Annotated[Path, typer.Option("--hypothesis", metavar="PATH", help="RTTM file or folder of them.")],
-    uem: Annotated[Path | None, typer.Option(metavar="FILE", help="What is scored; everything if left out.")] = None,
+    reference: Reference,
+    hypothesis: Hypothesis,
+    uem: Uem = None,
     window_s: Annotated[
         float, typer.Option(min=0.001, callback=finite, help="Cap W of the boundary matching: the furthest a move can go.")
     ] = 1.0,

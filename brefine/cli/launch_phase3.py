@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from brefine.cli.options import NewRuns, NoInput, Plain, Set
+from brefine.cli.options import Config, NewRuns, NoInput, Plain, Set
 from brefine.cli.output import can_draw, print_json, print_lines, starting
 from brefine.config import load_config, with_models
 from brefine.errors import ConfigError, one_line, tell
@@ -19,7 +19,7 @@ from brefine.run.plan import plan_lines, plan_phase, plan_to_json
 
 
 def launch_phase3(
-    config: Annotated[Path, typer.Option("--config", metavar="FILE", help="The recipe.")] = Path("configs/phase3.toml"),
+    config: Config = Path("configs/phase3.toml"),
     models: Annotated[str | None, typer.Option(metavar="A,B", help="Some of the recipe's models.")] = None,
     executor: Annotated[
         Literal["local", "slurm"] | None, typer.Option(help="Where the processes run, if not where the recipe says.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from brefine.cli.options import Json
+from brefine.cli.options import Json, option_words
 from brefine.run.stages import run_worker
 
 
@@ -13,4 +13,4 @@ def models(json: Json = False) -> None:
 
     The architectures with their parameter counts, for the default inputs; those of a phase are in its report.
     """
-    raise typer.Exit(run_worker("brefine.models", *(["--json"] if json else [])))
+    raise typer.Exit(run_worker("brefine.models", *option_words({"--json": json})))

@@ -30,6 +30,13 @@ ArrayConfig = Annotated[
         help="A recipe whose [executor] works through whole folders, resumable; on Slurm as a job array.",
     ),
 ]
+Reference = Annotated[Path, typer.Option("--reference", metavar="PATH", help="RTTM file or folder of them: the truth.")]
+Hypothesis = Annotated[Path, typer.Option("--hypothesis", metavar="PATH", help="RTTM file or folder of them.")]
+Uem = Annotated[Path | None, typer.Option("--uem", metavar="FILE", help="What is scored; everything if left out.")]
+Audio = Annotated[Path, typer.Argument(metavar="AUDIO", help="Audio file, or a folder of them.")]
+Turns = Annotated[Path, typer.Argument(metavar="RTTM", help="The diarizer's turns; a folder with the same stems for a folder.")]
+Weights = Annotated[Path | None, typer.Option("--weights", metavar="FILE", help="Weights; those that ship if left out.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Config = Annotated[Path, typer.Option("--config", metavar="FILE", help="The recipe.")]
 NoInput = Annotated[bool, typer.Option("--no-input", help="Ask nothing.")]
 Plain = Annotated[bool, typer.Option("--plain", help="Lines of text instead of the dashboard.")]
@@ -43,8 +50,9 @@ def output_path(text: str, name: str) -> Path:
 
 
 def option_words(given: Mapping[str, object]) -> list[str]:
-    """Options as another command takes them, name and value in turn; those that are None were not given."""
-    return [str(part) for name, value in given.items() if value is not None for part in (name, value)]
+    """Options as another command takes them: a flag that is set, name and value of others; None and False were not given."""
+    said = {name: value for name, value in given.items() if value is not None and value is not False}
+    return [str(part) for name, value in said.items() for part in ((name,) if value is True else (name, value))]
 
 
 def a_file(value: Path | str | None) -> Path | str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from brefine.cli.options import Config, Json
+from brefine.cli.options import Config, Json, option_words
 from brefine.run.stages import run_worker
 
 
@@ -14,4 +14,4 @@ def overfit(config: Config, json: Json = False) -> None:
     The check before a long training: a model that cannot learn one small batch by heart cannot learn anything. Prints the
     MAE it reaches.
     """
-    raise typer.Exit(run_worker("brefine.train", "overfit", config, *(["--json"] if json else [])))
+    raise typer.Exit(run_worker("brefine.train", "overfit", config, *option_words({"--json": json})))

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from brefine.cli.options import Json, Set
+from brefine.cli.options import Json, Set, option_words
 from brefine.config import PhaseConfig, format_config, load_config, parse_config, with_absolute_paths
 from brefine.errors import ConfigError
 from brefine.run.stages import run_worker
@@ -55,8 +55,8 @@ def prepare(
     with tempfile.NamedTemporaryFile("w", suffix=".toml", encoding="utf-8") as file:
         file.write(format_config(with_absolute_paths(recipe)))
         file.flush()
-        options = [*(["--out", out] if out else []), *(["--audio-from", audio_from] if audio_from else [])]
-        raise typer.Exit(run_worker("brefine.data", "prepare", file.name, *options, *(["--json"] if json else [])))
+        options = option_words({"--out": out, "--audio-from": audio_from, "--json": json})
+        raise typer.Exit(run_worker("brefine.data", "prepare", file.name, *options))
 
 
 def _refuse_misplaced(corpus: str, gate: Path | None, audio_from: Path | None) -> None:

@@ -7,16 +7,27 @@ from typing import Annotated
 
 import typer
 
-from brefine.cli.options import ArrayConfig, Json, Set, a_file, finite, option_words, output_path, positive
+from brefine.cli.options import (
+    ArrayConfig,
+    Audio,
+    Device,
+    Json,
+    Set,
+    Turns,
+    Weights,
+    a_file,
+    finite,
+    option_words,
+    output_path,
+    positive,
+)
 from brefine.config import load_config
 from brefine.run.stages import run_worker
 
 
 def refine(
-    audio: Annotated[Path, typer.Argument(metavar="AUDIO", help="Audio file, or a folder of them.")],
-    rttm: Annotated[
-        Path, typer.Argument(metavar="RTTM", help="The diarizer's turns; a folder with the same stems for a folder.")
-    ],
+    audio: Audio,
+    rttm: Turns,
     out: Annotated[
         str | None,
         typer.Option(
@@ -27,7 +38,7 @@ def refine(
             help="RTTM file or folder to write (new/ is a folder); talk.refined.rttm beside talk.rttm if left out.",
         ),
     ] = None,
-    weights: Annotated[Path | None, typer.Option(metavar="FILE", help="Weights; those that ship if left out.")] = None,
+    weights: Weights = None,
     min_confidence: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, callback=finite, help="Leave less certain boundaries alone.")
     ] = None,
@@ -36,7 +47,7 @@ def refine(
     ] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE", callback=a_file, help="CSV with one row a boundary.")] = None,
     calibration: Annotated[Path | None, typer.Option(metavar="FILE", help="Made by `brefine calibrate` for this system.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
     config: ArrayConfig = None,
     overrides: Set = None,
     json: Json = False,
@@ -67,4 +78,4 @@ def refine(
         from brefine.cli.batches import go_through
 
         raise typer.Exit(go_through("refine", audio, rttm, target, given, load_config(config, overrides or ())))
-    raise typer.Exit(run_worker("brefine.evaluate", "refine", audio, rttm, "-o", target, *given, *(["--json"] if json else [])))
+    raise typer.Exit(run_worker("brefine.evaluate", "refine", audio, rttm, "-o", target, *given, *option_words({"--json": json})))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from brefine.cli.options import Json, finite
+from brefine.cli.options import Hypothesis, Json, Reference, Uem, finite
 from brefine.cli.output import print_json, print_lines
 from brefine.core.figures import milliseconds, percent
 from brefine.core.scorecard import Scorecard
@@ -18,9 +17,9 @@ from brefine.run.tables import align
 
 
 def score(
-    reference: Annotated[Path, typer.Option("--reference", metavar="PATH", help="RTTM file or folder of them: the truth.")],
-    hypothesis: Annotated[Path, typer.Option("--hypothesis", metavar="PATH", help="RTTM file or folder of them.")],
-    uem: Annotated[Path | None, typer.Option(metavar="FILE", help="What is scored; everything if left out.")] = None,
+    reference: Reference,
+    hypothesis: Hypothesis,
+    uem: Uem = None,
     collar_s: Annotated[
         float, typer.Option(min=0.0, callback=finite, help="No-score zone on EACH side of a reference boundary.")
     ] = 0.0,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from brefine.cli.options import NewRuns, Set
+from brefine.cli.options import NewRuns, Set, option_words
 from brefine.config import load_config, with_models
 from brefine.errors import ConfigError, one_line, tell
 from brefine.phasedir import run_model
@@ -61,4 +61,4 @@ def train(
         if prepared != 0:
             raise typer.Exit(prepared)
         run_dir = phase.run(next(iter(recipe.models))).path
-    raise typer.Exit(run_worker("brefine.train", run_dir, *(["--resume"] if resume else [])))
+    raise typer.Exit(run_worker("brefine.train", run_dir, *option_words({"--resume": resume})))

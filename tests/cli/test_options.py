@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from brefine.cli import app
+from brefine.cli.options import option_words
 from brefine.errors import ConfigError
 from brefine.phasedir import PhaseDir
 from tests.run.whole_phase import make_phase
@@ -98,3 +99,9 @@ def test_the_verdict_is_appended_to_a_log(phase: PhaseDir) -> None:
         CliRunner().invoke(app, ["gate4", str(phase.path), "--json", "--log", str(log)])
     assert (phase.path / "LOG.md").read_text().count("gate 4 **") == 2
     assert (phase.path / "new" / "LOG.md").read_text().count("gate 4 **") == 1
+
+
+def test_what_was_given_is_handed_on_and_nothing_else() -> None:
+    """A flag that is set stands alone, and 0 is a value: only None and an unset flag were not given."""
+    given = {"--weights": None, "--min-confidence": 0.0, "--no-refine": True, "--json": False, "--device": "cpu"}
+    assert option_words(given) == ["--min-confidence", "0.0", "--no-refine", "--device", "cpu"]
