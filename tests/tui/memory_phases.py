@@ -352,6 +352,8 @@ def phase(state: PhaseState = PhaseState.TRAINING, **changes: object) -> PhaseSn
     order = list(PhaseState)
     reached = order.index(state)
     runs = training_runs()
+    if state is PhaseState.PREPARING:
+        runs = tuple(RunView(model, ShownState.PENDING, None, {}, ()) for model in MODEL_NAMES)
     if reached > order.index(PhaseState.TRAINING):
         runs = tuple(run(model, state=ShownState.FINISHED, n_epochs_done=50) for model in MODEL_NAMES)
     evaluated = reached >= order.index(PhaseState.TO_SELECT)
@@ -365,7 +367,7 @@ def phase(state: PhaseState = PhaseState.TRAINING, **changes: object) -> PhaseSn
         started_unix_s=START_UNIX_S,
         eta_s=2460.0 if state is PhaseState.TRAINING else None,
         supervisor=SupervisorView(alive=True, pid=4200, heartbeat_unix_s=START_UNIX_S + 599, error=None),
-        runs=() if state is PhaseState.PREPARING else runs,
+        runs=runs,
         progress={Stage.PREPARE: progress(Stage.PREPARE, "simulating conversations", 74, 120)}
         if state is PhaseState.PREPARING
         else {},

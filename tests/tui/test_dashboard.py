@@ -132,6 +132,7 @@ async def test_preparing_is_visible(open_desk: OpenDesk) -> None:
         assert "74/120" in row
         assert "00:37 left" in row
         assert "the corpus is being prepared" in desk.text
+        assert all("pending" in desk.row(model) for model in MODEL_NAMES)
 
 
 async def test_a_failed_stage_says_why(open_desk: OpenDesk) -> None:
