@@ -1,8 +1,8 @@
 """An hour of watching in a minute: does the dashboard's memory stay where it is?
 
-A process of its own writes what three trainings write in an hour (20 scalars a second each, a status every two seconds), sixty
-times as fast, while `brefine watch` draws it on a pseudo-terminal. The curves themselves grow, by 24 bytes a scalar; whatever
-grows beyond that leaks.
+A process of its own writes the scalars of three trainings in an hour (20 a second each) sixty times as fast, and a status of each
+four times a second, while `brefine watch` draws it on a pseudo-terminal. The curves themselves grow, by 24 bytes a scalar;
+whatever grows beyond that leaks.
 """
 
 from __future__ import annotations
