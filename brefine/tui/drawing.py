@@ -84,7 +84,7 @@ class Plot:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class Span:
     """Neighbouring characters of one row that look the same."""
 
     text: str
@@ -93,7 +93,7 @@ class Run:
     under_cursor: bool = False
 
 
-Row = list[Run]
+Row = list[Span]
 
 
 def draw(plot: Plot, *, width: int, height: int) -> list[Row]:
@@ -108,13 +108,13 @@ def draw(plot: Plot, *, width: int, height: int) -> list[Row]:
     left = 6
     columns, rows = width - left - 1 - right, height - 1
     if columns < 4 or rows < 2:
-        return [[Run(" " * width, "text")] for _ in range(height)]
+        return [[Span(" " * width, "text")] for _ in range(height)]
     scale = _Scale.of(plot, visible, rows)
     x_low, x_high = _x_range(plot)
     cells = _Cells.blank(rows, columns)
     for level in plot.levels:
         if scale.shows(level.value):
-            cells.put_row(scale.row(level.value), "┄", "level")
+            cells.put_level(scale.row(level.value))
     for trace in visible:
         cells.put_curve(trace, scale, x_low, x_high)
     cells.put_nonfinite(visible, scale, x_low, x_high)
@@ -125,16 +125,16 @@ def draw(plot: Plot, *, width: int, height: int) -> list[Row]:
     drawn: list[Row] = []
     for row in range(rows):
         tick = ticks.get(row)
-        axis = [Run(f"{tick:>{left}}┤" if tick is not None else " " * left + "│", "axis")]
+        axis = [Span(f"{tick:>{left}}┤" if tick is not None else " " * left + "│", "axis")]
         label, role = ends.get(row, ("", "text"))
-        drawn.append([*axis, *cells.runs(row), *([Run(f" {label}".ljust(right), role)] if right else [])])
-    drawn.append([Run(_x_axis(plot, x_low, x_high, left, columns, right), "axis")])
+        drawn.append([*axis, *cells.spans(row), *([Span(f" {label}".ljust(right), role)] if right else [])])
+    drawn.append([Span(_x_axis(plot, x_low, x_high, left, columns, right), "axis")])
     return drawn
 
 
 def text_of(rows: Sequence[Row]) -> str:
     """The characters alone."""
-    return "\n".join("".join(run.text for run in row) for row in rows)
+    return "\n".join("".join(span.text for span in row) for row in rows)
 
 
 def nice_ticks(low: float, high: float, most: int, *, whole: bool = False) -> list[float]:
@@ -232,8 +232,8 @@ class _Cells:
             text=[[("", "text")] * columns for _ in range(rows)],
         )
 
-    def put_row(self, row: int, character: str, role: str) -> None:
-        self.text[row] = [(character, role)] * len(self.text[row])
+    def put_level(self, row: int) -> None:
+        self.text[row] = [("┄", "level")] * len(self.text[row])
 
     def put_cursor(self, column: int) -> None:
         self.cursor = column
@@ -303,10 +303,10 @@ class _Cells:
             self.text[row][column + offset] = (character, "nonfinite")
             self.owner[row, column + offset] = _NOTHING
 
-    def runs(self, row: int) -> Row:
+    def spans(self, row: int) -> Row:
         blocks = self.dots[4 * row : 4 * row + 4].reshape(4, -1, 2)
         codes = np.einsum("rcd,rd->c", blocks, _DOT_BITS)
-        runs: Row = []
+        spans: Row = []
         for column, (code, owner) in enumerate(zip(codes.tolist(), self.owner[row].tolist(), strict=True)):
             character, role = self.text[row][column]
             here = column == self.cursor
@@ -316,11 +316,11 @@ class _Cells:
                 character, role = "│", "cursor"
             elif not character:
                 character = " "
-            if runs and runs[-1].role == role and runs[-1].under_cursor == here:
-                runs[-1] = Run(runs[-1].text + character, role, here)
+            if spans and spans[-1].role == role and spans[-1].under_cursor == here:
+                spans[-1] = Span(spans[-1].text + character, role, here)
             else:
-                runs.append(Run(character, role, here))
-        return runs
+                spans.append(Span(character, role, here))
+        return spans
 
 
 def _x_range(plot: Plot) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from brefine.tui.drawing import Plot, Row, draw
+from brefine.tui.drawing import ROLES, Plot, Row, draw
 from brefine.tui.theme import N_CURVE_LOOKS
 from brefine.tui.widgets.panel import line
 
@@ -31,11 +31,7 @@ class Chart(Widget):
     """Draws a `Plot`; says what it waits for where there is none."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "chart--axis",
-        "chart--level",
-        "chart--nonfinite",
-        "chart--cursor",
-        "chart--text",
+        *(f"chart--{role}" for role in ROLES),
         *(f"chart--trace-{look}" for look in range(N_CURVE_LOOKS)),
     }
 
@@ -75,8 +71,8 @@ class Chart(Widget):
         if y >= len(self._rows):
             return Strip.blank(width, self._style(""))
         segments = [
-            Segment(run.text, self._style(run.role) + (self._style("cursor") if run.under_cursor else Style()))
-            for run in self._rows[y]
+            Segment(span.text, self._style(span.role) + (self._style("cursor") if span.under_cursor else Style()))
+            for span in self._rows[y]
         ]
         return Strip(segments).adjust_cell_length(width, self._style(""))
 
@@ -87,7 +83,7 @@ class Chart(Widget):
     def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)
         if offset is not None and offset.x >= _LEFT and isinstance(self._shown, Plot) and self._rows:
-            columns = sum(len(run.text) for run in self._rows[0][1:-1]) or 1
+            columns = sum(len(span.text) for span in self._rows[0][1:-1]) or 1
             self.post_message(self.Pointed(min(1.0, (offset.x - _LEFT) / max(1, columns - 1))))
 
     def _style(self, role: str) -> Style:
