@@ -79,34 +79,34 @@ class Billing(Protocol):
     def spent_usd(self) -> float: ...
 
 
-class Executor(Protocol):
+class Finder(Protocol):
+    """What is needed of an executor to stop a phase.
+
+    Attributes:
+        poll_s: seconds between two looks that it bears well.
+    """
+
+    poll_s: float
+
+    def find(self, name: str, *, log: Path, process: ProcessIdentity | None) -> Work | None:
+        """What an earlier supervisor has started under this name and has not ended: `process`, by the files of the phase."""
+
+
+class Executor(Finder, Protocol):
     """Runs what a phase needs.
 
     Attributes:
         price_goes_on: whether the machine costs money after its last process has ended.
-        poll_s: seconds between two looks that it bears well.
     """
 
     price_goes_on: bool
-    poll_s: float
 
     def start(self, order: Order) -> Work: ...
-
-    def find(self, name: str, *, log: Path, process: ProcessIdentity | None) -> Work | None:
-        """What an earlier supervisor has started under this name and has not ended: `process`, by the files of the phase."""
 
     def billing(self) -> Billing: ...
 
     def news(self) -> Sequence[Tell]:
         """What the person should know of since the last call."""
-
-
-class Finder(Protocol):
-    """What is needed of an executor to stop a phase; see `Executor`."""
-
-    poll_s: float
-
-    def find(self, name: str, *, log: Path, process: ProcessIdentity | None) -> Work | None: ...
 
 
 class ThisMachine:
