@@ -9,6 +9,7 @@ from typing import Literal
 
 from brefine.config import ModelName
 from brefine.core.bootstrap import Interval
+from brefine.core.figures import milliseconds
 from brefine.core.selection import Candidate, Ranking, select
 from brefine.errors import ConfigError, ProcessError
 from brefine.phasedir import CheckpointCard, Decision, EvaluationReport, PhaseDir, SelectionRecord
@@ -164,4 +165,4 @@ def _named(model: str, reports: dict[str, EvaluationReport], phase: PhaseDir) ->
 
 def _means(ranking: Ranking) -> str:
     known = [(item.model, item.capped_mean_ms) for item in ranking.candidates]
-    return ", ".join(f"{model} {'n/a' if mean_ms is None else f'{mean_ms:.0f} ms'}" for model, mean_ms in known)
+    return ", ".join(f"{model} {milliseconds(mean_ms)}" for model, mean_ms in known)

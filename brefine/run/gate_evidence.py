@@ -15,7 +15,7 @@ from pathlib import Path
 from brefine.config import PhaseConfig, prepared_corpus_path
 from brefine.core.bootstrap import Interval
 from brefine.core.der import DerParts, score_der
-from brefine.core.figures import some_of
+from brefine.core.figures import percent, some_of
 from brefine.core.gate import Evidence, Measured
 from brefine.core.headroom import oracle_refine
 from brefine.core.movement import unmovable_errors_s
@@ -337,6 +337,6 @@ def _faults_of_scores(again: _Scores, told: DerComparison) -> Iterator[str]:
     )
     if not all(same):
         yield (
-            f"scored again, the turns give a DER of {again.before:.2%} → {again.after:.2%}, the integration told "
-            f"{told.before.der:.2%} → {told.after.der:.2%}"
+            f"scored again, the turns give a DER of {percent(again.before, 2)} → {percent(again.after, 2)}, the integration told "
+            f"{percent(told.before.der, 2)} → {percent(told.after.der, 2)}"
         )

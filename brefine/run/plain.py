@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
+from brefine.core.figures import milliseconds
 from brefine.phasedir import Alert, JobRecord, Progress, Stage, Tag
 from brefine.run.snapshot import WORKING, PhaseSnapshot, PhaseState, RunView, ShownState
-from brefine.run.tables import ms_or_na
 
 _LONGEST_SILENCE_S: Final = 10.0
 _LOOK_S: Final = 1.0
@@ -163,10 +163,10 @@ def validation_line(run: RunView) -> str:
     if status is None or status.last is None:
         return f"{run.name}: {run.state}"
     last, best = status.last, status.best
-    beside = [] if status.unrefined_mae_ms is None else [f"unrefined {ms_or_na(status.unrefined_mae_ms)}"]
+    beside = [] if status.unrefined_mae_ms is None else [f"unrefined {milliseconds(status.unrefined_mae_ms)}"]
     if best is not None:
-        beside.append(f"best {ms_or_na(best.mae_ms)} at epoch {best.epoch}")
-    parts = [f"epoch {last.epoch}/{status.n_epochs} validation MAE {ms_or_na(last.mae_ms)} ({', '.join(beside)})"]
+        beside.append(f"best {milliseconds(best.mae_ms)} at epoch {best.epoch}")
+    parts = [f"epoch {last.epoch}/{status.n_epochs} validation MAE {milliseconds(last.mae_ms)} ({', '.join(beside)})"]
     if status.loss is not None:
         parts.append(f"loss {status.loss:.3f}")
     if status.examples_per_s:

@@ -54,7 +54,3 @@ def utc_text(unix_s: float) -> str:
 def sentence(text: str) -> str:
     text = text.strip()
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}"
-
-
-def rate_text(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1%}"

@@ -9,11 +9,11 @@ from typing import Final
 import numpy as np
 
 from brefine.core.boundaries import BoundaryKind
-from brefine.core.figures import milliseconds, rounded, signed_milliseconds
+from brefine.core.figures import milliseconds, percent, rounded, signed_milliseconds
 from brefine.core.series import downsample_minmax
 from brefine.phasedir import BoundaryFigures, Comparison, EvaluationReport, Tag
 from brefine.run.report_charts import Axis, Rule, Series, bar_chart, line_chart
-from brefine.run.report_html import LOOKS, html_figure, html_section, html_table, rate_text, side_by_side
+from brefine.run.report_html import LOOKS, html_figure, html_section, html_table, side_by_side
 from brefine.run.snapshot import Curve, PhaseSnapshot
 from brefine.run.tables import choice_text, interval_text
 
@@ -52,7 +52,7 @@ def models_section(snapshot: PhaseSnapshot, chosen: str | None) -> str:
     convention = (
         f"{first.split} split, {first.n_recordings} {first.evidence} recordings; pairs matched before refinement within W = "
         f"{before.window_s:g} s: {before.n_matched:,} of {before.n_reference:,} reference boundaries "
-        f"(recall {rate_text(before.recall)}, precision {rate_text(before.precision)}). "
+        f"(recall {percent(before.recall)}, precision {percent(before.precision)}). "
         "Capped mean: over all reference boundaries, an unmatched one counts W. Harm to good: mean change of the error "
         "of boundaries that were within 50 ms before, above 0 = worse. Per s: boundaries a second, less the time in which other "
         "programs had the cores."
@@ -153,7 +153,7 @@ def _model_row(
         milliseconds(figures.median_ms),
         milliseconds(figures.p90_ms),
         "–" if figures.bias_ms is None else f"{rounded(figures.bias_ms):+.0f} ms",
-        *(rate_text(value) for value in (figures.within_50ms, figures.within_100ms, figures.within_200ms)),
+        *(percent(value) for value in (figures.within_50ms, figures.within_100ms, figures.within_200ms)),
         milliseconds(figures.capped_mean_ms),
         counts,
         "" if comparison is None else signed_milliseconds(comparison.good_harm_ms),

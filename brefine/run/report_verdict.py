@@ -7,13 +7,12 @@ from collections.abc import Iterable
 from html import escape
 from typing import Final
 
-from brefine.core.figures import improvement, milliseconds
+from brefine.core.figures import improvement, milliseconds, percent
 from brefine.run.report_charts import Axis, Rule, Series, bar_chart, scatter_chart
 from brefine.run.report_html import (
     html_figure,
     html_section,
     html_table,
-    rate_text,
     sentence,
     side_by_side,
     utc_text,
@@ -82,7 +81,7 @@ def integration_section(snapshot: PhaseSnapshot) -> str:
                 "s0",
                 [100 * item.der_before for item in changes],
                 [100 * item.der_after for item in changes],
-                [f"{item.recording}: {item.der_before:.2%} → {item.der_after:.2%}" for item in changes],
+                [f"{item.recording}: {percent(item.der_before, 2)} → {percent(item.der_after, 2)}" for item in changes],
             )
         ],
         Axis("DER before, % (collar 0)", "log", low=least, high=most),
@@ -114,11 +113,11 @@ def _cards(snapshot: PhaseSnapshot) -> Iterable[str]:
     if report is not None:
         before, after = report.comparison.before, report.comparison.after
         more = (
-            f"{' '.join(mae_change(report.comparison))}; gate split, W = {before.window_s:g} s, recall {rate_text(before.recall)}"
+            f"{' '.join(mae_change(report.comparison))}; gate split, W = {before.window_s:g} s, recall {percent(before.recall)}"
         )
         yield _card("boundary error (MAE)", f"{milliseconds(before.mae_ms)} → {milliseconds(after.mae_ms)}", more)
         for item in report.der:
-            figure = f"{item.before.der:.2%} → {item.after.der:.2%}"
+            figure = f"{percent(item.before.der, 2)} → {percent(item.after.der, 2)}"
             more = improvement(item.relative, item.interval) if item.before.der else "nothing to improve"
             yield _card(f"DER, collar ±{item.collar_s:g} s", figure, more)
         yield _card("recordings", f"{report.n_recordings}", f"{report.evidence}, hypotheses: {escape(report.hypothesis_source)}")

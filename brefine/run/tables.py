@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal
 
-from brefine.core.figures import rounded, signed_milliseconds, some_of
+from brefine.core.figures import milliseconds, percent, rounded, signed_milliseconds, some_of
 from brefine.phasedir import (
     BoundaryFigures,
     Comparison,
@@ -32,7 +32,11 @@ def evaluation_table(reports: Mapping[str, EvaluationReport]) -> list[str]:
     before = first.comparison.before
     rows: list[tuple[str, ...]] = [("", "unrefined", *reports)]
     rows += [
-        (f"MAE, W = {before.window_s:g} s", ms_or_na(before.mae_ms), *(_mae(report.comparison) for report in reports.values())),
+        (
+            f"MAE, W = {before.window_s:g} s",
+            milliseconds(before.mae_ms),
+            *(_mae(report.comparison) for report in reports.values()),
+        ),
         *(_row(label, before, reports, figure) for label, figure in _FIGURES),
         *(_part_row(part, name, before, reports) for part in ("by_side", "by_kind") for name in getattr(before, part)),
         ("improved / worse / unchanged", "", *(_counts(report.comparison) for report in reports.values())),
@@ -52,7 +56,7 @@ def integration_table(report: IntegrationReport) -> list[str]:
     """DER and MAE of the gate split before and after the chosen model."""
     rows: list[tuple[str, ...]] = [("", "before", "after", "change", "95 % interval"), *rate_rows(report)]
     before, after = report.comparison.before, report.comparison.after
-    figures = (ms_or_na(before.mae_ms), ms_or_na(after.mae_ms), *mae_change(report.comparison))
+    figures = (milliseconds(before.mae_ms), milliseconds(after.mae_ms), *mae_change(report.comparison))
     rows.append((f"MAE, W = {before.window_s:g} s", *figures))
     evidence = f"{report.model} on {report.n_recordings} recordings of the gate split, {report.evidence}"
     return [*align(rows), evidence, scored_text(report)]
@@ -67,7 +71,13 @@ def rate_rows(report: IntegrationReport) -> list[tuple[str, ...]]:
     ]
     figures.append(("JER", report.jer_before, report.jer_after, report.jer_relative, report.jer_interval))
     return [
-        (name, f"{before:.2%}", f"{after:.2%}", f"{rounded(-relative, 3):+.1%}" if before else "", improvement_text(interval))
+        (
+            name,
+            percent(before, 2),
+            percent(after, 2),
+            f"{rounded(-relative, 3):+.1%}" if before else "",
+            improvement_text(interval),
+        )
         for name, before, after, relative, interval in figures
     ]
 
@@ -170,36 +180,27 @@ def _part_row(part: str, name: str, before: BoundaryFigures, reports: Mapping[st
     """The MAE of one side or kind of boundary."""
     figures = [before, *(report.comparison.after for report in reports.values())]
     own = [getattr(one, part).get(name) for one in figures]
-    return (f"MAE of {name}s", *(ms_or_na(one and one.mae_ms) for one in own))
+    return (f"MAE of {name}s", *(milliseconds(one and one.mae_ms) for one in own))
 
 
 def _mae(comparison: Comparison) -> str:
-    if comparison.after.mae_ms is None:
-        return ms_or_na(None)
-    return f"{ms_or_na(comparison.after.mae_ms)} {interval_text(comparison.intervals.get('mae_ms'))}"
+    after_ms = comparison.after.mae_ms
+    interval = "" if after_ms is None else f" {interval_text(comparison.intervals.get('mae_ms'))}"
+    return f"{milliseconds(after_ms)}{interval}"
 
 
 def _counts(comparison: Comparison) -> str:
     return f"{comparison.improved:,} / {comparison.worsened:,} / {comparison.unchanged:,}"
 
 
-def ms_or_na(value_ms: float | None) -> str:
-    """`132 ms`; `n/a` where there is no figure."""
-    return "n/a" if value_ms is None else f"{rounded(value_ms):.0f} ms"
-
-
-def _rate(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.1%}"
-
-
 _FIGURES: Final[tuple[tuple[str, Callable[[BoundaryFigures], str]], ...]] = (
-    ("median", lambda figures: ms_or_na(figures.median_ms)),
-    ("p90", lambda figures: ms_or_na(figures.p90_ms)),
-    ("bias", lambda figures: ms_or_na(figures.bias_ms)),
-    ("within 50 ms", lambda figures: _rate(figures.within_50ms)),
-    ("within 100 ms", lambda figures: _rate(figures.within_100ms)),
-    ("within 200 ms", lambda figures: _rate(figures.within_200ms)),
-    ("capped mean, all boundaries", lambda figures: ms_or_na(figures.capped_mean_ms)),
-    ("recall", lambda figures: _rate(figures.recall)),
-    ("precision", lambda figures: _rate(figures.precision)),
+    ("median", lambda figures: milliseconds(figures.median_ms)),
+    ("p90", lambda figures: milliseconds(figures.p90_ms)),
+    ("bias", lambda figures: milliseconds(figures.bias_ms)),
+    ("within 50 ms", lambda figures: percent(figures.within_50ms)),
+    ("within 100 ms", lambda figures: percent(figures.within_100ms)),
+    ("within 200 ms", lambda figures: percent(figures.within_200ms)),
+    ("capped mean, all boundaries", lambda figures: milliseconds(figures.capped_mean_ms)),
+    ("recall", lambda figures: percent(figures.recall)),
+    ("precision", lambda figures: percent(figures.precision)),
 )

@@ -140,7 +140,7 @@ FRAUDS: dict[str, tuple[Callable[[HonestPhase], object], str]] = {
     ),
     "figures forged together with the seal": (
         _figures_forged,
-        "scored again, the turns give a DER of 3.50% → 2.50%, the integration told 3.50% → 1.20%",
+        "scored again, the turns give a DER of 3.50 % → 2.50 %, the integration told 3.50 % → 1.20 %",
     ),
     "the hypotheses changed": (
         lambda it: _turns(it, "hypothesis"),
