@@ -213,7 +213,7 @@ async def test_what_a_window_says_of_its_keys_can_be_clicked(open_desk: OpenDesk
     """Yes and no, taking a line and leaving it."""
     async with open_desk(phase(PhaseState.TO_DECIDE)) as desk:
         await desk.until(lambda: "☑" in desk.text)
-        await desk.press("o", *"yes it is")
+        await desk.press("o", *"yes, it is")
         await desk.click("enter take it")
         await desk.until(lambda: desk.actions.asked == [("answer", "mae", Answer(True, "it is"))])
         await desk.press("o", *"no")
