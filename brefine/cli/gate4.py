@@ -11,13 +11,13 @@ import typer
 from brefine.cli.options import RUNS, Json, NoInput, Phase, Plain, Runs
 from brefine.cli.output import can_draw, print_json, print_lines
 from brefine.core.gate import Answer
-from brefine.errors import BrefineError, ConfigError, one_line
+from brefine.errors import BrefineError, ConfigError, one_line, tell
 from brefine.io.atomic import append_line
 from brefine.io.outputs import refuse_unwritable
 from brefine.phasedir import find_phase
 from brefine.run.gate_page import log_line
 from brefine.run.gate_report import judge_phase, write_gate
-from brefine.run.tables import gate_table
+from brefine.run.tables import gate_table, verdict_text
 
 _EXIT_NOT_PASSED = 3
 
@@ -37,7 +37,8 @@ def gate4(
     """Example: brefine gate4 --answer go-on=no --note "iterate on overlap first"
 
     The checklist: question, evidence, threshold, finding, your answer. Without a terminal it judges what can be judged and
-    leaves the rest open. Exits with 3 unless the gate is passed, with 1 where the verdict cannot be recorded.
+    leaves the rest open. In one it shows the dashboard, and judges again once that is closed. Exits with 3 unless the gate is
+    passed, with 1 where the verdict cannot be recorded.
     """
     found = find_phase(phase, runs)
     answers = _answers(answer or [], note)
@@ -47,8 +48,9 @@ def gate4(
     if not answers and not (no_input or plain or json) and can_draw():
         from brefine.tui.open import open_dashboard
 
-        open_dashboard(found.path, place="gate")
-        record = judge_phase(found)
+        told, record = open_dashboard(found.path, place="gate"), judge_phase(found)
+        if told is None or verdict_text(told) != verdict_text(record):  # what the exit code and the log go by is told last
+            tell(f"{verdict_text(record)}: judged now, not on file")
     else:
         try:
             record = write_gate(found, answers)

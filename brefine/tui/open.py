@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from brefine.errors import BrefineError, ProcessError, run_main, tell
-from brefine.phasedir import PhaseDir, folder_argument, list_phases, runs_folder
+from brefine.phasedir import GateRecord, PhaseDir, folder_argument, list_phases, runs_folder
 from brefine.run.snapshot import PhaseState
 from brefine.run.store import FolderStore, open_store
 from brefine.tui.actions import PhaseActions
@@ -21,13 +21,16 @@ from brefine.tui.app import DashboardApp
 from brefine.tui.poller import SnapshotSource
 
 
-def open_dashboard(path: Path, *others: Path, read_only: bool = False, place: str | None = None) -> None:
+def open_dashboard(path: Path, *others: Path, read_only: bool = False, place: str | None = None) -> GateRecord | None:
     """Shows `path` until the person closes the dashboard; what works in the phase goes on, and gate 4's verdict is told last.
 
     Args:
         others: further phases and folders that one can turn to.
         read_only: look, but change nothing; a folder that brefine did not write can only be looked at.
         place: `watch`, `evaluate`, `select`, `integrate` or `gate`; None = where the phase stands.
+
+    Returns:
+        the record whose verdict was told; None where none was.
 
     Raises:
         BrefineError: a folder is neither a phase nor holds event files.
@@ -56,21 +59,22 @@ def open_dashboard(path: Path, *others: Path, read_only: bool = False, place: st
                 hint=f"in lines instead: brefine watch {folder_argument(paths[number])} --plain --follow",
             )
         if step is None:
-            _tell_verdict(store)
-            return
+            return _tell_verdict(store)
         number = (number + step) % len(paths)
 
 
-def _tell_verdict(source: SnapshotSource) -> None:
+def _tell_verdict(source: SnapshotSource) -> GateRecord | None:
     """Tells the verdict that stands, if one does; looks again, since an answer may be on record since the last frame."""
     from brefine.run.tables import verdict_text  # the first frame has no need of it
 
     try:
         snapshot = source.snapshot()
     except (BrefineError, OSError):  # the dashboard has said so
-        return
-    if snapshot.standing_gate is not None and snapshot.state in (PhaseState.TO_DECIDE, PhaseState.DECIDED):
-        tell(verdict_text(snapshot.standing_gate))
+        return None
+    if snapshot.standing_gate is None or snapshot.state not in (PhaseState.TO_DECIDE, PhaseState.DECIDED):
+        return None
+    tell(verdict_text(snapshot.standing_gate))
+    return snapshot.standing_gate
 
 
 def way_back(path: Path) -> str:

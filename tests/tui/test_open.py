@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from brefine.cli import app, gate4
 from brefine.errors import ProcessError
 from brefine.phasedir import PhaseDir
 from brefine.tui import open as opening
@@ -84,3 +86,24 @@ def test_behind_a_closed_dashboard_the_verdict_that_stands_is_told(
     monkeypatch.setattr(DashboardApp, "run", lambda app: happens(phase))
     opening.open_dashboard(phase.path)
     assert capsys.readouterr().err.splitlines() == told
+
+
+@pytest.mark.parametrize("filed", [True, False])
+def test_gate4_tells_the_verdict_last_that_its_exit_code_goes_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, filed: bool
+) -> None:
+    """A pass on file whose evidence has changed since ends with 3, and not with the word PASS; nor is a 3 without a word."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(gate4, "can_draw", lambda: True)
+    monkeypatch.setattr(DashboardApp, "run", lambda app: None)
+    phase = make_toy_phase(tmp_path)
+    evaluation("transformer").write(phase.evaluation("transformer", "validation"))
+    selection().write(phase.selection)
+    integration().write(phase.integration)
+    if filed:
+        gate().model_copy(update={"verdict": "pass"}).write(phase.gate)
+    ended = CliRunner().invoke(app, ["gate4", str(phase.path), "--log", str(tmp_path / "LOG.md")])
+    assert ended.exit_code == 3
+    assert ended.stderr.startswith("gate 4: PASS") == filed
+    assert ended.stderr.splitlines()[-1] == "gate 4: OPEN (the evidence is simulated): judged now, not on file"
+    assert "gate 4 **open**" in (tmp_path / "LOG.md").read_text()
