@@ -22,6 +22,7 @@ from brefine.run.snapshot import PhaseSnapshot, PhaseState, ShownState
 from brefine.tui.actions import Actions
 from brefine.tui.format import format_usd, reason_first
 from brefine.tui.poller import Poller, SnapshotArrived, SnapshotFailed, SnapshotSource
+from brefine.tui.screens.asking import AskLine, Confirm
 from brefine.tui.screens.place import Place, Wanted
 from brefine.tui.screens.reading import ReadingScreen
 from brefine.tui.screens.watch import WatchPlace
@@ -294,6 +295,8 @@ class DashboardApp(App[int]):
 
     async def action_place(self, place: str) -> None:
         """Shows a place; a screen that lies over the places, as the boundary viewer does, is left."""
+        if self._is_asking():
+            return
         while len(self.screen_stack) > 1:
             self.pop_screen()
         await self._enter(place)
@@ -309,8 +312,15 @@ class DashboardApp(App[int]):
     def on_phase_header_alerts_chosen(self) -> None:
         self.action_alerts()
 
+    def _is_asking(self) -> bool:
+        """Whether a question is open, which is told: the palette opens over it, and a line half typed there would be lost."""
+        asking = any(isinstance(screen, AskLine | Confirm) for screen in self.screen_stack)
+        if asking:
+            self.notify("a question is open: answer it first, or leave it with esc", severity="warning")
+        return asking
+
     def action_close(self) -> None:
-        if self._ends:
+        if self._ends or self._is_asking():
             return
         self._stop_following()
         if self._unreadable is None:
@@ -334,6 +344,8 @@ class DashboardApp(App[int]):
 
     def action_turn(self, step: int) -> None:
         """Goes to another phase: whoever has opened this app opens it there."""
+        if self._is_asking():
+            return
         self._stop_following()
         self.exit(step)
 

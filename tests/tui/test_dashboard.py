@@ -676,6 +676,18 @@ async def test_another_choice_asks_for_one_line_of_why(open_desk: OpenDesk) -> N
         assert "Why not transformer: six times faster" in desk.text
 
 
+@pytest.mark.parametrize("command", ["Go to Watch", "Next phase", "Close"])
+async def test_the_palette_loses_no_line_that_is_half_typed(open_desk: OpenDesk, command: str) -> None:
+    """It opens over the window that asks, whose line stays there and can be ended; the app stays with it."""
+    async with open_desk(phase(PhaseState.TO_SELECT), which=(0, 2)) as desk:
+        await desk.until(lambda: "Recommended" in desk.text)
+        await desk.press("down", "enter", *"six times", "ctrl+p", *command, "enter")
+        await desk.until(lambda: "a question is open" in desk.text)
+        assert desk.app.place == "select"
+        await desk.press("end", *" faster", "enter")
+        await desk.until(lambda: desk.actions.asked == [("select", "mlp", "six times faster")])
+
+
 async def test_the_mark_stands_on_what_is_selected_and_leaves_it_as_it_is(open_desk: OpenDesk) -> None:
     """A choice of the rule is not made the person's by enter on it; another model is taken as ever."""
     ruled = selection("mlp", "faster").model_copy(update={"chosen_by": "rule"})
