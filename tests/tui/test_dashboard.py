@@ -662,6 +662,26 @@ async def test_what_was_chosen_or_decided_does_not_fall_by_one_key(
         await desk.until(lambda: desk.actions.asked == [(asked,)])
 
 
+async def test_a_verdict_alone_falls_in_a_whole_sentence(open_desk: OpenDesk) -> None:
+    """Where another model was evaluated since, no choice stands, and the verdict on the selected one does."""
+    decided = phase(PhaseState.DECIDED, gate=gate({"mae": "yes", "go-on": "no"}))
+    later = evaluation("mlp").model_copy(update={"unix_s": START_UNIX_S + 5000})
+    async with open_desk(replace(decided, evaluations={**decided.evaluations, "mlp": later}), place="evaluate") as desk:
+        await desk.press("e")
+        assert "The verdict of gate 4 (fail) falls: place 3 asks for" in desk.text
+
+
+@pytest.mark.parametrize(
+    "at_work", [{"progress": {Stage.EVALUATE: progress(Stage.EVALUATE, "mlp", 1, 3)}}, {"starting": frozenset({Stage.EVALUATE})}]
+)
+async def test_an_evaluation_at_work_is_not_asked_for_again(open_desk: OpenDesk, at_work: dict[str, object]) -> None:
+    """Nobody says that a choice may fall, and is then refused."""
+    async with open_desk(phase(PhaseState.TO_INTEGRATE, **at_work), place="evaluate") as desk:
+        await desk.press("e")
+        assert "the evaluation runs" in desk.text and "again?" not in desk.text
+        assert desk.actions.asked == []
+
+
 async def test_another_choice_asks_for_one_line_of_why(open_desk: OpenDesk) -> None:
     """An empty line is no reason; a given one is kept with the choice."""
     async with open_desk(phase(PhaseState.TO_SELECT)) as desk:

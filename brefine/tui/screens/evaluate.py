@@ -76,16 +76,24 @@ class EvaluatePlace(Place):
 
     def action_evaluate(self) -> None:
         """Asks first where a choice or a verdict falls with the figures that it was made by."""
+        if self.snapshot is not None and _is_evaluating(self.snapshot):  # nobody is asked whether he is sure, and then refused
+            self.app.notify("the evaluation runs", severity="warning")
+            return
         wanted = Wanted(self._actions.evaluate)
         choice = None if self.snapshot is None else self.snapshot.standing_selection
         gate = None if self.snapshot is None else self.snapshot.standing_gate
         falls = [] if choice is None else [f"The choice of {choice.model} falls"]
-        falls += [] if gate is None else [f"the verdict of gate 4 ({gate.verdict}) falls"]
+        falls += [] if gate is None else [f"{'the' if falls else 'The'} verdict of gate 4 ({gate.verdict}) falls"]
         if not falls:
             self.post_message(wanted)
             return
         consequence = f"{' and '.join(falls)}: place 3 asks for a choice again."
         self.ask_before(lambda: self.post_message(wanted), "Evaluate the models again?", consequence)
+
+
+def _is_evaluating(snapshot: PhaseSnapshot) -> bool:
+    progress = snapshot.progress.get(Stage.EVALUATE)
+    return Stage.EVALUATE in snapshot.starting or (progress is not None and progress.state == "running")
 
 
 def plot_cdf(snapshot: PhaseSnapshot) -> Plot | None:
