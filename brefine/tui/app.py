@@ -329,8 +329,8 @@ class DashboardApp(App[int]):
             self.exit(message=f"The {_why_unreadable(self._unreadable)}")
 
     def action_back_out(self) -> None:
-        """Does what escape does in a window, which may hold a line half typed, and closes where none is open."""
-        if self.screen.is_modal:
+        """Does what escape does in a window, which may hold a line half typed, or the viewer, and closes where none is open."""
+        if len(self.screen_stack) > 1:
             self.simulate_key("escape")
         else:
             self.action_close()

@@ -1092,7 +1092,7 @@ async def test_every_way_out_leaves_a_window_first_and_then_closes(open_desk: Op
     async with open_desk(phase(PhaseState.TO_DECIDE)) as desk:
         desk.app.exit = lambda **options: exits.append(options["message"])  # type: ignore[assignment, method-assign]
         await desk.until(lambda: "☑" in desk.text)
-        for keys in ["o", *"yes it"], ["a"], ["ctrl+p"], ["1", "X"]:
+        for keys in ["o", *"yes it"], ["a"], ["ctrl+p"], ["2", "enter"], ["1", "X"]:
             await desk.press(*keys)
             await desk.until(lambda: len(desk.app.screen_stack) == 2)
             await desk.press(key)
