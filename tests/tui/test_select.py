@@ -21,6 +21,13 @@ def test_what_a_model_is_marked_with_is_never_cut_off(width: int) -> None:
     assert max(map(len, [*alone.splitlines(), *shown.splitlines()])) <= width
 
 
+def test_what_is_marked_with_nothing_has_no_line_for_it() -> None:
+    """In a narrow terminal an empty row stood below each model that is neither selected nor recommended."""
+    rows = Choice().text(phase(PhaseState.TO_INTEGRATE), 68, 22).plain.splitlines()
+    mlp = next(index for index, row in enumerate(rows) if "mlp" in row)
+    assert "contrastive" in rows[mlp + 1]
+
+
 @pytest.mark.parametrize("harm_ms", [6.4, 414.7, -1000.0])
 def test_a_great_harm_stands_apart_from_the_figure_before_it(harm_ms: float) -> None:
     """`48 %+414.7 ms` is read as one figure."""

@@ -61,6 +61,8 @@ class Choice(Panel):
             marks.append("✓ selected" if snapshot.standing_selection is not None else "selected before")
         marks += ["recommended"] if self.ranking is not None and model == self.ranking.recommended else []
         marked = line((", ".join(marks), "$success"))
+        if not marks:
+            return [figures]
         if figures.cell_length + 2 + marked.cell_length <= width:
             return [line(figures, "  ", marked)]
         return [figures, line("     ", marked)]
