@@ -81,11 +81,10 @@ def find_examples(split: Iterable[Annotated], config: ExampleConfig) -> Examples
     for index, annotated in enumerate(split):
         hypothesis = annotated.hypothesis
         match = match_boundaries(annotated.reference, hypothesis, window_s=config.match_window_s)
-        truth_s = {there: match.reference[here].time_s for here, there in match.pairs}
         partner = _partners(match.hypothesis)
         speakers = {speaker: row for row, speaker in enumerate(hypothesis.speakers)}
-        for place, boundary in enumerate(match.hypothesis):
-            true_s = truth_s.get(place, np.nan)
+        true_times_s = match.partner_times_s(match.hypothesis).tolist()
+        for place, (boundary, true_s) in enumerate(zip(match.hypothesis, true_times_s, strict=True)):
             region = _region_around(boundary.time_s, true_s, annotated.regions_s)
             if region is None or abs(true_s - boundary.time_s) >= config.context_s:
                 continue

@@ -67,13 +67,12 @@ class ScoredRecording:
 
     def outcomes(self) -> list[tuple[float, bool]]:
         """Confidence and truth of each proposal: is there a boundary within 100 ms of where the model puts it?"""
-        partner_s = {there: self.match.reference[here].time_s for here, there in self.match.pairs}
         found = []
-        for place, boundary in enumerate(self.match.hypothesis):
+        true_times_s = self.match.partner_times_s(self.match.hypothesis).tolist()  # not-a-number: nothing is near to it
+        for boundary, true_s in zip(self.match.hypothesis, true_times_s, strict=True):
             move = self.refinement.move_of(boundary)
             if move.proposed_s is not None:
-                true_s = partner_s.get(place, np.inf)
-                found.append((move.confidence, bool(abs(move.proposed_s - true_s) <= TOLERANCE_S + ROUNDING_S)))
+                found.append((move.confidence, abs(move.proposed_s - true_s) <= TOLERANCE_S + ROUNDING_S))
         return found
 
 
