@@ -7,8 +7,6 @@ difference between two cumulative distributions, 0 where they are alike.
 
 from __future__ import annotations
 
-import functools
-import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -88,5 +86,5 @@ def _figures(pairs: Pairs) -> tuple[dict[str, float | None], dict[str, list[floa
         for (place, _), error_s in zip(match.pairs, match.error_s, strict=True):
             # RTTMs tell milliseconds; smaller differences are arithmetic
             by_kind.setdefault(match.reference[place].kind.value, []).append(round(float(error_s), 3))
-    found = functools.reduce(operator.add, founds).figures()
+    found = BoundaryErrors.joined(founds).figures()
     return {**{key: found[key] for key in FIGURES if key != "der"}, "der": der.der}, by_kind

@@ -7,13 +7,11 @@ hypothesis, weights, and what of the code shapes a reading) decides whether it s
 
 from __future__ import annotations
 
-import operator
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import reduce
 from pathlib import Path
 from threading import Lock
 
@@ -107,8 +105,8 @@ def integrate(
         comparison=compare([one.scored for one in found]),
         der=[_compare_der(found, (collar_s, False)) for collar_s in _collars_s(config)],
         der_without_overlap=[_compare_der(found, (collar_s, True)) for collar_s in _collars_s(config)],
-        jer_before=_sum_jer(one.jer_before for one in found),
-        jer_after=_sum_jer(one.jer_after for one in found),
+        jer_before=sum((one.jer_before for one in found), JerParts()).jer,
+        jer_after=sum((one.jer_after for one in found), JerParts()).jer,
         jer_interval=_bounds(
             bootstrap_improvement(np.array([[one.jer_before.error, one.jer_after.error] for one in found]))
         ),  # speakers are as many on both sides
@@ -203,8 +201,8 @@ def _bounds(interval: Interval | None) -> tuple[float, float] | None:
 
 def _compare_der(found: Sequence[IntegratedRecording], scoring: _Scoring) -> DerComparison:
     collar_s, _ = scoring
-    before = _sum_der(one.der_before[scoring] for one in found)
-    after = _sum_der(one.der_after[scoring] for one in found)
+    before = sum((one.der_before[scoring] for one in found), DerParts())
+    after = sum((one.der_after[scoring] for one in found), DerParts())
     errors_s = np.array([[one.der_before[scoring].error_s, one.der_after[scoring].error_s] for one in found])
     if before.error_s > 0.0:
         # before and after have the same denominator, the reference speech: it cancels
@@ -220,14 +218,6 @@ def _compare_der(found: Sequence[IntegratedRecording], scoring: _Scoring) -> Der
         interval=bounds,
         after_interval=_bounds(bootstrap_ratio(np.column_stack([errors_s[:, 1], speech_s]))),
     )
-
-
-def _sum_der(parts: Iterable[DerParts]) -> DerParts:
-    return reduce(operator.add, parts, DerParts())
-
-
-def _sum_jer(parts: Iterable[JerParts]) -> float:
-    return reduce(operator.add, parts, JerParts()).jer
 
 
 def _der_figures(parts: DerParts, collar_s: float) -> DerFigures:
