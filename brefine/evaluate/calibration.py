@@ -110,8 +110,4 @@ def prior_of(found: Calibration) -> ErrorPrior:
 
 def is_calibration(path: Path) -> bool:
     """Whether a file is one, of whatever weights."""
-    try:
-        Calibration.read(path)
-    except FormatError:
-        return False
-    return True
+    return Calibration.read_if_sound(path) is not None

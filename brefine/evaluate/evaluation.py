@@ -16,7 +16,7 @@ from brefine.config import ModelName, PhaseConfig
 from brefine.core.boundaries import boundaries_of
 from brefine.core.boundary_error import BoundaryErrors
 from brefine.core.matching import WINDOWS_S
-from brefine.errors import CheckpointError, FormatError
+from brefine.errors import CheckpointError
 from brefine.evaluate.device import pick_device
 from brefine.evaluate.hearing import hear_kept, kept_heard
 from brefine.evaluate.moves import HeardRecording, fit_prior, hear_recording, refine_heard
@@ -196,10 +196,7 @@ def write_evaluation(phase: PhaseDir, report: EvaluationReport, rows: Sequence[B
 
 def _earlier_looks(place: Path, report: EvaluationReport) -> list[Look]:
     """What other weights or settings have been scored, as the report in its place tells."""
-    try:
-        before = EvaluationReport.read_if_there(place)
-    except FormatError:
-        return []
+    before = EvaluationReport.read_if_sound(place)
     looks = [] if before is None else before.looks
     now = {look.refiner for look in report.looks}
     return [one for one in looks if one.refiner not in now]

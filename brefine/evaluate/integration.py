@@ -22,7 +22,6 @@ from brefine.core.bootstrap import Interval, bootstrap_improvement, bootstrap_ra
 from brefine.core.boundaries import inside
 from brefine.core.der import COLLARS_S, DerParts, JerParts, score_der, score_jer
 from brefine.core.turns import Diarization
-from brefine.errors import FormatError
 from brefine.evaluate.hearing import hear_kept
 from brefine.evaluate.moves import HeardRecording, fit_prior, refine_heard
 from brefine.evaluate.recordings import GivenRecording, GivenSplit
@@ -124,10 +123,7 @@ def _collars_s(config: PhaseConfig) -> list[float]:
 
 def _earlier_looks(phase: PhaseDir, look: Look) -> list[Look]:
     """What other weights or settings have been scored on the gate split, as the report in its place tells."""
-    try:
-        before = IntegrationReport.read_if_there(phase.integration)
-    except FormatError:
-        return []
+    before = IntegrationReport.read_if_sound(phase.integration)
     looks = [] if before is None else before.looks
     return [one for one in looks if one.refiner != look.refiner]
 
