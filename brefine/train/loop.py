@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from brefine.config import ModelName, PhaseConfig, TrainConfig
+from brefine.core.figures import some_of
 from brefine.data.batches import Batch
 from brefine.errors import CheckpointError, RunError
 from brefine.models.weights import save_weights
@@ -45,7 +46,7 @@ class Training:
     recordings: tuple[str, ...]
     """Names of the training recordings, for messages."""
     trained_errors: dict[str, float] = field(default_factory=dict)
-    """What the errors trained on are like, for the model's card; see `models.error_prior.describe_training`."""
+    """What the errors trained on are like, for the model's card; see `models.reading.describe_training`."""
     write_weights: Callable[..., object] = save_weights
 
 
@@ -152,9 +153,7 @@ def _handle_nonfinite(training: Training, state: TrainingState, reporter: Report
         what = f"exploding gradient (norm {taken.norm:.3g})"
     members = training.batches.members(taken.step)
     batch = [f"{training.recordings[recording]} at {time_s:.2f} s" for recording, time_s in members]
-    where = f"step {taken.step + 1:,}, batch of {', '.join(batch[:3])}" + (
-        f" and {len(batch) - 3} more" if len(batch) > 3 else ""
-    )
+    where = f"step {taken.step + 1:,}, batch of {some_of(batch, 3)}"
     policy = training.settings.nonfinite
     packed, done, unused = None, f"skipped {where}", ""
     if policy == "rollback":
