@@ -60,25 +60,22 @@ def match_boundaries(
     hypothesis: Diarization,
     *,
     window_s: float = WINDOW_S,
-    extent_s: tuple[float, float] | None = None,
     regions_s: Regions | None = None,
 ) -> BoundaryMatch:
     """Matches the boundaries of one recording; see the module for the conventions.
 
     Args:
         window_s: the cap W in seconds, above 0.
-        extent_s: start and end of the recording, for the kind of boundaries at its edges; see `boundaries_of`. None = from
-            the first region to the last, if there are regions.
         regions_s: what is scored. The whole recording is matched, since a cut through a turn is no boundary; kept are the
-            reference boundaries inside, with their partners, and the lonely hypothesised ones inside. None = everything.
+            reference boundaries inside, with their partners, and the lonely hypothesised ones inside. The edges are the
+            start of the first and the end of the last. None = everything.
 
     Raises:
         ValueError: `window_s` is not above 0.
     """
     if not window_s > 0.0:
         raise ValueError(f"the matching window must be above 0 s, got {window_s}")
-    if extent_s is None and regions_s:
-        extent_s = min(start_s for start_s, _ in regions_s), max(end_s for _, end_s in regions_s)
+    extent_s = (min(start_s for start_s, _ in regions_s), max(end_s for _, end_s in regions_s)) if regions_s else None
     ours, theirs = ends_of_speech(reference, extent_s=extent_s), ends_of_speech(hypothesis, extent_s=extent_s)
     speaker_map = map_speakers(reference, hypothesis)
     places: dict[tuple[str, Side], list[int]] = {}

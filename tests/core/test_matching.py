@@ -137,13 +137,6 @@ def test_only_boundaries_in_the_regions_count() -> None:
     assert match_boundaries(reference, hypothesis, regions_s=[]).reference == ()
 
 
-def test_regions_that_end_within_a_recording_of_known_extent_make_no_edges() -> None:
-    """The same turns stand at the edge where the regions are all that is known."""
-    spoken = diarization((0.5, 4.0, "A"), (9.9, 12.0, "A"))
-    match = match_boundaries(spoken, spoken, extent_s=(0.0, 30.0), regions_s=[(0.5, 12.0)])
-    assert {boundary.kind for boundary in match.reference + match.hypothesis} == {"pause"}
-
-
 def test_a_partner_of_what_is_not_scored_is_not_scored() -> None:
     """It lies inside, its reference boundary outside: it is neither a pair nor a boundary too many."""
     reference, hypothesis = diarization((1.0, 4.0, "A")), diarization((1.2, 4.0, "x"))

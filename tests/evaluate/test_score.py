@@ -97,7 +97,7 @@ def test_boundaries_outside_the_scored_regions_do_not_count() -> None:
 
 def test_the_whole_recording_as_region_changes_nothing() -> None:
     """Regions that hold everything leave the match as it was."""
-    whole = match_boundaries(REFERENCE, HYPOTHESIS, extent_s=(0.0, DURATION_S))
+    whole = match_boundaries(REFERENCE, HYPOTHESIS)
     assert scored(regions_s=((0.0, DURATION_S),)).match == whole
 
 
