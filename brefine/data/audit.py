@@ -74,7 +74,7 @@ def audit_corpus(
     """
     problems: list[str] = []
     try:
-        found: Sequence[Recording] = read_corpus(folder).recordings
+        found: Sequence[Recording] = read_corpus(folder)
     except BrefineError as error:
         problems += error.problems or [str(error)]
         found = _whatever_is_there(folder)

@@ -34,16 +34,8 @@ class Recording:
     """What is scored; None = everything."""
 
 
-@dataclass(frozen=True, slots=True)
-class Corpus:
-    """The recordings of a folder, sorted by name."""
-
-    folder: Path
-    recordings: tuple[Recording, ...]
-
-
-def read_corpus(folder: Path) -> Corpus:
-    """Finds what belongs together in a corpus folder and reads its RTTM and UEM files once, to be sure that they can be used.
+def read_corpus(folder: Path) -> tuple[Recording, ...]:
+    """The recordings of a corpus folder, by name; its RTTM and UEM files are read once, to be sure that they can be used.
 
     Raises:
         DataError: anything is missing, broken or there twice; all problems of the folder are listed.
@@ -59,12 +51,9 @@ def read_corpus(folder: Path) -> Corpus:
     regions = _regions(folder / "all.uem", audio, problems)
     if problems:
         raise DataError("the corpus has faults", where=folder, problems=problems)
-    return Corpus(
-        folder,
-        tuple(
-            Recording(name, path, references.get(name), hypotheses.get(name), regions.get(name))
-            for name, path in sorted(audio.items())
-        ),
+    return tuple(
+        Recording(name, path, references.get(name), hypotheses.get(name), regions.get(name))
+        for name, path in sorted(audio.items())
     )
 
 

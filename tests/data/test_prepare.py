@@ -70,7 +70,7 @@ def test_a_prepared_corpus_has_every_part_in_the_corpus_layout(prepared: tuple[P
     assert {split: len(own) for split, own in manifest.splits.items()} == {"train": 4, "validation": 2, "gate": 2}
     for split, recordings in manifest.splits.items():
         corpus = read_corpus(folder / split)
-        assert [one.name for one in corpus.recordings] == [one.name for one in recordings]
+        assert [one.name for one in corpus] == [one.name for one in recordings]
         for one in recordings:
             reference = read_rttm(folder / one.reference)[one.name]
             hypothesis = read_rttm(folder / one.hypothesis)[one.name]

@@ -27,8 +27,8 @@ def make_corpus(folder: Path, names: tuple[str, ...] = ("a", "b")) -> Path:
 def test_parts_are_found_by_name(tmp_path: Path) -> None:
     """One RTTM a recording, or one for all of them."""
     corpus = read_corpus(make_corpus(tmp_path))
-    assert [recording.name for recording in corpus.recordings] == ["a", "b"]
-    first = corpus.recordings[0]
+    assert [recording.name for recording in corpus] == ["a", "b"]
+    first = corpus[0]
     assert first.audio == tmp_path / "audio/a.wav"
     assert first.reference == tmp_path / "reference/a.rttm"
     assert first.hypothesis == tmp_path / "hypothesis/all.rttm"
@@ -41,7 +41,7 @@ def test_hypotheses_that_are_all_called_the_same_go_by_their_files(tmp_path: Pat
     (tmp_path / "hypothesis/all.rttm").unlink()
     for name in ("a", "b"):
         (tmp_path / f"hypothesis/{name}.rttm").write_text("SPEAKER waveform 1 0 0.05 <NA> <NA> x <NA> <NA>\n")
-    assert [one.hypothesis for one in read_corpus(tmp_path).recordings] == [tmp_path / f"hypothesis/{one}.rttm" for one in "ab"]
+    assert [one.hypothesis for one in read_corpus(tmp_path)] == [tmp_path / f"hypothesis/{one}.rttm" for one in "ab"]
     for name, seed in (("a", 0), ("b", 1)):
         soundfile.write(tmp_path / "audio" / f"{name}.wav", np.random.default_rng(seed).normal(0, 0.1, 1600), 16000)
     audit = audit_corpus(tmp_path, needs_hypothesis=True)
@@ -53,14 +53,14 @@ def test_a_recording_without_turns_is_named_by_its_file(tmp_path: Path) -> None:
     """Silence is an empty RTTM."""
     make_corpus(tmp_path)
     (tmp_path / "reference/a.rttm").write_text("")
-    assert read_corpus(tmp_path).recordings[0].reference == tmp_path / "reference/a.rttm"
+    assert read_corpus(tmp_path)[0].reference == tmp_path / "reference/a.rttm"
 
 
 def test_parts_that_are_not_there_at_all_are_none(tmp_path: Path) -> None:
     """A folder of audio alone is a corpus too."""
     (tmp_path / "audio").mkdir()
     soundfile.write(tmp_path / "audio" / "A.FLAC", np.zeros(1600), 16000)
-    (recording,) = read_corpus(tmp_path).recordings
+    (recording,) = read_corpus(tmp_path)
     assert (recording.name, recording.reference, recording.hypothesis) == ("A", None, None)
 
 
