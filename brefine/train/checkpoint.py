@@ -12,7 +12,7 @@ import io
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -89,10 +89,10 @@ class Checkpoints:
 
     run: RunDir
     fingerprint: str
-    _files: tuple[Path, Path] = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_files", (self.run.training_state, self.run.training_state.with_name("previous.state")))
+    @property
+    def _files(self) -> tuple[Path, Path]:
+        return self.run.training_state, self.run.training_state.with_name("previous.state")
 
     def save(self, state: TrainingState) -> None:
         """Makes the last state the previous one, and this the last; killed in between, at least one of them is whole."""
