@@ -140,7 +140,7 @@ class Reporter:
         print(message, flush=True)
         self._running(state)
 
-    def write(self, run_state: RunState, state: TrainingState, *, error: str | None = None) -> None:
+    def write(self, run_state: RunState, state: TrainingState) -> None:
         """Replaces status.json."""
         self._count(state.step)
         self._written_s = time.monotonic()
@@ -168,7 +168,6 @@ class Reporter:
             n_nonfinite=state.n_nonfinite,
             message=self._message,
             nonfinite_batch=self._nonfinite_batch,
-            error=error,
         ).write(self._run.status)
 
     def _running(self, state: TrainingState) -> None:
