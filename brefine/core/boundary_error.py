@@ -21,6 +21,10 @@ from brefine.core.matching import BoundaryMatch
 ACCURACIES_MS = (50, 100, 200)
 
 _SIDES, _KINDS = tuple(Side), tuple(BoundaryKind)
+GOOD_S = 0.05
+"""Boundaries with no larger error are good: what moving does to them is told apart."""
+_UNCHANGED_S = 0.001
+"""Absolute errors that change by no more are unchanged."""
 ROUNDING_S = 1e-9
 """1.05 − 1.00 is more than 0.05 in floating point, but within 50 ms."""
 
@@ -151,14 +155,8 @@ class ErrorChange:
     """Mean change of the absolute error of boundaries that were good before; positive = harm; None without any."""
 
     @classmethod
-    def between(
-        cls, before: BoundaryErrors, after: BoundaryErrors, *, tolerance_s: float = 0.001, good_s: float = 0.05
-    ) -> ErrorChange:
+    def between(cls, before: BoundaryErrors, after: BoundaryErrors) -> ErrorChange:
         """Compares the same boundaries before and after.
-
-        Args:
-            tolerance_s: absolute errors that change by no more than this are unchanged.
-            good_s: boundaries within this before were good.
 
         Raises:
             ValueError: the two do not hold the same pairs.
@@ -166,9 +164,9 @@ class ErrorChange:
         if not np.array_equal(np.isnan(before.error_s), np.isnan(after.error_s)):
             raise ValueError("before and after must hold the same matched boundaries")
         change_s = after.abs_error_s - before.abs_error_s
-        good = before.abs_error_s <= good_s + ROUNDING_S
-        improved = int(np.sum(change_s < -tolerance_s - ROUNDING_S))
-        worsened = int(np.sum(change_s > tolerance_s + ROUNDING_S))
+        good = before.abs_error_s <= GOOD_S + ROUNDING_S
+        improved = int(np.sum(change_s < -_UNCHANGED_S - ROUNDING_S))
+        worsened = int(np.sum(change_s > _UNCHANGED_S + ROUNDING_S))
         return cls(
             improved,
             worsened,

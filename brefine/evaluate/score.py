@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from brefine.core.bootstrap import Interval, bootstrap_quantile, bootstrap_ratio
-from brefine.core.boundary_error import ACCURACIES_MS, ROUNDING_S, BoundaryErrors, ErrorChange
+from brefine.core.boundary_error import ACCURACIES_MS, GOOD_S, ROUNDING_S, BoundaryErrors, ErrorChange
 from brefine.core.matching import BoundaryMatch, match_boundaries
 from brefine.core.turns import Diarization, Regions
 from brefine.evaluate.moves import Refinement
@@ -169,7 +169,7 @@ def _intervals(scored: Sequence[ScoredRecording]) -> dict[str, tuple[float, floa
     for limit_ms in ACCURACIES_MS:
         within = [float((own <= limit_ms / 1000 + ROUNDING_S).sum()) for own in after]
         found[f"within_{limit_ms}ms"] = _ratio(within, n_matched)
-    good = [own <= 0.05 + ROUNDING_S for own in before]
+    good = [own <= GOOD_S + ROUNDING_S for own in before]
     if any(own.any() for own in good):
         harm = [1000.0 * (a - b)[own].sum() for a, b, own in zip(after, before, good, strict=True)]
         found["good_harm_ms"] = _ratio(harm, [float(own.sum()) for own in good])
