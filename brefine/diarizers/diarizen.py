@@ -193,13 +193,13 @@ def _voted(recording: str, document: dict[str, Any], duration_s: float) -> Voted
     diarization = found.clipped(0.0, duration_s).unioned()
     votes = document["votes"]
     if votes is None:
-        return VotedDiarization(diarization, None, {}, 0.0, 0.02)
+        return VotedDiarization(diarization, None)
     columns = np.array(votes["shares"], np.float64).reshape(len(votes["shares"]), -1)
     shares = {f"speaker{number:02d}": columns[:, number] for number in range(columns.shape[1])}
     first_s, step_s = float(votes["first_s"]), float(votes["step_s"])
     own = [shares.get(turn.speaker, np.zeros(1)) for turn in diarization.turns]
     confidence = tuple(_confidence(turn, votes, first_s, step_s) for turn, votes in zip(diarization.turns, own, strict=True))
-    return VotedDiarization(diarization, confidence, shares, first_s, step_s)
+    return VotedDiarization(diarization, confidence)
 
 
 def _confidence(turn: Turn, shares: NDArray[np.float64], first_s: float, step_s: float) -> TurnConfidence:

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
-
 from brefine.core.turns import Diarization
 
 ReportProgress = Callable[[str, int, int], None]
@@ -50,21 +47,16 @@ class TurnConfidence:
 EDGE_S = 0.1
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class VotedDiarization:
-    """Turns, and the votes behind them.
+    """Turns, and how sure the diarizer is of each.
 
     Attributes:
         confidence: one for each turn of `diarization`; None where the diarizer does not give its votes away.
-        shares: speaker → share of the votes on a frame that hear this speaker, 0–1, shape (n_frames,).
-        first_s, step_s: frame k is centred at `first_s + k * step_s`.
     """
 
     diarization: Diarization
     confidence: tuple[TurnConfidence, ...] | None
-    shares: dict[str, NDArray[np.float64]]
-    first_s: float
-    step_s: float
 
 
 @runtime_checkable

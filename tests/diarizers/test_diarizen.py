@@ -72,8 +72,6 @@ def test_its_votes_are_confidence(installed: str, hub: str, tmp_path: Path) -> N
     assert (first.turn, first.onset, first.offset) == pytest.approx((1.0, 1.0, 1.0), abs=0.03)
     assert second.turn == pytest.approx(1.0 / 1.1, abs=0.03)  # its votes begin 0.1 s after it
     assert (second.onset, second.offset) == pytest.approx((0.0, 1.0), abs=0.03)
-    assert set(voted.shares) == {"speaker00", "speaker01"}
-    assert (voted.first_s, voted.step_s) == (0.0125, 0.02)
 
 
 def test_its_confidence_stays_with_the_turns(installed: str, hub: str, tmp_path: Path) -> None:
