@@ -29,8 +29,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,8 +41,7 @@ _N_BEYOND = 50
 _MOST_RESAMPLES = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(NamedTuple):
     """Where a figure probably lies."""
 
     low: float
@@ -126,7 +124,7 @@ def bootstrap_quantile(values: Sequence[NDArray[np.float64]], quantile: float) -
 
 
 def _bounded(interval: Interval | None) -> Interval | None:
-    return interval if interval is not None and np.isfinite([interval.low, interval.high]).all() else None
+    return interval if interval is not None and np.isfinite(interval).all() else None
 
 
 def _tail(n_recordings: int) -> float:

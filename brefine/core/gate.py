@@ -263,7 +263,7 @@ def _measure_der(evidence: Evidence, thresholds: Thresholds) -> _Measure:
     if before is None or after is None or before <= 0.0:
         return Outcome.UNKNOWN, "there is no DER before and after to compare", None, None
     relative = 1.0 - after / before
-    figure = f"{before:.2%} → {after:.2%}, {improvement(relative, None if interval is None else (interval.low, interval.high))}"
+    figure = f"{before:.2%} → {after:.2%}, {improvement(relative, interval)}"
     if not math.isclose(evidence.collar_s, thresholds.der_collar_s):
         return Outcome.UNKNOWN, f"{figure}, but at collar {evidence.collar_s:g} s", relative, interval
     if relative <= thresholds.der_relative:

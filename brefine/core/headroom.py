@@ -123,7 +123,7 @@ class Headroom:
             "der": self.parts(NOTHING, 0.0).der,
             "oracle_der": self.parts(PERFECT, 0.0).der,
             "relative": self.relative(PERFECT, 0.0),
-            "interval": _bounds(self.interval(PERFECT, 0.0)),
+            "interval": self.interval(PERFECT, 0.0),
             "at": [
                 {"reduction": remedy.reduction, "collar_s": collar_s, **self._scored(remedy, collar_s)}
                 for collar_s in COLLARS_S
@@ -134,7 +134,7 @@ class Headroom:
                     "collar_s": collar_s,
                     "shift_s": self.shift_s,
                     **self._scored(ANY_END, collar_s),
-                    "interval": _bounds(self.interval(ANY_END, collar_s)),
+                    "interval": self.interval(ANY_END, collar_s),
                     "least_der": self.least_der(collar_s),
                     "most_relative": self.most_relative(collar_s),
                 }
@@ -293,10 +293,6 @@ def _reach_target(headroom: Headroom, thresholds: Thresholds) -> Reach:
     both = headroom.parts(_OPERATIONS[-1], collar_s).der
     why = f"{figure}; the matched boundaries put right, missed turns added and false ones dropped would give {both:.2%}"
     return Reach(CriterionId.DER_TARGET, Found.OUT if least >= thresholds.der_target else Found.UNKNOWN, why)
-
-
-def _bounds(interval: Interval | None) -> list[float] | None:
-    return None if interval is None else [interval.low, interval.high]
 
 
 def _nearest_collar_s(thresholds: Thresholds) -> float:

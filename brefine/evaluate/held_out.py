@@ -112,7 +112,6 @@ def hold_out(refiner: Refiner, labelled: Sequence[LabelledRecording]) -> HeldOut
     mae_ms = [1e3 * float(np.concatenate(way).mean()) for way in zip(*errors_s, strict=True)]
     der = [sum(way, DerParts()).der for way in zip(*der_parts, strict=True)]
     error_s = np.array([[parts.error_s for parts in own] for own in der_parts])
-    interval = bootstrap_improvement(np.array([error_s[group, 1:].sum(axis=0) for group in groups]))
     return HeldOut(
         n_groups=len(groups),
         mae_before_ms=mae_ms[0],
@@ -121,5 +120,5 @@ def hold_out(refiner: Refiner, labelled: Sequence[LabelledRecording]) -> HeldOut
         der_before=der[0],
         der_without=der[1],
         der_with=der[2],
-        interval=None if interval is None else (interval.low, interval.high),
+        interval=bootstrap_improvement(np.array([error_s[group, 1:].sum(axis=0) for group in groups])),
     )

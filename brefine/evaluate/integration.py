@@ -18,7 +18,7 @@ from threading import Lock
 import numpy as np
 
 from brefine.config import PhaseConfig
-from brefine.core.bootstrap import Interval, bootstrap_improvement, bootstrap_ratio
+from brefine.core.bootstrap import bootstrap_improvement, bootstrap_ratio
 from brefine.core.boundaries import inside
 from brefine.core.der import COLLARS_S, DerParts, JerParts, score_der, score_jer
 from brefine.core.turns import Diarization
@@ -106,9 +106,8 @@ def integrate(
         der_without_overlap=[_compare_der(found, (collar_s, True)) for collar_s in _collars_s(config)],
         jer_before=sum((one.jer_before for one in found), JerParts()).jer,
         jer_after=sum((one.jer_after for one in found), JerParts()).jer,
-        jer_interval=_bounds(
-            bootstrap_improvement(np.array([[one.jer_before.error, one.jer_after.error] for one in found]))
-        ),  # speakers are as many on both sides
+        # speakers are as many on both sides
+        jer_interval=bootstrap_improvement(np.array([[one.jer_before.error, one.jer_after.error] for one in found])),
         n_boundaries=sum(len(one.scored.refinement.moves) for one in found),
         n_moved=sum(one.scored.refinement.n_moved for one in found),
         scored=_scored(split.recordings, found),
@@ -191,10 +190,6 @@ def _scored(given: Sequence[GivenRecording], found: Sequence[IntegratedRecording
     )
 
 
-def _bounds(interval: Interval | None) -> tuple[float, float] | None:
-    return None if interval is None else (interval.low, interval.high)
-
-
 def _compare_der(found: Sequence[IntegratedRecording], scoring: _Scoring) -> DerComparison:
     collar_s, _ = scoring
     before = sum((one.der_before[scoring] for one in found), DerParts())
@@ -202,7 +197,7 @@ def _compare_der(found: Sequence[IntegratedRecording], scoring: _Scoring) -> Der
     errors_s = np.array([[one.der_before[scoring].error_s, one.der_after[scoring].error_s] for one in found])
     if before.error_s > 0.0:
         # before and after have the same denominator, the reference speech: it cancels
-        relative, bounds = 1.0 - after.error_s / before.error_s, _bounds(bootstrap_improvement(errors_s))
+        relative, bounds = 1.0 - after.error_s / before.error_s, bootstrap_improvement(errors_s)
     else:
         relative, bounds = 0.0, None
     speech_s = [one.der_after[scoring].reference_speech_s for one in found]
@@ -212,7 +207,7 @@ def _compare_der(found: Sequence[IntegratedRecording], scoring: _Scoring) -> Der
         after=_der_figures(after, collar_s),
         relative=relative,
         interval=bounds,
-        after_interval=_bounds(bootstrap_ratio(np.column_stack([errors_s[:, 1], speech_s]))),
+        after_interval=bootstrap_ratio(np.column_stack([errors_s[:, 1], speech_s])),
     )
 
 

@@ -173,7 +173,7 @@ def _intervals(scored: Sequence[ScoredRecording]) -> dict[str, tuple[float, floa
     if any(own.any() for own in good):
         harm = [1000.0 * (a - b)[own].sum() for a, b, own in zip(after, before, good, strict=True)]
         found["good_harm_ms"] = _ratio(harm, [float(own.sum()) for own in good])
-    return {name: (interval.low, interval.high) for name, interval in found.items() if interval is not None}
+    return {name: interval for name, interval in found.items() if interval is not None}
 
 
 def _ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Interval | None:
