@@ -49,7 +49,7 @@ def input_batches(
     *,
     context_s: float,
     hop_s: float,
-    n_mels: int | None = None,
+    n_mels: int,
     batch_size: int = 256,
     device: torch.device | str = "cpu",
 ) -> Iterator[Tensor]:
@@ -59,7 +59,7 @@ def input_batches(
         log_mel_NM: the recording's frames as `features.analyse` makes them, not normalised.
         diarization: the hypothesis that the boundaries are of.
         context_s: seconds on each side of a boundary.
-        n_mels: how many of the columns are bands; None = all of them.
+        n_mels: how many of the columns are bands.
 
     Yields:
         features_BTF of at most `batch_size` boundaries, float32: a day's recording has more windows than fit into memory. The
@@ -128,7 +128,7 @@ class Tables:
         hop_s: float,
         n_frames: int,
         *,
-        n_mels: int | None = None,
+        n_mels: int,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> Tables:
@@ -137,20 +137,20 @@ class Tables:
         Args:
             recordings: frames as in the store, and the hypothesis, of each.
             n_frames: T, frames of a window.
-            n_mels: how many of the frames' columns are bands; None = all of them.
+            n_mels: how many of the frames' columns are bands.
         """
         frames: list[Tensor] = []
         tracks: list[Tensor] = []
         strides, n_speakers = [], []
         for log_mel_NM, hypothesis in recordings:
             active_SN = activity(hypothesis, len(log_mel_NM), hop_s)
-            n_bands, n_columns = log_mel_NM.shape[1] if n_mels is None else n_mels, log_mel_NM.shape[1]
-            evidence = speaker_evidence(log_mel_NM[:, :n_bands], active_SN, hop_s)
+            n_columns = log_mel_NM.shape[1]
+            evidence = speaker_evidence(log_mel_NM[:, :n_mels], active_SN, hop_s)
             n_rows, inside = len(log_mel_NM) + 2 * n_frames, slice(n_frames, n_frames + len(log_mel_NM))
             # each value is written once, in its place: of a day's recording there should not be many copies
             own_NF = np.zeros((n_rows, n_columns + _N_TRACKS + 1), np.float32)
             own_NF[inside, :n_columns] = log_mel_NM
-            normalise(own_NF[inside, :n_bands], active_SN, hop_s)
+            normalise(own_NF[inside, :n_mels], active_SN, hop_s)
             own_NF[inside, n_columns + _OTHERS] = active_SN.sum(axis=0, dtype=np.int32)
             own_NF[inside, n_columns + _SPEECH] = evidence.speech_N
             frames.append(torch.from_numpy(own_NF).to(dtype))
@@ -170,7 +170,7 @@ class Tables:
             stride,
             hop_s,
             n_frames,
-            frames[0].shape[1] - _N_TRACKS - 1 if n_mels is None and frames else n_mels or 0,
+            n_mels,
         )
 
     @property

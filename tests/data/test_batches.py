@@ -29,7 +29,7 @@ def frames() -> np.ndarray:
 def test_a_window_holds_the_frames_around_its_boundary(frames: np.ndarray) -> None:
     """T frames, normalised over what is heard nearby, half of them before the frame edge nearest to the boundary."""
     boundaries = boundaries_of(HYPOTHESIS)
-    (features_BTF,) = input_batches(frames, HYPOTHESIS, boundaries, context_s=CONTEXT_S, hop_s=HOP_S)
+    (features_BTF,) = input_batches(frames, HYPOTHESIS, boundaries, context_s=CONTEXT_S, hop_s=HOP_S, n_mels=N_MELS)
     assert features_BTF.shape == (6, 100, n_channels_of(FeatureConfig()))
     index = next(i for i, boundary in enumerate(boundaries) if boundary.time_s == 1.003)
     np.testing.assert_allclose(
@@ -55,7 +55,9 @@ def test_a_speaker_is_heard_where_his_voice_and_speech_are(frames: np.ndarray) -
     assert torch.equal(speaks_BT, torch.minimum(features_BTF[:, :, EVIDENCE + 1], features_BTF[:, :, N_MELS]))
     assert (speaks_BT < features_BTF[:, :, EVIDENCE + 1]).any()
     assert (speaks_BT < features_BTF[:, :, N_MELS]).any()
-    (features_BTF,) = input_batches(frames, HYPOTHESIS, boundaries_of(HYPOTHESIS), context_s=CONTEXT_S, hop_s=HOP_S)
+    (features_BTF,) = input_batches(
+        frames, HYPOTHESIS, boundaries_of(HYPOTHESIS), context_s=CONTEXT_S, hop_s=HOP_S, n_mels=N_MELS
+    )
     own_BT, speaks_BT = own_voice(features_BTF, FeatureConfig())
     assert torch.equal(own_BT, features_BTF[:, :, OWN])
     assert not speaks_BT.any()
@@ -64,7 +66,7 @@ def test_a_speaker_is_heard_where_his_voice_and_speech_are(frames: np.ndarray) -
 def test_own_activity_changes_exactly_in_the_middle_of_the_window(frames: np.ndarray) -> None:
     """An onset: silent before, speaking after; an offset the other way round; the side flag says which."""
     boundaries = boundaries_of(HYPOTHESIS)
-    (features_BTF,) = input_batches(frames, HYPOTHESIS, boundaries, context_s=CONTEXT_S, hop_s=HOP_S)
+    (features_BTF,) = input_batches(frames, HYPOTHESIS, boundaries, context_s=CONTEXT_S, hop_s=HOP_S, n_mels=N_MELS)
     for boundary, features_TF in zip(boundaries, features_BTF, strict=True):
         before, after = features_TF[49, OWN].item(), features_TF[50, OWN].item()
         assert (before, after) == ((0.0, 1.0) if boundary.side == "onset" else (1.0, 0.0))
@@ -75,7 +77,7 @@ def test_others_activity_shows_who_else_speaks(frames: np.ndarray) -> None:
     """At the offset of a at 3.0 s, b has been speaking since 2.8 s."""
     boundaries = boundaries_of(HYPOTHESIS)
     index = next(i for i, boundary in enumerate(boundaries) if boundary.time_s == 3.0)
-    (features_BTF,) = input_batches(frames, HYPOTHESIS, boundaries, context_s=CONTEXT_S, hop_s=HOP_S)
+    (features_BTF,) = input_batches(frames, HYPOTHESIS, boundaries, context_s=CONTEXT_S, hop_s=HOP_S, n_mels=N_MELS)
     assert np.flatnonzero(features_BTF[index, :, OTHERS].numpy()).tolist() == list(range(30, 100))
 
 
@@ -83,7 +85,7 @@ def test_tracks_are_what_activity_and_evidence_say(frames: np.ndarray) -> None:
     """Of each boundary's own speaker and of all others, with three at once, and also of one who speaks too little."""
     talk = Diarization("r", (*HYPOTHESIS.turns, Turn(2.9, 3.4, "c"), Turn(2.95, 3.1, "a"), Turn(5.0, 6.5, "d")))
     boundaries = boundaries_of(talk)
-    (features_BTF,) = input_batches(frames, talk, boundaries, context_s=CONTEXT_S, hop_s=HOP_S)
+    (features_BTF,) = input_batches(frames, talk, boundaries, context_s=CONTEXT_S, hop_s=HOP_S, n_mels=N_MELS)
     active_SN = activity(talk, len(frames), HOP_S)
     evidence = speaker_evidence(frames, active_SN, HOP_S)
     assert evidence.own_SN.any(axis=1).tolist() == [True, True, False, True]
@@ -98,7 +100,7 @@ def test_tracks_are_what_activity_and_evidence_say(frames: np.ndarray) -> None:
 def test_windows_reach_over_the_ends_of_a_recording(frames: np.ndarray) -> None:
     """What lies outside is zero, never another recording."""
     short = Diarization("r", (Turn(0.1, 6.9, "a"),))
-    tables = Tables.build([(frames, short), (frames + 50.0, short)], HOP_S, 100)
+    tables = Tables.build([(frames, short), (frames + 50.0, short)], HOP_S, 100, n_mels=N_MELS)
     examples = find_examples([Annotated(short, short, [(0.0, 7.0)])] * 2, ExampleConfig(context_s=CONTEXT_S))
     places, _ = placed(tables, examples, examples.hypothesis_s)
     windows_BTF = tables.windows(places, slice(None))
@@ -111,7 +113,7 @@ def test_a_moved_boundary_looks_as_if_the_hypothesis_had_it_there(frames: np.nda
     config = ExampleConfig(context_s=CONTEXT_S)
     for row, moved_s in ((0, 1.333), (0, 0.75), (1, 2.6), (1, 3.21)):
         examples = find_examples([Annotated(HYPOTHESIS, HYPOTHESIS, [(0.0, 7.0)])], config)
-        tables = Tables.build([(frames, HYPOTHESIS)], HOP_S, 100)
+        tables = Tables.build([(frames, HYPOTHESIS)], HOP_S, 100, n_mels=N_MELS)
         place = int(np.flatnonzero(examples.hypothesis_s == (1.003, 3.0)[row])[0])
         drawn = examples[np.array([place])]
         places, offset_B = placed(tables, drawn, np.array([moved_s]))
@@ -119,7 +121,7 @@ def test_a_moved_boundary_looks_as_if_the_hypothesis_had_it_there(frames: np.nda
         turns = [Turn(moved_s, 3.0, "a") if row == 0 else Turn(1.003, moved_s, "a"), *HYPOTHESIS.turns[1:]]
         there = Diarization("r", tuple(turns))
         boundary = next(b for b in boundaries_of(there) if b.time_s == moved_s)
-        wanted_TF = next(input_batches(frames, there, [boundary], context_s=CONTEXT_S, hop_s=HOP_S))[0]
+        wanted_TF = next(input_batches(frames, there, [boundary], context_s=CONTEXT_S, hop_s=HOP_S, n_mels=N_MELS))[0]
         for channel in (*range(N_MELS), OWN, OTHERS, SIDE):
             assert torch.equal(seen_TF[:, channel], wanted_TF[:, channel]), (row, moved_s, channel)
         true_s = (1.003, 3.0)[row]
@@ -130,11 +132,11 @@ def test_a_moved_change_stays_a_change(frames: np.ndarray) -> None:
     """Where one speaker took over from another at once, the other's activity moves along, on whichever side the boundary lies."""
     talk = Diarization("r", (Turn(1.0, 3.0, "a"), Turn(3.0, 5.0, "b")))
     examples = find_examples([Annotated(talk, talk, [(0.0, 7.0)])], ExampleConfig(context_s=CONTEXT_S))
-    tables = Tables.build([(frames, talk)], HOP_S, 100)
+    tables = Tables.build([(frames, talk)], HOP_S, 100, n_mels=N_MELS)
     for moved_s in (2.7, 3.22):
         there = Diarization("r", (Turn(1.0, moved_s, "a"), Turn(moved_s, 5.0, "b")))
         boundaries = [boundary for boundary in boundaries_of(there) if boundary.time_s == moved_s]
-        (wanted_BTF,) = input_batches(frames, there, boundaries, context_s=CONTEXT_S, hop_s=HOP_S)
+        (wanted_BTF,) = input_batches(frames, there, boundaries, context_s=CONTEXT_S, hop_s=HOP_S, n_mels=N_MELS)
         sides = examples[np.flatnonzero(examples.hypothesis_s == 3.0)]
         assert [boundary.side == "onset" for boundary in boundaries] == sides.onset.tolist() == [False, True]
         places, _ = placed(tables, sides, np.full(2, moved_s))
@@ -143,7 +145,7 @@ def test_a_moved_change_stays_a_change(frames: np.ndarray) -> None:
 
 def test_batches_are_functions_of_the_step(frames: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     """In whatever order steps are asked for, and however many are gathered at once; an epoch is cut into whole batches."""
-    tables = Tables.build([(frames, HYPOTHESIS)], HOP_S, 100)
+    tables = Tables.build([(frames, HYPOTHESIS)], HOP_S, 100, n_mels=N_MELS)
     config = ExampleConfig(context_s=CONTEXT_S, negatives_per_positive=0.0)
     examples = find_examples([Annotated(HYPOTHESIS, HYPOTHESIS, [(0.0, 7.0)])], config)
     batches = TrainingBatches(tables, examples, config, batch_size=2, seed=0, redraw=True)
@@ -161,7 +163,7 @@ def test_members_name_the_places_that_were_cut(frames: np.ndarray) -> None:
     late = Diarization("r", tuple(Turn(turn.onset_s + 0.2, turn.offset_s + 0.3, turn.speaker) for turn in HYPOTHESIS.turns))
     config = ExampleConfig(context_s=CONTEXT_S, negatives_per_positive=0.0, redraw_rate=1.0)
     split = [Annotated(HYPOTHESIS, late, [(0.0, 7.0)]), Annotated(HYPOTHESIS, HYPOTHESIS, [(0.0, 7.0)])]
-    tables = Tables.build([(frames, one.hypothesis) for one in split], HOP_S, 100)
+    tables = Tables.build([(frames, one.hypothesis) for one in split], HOP_S, 100, n_mels=N_MELS)
     batches = TrainingBatches(tables, find_examples(split, config), config, batch_size=4, seed=0, redraw=True)
     elsewhere = 0
     for step in range(batches.steps_per_epoch):
@@ -177,14 +179,15 @@ def test_members_name_the_places_that_were_cut(frames: np.ndarray) -> None:
 
 def test_a_recording_without_speech_has_no_windows(frames: np.ndarray) -> None:
     """A hypothesis that heard nobody gives no input, not an error."""
-    assert not list(input_batches(frames, Diarization("r"), [], context_s=CONTEXT_S, hop_s=HOP_S))
+    assert not list(input_batches(frames, Diarization("r"), [], context_s=CONTEXT_S, hop_s=HOP_S, n_mels=N_MELS))
 
 
 def test_batches_of_one_recording_are_its_windows_in_order(frames: np.ndarray) -> None:
     """However many windows are made at a time."""
     boundaries = boundaries_of(HYPOTHESIS)
     whole, parts = (
-        list(input_batches(frames, HYPOTHESIS, boundaries, context_s=CONTEXT_S, hop_s=HOP_S, batch_size=size)) for size in (6, 4)
+        list(input_batches(frames, HYPOTHESIS, boundaries, context_s=CONTEXT_S, hop_s=HOP_S, n_mels=N_MELS, batch_size=size))
+        for size in (6, 4)
     )
     assert [len(part) for part in parts] == [4, 2]
     assert torch.equal(torch.cat(parts), whole[0])
@@ -198,7 +201,7 @@ def test_speakers_are_not_listed_anew_for_every_boundary(frames: np.ndarray, mon
     n_listed = []
     for boundaries in (boundaries_of(HYPOTHESIS)[:2], boundaries_of(HYPOTHESIS)):
         listed.clear()
-        list(input_batches(frames, HYPOTHESIS, boundaries, context_s=CONTEXT_S, hop_s=HOP_S))
+        list(input_batches(frames, HYPOTHESIS, boundaries, context_s=CONTEXT_S, hop_s=HOP_S, n_mels=N_MELS))
         n_listed.append(len(listed))
     assert n_listed[0] == n_listed[1]
 
@@ -207,7 +210,7 @@ def test_a_long_recording_is_not_copied_about() -> None:
     """While tables are built, little more is held than they take in the end."""
     frames = np.zeros((60_000, N_MELS), np.float16)
     tracemalloc.start()
-    tables = Tables.build([(frames, HYPOTHESIS)], HOP_S, 100)
+    tables = Tables.build([(frames, HYPOTHESIS)], HOP_S, 100, n_mels=N_MELS)
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak_bytes < 1.3 * (tables.frames_NF.nbytes + tables.tracks_RC.nbytes)
@@ -219,7 +222,7 @@ def test_many_speakers_take_little_memory() -> None:
     frames = np.random.default_rng(0).normal(-5.0, 2.0, (n_frames, n_mels)).astype(np.float16)
     talk = Diarization("r", tuple(Turn(10.0 * place, 10.0 * place + 8.0, f"s{place:02d}") for place in range(n_speakers)))
     tracemalloc.start()
-    Tables.build([(frames, talk)], HOP_S, 100)
+    Tables.build([(frames, talk)], HOP_S, 100, n_mels=n_mels)
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak_bytes < 16 * n_speakers * n_frames
