@@ -22,8 +22,8 @@ import soundfile
 
 from brefine.config import SimulationConfig
 from brefine.core.turns import Diarization, Turn
-from brefine.data.acoustics import Samples, happens
-from brefine.data.phrases import SAMPLE_RATE_HZ, choose_phrase, cut_phrase, draw_voice, mix_in
+from brefine.data.acoustics import SAMPLE_RATE_HZ, Samples, happens
+from brefine.data.phrases import choose_phrase, cut_phrase, draw_voice, mix_in
 from brefine.data.soundscape import record
 from brefine.data.turn_taking import PlannedTurn, TurnTaking, draw_script
 from brefine.data.voices import Utterance

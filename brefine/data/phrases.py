@@ -14,10 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from brefine.data.acoustics import Samples, rms
+from brefine.data.acoustics import SAMPLE_RATE_HZ, Samples, rms
 from brefine.io.audio import read_audio
 
-SAMPLE_RATE_HZ = 16000
 _HOP = 40  # samples: 2.5 ms
 _FRAME = 160  # samples: 10 ms
 _CUT_GAP_S = 0.04

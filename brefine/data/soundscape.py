@@ -15,6 +15,7 @@ from brefine.config import SimulationConfig
 from brefine.data.acoustics import (
     CODECS,
     NOISES,
+    SAMPLE_RATE_HZ,
     Samples,
     draw_music,
     draw_noise,
@@ -26,7 +27,7 @@ from brefine.data.acoustics import (
     through_codec,
 )
 from brefine.data.nonverbal import BEFORE_SPEECH, LEVELS_DB, SOUNDS, draw_sound
-from brefine.data.phrases import SAMPLE_RATE_HZ, choose_phrase, cut_phrase, draw_voice, mix_in
+from brefine.data.phrases import choose_phrase, cut_phrase, draw_voice, mix_in
 
 _ROOM_TONE_DB = -45.0
 """Loudest background of a conversation without noise, against the speech: no recording is digitally silent."""
@@ -50,12 +51,12 @@ def record(
     if happens(simulation.bystander_probability, rng) and others:
         tracks = np.concatenate([tracks, _bystander(others, tracks.shape[1], level, rng)[None]])
     if rng.random() < simulation.room_probability:
-        responses = draw_room(rng, n_positions=len(tracks), sample_rate_hz=SAMPLE_RATE_HZ)
+        responses = draw_room(rng, n_positions=len(tracks))
         tracks = np.stack([reverberate(track, response) for track, response in zip(tracks, responses, strict=True)])
     mixed = tracks.sum(axis=0)
     # The background hides the utterances' own floors, the loudest of which may be raised by its speaker's gain.
     hiding_db = max(floor_db + float(gains_db.max(initial=0.0)) + 3.0, _ROOM_TONE_DB)
-    background = draw_noise("pink", len(mixed), sample_rate_hz=SAMPLE_RATE_HZ, rng=rng)
+    background = draw_noise("pink", len(mixed), rng=rng)
     background_db = min(hiding_db, -15.0) - float(rng.uniform(0.0, 5.0) if hiding_db == _ROOM_TONE_DB else 0.0)
     mixed += background * np.float32(level * 10.0 ** (background_db / 20.0))
     if rng.random() < simulation.noise_probability:
@@ -63,14 +64,14 @@ def record(
         if others and rng.random() < simulation.babble_probability:
             noise = _babble(others, len(mixed), rng)
         elif rng.random() < simulation.music_probability:
-            noise = draw_music(len(mixed), sample_rate_hz=SAMPLE_RATE_HZ, rng=rng)
+            noise = draw_music(len(mixed), rng=rng)
         else:
-            noise = draw_noise(str(rng.choice(NOISES)), len(mixed), sample_rate_hz=SAMPLE_RATE_HZ, rng=rng)
+            noise = draw_noise(str(rng.choice(NOISES)), len(mixed), rng=rng)
         mixed += noise * np.float32(level * 10.0 ** (-snr_db / 20.0))
     if rng.random() < simulation.telephone_probability:
-        mixed = telephone_band(mixed, sample_rate_hz=SAMPLE_RATE_HZ)
+        mixed = telephone_band(mixed)
     if rng.random() < simulation.codec_probability:
-        mixed = through_codec(mixed, str(rng.choice(CODECS)), sample_rate_hz=SAMPLE_RATE_HZ)
+        mixed = through_codec(mixed, str(rng.choice(CODECS)))
     peak = float(np.abs(mixed).max())
     return np.asarray(mixed * (float(rng.uniform(0.3, 0.9)) / max(peak, 1e-9)), np.float32)
 
@@ -81,7 +82,7 @@ def _add_nonverbal(tracks: Samples, speech: Sequence[Sequence[tuple[int, int]]],
     for track, own in zip(tracks, speech, strict=True):
         for _ in range(rng.poisson(a_second / len(tracks) * len(track) / SAMPLE_RATE_HZ)):
             kind = str(rng.choice(SOUNDS))
-            sound = draw_sound(kind, sample_rate_hz=SAMPLE_RATE_HZ, rng=rng)
+            sound = draw_sound(kind, rng=rng)
             start = int(rng.integers(len(track)))
             gap = round(0.4 * float(rng.random()) ** 2 * SAMPLE_RATE_HZ)
             if own and rng.random() < 2.0 / 3.0:

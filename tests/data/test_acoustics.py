@@ -23,7 +23,7 @@ _RATE_HZ = 16000
 @pytest.mark.parametrize("kind", NOISES)
 def test_every_noise_is_continuous_and_of_unit_level(kind: str) -> None:
     """RMS 1 over the recording, and no second of it is silent."""
-    noise = draw_noise(kind, 10 * _RATE_HZ, sample_rate_hz=_RATE_HZ, rng=np.random.default_rng(0))
+    noise = draw_noise(kind, 10 * _RATE_HZ, rng=np.random.default_rng(0))
     assert rms(noise) == pytest.approx(1.0, rel=1e-3)
     assert min(rms(second) for second in np.split(noise, 10)) > 0.05
 
@@ -31,7 +31,7 @@ def test_every_noise_is_continuous_and_of_unit_level(kind: str) -> None:
 def test_a_room_answers_after_the_direct_sound() -> None:
     """The strongest sample is the first: speech starts when it did, and rings on afterwards."""
     for seed in range(10):
-        for response in draw_room(np.random.default_rng(seed), n_positions=3, sample_rate_hz=_RATE_HZ):
+        for response in draw_room(np.random.default_rng(seed), n_positions=3):
             assert response[0] == 1.0
             assert np.abs(response[1:]).max() <= 1.0
             assert rms(response[-200:]) < 0.05
@@ -41,7 +41,7 @@ def test_reverberation_keeps_the_onset_and_the_length() -> None:
     """Before a click there is nothing; the click is where it was."""
     samples = np.zeros(_RATE_HZ, dtype=np.float32)
     samples[8000] = 1.0
-    response = draw_room(np.random.default_rng(1), n_positions=1, sample_rate_hz=_RATE_HZ)[0]
+    response = draw_room(np.random.default_rng(1), n_positions=1)[0]
     heard = reverberate(samples, response)
     assert len(heard) == len(samples)
     assert np.abs(heard[:8000]).max() < 1e-5
@@ -51,11 +51,11 @@ def test_reverberation_keeps_the_onset_and_the_length() -> None:
 def test_the_telephone_keeps_its_band_and_does_not_delay() -> None:
     """100 Hz and 6 kHz fall by 15 dB or more, 1 kHz stays; the delay is below 2 ms."""
     times_s = np.arange(_RATE_HZ) / _RATE_HZ
-    level = {hz: rms(telephone_band(0.5 * np.sin(2 * np.pi * hz * times_s), sample_rate_hz=_RATE_HZ)) for hz in (100, 1000, 6000)}
+    level = {hz: rms(telephone_band(0.5 * np.sin(2 * np.pi * hz * times_s))) for hz in (100, 1000, 6000)}
     assert 20 * np.log10(level[1000] / (0.5 / np.sqrt(2))) == pytest.approx(0.0, abs=1.0)
     click = np.zeros(_RATE_HZ)
     click[8000:8160] = np.hanning(160) * np.sin(2 * np.pi * 1000 * times_s[:160])
-    heard = telephone_band(click, sample_rate_hz=_RATE_HZ)
+    heard = telephone_band(click)
     lags = np.correlate(heard[7900:8400], click[7900:8400], "full")
     assert abs(int(np.argmax(lags)) - 499) < 0.002 * _RATE_HZ
 
@@ -64,8 +64,8 @@ def test_the_telephone_keeps_its_band_and_does_not_delay() -> None:
 def test_a_codec_changes_speech_without_moving_it(kind: str) -> None:
     """Decoded noise bursts correlate best with the original at no lag, at the same length, but are not the same samples."""
     rng = np.random.default_rng(0)
-    samples = draw_noise("brown", 2 * _RATE_HZ, sample_rate_hz=_RATE_HZ, rng=rng) * np.repeat([0.0, 0.1, 0.0, 0.1], _RATE_HZ // 2)
-    decoded = through_codec(samples.astype(np.float32), kind, sample_rate_hz=_RATE_HZ)
+    samples = draw_noise("brown", 2 * _RATE_HZ, rng=rng) * np.repeat([0.0, 0.1, 0.0, 0.1], _RATE_HZ // 2)
+    decoded = through_codec(samples.astype(np.float32), kind)
     assert decoded.shape == samples.shape
     spectrum = np.fft.rfft(decoded, 4 * _RATE_HZ) * np.conj(np.fft.rfft(samples, 4 * _RATE_HZ))
     lag = int(np.argmax(np.fft.irfft(spectrum)))
@@ -75,6 +75,6 @@ def test_a_codec_changes_speech_without_moving_it(kind: str) -> None:
 
 def test_music_is_of_unit_level_and_goes_on() -> None:
     """RMS 1, and no second of it is silent."""
-    music = draw_music(10 * _RATE_HZ, sample_rate_hz=_RATE_HZ, rng=np.random.default_rng(0))
+    music = draw_music(10 * _RATE_HZ, rng=np.random.default_rng(0))
     assert rms(music) == pytest.approx(1.0, rel=1e-3)
     assert min(rms(second) for second in np.split(music, 10)) > 0.1
