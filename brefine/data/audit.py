@@ -12,13 +12,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from brefine.core.turns import Diarization
+from brefine.core.turns import Diarization, Regions
 from brefine.data.copies import Envelope, envelope_of
 from brefine.errors import BrefineError
 from brefine.io.audio import audio_blocks, audio_files, probe_audio
 from brefine.io.corpus import Recording, read_corpus
 from brefine.io.rttm import read_rttm
-from brefine.io.uem import Regions
 
 END_TOLERANCE_S = 0.5
 """Turns may run this far past the audio (labels are rounded, diarizers overrun); they are clipped."""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from brefine.config import ExampleConfig
 from brefine.core.boundaries import EDGE_S, Boundary, Side, touching_changes
 from brefine.core.matching import match_boundaries
-from brefine.core.turns import Diarization
+from brefine.core.turns import Diarization, Regions
 
 _SHORTEST_S = 0.1
 """Redrawn boundaries leave at least this much of their turn."""
@@ -31,7 +31,7 @@ class Annotated:
 
     reference: Diarization
     hypothesis: Diarization
-    regions_s: Sequence[tuple[float, float]]
+    regions_s: Regions
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,7 +151,7 @@ def _redrawn(
     return time_s
 
 
-def _region_around(time_s: float, true_s: float, regions_s: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
+def _region_around(time_s: float, true_s: float, regions_s: Regions) -> tuple[float, float] | None:
     """The annotated region that holds both times clear of its edges; None where there is none."""
     times_s = [time_s] if np.isnan(true_s) else [time_s, true_s]
     for start_s, end_s in regions_s:

@@ -14,12 +14,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from brefine.core.turns import Regions
 from brefine.errors import BrefineError, DataError, FormatError
 from brefine.io.audio import AUDIO_SUFFIXES, audio_files
 from brefine.io.filenames import file_stem
 from brefine.io.rttm import read_each, rttm_files
 from brefine.io.textfile import shown
-from brefine.io.uem import Regions, read_uem
+from brefine.io.uem import read_uem
 
 
 @dataclass(frozen=True, slots=True)

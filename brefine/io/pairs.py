@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from brefine.core.turns import Diarization
+from brefine.core.turns import Diarization, Regions
 from brefine.errors import DataError
 from brefine.io.rttm import Tell, read_diarizations, say_nothing
 from brefine.io.uem import read_uem
@@ -18,7 +18,7 @@ class Pair:
     recording: str
     reference: Diarization
     hypothesis: Diarization
-    regions_s: tuple[tuple[float, float], ...] | None = None
+    regions_s: Regions | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,11 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+from brefine.core.turns import Regions
 from brefine.io.filenames import name_problem
 from brefine.io.textfile import MAX_TIME_S, Problems, numbered_fields, parse_seconds, read_lines_text, shown
 
 _N_FIELDS = 4
-
-Regions = tuple[tuple[float, float], ...]
 
 
 def read_uem(path: Path) -> dict[str, Regions]:
