@@ -39,6 +39,7 @@ LEAST_RECORDINGS = 5
 """Fewer recordings than this give no interval."""
 _N_BEYOND = 50
 _MOST_RESAMPLES = 10_000
+_SEED = 0
 
 
 class Interval(NamedTuple):
@@ -51,8 +52,6 @@ class Interval(NamedTuple):
 def paired_bootstrap(
     parts: NDArray[np.float64],
     statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-    *,
-    seed: int = 0,
 ) -> Interval | None:
     """The interval of a statistic of summed parts; None where fewer than `LEAST_RECORDINGS` have any part that is not 0.
 
@@ -71,7 +70,7 @@ def paired_bootstrap(
     if len(counted) < LEAST_RECORDINGS:
         return None
     tail = _tail(len(counted))
-    counts = _counts(len(counted), _n_resamples(tail), seed)
+    counts = _counts(len(counted), _n_resamples(tail))
     with np.errstate(divide="ignore", invalid="ignore"):
         values = statistic(counts.astype(np.float64) @ counted)
     return _interval(values, tail)
@@ -115,7 +114,7 @@ def bootstrap_quantile(values: Sequence[NDArray[np.float64]], quantile: float) -
     recording = np.repeat(np.arange(len(counted)), [len(own) for own in counted])[order]
     tail = _tail(len(counted))
     found = np.empty(_n_resamples(tail))
-    for resample, drawn in enumerate(_counts(len(counted), len(found), seed=0)):
+    for resample, drawn in enumerate(_counts(len(counted), len(found))):
         heights = np.cumsum(drawn[recording])
         share, place = math.modf(quantile * (heights[-1] - 1))
         below, above = joined[np.searchsorted(heights, [place, min(place + 1, heights[-1] - 1)], side="right")]
@@ -146,9 +145,9 @@ def _n_resamples(tail: float) -> int:
     return min(_MOST_RESAMPLES, math.ceil(_N_BEYOND / tail))
 
 
-def _counts(n_recordings: int, n_resamples: int, seed: int) -> NDArray[np.int64]:
+def _counts(n_recordings: int, n_resamples: int) -> NDArray[np.int64]:
     """How often each resample holds each recording, shape (n_resamples, n_recordings)."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(_SEED)
     return rng.multinomial(n_recordings, np.full(n_recordings, 1.0 / n_recordings), size=n_resamples)
 
 

@@ -221,11 +221,9 @@ def measure_headroom(
     return RecordingHeadroom(BoundaryErrors.of(match), scores, shift_s, dict(zip(COLLARS_S, least_s, strict=True)))
 
 
-def oracle_refine(
-    reference: Diarization, hypothesis: Diarization, *, reduction: float = 1.0, window_s: float = WINDOW_S
-) -> Diarization:
-    """Moves every matched boundary of the hypothesis by this share of the way to its reference partner."""
-    return _moved(reference, hypothesis, match_boundaries(reference, hypothesis, window_s=window_s), reduction)
+def oracle_refine(reference: Diarization, hypothesis: Diarization, *, window_s: float = WINDOW_S) -> Diarization:
+    """Puts every matched boundary of the hypothesis where its reference partner is."""
+    return _moved(reference, hypothesis, match_boundaries(reference, hypothesis, window_s=window_s), reduction=1.0)
 
 
 def reachable(headroom: Headroom, thresholds: Thresholds) -> tuple[Reach, ...]:

@@ -249,7 +249,6 @@ def _simulate_more(
     made = make_until(
         studio,
         round(config.corpus.synthetic_per_real * n_real),
-        split="train",
         key=len(splits),
         n_processes=n_processes,
         on_progress=lambda done, total: on_progress("simulating boundaries", done, total),

@@ -88,12 +88,11 @@ def make_until(
     studio: Studio,
     wanted_boundaries: int,
     *,
-    split: str,
     key: int,
     n_processes: int,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[CorpusRecording]:
-    """Makes conversations until their references have that many boundaries; the last one completes the number.
+    """Makes training conversations until their references have that many boundaries; the last one completes the number.
 
     Args:
         on_progress: called with boundaries made and wanted.
@@ -109,7 +108,7 @@ def make_until(
         while sum(counts) < wanted_boundaries:
             if len(counts) >= _AT_ONCE and not sum(counts):
                 raise DataError("simulated conversations come out without a boundary", where=studio.folder)
-            takes = [Take(split, f"simulated-{index:05d}", (key, index)) for index in range(len(made), len(made) + _AT_ONCE)]
+            takes = [Take("train", f"simulated-{index:05d}", (key, index)) for index in range(len(made), len(made) + _AT_ONCE)]
             fresh = _make(pool, takes, lambda done, total: None)
             made += fresh
             counts += [_n_boundaries(studio.folder, one) for one in fresh]

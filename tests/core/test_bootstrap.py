@@ -64,11 +64,10 @@ def test_pairing_removes_what_both_sides_share() -> None:
     assert (interval.low, interval.high) == pytest.approx((0.1, 0.1))
 
 
-def test_the_same_seed_gives_the_same_interval() -> None:
+def test_the_same_parts_give_the_same_interval() -> None:
     """A verdict can be computed again."""
     parts = np.random.default_rng(4).uniform(1.0, 2.0, (20, 2))
-    assert paired_bootstrap(parts, relative, seed=5) == paired_bootstrap(parts, relative, seed=5)
-    assert paired_bootstrap(parts, relative, seed=5) != paired_bootstrap(parts, relative, seed=6)
+    assert paired_bootstrap(parts, relative) == paired_bootstrap(parts, relative)
 
 
 @pytest.mark.parametrize("n_recordings", [0, 1, 4])
