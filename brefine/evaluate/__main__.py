@@ -36,51 +36,51 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m brefine.evaluate", description=__doc__)
     commands = parser.add_subparsers(required=True)
 
-    one = commands.add_parser("evaluate", help="boundary figures and speed of checkpoints on a split")
-    one.add_argument("phase", type=Path)
-    one.add_argument("--model", action="append", choices=MODEL_NAMES, help="repeatable; all of the phase if left out")
-    one.add_argument("--split", choices=get_args(SplitName), default="validation")
-    one.add_argument("--checkpoint", action="append", help="repeatable: best (if left out), last, or a .safetensors file")
-    one.set_defaults(run=_evaluate)
+    evaluating = commands.add_parser("evaluate", help="boundary figures and speed of checkpoints on a split")
+    evaluating.add_argument("phase", type=Path)
+    evaluating.add_argument("--model", action="append", choices=MODEL_NAMES, help="repeatable; all of the phase if left out")
+    evaluating.add_argument("--split", choices=get_args(SplitName), default="validation")
+    evaluating.add_argument("--checkpoint", action="append", help="repeatable: best (if left out), last, or a .safetensors file")
+    evaluating.set_defaults(run=_evaluate)
 
-    two = commands.add_parser("integrate", help="the chosen model behind the diarizer on the gate split")
-    two.add_argument("phase", type=Path)
-    two.add_argument("--model", choices=MODEL_NAMES, help="the one that was selected if left out")
-    two.add_argument("--checkpoint", default="best", help="best, last, or a .safetensors file")
-    two.set_defaults(run=_integrate)
+    integrating = commands.add_parser("integrate", help="the chosen model behind the diarizer on the gate split")
+    integrating.add_argument("phase", type=Path)
+    integrating.add_argument("--model", choices=MODEL_NAMES, help="the one that was selected if left out")
+    integrating.add_argument("--checkpoint", default="best", help="best, last, or a .safetensors file")
+    integrating.set_defaults(run=_integrate)
 
-    three = commands.add_parser("refine", help="refine the turns of any RTTM")
-    three.add_argument("audio", type=Path)
-    three.add_argument("rttm", type=Path)
-    three.add_argument("-o", "--out", type=Path, required=True)
-    three.add_argument("--weights", type=Path)
-    three.add_argument("--min-confidence", type=float)
-    three.add_argument("--max-shift-s", type=float)
-    three.add_argument("--report", type=Path, help="CSV with one row a boundary")
-    three.add_argument("--calibration", type=Path, help="a file made by `calibrate`")
-    three.set_defaults(run=_refine)
+    refining = commands.add_parser("refine", help="refine the turns of any RTTM")
+    refining.add_argument("audio", type=Path)
+    refining.add_argument("rttm", type=Path)
+    refining.add_argument("-o", "--out", type=Path, required=True)
+    refining.add_argument("--weights", type=Path)
+    refining.add_argument("--min-confidence", type=float)
+    refining.add_argument("--max-shift-s", type=float)
+    refining.add_argument("--report", type=Path, help="CSV with one row a boundary")
+    refining.add_argument("--calibration", type=Path, help="a file made by `calibrate`")
+    refining.set_defaults(run=_refine)
 
-    five = commands.add_parser("calibrate", help="what labelled recordings tell of a system's errors")
-    five.add_argument("audio", type=Path)
-    five.add_argument("rttm", type=Path)
-    five.add_argument("reference", type=Path)
-    five.add_argument("-o", "--out", type=Path, required=True)
-    five.add_argument("--uem", type=Path, help="what of the recordings is labelled")
-    five.add_argument("--weights", type=Path)
-    five.set_defaults(run=_calibrate)
+    calibrating = commands.add_parser("calibrate", help="what labelled recordings tell of a system's errors")
+    calibrating.add_argument("audio", type=Path)
+    calibrating.add_argument("rttm", type=Path)
+    calibrating.add_argument("reference", type=Path)
+    calibrating.add_argument("-o", "--out", type=Path, required=True)
+    calibrating.add_argument("--uem", type=Path, help="what of the recordings is labelled")
+    calibrating.add_argument("--weights", type=Path)
+    calibrating.set_defaults(run=_calibrate)
 
-    four = commands.add_parser("ship", help="the models of a phase as one weights file")
-    four.add_argument("phase", type=Path)
-    four.add_argument("-o", "--out", type=Path, required=True)
-    four.add_argument("--model", action="append", choices=MODEL_NAMES, help="repeatable; all of the phase if left out")
-    four.set_defaults(run=_ship)
+    shipping = commands.add_parser("ship", help="the models of a phase as one weights file")
+    shipping.add_argument("phase", type=Path)
+    shipping.add_argument("-o", "--out", type=Path, required=True)
+    shipping.add_argument("--model", action="append", choices=MODEL_NAMES, help="repeatable; all of the phase if left out")
+    shipping.set_defaults(run=_ship)
 
-    for command in (one, two):
+    for command in (evaluating, integrating):
         command.add_argument("--progress", type=Path, help="file to tell the progress in")
         command.add_argument(
             "--part", metavar="K/N", help="hear every Nth recording alone, from K on, for a later call without it"
         )
-    for command in (one, two, three, four, five):
+    for command in (evaluating, integrating, refining, shipping, calibrating):
         command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
         command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     options = parser.parse_args()
@@ -101,28 +101,26 @@ def _evaluate(options: argparse.Namespace) -> None:
         refiners = [(name, refiner) for name, own in found.items() for refiner in own]
         split = GivenSplit(config, options.split)
         total = len(refiners) * len(split.recordings)
+        if options.part is not None:
+            index, n_parts = _part(options.part)
+            for _, refiner in refiners:
+                hear_part(refiner, split, phase.heard(refiner.card.model), index=index, n_parts=n_parts)
+            return
         reports: list[EvaluationReport] = []
         for place, (name, refiner) in enumerate(refiners):
             before = place * len(split.recordings)
             model = refiner.card.model
-            kept = phase.heard(model)
-            if options.part is not None:
-                index, n_parts = _part(options.part)
-                hear_part(refiner, split, kept, index=index, n_parts=n_parts)
-                continue
             report, rows = evaluate_refiner(
                 refiner,
                 split,
                 config,
                 checkpoint=name,
-                kept=kept,
+                kept=phase.heard(model),
                 report=lambda done: step(f"evaluating {model}", before + done, total),  # noqa: B023
             )
             reports.append(write_evaluation(phase, report, rows))
     for report in reports:  # not before the last checkpoint of a model has been judged
         shutil.rmtree(phase.heard(report.model), ignore_errors=True)
-    if options.part is not None:
-        return
     if options.json:
         print(json.dumps({"evaluations": [report.to_json() for report in reports]}, indent=1, allow_nan=False))
     else:
