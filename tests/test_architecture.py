@@ -39,3 +39,10 @@ def test_python_is_started_by_one_function() -> None:
         named = [part for part in ast.walk(tree) if isinstance(part, ast.Attribute) and part.attr == "executable"]
         users += [path.relative_to(_REPOSITORY).as_posix() for part in named if id(part) not in told]
     assert users == ["brefine/io/interpreter.py"]
+
+
+def test_the_phase_directory_hands_on_to_strict_callers() -> None:
+    """brefine ships its types: a caller whose type checker is strict is refused names that are imported and not handed on."""
+    tree = ast.parse((_REPOSITORY / "brefine/phasedir/__init__.py").read_text(encoding="utf-8"))
+    names = [name for part in tree.body if isinstance(part, ast.ImportFrom) for name in part.names]
+    assert names and [name.name for name in names if name.asname != name.name] == []

@@ -19,61 +19,87 @@ JSON document carries `"schema"`. A reader ignores keys that it does not know an
 A module for each writer; `document` has what they share, `folders` the paths.
 """
 
-from brefine.phasedir.calibration import Calibration, HeldOut
-from brefine.phasedir.corpus import SPLITS, AudioFile, CorpusManifest, CorpusRecording
-from brefine.phasedir.document import SCHEMA, Document, Part, SealedDocument, UnixTime
+from brefine.phasedir.calibration import Calibration as Calibration, HeldOut as HeldOut
+from brefine.phasedir.corpus import (
+    SPLITS as SPLITS,
+    AudioFile as AudioFile,
+    CorpusManifest as CorpusManifest,
+    CorpusRecording as CorpusRecording,
+)
+from brefine.phasedir.document import (
+    SCHEMA as SCHEMA,
+    Document as Document,
+    Part as Part,
+    SealedDocument as SealedDocument,
+    UnixTime as UnixTime,
+)
 from brefine.phasedir.evaluation import (
-    BoundaryFigures,
-    BoundaryRow,
-    CalibrationBin,
-    Comparison,
-    EvaluationReport,
-    Look,
-    LookedAt,
-    LookRecord,
-    RecordingBoundaries,
-    SelectionRecord,
-    Speed,
-    WindowFigures,
+    BoundaryFigures as BoundaryFigures,
+    BoundaryRow as BoundaryRow,
+    CalibrationBin as CalibrationBin,
+    Comparison as Comparison,
+    EvaluationReport as EvaluationReport,
+    Look as Look,
+    LookedAt as LookedAt,
+    LookRecord as LookRecord,
+    RecordingBoundaries as RecordingBoundaries,
+    SelectionRecord as SelectionRecord,
+    Speed as Speed,
+    WindowFigures as WindowFigures,
 )
 from brefine.phasedir.folders import (
-    PhaseDir,
-    RunDir,
-    find_phase,
-    folder_argument,
-    is_phase,
-    list_phases,
-    named_folder,
-    phase_of_weights,
-    phases_beside,
-    run_model,
-    runs_folder,
+    PhaseDir as PhaseDir,
+    RunDir as RunDir,
+    find_phase as find_phase,
+    folder_argument as folder_argument,
+    is_phase as is_phase,
+    list_phases as list_phases,
+    named_folder as named_folder,
+    phase_of_weights as phase_of_weights,
+    phases_beside as phases_beside,
+    run_model as run_model,
+    runs_folder as runs_folder,
 )
-from brefine.phasedir.gate import Decision, FiledVerdict, GateCriterion, GateRecord
-from brefine.phasedir.integration import DerComparison, DerFigures, IntegrationReport, RecordingChange, Scored
-from brefine.phasedir.lines import Lines
+from brefine.phasedir.gate import (
+    Decision as Decision,
+    FiledVerdict as FiledVerdict,
+    GateCriterion as GateCriterion,
+    GateRecord as GateRecord,
+)
+from brefine.phasedir.integration import (
+    DerComparison as DerComparison,
+    DerFigures as DerFigures,
+    IntegrationReport as IntegrationReport,
+    RecordingChange as RecordingChange,
+    Scored as Scored,
+)
+from brefine.phasedir.lines import Lines as Lines
 from brefine.phasedir.operation import (
-    Alert,
-    AlertKind,
-    AlertLevel,
-    ControlRequest,
-    JobRecord,
-    JobWord,
-    LockHolder,
-    Manifest,
-    Progress,
-    Stage,
-    SupervisorState,
+    Alert as Alert,
+    AlertKind as AlertKind,
+    AlertLevel as AlertLevel,
+    ControlRequest as ControlRequest,
+    JobRecord as JobRecord,
+    JobWord as JobWord,
+    LockHolder as LockHolder,
+    Manifest as Manifest,
+    Progress as Progress,
+    Stage as Stage,
+    SupervisorState as SupervisorState,
 )
-from brefine.phasedir.sources import corrected_labels, label_digests, source_folders
+from brefine.phasedir.sources import (
+    corrected_labels as corrected_labels,
+    label_digests as label_digests,
+    source_folders as source_folders,
+)
 from brefine.phasedir.training import (
-    CARD_KEY,
-    TRAINERS_VARIABLE,
-    CheckpointCard,
-    RunState,
-    RunStatus,
-    Tag,
-    Validation,
-    read_statuses,
+    CARD_KEY as CARD_KEY,
+    TRAINERS_VARIABLE as TRAINERS_VARIABLE,
+    CheckpointCard as CheckpointCard,
+    RunState as RunState,
+    RunStatus as RunStatus,
+    Tag as Tag,
+    Validation as Validation,
+    read_statuses as read_statuses,
 )
-from brefine.phasedir.weights import way_to_first_checkpoint, way_to_weights
+from brefine.phasedir.weights import way_to_first_checkpoint as way_to_first_checkpoint, way_to_weights as way_to_weights
