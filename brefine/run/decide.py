@@ -72,10 +72,12 @@ def choose(
 
     Raises:
         ConfigError: the model is not evaluated, or it is not the recommended one and `why` is missing.
-        ProcessError: no model is evaluated, or one was trained further since.
+        ProcessError: no model is evaluated, one was trained further since, or its figures are others than those shown.
     """
     reports = evaluation_reports(phase)
     _refuse_stale(phase, reports)
+    if shown is not None:
+        _refuse_other_figures(phase, reports, shown)
     ranking = _rank(phase, reports) if shown is None else shown
     recommended = _named(ranking.recommended, reports, phase)
     chosen = recommended if model is None else _named(model, reports, phase)
@@ -118,6 +120,19 @@ def _refuse_stale(phase: PhaseDir, reports: dict[str, EvaluationReport]) -> None
             where=phase.path,
             problems=stale,
             hint=f"run: brefine evaluate --phase {phase.argument}",
+        )
+
+
+def _refuse_other_figures(phase: PhaseDir, reports: dict[str, EvaluationReport], shown: Ranking) -> None:
+    """A choice names the evaluations that it was made by: it must not name those that came while the person was choosing."""
+    seen = {one.model: one for one in shown.candidates}
+    anew = [model for model, report in reports.items() if seen.get(model) != _candidate(report)]
+    if anew:
+        raise ProcessError(
+            "models were evaluated anew while you were choosing",
+            where=phase.path,
+            problems=anew,
+            hint=f"see the new figures: brefine select --phase {phase.argument}",
         )
 
 

@@ -19,7 +19,7 @@ import pytest
 from brefine.cli.integrate import integrate
 from brefine.cli.select import select
 from brefine.core.selection import Ranking
-from brefine.errors import FormatError
+from brefine.errors import FormatError, ProcessError
 from brefine.identity import own_identity
 from brefine.phasedir import PhaseDir, RunState, SelectionRecord
 from brefine.run import decide
@@ -147,6 +147,22 @@ def test_a_choice_that_no_longer_counts_is_made_anew(tmp_path: Path, capsys: pyt
         return
     why = "it was made in another phase (another)" if change == "another phase's" else "evaluated since: mlp"
     assert f"contrastive was chosen by the person before (phones), which counts no longer: {why}" in told
+
+
+def test_figures_that_come_while_a_person_chooses_are_not_chosen_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The question may wait for an hour; a record that named the newer evaluations would stand beside figures nobody saw."""
+    phase = _two_models(tmp_path)
+    before = phase.selection.read_bytes()
+
+    def evaluated_meanwhile(question: str, default: str | None = None) -> str:
+        evaluation("mlp", 150.0).write(phase.evaluation("mlp", "validation"))
+        return "mlp"
+
+    monkeypatch.setattr("brefine.cli.select.on_terminal", lambda: True)
+    monkeypatch.setattr("typer.prompt", evaluated_meanwhile)
+    with pytest.raises(ProcessError, match="evaluated anew while you were choosing"):
+        select(str(phase.path))
+    assert phase.selection.read_bytes() == before
 
 
 def test_a_choice_of_an_earlier_version_is_judged_by_its_time(tmp_path: Path) -> None:
