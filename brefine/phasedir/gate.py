@@ -80,10 +80,12 @@ class GateRecord(SealedDocument):
 
         Args:
             evaluations: model → its report on the validation split. Where that of the selected one is newer than the selection,
-                the gate is open until a model is selected again.
+                the gate is not passed until a model is selected again: of records, one that was written since then stands.
         """
         if selection is not None and selection.model in selection.overtaken_by(evaluations.values()):
-            return False
+            written_since = self.unix_s >= evaluations[selection.model].unix_s
+            if self.verdict == "pass" or not written_since:
+                return False
         if selection is not None and selection.model != self.winner:
             return False
         if self.selection_seal is not None and (selection is None or selection.seal != self.selection_seal):

@@ -96,15 +96,16 @@ def phase_state(
 
     # What was found about a model that is no longer the selected one, or about an earlier integration, decides nothing.
     integrated = integration is not None and (selection is None or selection.model == integration.model)
+    anew = [] if selection is None else selection.overtaken_by(evaluations.values())
+    fallen = selection is not None and selection.model in anew
     judged = gate is not None and gate.verdict != "open" and gate.judges(selection, integration, evaluations)
-    overtaken = selection is not None and not selection.knew(evaluations.values())
     proofs = (
         (PhaseState.INTEGRATING, integrates_elsewhere or works(Stage.INTEGRATE)),
         (PhaseState.EVALUATING, works(Stage.EVALUATE)),
         (PhaseState.PREPARING, works(Stage.PREPARE)),
         (PhaseState.TRAINING, any(map(_is_at_work, runs))),
-        (PhaseState.DECIDED, judged),
-        (PhaseState.TO_SELECT, overtaken),
+        (PhaseState.DECIDED, judged and not fallen),
+        (PhaseState.TO_SELECT, bool(anew)),
         (PhaseState.TO_DECIDE, integrated),
         (PhaseState.TO_INTEGRATE, selection is not None),
         (PhaseState.TO_SELECT, bool(evaluations)),

@@ -159,6 +159,7 @@ def test_a_choice_that_was_overtaken_leaves_nothing_decided(phase: PhaseDir, sea
     """Evaluated anew the chosen model waits for a new choice, as the gate has it; another model takes no verdict back."""
     from brefine.run.decide import choose
     from brefine.run.gate_report import Answer, judge_phase, write_gate
+    from brefine.run.report import write_report
 
     supervised(phase, Stage.EVALUATE, "finished")
     store = PhaseStore(phase.path)
@@ -183,6 +184,12 @@ def test_a_choice_that_was_overtaken_leaves_nothing_decided(phase: PhaseDir, sea
     evaluated_anew("mlp")
     snapshot = store.snapshot()
     assert (snapshot.state, snapshot.standing_gate) == (PhaseState.TO_SELECT, None)
+    judged_since = write_gate(phase).model_copy(update={"unix_s": selection.unix_s + 2.0})
+    judged_since.write(phase.gate)
+    snapshot = store.snapshot()
+    assert snapshot.state is PhaseState.TO_SELECT
+    assert snapshot.standing_gate is not None and snapshot.standing_gate.verdict == judge_phase(phase).verdict
+    assert "verdict on file" not in write_report(phase).read_text()
     choose(phase)
     snapshot = store.snapshot()
     assert snapshot.state is PhaseState.TO_DECIDE and snapshot.standing_selection is not None
