@@ -57,4 +57,4 @@ def _row(shot: PhaseSnapshot) -> tuple[str, ...]:
 
 
 def _best_mae_ms(shot: PhaseSnapshot) -> dict[str, float | None]:
-    return {run.name: run.status.best.mae_ms if run.status and run.status.best else None for run in shot.runs}
+    return {run.name: run.best_mae_ms for run in shot.runs}

@@ -16,8 +16,9 @@ from brefine.cli.stop import stop
 from brefine.cli.watch import watch
 from brefine.errors import FormatError
 from brefine.identity import identity_of, own_identity
-from brefine.phasedir import PhaseDir, Progress, RunState, RunStatus, Stage, SupervisorState
+from brefine.phasedir import PhaseDir, Progress, RunState, RunStatus, Stage, SupervisorState, Tag
 from tests.run.records import status
+from tests.run.tail.event_writing import scalar, version, write_events
 from tests.run.toy_programs import make_toy_phase
 from tests.run.whole_phase import make_phase
 
@@ -39,6 +40,16 @@ def test_a_damaged_phase_hides_none_of_the_others(
         assert [one["phase"] for one in json.loads(told.out)] == ["20261122T000000Z-toy"]
     else:
         assert "20261122T000000Z-toy" in told.out and "damaged" not in told.out
+
+
+def test_the_best_is_the_one_that_the_dashboard_shows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the trainer's word is lost it is the least of the curve, here as there."""
+    phase = make_toy_phase(tmp_path)
+    values = [scalar(step, value, Tag.VALIDATION_MAE_MS) for step, value in enumerate((120.0, 90.0, 95.0))]
+    write_events(phase.run("mlp").path / "events.out.tfevents.1", [version(), *values])
+    runs(json=True, runs=tmp_path)
+    (told,) = json.loads(capsys.readouterr().out)
+    assert told["best_mae_ms"] == {"transformer": None, "mlp": 90.0}
 
 
 @pytest.mark.parametrize("pid", [-1, 0])
