@@ -25,6 +25,11 @@ def percent(rate: float | None, digits: int = 1) -> str:
     return "–" if rate is None else f"{rounded(100 * rate, digits):.{digits}f} %"
 
 
+def signed_percent(change: float) -> str:
+    """A relative change, as `+1.4 %`."""
+    return f"{rounded(100 * change, 1):+.1f} %"
+
+
 def improvement(relative: float, low_high: tuple[float, float] | None = None) -> str:
     """A relative improvement as `10.2% better [-23.8%, +44.4%]`; less than none as `3.0% worse [-5.0%, +9.0%]`.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal
 
-from brefine.core.figures import milliseconds, percent, rounded, signed_milliseconds, some_of
+from brefine.core.figures import milliseconds, percent, signed_milliseconds, signed_percent, some_of
 from brefine.phasedir import (
     BoundaryFigures,
     Comparison,
@@ -75,7 +75,7 @@ def rate_rows(report: IntegrationReport) -> list[tuple[str, ...]]:
             name,
             percent(before, 2),
             percent(after, 2),
-            f"{rounded(-relative, 3):+.1%}" if before else "",
+            signed_percent(-relative) if before else "",
             improvement_text(interval),
         )
         for name, before, after, relative, interval in figures
@@ -85,7 +85,7 @@ def rate_rows(report: IntegrationReport) -> list[tuple[str, ...]]:
 def mae_change(comparison: Comparison) -> tuple[str, str]:
     """How the MAE has changed, and the interval that there is of it: of the MAE after, unlike that of a rate's change."""
     before_ms, after_ms = comparison.before.mae_ms, comparison.after.mae_ms
-    change = f"{rounded(after_ms / before_ms - 1.0, 3):+.1%}" if before_ms and after_ms is not None else ""
+    change = signed_percent(after_ms / before_ms - 1.0) if before_ms and after_ms is not None else ""
     interval = comparison.intervals.get("mae_ms")
     return change, interval_text(None) if interval is None else f"after: {interval_text(interval)} ms"
 
@@ -151,7 +151,7 @@ def earlier_verdicts(record: GateRecord) -> list[str]:
 
 def improvement_text(low_high: tuple[float, float] | None) -> str:
     """An interval of improvements as one of changes: less is better; `[n/a]` where there is none."""
-    return _NO_INTERVAL if low_high is None else f"[{rounded(-low_high[1], 3):+.1%}, {rounded(-low_high[0], 3):+.1%}]"
+    return _NO_INTERVAL if low_high is None else f"[{signed_percent(-low_high[1])}, {signed_percent(-low_high[0])}]"
 
 
 def interval_text(low_high: tuple[float, float] | None) -> str:

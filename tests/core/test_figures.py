@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from brefine.core.figures import improvement, milliseconds, percent, rounded, signed_milliseconds, some_of
+from brefine.core.figures import improvement, milliseconds, percent, rounded, signed_milliseconds, signed_percent, some_of
 
 
 def test_figures_carry_their_unit() -> None:
@@ -19,6 +19,7 @@ def test_what_rounds_to_nought_has_no_sign_of_its_own(nought: float) -> None:
     """A minus before a nought tells of a gain that is none."""
     assert f"{rounded(nought, 3):+.1%} {rounded(100 * nought, 1):+.1f} {rounded(nought):.0f}" == "+0.0% +0.0 0"
     assert [milliseconds(nought), signed_milliseconds(nought), percent(nought)] == ["0 ms", "+0.0 ms", "0.0 %"]
+    assert [signed_percent(nought), signed_percent(-0.0567), signed_percent(1.5)] == ["+0.0 %", "-5.7 %", "+150.0 %"]
     assert f"{rounded(-0.0567, 3):+.1%}" == "-5.7%"
 
 

@@ -105,9 +105,9 @@ def test_the_page_tells_what_the_screens_tell() -> None:
     assert shot.integration is not None
     report = shot.integration.model_copy(update={"jer_before": 0.1, "jer_after": 0.09, "jer_interval": (0.05, 0.15)})
     page = unescape(report_page(replace(shot, integration=report), None, PhaseDir(Path("/nowhere"))))
-    jer = "<td>JER</td><td class=n>10.00 %</td><td class=n>9.00 %</td><td class=n>-10.0%</td><td class=n>[-15.0%, -5.0%]</td>"
+    jer = "<td>JER</td><td class=n>10.00 %</td><td class=n>9.00 %</td><td class=n>-10.0 %</td><td class=n>[-15.0 %, -5.0 %]</td>"
     assert jer in page
-    assert '<div class="more">-56.8% after: [69, 78] ms; gate split, W = 1 s, recall' in page
+    assert '<div class="more">-56.8 % after: [69, 78] ms; gate split, W = 1 s, recall' in page
     assert '<div class="more">12.4% better [+9.2%, +15.1%]</div>' in page and "<th class=n>change</th>" in page
     assert "<th class=n>harm to good</th>" in page and "within 50 ms before, above 0 = worse" in page
     assert "mlp goes on (chosen by the person); recommended was transformer: " in page
@@ -123,8 +123,8 @@ def test_what_has_not_changed_has_no_minus(gain: float) -> None:
     report = shot.integration.model_copy(update={"der": still, "jer_after": shot.integration.jer_before * (1.0 - gain)})
     page = report_page(replace(shot, integration=report), None, PhaseDir(Path("/nowhere")))
     for text in (page, "\n".join(integration_table(report))):
-        assert "+0.0%" in text
-        assert "-0.0%" not in text
+        assert "+0.0 %" in text
+        assert "-0.0 %" not in text
 
 
 def test_a_recording_has_changed_where_its_figures_show_it() -> None:

@@ -13,7 +13,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
-from brefine.core.figures import rounded
+from brefine.core.figures import rounded, signed_percent
 from brefine.phasedir import Comparison, DerComparison, IntegrationReport, RecordingChange, Stage
 from brefine.run.snapshot import PhaseSnapshot
 from brefine.run.tables import judged, scored_text
@@ -167,7 +167,7 @@ def _row(
     return line(
         (f" {name}".ljust(21), style),
         f"{format_der(before, 9)}  → {format_der(after)}",
-        (f"{rounded(-100 * relative, 1):+10.1f} %", colour),
+        (f"{signed_percent(-relative):>12}", colour),
         f"   {UNKNOWN}" if interval is None else f"   {rounded(-100 * high, 1):+.1f} to {rounded(-100 * low, 1):+.1f} %",
     )
 
@@ -179,7 +179,7 @@ def _der_line(name: str, der: DerComparison) -> Content:
 
 def _mae_line(comparison: Comparison) -> Content:
     before_ms, after_ms = comparison.before.mae_ms, comparison.after.mae_ms
-    change = f"{rounded(100 * (after_ms / before_ms - 1), 1):+10.1f} %" if before_ms and after_ms is not None else ""
+    change = f"{signed_percent(after_ms / before_ms - 1.0):>12}" if before_ms and after_ms is not None else ""
     interval = comparison.intervals.get("mae_ms")
     return line(
         (f" MAE within {comparison.before.window_s:g} s".ljust(21), "bold"),
