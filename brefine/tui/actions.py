@@ -38,8 +38,8 @@ class Actions(Protocol):
         """Says which model the rule would take, and why."""
         ...
 
-    def select(self, model: str, why: str | None) -> str:
-        """Records the person's choice; `why` is given where it is not the recommended model."""
+    def select(self, model: str, why: str | None, shown: Ranking | None) -> str:
+        """Records the person's choice; `why` is given where it is not the recommended model, `shown` where models were ranked."""
         ...
 
     def integrate(self) -> str:
@@ -119,10 +119,10 @@ class PhaseActions:
 
         return recommend(self._phase)
 
-    def select(self, model: str, why: str | None) -> str:
+    def select(self, model: str, why: str | None, shown: Ranking | None) -> str:
         from brefine.run.decide import choose
 
-        record = choose(self._phase, model, why=why)
+        record = choose(self._phase, model, why=why, shown=shown)
         return f"{record.model} is selected"
 
     def integrate(self) -> str:

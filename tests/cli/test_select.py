@@ -23,6 +23,7 @@ from brefine.errors import FormatError, ProcessError
 from brefine.identity import own_identity
 from brefine.phasedir import PhaseDir, RunState, SelectionRecord
 from brefine.run import decide
+from brefine.tui.actions import PhaseActions
 from tests.run.records import evaluation, status
 from tests.run.whole_phase import make_phase
 
@@ -163,6 +164,20 @@ def test_figures_that_come_while_a_person_chooses_are_not_chosen_by(tmp_path: Pa
     with pytest.raises(ProcessError, match="evaluated anew while you were choosing"):
         select(str(phase.path))
     assert phase.selection.read_bytes() == before
+
+
+def test_figures_that_come_while_the_dashboard_asks_are_not_chosen_by(tmp_path: Path) -> None:
+    """It asks why the person takes another model than the one that it has recommended: by figures that may be gone by then."""
+    phase = _two_models(tmp_path)
+    before = phase.selection.read_bytes()
+    actions = PhaseActions(phase)
+    shown = actions.recommend()
+    evaluation("mlp", 150.0).write(phase.evaluation("mlp", "validation"))
+    with pytest.raises(ProcessError, match="evaluated anew while you were choosing"):
+        actions.select("contrastive", "phones", shown)
+    assert phase.selection.read_bytes() == before
+    actions.select("contrastive", None, actions.recommend())
+    assert decide.standing_choice(phase) is not None
 
 
 def test_a_choice_of_an_earlier_version_is_judged_by_its_time(tmp_path: Path) -> None:

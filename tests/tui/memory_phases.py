@@ -513,7 +513,7 @@ class RecordedActions:
         means_ms = {model: 380.0 + _FINAL_MS[model] for model in MODEL_NAMES} | {self.best: 400.0}
         return select([Candidate(model, mean_ms, None, 300.0, 482.0) for model, mean_ms in means_ms.items()])
 
-    def select(self, model: str, why: str | None) -> str:
+    def select(self, model: str, why: str | None, shown: Ranking | None) -> str:
         return self._remember(f"{model} selected", "select", model, why)
 
     def integrate(self) -> str:

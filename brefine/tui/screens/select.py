@@ -117,8 +117,7 @@ class SelectPlace(Place):
 
     def show(self, snapshot: PhaseSnapshot) -> None:
         self.snapshot = snapshot
-        reports = reports_in_order(snapshot)
-        compared = frozenset((model, report.unix_s) for model, report in reports.items())
+        compared = _compared(snapshot)
         choice = self.query_one(Choice)
         if snapshot.selection is not None and snapshot.selection != self._selection:
             self._mark(snapshot.selection.model)
@@ -143,18 +142,19 @@ class SelectPlace(Place):
         if selection is not None and model == selection.model and not _waits_for_choice(self.snapshot):
             self.app.notify(f"{model} is selected already", markup=False)
             return
-        recommended = choice.ranking.recommended if choice.ranking is not None else None
+        shown = choice.ranking if self._asked_for == _compared(self.snapshot) else None  # however long the question waits
+        recommended = shown.recommended if shown is not None else None
         if recommended is None and selection is not None:
             recommended = selection.recommended
         if recommended is None:  # the models are being compared
             return
         if model == recommended:
-            self.post_message(Wanted(lambda: self._actions.select(model, None)))
+            self.post_message(Wanted(lambda: self._actions.select(model, None, shown)))
             return
 
         def take(why: str | None) -> None:
             if why:
-                self.post_message(Wanted(lambda: self._actions.select(model, why)))
+                self.post_message(Wanted(lambda: self._actions.select(model, why, shown)))
 
         self.app.push_screen(
             AskLine(f"Why {model} and not {recommended}?", "one line, kept with the decision", required=True), take
@@ -175,6 +175,11 @@ class SelectPlace(Place):
     def _mark(self, model: str) -> None:
         models = [] if self.snapshot is None else list(reports_in_order(self.snapshot))
         self.query_one(Choice).chosen = models.index(model) if model in models else 0
+
+
+def _compared(snapshot: PhaseSnapshot) -> frozenset[tuple[str, float]]:
+    """What a ranking is of: models and times of their reports."""
+    return frozenset((model, report.unix_s) for model, report in snapshot.evaluations.items())
 
 
 def _waits_for_choice(snapshot: PhaseSnapshot) -> bool:
