@@ -168,6 +168,7 @@ class DashboardApp(App[int]):
         for theme in THEMES:
             self.register_theme(theme)
         self.set_reactive(App.theme, THEMES[0].name)  # before anything is drawn, or all styles are made twice
+        self.stylesheet.set_variables(self.get_css_variables())  # App has already taken those of Textual's theme
 
     def get_default_screen(self) -> Screen[Any]:
         screen: Screen[Any] = Screen(id="_default")

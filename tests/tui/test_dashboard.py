@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from textual.color import Color
 
 from brefine.config import MODEL_NAMES
 from brefine.core.gate import Answer
@@ -21,6 +22,7 @@ from brefine.tui.poller import SnapshotFailed
 from brefine.tui.screens.gate import answer_in
 from brefine.tui.screens.integrate import RecordingList
 from brefine.tui.screens.reading import ReadingScreen
+from brefine.tui.theme import THEMES
 from tests.tui.conftest import OpenDesk
 from tests.tui.memory_phases import (
     START_UNIX_S,
@@ -1142,6 +1144,15 @@ async def test_without_colour_everything_is_still_said(open_desk: OpenDesk, monk
         assert desk.app.no_color
         assert "● transformer" in desk.text
         assert "✗" in desk.text
+
+
+async def test_the_first_frame_has_the_colours_of_its_theme() -> None:
+    """The dashboard comes up in brefine's own colours, not in Textual's until another theme is chosen."""
+    async with DashboardApp(MemorySource(phase()), RecordedActions()).run_test() as pilot:
+        own = THEMES[0]
+        assert pilot.app.theme == own.name
+        assert own.background is not None and pilot.app.screen.styles.background == Color.parse(own.background)
+        assert pilot.app.theme_variables["primary"].lower() == own.primary
 
 
 @pytest.mark.parametrize("theme", ["brefine", "brefine-colour-blind", "brefine-light", "nord"])
