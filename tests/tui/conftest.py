@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from textual.color import Color
 from textual.pilot import Pilot
 
 from brefine.run.snapshot import PhaseSnapshot
@@ -16,6 +17,17 @@ from brefine.tui.app import DashboardApp
 from tests.tui.memory_phases import MemorySource, RecordedActions
 
 _PATIENCE_S = 10.0
+
+
+def contrast(one: Color, other: Color) -> float:
+    """How far two colours stand out from each other, 1 to 21, as WCAG 2 counts it."""
+
+    def luminance(colour: Color) -> float:
+        linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in colour.normalized]
+        return sum(weight * value for weight, value in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    darker, lighter = sorted((luminance(one), luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
 
 
 @dataclass

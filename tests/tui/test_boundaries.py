@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 from textual.app import App
+from textual.color import Color
 
 from brefine.errors import DataError, ProcessError
 from brefine.run.snapshot import PhaseState
 from brefine.tui.screens.boundaries import play_command
-from brefine.tui.widgets.excerpt import draw_excerpt, ramp_colour
-from tests.tui.conftest import Desk, OpenDesk
+from brefine.tui.theme import THEMES
+from brefine.tui.widgets.excerpt import LINES, ExcerptView, draw_excerpt, ramp_colour
+from tests.tui.conftest import Desk, OpenDesk, contrast
 from tests.tui.memory_phases import MemoryBook, phase
 
 
@@ -180,6 +182,23 @@ def test_lines_in_one_place_take_turns() -> None:
     drawn = [cells[index][column][0] for index in range(12)]
     assert set(drawn) == {"┃", "║"}
     assert all(len(line) == 80 for line in cells)
+
+
+async def test_lines_stand_out_from_soft_and_loud_in_every_theme(open_desk: OpenDesk) -> None:
+    """Where a reference, hypothesis or refined line crosses the spectrogram, it can be seen whatever is heard there."""
+    async with open_desk(at_evaluation(), place="evaluate") as desk:
+        await opened(desk)
+        view = desk.app.screen.query_one(ExcerptView)
+        for theme in THEMES:
+            desk.app.theme = theme.name
+            await desk.pilot.pause()
+            strips = [view.render_line(y) for y in range(view.content_size.height)]
+            segments = [segment for strip in strips if "▀" in strip.text for segment in strip]
+            lines = [segment.style for segment in segments if segment.text in LINES.values()]
+            assert len(lines) >= 3 * 8
+            for style in lines:
+                assert style is not None and style.color is not None and style.bgcolor is not None
+                assert contrast(Color.from_rich_color(style.color), Color.from_rich_color(style.bgcolor)) >= 3.0, theme.name
 
 
 def test_louder_is_lighter() -> None:

@@ -63,8 +63,7 @@ def draw_excerpt(excerpt: Excerpt, row: BoundaryRow, why_no_posterior: str, *, w
                 continue  # the words stay whole
             sources = [source for place, source in upright if place == column]
             source = sources[index % len(sources)]  # lines in one place take turns, so that each is seen
-            background = cells[_LEFT + column][1]
-            cells[_LEFT + column] = (LINES[source], f"{source} {background}" if background.startswith("ramp") else source)
+            cells[_LEFT + column] = (LINES[source], source)  # no colour stands out from soft and loud: it has no ramp behind it
     return [*rows, *tracks, _axis(columns, row.reference_s)][:height]
 
 
@@ -127,12 +126,10 @@ class ExcerptView(Widget):
         self.refresh()
 
     def _style(self, role: str) -> Style:
-        name, _, ramp = role.partition(" ") if not role.startswith("ramp") else ("", "", role)
-        style = self.get_component_rich_style(f"excerpt--{name or 'text'}")
-        if ramp:
-            top, bottom = (ramp_colour(int(level)) for level in ramp.split("-")[1:])
-            style += Style(bgcolor=bottom) if name else Style(color=top, bgcolor=bottom)
-        return style
+        if role.startswith("ramp"):
+            top, bottom = (ramp_colour(int(level)) for level in role.split("-")[1:])
+            return Style(color=top, bgcolor=bottom)
+        return self.get_component_rich_style(f"excerpt--{role}")
 
 
 def _column(at_s: float, excerpt: Excerpt, columns: int) -> int:
