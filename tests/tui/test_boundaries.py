@@ -184,8 +184,8 @@ def test_lines_in_one_place_take_turns() -> None:
     assert all(len(line) == 80 for line in cells)
 
 
-async def test_lines_stand_out_from_soft_and_loud_in_every_theme(open_desk: OpenDesk) -> None:
-    """Where a reference, hypothesis or refined line crosses the spectrogram, it can be seen whatever is heard there."""
+async def test_lines_stand_out_from_the_spectrogram_and_each_other_in_every_theme(open_desk: OpenDesk) -> None:
+    """Where one of the three crosses the spectrogram, it can be seen whatever is heard there, and told from the others."""
     async with open_desk(at_evaluation(), place="evaluate") as desk:
         await opened(desk)
         view = desk.app.screen.query_one(ExcerptView)
@@ -196,6 +196,7 @@ async def test_lines_stand_out_from_soft_and_loud_in_every_theme(open_desk: Open
             segments = [segment for strip in strips if "▀" in strip.text for segment in strip]
             lines = [segment.style for segment in segments if segment.text in LINES.values()]
             assert len(lines) >= 3 * 8
+            assert len({style.color for style in lines if style is not None}) == 3, theme.name
             for style in lines:
                 assert style is not None and style.color is not None and style.bgcolor is not None
                 assert contrast(Color.from_rich_color(style.color), Color.from_rich_color(style.bgcolor)) >= 3.0, theme.name

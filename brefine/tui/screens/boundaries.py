@@ -224,7 +224,7 @@ def _legend(row: BoundaryRow) -> Content:
     change = abs(after_ms) - abs(before_ms)
     judged = ("better", "$success") if change < -1 else ("worse", "$error") if change > 1 else ("unchanged", "$quiet")
     figures = line(
-        (f" {LINES['reference']} ", "bold $success"), f"reference {row.reference_s:.3f} s   ",
+        (f" {LINES['reference']} ", "bold $foreground"), f"reference {row.reference_s:.3f} s   ",
         (f"{LINES['hypothesis']} ", "bold $warning"), f"hypothesis {rounded(before_ms):+.0f} ms   ",
         (f"{LINES['refined']} ", "bold $primary"), f"refined {rounded(after_ms):+.0f} ms   ", judged,
     )  # fmt: skip
