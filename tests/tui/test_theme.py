@@ -1,0 +1,32 @@
+"""Colours: what is written can be read in every theme."""
+
+from __future__ import annotations
+
+from itertools import product
+
+from textual.color import Color
+
+from brefine.tui.theme import N_CURVE_LOOKS, THEMES
+from tests.tui.conftest import OpenDesk, contrast
+from tests.tui.memory_phases import phase
+
+_WRITTEN = (
+    *product(
+        ("foreground", "primary", "accent", "success", "warning", "error", "level", "quiet"), ("background", "surface", "panel")
+    ),
+    *product((f"curve-{number}" for number in range(1, N_CURVE_LOOKS + 1)), ("background", "surface")),
+)
+"""What is written, and on what, as variables of a theme."""
+
+
+async def test_text_stands_out_in_every_theme(open_desk: OpenDesk) -> None:
+    """By 4.5:1 (WCAG 2, AA) from all that it is written on, in the first theme without having been chosen."""
+    async with open_desk(phase()) as desk:
+        for theme in THEMES:
+            if desk.app.theme != theme.name:
+                desk.app.theme = theme.name
+                await desk.pilot.pause()
+            colours = {name: Color.parse(desk.app.theme_variables[name]) for pair in _WRITTEN for name in pair}
+            assert desk.app.screen.styles.background == colours["background"], theme.name
+            ratios = {(text, ground): contrast(colours[text], colours[ground]) for text, ground in _WRITTEN}
+            assert {pair: round(ratio, 2) for pair, ratio in ratios.items() if ratio < 4.5} == {}, theme.name
