@@ -566,6 +566,13 @@ async def test_no_sentence_is_cut_off_on_the_smallest_screen(open_desk: OpenDesk
             assert "…" not in desk.text
 
 
+async def test_the_last_models_column_is_whole_beside_the_curves(open_desk: OpenDesk) -> None:
+    """Three models have room from the width on at which the errors' distribution stands to their right."""
+    async with open_desk(phase(PhaseState.TO_SELECT), (120, 35), place="evaluate") as desk:
+        assert "contrastive" in desk.row("unrefined")
+        assert "…" not in desk.text
+
+
 async def test_an_interval_does_not_run_into_the_figure_before_it(open_desk: OpenDesk) -> None:
     """Where a column of 80 cells has no room for both, the intervals have a line of their own, each below its figure."""
     evaluations = {}
