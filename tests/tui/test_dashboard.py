@@ -87,8 +87,7 @@ async def test_a_troubled_run_says_so_where_its_figures_would_be(open_desk: Open
     """The rollback after a NaN stands in the run's own row, its epochs and ETA stay."""
     async with open_desk(phase()) as desk:
         row = desk.row("contrastive")
-        assert "rolled back to step 7,200 (non-finite gradien…" in row
-        assert row.rstrip().endswith("27/50   46:00")
+        assert "running   27/50  rolled back to step 7,200 (non-fin…   46:00" in row
         assert "✕" in desk.text
 
 
@@ -151,7 +150,7 @@ async def test_a_failure_tells_its_reason_before_its_path(open_desk: OpenDesk) -
     torn = run("mlp", state=ShownState.FAILED, error=words)
     async with open_desk(phase(PhaseState.FAILED, progress={Stage.EVALUATE: failed}, runs=(torn,))) as desk:
         assert "✗ evaluating failed: the weights are torn: /runs/xxx" in desk.text
-        assert "failed: the weights are torn: /runs/xxx" in desk.row("✗ mlp")
+        assert "the weights are torn: /runs/xxx" in desk.row("✗ mlp")
 
 
 async def test_number_keys_lead_to_the_five_places(open_desk: OpenDesk) -> None:

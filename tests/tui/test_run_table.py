@@ -9,7 +9,7 @@ import pytest
 from brefine.phasedir import JobRecord
 from brefine.run.snapshot import ShownState
 from brefine.tui.widgets.run_table import RunTable
-from tests.tui.memory_phases import event_files, phase, training_runs
+from tests.tui.memory_phases import event_files, phase, run, training_runs
 
 SERIES = [f"exp{number:02d}_lr0.00{number % 9}_bs32_cosine" for number in range(1, 15)]
 
@@ -33,6 +33,21 @@ def test_a_job_that_waits_says_why(width: int) -> None:
     assert "waits: Resources" in lines[0]
     assert ("on gpu3" in lines[1]) == (width == 120)
     assert all(len(line) <= width for line in lines)
+
+
+@pytest.mark.parametrize("width", [80, 120, 160])
+def test_a_troubled_run_keeps_its_epochs_and_eta_below_their_heads(width: int) -> None:
+    """What it says is longer than any screen, and stands between them or behind."""
+    error = "CUDA out of memory: " + "tried to allocate 20.00 GiB, " * 8
+    failed = run("transformer", state=ShownState.FAILED, error=error)
+    rolled_back = run("mlp", n_epochs_done=44, nan_at=18, message="rolled back to step 7,200 " * 8)
+    head, *lines = RunTable().text(phase(runs=(failed, rolled_back)), width, 5).plain.splitlines()
+    figures = (("failed", "31/50", "–"), ("running", "44/50", "12:00"))
+    for line, (state, epochs, eta) in zip(lines, figures, strict=True):
+        assert line[head.index("state") :].startswith(state)
+        assert line[: head.index("epoch") + len("epoch")].endswith(epochs)
+        assert line[: head.index("ETA") + len("ETA")].endswith(f" {eta}")
+        assert len(line) <= width and "…" in line
 
 
 def test_names_have_the_room_that_is_left() -> None:

@@ -167,10 +167,11 @@ class RunTable(Panel):
             )
         if not message or not urgent:
             return line(*head, state, *cells)
-        tail = f" {_epochs(run):>6}{format_duration(run.eta_s):>8}"
-        words = message if run.state is ShownState.RUNNING else f"{run.state}: {message}"
-        room = width - layout.head_width - len(tail)
-        return line(*head, (clip(words, room).ljust(room), "$warning" if run.state is ShownState.RUNNING else look.style), tail)
+        titles = [column.title for column in layout.columns]
+        first, last = titles.index("epoch") + 1, titles.index("ETA")
+        room = sum(column.width for column in layout.columns[first:last]) - 2
+        told = (f"  {clip(message, room):<{room}}", "$warning" if run.state is ShownState.RUNNING else look.style)
+        return line(*head, state, *cells[:first], told, *cells[last:])
 
 
 def _foreign_columns(snapshot: PhaseSnapshot) -> list[Column]:
