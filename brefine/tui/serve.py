@@ -20,6 +20,7 @@ import aiohttp_jinja2
 from aiohttp import web
 from textual_serve.server import Server
 
+from brefine.errors import terminated_as_interrupted
 from brefine.io.interpreter import python_command
 
 HOST: Final = "127.0.0.1"
@@ -133,7 +134,7 @@ class WatchServer(Server):
 
 
 def serve_dashboard(path: Path, *, port: int, announce: Callable[[str, Path], None]) -> None:
-    """Serves until Ctrl-C.
+    """Serves until Ctrl-C, SIGTERM, or SIGHUP, as of a terminal that closes.
 
     Args:
         port: 0 = any free one.
@@ -149,9 +150,10 @@ def serve_dashboard(path: Path, *, port: int, announce: Callable[[str, Path], No
     token = secrets.token_urlsafe(32)
     file = write_token(token, port)
     try:
-        announce(f"http://{HOST}:{port}/", file)
-        server = WatchServer(path, port=port, token=token)
-        web.run_app(server._make_app(), host=HOST, port=port, access_log=None, print=None)
+        with terminated_as_interrupted():
+            announce(f"http://{HOST}:{port}/", file)
+            server = WatchServer(path, port=port, token=token)
+            web.run_app(server._make_app(), host=HOST, port=port, access_log=None, print=None)
     finally:
         file.unlink(missing_ok=True)
 

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -21,7 +22,7 @@ import psutil
 import pytest_asyncio
 from aiohttp.test_utils import TestServer
 
-from brefine.tui.serve import WatchServer, write_token
+from brefine.tui.serve import WatchServer, serve_dashboard, write_token
 from tests.run.tail.event_writing import ramp, version, write_events
 from tests.tui.browser import find_chromium, open_page
 
@@ -101,6 +102,30 @@ def test_the_token_file_is_the_owners_alone(tmp_path: Path, monkeypatch: pytest.
     file.chmod(0o644)
     assert write_token("second", 8000) == file
     assert (stat.S_IMODE(file.stat().st_mode), file.read_text()) == (0o600, "second\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_the_tokens_file_ends_with_the_server(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """Also where the terminal is closed, as by an ssh line that drops."""
+
+    async def end_soon(server: WatchServer, app: object) -> None:
+        asyncio.get_running_loop().call_later(0.1, signal.raise_signal, number)  # when it listens
+
+    def unheard(number: int, frame: object) -> NoReturn:
+        raise SystemExit("it would have been killed, and the token left behind")
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(WatchServer, "on_startup", end_soon)
+    files: list[Path] = []
+    earlier = signal.signal(number, unheard)
+    try:
+        serve_dashboard(folder, port=0, announce=lambda address, file: files.append(file))
+        assert signal.getsignal(number) is unheard
+    finally:
+        signal.signal(number, earlier)
+    assert [file.exists() for file in files] == [False]
 
 
 @pytest.mark.end_to_end
