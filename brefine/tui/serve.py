@@ -32,11 +32,14 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
-_DOOR: Final = """<!DOCTYPE html><html><head><meta charset="utf-8"><title>brefine</title></head>
+_DOOR: Final = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>brefine</title></head>
 <body style="background:#0d1219;color:#d6dee8;font-family:monospace;padding:3em">
-<p>This dashboard needs its token. It stands in the file that <b>brefine watch --serve</b> has named.</p>
-<form method="post" action="/enter"><input name="token" type="password" size="48" autofocus> <button>enter</button></form>
+<p>This dashboard needs its token. It stands in the file that <b>brefine watch --serve</b> has named.</p>{refusal}
+<form method="post" action="/enter"><label>token <input name="token" type="password" size="48" autofocus></label>
+<button>enter</button></form>
 </body></html>"""
+_REFUSAL: Final = """
+<p role="alert">That is not the token.</p>"""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -95,7 +98,7 @@ class WatchServer(Server):
         given = (await request.post()).get("token", "")
         if not isinstance(given, str) or not self._opens(given.strip()):
             await asyncio.sleep(1.0)  # guessing shall not pay
-            return web.Response(text=_DOOR, status=403, content_type="text/html")
+            return _door(403, _REFUSAL)
         return self._welcome()
 
     def _welcome(self) -> web.Response:
@@ -107,7 +110,11 @@ class WatchServer(Server):
     def _guard(self) -> Any:
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-            response = await self._guarded(request, handler)
+            try:
+                response = await self._guarded(request, handler)
+            except web.HTTPException as refusal:  # that there is no such page, for instance
+                refusal.headers.update(_HEADERS)
+                raise
             if not response.prepared:
                 response.headers.update(_HEADERS)
             return response
@@ -127,10 +134,14 @@ class WatchServer(Server):
             return await handler(request)
         if request.path == "/" and self._opens(request.query.get("token", "")):
             return self._welcome()
-        return web.Response(text=_DOOR, status=401, content_type="text/html")
+        return _door(401)
 
     def _opens(self, given: str) -> bool:
         return secrets.compare_digest(given.encode(errors="replace"), self._token.encode())
+
+
+def _door(status: int, refusal: str = "") -> web.Response:
+    return web.Response(text=_DOOR.format(refusal=refusal), status=status, content_type="text/html")
 
 
 def serve_dashboard(path: Path, *, port: int, announce: Callable[[str, Path], None]) -> None:

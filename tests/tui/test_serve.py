@@ -75,6 +75,25 @@ async def test_the_token_can_be_typed(address: str) -> None:
             assert answer.status == 200 and "textual" in await answer.text()
         async with session.post(f"{address}/enter", data={"token": "wrong"}) as answer:
             assert answer.status == 403
+            assert '<p role="alert">That is not the token.</p>' in await answer.text()
+
+
+async def test_the_door_reproaches_nobody_who_has_not_tried(address: str) -> None:
+    """It tells its language, and what its field is for."""
+    async with aiohttp.ClientSession() as session, session.get(address) as answer:
+        door = await answer.text()
+    assert "not the token" not in door
+    assert '<html lang="en">' in door and '<label>token <input name="token"' in door
+
+
+@pytest.mark.parametrize("path", ["/", "/nothing", "/download/nothing", "/static/nothing"])
+async def test_every_answer_keeps_other_pages_out(address: str, path: str) -> None:
+    """Also that there is no such page, before the door and behind it."""
+    for cookie in ({}, {"Cookie": f"brefine-1={TOKEN}"}):
+        async with aiohttp.ClientSession(headers=cookie) as session, session.get(address + path) as answer:
+            assert answer.status == (401 if not cookie else 200 if path == "/" else 404)
+            assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+            assert answer.headers["Cache-Control"] == "no-store"
 
 
 async def test_bytes_that_are_no_text_are_refused_like_any_wrong_token(address: str) -> None:
