@@ -21,7 +21,7 @@ from brefine.errors import BrefineError, words_of
 from brefine.run.snapshot import PhaseSnapshot, PhaseState, ShownState
 from brefine.tui.actions import Actions
 from brefine.tui.format import format_usd, reason_first
-from brefine.tui.poller import Poller, SnapshotArrived, SnapshotFailed, SnapshotSource
+from brefine.tui.poller import Poller, SnapshotArrived, SnapshotFailed, SnapshotSource, nothing_waits
 from brefine.tui.screens.asking import AskLine, Confirm
 from brefine.tui.screens.place import Place, Wanted
 from brefine.tui.screens.reading import ReadingScreen
@@ -155,7 +155,7 @@ class DashboardApp(App[int]):
         self._bell = bell
         self._told: set[str] = set()
         self._actions = actions
-        self._poller = Poller(source, self, poll_s)
+        self._poller = Poller(source, self, poll_s, lambda: nothing_waits(self._driver))
         self._read_only = read_only
         self._first_place = place
         self._unreadable: BrefineError | OSError | None = None

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Protocol
 
+from textual.driver import Driver
 from textual.message import Message
 from textual.message_pump import MessagePump
 
 from brefine.errors import BrefineError
 from brefine.run.snapshot import PhaseSnapshot
+
+_LOOK_AGAIN_S = 0.05
+"""How long a terminal that is behind is left alone."""
 
 
 class SnapshotSource(Protocol):
@@ -44,13 +49,21 @@ class SnapshotFailed(Message):
 class Poller:
     """Polls a source until it is closed.
 
-    The next snapshot is fetched only after the last one was shown (`shown`), so that a slow terminal is never flooded.
+    The next snapshot is fetched only after the last one was drawn (`shown`) and handed to the terminal, so that a slow one is
+    never flooded: what answers a key waits behind one picture, not behind all that Textual keeps for its terminal.
+
+    Args:
+        source: gives snapshots.
+        target: is sent them.
+        poll_s: seconds between two snapshots, at least.
+        handed_over: whether nothing that was drawn waits for the terminal, see `nothing_waits`; asked in the poller's thread.
     """
 
-    def __init__(self, source: SnapshotSource, target: MessagePump, poll_s: float) -> None:
+    def __init__(self, source: SnapshotSource, target: MessagePump, poll_s: float, handed_over: Callable[[], bool]) -> None:
         self._source = source
         self._target = target
         self._poll_s = poll_s
+        self._handed_over = handed_over
         self._closed = threading.Event()
         self._shown = threading.Event()
 
@@ -67,6 +80,8 @@ class Poller:
                 return
             self._shown.wait()
             self._closed.wait(max(0.0, self._poll_s - (time.monotonic() - started_s)))
+            while not self._handed_over() and not self._closed.wait(_LOOK_AGAIN_S):
+                pass
 
     def shown(self) -> None:
         """Says that the last message was dealt with."""
@@ -76,3 +91,13 @@ class Poller:
         """Ends `run` at once."""
         self._closed.set()
         self._shown.set()
+
+
+def nothing_waits(driver: Driver | None) -> bool:
+    """Whether the terminal has been given all that a driver was told to write.
+
+    Textual tells it nowhere but in the queue of the thread that writes; drivers without one (in memory, for a browser) write at
+    once.
+    """
+    queue = getattr(getattr(driver, "_writer_thread", None), "_queue", None)
+    return queue is None or bool(queue.empty())
