@@ -8,11 +8,12 @@ from typing import ClassVar
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
+from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from brefine.tui.drawing import ROLES, Plot, Row, draw
+from brefine.tui.drawing import ROLES, Plot, Row, Span, draw
 from brefine.tui.theme import N_CURVE_LOOKS
 from brefine.tui.widgets.panel import line
 
@@ -46,30 +47,29 @@ class Chart(Widget):
         super().__init__(id=id, classes="panel")
         self._shown: Plot | Waiting = Waiting("")
         self._title = ""
-        self._rows: list[Row] | None = None
+        self._rows: list[Row] = []
+        """What is on the screen; empty = to be drawn."""
         self._styles: dict[str, Style] = {}
-        """Role → style as of the last `show`: asking Textual for every piece of a line costs more than drawing it."""
+        """Role → style: asking Textual for every piece of a line costs more than drawing it."""
 
     def show(self, plot: Plot | Waiting, title: str) -> None:
-        """Draws another plot under another title."""
-        self._styles.clear()
-        if isinstance(plot, Waiting) and plot == self._shown and title == self._title:
-            return
+        """Follows another plot under another title; what looks as before is not sent to the terminal again."""
         self._shown = plot
-        self._rows = None
-        self._title = title
-        self.border_title = line(title)
-        self.refresh()
+        if title != self._title:
+            self._title = title
+            self.border_title = line(title)
+        before, self._rows = self._rows, self._drawn()
+        if len(before) != len(self._rows):
+            self.refresh()
+            return
+        changed = [Region(0, y, self.content_size.width, 1) for y, row in enumerate(self._rows) if row != before[y]]
+        if changed:
+            self.refresh(*changed)
 
     def render_line(self, y: int) -> Strip:
         width, height = self.content_size
-        if isinstance(self._shown, Waiting):
-            text = self._shown.reason.center(width) if y == height // 2 else " " * width
-            return Strip([Segment(text[:width], self._style("text"))], width)
-        if self._rows is None or len(self._rows) != height:
-            self._rows = draw(self._shown, width=width, height=height)
-        if y >= len(self._rows):
-            return Strip.blank(width, self._style(""))
+        if len(self._rows) != height:
+            self._rows = self._drawn()
         segments = [
             Segment(span.text, self._style(span.role) + (self._style("cursor") if span.under_cursor else Style()))
             for span in self._rows[y]
@@ -77,14 +77,27 @@ class Chart(Widget):
         return Strip(segments).adjust_cell_length(width, self._style(""))
 
     def on_resize(self, _: events.Resize) -> None:
-        self._rows = None
+        self._rows = []
         self.refresh()
+
+    def notify_style_update(self) -> None:
+        """Forgets the colours, as another theme wants it."""
+        super().notify_style_update()
+        self._styles.clear()
 
     def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)
         if offset is not None and offset.x >= _LEFT and isinstance(self._shown, Plot) and self._rows:
             columns = sum(len(span.text) for span in self._rows[0][1:-1]) or 1
             self.post_message(self.Pointed(min(1.0, (offset.x - _LEFT) / max(1, columns - 1))))
+
+    def _drawn(self) -> list[Row]:
+        """What is shown, a row for each line that there is room for."""
+        width, height = self.content_size
+        if isinstance(self._shown, Plot):
+            return draw(self._shown, width=width, height=height)
+        blank = [Span(" " * width, "text")]
+        return [[Span(self._shown.reason.center(width)[:width], "text")] if y == height // 2 else blank for y in range(height)]
 
     def _style(self, role: str) -> Style:
         """The style of a role; of none, the chart's own."""
