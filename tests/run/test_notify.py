@@ -154,6 +154,14 @@ def test_a_failing_command_is_logged_and_hurts_nobody(tmp_path: Path, command: s
     assert said and all(words in text for text in said)
 
 
+def deliver(notifier: Notifier) -> None:
+    """Lets it send, and waits for what came of that."""
+    notifier.tick()
+    for delivery in notifier._deliveries:
+        delivery.process.wait()
+    notifier._collect()
+
+
 def test_what_does_not_arrive_is_sent_again_with_growing_waits(tmp_path: Path) -> None:
     """Together with what has come since; it counts as a problem until it works, and as sent when it has arrived."""
     now_s, said, sent = [0.0], list[str](), tmp_path / "sent"
@@ -165,12 +173,9 @@ def test_what_does_not_arrive_is_sent_again_with_growing_waits(tmp_path: Path) -
     notifier = Notifier(config, "demo", sent=sent, log=said.append, clock=lambda: now_s[0])
 
     def tick(at_s: float) -> int:
-        """Returns how many tries there have been."""
+        """Returns how many tries have failed."""
         now_s[0] = at_s
-        notifier.tick()
-        for delivery in notifier._deliveries:
-            delivery.process.wait()
-        notifier._collect()
+        deliver(notifier)
         return len(said)
 
     notifier.add(alert(1))
@@ -191,12 +196,9 @@ def test_a_channel_that_never_works_is_tried_every_hour(tmp_path: Path) -> None:
     notifier = Notifier(AlertsConfig(command=str(program)), "demo", sent=sent, log=said.append, clock=lambda: now_s[0])
 
     def tick(at_s: float) -> int:
-        """Returns how many tries there have been that failed."""
+        """Returns how many tries have failed."""
         now_s[0] = at_s
-        notifier.tick()
-        for delivery in notifier._deliveries:
-            delivery.process.wait()
-        notifier._collect()
+        deliver(notifier)
         return len(said)
 
     notifier.add(alert(1))
@@ -217,10 +219,7 @@ def test_what_arrived_by_one_channel_is_not_sent_by_it_again(tmp_path: Path) -> 
     notifier._channels.append(replace(notifier._channels[0], name="apprise", command="false", waiting=[]))
     notifier.add(alert())
     for now_s[0] in (0.0, 30.0):
-        notifier.tick()
-        for delivery in notifier._deliveries:
-            delivery.process.wait()
-        notifier._collect()
+        deliver(notifier)
     assert (len(kept(tmp_path)), len(said), sent.read_text()) == (1, 2, '["the alert command", "crashed:0"]\n')
     notifier._channels[1].command = "true"
     notifier.close()
