@@ -71,7 +71,7 @@ def _tell_verdict(source: SnapshotSource) -> GateRecord | None:
         snapshot = source.snapshot()
     except (BrefineError, OSError):  # the dashboard has said so
         return None
-    if snapshot.standing_gate is None or snapshot.state not in (PhaseState.TO_DECIDE, PhaseState.DECIDED):
+    if snapshot.standing_gate is None or snapshot.state not in (PhaseState.TO_SELECT, PhaseState.TO_DECIDE, PhaseState.DECIDED):
         return None
     tell(verdict_text(snapshot.standing_gate))
     return snapshot.standing_gate

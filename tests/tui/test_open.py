@@ -62,13 +62,25 @@ def integrate_again(phase: PhaseDir) -> None:
     later.model_copy(update={"unix_s": later.unix_s + 1000}).write(phase.integration)
 
 
+def evaluate_and_judge_again(phase: PhaseDir) -> None:
+    later = evaluation("transformer")
+    later = later.model_copy(update={"unix_s": later.unix_s + 5000})
+    later.write(phase.evaluation("transformer", "validation"))
+    gate({"go-on": "no"}).model_copy(update={"unix_s": later.unix_s + 1}).write(phase.gate)
+
+
 def remove(phase: PhaseDir) -> None:
     shutil.rmtree(phase.path)
 
 
 @pytest.mark.parametrize(
     ("happens", "told"),
-    [(answer, ["gate 4: FAIL (the evidence is simulated)"]), (integrate_again, []), (remove, [])],
+    [
+        (answer, ["gate 4: FAIL (the evidence is simulated)"]),
+        (evaluate_and_judge_again, ["gate 4: FAIL (the evidence is simulated)"]),
+        (integrate_again, []),
+        (remove, []),
+    ],
 )
 def test_behind_a_closed_dashboard_the_verdict_that_stands_is_told(
     tmp_path: Path,
