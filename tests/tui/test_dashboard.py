@@ -625,6 +625,16 @@ async def test_models_that_are_evaluated_anew_are_ranked_anew(open_desk: OpenDes
         await desk.until(lambda: desk.actions.asked == [("select", "mlp", None)])
 
 
+async def test_a_verdict_that_stands_is_taken_back_by_nobody_but_who_chooses_again(open_desk: OpenDesk) -> None:
+    """Another model than the chosen one was evaluated since: the phase stays decided, and place 3 says so."""
+    decided = phase(PhaseState.DECIDED, gate=gate({"mae": "yes", "go-on": "no"}))
+    later = evaluation("mlp").model_copy(update={"unix_s": START_UNIX_S + 5000})
+    anew = replace(decided, evaluations={**decided.evaluations, "mlp": later})
+    async with open_desk(anew, place="select") as desk:
+        told = "evaluated anew since: mlp. The verdict stands until you choose again."
+        await desk.until(lambda: told in " ".join(desk.text.split()))
+
+
 async def test_a_choice_that_was_overtaken_asks_for_another(open_desk: OpenDesk) -> None:
     """Place 3 says which model was evaluated since, and leads to a new choice; place 5 shows no verdict of before."""
     decided = phase(PhaseState.DECIDED, gate=gate({"mae": "yes", "go-on": "no"}))

@@ -11,7 +11,7 @@ from textual.content import Content
 from brefine.core.figures import signed_milliseconds
 from brefine.core.selection import Ranking
 from brefine.phasedir import EvaluationReport, SelectionRecord
-from brefine.run.snapshot import PhaseSnapshot
+from brefine.run.snapshot import PhaseSnapshot, PhaseState
 from brefine.tui.actions import Actions
 from brefine.tui.format import format_interval, format_ms, format_rate, format_speed, harmless
 from brefine.tui.screens.asking import AskLine
@@ -75,7 +75,8 @@ class Choice(Panel):
         told = [line((f" ✓ {who} {selection.model}.", "bold $success"))]
         anew = selection.overtaken_by(snapshot.evaluations.values())
         if anew:
-            since = f"▲ {who} {selection.model}; evaluated anew since: {', '.join(anew)}. Choose again."
+            what = "The verdict stands until you choose again." if snapshot.state is PhaseState.DECIDED else "Choose again."
+            since = f"▲ {who} {selection.model}; evaluated anew since: {', '.join(anew)}. {what}"
             told = wrapped(since, width, "bold $warning")
         if selection.override_reason:
             told += wrapped(f"Why not {selection.recommended}: {selection.override_reason}", width, "", indent="   ")
