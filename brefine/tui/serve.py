@@ -164,7 +164,7 @@ def serve_dashboard(path: Path, *, port: int, announce: Callable[[str, Path], No
         with terminated_as_interrupted():
             announce(f"http://{HOST}:{port}/", file)
             server = WatchServer(path, port=port, token=token)
-            web.run_app(server._make_app(), host=HOST, port=port, access_log=None, print=None)
+            web.run_app(server._make_app(), host=HOST, port=port, access_log=None, print=None, shutdown_timeout=1.0)
     finally:
         file.unlink(missing_ok=True)
 

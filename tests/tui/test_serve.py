@@ -188,8 +188,9 @@ async def test_a_browser_shows_the_dashboard(folder: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.end_to_end
-async def test_a_visitors_dashboard_ends_with_its_server(folder: Path, tmp_path: Path) -> None:
-    """A server that is killed leaves no process behind that draws for nobody."""
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+async def test_a_visitors_dashboard_ends_with_its_server(number: signal.Signals, folder: Path, tmp_path: Path) -> None:
+    """A server that is killed leaves no process behind that draws for nobody; one that Ctrl-C ends waits for no visitor."""
     environment = {**os.environ, "PYTHONPATH": str(_REPOSITORY), "XDG_STATE_HOME": str(tmp_path)}
     command = [sys.executable, "-m", "brefine", "watch", str(folder), "--serve"]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
@@ -210,8 +211,11 @@ async def test_a_visitors_dashboard_ends_with_its_server(folder: Path, tmp_path:
         assert (await socket.receive(60.0)).data
         visitors = psutil.Process(server.pid).children(recursive=True)
         assert visitors
-        server.kill()
-        server.wait()
+        deadline_s = time.monotonic() + 15.0  # aiohttp would wait for its heartbeats, 23 s
+        server.send_signal(number)
+        while server.poll() is None:
+            assert time.monotonic() < deadline_s
+            await asyncio.sleep(0.05)
         await socket.close()
     _, left = psutil.wait_procs(visitors, timeout=30.0)
     for process in left:
