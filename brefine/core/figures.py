@@ -31,18 +31,18 @@ def signed_percent(change: float) -> str:
 
 
 def improvement(relative: float, low_high: tuple[float, float] | None = None) -> str:
-    """A relative improvement as `10.2% better [-23.8%, +44.4%]`; less than none as `3.0% worse [-5.0%, +9.0%]`.
+    """A relative improvement as `10.2 % better [-23.8 %, +44.4 %]`; less than none as `3.0 % worse [-5.0 %, +9.0 %]`.
 
     Args:
         relative: 1 − after/before of a rate of errors.
         low_high: its interval; it is told as one of what the word says.
     """
     sign = 1.0 if rounded(relative, 3) >= 0.0 else -1.0
-    text = f"{rounded(sign * relative, 3):.1%} {'better' if sign > 0.0 else 'worse'}"
+    text = f"{percent(sign * relative)} {'better' if sign > 0.0 else 'worse'}"
     if low_high is None:
         return text
     low, high = sorted(sign * bound for bound in low_high)
-    return f"{text} [{rounded(low, 3):+.1%}, {rounded(high, 3):+.1%}]"
+    return f"{text} [{signed_percent(low)}, {signed_percent(high)}]"
 
 
 def some_of(names: Sequence[str], most: int = 5) -> str:

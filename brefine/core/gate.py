@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from brefine.core.bootstrap import LEAST_RECORDINGS, Interval
-from brefine.core.figures import improvement, some_of
+from brefine.core.figures import improvement, percent, some_of
 
 _N_NAMED = 3
 """Recordings named in a reason before it says how many more."""
@@ -152,6 +152,7 @@ _NO_ANSWERS: Mapping[CriterionId, Answer] = {}
 
 def criteria(thresholds: Thresholds) -> tuple[Criterion, ...]:
     """The checklist."""
+    recall = f"recall ≥ {percent(thresholds.min_recall, 0)}"
     collar = f"collar {thresholds.der_collar_s:g} s on each side, overlap scored"
     enough = f"at least {thresholds.n_demanded} recordings"
     return (
@@ -159,18 +160,18 @@ def criteria(thresholds: Thresholds) -> tuple[Criterion, ...]:
             CriterionId.MAE,
             f"Is the boundary error below {thresholds.mae_ms:g} ms?",
             f"MAE < {thresholds.mae_ms:g} ms, and less than before",
-            f"pairs matched before refinement, W = {thresholds.window_s:g} s, recall ≥ {thresholds.min_recall:.0%}, {enough}",
+            f"pairs matched before refinement, W = {thresholds.window_s:g} s, {recall}, {enough}",
         ),
         Criterion(
             CriterionId.DER,
-            f"Is the DER more than {thresholds.der_relative:.0%} better?",
-            f"relative improvement > {thresholds.der_relative:.0%}, interval above 0",
+            f"Is the DER more than {percent(thresholds.der_relative, 0)} better?",
+            f"relative improvement > {percent(thresholds.der_relative, 0)}, interval above 0",
             f"{collar}; 95 % paired bootstrap over recordings, {enough}",
         ),
         Criterion(
             CriterionId.DER_TARGET,
-            f"Is the DER below {thresholds.der_target:.0%}?",
-            f"DER < {thresholds.der_target:.1%}",
+            f"Is the DER below {percent(thresholds.der_target, 0)}?",
+            f"DER < {percent(thresholds.der_target)}",
             f"{collar}; 95 % bootstrap over recordings, {enough}",
         ),
         Criterion(CriterionId.GO_ON, "Does the project go on with this refiner?", "a person's yes", "a decision, not a figure"),
@@ -238,9 +239,9 @@ def _measure_mae(evidence: Evidence, thresholds: Thresholds) -> _Measure:
     elif recall is None or not math.isfinite(recall):
         why = f"{figure}, but the recall of the matching is not told"
     elif recall < thresholds.min_recall:
-        why = f"{figure}, but only {recall:.0%} of the reference boundaries were matched"
+        why = f"{figure}, but only {percent(recall, 0)} of the reference boundaries were matched"
     else:
-        why = f"{figure}, on {recall:.0%} of the reference boundaries"
+        why = f"{figure}, on {percent(recall, 0)} of the reference boundaries"
         if value >= thresholds.mae_ms:
             outcome = Outcome.NOT_MET
         elif _is_no_better(mae):
@@ -263,7 +264,7 @@ def _measure_der(evidence: Evidence, thresholds: Thresholds) -> _Measure:
     if before is None or after is None or before <= 0.0:
         return Outcome.UNKNOWN, "there is no DER before and after to compare", None, None
     relative = 1.0 - after / before
-    figure = f"{before:.2%} → {after:.2%}, {improvement(relative, interval)}"
+    figure = f"{percent(before, 2)} → {percent(after, 2)}, {improvement(relative, interval)}"
     if not math.isclose(evidence.collar_s, thresholds.der_collar_s):
         return Outcome.UNKNOWN, f"{figure}, but at collar {evidence.collar_s:g} s", relative, interval
     if relative <= thresholds.der_relative:
@@ -272,7 +273,7 @@ def _measure_der(evidence: Evidence, thresholds: Thresholds) -> _Measure:
         return Outcome.UNKNOWN, f"{figure}, but without an interval it may be chance", relative, None
     if not interval.low > 0.0:
         return Outcome.NOT_MET, f"{figure}: the interval is not above 0, so it may be chance", relative, interval
-    figure += _reaching(f"{thresholds.der_relative:.0%} and less", interval.low <= thresholds.der_relative)
+    figure += _reaching(f"{percent(thresholds.der_relative, 0)} and less", interval.low <= thresholds.der_relative)
     return Outcome.MET, figure, relative, interval
 
 
@@ -280,12 +281,13 @@ def _measure_target(evidence: Evidence, thresholds: Thresholds) -> _Measure:
     after, interval = _finite(evidence.der.after), evidence.der_after
     if after is None:
         return Outcome.UNKNOWN, "there is no DER after refinement", None, None
-    figure = f"{after:.2%}" + ("" if interval is None else f" [{interval.low:.2%}, {interval.high:.2%}]")
+    figure = f"{percent(after, 2)}" + ("" if interval is None else f" [{percent(interval.low, 2)}, {percent(interval.high, 2)}]")
     if not math.isclose(evidence.collar_s, thresholds.der_collar_s):
         return Outcome.UNKNOWN, f"{figure}, but at collar {evidence.collar_s:g} s", after, interval
     if after >= thresholds.der_target:
         return Outcome.NOT_MET, figure, after, interval
-    figure += _reaching(f"{thresholds.der_target:.1%} and more", interval is not None and interval.high >= thresholds.der_target)
+    reaches = interval is not None and interval.high >= thresholds.der_target
+    figure += _reaching(f"{percent(thresholds.der_target)} and more", reaches)
     return Outcome.MET, figure, after, interval
 
 
@@ -346,8 +348,10 @@ def _after_failure(found: Mapping[CriterionId, Finding], evidence: Evidence, thr
     before, after = _finite(evidence.der.before), _finite(evidence.der.after)
     oracle, least = _finite(evidence.oracle_der), _finite(evidence.least_der)
     where = " on simulated recordings" if evidence.simulated else ""
-    bound = "" if least is None else f"moving ends by up to {evidence.shift_s:g} s cannot give less than {least:.2%}{where}"
-    matched = "" if oracle is None else f"; the matched boundaries put right would give {oracle:.2%}"
+    bound = ""
+    if least is not None:
+        bound = f"moving ends by up to {evidence.shift_s:g} s cannot give less than {percent(least, 2)}{where}"
+    matched = "" if oracle is None else f"; the matched boundaries put right would give {percent(oracle, 2)}"
     if before is not None and after is not None and after > before:
         advice = f"iterate on the guard: refinement makes the DER worse{where}, so move fewer boundaries and move them less"
     elif mae is Outcome.NOT_MET and _is_no_better(evidence.mae_ms):
@@ -363,7 +367,7 @@ def _after_failure(found: Mapping[CriterionId, Finding], evidence: Evidence, thr
     elif least is not None and least >= thresholds.der_target:
         advice = f"iterate on activity around boundaries (add, drop, merge turns): {bound}"
     else:
-        advice = f"iterate on the model: the DER is better{where}, but not yet below {thresholds.der_target:.1%}{matched}"
+        advice = f"iterate on the model: the DER is better{where}, but not yet below {percent(thresholds.der_target)}{matched}"
     return advice
 
 

@@ -19,6 +19,7 @@ from brefine.core.bootstrap import Interval, bootstrap_improvement
 from brefine.core.boundaries import Shift, apply_shifts
 from brefine.core.boundary_error import BoundaryErrors
 from brefine.core.der import COLLARS_S, DerParts, score_der_at
+from brefine.core.figures import percent
 from brefine.core.gate import CriterionId, Thresholds
 from brefine.core.matching import WINDOW_S, BoundaryMatch, map_speakers, match_boundaries
 from brefine.core.movement import move_any_end, unmovable_errors_s
@@ -243,9 +244,9 @@ def reachable(headroom: Headroom, thresholds: Thresholds) -> tuple[Reach, ...]:
 def _reach_mae(headroom: Headroom, thresholds: Thresholds) -> Reach:
     figures = headroom.boundary()
     mae_ms, recall = figures["mae_ms"], figures["recall"] or 0.0
-    where = f"at W = {figures['window_s']:g} s, {recall:.0%} of the reference boundaries matched"
+    where = f"at W = {figures['window_s']:g} s, {percent(recall, 0)} of the reference boundaries matched"
     if mae_ms is None or recall < thresholds.min_recall:
-        why = f"too few boundaries have a partner ({where}); {thresholds.min_recall:.0%} is demanded"
+        why = f"too few boundaries have a partner ({where}); {percent(thresholds.min_recall, 0)} is demanded"
         return Reach(CriterionId.MAE, Found.OUT, why)
     figure = f"{mae_ms:.0f} ms {where}"
     if mae_ms < _NO_ERROR_MS:
@@ -253,17 +254,17 @@ def _reach_mae(headroom: Headroom, thresholds: Thresholds) -> Reach:
     if mae_ms < thresholds.mae_ms:
         return Reach(CriterionId.MAE, Found.WITHIN, f"{figure}: small enough already, refinement need but lessen it")
     needed = 1.0 - thresholds.mae_ms / mae_ms
-    return Reach(CriterionId.MAE, Found.WITHIN, f"{figure}: errors must shrink by {needed:.0%}")
+    return Reach(CriterionId.MAE, Found.WITHIN, f"{figure}: errors must shrink by {percent(needed, 0)}")
 
 
 def _reach_der(headroom: Headroom, thresholds: Thresholds) -> Reach:
     collar_s = _nearest_collar_s(thresholds)
-    at, demanded = f"at collar {collar_s:g} s", f"more than {thresholds.der_relative:.0%} is demanded"
+    at, demanded = f"at collar {collar_s:g} s", f"more than {percent(thresholds.der_relative, 0)} is demanded"
     moving = f"moving ends by up to {headroom.shift_s:g} s"
     won, most = headroom.relative(ANY_END, collar_s), headroom.most_relative(collar_s)
     if most <= thresholds.der_relative:
-        return Reach(CriterionId.DER, Found.OUT, f"{moving} can win no more than {most:.1%} of the DER {at}; {demanded}")
-    figure = f"{moving} can win {won:.1%} of the DER {at}, and no more than {most:.1%}"
+        return Reach(CriterionId.DER, Found.OUT, f"{moving} can win no more than {percent(most)} of the DER {at}; {demanded}")
+    figure = f"{moving} can win {percent(won)} of the DER {at}, and no more than {percent(most)}"
     if won <= thresholds.der_relative:
         return Reach(CriterionId.DER, Found.UNKNOWN, f"{figure}; {demanded}")
     interval = headroom.interval(ANY_END, collar_s)
@@ -271,10 +272,11 @@ def _reach_der(headroom: Headroom, thresholds: Thresholds) -> Reach:
         return Reach(CriterionId.DER, Found.UNKNOWN, f"{figure}, but that may be chance")
     gains = np.maximum.accumulate([headroom.relative(remedy, collar_s) for remedy in _MOVES])
     if gains[-1] <= thresholds.der_relative:
-        why = f"{figure}; the matched boundaries alone win {gains[-1]:.1%}, so that others have to move as well"
+        why = f"{figure}; the matched boundaries alone win {percent(gains[-1])}, so that others have to move as well"
         return Reach(CriterionId.DER, Found.WITHIN, why)
     needed = float(np.interp(thresholds.der_relative, gains, [remedy.reduction for remedy in _MOVES]))
-    why = f"{figure}; the matched boundaries alone win {gains[-1]:.1%}, enough if their errors shrink by about {needed:.0%}"
+    enough = f"enough if their errors shrink by about {percent(needed, 0)}"
+    why = f"{figure}; the matched boundaries alone win {percent(gains[-1])}, {enough}"
     return Reach(CriterionId.DER, Found.WITHIN, why)
 
 
@@ -283,13 +285,14 @@ def _reach_target(headroom: Headroom, thresholds: Thresholds) -> Reach:
     now, matched, moved = (headroom.parts(remedy, collar_s).der for remedy in (NOTHING, PERFECT, ANY_END))
     least = headroom.least_der(collar_s)
     figure = (
-        f"{now:.2%} now, {matched:.2%} with the matched boundaries put right, {moved:.2%} with any end moved by up to "
-        f"{headroom.shift_s:g} s, which cannot give less than {least:.2%}, at collar {collar_s:g} s"
+        f"{percent(now, 2)} now, {percent(matched, 2)} with the matched boundaries put right, "
+        f"{percent(moved, 2)} with any end moved by up to {headroom.shift_s:g} s, "
+        f"which cannot give less than {percent(least, 2)}, at collar {collar_s:g} s"
     )
     if moved < thresholds.der_target:
         return Reach(CriterionId.DER_TARGET, Found.WITHIN, figure)
     both = headroom.parts(_OPERATIONS[-1], collar_s).der
-    why = f"{figure}; the matched boundaries put right, missed turns added and false ones dropped would give {both:.2%}"
+    why = f"{figure}; the matched boundaries put right, missed turns added and false ones dropped would give {percent(both, 2)}"
     return Reach(CriterionId.DER_TARGET, Found.OUT if least >= thresholds.der_target else Found.UNKNOWN, why)
 
 

@@ -15,6 +15,7 @@ from scipy.stats import ks_2samp
 
 from brefine.core.boundary_error import BoundaryErrors
 from brefine.core.der import DerParts, score_der
+from brefine.core.figures import signed_percent
 from brefine.core.matching import match_boundaries
 from brefine.core.turns import Diarization
 from brefine.data.system_errors import learn_system_errors, replay
@@ -67,7 +68,7 @@ def format_check(check: dict[str, Any]) -> str:
     for one in check["figures"]:
         real, replayed = one["real"], one["replayed"]
         difference = replayed / real - 1.0 if real and replayed is not None else None
-        told = "–" if difference is None else f"{100.0 * difference:+.1f}%"
+        told = "–" if difference is None else signed_percent(difference)
         alike = real == replayed if difference is None else abs(difference) <= TOLERANCE
         scale, decimals = (1.0, 1) if one["figure"].endswith("_ms") else (100.0, 2)
         values = "".join("–".rjust(10) if value is None else f"{scale * value:>10.{decimals}f}" for value in (real, replayed))

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from brefine.core.figures import milliseconds
+from brefine.core.figures import milliseconds, percent
 from brefine.phasedir import Alert, JobRecord, Progress, Stage, Tag
 from brefine.run.snapshot import WORKING, PhaseSnapshot, PhaseState, RunView, ShownState
 
@@ -153,7 +153,7 @@ def progress_line(progress: Progress) -> str:
     if progress.state != "running":
         took_s = max(0.0, progress.unix_s - progress.started_unix_s)
         return f"{progress.stage}: {progress.state} after {duration(took_s)}" + (f": {progress.error}" if progress.error else "")
-    share = f" {progress.done:,}/{progress.total:,} ({progress.done / progress.total:.0%})" if progress.total else ""
+    share = f" {progress.done:,}/{progress.total:,} ({percent(progress.done / progress.total, 0)})" if progress.total else ""
     return f"{progress.stage}: {progress.step}{share}"
 
 
@@ -252,7 +252,7 @@ def _evidence(snapshot: PhaseSnapshot) -> str:
 
 
 def _share(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.0%}"
+    return "n/a" if value is None else percent(value, 0)
 
 
 def _gib(n_bytes: int | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from brefine.core.figures import percent
 from brefine.phasedir import Alert, Decision, Manifest, Stage
 from brefine.run.plain import duration
 from brefine.run.report_boundaries import BoundaryPicture
@@ -101,5 +102,6 @@ def _strip(one: BoundaryPicture) -> str:
         f'<div class="strip"><div class="head"><span>{escape(row.recording)}, {escape(row.speaker)}</span>'
         f"<b>{1000 * abs(row.error_before_s):.0f} → {1000 * abs(row.error_after_s):.0f} ms</b></div>"
         f'<div class="sound">{sound}{marks}</div>'
-        f'<div class="quiet">{row.side}, {row.kind}, at {row.reference_s:.2f} s, confidence {row.confidence:.0%}</div></div>'
+        f'<div class="quiet">{row.side}, {row.kind}, at {row.reference_s:.2f} s, '
+        f"confidence {percent(row.confidence, 0)}</div></div>"
     )

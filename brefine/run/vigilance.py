@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from brefine.core.figures import percent
 from brefine.phasedir import AlertLevel, Stage
 from brefine.run.budget import TIERS
 from brefine.run.supervision import Action, Policy, Sign, Standing, State, StopTrainer, Tell, Ticked, Trainer
@@ -93,7 +94,7 @@ def watch_money(state: State, event: Ticked, policy: Policy, actions: list[Actio
     tier = TIERS[reached - 1]
     level: AlertLevel = "error" if tier >= 1.0 else "warning" if tier >= 0.9 else "info"
     of = "what was left" if policy.cap_usd is None else "the cap"
-    text = f"${event.spent_usd:,.2f} of ${limit_usd:,.2f} are spent ({tier:.0%} of {of})"
+    text = f"${event.spent_usd:,.2f} of ${limit_usd:,.2f} are spent ({percent(tier, 0)} of {of})"
     key = f"{tier:.2f}" if policy.cap_usd is None else f"{tier:.2f}:{limit_usd:g}"  # a cap that was raised has tiers of its own
     actions.append(Tell("budget", level, text, key))
     return replace(state, told_tiers=reached)

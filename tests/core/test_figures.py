@@ -17,17 +17,16 @@ def test_figures_carry_their_unit() -> None:
 @pytest.mark.parametrize("nought", [1e-15, -1e-15, 0.0, -0.0])
 def test_what_rounds_to_nought_has_no_sign_of_its_own(nought: float) -> None:
     """A minus before a nought tells of a gain that is none."""
-    assert f"{rounded(nought, 3):+.1%} {rounded(100 * nought, 1):+.1f} {rounded(nought):.0f}" == "+0.0% +0.0 0"
+    assert f"{rounded(100 * nought, 1):+.1f} {rounded(nought):.0f}" == "+0.0 0"
     assert [milliseconds(nought), signed_milliseconds(nought), percent(nought)] == ["0 ms", "+0.0 ms", "0.0 %"]
     assert [signed_percent(nought), signed_percent(-0.0567), signed_percent(1.5)] == ["+0.0 %", "-5.7 %", "+150.0 %"]
-    assert f"{rounded(-0.0567, 3):+.1%}" == "-5.7%"
 
 
 def test_an_improvement_says_what_its_signs_mean() -> None:
     """The interval is one of what the word says: of how much better, or of how much worse."""
-    assert improvement(0.1023, (-0.238, 0.444)) == "10.2% better [-23.8%, +44.4%]"
-    assert improvement(-0.03, (-0.09, 0.05)) == "3.0% worse [-5.0%, +9.0%]"
-    assert [improvement(relative) for relative in (0.1, -0.1, -1e-15)] == ["10.0% better", "10.0% worse", "0.0% better"]
+    assert improvement(0.1023, (-0.238, 0.444)) == "10.2 % better [-23.8 %, +44.4 %]"
+    assert improvement(-0.03, (-0.09, 0.05)) == "3.0 % worse [-5.0 %, +9.0 %]"
+    assert [improvement(relative) for relative in (0.1, -0.1, -1e-15)] == ["10.0 % better", "10.0 % worse", "0.0 % better"]
 
 
 def test_of_many_names_the_first_are_told_and_how_many_more() -> None:

@@ -102,7 +102,7 @@ REFUSED: dict[str, tuple[dict[str, Any], CriterionId, str]] = {
     ),
     "recall hidden": ({"recall": None}, CriterionId.MAE, "recall of the matching is not told"),
     "recall not a number": ({"recall": float("nan")}, CriterionId.MAE, "recall of the matching is not told"),
-    "recall low": ({"recall": 0.1}, CriterionId.MAE, "only 10% of the reference boundaries"),
+    "recall low": ({"recall": 0.1}, CriterionId.MAE, "only 10 % of the reference boundaries"),
     "no interval of the error": ({"mae_ms": Measured(172.0, 85.0, None)}, CriterionId.MAE, "may be chance"),
     "another window": ({"window_s": 0.25}, CriterionId.MAE, "matched within 0.25 s instead of 1 s"),
     "another collar": ({"collar_s": 0.25}, CriterionId.DER, "at collar 0.25 s"),
@@ -146,8 +146,8 @@ def test_an_improvement_that_may_be_chance_is_none() -> None:
 
 PAST: dict[CriterionId, tuple[dict[str, Any], str]] = {
     CriterionId.MAE: ({"mae_ms": Measured(172.0, 99.0, Interval(70.0, 131.0))}, "the interval reaches 100 ms and more"),
-    CriterionId.DER: ({"der": Measured(0.034, 0.028, Interval(0.02, 0.3))}, "the interval reaches 10% and less"),
-    CriterionId.DER_TARGET: ({"der_after": Interval(0.025, 0.031)}, "2.80% [2.50%, 3.10%]; the interval reaches 3.0% and more"),
+    CriterionId.DER: ({"der": Measured(0.034, 0.028, Interval(0.02, 0.3))}, "the interval reaches 10 % and less"),
+    CriterionId.DER_TARGET: ({"der_after": Interval(0.025, 0.031)}, "[2.50 %, 3.10 %]; the interval reaches 3.0 % and more"),
 }
 
 
@@ -165,7 +165,7 @@ def test_the_interval_of_the_der_is_that_of_its_target() -> None:
     """An older integration told none: then the figure alone is judged."""
     assert found(judge(GOOD, THRESHOLDS, YES), CriterionId.DER_TARGET).interval == Interval(0.025, 0.0299)
     older = judge(replace(GOOD, der_after=None), THRESHOLDS, YES)
-    assert (found(older, CriterionId.DER_TARGET).why, older.verdict) == ("2.80%", "pass")
+    assert (found(older, CriterionId.DER_TARGET).why, older.verdict) == ("2.80 %", "pass")
 
 
 @pytest.mark.parametrize("mae_ms", [100.0, 100.4, 250.0])
@@ -242,7 +242,7 @@ def test_an_error_that_refinement_makes_no_smaller_is_not_met(after_ms: float) -
     verdict = judge(replace(GOOD, mae_ms=Measured(60.0, after_ms, Interval(50.0, 99.5))), THRESHOLDS, YES)
     assert verdict.verdict == "fail"
     assert found(verdict, CriterionId.MAE).why.endswith(
-        "60 ms before, on 62% of the reference boundaries: refinement makes it no better"
+        "60 ms before, on 62 % of the reference boundaries: refinement makes it no better"
     )
     assert verdict.recommendation.startswith("iterate on the model: refinement makes boundaries no better")
 
@@ -254,16 +254,16 @@ ADVICE: dict[str, tuple[dict[str, Any], str]] = {
     "no headroom": ({"der": Measured(0.034, 0.033, Interval(0.01, 0.05)), "least_der": 0.032}, "stop moving boundaries"),
     "none at matched boundaries": (
         {"der": Measured(0.034, 0.033, Interval(0.01, 0.05)), "oracle_der": 0.034},
-        "does not follow; the matched boundaries put right would give 3.40%",
+        "does not follow; the matched boundaries put right would give 3.40 %",
     ),
     "headroom left": ({"der": Measured(0.034, 0.033, Interval(0.01, 0.05))}, "iterate on integration"),
     "target out of reach": ({"der": Measured(0.069, 0.055, Interval(0.1, 0.3)), "least_der": 0.049}, "iterate on activity"),
     "target beyond matched boundaries": (
         {"der": Measured(0.069, 0.055, Interval(0.1, 0.3)), "oracle_der": 0.049},
-        "not yet below 3.0%; the matched boundaries put right would give 4.90%",
+        "not yet below 3.0 %; the matched boundaries put right would give 4.90 %",
     ),
     "target not below reach": ({"der": Measured(0.069, 0.055, Interval(0.1, 0.3)), "least_der": 0.03}, "iterate on activity"),
-    "target within reach": ({"der": Measured(0.069, 0.055, Interval(0.1, 0.3))}, "not yet below 3.0%"),
+    "target within reach": ({"der": Measured(0.069, 0.055, Interval(0.1, 0.3))}, "not yet below 3.0 %"),
 }
 
 

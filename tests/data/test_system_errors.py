@@ -86,7 +86,7 @@ def test_where_no_boundary_is_matched_the_check_has_a_dash() -> None:
     assert told == [
         "mae ms           100.0         –           –  more than 10 %",
         "p90 ms               –       9.0           –  more than 10 %",
-        "der              10.00     11.20      +12.0%  more than 10 %",
+        "der              10.00     11.20     +12.0 %  more than 10 %",
     ]
 
 

@@ -212,7 +212,7 @@ FRAUDS: dict[str, tuple[Callable[[HonestPhase], object], str]] = {
     ),
     "another cap": (lambda it: _compared(it, window_s=0.25), "but matched within 0.25 s instead of 1 s"),
     "recall hidden": (lambda it: _compared(it, recall=None), "but the recall of the matching is not told"),
-    "recall low": (lambda it: _compared(it, recall=0.2), "but only 20% of the reference boundaries were matched"),
+    "recall low": (lambda it: _compared(it, recall=0.2), "but only 20 % of the reference boundaries were matched"),
     "trained on after the integration": (
         lambda it: it.train("mlp", weights_sha256="99" * 32),
         "the best checkpoint of mlp is not the one that was integrated; integrate again",
@@ -672,7 +672,7 @@ def test_the_report_judges_again(honest: HonestPhase) -> None:
 @pytest.mark.parametrize(
     ("missed", "false", "der", "advice"),
     [
-        ([Turn(5.0, 9.5, "M")], [], 4.605 / 7.5, "stop moving boundaries: moving ends by up to 1 s cannot give less than 60.00%"),
+        ([Turn(5.0, 9.5, "M")], [], 4.605 / 7.5, "stop moving boundaries: moving ends by up to 1 s cannot give less than 60.00"),
         ([], [Turn(7.0, 9.0, "F")], 2.105 / 3.0, "iterate on integration"),
     ],
 )

@@ -108,7 +108,7 @@ def test_the_page_tells_what_the_screens_tell() -> None:
     jer = "<td>JER</td><td class=n>10.00 %</td><td class=n>9.00 %</td><td class=n>-10.0 %</td><td class=n>[-15.0 %, -5.0 %]</td>"
     assert jer in page
     assert '<div class="more">-56.8 % after: [69, 78] ms; gate split, W = 1 s, recall' in page
-    assert '<div class="more">12.4% better [+9.2%, +15.1%]</div>' in page and "<th class=n>change</th>" in page
+    assert '<div class="more">12.4 % better [+9.2 %, +15.1 %]</div>' in page and "<th class=n>change</th>" in page
     assert "<th class=n>harm to good</th>" in page and "within 50 ms before, above 0 = worse" in page
     assert "mlp goes on (chosen by the person); recommended was transformer: " in page
     assert "; chosen instead: mlp, because: six times faster." in page

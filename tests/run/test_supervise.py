@@ -661,7 +661,7 @@ def test_the_cap_of_the_budget_checkpoints_and_stops(tmp_path: Path, monkeypatch
     assert run_here(phase) == 5
     assert SupervisorState.read(phase.supervisor).state == "budget"
     told = [alert for alert in alerts(phase) if alert.kind == "budget"]
-    assert told[-1].level == "error" and "100% of the cap" in told[-1].text
+    assert told[-1].level == "error" and "100 % of the cap" in told[-1].text
     assert "lambda terminate" in next(alert.text for alert in alerts(phase) if alert.kind == "idle-burn")
     assert status(phase, "mlp").state is RunState.STOPPED
     spent_usd = PhaseStore(phase.path).snapshot().budget.spent_usd

@@ -415,7 +415,7 @@ def test_without_a_cap_the_tiers_are_those_of_what_was_left_and_nothing_is_stopp
         history.after(Ticked(1.0, spent_usd=spent_usd))
     told = [(tell.key, tell.level) for tell in history.told("budget")]
     assert told == [("0.50", "info"), ("0.75", "info"), ("0.90", "warning"), ("1.00", "error")]
-    assert history.told("budget")[0].text == "$100.00 of $200.00 are spent (50% of what was left)"
+    assert history.told("budget")[0].text == "$100.00 of $200.00 are spent (50 % of what was left)"
     assert history.state.ending is None
 
 

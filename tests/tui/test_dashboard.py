@@ -836,8 +836,8 @@ async def test_the_gate_is_a_checklist(open_desk: OpenDesk, size: tuple[int, int
     async with open_desk(phase(PhaseState.TO_DECIDE), size) as desk:
         await desk.until(lambda: "☑ Is the boundary error below 100 ms?" in desk.text)
         assert "on 24 recordings · threshold " in desk.text
-        assert desk.text.count("73 ms [69, 78]") == desk.text.count("12.4% better [+9.2%, +15.1%]") == 1
-        assert "☒ Is the DER below 3%?" in desk.text
+        assert desk.text.count("73 ms [69, 78]") == desk.text.count("12.4 % better [+9.2 %, +15.1 %]") == 1
+        assert "☒ Is the DER below 3 %?" in desk.text
         await desk.press("end")
         assert "☐ Does the project go on with" in desk.text
         assert "▲ verdict: open   simulated evidence   transformer" in desk.text
