@@ -12,8 +12,9 @@
         ...                 # recordings of one kind tell more of the diarizer's errors than each alone
 
 Instead of a diarizer it takes any callable from a path to a `pyannote.core.Annotation` (or to an object that has one as
-`speaker_diarization`): a pipeline of pyannote or of DiariZen as it is. Audio is a path, or a mapping that has one as `audio`, as
-those pipelines take it; not samples, nor one channel of a file.
+`speaker_diarization`): a pipeline of pyannote or of DiariZen as it is. Each of its labels is a speaker; his name has `_` for
+blanks, and a number where another's is the same. Audio is a path, or a mapping that has one as `audio`, as those pipelines take
+it; not samples, nor one channel of a file.
 """
 
 from __future__ import annotations

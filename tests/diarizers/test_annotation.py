@@ -1,0 +1,33 @@
+"""Annotations of pyannote's kind as turns."""
+
+from __future__ import annotations
+
+from pyannote.core import Annotation, Segment
+
+from brefine.core.turns import Turn
+from brefine.diarizers.annotation import diarization_of
+
+
+def test_labels_that_look_alike_stay_speakers_of_their_own() -> None:
+    """They may differ by a blank or by type alone: nobody gets another's turns, and who has a valid name keeps it."""
+    annotation = Annotation()
+    annotation[Segment(1.0, 3.0)] = "spk 1"
+    annotation[Segment(2.0, 5.0)] = "spk_1"
+    annotation[Segment(4.0, 6.0)] = "spk  1"
+    annotation[Segment(5.2, 9.0)] = ""
+    annotation[Segment(8.0, 12.0)] = "speaker"
+    annotation[Segment(13.0, 14.0)] = 1
+    annotation[Segment(13.5, 15.0)] = "1"
+    annotation[Segment(16.0, 17.0)] = "spk_1_2"
+    annotation[Segment(16.5, 18.0)] = "a guest"
+    assert diarization_of(annotation, "talk", duration_s=20.0).turns == (
+        Turn(1.0, 3.0, "spk_1_3"),
+        Turn(2.0, 5.0, "spk_1"),
+        Turn(4.0, 6.0, "spk_1_4"),
+        Turn(5.2, 9.0, "speaker_2"),
+        Turn(8.0, 12.0, "speaker"),
+        Turn(13.0, 14.0, "1_2"),
+        Turn(13.5, 15.0, "1"),
+        Turn(16.0, 17.0, "spk_1_2"),
+        Turn(16.5, 18.0, "a_guest"),
+    )
