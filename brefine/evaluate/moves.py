@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,11 +84,13 @@ class Refinement:
         hypothesis: what was refined, clipped to the audio.
         ends_s: onset and offset of each turn of `hypothesis` now, shape (n_turns, 2), seconds.
         moves: one for each boundary, in the order of `boundaries_of(hypothesis)`.
+        audio: the file, as `RefinedPipeline` was given it; None where turns were refined in another way.
     """
 
     hypothesis: Diarization
     ends_s: NDArray[np.float64]
     moves: tuple[Move, ...]
+    audio: Path | None = None
 
     @property
     def refined(self) -> Diarization:

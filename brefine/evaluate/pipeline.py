@@ -9,7 +9,7 @@
     result.refined          # turns: result.hypothesis with better ends
     result.moves            # one a boundary: how far, how sure, why
     for result in pipeline.together(sorted(Path("talks").glob("*.wav"))):
-        ...                 # recordings of one kind tell more of the diarizer's errors than each alone
+        result.audio        # recordings of one kind tell more of the diarizer's errors than each alone
 
 Instead of a diarizer it takes any callable from a path to a `pyannote.core.Annotation` (or to an object that has one as
 `speaker_diarization`): a pipeline of pyannote or of DiariZen as it is. Each of its labels is a speaker; his name has `_` for
@@ -20,6 +20,7 @@ it; not samples, nor one channel of a file.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -80,15 +81,17 @@ class RefinedPipeline:
             ProcessError: the diarizer failed.
         """
         tell_step = report or silent
-        heard = self._heard(_path_of(audio), tell_step)
+        path = _path_of(audio)
+        heard = self._heard(path, tell_step)
         tell_step("refining", 0, 1)
-        return self._refined(heard, self._prior or fit_prior([heard]))
+        return self._refined(path, heard, self._prior or fit_prior([heard]))
 
     def together(self, audio: Iterable[Audio], *, report: ReportProgress | None = None) -> Iterator[Refinement]:
         """Diarizes and refines recordings of one kind, in their order, as `brefine diarize` and `refine` do those of a folder.
 
         All are heard before the first is moved: without a calibration, all of them tell how far the system's boundaries are off.
-        Their audio is not kept meanwhile. A recording that cannot be done costs the others nothing.
+        Their audio is not kept meanwhile. A recording that cannot be done costs the others nothing, but fewer refinements come
+        then than were given recordings: `audio` of each says which it is, a `zip` with the paths does not.
 
         Raises:
             DataError: audio cannot be used: all whose headers tell before anything is diarized, others after the last refinement;
@@ -101,26 +104,26 @@ class RefinedPipeline:
         for doubt in probe_all(paths):
             tell(doubt)
         tell_step = report or silent
-        heard: list[HeardRecording] = []
+        heard: list[tuple[Path, HeardRecording]] = []
         faults: list[BrefineError] = []
         for place, path in enumerate(paths):
             tell_step(f"hearing {one_line(path.stem)}", place, len(paths))
             try:
-                heard.append(self._heard(path, tell_step))
+                heard.append((path, self._heard(path, tell_step)))
             except BrefineError as fault:
                 faults.append(fault)
-        prior = self._prior or fit_prior(heard)
-        for place, recording in enumerate(heard):
+        prior = self._prior or fit_prior([recording for _, recording in heard])
+        for place, (path, recording) in enumerate(heard):
             tell_step("refining", place, len(heard))
-            yield self._refined(recording, prior)
+            yield self._refined(path, recording, prior)
         raise_all(faults)
 
     def _heard(self, audio: Path, report: ReportProgress) -> HeardRecording:
         frames, duration_s = frames_of(audio, self._refiner.features)
         return hear_recording(self._refiner, frames, self._hypothesis(audio, duration_s, report), duration_s=duration_s)
 
-    def _refined(self, heard: HeardRecording, prior: ErrorPrior) -> Refinement:
-        return refine_heard(self._refiner, heard, prior, config=self._config)
+    def _refined(self, audio: Path, heard: HeardRecording, prior: ErrorPrior) -> Refinement:
+        return replace(refine_heard(self._refiner, heard, prior, config=self._config), audio=audio)
 
     def _hypothesis(self, audio: Path, duration_s: float, report: ReportProgress) -> Diarization:
         diarize = getattr(self._diarizer, "diarize", None)

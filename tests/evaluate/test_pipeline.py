@@ -50,9 +50,10 @@ def talk(tmp_path: Path) -> tuple[Path, Diarization, Path]:
 
 
 def test_it_refines_what_one_of_our_diarizers_says(talk: tuple[Path, Diarization, Path]) -> None:
-    """Turns stay as many and as whose they were; every boundary has a move with its reason."""
+    """Turns stay as many and as whose they were; every boundary has a move with its reason, and the whole its file."""
     audio, hypothesis, weights = talk
-    found = RefinedPipeline(_Told(hypothesis), weights=weights)(audio)
+    found = RefinedPipeline(_Told(hypothesis), weights=weights)(str(audio))
+    assert found.audio == audio
     assert [turn.speaker for turn in found.hypothesis.turns] == [turn.speaker for turn in hypothesis.turns]
     assert len(found.refined.turns) == len(hypothesis.turns)
     assert len(found.moves) == 2 * len(hypothesis.turns)
@@ -158,17 +159,18 @@ def test_recordings_of_one_kind_are_refined_as_a_folder_is(talks: Path, monkeypa
 
 
 def test_what_cannot_be_done_costs_the_other_recordings_nothing(talks: Path) -> None:
-    """They are refined as if it weren't there, and it is named in the end; a broken header is told before anything is heard."""
+    """They are refined as if it weren't there, each named by its file, and it in the end; a broken header at once."""
     pipeline = RefinedPipeline(_Read(), weights=talks / "weights.safetensors", device="cpu")
     audio = sorted((talks / "audio").iterdir())
-    expected = [one.refined for one in pipeline.together(audio[1:])]
+    expected = [(one.audio, one.refined) for one in pipeline.together(audio[1:])]
+    assert [path for path, _ in expected] == audio[1:]
     samples = bursts(0)[0]
     samples[5000] = np.nan
     soundfile.write(audio[0], samples, 16000, subtype="FLOAT")
     done = []
     with pytest.raises(DataError, match=r"rec0\.wav: the audio holds samples that are not finite"):
         for one in pipeline.together(audio):
-            done.append(one.refined)
+            done.append((one.audio, one.refined))
     assert done == expected
     audio[2].write_text("no audio")
     with pytest.raises(DataError, match=r"rec2\.wav"):
