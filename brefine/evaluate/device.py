@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import torch
 
-from brefine.errors import BrefineError
+from brefine.errors import BrefineError, ConfigError
+
+DeviceName = Literal["auto", "cpu", "cuda"]
+"""`auto` is a GPU where there is one, and `cuda` the first that is visible."""
 
 
-def pick_device(name: str) -> torch.device:
-    """`auto` (a GPU where there is one), `cpu` or `cuda`.
+def pick_device(name: DeviceName) -> torch.device:
+    """The device of a name.
 
     Raises:
         BrefineError: `cuda` was asked for, and there is none.
+        ConfigError: there is no such name.
     """
+    if name not in get_args(DeviceName):
+        raise ConfigError(
+            "there is no such device",
+            expected="auto, cpu or cuda",
+            got=name,
+            hint="which of several GPUs is used, CUDA_VISIBLE_DEVICES says",
+        )
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
         raise BrefineError("there is no GPU that torch can use", where="--device cuda", hint="use --device cpu, or leave it out")

@@ -17,7 +17,7 @@ from brefine.core.boundaries import boundaries_of
 from brefine.core.boundary_error import BoundaryErrors
 from brefine.core.matching import WINDOWS_S
 from brefine.errors import CheckpointError
-from brefine.evaluate.device import pick_device
+from brefine.evaluate.device import DeviceName, pick_device
 from brefine.evaluate.hearing import hear_kept, kept_heard
 from brefine.evaluate.moves import HeardRecording, fit_prior, hear_recording, refine_heard
 from brefine.evaluate.recordings import GivenRecording, GivenSplit
@@ -28,7 +28,7 @@ from brefine.models.weights import OTHER_WEIGHTS, Refiner, load_refiner
 from brefine.phasedir import BoundaryRow, EvaluationReport, Look, PhaseDir, Speed, way_to_weights
 
 
-def load_checkpoint(phase: PhaseDir, model: ModelName, checkpoint: str, device: str) -> Refiner:
+def load_checkpoint(phase: PhaseDir, model: ModelName, checkpoint: str, device: DeviceName) -> Refiner:
     """The weights of a phase's model: `best`, `last`, or a file.
 
     Raises:
@@ -44,7 +44,7 @@ def load_checkpoint(phase: PhaseDir, model: ModelName, checkpoint: str, device: 
 
 
 def load_checkpoints(
-    phase: PhaseDir, models: Sequence[ModelName] | None, checkpoints: Sequence[str], device: str
+    phase: PhaseDir, models: Sequence[ModelName] | None, checkpoints: Sequence[str], device: DeviceName
 ) -> dict[str, list[Refiner]]:
     """Name of a checkpoint → its refiners: `best` and `last` of each model, a file of the model that it is.
 

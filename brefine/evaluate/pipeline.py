@@ -31,6 +31,7 @@ from brefine.diarizers.annotation import diarization_of
 from brefine.diarizers.diarizer import Diarizer, ReportProgress, silent
 from brefine.errors import BrefineError, DataError, ProcessError, one_line, tell
 from brefine.evaluate.calibration import read_calibration
+from brefine.evaluate.device import DeviceName
 from brefine.evaluate.moves import HeardRecording, Refinement, fit_prior, hear_recording, refine_heard
 from brefine.evaluate.refine import frames_of, load_weights
 from brefine.io.audio import probe_all, raise_all
@@ -49,10 +50,11 @@ class RefinedPipeline:
         calibration: a file that `brefine calibrate` made for this diarizer with these weights; without, what the hypotheses
             tell of their system's errors counts.
         config: when and how far boundaries may move.
-        device: auto, cpu or cuda.
+        device: auto, cpu or cuda; which of several GPUs, the environment's CUDA_VISIBLE_DEVICES says.
 
     Raises:
         CheckpointError: there are no such weights.
+        ConfigError: there is no such device.
         DataError: there is no such calibration.
         FormatError: the calibration is none, or one of other weights.
     """
@@ -64,7 +66,7 @@ class RefinedPipeline:
         weights: Path | None = None,
         calibration: Path | None = None,
         config: RefineConfig | None = None,
-        device: str = "auto",
+        device: DeviceName = "auto",
     ) -> None:
         self._diarizer = diarizer
         self._refiner = load_weights(weights, device)

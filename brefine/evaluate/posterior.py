@@ -26,6 +26,7 @@ import numpy as np
 
 from brefine.config import MODEL_NAMES, ModelName
 from brefine.errors import run_main
+from brefine.evaluate.device import DeviceName
 from brefine.evaluate.evaluation import load_checkpoint
 from brefine.evaluate.moves import fit_prior, hear_recording
 from brefine.evaluate.recordings import GivenSplit
@@ -35,7 +36,7 @@ from brefine.models.changes import Changes
 from brefine.phasedir import PhaseDir
 
 
-def write_posteriors(phase: PhaseDir, model: ModelName, *, device: str = "auto") -> Path:
+def write_posteriors(phase: PhaseDir, model: ModelName, *, device: DeviceName = "auto") -> Path:
     """Runs the best checkpoint over the validation split and writes its posteriors.
 
     Raises:

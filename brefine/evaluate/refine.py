@@ -18,7 +18,7 @@ from brefine.config import FeatureConfig, RefineConfig
 from brefine.core.turns import Diarization, Turn
 from brefine.data.features import analyse_file, is_silent
 from brefine.errors import BrefineError, DataError, FormatError, one_line, tell
-from brefine.evaluate.device import pick_device
+from brefine.evaluate.device import DeviceName, pick_device
 from brefine.evaluate.moves import HeardRecording, Reason, Refinement, fit_prior, hear_recording, refine_heard
 from brefine.evaluate.rewriting import rewrite_rttm
 from brefine.io.audio import AUDIO_SUFFIXES, audio_by_stem, probe_all, raise_all
@@ -102,11 +102,12 @@ class Refined:
         }
 
 
-def load_weights(weights: Path | None, device: str = "auto") -> Refiner:
+def load_weights(weights: Path | None, device: DeviceName = "auto") -> Refiner:
     """The refiner of a weights file, or the one that ships with brefine.
 
     Raises:
         CheckpointError: there are no such weights, or none ship with this build.
+        ConfigError: there is no such device.
     """
     return load_refiner(weights if weights is not None else shipped_weights(), pick_device(device))
 

@@ -20,6 +20,7 @@ from brefine.data.batches import centres_s
 from brefine.data.examples import find_examples
 from brefine.data.splits import Split
 from brefine.errors import DataError
+from brefine.evaluate.device import DeviceName
 from brefine.evaluate.evaluation import load_checkpoint
 from brefine.evaluate.moves import movable
 from brefine.evaluate.recordings import GivenSplit
@@ -33,7 +34,7 @@ from brefine.phasedir import CheckpointCard, PhaseDir
 _TEMPERATURES = tuple(round(0.6 + 0.1 * step, 1) for step in range(20))
 
 
-def ship(phase: PhaseDir, models: Sequence[ModelName], out: Path, *, device: str = "auto") -> CheckpointCard:
+def ship(phase: PhaseDir, models: Sequence[ModelName], out: Path, *, device: DeviceName = "auto") -> CheckpointCard:
     """Writes the best checkpoints of `models` as one refiner.
 
     The card tells what all of them together do on the validation split; its step and epoch are those of the first.
