@@ -111,10 +111,7 @@ class Checkpoints:
         )
         last, previous = self._files
         if last.exists():
-            spare = previous.with_suffix(".tmp")
-            spare.unlink(missing_ok=True)
-            os.link(last, spare)
-            spare.replace(previous)
+            _give_second_name(last, previous)
         write_bytes_atomic(last, outer.getvalue())
 
     def load(self) -> tuple[dict[str, Any] | None, list[str]]:
@@ -181,6 +178,18 @@ class Checkpoints:
                 "the checkpoint is whole, but torch cannot read it", where=path, got=type(error).__name__
             ) from error
         return packed
+
+
+def _give_second_name(path: Path, second: Path) -> None:
+    """Replaces `second` by what is at `path`, too; killed in between, the old one or the new one is there, and whole."""
+    spare = second.with_suffix(".tmp")
+    spare.unlink(missing_ok=True)
+    try:
+        os.link(path, spare)
+    except OSError:  # file systems without hard links (FAT, exFAT, mounts of buckets) say so in many ways
+        write_bytes_atomic(second, path.read_bytes())
+    else:
+        spare.replace(second)
 
 
 class _UnreadError(CheckpointError):

@@ -177,14 +177,34 @@ def test_a_save_that_was_killed_half_way_hinders_no_later_one(checkpoints: Check
     os.link(checkpoints.run.training_state, checkpoints.run.checkpoints / "previous.tmp")
     checkpoints.save(small_state(step=2))
     checkpoints.save(small_state(step=3))
+    assert steps_of(checkpoints) == [3, 2]
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EACCES])
+def test_a_file_system_without_hard_links_keeps_both_states(
+    checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """A training on FAT, exFAT or a bucket goes on past its first checkpoint, however the system says that it knows no links."""
+
+    def refused(_path: Path, _second: Path) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", refused)
+    for step in (1, 2, 3):
+        checkpoints.save(small_state(step=step))
+    assert steps_of(checkpoints) == [3, 2]
+
+
+def steps_of(checkpoints: Checkpoints) -> list[int]:
+    """The steps of the last state and of the one before; nothing else may lie beside them, and the last is torn for it."""
     steps = []
     for _ in range(2):
         packed, _ = checkpoints.load()
         assert packed is not None
         steps.append(packed["step"])
         checkpoints.run.training_state.write_bytes(b"")
-    assert steps == [3, 2]
     assert sorted(path.name for path in checkpoints.run.checkpoints.iterdir()) == ["last.state", "previous.state"]
+    return steps
 
 
 @pytest.mark.parametrize(
