@@ -24,7 +24,8 @@ from brefine.diarizers.diarizer import ReportProgress, silent
 from brefine.diarizers.resegmentation import resegment
 from brefine.diarizers.speakers import cluster
 from brefine.diarizers.speech import HOP_S, runs, speech_frames, speech_probability
-from brefine.io.audio import audio_blocks
+from brefine.errors import DataError
+from brefine.io.audio import audio_blocks, require_sound
 
 _FEATURES = FeatureConfig(n_mels=40, hop_s=HOP_S)
 _N_CEPSTRA = 20
@@ -63,10 +64,28 @@ class BuiltinDiarizer:
         return self._diarize(lambda: audio_blocks(audio, sample_rate_hz=SAMPLE_RATE_HZ), audio.stem, report or silent)
 
     def diarize_samples(
-        self, samples: NDArray[np.float32], recording: str, *, report: ReportProgress | None = None
+        self, samples: NDArray[np.floating], recording: str, *, report: ReportProgress | None = None
     ) -> Diarization:
-        """Diarizes mono audio of 16 kHz, shape (n_samples,)."""
-        return self._diarize(lambda: iter([samples]), recording, report or silent)
+        """Diarizes audio in memory.
+
+        Args:
+            samples: mono, 16 kHz, floats with full scale at ±1, shape (n_samples,).
+
+        Raises:
+            DataError: they have another shape or type, or some are not finite or too large to be sound.
+        """
+        samples = np.asarray(samples)
+        if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating):
+            raise DataError(
+                "these are no samples of mono audio",
+                where=recording,
+                expected="floats with full scale at ±1, shape (n_samples,)",
+                got=f"{samples.dtype}, shape {samples.shape}",
+                hint="of int16, divide by 32768; of several channels, take the mean",
+            )
+        require_sound(samples, 0, SAMPLE_RATE_HZ, recording)
+        mono = samples.astype(np.float32, copy=False)
+        return self._diarize(lambda: iter([mono]), recording, report or silent)
 
     def _diarize(self, blocks: Callable[[], Iterable[NDArray[np.float32]]], recording: str, tell: ReportProgress) -> Diarization:
         tell("finding speech", 0, _N_STEPS)

@@ -158,7 +158,7 @@ def audio_blocks(path: Path, *, sample_rate_hz: int = 16000) -> Iterator[NDArray
         _require_file(path)
         n_read = 0
         for block in foreign_blocks(path, sample_rate_hz=sample_rate_hz):
-            _require_sound(block, n_read, sample_rate_hz, path)
+            require_sound(block, n_read, sample_rate_hz, path)
             n_read += len(block)
             yield block
         return
@@ -206,6 +206,25 @@ def read_excerpt(path: Path, *, start_s: float, duration_s: float, sample_rate_h
     n = min(len(samples), len(excerpt) - offset)
     excerpt[offset : offset + n] = samples[:n]
     return excerpt
+
+
+def require_sound(block: NDArray[np.floating], n_before: int, sample_rate_hz: int, where: object) -> None:
+    """Refuses samples that no sound has.
+
+    Args:
+        block: shape (n_samples,), full scale at ±1.
+        n_before: how many samples of the recording lie before the block.
+        where: the file or the recording.
+
+    Raises:
+        DataError: a sample is not finite, or too large.
+    """
+    sound = np.abs(block) <= _LOUDEST  # never of not-a-number
+    if not sound.all():
+        first = int(np.argmin(sound))
+        what = "too large to be sound" if np.isfinite(block[first]) else "not finite"
+        first_s = (n_before + first) / sample_rate_hz
+        raise DataError(f"the audio holds samples that are {what}", where=where, got=f"the first at {first_s:.3f} s")
 
 
 @contextlib.contextmanager
@@ -260,7 +279,7 @@ def _mono_blocks(file: soundfile.SoundFile, info: AudioInfo, path: Path) -> Iter
         if not len(block):
             break
         mono = _mono(block) / full_scale
-        _require_sound(mono, n_read, info.sample_rate_hz, path)
+        require_sound(mono, n_read, info.sample_rate_hz, path)
         n_read += len(block)
         if n_read > MAX_DURATION_S * info.sample_rate_hz:
             raise DataError("the audio is too long", where=path, expected=f"at most {MAX_DURATION_S / 3600:.0f} hours")
@@ -329,15 +348,6 @@ def _require_length(n_samples: int, sample_rate_hz: int, path: Path) -> None:
 def _finite(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """The samples with silence where they are no numbers: an excerpt is for eyes and ears."""
     return np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
-
-
-def _require_sound(block: NDArray[np.float32], n_before: int, sample_rate_hz: int, path: Path) -> None:
-    sound = np.abs(block) <= _LOUDEST  # never of not-a-number
-    if not sound.all():
-        first = int(np.argmin(sound))
-        what = "too large to be sound" if np.isfinite(block[first]) else "not finite"
-        first_s = (n_before + first) / sample_rate_hz
-        raise DataError(f"the audio holds samples that are {what}", where=path, got=f"the first at {first_s:.3f} s")
 
 
 def _resampled(blocks: Iterator[NDArray[np.float32]], from_hz: int, to_hz: int) -> Iterator[NDArray[np.float32]]:

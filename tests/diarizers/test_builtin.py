@@ -16,6 +16,7 @@ from brefine.core.turns import Diarization, Turn
 from brefine.diarizers import builtin
 from brefine.diarizers.builtin import BuiltinDiarizer
 from brefine.diarizers.speech import SAMPLE_RATE_HZ
+from brefine.errors import DataError
 from brefine.io.audio import read_audio
 
 
@@ -107,6 +108,35 @@ def test_a_stretch_shorter_than_a_voice_is_still_a_turn(shared_data: Path) -> No
     start = int(np.argmax(np.convolve(speech**2, np.ones(9600), "valid")))
     samples = np.concatenate([np.zeros(16000, np.float32), speech[start : start + 9600], np.zeros(16000, np.float32)])
     assert len(BuiltinDiarizer().diarize_samples(samples, "talk").speakers) == 1
+
+
+def test_samples_of_any_float_are_heard_alike(shared_data: Path) -> None:
+    """Other libraries read float64; the turns are those of the same samples as float32."""
+    speech = read_audio(sorted((shared_data / "voices" / "librispeech").glob("*.flac"))[5])[: 2 * SAMPLE_RATE_HZ]
+    single, double = (BuiltinDiarizer().diarize_samples(speech.astype(kind), "talk") for kind in (np.float32, np.float64))
+    assert single == double
+    assert single.turns
+
+
+@pytest.mark.parametrize(
+    ("samples", "told"),
+    [
+        (
+            np.ones(16000, np.int16),
+            r"no samples of mono audio \(expected floats .* ±1, .*, got int16, shape \(16000,\)\)\n.*32768",
+        ),
+        (np.zeros(16000, bool), "got bool"),
+        (np.zeros((16000, 2), np.float32), r"got float32, shape \(16000, 2\)\)\n.*take the mean"),
+        (np.float32(0.0), "shape "),
+        (np.array([0.0] * 8000 + [np.nan] * 8000, np.float32), r"samples that are not finite \(got the first at 0\.500 s\)"),
+        (np.array([0.0, -np.inf]), r"samples that are not finite"),
+        (np.array([0.0, 1e300]), r"samples that are too large to be sound"),
+    ],
+)
+def test_what_is_no_sound_is_refused(samples: np.ndarray, told: str) -> None:
+    """Integers, several channels and samples that are not finite would give other turns, or nobody's, and say nothing."""
+    with pytest.raises(DataError, match=f"talk: .*{told}"):
+        BuiltinDiarizer().diarize_samples(samples, "talk")
 
 
 def test_audio_of_another_rate_is_read(tmp_path: Path, shared_data: Path) -> None:
