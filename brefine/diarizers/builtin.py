@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -59,9 +60,10 @@ class BuiltinDiarizer:
     def name(self) -> str:
         return "builtin"
 
-    def diarize(self, audio: Path, *, report: ReportProgress | None = None) -> Diarization:
+    def diarize(self, audio: str | PathLike[str], *, report: ReportProgress | None = None) -> Diarization:
+        path = Path(audio)
         # The file is decoded more than once, block by block: hours of samples never lie in memory.
-        return self._diarize(lambda: audio_blocks(audio, sample_rate_hz=SAMPLE_RATE_HZ), audio.stem, report or silent)
+        return self._diarize(lambda: audio_blocks(path, sample_rate_hz=SAMPLE_RATE_HZ), path.stem, report or silent)
 
     def diarize_samples(
         self, samples: NDArray[np.floating], recording: str, *, report: ReportProgress | None = None

@@ -16,6 +16,7 @@ import os
 import subprocess
 import tempfile
 import time
+from os import PathLike
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -60,16 +61,17 @@ class DiarizenDiarizer:
     def name(self) -> str:
         return "diarizen"
 
-    def diarize(self, audio: Path, *, report: ReportProgress | None = None) -> Diarization:
+    def diarize(self, audio: str | PathLike[str], *, report: ReportProgress | None = None) -> Diarization:
         return self.diarize_voted(audio, report=report).diarization
 
-    def diarize_voted(self, audio: Path, *, report: ReportProgress | None = None) -> VotedDiarization:
+    def diarize_voted(self, audio: str | PathLike[str], *, report: ReportProgress | None = None) -> VotedDiarization:
         """As `diarize`, with the votes of DiariZen's chunks as confidence.
 
         Raises:
             DataError: the audio cannot be used.
             ProcessError: DiariZen failed; its own last words are passed on.
         """
+        audio = Path(audio)
         duration_s = probe_audio(audio).duration_s
         folder = self._started(report or silent)
         self._n_asked += 1

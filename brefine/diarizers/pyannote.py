@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 from importlib.util import find_spec
+from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,8 +50,8 @@ class PyannoteDiarizer:
     def name(self) -> str:
         return "pyannote"
 
-    def diarize(self, audio: Path, *, report: ReportProgress | None = None) -> Diarization:
-        tell = report or silent
+    def diarize(self, audio: str | PathLike[str], *, report: ReportProgress | None = None) -> Diarization:
+        audio, tell = Path(audio), report or silent
         samples = read_audio(audio, sample_rate_hz=_RATE_HZ)
         pipeline = self._loaded(tell)
         torch = importlib.import_module("torch")

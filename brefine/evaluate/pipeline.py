@@ -29,7 +29,7 @@ from brefine.config import RefineConfig
 from brefine.core.turns import Diarization
 from brefine.diarizers.annotation import diarization_of
 from brefine.diarizers.diarizer import Diarizer, ReportProgress, silent
-from brefine.errors import BrefineError, DataError, ProcessError, one_line, tell
+from brefine.errors import BrefineError, ConfigError, DataError, ProcessError, one_line, tell
 from brefine.evaluate.calibration import read_calibration
 from brefine.evaluate.device import DeviceName
 from brefine.evaluate.moves import HeardRecording, Refinement, fit_prior, hear_recording, refine_heard
@@ -54,7 +54,7 @@ class RefinedPipeline:
 
     Raises:
         CheckpointError: there are no such weights.
-        ConfigError: there is no such device.
+        ConfigError: there is no such device, or the diarizer or the configuration is none.
         DataError: there is no such calibration.
         FormatError: the calibration is none, or one of other weights.
     """
@@ -63,14 +63,19 @@ class RefinedPipeline:
         self,
         diarizer: Diarizer | Callable[[str], Any],
         *,
-        weights: Path | None = None,
-        calibration: Path | None = None,
+        weights: str | PathLike[str] | None = None,
+        calibration: str | PathLike[str] | None = None,
         config: RefineConfig | None = None,
         device: DeviceName = "auto",
     ) -> None:
-        self._diarizer = diarizer
-        self._refiner = load_weights(weights, device)
-        self._prior = None if calibration is None else read_calibration(calibration, self._refiner)
+        if not callable(getattr(diarizer, "diarize", diarizer)):
+            expected = "one of brefine's, or a callable that takes a path and returns an annotation"
+            raise ConfigError("this is no diarizer", expected=expected, got=repr(diarizer))
+        if not isinstance(config, RefineConfig | None):
+            raise ConfigError("this is no configuration", expected="a RefineConfig, or None", got=repr(config))
+        self._diarizer: Any = diarizer
+        self._refiner = load_weights(None if weights is None else Path(weights), device)
+        self._prior = None if calibration is None else read_calibration(Path(calibration), self._refiner)
         self._config = config or RefineConfig()
 
     def __call__(self, audio: Audio, *, report: ReportProgress | None = None) -> Refinement:
@@ -133,7 +138,6 @@ class RefinedPipeline:
             if diarize is not None:
                 found: Diarization = diarize(audio, report=report)
                 return found
-            assert callable(self._diarizer)
             output = self._diarizer(str(audio))
             annotation = getattr(output, "speaker_diarization", output)
             return diarization_of(annotation, audio.stem, duration_s=duration_s)

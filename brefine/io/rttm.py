@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from os import PathLike
 from pathlib import Path
 
 from brefine.core.turns import Diarization, Turn
@@ -44,7 +45,7 @@ def say_nothing(message: str) -> None:
     """The `Tell` of who has nobody to tell."""
 
 
-def read_rttm(path: Path, *, tell: Tell = say_nothing) -> dict[str, Diarization]:
+def read_rttm(path: str | PathLike[str], *, tell: Tell = say_nothing) -> dict[str, Diarization]:
     """Reads the diarizations of all recordings in one file, in order of their first line.
 
     Args:
@@ -53,15 +54,16 @@ def read_rttm(path: Path, *, tell: Tell = say_nothing) -> dict[str, Diarization]
     Raises:
         FormatError: the file cannot be read, or has broken lines; all of them are listed.
     """
-    return parse_rttm(read_lines_text(path), where=path, tell=tell)
+    return parse_rttm(read_lines_text(Path(path)), where=path, tell=tell)
 
 
-def read_diarizations(path: Path, *, tell: Tell = say_nothing) -> dict[str, Diarization]:
+def read_diarizations(path: str | PathLike[str], *, tell: Tell = say_nothing) -> dict[str, Diarization]:
     """Reads one RTTM file, or all `*.rttm` of a folder by `read_each`.
 
     Raises:
         FormatError: files cannot be read, have broken lines, or two files hold the same recording; everything is listed.
     """
+    path = Path(path)
     if not path.is_dir():
         return _read_named(path, tell)
     files = rttm_files(path)
@@ -177,7 +179,7 @@ def turn_of_line(line: str) -> tuple[str, Turn] | None:
 
 
 def write_rttm(
-    path: Path,
+    path: str | PathLike[str],
     diarizations: Iterable[Diarization] | Diarization,
     *,
     confidence: Sequence[float] | None = None,
@@ -192,7 +194,7 @@ def write_rttm(
     Raises:
         FormatError: a recording or a speaker has a name that RTTM cannot hold.
     """
-    write_text_atomic(path, format_rttm(diarizations, confidence=confidence, mark=mark))
+    write_text_atomic(Path(path), format_rttm(diarizations, confidence=confidence, mark=mark))
 
 
 def format_rttm(

@@ -56,9 +56,9 @@ def _audio(folder: Path, name: str = "talk.wav", duration_s: float = 2.0) -> Pat
 
 
 def test_its_turns_come_back_valid_and_within_the_audio(installed: str, hub: str, tmp_path: Path) -> None:
-    """Labels become speakers, one speaker's nested turns one turn, and what runs past the end of the audio is cut."""
+    """Labels become speakers, nested turns of one speaker one turn, what runs past the end is cut; the path may be text."""
     with DiarizenDiarizer.find(installed, hub) as diarizer:
-        found = diarizer.diarize(_audio(tmp_path))
+        found = diarizer.diarize(str(_audio(tmp_path)))
     assert found.recording == "talk"
     assert found.turns == (Turn(0.0, 1.0, "speaker00"), Turn(0.9, 2.0, "speaker01"))
 

@@ -71,8 +71,8 @@ def test_its_turns_come_back_valid_and_within_the_audio(pipeline: _Pipeline, tal
 
 
 def test_it_gets_samples_and_not_a_file_to_decode(pipeline: _Pipeline, talk: Path) -> None:
-    """Mono at 16 kHz, as a batch of one channel: neither ffmpeg nor torchcodec has to work."""
-    PyannoteDiarizer.find(None).diarize(talk)
+    """Mono at 16 kHz, as a batch of one channel: neither ffmpeg nor torchcodec has to work. The path may be text."""
+    PyannoteDiarizer.find(None).diarize(str(talk))
     assert tuple(pipeline.given["waveform"].shape) == (1, 32000)
     assert pipeline.given["sample_rate"] == 16000
 

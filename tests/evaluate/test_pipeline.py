@@ -14,7 +14,7 @@ from pyannote.core import Annotation, Segment
 
 from brefine.core.turns import Diarization
 from brefine.diarizers.diarizer import ReportProgress
-from brefine.errors import DataError, ProcessError
+from brefine.errors import ConfigError, DataError, ProcessError
 from brefine.evaluate import __main__ as processes
 from brefine.evaluate.pipeline import RefinedPipeline
 from brefine.io.rttm import read_rttm, write_rttm
@@ -95,16 +95,27 @@ def test_audio_may_be_given_as_pyannotes_pipelines_take_it(talk: tuple[Path, Dia
             pipeline(given)
 
 
+def test_what_cannot_diarize_or_configure_is_refused_at_once() -> None:
+    """Before weights are loaded, and in words: not when the first recording has been heard."""
+    given: Any
+    for given in (3, "builtin", SimpleNamespace(diarize="talk.wav")):
+        with pytest.raises(ConfigError, match=r"this is no diarizer \(expected one of brefine's, or a callable .*, got "):
+            RefinedPipeline(given, weights="nowhere")
+    for given in ({"max_shift_s": 0.1}, 0.1):
+        with pytest.raises(ConfigError, match=r"this is no configuration \(expected a RefineConfig, or None, got .*0\.1"):
+            RefinedPipeline(_Told(Diarization("talk")), weights="nowhere", config=given)
+
+
 def test_a_calibration_counts_as_on_the_command_line(
     talk: tuple[Path, Diarization, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The turns are those of `refine --calibration`; a calibration that is not there is refused before anything is heard."""
+    """The turns are those of `refine --calibration`, the path may be text; none there is refused before anything is heard."""
     audio, hypothesis, weights = talk
     calibration = tmp_path / "mine.json"
     with pytest.raises(DataError, match="no such calibration"):
         RefinedPipeline(_Told(hypothesis), weights=weights, calibration=calibration)
     save_calibration(calibration, weights)
-    found = RefinedPipeline(_Told(hypothesis), weights=weights, calibration=calibration)(audio)
+    found = RefinedPipeline(_Told(hypothesis), weights=str(weights), calibration=str(calibration))(audio)
     write_rttm(tmp_path / "talk.rttm", hypothesis)
     given = [str(audio), str(tmp_path / "talk.rttm"), "-o", str(tmp_path / "out.rttm")]
     options = ["--weights", str(weights), "--calibration", str(calibration)]

@@ -39,6 +39,15 @@ def test_variants_of_the_format_are_read(text: str, tmp_path: Path) -> None:
     assert read_rttm(path) == SPOKEN
 
 
+def test_paths_may_be_text(tmp_path: Path) -> None:
+    """What is typed in Python need not be wrapped for any of the three."""
+    path = str(tmp_path / "a.rttm")
+    write_rttm(path, SPOKEN.values())
+    assert read_rttm(path) == read_diarizations(path) == read_diarizations(str(tmp_path)) == SPOKEN
+    with pytest.raises(FormatError, match="no such file"):
+        read_rttm(str(tmp_path / "b.rttm"))
+
+
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
