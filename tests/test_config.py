@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import inspect
+import itertools
 import re
+import textwrap
 import tomllib
 from pathlib import Path
 
@@ -45,6 +47,16 @@ def test_every_key_is_explained(section: type[Section]) -> None:
     }
     values = {name for name, field in section.model_fields.items() if field.annotation not in SECTIONS}
     assert values - explained == set()
+
+
+def test_the_recipe_for_a_corpus_of_ones_own_is_one_as_it_is_written() -> None:
+    """The README's lines can be copied into a recipe as they stand."""
+    text = (_RECIPES.parent / "README.md").read_text(encoding="utf-8")
+    lines = text.partition("say `mysite.toml`")[2].partition("\n\n")[2].splitlines()
+    shown = "\n".join(itertools.takewhile(lambda line: not line or line.startswith("    "), lines))
+    recipe = parse_config(f"schema = 1\n{textwrap.dedent(shown)}\n[models.mlp]\n", where="mysite.toml")
+    assert (recipe.corpus.kind, recipe.corpus.train, recipe.corpus.gate) == ("folder", "mine/train", "mine/gate")
+    assert recipe.hypothesis.source == "folder"
 
 
 @pytest.mark.parametrize(
