@@ -331,7 +331,8 @@ class GateConfig(Section):
     der_target: Probability = 0.03
     """`der-target`: DER after refinement below this."""
     min_recordings: Count = 20
-    """Fewer recordings than this leave a criterion unknown, and so do fewer than five, of which there are no intervals."""
+    """Fewer recordings than this leave a criterion unknown, and so do fewer than five, of which there are no intervals. Those
+    that say nothing about its figure, without a matched boundary or without an error, do not count."""
     min_recall: Probability = 0.3
     """Matched share of the reference boundaries below which the `mae` criterion is unknown."""
     diarizer_trained_on: tuple[str, ...] = ()

@@ -10,6 +10,10 @@ improvement of the DER whose interval is not above 0 is none.
 A criterion is unknown, whatever its figures say, where they prove nothing: recordings that were trained on, by the refiner or by
 the diarizer; too few recordings, for the recipe or for an interval; a matching other than the one in the threshold; a recall that
 is hidden or too low to stand for the boundaries; or files that are no longer those that were measured.
+
+Recordings count for a criterion where they say something about its figure: for `mae` those with a matched boundary that no cut
+made, for `der` those with an error before or after. For `der-target` all with speech count: that a system makes no error in one
+is a part of its DER, and its interval is drawn from them as well; how many these are is told beside the figure.
 """
 
 from __future__ import annotations
@@ -100,11 +104,22 @@ class Evidence:
     """No movement of ends by at most `shift_s` gives a lower DER; None where that was not computed."""
     silent: frozenset[str] = frozenset()
     """Recordings without reference speech in what is scored: they say nothing about a refiner."""
+    unmatched: frozenset[str] = frozenset()
+    """Recordings in which no boundary is matched, but for those that the cut of the recording made."""
+    faultless: frozenset[str] = frozenset()
+    """Recordings without any error of `der`, before and after."""
 
-    @property
-    def counted(self) -> frozenset[str]:
-        """The recordings that are evidence, each once."""
-        return frozenset(self.recordings) - self.silent
+    def uncounted(self, criterion: CriterionId) -> Mapping[str, frozenset[str]]:
+        """What keeps recordings from being evidence of this figure, in words, → those recordings; each stands once."""
+        own = {CriterionId.MAE: ("no boundary is matched", self.unmatched), CriterionId.DER: ("no error is made", self.faultless)}
+        words, found = own.get(criterion, ("", frozenset[str]()))
+        among = frozenset(self.recordings)
+        parts = {"nobody speaks": among & self.silent, words: (among & found) - self.silent}
+        return {why: recordings for why, recordings in parts.items() if recordings}
+
+    def n_counted(self, criterion: CriterionId) -> int:
+        """How many recordings are evidence of this figure, each counted once."""
+        return len(set(self.recordings).difference(*self.uncounted(criterion).values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,12 +230,12 @@ def _find(
     if evidence is None:
         return Finding(criterion, Outcome.UNKNOWN, missing, answer=answer)
     outcome, why, value, interval = _MEASURES[criterion.id](evidence, thresholds)
-    doubt = _doubt(evidence, thresholds)
+    doubt = _doubt(criterion.id, evidence, thresholds)
     if doubt is not None and outcome is not Outcome.UNKNOWN:
         outcome, why = Outcome.UNKNOWN, f"{doubt}; measured: {why}"
     elif evidence.simulated:
         why += " (simulated recordings)"
-    return Finding(criterion, outcome, why, value, interval, len(evidence.counted), answer)
+    return Finding(criterion, outcome, why, value, interval, evidence.n_counted(criterion.id), answer)
 
 
 _Measure = tuple[Outcome, str, float | None, Interval | None]
@@ -288,6 +303,9 @@ def _measure_target(evidence: Evidence, thresholds: Thresholds) -> _Measure:
         return Outcome.NOT_MET, figure, after, interval
     reaches = interval is not None and interval.high >= thresholds.der_target
     figure += _reaching(f"{percent(thresholds.der_target)} and more", reaches)
+    faultless = frozenset(evidence.recordings) & evidence.faultless - evidence.silent
+    if faultless:
+        figure += f"; in {_named(faultless)}, no error is made, before or after"
     return Outcome.MET, figure, after, interval
 
 
@@ -298,18 +316,18 @@ _MEASURES = {
 }
 
 
-def _doubt(evidence: Evidence, thresholds: Thresholds) -> str | None:
-    """Why figures from these recordings prove nothing, or None."""
+def _doubt(criterion: CriterionId, evidence: Evidence, thresholds: Thresholds) -> str | None:
+    """Why this figure from these recordings proves nothing, or None."""
     if evidence.faults:
         return "; ".join(evidence.faults)
     recordings = frozenset(evidence.recordings)
     for seen, by in ((evidence.trained_on, "the refiner"), (evidence.diarizer_trained_on, "the diarizer")):
         if recordings & seen:
             return f"{by} was trained on {_named(recordings & seen)}"
-    n_counted = len(evidence.counted)
+    n_counted = evidence.n_counted(criterion)
     if n_counted < thresholds.n_demanded:
-        silent = f"; in {_named(recordings & evidence.silent)}, nobody speaks" if recordings & evidence.silent else ""
-        return f"{n_counted} recordings are fewer than the {thresholds.n_demanded} demanded{silent}"
+        few = f"{n_counted} recordings are fewer than the {thresholds.n_demanded} demanded"
+        return "; ".join([few, *(f"in {_named(own)}, {why}" for why, own in evidence.uncounted(criterion).items())])
     return None
 
 

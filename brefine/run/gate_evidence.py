@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from brefine.config import PhaseConfig, prepared_corpus_path
 from brefine.core.bootstrap import Interval
+from brefine.core.boundaries import BoundaryKind
 from brefine.core.der import DerParts, score_der
 from brefine.core.figures import percent, some_of
 from brefine.core.gate import Evidence, Measured
 from brefine.core.headroom import oracle_refine
+from brefine.core.matching import match_boundaries
 from brefine.core.movement import unmovable_errors_s
 from brefine.core.turns import Diarization
 from brefine.errors import FormatError, printable
@@ -37,6 +39,8 @@ from brefine.run.decide import no_better_than_start
 
 _SAME_DER = 1e-5
 """Turns are written to the microsecond."""
+_NO_ERROR_S = 1e-6
+"""Likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +149,13 @@ def evidence_of(
         *audio.faults(),
         *_faults_of_weights(phase, report, files.selection),
     ]
-    oracle_der, least_der, silent = None, None, frozenset[str]()
+    again = None
     if manifest is not None and der is not None and not all_faults:
         again = _score_again(
             phase, corpus, manifest, collar_s=der.collar_s, window_s=config.gate.window_s, shift_s=config.refine.max_shift_s
         )
-        oracle_der, least_der, silent = again.oracle, again.least, again.silent
         all_faults += _faults_of_scores(again, der)
-    return Evidence(
+    found = Evidence(
         simulated=report.evidence == "simulated" or _is_simulated(config, manifest),
         recordings=tuple(item.recording for item in report.recordings),
         trained_on=frozenset(report.trained_on),
@@ -164,10 +167,17 @@ def evidence_of(
         der_after=None if der is None else _interval(der.after_interval),
         collar_s=config.gate.der_collar_s if der is None else der.collar_s,
         faults=tuple(all_faults),
-        oracle_der=oracle_der,
         shift_s=config.refine.max_shift_s,
-        least_der=least_der,
-        silent=silent,
+    )
+    if again is None:
+        return found
+    return replace(
+        found,
+        oracle_der=again.oracle,
+        least_der=again.least,
+        silent=again.silent,
+        unmatched=again.unmatched,
+        faultless=again.faultless,
     )
 
 
@@ -302,8 +312,8 @@ def _faults_of_origin(
 class _Scores:
     """DERs of the gate split, by its files of turns.
 
-    `oracle` is that of the matched boundaries put where the reference has them, `least` what no movement undercuts; `silent` are
-    the recordings without reference speech in what is scored.
+    `oracle` is that of the matched boundaries put where the reference has them, `least` what no movement undercuts. For `silent`,
+    `unmatched` and `faultless` see `core.gate.Evidence`.
     """
 
     before: float
@@ -311,12 +321,14 @@ class _Scores:
     oracle: float
     least: float
     silent: frozenset[str]
+    unmatched: frozenset[str]
+    faultless: frozenset[str]
 
 
 def _score_again(
     phase: PhaseDir, corpus: Path, manifest: CorpusManifest, *, collar_s: float, window_s: float, shift_s: float
 ) -> _Scores:
-    parts, silent = [DerParts() for _ in range(4)], set[str]()
+    parts, silent, unmatched, faultless = [DerParts() for _ in range(4)], set[str](), set[str](), set[str]()
     for one in manifest.splits["gate"]:
         files = (corpus / one.reference, corpus / one.hypothesis, phase.refined / f"{one.name}.rttm")
         reference, hypothesis, refined = (read_rttm(path).get(one.name, Diarization(one.name)) for path in files)
@@ -325,9 +337,15 @@ def _score_again(
         (least_s,) = unmovable_errors_s((collar_s,), reference, hypothesis, regions_s=one.regions_s, window_s=shift_s)
         own.append(DerParts(own[0].reference_speech_s, missed_s=least_s))
         parts = [whole + part for whole, part in zip(parts, own, strict=True)]
-        silent |= {one.name} if own[0].reference_speech_s <= 0.0 else set()
+        match = match_boundaries(reference, hypothesis, window_s=window_s, regions_s=one.regions_s)
+        if own[0].reference_speech_s <= 0.0:
+            silent.add(one.name)
+        if all(match.reference[here].kind is BoundaryKind.EDGE for here, _ in match.pairs):
+            unmatched.add(one.name)
+        if max(own[0].error_s, own[1].error_s) < _NO_ERROR_S:
+            faultless.add(one.name)
     before, after, oracle, least = (part.der for part in parts)
-    return _Scores(before, after, oracle, least, frozenset(silent))
+    return _Scores(before, after, oracle, least, frozenset(silent), frozenset(unmatched), frozenset(faultless))
 
 
 def _faults_of_scores(again: _Scores, told: DerComparison) -> Iterator[str]:

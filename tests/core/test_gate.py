@@ -100,6 +100,16 @@ REFUSED: dict[str, tuple[dict[str, Any], CriterionId, str]] = {
         CriterionId.MAE,
         "19 recordings are fewer than the 20 demanded; in 11 of these recordings: test00, test01, test02 and 8 more, nobody",
     ),
+    "no boundary": (
+        {"unmatched": frozenset(f"test{i:02}" for i in range(11))},
+        CriterionId.MAE,
+        "19 recordings are fewer than the 20 demanded; in 11 of these recordings: test00, test01, test02 and 8 more, no boundary",
+    ),
+    "no error": (
+        {"faultless": frozenset(f"test{i:02}" for i in range(11))},
+        CriterionId.DER,
+        "19 recordings are fewer than the 20 demanded; in 11 of these recordings: test00, test01, test02 and 8 more, no error",
+    ),
     "recall hidden": ({"recall": None}, CriterionId.MAE, "recall of the matching is not told"),
     "recall not a number": ({"recall": float("nan")}, CriterionId.MAE, "recall of the matching is not told"),
     "recall low": ({"recall": 0.1}, CriterionId.MAE, "only 10 % of the reference boundaries"),
@@ -129,6 +139,22 @@ def test_a_finding_tells_how_many_recordings_it_counts() -> None:
     """Each once, and none in which nobody speaks."""
     verdict = judge(replace(GOOD, recordings=GOOD.recordings * 2, silent=frozenset({"test00"})), THRESHOLDS, YES)
     assert [finding.n_recordings for finding in verdict.findings] == [29, 29, 29, None]
+
+
+def test_a_recording_counts_for_the_figures_of_which_it_says_something() -> None:
+    """Without a boundary it has no MAE, without an error none can be lessened; the rate of errors it has, and that is told."""
+    padded = replace(
+        GOOD,
+        silent=frozenset({"test00"}),
+        unmatched=frozenset({"test00", "test01", "elsewhere"}),
+        faultless=frozenset({"test00", "test01", "test02"}),
+    )
+    verdict = judge(padded, THRESHOLDS, YES)
+    assert [finding.n_recordings for finding in verdict.findings] == [28, 27, 29, None]
+    assert found(verdict, CriterionId.DER_TARGET).why.endswith(
+        "; in 2 of these recordings: test01, test02, no error is made, before or after"
+    )
+    assert verdict.verdict == "pass"
 
 
 def test_too_small_an_improvement_is_not_met_without_an_interval() -> None:

@@ -95,6 +95,27 @@ def _padded_with_silence(honest: HonestPhase) -> None:
     honest.integrate()
 
 
+def _padded_with_monologues(honest: HonestPhase) -> None:
+    """In the first five somebody speaks from the first to the last second, and nothing is wrong."""
+    for index in range(5):
+        name = f"g{index}"
+        files = [honest.corpus / "gate" / kind / f"{name}.rttm" for kind in ("reference", "hypothesis")]
+        for path in (*files, honest.phase.refined / f"{name}.rttm"):
+            write_rttm(path, Diarization(name, (Turn(0.0, 10.0, "A"),)))
+    honest.prepared_anew()
+    speech_s, before_s, after_s = 19 * 3.0 + 5 * 10.0, 19 * 0.105, 19 * 0.075
+    ders = [
+        one.model_copy(
+            update={
+                "before": one.before.model_copy(update={"der": before_s / speech_s}),
+                "after": one.after.model_copy(update={"der": after_s / speech_s}),
+            }
+        )
+        for one in integration("mlp").der
+    ]
+    honest.integrate(der=ders)
+
+
 def _hard_recordings_left_out(honest: HonestPhase) -> None:
     document = json.loads((honest.corpus / "corpus.json").read_text())
     document["splits"]["gate"] = document["splits"]["gate"][:22]
@@ -177,6 +198,14 @@ FRAUDS: dict[str, tuple[Callable[[HonestPhase], object], str]] = {
     "recordings without speech in what is scored": (
         _padded_with_silence,
         "19 recordings are fewer than the 20 demanded; in 5 of these recordings: g0, g1, g2 and 2 more, nobody speaks",
+    ),
+    "recordings without a boundary": (
+        _padded_with_monologues,
+        "19 recordings are fewer than the 20 demanded; in 5 of these recordings: g0, g1, g2 and 2 more, no boundary is matched",
+    ),
+    "recordings without an error": (
+        _padded_with_monologues,
+        "19 recordings are fewer than the 20 demanded; in 5 of these recordings: g0, g1, g2 and 2 more, no error is made",
     ),
     "hard recordings left out of the split": (
         _hard_recordings_left_out,
