@@ -10,6 +10,10 @@ Regions = Sequence[tuple[float, float]]
 """Stretches (start_s, end_s) of a recording, as in a UEM; where it means what is scored, None means everything."""
 
 
+_ROUNDED_S = 0.1
+"""A region that ends this near to an end of the recording was rounded, not cut."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Turn:
     """One speaker's contiguous speech, `[onset_s, offset_s)` in seconds from the start of the recording.
@@ -82,6 +86,11 @@ class Diarization:
                 latest[turn.speaker] = len(merged)
                 merged.append(turn)
         return Diarization(self.recording, tuple(merged))
+
+
+def leaves_out(regions_s: Regions, duration_s: float) -> bool:
+    """Whether disjoint regions leave out more of a recording than what was rounded at its ends: a hole of any length counts."""
+    return not any(start_s <= _ROUNDED_S and end_s >= duration_s - _ROUNDED_S for start_s, end_s in regions_s)
 
 
 def _clip(turns: Iterable[Turn], start_s: float, end_s: float) -> Iterable[Turn]:

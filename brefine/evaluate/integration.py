@@ -19,9 +19,9 @@ import numpy as np
 
 from brefine.config import PhaseConfig
 from brefine.core.bootstrap import bootstrap_improvement, bootstrap_ratio
-from brefine.core.boundaries import inside
+from brefine.core.boundaries import ends_of_speech, inside
 from brefine.core.der import COLLARS_S, DerParts, JerParts, score_der, score_jer
-from brefine.core.turns import Diarization
+from brefine.core.turns import Diarization, leaves_out
 from brefine.evaluate.hearing import hear_kept
 from brefine.evaluate.moves import HeardRecording, fit_prior, refine_heard
 from brefine.evaluate.recordings import GivenRecording, GivenSplit
@@ -187,6 +187,8 @@ def _scored(given: Sequence[GivenRecording], found: Sequence[IntegratedRecording
         scored_s=sum(max(0.0, min(end_s, own.duration_s) - start_s) for own in given for start_s, end_s in own.regions_s),
         n_boundaries=len(moved),
         n_moved=sum(moved),
+        n_limited=sum(leaves_out(own.regions_s, own.duration_s) for own in given),
+        n_left_out=sum(int((~inside(ends_of_speech(own.reference), own.regions_s)).sum()) for own in given),
     )
 
 

@@ -52,11 +52,19 @@ class Scored(Part):
     n_boundaries: int
     """Ends of hypothesised turns in what is scored."""
     n_moved: int
+    n_limited: int | None = None
+    """Recordings of which something is left out, but for roundings at their ends; None in older reports."""
+    n_left_out: int | None = None
+    """Ends of reference speech in what is left out; None likewise."""
+
+    @property
+    def left_out_s(self) -> float:
+        return self.audio_s - self.scored_s
 
     @property
     def is_limited(self) -> bool:
-        """Whether more is left out than roundings."""
-        return self.scored_s < 0.995 * self.audio_s
+        """Whether anything is left out of a recording; where that is not told, more than a tenth of a second of all."""
+        return self.left_out_s > 0.1 if self.n_limited is None else self.n_limited > 0
 
 
 class IntegrationReport(SealedDocument):

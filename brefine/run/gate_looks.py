@@ -135,7 +135,10 @@ class _Gate:
         """What differs from what earlier looks were at, in words."""
         for names, words in (
             (self._audio, "the audio of gate recordings is another than a refiner had been scored on before"),
-            (self._references, "references of gate recordings were changed after a refiner had been scored on them"),
+            (
+                self._references,
+                "references of gate recordings, or what of them is scored, were changed after a refiner had been scored on them",
+            ),
             (self._hypotheses, "hypotheses of gate recordings are others than a refiner had been scored on before"),
             (self._missing, "recordings are no longer in the gate split after a refiner had been scored on them"),
         ):

@@ -221,7 +221,12 @@ def _left_out(report: IntegrationReport | None) -> Iterator[str]:
     if report is not None and report.scored is None:
         yield "an earlier version integrated, whose intervals are too narrow where recordings are few; integrate again"
     if report is not None and report.scored is not None and report.scored.is_limited:
-        yield f"a UEM limits what is scored to {amount_text(report.scored)} of the gate split; the verdict is about that alone"
+        n = report.scored.n_left_out
+        ends = "" if n is None else f", ends of reference speech there: {n:,}"
+        yield (
+            f"a UEM limits what is scored to {amount_text(report.scored)} of the gate split "
+            f"({report.scored.left_out_s:.1f} s left out{ends}); the verdict is about that alone"
+        )
 
 
 def _company(manifest: CorpusManifest | None) -> Iterator[str]:

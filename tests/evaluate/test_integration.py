@@ -13,6 +13,7 @@ import soundfile
 
 from brefine.config import format_config, prepared_corpus_path
 from brefine.core.bootstrap import bootstrap_ratio
+from brefine.core.boundaries import ends_of_speech
 from brefine.core.boundary_error import BoundaryErrors
 from brefine.core.der import DerParts, JerParts, score_der, score_jer
 from brefine.core.matching import match_boundaries
@@ -141,13 +142,16 @@ def test_what_training_has_seen_is_told(phase: PhaseDir) -> None:
 def test_how_much_was_scored_is_told(phase: PhaseDir, tmp_path: Path) -> None:
     """The whole split, or what a UEM leaves of it; moves outside of that are not counted in it."""
     report = integrated(phase)
-    assert report.scored == Scored(audio_s=60.0, scored_s=60.0, n_boundaries=report.n_boundaries, n_moved=report.n_moved)
+    whole = {"audio_s": 60.0, "scored_s": 60.0, "n_boundaries": report.n_boundaries, "n_moved": report.n_moved}
+    assert report.scored == Scored(**whole, n_limited=0, n_left_out=0)
     _limit_gate(phase, tmp_path / "data", [(0.0, 2.0), (11.0, 13.0)])
     limited = integrated(phase)
     assert limited.scored is not None
     assert (limited.scored.audio_s, limited.scored.scored_s, limited.scored.is_limited) == (60.0, 15.0, True)
     assert 0 < limited.scored.n_boundaries < limited.n_boundaries == report.n_boundaries
     before = limited.comparison.before
+    ends = [end for given in GivenSplit(phase.load_config(), "gate").recordings for end in ends_of_speech(given.reference)]
+    assert (limited.scored.n_limited, limited.scored.n_left_out) == (5, sum(2.0 < end.time_s < 11.0 for end in ends))
     assert integration_table(limited)[-1] == (
         f"0.2 of 1.0 min scored, limited by a UEM; {before.n_matched} of {before.n_reference} reference boundaries matched; "
         f"{limited.scored.n_moved} of {limited.scored.n_boundaries} boundaries there moved"

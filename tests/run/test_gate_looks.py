@@ -11,7 +11,7 @@ from brefine.run.gate_report import judge_phase, write_gate
 from tests.run.honest_phase import HonestPhase
 from tests.run.records import WEIGHTS_SHA256, integration
 
-CHANGED = "references of gate recordings were changed after a refiner had been scored on them"
+CHANGED = "references of gate recordings, or what of them is scored, were changed after a refiner had been scored on them"
 OTHERS = "hypotheses of gate recordings are others than a refiner had been scored on before"
 MISSING = "recordings are no longer in the gate split after a refiner had been scored on them"
 

@@ -372,12 +372,20 @@ def test_a_verdict_that_is_edited_is_found_out(honest: HonestPhase) -> None:
 def test_what_a_uem_leaves_out_is_told(honest: HonestPhase) -> None:
     """Two of each ten seconds scored: the verdict says so, and the page how much was matched and moved there; not of a whole."""
     assert write_gate(honest.phase, GO).notes == []
-    honest.integrate(scored=Scored(audio_s=240.0, scored_s=48.0, n_boundaries=70, n_moved=60))
+    scored = Scored(audio_s=240.0, scored_s=48.0, n_boundaries=70, n_moved=60, n_limited=24, n_left_out=1003)
+    honest.integrate(scored=scored)
     record = write_gate(honest.phase, GO)
-    assert record.notes == ["a UEM limits what is scored to 0.8 of 4.0 min of the gate split; the verdict is about that alone"]
+    left_out = "192.0 s left out, ends of reference speech there: 1,003"
+    assert record.notes == [
+        f"a UEM limits what is scored to 0.8 of 4.0 min of the gate split ({left_out}); the verdict is about that alone"
+    ]
     assert (
         "0.8 of 4.0 min scored, limited by a UEM; 620 of 1,000 reference boundaries matched; 60 of 70 boundaries there moved\n"
     ) in honest.phase.gate_page.read_text()
+    little = {"audio_s": 240.0, "scored_s": 239.7, "n_boundaries": 900, "n_moved": 500}
+    for scored, told in ((Scored(**little), True), (Scored(**little, n_limited=1), True), (Scored(**little, n_limited=0), False)):
+        honest.integrate(scored=scored)
+        assert any("(0.3 s left out" in note for note in judge_phase(honest.phase).notes) is told
     honest.integrate(scored=None)
     assert write_gate(honest.phase).notes[:-1] == [
         "an earlier version integrated, whose intervals are too narrow where recordings are few; integrate again"
