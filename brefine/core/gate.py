@@ -108,6 +108,10 @@ class Evidence:
     """Recordings in which no boundary is matched, but for those that the cut of the recording made."""
     faultless: frozenset[str] = frozenset()
     """Recordings without any error of `der`, before and after."""
+    equal: frozenset[str] = frozenset()
+    """Recordings whose hypothesis is the reference, boundary by boundary, with at least one that no cut made."""
+    same_boundaries: tuple[int, int] = (0, 0)
+    """Of the other recordings: matched boundaries that are the reference's to the millisecond, and all that are matched."""
 
     def uncounted(self, criterion: CriterionId) -> Mapping[str, frozenset[str]]:
         """What keeps recordings from being evidence of this figure, in words, → those recordings; each stands once."""

@@ -26,7 +26,14 @@ from brefine.phasedir import (
     Manifest,
     PhaseDir,
 )
-from brefine.run.gate_evidence import GateAudio, GateFiles, evidence_of, notes_on_corpus, notes_on_weights
+from brefine.run.gate_evidence import (
+    GateAudio,
+    GateFiles,
+    evidence_of,
+    notes_on_corpus,
+    notes_on_hypotheses,
+    notes_on_weights,
+)
 from brefine.run.gate_looks import notes_on_looks
 from brefine.run.gate_page import gate_page
 from brefine.run.gate_verdicts import Verdicts
@@ -105,17 +112,19 @@ class _Case:
         given, stale = _earlier_answers(phase, decisions.after_loss, files.report)
         manifest = CorpusManifest.read_if_sound(prepared_corpus_path(config) / "corpus.json")
         audio = GateAudio.of(config, manifest) if files.report is not None else GateAudio()
+        evidence = evidence_of(phase, config, files, manifest, audio, faults)
         verdicts = Verdicts.of(phase)
         return cls(
             phase=phase,
             thresholds=thresholds_of(config.gate),
-            evidence=evidence_of(phase, config, files, manifest, audio, faults),
+            evidence=evidence,
             files=files,
             given=given,
             stale=stale,
             notes=(
                 *notes,
                 *notes_on_corpus(config, manifest),
+                *notes_on_hypotheses(evidence),
                 *notes_on_weights(phase, config, files.report),
                 *audio.notes(),
                 *_left_out(files.report),

@@ -66,9 +66,8 @@ class HonestPhase:
         for split, prefix, n in (("train", "t", 2), ("validation", "v", 2), ("gate", "g", 24)):
             splits[split] = []
             for name in (f"{prefix}{index}" for index in range(n)):
-                for kind, offset_s in (("reference", 4.0), ("hypothesis", 4.105)):
-                    path = self.corpus / split / kind / f"{name}.rttm"
-                    write_rttm(path, Diarization(name, (Turn(1.0, offset_s, "A"),)))
+                for kind, turn in (("reference", Turn(1.0, 4.0, "A")), ("hypothesis", Turn(0.995, 4.1, "A"))):
+                    write_rttm(self.corpus / split / kind / f"{name}.rttm", Diarization(name, (turn,)))
                 paths = {kind: f"{split}/{kind}/{name}.rttm" for kind in ("reference", "hypothesis")}
                 audio = f"{split}/audio/{name}.wav"
                 write_text_atomic(self.corpus / audio, f"what is heard in {name}")
@@ -102,7 +101,7 @@ class HonestPhase:
         manifest.model_copy(update={"splits": {**manifest.splits, "gate": gate}}).write(self.corpus / "corpus.json")
 
     def refine(self, offset_s: float) -> None:
-        """Refined turns of which each ends here; the reference's end at 4 s, the hypothesis's at 4.105 s."""
+        """Refined turns of which each ends here; the reference's end at 4 s, the hypothesis's at 4.1 s."""
         for index in range(24):
             path = self.phase.refined / f"g{index}.rttm"
             write_rttm(path, Diarization(path.stem, (Turn(1.0, offset_s, "A"),)))

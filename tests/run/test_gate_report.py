@@ -71,6 +71,25 @@ def test_the_reason_of_a_choice_ends_with_one_full_stop(honest: HonestPhase) -> 
     assert "because: The MLP is faster.\n" in honest.phase.gate_page.read_text()
 
 
+def _write_gate_turns(honest: HonestPhase, kind: str, turn: Turn, n: int) -> None:
+    """This turn for the first of the gate split."""
+    for name in (f"g{index}" for index in range(n)):
+        folder = honest.phase.refined if kind == "refined" else honest.corpus / "gate" / kind
+        write_rttm(folder / f"{name}.rttm", Diarization(name, (turn,)))
+
+
+def _integrate_anew(honest: HonestPhase, *, der_before: float, der_after: float) -> None:
+    """The labels that lie there now, with the DERs that they have."""
+    honest.prepared_anew()
+    before, after = ({"der": der} for der in (der_before, der_after))
+    honest.integrate(
+        der=[
+            one.model_copy(update={"before": one.before.model_copy(update=before), "after": one.after.model_copy(update=after)})
+            for one in integration("mlp").der
+        ]
+    )
+
+
 def _turns(honest: HonestPhase, kind: str) -> None:
     write_rttm(honest.corpus / "gate" / kind / "g3.rttm", Diarization("g3", (Turn(1.0, 9.0, "A"),)))
 
@@ -97,23 +116,10 @@ def _padded_with_silence(honest: HonestPhase) -> None:
 
 def _padded_with_monologues(honest: HonestPhase) -> None:
     """In the first five somebody speaks from the first to the last second, and nothing is wrong."""
-    for index in range(5):
-        name = f"g{index}"
-        files = [honest.corpus / "gate" / kind / f"{name}.rttm" for kind in ("reference", "hypothesis")]
-        for path in (*files, honest.phase.refined / f"{name}.rttm"):
-            write_rttm(path, Diarization(name, (Turn(0.0, 10.0, "A"),)))
-    honest.prepared_anew()
-    speech_s, before_s, after_s = 19 * 3.0 + 5 * 10.0, 19 * 0.105, 19 * 0.075
-    ders = [
-        one.model_copy(
-            update={
-                "before": one.before.model_copy(update={"der": before_s / speech_s}),
-                "after": one.after.model_copy(update={"der": after_s / speech_s}),
-            }
-        )
-        for one in integration("mlp").der
-    ]
-    honest.integrate(der=ders)
+    for kind in ("reference", "hypothesis", "refined"):
+        _write_gate_turns(honest, kind, Turn(0.0, 10.0, "A"), 5)
+    speech_s = 19 * 3.0 + 5 * 10.0
+    _integrate_anew(honest, der_before=19 * 0.105 / speech_s, der_after=19 * 0.075 / speech_s)
 
 
 def _hard_recordings_left_out(honest: HonestPhase) -> None:
@@ -597,6 +603,26 @@ def test_audio_that_cannot_be_read_is_not_called_unchanged(honest: HonestPhase, 
     record = write_gate(honest.phase, GO)
     assert record.verdict == "pass"
     assert record.notes == ["the audio of gate recordings cannot be read (g3), so that it cannot be checked"]
+
+
+def test_hypotheses_that_are_the_references_are_told(honest: HonestPhase) -> None:
+    """Somebody labels on top of what a diarizer says, and has not come to seven of the files yet; a single turn is enough."""
+    _write_gate_turns(honest, "hypothesis", Turn(1.0, 4.0, "A"), 7)
+    _integrate_anew(honest, der_before=17 * 0.105 / 72, der_after=0.025)
+    assert judge_phase(honest.phase).notes == [
+        "the hypothesis equals the reference in 7 of 24 recordings behind the gate: g0, g1, g2, g3, g4 and 2 more"
+    ]
+
+
+@pytest.mark.parametrize(("n_corrected", "told"), [(11, []), (12, ["25 %"]), (24, ["50 %"])])
+def test_hypotheses_that_were_corrected_to_make_the_references_are_told(
+    honest: HonestPhase, n_corrected: int, told: list[str]
+) -> None:
+    """In so many recordings one of two boundaries was let stand, to the millisecond; a few are equal by chance."""
+    _write_gate_turns(honest, "hypothesis", Turn(1.0, 4.105, "A"), n_corrected)
+    _integrate_anew(honest, der_before=0.035, der_after=0.025)
+    words = "of the matched boundaries behind the gate are the reference's to the millisecond, as where hypotheses were corrected"
+    assert judge_phase(honest.phase).notes == [f"{share} {words} to make references" for share in told]
 
 
 def test_what_sounds_alike_and_was_let_through_is_told(honest: HonestPhase) -> None:
