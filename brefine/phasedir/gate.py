@@ -58,6 +58,11 @@ class GateRecord(SealedDocument):
     earlier: list[FiledVerdict] = []
     """Other verdicts that were written down before this one, oldest first."""
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether a person said no to a criterion."""
+        return any(criterion.answer == "no" for criterion in self.criteria)
+
     def filed(self) -> FiledVerdict:
         """This verdict as a line of verdicts.jsonl."""
         return FiledVerdict(

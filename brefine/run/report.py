@@ -54,7 +54,7 @@ def _judged_today(snapshot: PhaseSnapshot, phase: PhaseDir) -> PhaseSnapshot:
         return snapshot
     if filed is None:
         note = []
-    elif standing is None:
+    elif standing is None and not snapshot.turns_changed:
         of = "another evaluation, selection or integration"
         note = [f"the verdict on file ({filed.verdict}) is of {of}; judged anew for this report"]
     else:

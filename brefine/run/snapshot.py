@@ -226,6 +226,8 @@ class PhaseSnapshot:
     selection: SelectionRecord | None
     integration: IntegrationReport | None
     gate: GateRecord | None
+    turns_changed: bool = False
+    """Since the integration that `gate` judges somebody has changed references, hypotheses or refined turns of the gate split."""
     foreign: bool = False
     """A folder of event files that brefine did not write: runs, curves and alerts are all there is."""
     starting: frozenset[Stage] = frozenset()
@@ -248,6 +250,10 @@ class PhaseSnapshot:
 
     @property
     def standing_gate(self) -> GateRecord | None:
-        """The gate's record, where it judges what is evaluated, selected and integrated now; an earlier one is history."""
-        stands = self.gate is not None and self.gate.judges(self.selection, self.integration, self.evaluations)
-        return self.gate if stands else None
+        """The gate's record, where it judges what is evaluated, selected and integrated now; an earlier one is history.
+
+        So is one whose turns were changed since: the gate would leave it open.
+        """
+        if self.gate is None or self.turns_changed:
+            return None
+        return self.gate if self.gate.judges(self.selection, self.integration, self.evaluations) else None

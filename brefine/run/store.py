@@ -30,6 +30,7 @@ from brefine.run.alerts import AlertLog, alert_of_fault, alerts_of_curves
 from brefine.run.billing import with_debts_of
 from brefine.run.budget import Account, Ledger, ledger_path, view_budget
 from brefine.run.documents import WatchedDocument
+from brefine.run.gate_turns import WatchedTurns
 from brefine.run.gpu import GpuProbe, find_gpus, read_host
 from brefine.run.idleness import BY_HAND, OtherPhases, last_sign_unix_s
 from brefine.run.lock import holder, supervising
@@ -92,6 +93,7 @@ class PhaseStore:
         self._selection = WatchedDocument(self.phase.selection, SelectionRecord)
         self._integration = WatchedDocument(self.phase.integration, IntegrationReport)
         self._gate = WatchedDocument(self.phase.gate, GateRecord)
+        self._turns = WatchedTurns(self.phase, self.config)
         self._integration_job = WatchedDocument(self.phase.job(Stage.INTEGRATE), JobRecord)
         read_host(path)  # CPU use is measured between two calls
 
@@ -122,6 +124,7 @@ class PhaseStore:
         progress = {stage: word for stage, word in told.items() if not _has_vanished(word)}
         evaluations = {str(name): report for name, item in self._evaluations.items() if (report := item.read()) is not None}
         selection, integration, gate = self._selection.read(), self._integration.read(), self._gate.read()
+        turns_changed = self._turns.forbid(gate, integration)
         eta_s = _longest_eta_s(runs)
         state = phase_state(
             supervisor=supervisor,
@@ -131,7 +134,7 @@ class PhaseStore:
             evaluations=evaluations,
             selection=selection,
             integration=integration,
-            gate=gate,
+            gate=None if turns_changed else gate,
             integrates_elsewhere=self._integrates_elsewhere(now_unix_s),
         )
         account = self._ledger.read()
@@ -164,6 +167,7 @@ class PhaseStore:
             selection=selection,
             integration=integration,
             gate=gate,
+            turns_changed=turns_changed,
             starting=frozenset(
                 stage for stage in BY_HAND if stage not in progress and holder(self.phase.stage_lock(stage)) is not None
             ),

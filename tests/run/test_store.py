@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -12,11 +13,13 @@ from brefine.config import ModelName
 from brefine.errors import BrefineError
 from brefine.identity import own_identity
 from brefine.phasedir import Alert, LockHolder, PhaseDir, Progress, RunState, Stage, SupervisorState
+from brefine.run import gate_turns
 from brefine.run import store as store_module
 from brefine.run.alerts import AlertLog
 from brefine.run.snapshot import PhaseState, ShownState
 from brefine.run.store import FolderStore, PhaseStore, open_store
 from brefine.run.watch_json import snapshot_to_json
+from tests.run.honest_phase import HonestPhase
 from tests.run.records import evaluation, integration, status
 from tests.run.tail.event_writing import ramp, scalar, version, write_events
 from tests.run.toy_programs import RECIPE, make_toy_phase
@@ -152,6 +155,27 @@ def test_a_verdict_counts_for_the_selection_that_it_judged(phase: PhaseDir) -> N
     assert store.snapshot().state is PhaseState.DECIDED
     phase.integration.unlink()
     assert (store.snapshot().state, store.snapshot().standing_gate) == (PhaseState.TO_INTEGRATE, None)
+
+
+@pytest.mark.parametrize(("answer", "stands"), [(True, False), (False, True)])
+def test_a_verdict_counts_for_the_turns_that_it_judged(
+    honest: HonestPhase, monkeypatch: pytest.MonkeyPatch, answer: bool, stands: bool
+) -> None:
+    """A pass of other turns is none, as the gate has it, and that is looked for once a minute; a person's no stands."""
+    from brefine.run.gate_report import Answer, judge_phase, write_gate
+
+    verdict = write_gate(honest.phase, {"go-on": Answer(answer)}).verdict
+    store = PhaseStore(honest.phase.path)
+    assert (store.snapshot().state, store.snapshot().standing_gate is not None) == (PhaseState.DECIDED, True)
+    honest.refine(4.06)
+    assert store.snapshot().state is PhaseState.DECIDED
+    monkeypatch.setattr(gate_turns, "_EVERY_S", 0.0)
+    snapshot = store.snapshot()
+    assert (snapshot.state is PhaseState.DECIDED, snapshot.standing_gate is not None) == (stands, stands)
+    assert snapshot.gate is not None and snapshot.gate.verdict == verdict
+    assert (judge_phase(honest.phase).verdict == verdict) is stands
+    shutil.rmtree(honest.corpus)
+    assert store.snapshot().state is PhaseState.DECIDED  # nobody knows
 
 
 @pytest.mark.parametrize("sealed", [True, False], ids=["by seals", "by times"])

@@ -1,0 +1,44 @@
+"""Whether the turns that a verdict rests on are still those that were integrated."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from brefine.config import PhaseConfig, prepared_corpus_path
+from brefine.io.atomic import digest_of_files
+from brefine.phasedir import CorpusManifest, GateRecord, IntegrationReport, PhaseDir
+
+_EVERY_S: Final = 60.0
+"""Hundreds of files are too many to be read at every glance."""
+
+
+class WatchedTurns:
+    """The gate split's references, hypotheses and refined turns: read again once a minute, as long as a verdict needs them."""
+
+    def __init__(self, phase: PhaseDir, config: PhaseConfig) -> None:
+        self._phase = phase
+        self._corpus = prepared_corpus_path(config)
+        self._told: tuple[str | None, bool] | None = None
+        self._looked_s = float("-inf")
+
+    def forbid(self, gate: GateRecord | None, report: IntegrationReport | None) -> bool:
+        """Whether the gate would leave this verdict open, because it is about other turns than lie there now.
+
+        A person's no stands, whatever was changed. Where the corpus is out of reach, nothing is known: False.
+        """
+        if gate is None or report is None or gate.verdict == "open" or gate.is_refused:
+            return False
+        if self._told is None or self._told[0] != report.seal or time.monotonic() - self._looked_s >= _EVERY_S:
+            self._told, self._looked_s = (report.seal, self._are_changed(report)), time.monotonic()
+        return self._told[1]
+
+    def _are_changed(self, report: IntegrationReport) -> bool:
+        manifest = CorpusManifest.read_if_sound(self._corpus / "corpus.json")
+        if manifest is None:
+            return False
+        try:
+            found = digest_of_files(self._phase.gate_turns(self._corpus, manifest))
+        except OSError:
+            return False
+        return (manifest.fingerprint(), found) != (report.corpus_sha256, report.turns_sha256)
