@@ -25,6 +25,11 @@ def percent(rate: float | None, digits: int = 1) -> str:
     return "–" if rate is None else f"{rounded(100 * rate, digits):.{digits}f} %"
 
 
+def exact_percent(rate: float) -> str:
+    """A threshold of 0–1 as it is, up to six digits: `3 %`, `2.5 %`."""
+    return f"{100 * rate:g} %"
+
+
 def signed_percent(change: float) -> str:
     """A relative change, as `+1.4 %`."""
     return f"{rounded(100 * change, 1):+.1f} %"

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from brefine.core.bootstrap import LEAST_RECORDINGS, Interval
-from brefine.core.figures import improvement, percent, some_of
+from brefine.core.figures import exact_percent, improvement, percent, some_of
 
 _N_NAMED = 3
 """Recordings named in a reason before it says how many more."""
@@ -171,7 +171,7 @@ _NO_ANSWERS: Mapping[CriterionId, Answer] = {}
 
 def criteria(thresholds: Thresholds) -> tuple[Criterion, ...]:
     """The checklist."""
-    recall = f"recall ≥ {percent(thresholds.min_recall, 0)}"
+    recall = f"recall ≥ {exact_percent(thresholds.min_recall)}"
     collar = f"collar {thresholds.der_collar_s:g} s on each side, overlap scored"
     enough = f"at least {thresholds.n_demanded} recordings"
     return (
@@ -183,14 +183,14 @@ def criteria(thresholds: Thresholds) -> tuple[Criterion, ...]:
         ),
         Criterion(
             CriterionId.DER,
-            f"Is the DER more than {percent(thresholds.der_relative, 0)} better?",
-            f"relative improvement > {percent(thresholds.der_relative, 0)}, interval above 0",
+            f"Is the DER more than {exact_percent(thresholds.der_relative)} better?",
+            f"relative improvement > {exact_percent(thresholds.der_relative)}, interval above 0",
             f"{collar}; 95 % paired bootstrap over recordings, {enough}",
         ),
         Criterion(
             CriterionId.DER_TARGET,
-            f"Is the DER below {percent(thresholds.der_target, 0)}?",
-            f"DER < {percent(thresholds.der_target)}",
+            f"Is the DER below {exact_percent(thresholds.der_target)}?",
+            f"DER < {exact_percent(thresholds.der_target)}",
             f"{collar}; 95 % bootstrap over recordings, {enough}",
         ),
         Criterion(CriterionId.GO_ON, "Does the project go on with this refiner?", "a person's yes", "a decision, not a figure"),
@@ -292,7 +292,7 @@ def _measure_der(evidence: Evidence, thresholds: Thresholds) -> _Measure:
         return Outcome.UNKNOWN, f"{figure}, but without an interval it may be chance", relative, None
     if not interval.low > 0.0:
         return Outcome.NOT_MET, f"{figure}: the interval is not above 0, so it may be chance", relative, interval
-    figure += _reaching(f"{percent(thresholds.der_relative, 0)} and less", interval.low <= thresholds.der_relative)
+    figure += _reaching(f"{exact_percent(thresholds.der_relative)} and less", interval.low <= thresholds.der_relative)
     return Outcome.MET, figure, relative, interval
 
 
@@ -306,7 +306,7 @@ def _measure_target(evidence: Evidence, thresholds: Thresholds) -> _Measure:
     if after >= thresholds.der_target:
         return Outcome.NOT_MET, figure, after, interval
     reaches = interval is not None and interval.high >= thresholds.der_target
-    figure += _reaching(f"{percent(thresholds.der_target)} and more", reaches)
+    figure += _reaching(f"{exact_percent(thresholds.der_target)} and more", reaches)
     faultless = frozenset(evidence.recordings) & evidence.faultless - evidence.silent
     if faultless:
         figure += f"; in {_named(faultless)}, no error is made, before or after"
@@ -389,7 +389,9 @@ def _after_failure(found: Mapping[CriterionId, Finding], evidence: Evidence, thr
     elif least is not None and least >= thresholds.der_target:
         advice = f"iterate on activity around boundaries (add, drop, merge turns): {bound}"
     else:
-        advice = f"iterate on the model: the DER is better{where}, but not yet below {percent(thresholds.der_target)}{matched}"
+        advice = (
+            f"iterate on the model: the DER is better{where}, but not yet below {exact_percent(thresholds.der_target)}{matched}"
+        )
     return advice
 
 

@@ -19,7 +19,7 @@ from brefine.core.bootstrap import Interval, bootstrap_improvement
 from brefine.core.boundaries import Shift, apply_shifts
 from brefine.core.boundary_error import BoundaryErrors
 from brefine.core.der import COLLARS_S, DerParts, score_der_at
-from brefine.core.figures import percent
+from brefine.core.figures import exact_percent, percent
 from brefine.core.gate import CriterionId, Thresholds
 from brefine.core.matching import WINDOW_S, BoundaryMatch, map_speakers, match_boundaries
 from brefine.core.movement import move_any_end, unmovable_errors_s
@@ -246,7 +246,7 @@ def _reach_mae(headroom: Headroom, thresholds: Thresholds) -> Reach:
     mae_ms, recall = figures["mae_ms"], figures["recall"] or 0.0
     where = f"at W = {figures['window_s']:g} s, {percent(recall, 0)} of the reference boundaries matched"
     if mae_ms is None or recall < thresholds.min_recall:
-        why = f"too few boundaries have a partner ({where}); {percent(thresholds.min_recall, 0)} is demanded"
+        why = f"too few boundaries have a partner ({where}); {exact_percent(thresholds.min_recall)} is demanded"
         return Reach(CriterionId.MAE, Found.OUT, why)
     figure = f"{mae_ms:.0f} ms {where}"
     if mae_ms < _NO_ERROR_MS:
@@ -259,7 +259,7 @@ def _reach_mae(headroom: Headroom, thresholds: Thresholds) -> Reach:
 
 def _reach_der(headroom: Headroom, thresholds: Thresholds) -> Reach:
     collar_s = _nearest_collar_s(thresholds)
-    at, demanded = f"at collar {collar_s:g} s", f"more than {percent(thresholds.der_relative, 0)} is demanded"
+    at, demanded = f"at collar {collar_s:g} s", f"more than {exact_percent(thresholds.der_relative)} is demanded"
     moving = f"moving ends by up to {headroom.shift_s:g} s"
     won, most = headroom.relative(ANY_END, collar_s), headroom.most_relative(collar_s)
     if most <= thresholds.der_relative:

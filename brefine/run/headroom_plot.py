@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from brefine.core.figures import percent
+from brefine.core.figures import exact_percent
 from brefine.core.gate import Thresholds
 from brefine.run.headroom_table import PARTS, headroom_lines
 from brefine.run.report_charts import Axis, Rule, Series, bar_chart, line_chart
@@ -27,7 +27,7 @@ def headroom_page(figures: Mapping[str, Any], thresholds: Thresholds) -> str:
         )
         for place, (collar_s, items) in enumerate(at.items())
     ]
-    target = Rule(100.0 * thresholds.der_target, f"der-target: {percent(thresholds.der_target)}")
+    target = Rule(100.0 * thresholds.der_target, f"der-target: {exact_percent(thresholds.der_target)}")
     reduced = line_chart(
         lines, Axis("errors of matched boundaries reduced by, %", low=0.0), Axis("DER, %", low=0.0), rules=[target], points=True
     )

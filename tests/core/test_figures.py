@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from brefine.core.figures import improvement, milliseconds, percent, rounded, signed_milliseconds, signed_percent, some_of
+from brefine.core.figures import (
+    exact_percent,
+    improvement,
+    milliseconds,
+    percent,
+    rounded,
+    signed_milliseconds,
+    signed_percent,
+    some_of,
+)
 
 
 def test_figures_carry_their_unit() -> None:
@@ -12,6 +21,11 @@ def test_figures_carry_their_unit() -> None:
     assert [milliseconds(value_ms) for value_ms in (131.6, -4.0, None)] == ["132 ms", "-4 ms", "–"]
     assert [percent(rate) for rate in (0.0686, 1.0, None)] == ["6.9 %", "100.0 %", "–"]
     assert [percent(0.0686, digits) for digits in (0, 2)] == ["7 %", "6.86 %"]
+
+
+def test_a_threshold_is_told_as_it_is() -> None:
+    """With every digit that it has, and none that floating point adds."""
+    assert [exact_percent(rate) for rate in (0.03, 0.025, 0.0125, 0.07, 1.0)] == ["3 %", "2.5 %", "1.25 %", "7 %", "100 %"]
 
 
 @pytest.mark.parametrize("nought", [1e-15, -1e-15, 0.0, -0.0])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brefine.core.bootstrap import Interval
-from brefine.core.gate import Answer, CriterionId, Evidence, Finding, Measured, Outcome, Thresholds, Verdict, judge
+from brefine.core.gate import Answer, CriterionId, Evidence, Finding, Measured, Outcome, Thresholds, Verdict, criteria, judge
 
 THRESHOLDS = Thresholds()
 GOOD = Evidence(
@@ -173,7 +173,7 @@ def test_an_improvement_that_may_be_chance_is_none() -> None:
 PAST: dict[CriterionId, tuple[dict[str, Any], str]] = {
     CriterionId.MAE: ({"mae_ms": Measured(172.0, 99.0, Interval(70.0, 131.0))}, "the interval reaches 100 ms and more"),
     CriterionId.DER: ({"der": Measured(0.034, 0.028, Interval(0.02, 0.3))}, "the interval reaches 10 % and less"),
-    CriterionId.DER_TARGET: ({"der_after": Interval(0.025, 0.031)}, "[2.50 %, 3.10 %]; the interval reaches 3.0 % and more"),
+    CriterionId.DER_TARGET: ({"der_after": Interval(0.025, 0.031)}, "[2.50 %, 3.10 %]; the interval reaches 3 % and more"),
 }
 
 
@@ -286,10 +286,10 @@ ADVICE: dict[str, tuple[dict[str, Any], str]] = {
     "target out of reach": ({"der": Measured(0.069, 0.055, Interval(0.1, 0.3)), "least_der": 0.049}, "iterate on activity"),
     "target beyond matched boundaries": (
         {"der": Measured(0.069, 0.055, Interval(0.1, 0.3)), "oracle_der": 0.049},
-        "not yet below 3.0 %; the matched boundaries put right would give 4.90 %",
+        "not yet below 3 %; the matched boundaries put right would give 4.90 %",
     ),
     "target not below reach": ({"der": Measured(0.069, 0.055, Interval(0.1, 0.3)), "least_der": 0.03}, "iterate on activity"),
-    "target within reach": ({"der": Measured(0.069, 0.055, Interval(0.1, 0.3))}, "not yet below 3.0 %"),
+    "target within reach": ({"der": Measured(0.069, 0.055, Interval(0.1, 0.3))}, "not yet below 3 %"),
 }
 
 
@@ -299,6 +299,24 @@ def test_a_failure_says_what_to_work_on(change: dict[str, Any], advice: str) -> 
     verdict = judge(replace(GOOD, **change), THRESHOLDS, YES)
     assert verdict.verdict == "fail"
     assert advice in verdict.recommendation
+
+
+@pytest.mark.parametrize(
+    ("rate", "told"), [(0.025, "2.5 %"), (0.0125, "1.25 %"), (0.125, "12.5 %"), (0.005, "0.5 %"), (0.07, "7 %")]
+)
+def test_the_question_has_the_threshold_that_is_judged(rate: float, told: str) -> None:
+    """To the last digit: whoever is asked whether the DER is below 2 % answers another question than one of 2.5 %."""
+    thresholds = Thresholds(der_target=rate, der_relative=rate, min_recall=rate)
+    mae, der, target, _ = criteria(thresholds)
+    assert f"recall ≥ {told}" in mae.convention
+    assert (der.question, der.threshold) == (
+        f"Is the DER more than {told} better?",
+        f"relative improvement > {told}, interval above 0",
+    )
+    assert (target.question, target.threshold) == (f"Is the DER below {told}?", f"DER < {told}")
+    reaching = replace(GOOD, der=Measured(1.0, rate / 2, Interval(0.0001, 0.9)), der_after=Interval(0.0, 1.0))
+    bounds = [found(judge(reaching, thresholds, YES), name).why for name in (CriterionId.DER, CriterionId.DER_TARGET)]
+    assert [why.rpartition("reaches ")[2] for why in bounds] == [f"{told} and less", f"{told} and more"]
 
 
 def test_every_line_names_its_convention() -> None:

@@ -16,6 +16,6 @@ def test_the_page_has_both_charts_and_the_screen() -> None:
     assert page.count('<svg class="chart"') == 2
     assert page.count('class="line s0"') == page.count('class="line s1"') >= 2
     assert "<title>10.00 %</title>" in page
-    assert "der-target: 3.0 %" in page
+    assert "der-target: 3 %" in page
     assert "DER 10.00 % at collar 0" in page
     assert "<script" not in page and "http://" not in page and "https://" not in page
