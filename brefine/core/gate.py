@@ -280,13 +280,14 @@ def _is_no_better(figure: Measured) -> bool:
 
 def _measure_der(evidence: Evidence, thresholds: Thresholds) -> _Measure:
     before, after, interval = _finite(evidence.der.before), _finite(evidence.der.after), evidence.der.interval
-    if before is None or after is None or before <= 0.0:
+    if before is None or after is None or max(before, after) <= 0.0:
         return Outcome.UNKNOWN, "there is no DER before and after to compare", None, None
-    relative = 1.0 - after / before
-    figure = f"{percent(before, 2)} → {percent(after, 2)}, {improvement(relative, interval)}"
+    relative = 1.0 - after / before if before > 0.0 else None
+    gain = "nothing was wrong before" if relative is None else improvement(relative, interval)
+    figure = f"{percent(before, 2)} → {percent(after, 2)}, {gain}"
     if not math.isclose(evidence.collar_s, thresholds.der_collar_s):
         return Outcome.UNKNOWN, f"{figure}, but at collar {evidence.collar_s:g} s", relative, interval
-    if relative <= thresholds.der_relative:
+    if relative is None or relative <= thresholds.der_relative:
         return Outcome.NOT_MET, figure, relative, interval
     if interval is None:
         return Outcome.UNKNOWN, f"{figure}, but without an interval it may be chance", relative, None
@@ -354,7 +355,7 @@ def _recommendation(verdict: str, findings: tuple[Finding, ...], evidence: Evide
     elif not_met:
         advice = _after_failure(found, evidence, thresholds)
     elif unknown:
-        advice = f"iterate on the evidence: {unknown[0].why.split('; measured')[0]}"
+        advice = _for_evidence(unknown[0])
     elif denied:
         names = ", ".join(finding.criterion.id for finding in denied)
         advice = f"iterate on what the person doubts ({names}): the figures are met, but the answer is no"
@@ -367,6 +368,8 @@ def _recommendation(verdict: str, findings: tuple[Finding, ...], evidence: Evide
 
 def _after_failure(found: Mapping[CriterionId, Finding], evidence: Evidence, thresholds: Thresholds) -> str:
     mae, der = found[CriterionId.MAE].outcome, found[CriterionId.DER].outcome
+    unknown = [finding for finding in found.values() if finding.outcome is Outcome.UNKNOWN and finding.criterion.id in _MEASURES]
+    gained = found[CriterionId.DER].value
     before, after = _finite(evidence.der.before), _finite(evidence.der.after)
     oracle, least = _finite(evidence.oracle_der), _finite(evidence.least_der)
     where = " on simulated recordings" if evidence.simulated else ""
@@ -384,15 +387,25 @@ def _after_failure(found: Mapping[CriterionId, Finding], evidence: Evidence, thr
         advice = (
             f"stop moving boundaries: {bound}; to go below, turns must be added, dropped, split or renamed, or ends move further"
         )
+    elif der is not Outcome.NOT_MET and least is not None and least >= thresholds.der_target:
+        advice = f"iterate on activity around boundaries (add, drop, merge turns): {bound}"
+    elif unknown:
+        advice = _for_evidence(unknown[0])
+    elif der is Outcome.NOT_MET and gained is not None and gained > thresholds.der_relative:
+        advice = (
+            f"iterate on the evidence: the DER is better by enough{where}, but that may be chance; more recordings would tell"
+        )
     elif der is Outcome.NOT_MET:
         advice = f"iterate on integration: boundaries are near enough{where}, but the DER does not follow{matched}"
-    elif least is not None and least >= thresholds.der_target:
-        advice = f"iterate on activity around boundaries (add, drop, merge turns): {bound}"
     else:
         advice = (
             f"iterate on the model: the DER is better{where}, but not yet below {exact_percent(thresholds.der_target)}{matched}"
         )
     return advice
+
+
+def _for_evidence(unknown: Finding) -> str:
+    return f"iterate on the evidence: {unknown.why.split('; measured')[0]}"
 
 
 # --- words -------------------------------------------------------------------------------------------------------------

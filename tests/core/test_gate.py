@@ -163,6 +163,16 @@ def test_too_small_an_improvement_is_not_met_without_an_interval() -> None:
     assert verdict.verdict == "fail"
 
 
+def test_errors_where_nothing_was_wrong_are_no_improvement() -> None:
+    """Of 0 % there is no relative change, but 2 % are worse."""
+    finding = found(judge(replace(GOOD, der=Measured(0.0, 0.02, None)), THRESHOLDS, YES), CriterionId.DER)
+    assert (finding.outcome, finding.value, finding.why) == (
+        Outcome.NOT_MET,
+        None,
+        "0.00 % → 2.00 %, nothing was wrong before",
+    )
+
+
 def test_an_improvement_that_may_be_chance_is_none() -> None:
     """18 % with an interval down to −2 % is not met."""
     verdict = judge(replace(GOOD, der=Measured(0.034, 0.028, Interval(-0.02, 0.3))), THRESHOLDS, YES)
@@ -289,6 +299,24 @@ ADVICE: dict[str, tuple[dict[str, Any], str]] = {
         "not yet below 3 %; the matched boundaries put right would give 4.90 %",
     ),
     "target not below reach": ({"der": Measured(0.069, 0.055, Interval(0.1, 0.3)), "least_der": 0.03}, "iterate on activity"),
+    "nothing was wrong": ({"der": Measured(0.0, 0.02, None)}, "iterate on the guard: refinement makes the DER worse"),
+    "a large gain that may be chance": (
+        {"der": Measured(0.1, 0.085, Interval(-0.05, 0.3)), "oracle_der": 0.06, "least_der": 0.04},
+        "iterate on the evidence: the DER is better by enough, but that may be chance; more recordings would tell",
+    ),
+    "an error of few boundaries": (
+        {"recall": 0.2, "der": Measured(0.1, 0.095, Interval(0.01, 0.1))},
+        "iterate on the evidence: 85 ms [80, 91], 172 ms before, but only 20 % of the reference boundaries were matched",
+    ),
+    "no error": (
+        {"mae_ms": Measured(None, None, None), "der": Measured(0.1, 0.095, Interval(0.01, 0.1))},
+        "iterate on the evidence: there is no boundary error: nothing was matched",
+    ),
+    "a gain without an interval": (
+        {"der": Measured(0.2, 0.1, None)},
+        "iterate on the evidence: 20.00 % → 10.00 %, 50.0 % better, but without an interval it may be chance",
+    ),
+    "target out of reach, gain without an interval": ({"der": Measured(0.2, 0.1, None), "least_der": 0.05}, "on activity"),
     "target within reach": ({"der": Measured(0.069, 0.055, Interval(0.1, 0.3))}, "not yet below 3 %"),
 }
 
