@@ -321,7 +321,7 @@ class GateConfig(Section):
     """Gate 4: what must hold before the project goes on."""
 
     mae_ms: Positive = 100.0
-    """`mae`: refined boundary MAE below this at `window_s`, and below what it was before."""
+    """`mae`: refined boundary MAE below this at `window_s`, and below what it was before, by more than chance."""
     window_s: Positive = 1.0
     """Matching cap of the `mae` criterion."""
     der_relative: Probability = 0.10

@@ -5,7 +5,7 @@ passes only if every measured criterion is met on real evidence and a person say
 anything is unknown, and always open on simulated evidence. It fails if a criterion is not met, or if a person says no.
 
 Figures are judged as they are, and a finding that is met says where its interval holds values that would not meet it; but an
-improvement of the DER whose interval is not above 0 is none.
+improvement of the DER whose interval is not above 0 is none, nor is a change of the MAE whose interval is not below 0.
 
 A criterion is unknown, whatever its figures say, where they prove nothing: recordings that were trained on, by the refiner or by
 the diarizer; too few recordings, for the recipe or for an interval; a matching other than the one in the threshold; a recall that
@@ -96,6 +96,8 @@ class Evidence:
     collar_s: float
     faults: tuple[str, ...] = ()
     """Why these figures are not those of the chosen model on the gate split as it is; found by whoever gathered them."""
+    mae_change_ms: Interval | None = None
+    """Of the change of `mae_ms`, after − before; None where the integration did not tell it."""
     oracle_der: float | None = None
     """DER with the matched boundaries put where the reference has them, where the headroom was computed."""
     shift_s: float = 1.0
@@ -178,7 +180,7 @@ def criteria(thresholds: Thresholds) -> tuple[Criterion, ...]:
         Criterion(
             CriterionId.MAE,
             f"Is the boundary error below {thresholds.mae_ms:g} ms?",
-            f"MAE < {thresholds.mae_ms:g} ms, and less than before",
+            f"MAE < {thresholds.mae_ms:g} ms, and less than before, interval of the change below 0",
             f"pairs matched before refinement, W = {thresholds.window_s:g} s, {recall}, {enough}",
         ),
         Criterion(
@@ -267,6 +269,8 @@ def _measure_mae(evidence: Evidence, thresholds: Thresholds) -> _Measure:
             outcome, why = Outcome.NOT_MET, f"{why}: refinement makes it no better"
         elif mae.interval is None:
             why += ", but without an interval it may be chance"
+        elif _may_be_chance(evidence.mae_change_ms):
+            outcome, why = Outcome.NOT_MET, f"{why}: the interval of the change is not below 0, so it may be chance"
         else:
             outcome = Outcome.MET
             why += _reaching(f"{thresholds.mae_ms:g} ms and more", mae.interval.high >= thresholds.mae_ms)
@@ -276,6 +280,10 @@ def _measure_mae(evidence: Evidence, thresholds: Thresholds) -> _Measure:
 def _is_no_better(figure: Measured) -> bool:
     before, after = _finite(figure.before), _finite(figure.after)
     return before is not None and after is not None and after >= before
+
+
+def _may_be_chance(change_ms: Interval | None) -> bool:
+    return change_ms is not None and not change_ms.high < 0.0
 
 
 def _measure_der(evidence: Evidence, thresholds: Thresholds) -> _Measure:
@@ -381,6 +389,10 @@ def _after_failure(found: Mapping[CriterionId, Finding], evidence: Evidence, thr
         advice = f"iterate on the guard: refinement makes the DER worse{where}, so move fewer boundaries and move them less"
     elif mae is Outcome.NOT_MET and _is_no_better(evidence.mae_ms):
         advice = f"iterate on the model: refinement makes boundaries no better{where}; nothing else is worth changing before"
+    elif mae is Outcome.NOT_MET and (after_ms := _finite(evidence.mae_ms.after)) is not None and after_ms < thresholds.mae_ms:
+        advice = (
+            f"iterate on the model: that boundaries are better{where} may be chance; it takes a larger gain, or more recordings"
+        )
     elif mae is Outcome.NOT_MET:
         advice = f"iterate on the model: boundaries are still too far off{where}; nothing else is worth changing before"
     elif der is Outcome.NOT_MET and least is not None and before and 1.0 - least / before <= thresholds.der_relative:

@@ -283,6 +283,25 @@ def test_an_error_that_refinement_makes_no_smaller_is_not_met(after_ms: float) -
     assert verdict.recommendation.startswith("iterate on the model: refinement makes boundaries no better")
 
 
+@pytest.mark.parametrize("high_ms", [0.0, 0.4, float("nan")])
+def test_a_smaller_error_that_may_be_chance_is_not_met(high_ms: float) -> None:
+    """One boundary of 576 moved: 28.662 → 28.631 ms, and the change may as well be none."""
+    idle = replace(GOOD, mae_ms=Measured(28.662, 28.631, Interval(20.0, 38.0)), mae_change_ms=Interval(-0.125, high_ms))
+    verdict = judge(idle, THRESHOLDS, YES)
+    assert verdict.verdict == "fail"
+    assert found(verdict, CriterionId.MAE).outcome is Outcome.NOT_MET
+    assert found(verdict, CriterionId.MAE).why.endswith(": the interval of the change is not below 0, so it may be chance")
+    assert verdict.recommendation == (
+        "iterate on the model: that boundaries are better may be chance; it takes a larger gain, or more recordings"
+    )
+
+
+def test_a_change_below_nought_is_met_and_an_older_integration_tells_none() -> None:
+    """Where there is no interval of the change, that of the error is all that is judged."""
+    for change_ms in (Interval(-90.0, -1e-9), None):
+        assert judge(replace(GOOD, mae_change_ms=change_ms), THRESHOLDS, YES).verdict == "pass"
+
+
 ADVICE: dict[str, tuple[dict[str, Any], str]] = {
     "harm": ({"der": Measured(0.034, 0.036, Interval(-0.1, -0.02))}, "iterate on the guard"),
     "no harm": ({"der": Measured(0.034, 0.034, Interval(-0.1, 0.1))}, "iterate on integration"),
@@ -370,6 +389,7 @@ _EVIDENCE = st.fixed_dictionaries(
         "trained_on": st.frozensets(st.sampled_from(("test00", "dev00")), max_size=2),
         "diarizer_trained_on": st.frozensets(st.sampled_from(("test01", "dev00")), max_size=2),
         "mae_ms": st.builds(Measured, _FIGURES, _FIGURES, _INTERVALS),
+        "mae_change_ms": _INTERVALS,
         "recall": _FIGURES,
         "window_s": st.sampled_from([0.25, 1.0]),
         "der": st.builds(Measured, _FIGURES, _FIGURES, _INTERVALS),

@@ -321,6 +321,15 @@ def test_nothing_that_was_changed_passes(honest: HonestPhase, fraud: Callable[[H
     assert record.recommendation.startswith("iterate on the evidence")
 
 
+def test_a_refiner_that_does_next_to_nothing_is_not_taken_for_one_that_helps(honest: HonestPhase) -> None:
+    """The integration's interval of the change reaches the gate."""
+    told = integration("mlp").comparison
+    honest.integrate(comparison=told.model_copy(update={"intervals": {**told.intervals, "mae_change_ms": (-0.125, 0.0)}}))
+    record = write_gate(honest.phase, YES)
+    assert (record.verdict, record.criteria[0].finding) == ("fail", "not-met")
+    assert "may be chance" in record.criteria[0].why
+
+
 @pytest.mark.parametrize("mark", ["simulated", "replayed"])
 def test_recordings_that_are_marked_as_made_are_not_called_real(honest: HonestPhase, mark: str) -> None:
     """What the sealed report calls them counts less than what the corpus tells of them."""
@@ -356,7 +365,7 @@ def test_a_threshold_that_is_moved_later_decides_nothing(honest: HonestPhase) ->
     honest.edit(honest.phase.config, "mae_ms = 100.0", "mae_ms = 150.0")
     record = write_gate(honest.phase, YES)
     assert record.verdict == "fail"
-    assert record.criteria[0].threshold == "MAE < 100 ms, and less than before"
+    assert record.criteria[0].threshold == "MAE < 100 ms, and less than before, interval of the change below 0"
     assert record.notes == ["gate.mae_ms was changed after the launch (100 → 150); judged by 100"]
     assert record.notes[0] in honest.phase.gate_page.read_text()
 
