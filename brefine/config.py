@@ -323,7 +323,7 @@ class GateConfig(Section):
     mae_ms: Positive = 100.0
     """`mae`: refined boundary MAE below this at `window_s`, and below what it was before, by more than chance."""
     window_s: Positive = 1.0
-    """Matching cap of the `mae` criterion."""
+    """Matching cap of the `mae` criterion; a launch refuses one below 5 × `mae_ms`: within it any hypothesis is near enough."""
     der_relative: Probability = 0.10
     """`der`: relative improvement of the DER above this, with an interval above 0."""
     der_collar_s: NonNegative = 0.0

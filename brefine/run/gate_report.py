@@ -128,6 +128,7 @@ class _Case:
                 *notes_on_weights(phase, config, files.report),
                 *audio.notes(),
                 *_left_out(files.report),
+                *_met_before(files.report, config.gate),
                 *_company(manifest),
                 *notes_on_looks(phase, files.report),
                 *([] if decisions.loss is None else [f"{decisions.loss}; answers from before that do not count"]),
@@ -235,6 +236,15 @@ def _left_out(report: IntegrationReport | None) -> Iterator[str]:
         yield (
             f"a UEM limits what is scored to {amount_text(report.scored)} of the gate split "
             f"({report.scored.left_out_s:.1f} s left out{ends}); the verdict is about that alone"
+        )
+
+
+def _met_before(report: IntegrationReport | None, gate: GateConfig) -> Iterator[str]:
+    before_ms = None if report is None else report.comparison.before.mae_ms
+    if before_ms is not None and before_ms < gate.mae_ms:
+        yield (
+            f"the MAE was below {gate.mae_ms:g} ms before refinement, too ({before_ms:.1f} ms): that it is below says nothing of "
+            f"the refiner, only the change does"
         )
 
 

@@ -13,7 +13,7 @@ from brefine.errors import BrefineError, FormatError
 from brefine.io.atomic import read_json
 from brefine.phasedir import CorpusManifest, PhaseDir, Progress, RunStatus, Stage, corrected_labels, list_phases, read_statuses
 from brefine.run.gpu import GpuProbe
-from brefine.run.launch import refuse_other_inputs
+from brefine.run.launch import refuse_useless
 from brefine.run.plain import duration
 
 _EXAMPLES_PER_S_A_CORE: Final[dict[ModelName, float]] = {"transformer": 120.0, "mlp": 1250.0, "contrastive": 220.0}
@@ -74,7 +74,7 @@ def plan_phase(config: PhaseConfig, *, gpus: GpuProbe, n_cores: int) -> Plan:
     Raises:
         ConfigError: the phase would be refused; see `launch.create_phase`.
     """
-    refuse_other_inputs(config)
+    refuse_useless(config)
     config = with_absolute_paths(config)
     corpus = prepared_corpus_path(config)
     prepared = prepared_corpus(config)

@@ -35,7 +35,7 @@ threads = 1
 [budget]
 ledger = "ledger.jsonl"
 [gate]
-mae_ms = 1000.0
+mae_ms = 50.0
 der_target = 0.9
 min_recordings = 5
 """

@@ -370,6 +370,13 @@ def test_a_threshold_that_is_moved_later_decides_nothing(honest: HonestPhase) ->
     assert record.notes[0] in honest.phase.gate_page.read_text()
 
 
+def test_a_threshold_that_is_met_without_a_refiner_is_told(honest: HonestPhase) -> None:
+    """Below 100 ms after refinement is no news of hypotheses that were below it before."""
+    honest.integrate(comparison=comparison(99.9, 60.0))
+    (note,) = write_gate(honest.phase, YES).notes
+    assert note.startswith("the MAE was below 100 ms before refinement, too (99.9 ms): ")
+
+
 def test_a_verdict_that_is_edited_is_found_out(honest: HonestPhase) -> None:
     """gate4.json tells answers, it gives none; readers refuse it, and the next judgement says so and writes it anew."""
     write_gate(honest.phase)

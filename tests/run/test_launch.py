@@ -18,7 +18,9 @@ from brefine.identity import identity_of, own_identity
 from brefine.phasedir import RunState, Stage, SupervisorState
 from brefine.run import launch
 from brefine.run.gate_report import write_gate
+from brefine.run.gpu import NoGpu
 from brefine.run.launch import create_phase, start_supervisor, stop_phase, unfinished_models
+from brefine.run.plan import plan_phase
 from tests.run.records import status
 from tests.run.toy_programs import make_toy_phase
 from tests.run.whole_phase import make_phase
@@ -51,6 +53,20 @@ def test_a_phase_that_nobody_could_open_is_not_made(tmp_path: Path, monkeypatch:
     with pytest.raises(ConfigError, match="cannot be printed"):
         create_phase(parse_config(_RECIPE, where="mine.toml"))
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(("mae_ms", "window_s"), [(100.0, 0.1), (100.0, 0.25), (100.0, 0.499), (250.0, 1.0)])
+def test_a_cap_within_which_any_hypothesis_is_near_enough_is_refused(tmp_path: Path, mae_ms: float, window_s: float) -> None:
+    """On paper and in earnest; five times the threshold is wide enough."""
+    recipe = _RECIPE.replace('"runs"', f'"{tmp_path}/runs"') + f"[gate]\nmae_ms = {mae_ms}\nwindow_s = {window_s}\n"
+    narrow = parse_config(recipe, where="mine.toml")
+    for launched in (create_phase, lambda config: plan_phase(config, gpus=NoGpu("none"), n_cores=2)):
+        with pytest.raises(ConfigError, match="so narrow") as refused:
+            launched(narrow)
+        assert refused.value.where == "[gate] window_s"
+        assert not (tmp_path / "runs").exists()
+    wide = narrow.model_copy(update={"gate": narrow.gate.model_copy(update={"window_s": 5.0 * mae_ms / 1000.0})})
+    assert create_phase(wide).load_config().gate == wide.gate
 
 
 def test_a_phase_without_anything_to_resume_says_what_comes_next(tmp_path: Path) -> None:
