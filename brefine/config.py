@@ -321,7 +321,8 @@ class GateConfig(Section):
     """Gate 4: what must hold before the project goes on."""
 
     mae_ms: Positive = 100.0
-    """`mae`: refined boundary MAE below this at `window_s`, and below what it was before, by more than chance."""
+    """`mae`: refined boundary MAE below this at `window_s`, and below what it was before, by more than chance;
+    boundaries made by the cut of a recording do not count."""
     window_s: Positive = 1.0
     """Matching cap of the `mae` criterion; a launch refuses one below 5 × `mae_ms`: within it any hypothesis is near enough."""
     der_relative: Probability = 0.10

@@ -30,7 +30,8 @@ def score(
     """Example: brefine score --reference ref/ --hypothesis hyp/ --collar-s 0.25
 
     DER, JER and boundary errors. Overlapped speech is scored. A collar of 0.25 here is md-eval's and dscore's 0.25, and 0.5 in
-    pyannote.metrics.
+    pyannote.metrics. All boundaries count; those that the cut of a recording has made, as far as a UEM tells where it ends, have
+    a row of their own (edge): evaluate, integrate and the gate leave them out.
     """
     found = read_pairs(reference, hypothesis, uem, tell=tell)
     if found.unreferenced:
@@ -81,6 +82,7 @@ def _lines(figures: dict[str, Any]) -> Iterator[str]:
     old_ms = figures["uncapped_pairing"]["mae_ms"]
     yield f"old uncapped pairing of turns: {milliseconds(old_ms)} (for comparing old notes; nothing is judged by it)"
     yield "capped mean: over all reference boundaries, an unmatched one counts W. Kinds are the reference's."
+    yield "edge: made by the cut of the recording; counted here, and left out by evaluate, integrate and the gate."
 
 
 def _row(name: str, figures: dict[str, Any]) -> tuple[str, ...]:

@@ -101,6 +101,14 @@ class BoundaryErrors:
         """min(|error|, W) of every reference boundary, W where it has no partner; shape (n_reference,)."""
         return np.minimum(np.where(np.isnan(self.error_s), np.inf, np.abs(self.error_s)), self.window_s)
 
+    def without_cuts(self) -> BoundaryErrors:
+        """Without the ends that the cut of a recording has made, of kind EDGE: nobody starts or stops there, and whatever says
+        that somebody speaks finds them to the millisecond. Where an end at the cut is taken for one of the reference's, that
+        pair stays.
+        """
+        cut = _KINDS.index(BoundaryKind.EDGE)
+        return self._only(self.kind != cut, self.extra_kind != cut)
+
     def figures(self) -> dict[str, Any]:
         """All figures, always together, and again for each side and kind; rates in 0–1, None where nothing can be said."""
         by_side = {str(side): self._only(self.side == i, self.extra_side == i) for i, side in enumerate(_SIDES)}

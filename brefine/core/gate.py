@@ -181,7 +181,8 @@ def criteria(thresholds: Thresholds) -> tuple[Criterion, ...]:
             CriterionId.MAE,
             f"Is the boundary error below {thresholds.mae_ms:g} ms?",
             f"MAE < {thresholds.mae_ms:g} ms, and less than before, interval of the change below 0",
-            f"pairs matched before refinement, W = {thresholds.window_s:g} s, {recall}, {enough}",
+            "pairs matched before refinement, without ends made by the cut of a recording, "
+            f"W = {thresholds.window_s:g} s, {recall}, {enough}",
         ),
         Criterion(
             CriterionId.DER,

@@ -242,7 +242,7 @@ def reachable(headroom: Headroom, thresholds: Thresholds) -> tuple[Reach, ...]:
 
 
 def _reach_mae(headroom: Headroom, thresholds: Thresholds) -> Reach:
-    figures = headroom.boundary()
+    figures = BoundaryErrors.joined(recording.errors for recording in headroom.recordings).without_cuts().figures()
     mae_ms, recall = figures["mae_ms"], figures["recall"] or 0.0
     where = f"at W = {figures['window_s']:g} s, {percent(recall, 0)} of the reference boundaries matched"
     if mae_ms is None or recall < thresholds.min_recall:

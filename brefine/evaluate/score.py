@@ -2,6 +2,7 @@
 
 Conventions: one-to-one matching within W (see `core.matching`), errors in milliseconds, kinds of the reference, 95 % intervals
 from a paired bootstrap over recordings (`core.bootstrap`). Where a UEM limits what is scored, boundaries outside do not count.
+Nor do reference boundaries that the cut of a recording has made, and their partners: figures by kind alone tell them.
 """
 
 from __future__ import annotations
@@ -25,25 +26,28 @@ N_BINS = 10
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoredRecording:
-    """One recording's boundaries before and after refinement."""
+    """One recording's boundaries before and after refinement.
+
+    Attributes:
+        match: of all boundaries.
+        before, after: without those that the cut of the recording has made.
+        all_before, all_after: with them.
+    """
 
     recording: str
     match: BoundaryMatch
     refinement: Refinement
     before: BoundaryErrors
     after: BoundaryErrors
+    all_before: BoundaryErrors
+    all_after: BoundaryErrors
 
     @classmethod
     def of(cls, reference: Diarization, refinement: Refinement, *, regions_s: Regions, window_s: float) -> ScoredRecording:
         """Matches the hypothesis with the reference, and scores the same pairs where refinement put them."""
         match = match_boundaries(reference, refinement.hypothesis, window_s=window_s, regions_s=regions_s)
-        return cls(
-            reference.recording,
-            match,
-            refinement,
-            BoundaryErrors.of(match),
-            BoundaryErrors.of(match, moved_ends_s=refinement.ends_s),
-        )
+        before, after = BoundaryErrors.of(match), BoundaryErrors.of(match, moved_ends_s=refinement.ends_s)
+        return cls(reference.recording, match, refinement, before.without_cuts(), after.without_cuts(), before, after)
 
     def rows(self) -> list[BoundaryRow]:
         """The matched boundaries, for `<split>.boundaries.csv`."""
@@ -82,14 +86,18 @@ def compare(scored: Sequence[ScoredRecording]) -> Comparison:
     after = BoundaryErrors.joined(one.after for one in scored)
     change = ErrorChange.between(before, after)
     return Comparison(
-        before=BoundaryFigures.model_validate(before.figures()),
-        after=BoundaryFigures.model_validate(after.figures()),
+        before=_figures(before, BoundaryErrors.joined(one.all_before for one in scored)),
+        after=_figures(after, BoundaryErrors.joined(one.all_after for one in scored)),
         intervals=_intervals(scored),
         improved=change.improved,
         worsened=change.worsened,
         unchanged=change.unchanged,
         good_harm_ms=change.good_harm_ms,
     )
+
+
+def _figures(errors: BoundaryErrors, with_cuts: BoundaryErrors) -> BoundaryFigures:
+    return BoundaryFigures.model_validate(errors.figures() | {"by_kind": with_cuts.figures()["by_kind"]})
 
 
 def at_window(scored: Sequence[ScoredRecording]) -> WindowFigures:

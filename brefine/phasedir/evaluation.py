@@ -79,6 +79,18 @@ class Comparison(Part):
     good_harm_ms: float | None
     """Mean change of the absolute error of boundaries that were within 50 ms before."""
 
+    @property
+    def at_cuts(self) -> BoundaryFigures | None:
+        """Reference boundaries that the cut of a recording has made, before refinement; None without any."""
+        found = self.before.by_kind.get("edge")
+        return found if found is not None and found.n_reference else None
+
+    @property
+    def counts_cuts(self) -> bool:
+        """Whether these are in all figures, as in reports of earlier versions, and not in those by kind alone."""
+        n_of_all_kinds = sum(kind.n_reference for kind in self.before.by_kind.values())
+        return self.at_cuts is not None and self.before.n_reference == n_of_all_kinds
+
 
 class CalibrationBin(Part):
     confidence: float

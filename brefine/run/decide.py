@@ -20,7 +20,8 @@ def recommend(phase: PhaseDir) -> Ranking:
     """Ranks the evaluated models by the rule of `core.selection`.
 
     Raises:
-        ProcessError: no model is evaluated, one was trained further since, or none has a figure to be ranked by.
+        ProcessError: no model is evaluated, one was trained further since, none has a figure to be ranked by, or an earlier
+            version evaluated some of them by another convention.
         FormatError: an evaluation is damaged.
     """
     reports = evaluation_reports(phase)
@@ -141,7 +142,20 @@ def no_better_than_start(model: str) -> str:
     return f"no epoch was better than the shipped weights that {model} began with"
 
 
+def _refuse_two_conventions(phase: PhaseDir, reports: dict[str, EvaluationReport]) -> None:
+    counting = [report.model for report in reports.values() if report.comparison.counts_cuts]
+    if counting and len(counting) < len(reports):
+        raise ProcessError(
+            "an earlier version evaluated some of the models and counted boundaries that the cut of recordings has made, so that "
+            "the models' figures cannot be compared",
+            where=phase.path,
+            problems=counting,
+            hint=f"run: brefine evaluate --phase {phase.argument}",
+        )
+
+
 def _rank(phase: PhaseDir, reports: dict[str, EvaluationReport]) -> Ranking:
+    _refuse_two_conventions(phase, reports)
     try:
         ranking = select([_candidate(report) for report in reports.values()])
     except ValueError as error:

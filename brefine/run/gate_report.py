@@ -12,12 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from brefine.config import GateConfig, PhaseConfig, prepared_corpus_path
+from brefine.core.figures import milliseconds, percent
 from brefine.core.gate import Answer, CriterionId, Evidence, Finding, Thresholds, judge
 from brefine.core.kinship import crowding
 from brefine.errors import ConfigError, FormatError, printable
 from brefine.io.atomic import write_text_atomic
 from brefine.io.lock import held
 from brefine.phasedir import (
+    Comparison,
     CorpusManifest,
     Decision,
     GateCriterion,
@@ -230,6 +232,8 @@ def _seal(report: IntegrationReport | None) -> str | None:
 def _left_out(report: IntegrationReport | None) -> Iterator[str]:
     if report is not None and report.scored is None:
         yield "an earlier version integrated, whose intervals are too narrow where recordings are few; integrate again"
+    if report is not None and report.comparison.counts_cuts:
+        yield _counted_cuts(report.comparison)
     if report is not None and report.scored is not None and report.scored.is_limited:
         n = report.scored.n_left_out
         ends = "" if n is None else f", ends of reference speech there: {n:,}"
@@ -237,6 +241,22 @@ def _left_out(report: IntegrationReport | None) -> Iterator[str]:
             f"a UEM limits what is scored to {amount_text(report.scored)} of the gate split "
             f"({report.scored.left_out_s:.1f} s left out{ends}); the verdict is about that alone"
         )
+
+
+def _counted_cuts(comparison: Comparison) -> str:
+    """What the figures of an earlier version were without the ends that the cut of recordings has made."""
+    wholes = (comparison.before, comparison.after)
+    cuts = [figures.by_kind["edge"] for figures in wholes]
+    n_matched, n_reference = (getattr(wholes[0], key) - getattr(cuts[0], key) for key in ("n_matched", "n_reference"))
+    spoken_ms = [
+        (whole.n_matched * (whole.mae_ms or 0.0) - cut.n_matched * (cut.mae_ms or 0.0)) / n_matched if n_matched else None
+        for whole, cut in zip(wholes, cuts, strict=True)
+    ]
+    return (
+        f"an earlier version integrated, and counted {cuts[0].n_reference:,} boundaries that the cut of recordings has made: "
+        f"without them the MAE is {' → '.join(map(milliseconds, spoken_ms))}, the recall "
+        f"{percent(n_matched / n_reference if n_reference else None)}; integrate again"
+    )
 
 
 def _met_before(report: IntegrationReport | None, gate: GateConfig) -> Iterator[str]:

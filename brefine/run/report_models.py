@@ -15,13 +15,13 @@ from brefine.phasedir import BoundaryFigures, Comparison, EvaluationReport, Tag
 from brefine.run.report_charts import Axis, Rule, Series, bar_chart, line_chart
 from brefine.run.report_html import LOOKS, html_figure, html_section, html_table, side_by_side
 from brefine.run.snapshot import Curve, PhaseSnapshot
-from brefine.run.tables import choice_text, interval_text
+from brefine.run.tables import choice_text, cuts_text, interval_text
 
 _MAX_POINTS: Final = 240
 _VALIDATION: Final = (
-    "A training validates the raw shift of each matched boundary by itself, and leaves out those at the edge of the recording. "
-    "Above and at the gate all matched boundaries are scored after refinement, which weighs each shift by the system's errors "
-    "and its neighbours and moves none at the edge: the same weights have another MAE there, and so have unrefined boundaries."
+    "A training validates the raw shift of each matched boundary by itself, where both ends lie clear of the recording's edge. "
+    "Above and at the gate boundaries are scored after refinement, which weighs each shift by the system's errors and its "
+    "neighbours and moves none at the edge: the same weights have another MAE there, and so have unrefined boundaries."
 )
 
 
@@ -48,11 +48,11 @@ def models_section(snapshot: PhaseSnapshot, chosen: str | None) -> str:
         "boundaries/s",
     )
     table = f'<div class="dense">{html_table(names, rows, numbers=tuple(range(1, len(names))))}</div>'
-    before = first.comparison.before
+    before, cuts = first.comparison.before, cuts_text(reports)
     convention = (
         f"{first.split} split, {first.n_recordings} {first.evidence} recordings; pairs matched before refinement within W = "
         f"{before.window_s:g} s: {before.n_matched:,} of {before.n_reference:,} reference boundaries "
-        f"(recall {percent(before.recall)}, precision {percent(before.precision)}). "
+        f"(recall {percent(before.recall)}, precision {percent(before.precision)}{cuts and f'; {cuts}'}). "
         "Capped mean: over all reference boundaries, an unmatched one counts W. Harm to good: mean change of the error "
         "of boundaries that were within 50 ms before, above 0 = worse. Per s: boundaries a second, less the time in which other "
         "programs had the cores."

@@ -48,7 +48,7 @@ def evaluation_table(reports: Mapping[str, EvaluationReport]) -> list[str]:
         ("boundaries a second", "", *(f"{report.speed.boundaries_per_s:,.0f}" for report in reports.values())),
         ("seconds an hour of audio", "", *(f"{report.speed.seconds_per_audio_hour:.1f}" for report in reports.values())),
     ]
-    n = f"{first.n_recordings} recordings, {before.n_matched:,} of {before.n_reference:,} reference boundaries matched"
+    n = f"{first.n_recordings} recordings, {_matched(list(reports.values()))}"
     return [*align(rows), f"{first.split} split, {first.evidence}: {n}; errors of {first.hypothesis_source}; [95 % intervals]"]
 
 
@@ -107,8 +107,7 @@ def choice_text(record: SelectionRecord) -> str:
 
 def scored_text(report: IntegrationReport) -> str:
     """How much was scored, how many reference boundaries were matched there, and how many hypothesised ones moved."""
-    before, scored = report.comparison.before, report.scored
-    matched = f"{before.n_matched:,} of {before.n_reference:,} reference boundaries matched"
+    scored, matched = report.scored, _matched([report])
     moved = f"{report.n_moved:,} of {report.n_boundaries:,} boundaries moved"
     if scored is None:
         return f"{matched}; {moved}"
@@ -116,6 +115,18 @@ def scored_text(report: IntegrationReport) -> str:
         return f"{amount_text(scored)} scored; {matched}; {moved}"
     moved = f"{scored.n_moved:,} of {scored.n_boundaries:,} boundaries there moved"
     return f"{amount_text(scored)} scored, limited by a UEM; {matched}; {moved}"
+
+
+def cuts_text(reports: Sequence[EvaluationReport | IntegrationReport]) -> str:
+    """How many boundaries were made by the cut of recordings, and whether these figures are without them; empty without any."""
+    cuts = reports[0].comparison.at_cuts
+    if cuts is None:
+        return ""
+    counting = [report.model for report in reports if report.comparison.counts_cuts]
+    if not counting:
+        return f"{cuts.n_reference:,} made by the cut left out"
+    whose = "" if len(counting) == len(reports) else f" for {', '.join(counting)}"
+    return f"{cuts.n_reference:,} made by the cut among them, as an earlier version counted{whose}"
 
 
 def amount_text(scored: Scored) -> str:
@@ -168,6 +179,12 @@ def align(rows: Sequence[Sequence[str]]) -> list[str]:
         ).rstrip()
         for row in rows
     ]
+
+
+def _matched(reports: Sequence[EvaluationReport | IntegrationReport]) -> str:
+    before, cuts = reports[0].comparison.before, cuts_text(reports)
+    matched = f"{before.n_matched:,} of {before.n_reference:,} reference boundaries matched"
+    return f"{matched}, {cuts}" if cuts else matched
 
 
 def _row(

@@ -49,6 +49,23 @@ def test_a_boundary_too_many_counts_under_its_own_side_and_kind() -> None:
     }
 
 
+def test_what_the_cut_of_a_recording_has_made_can_be_left_out() -> None:
+    """A talk that is cut within two turns: their ends at the cut go with their partners, and one that says too much there."""
+    reference = diarization((0.0, 4.0, "A"), (6.0, 10.0, "B"))
+    hypothesis = diarization((0.0, 4.2, "x"), (5.9, 9.7, "y"), (9.8, 10.0, "z"))
+    errors = BoundaryErrors.of(match_boundaries(reference, hypothesis, regions_s=[(0.0, 10.0)]))
+    spoken = errors.without_cuts().figures()
+    assert (errors.figures()["n_matched"], errors.figures()["mae_ms"]) == (4, pytest.approx(150.0))
+    assert [spoken[key] for key in ("n_reference", "n_hypothesis", "n_matched", "mae_ms")] == [2, 3, 2, pytest.approx(150.0)]
+    assert spoken["by_kind"]["edge"]["n_hypothesis"] == 0
+    taken = BoundaryErrors.of(
+        match_boundaries(diarization((1.0, 9.8, "A")), diarization((1.0, 10.0, "x")), regions_s=[(0.0, 10.0)])
+    )
+    assert taken.without_cuts().figures()["mae_ms"] == pytest.approx(
+        100.0
+    )  # the speaker stops; that he is heard until the cut is wrong
+
+
 def test_figures_are_exactly_those_of_the_phase_directory() -> None:
     """Nothing is missing and nothing is lost on the way into a file."""
     figures = BoundaryErrors.of(match_boundaries(REFERENCE, HYPOTHESIS)).figures()

@@ -113,6 +113,13 @@ def test_an_error_of_nothing_cannot_be_lessened(error_s: float, expected: Found)
     assert ("small enough already" in reach.why) == (expected is Found.WITHIN)
 
 
+def test_what_a_cut_has_made_does_not_lessen_the_error_to_be_shrunk() -> None:
+    """One speaker from the start of each recording on, who stops 400 ms early: that is what the gate will judge."""
+    pair = diarization((0.0, 10.0, "A")), diarization((0.0, 9.6, "x"))
+    reach = found(reachable(Headroom((measure_headroom(*pair),) * 20), Thresholds()), CriterionId.MAE)
+    assert reach.why == "400 ms at W = 1 s, 100 % of the reference boundaries matched: errors must shrink by 75 %"
+
+
 def test_what_moving_an_unmatched_end_would_win_is_within_reach() -> None:
     """The matched boundaries are right already, and win nothing; one move of 1 s takes the DER from 15 to 5 %."""
     headroom = Headroom((measure_headroom(*CUT_SHORT),) * 20)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from brefine.config import RefineConfig
-from brefine.core.boundaries import Shift
+from brefine.core.boundaries import Shift, Side
 from brefine.core.boundary_error import BoundaryErrors
 from brefine.core.matching import match_boundaries
 from brefine.core.turns import Diarization, Turn
 from brefine.evaluate.moves import decide_moves
-from brefine.evaluate.score import ScoredRecording, abs_error_quantiles_ms, calibrate, compare
+from brefine.evaluate.score import ScoredRecording, abs_error_quantiles_ms, at_window, calibrate, compare, of_recording
 
 DURATION_S = 20.0
 REFERENCE = Diarization("talk", (Turn(2.0, 5.0, "A"), Turn(6.0, 9.0, "B"), Turn(12.0, 15.0, "A")))
@@ -36,6 +36,28 @@ def test_the_same_pairs_are_compared_before_and_after() -> None:
     assert (comparison.improved, comparison.worsened, comparison.unchanged) == (2, 1, 1)
     assert comparison.good_harm_ms == pytest.approx(50.0)
     assert comparison.after.capped_mean_ms == pytest.approx((4 * 95.0 + 2 * 1000.0) / 6)
+
+
+def test_a_cut_makes_no_boundary_that_is_judged() -> None:
+    """Cut amid its first turn and its last, the talk has the errors of the ends between; figures by kind tell the rest."""
+    reference, hypothesis = (
+        Diarization(
+            "talk", tuple(Turn(turn.onset_s - 4.0, turn.offset_s - 4.0, turn.speaker) for turn in whole.clipped(4.0, 13.0).turns)
+        )
+        for whole in (REFERENCE, HYPOTHESIS)
+    )
+    refinement = decide_moves(hypothesis, [Shift(0, Side.OFFSET, 0.05, 0.9)], duration_s=9.0, config=RefineConfig())
+    one = ScoredRecording.of(reference, refinement, regions_s=[(0.0, 9.0)], window_s=1.0)
+    told = compare([one] * 5)
+    errors_ms = [30.0, 100.0, 400.0], [80.0, 100.0, 400.0]
+    assert (told.before.mae_ms, told.after.mae_ms) == tuple(pytest.approx(sum(own) / 3) for own in errors_ms)
+    assert (told.before.n_matched, told.before.n_reference, told.before.recall) == (15, 20, 0.75)
+    assert (told.before.by_kind["edge"].n_matched, told.before.by_kind["edge"].n_reference) == (5, 10)
+    assert (told.improved, told.worsened, told.unchanged) == (0, 5, 10)
+    assert told.intervals["mae_before_ms"] == pytest.approx((sum(errors_ms[0]) / 3,) * 2)
+    assert (of_recording(one).n_matched, at_window([one]).mae_after_ms) == (3, pytest.approx(told.after.mae_ms))
+    assert told.at_cuts == told.before.by_kind["edge"] and not told.counts_cuts
+    assert len(one.rows()) == 4  # the list of boundaries has all of them, by kind
 
 
 def test_the_interval_over_recordings_holds_the_figure() -> None:

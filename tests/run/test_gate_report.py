@@ -43,9 +43,10 @@ from brefine.run.decide import choose, recommend
 from brefine.run.gate_evidence import GateAudio, GateFiles, evidence_of
 from brefine.run.gate_report import judge_phase, write_gate
 from brefine.run.report import write_report
-from brefine.run.tables import gate_table
+from brefine.run.stages import evaluation_reports
+from brefine.run.tables import evaluation_table, gate_table
 from tests.run.honest_phase import HonestPhase
-from tests.run.records import WEIGHTS_SHA256, comparison, evaluation, figures, integration
+from tests.run.records import WEIGHTS_SHA256, comparison, evaluation, figures, integration, with_cuts
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 YES = {name: Answer(True) for name in ("mae", "der", "der-target", "go-on")}
@@ -375,6 +376,42 @@ def test_a_threshold_that_is_met_without_a_refiner_is_told(honest: HonestPhase) 
     honest.integrate(comparison=comparison(99.9, 60.0))
     (note,) = write_gate(honest.phase, YES).notes
     assert note.startswith("the MAE was below 100 ms before refinement, too (99.9 ms): ")
+
+
+def test_an_integration_that_counts_what_cuts_have_made_is_told(honest: HonestPhase) -> None:
+    """An earlier version's figures are judged as they are, and beside them stand those without the ends at cuts."""
+    told = integration("mlp").comparison
+    honest.integrate(comparison=with_cuts(told, counted=True))
+    assert write_gate(honest.phase, YES).notes == [
+        "an earlier version integrated, and counted 100 boundaries that the cut of recordings has made: without them the MAE is "
+        "203 ms → 107 ms, the recall 57.8 %; integrate again"
+    ]
+    assert "reference boundaries matched, 100 made by the cut among them, as an earlier version counted;" in _page(honest)
+    honest.integrate(comparison=with_cuts(told, counted=False))
+    assert write_gate(honest.phase, YES).notes == []
+    assert "620 of 1,000 reference boundaries matched, 100 made by the cut left out;" in _page(honest)
+
+
+def _page(honest: HonestPhase) -> str:
+    return honest.phase.gate_page.read_text()
+
+
+def test_models_that_two_versions_have_evaluated_are_not_ranked(honest: HonestPhase) -> None:
+    """The one's capped mean counts the ends at cuts, the other's does not; evaluated alike, they are."""
+    for model in honest.phase.models():
+        path = honest.phase.evaluation(model, "validation")
+        told = EvaluationReport.read(path)
+        told.model_copy(update={"comparison": with_cuts(told.comparison, counted=model == "mlp")}).write(path)
+    for ask in (recommend, choose):
+        with pytest.raises(ProcessError, match="an earlier version evaluated some of the models") as refused:
+            ask(honest.phase)
+        assert refused.value.problems == ("mlp",)
+    assert "as an earlier version counted for mlp" in "".join(evaluation_table(evaluation_reports(honest.phase)))
+    told = EvaluationReport.read(honest.phase.evaluation("mlp", "validation"))
+    told.model_copy(update={"comparison": with_cuts(comparison(190.0, 90.0), counted=False)}).write(
+        honest.phase.evaluation("mlp", "validation")
+    )
+    assert recommend(honest.phase).recommended
 
 
 def test_a_verdict_that_is_edited_is_found_out(honest: HonestPhase) -> None:

@@ -42,7 +42,7 @@ class Choice(Panel):
         lines.append(line((head, "$quiet")))
         for index, (model, report) in enumerate(reports.items()):
             lines += self._candidate(snapshot, model, report, width, chosen=index == self.chosen)
-        return stack([*lines, line(""), *convention(next(iter(reports.values())), width)])
+        return stack([*lines, line(""), *convention(list(reports.values()), width)])
 
     def _candidate(
         self, snapshot: PhaseSnapshot, model: str, report: EvaluationReport, width: int, *, chosen: bool

@@ -12,6 +12,7 @@ from brefine.core.boundaries import BoundaryKind
 from brefine.core.figures import percent, signed_milliseconds
 from brefine.phasedir import BoundaryFigures, Comparison, EvaluationReport
 from brefine.run.snapshot import PhaseSnapshot
+from brefine.run.tables import cuts_text
 from brefine.tui.format import UNKNOWN, format_count, format_interval, format_ms, format_rate
 from brefine.tui.theme import curve_style
 from brefine.tui.widgets.panel import Panel, line, stack, why_empty, wrapped
@@ -87,7 +88,7 @@ class ComparisonTable(Panel):
                 column,
             )
         )
-        return stack([*lines, *convention(first, width)])
+        return stack([*lines, *convention(list(reports.values()), width)])
 
     def _rows(
         self, figure: Figure, before: BoundaryFigures, reports: Mapping[str, EvaluationReport], column: int
@@ -171,17 +172,19 @@ def waiting_for_evaluation(snapshot: PhaseSnapshot) -> str:
     return why_empty(snapshot, "waits for trained models") if snapshot.runs else "no training here"
 
 
-def convention(report: EvaluationReport, width: int) -> list[Content]:
+def convention(reports: Sequence[EvaluationReport], width: int) -> list[Content]:
     """What the figures mean: a figure without these words is worth nothing."""
+    report, cuts = reports[0], cuts_text(reports)
     before = report.comparison.before
     parts = [
         f"matched within {before.window_s:g} s: {format_count(before.n_matched)} boundaries",
         f"recall {percent(before.recall)} of {format_count(before.n_reference)}",
+        *([cuts] if cuts else []),
         f"{report.split} split, {report.n_recordings} recordings",
         f"{report.evidence} evidence" + (f", {report.hypothesis_source}" if report.hypothesis_source else ""),
         "intervals: 95 %, bootstrap over recordings",
         "harm to good: mean change where the error was within 50 ms",
-        "a training's validation MAE is of raw shifts, edges left out",
+        "a training's validation MAE is of raw shifts",
     ]
     lines, current = [], ""
     for part in parts:
