@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from brefine.cli.options import Audio, Device, Json, Turns, Weights, a_file, option_words
+from brefine.cli.options import Audio, Device, Json, Turns, Weights, a_file, an_input, option_words
 from brefine.run.stages import run_worker
 
 
@@ -15,7 +15,10 @@ def calibrate(
     audio: Audio,
     rttm: Turns,
     reference: Annotated[
-        Path, typer.Argument(metavar="REFERENCE", help="The labels: an RTTM file, or a folder of them, named after the audio.")
+        Path,
+        typer.Argument(
+            metavar="REFERENCE", callback=an_input, help="The labels: an RTTM file, or a folder of them, named after the audio."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", callback=a_file, help="Calibration file (JSON) to write.")],
     uem: Annotated[Path | None, typer.Option(metavar="FILE", help="What is labelled; everything if left out.")] = None,

@@ -18,6 +18,7 @@ from brefine.cli.output import print_json
 from brefine.config import DiarizerName, load_config
 from brefine.errors import tell
 from brefine.io.audio import audio_files
+from brefine.io.interpreter import word_of
 from brefine.io.outputs import refuse_replacing
 from brefine.io.rttm import is_rttm
 from brefine.io.shipped import shipped_weights
@@ -127,8 +128,8 @@ def _kept_if_unrefined(audio: Path, out: Path, refining: list[str]) -> Iterator[
         yield turns
     finally:
         if left := sorted(turns.glob("*.rttm")):
-            again = [str(audio), str(turns if audio.is_dir() else left[0]), "-o", str(out), *refining]
-            tell(f"the diarizer's turns are kept in {turns}; to refine them: brefine refine {shlex.join(again)}")
+            again = [audio, turns if audio.is_dir() else left[0], "-o", out, *refining]
+            tell(f"the diarizer's turns are kept in {turns}; to refine them: brefine refine {shlex.join(map(word_of, again))}")
         else:
             shutil.rmtree(turns, ignore_errors=True)
 

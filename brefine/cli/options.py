@@ -9,6 +9,16 @@ from typing import Annotated
 
 import typer
 
+from brefine.io.interpreter import word_of
+
+
+def an_input(value: Path) -> Path:
+    """Callback of arguments that name what is read: `-` would be a file of that name, where stdin is meant."""
+    if str(value) == "-":
+        raise typer.BadParameter("files are read: give a path instead of -; turns from a pipe are /dev/stdin.")
+    return value
+
+
 Phase = Annotated[
     str | None, typer.Argument(metavar="[PHASE]", help="Phase directory, or its name under runs/; the newest if left out.")
 ]
@@ -33,8 +43,11 @@ ArrayConfig = Annotated[
 Reference = Annotated[Path, typer.Option("--reference", metavar="PATH", help="RTTM file or folder of them: the truth.")]
 Hypothesis = Annotated[Path, typer.Option("--hypothesis", metavar="PATH", help="RTTM file or folder of them.")]
 Uem = Annotated[Path | None, typer.Option("--uem", metavar="FILE", help="What is scored; everything if left out.")]
-Audio = Annotated[Path, typer.Argument(metavar="AUDIO", help="Audio file, or a folder of them.")]
-Turns = Annotated[Path, typer.Argument(metavar="RTTM", help="The diarizer's turns; a folder with the same stems for a folder.")]
+Audio = Annotated[Path, typer.Argument(metavar="AUDIO", callback=an_input, help="Audio file, or a folder of them.")]
+Turns = Annotated[
+    Path,
+    typer.Argument(metavar="RTTM", callback=an_input, help="The diarizer's turns; a folder with the same stems for a folder."),
+]
 Weights = Annotated[Path | None, typer.Option("--weights", metavar="FILE", help="Weights; those that ship if left out.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Config = Annotated[Path, typer.Option("--config", metavar="FILE", help="The recipe.")]
@@ -52,7 +65,7 @@ def output_path(text: str, name: str) -> Path:
 def option_words(given: Mapping[str, object]) -> list[str]:
     """Options as another command takes them: a flag that is set, name and value of others; None and False were not given."""
     said = {name: value for name, value in given.items() if value is not None and value is not False}
-    return [str(part) for name, value in said.items() for part in ((name,) if value is True else (name, value))]
+    return [word_of(part) for name, value in said.items() for part in ((name,) if value is True else (name, value))]
 
 
 def a_file(value: Path | str | None) -> Path | str | None:

@@ -113,7 +113,7 @@ def _run(
             for number, log in enumerate(logs):
                 share = Path(scratch) / f"{number}.json"
                 share.write_text(json.dumps(jobs[number::n_workers]), encoding="utf-8")
-                command = python_command("-m", "brefine.diarizers", "--jobs", str(share), *options)
+                command = python_command("-m", "brefine.diarizers", "--jobs", share, *options)
                 with log.open("wb") as file:
                     workers.append(subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment))
             while any(worker.poll() is None for worker in workers):

@@ -77,8 +77,7 @@ def builtin_bank(cache: Path, *, n_voices: int = N_VOICES, on_progress: Callable
         return folder
     refuse_without_espeak()
     n_processes = max(1, min(len(os.sched_getaffinity(0)), 16))
-    command = python_command("-m", "brefine.data.espeak", "--out", str(folder))
-    command += ["--count", str(n_voices), "--processes", str(n_processes)]
+    command = python_command("-m", "brefine.data.espeak", "--out", folder, "--count", n_voices, "--processes", n_processes)
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
         while process.poll() is None:

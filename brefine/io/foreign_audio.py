@@ -68,7 +68,7 @@ def foreign_blocks(path: Path, *, sample_rate_hz: int) -> Generator[NDArray[np.f
 def _decoder(path: Path, *options: str) -> subprocess.Popen[bytes]:
     if find_spec("torchcodec") is None:
         raise DataError("this kind of audio needs torchcodec and ffmpeg", where=path, hint=_way_out(path))
-    command = python_command("-m", "brefine.data.decode", str(path), *options)
+    command = python_command("-m", "brefine.data.decode", path, *options)
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 
-def python_command(*arguments: str) -> list[str]:
-    """The command line of this interpreter with these arguments: `-m MODULE …` or `-c PROGRAM …`.
+def python_command(*arguments: object) -> list[str]:
+    """The command line of this interpreter with these arguments: `-m MODULE …` or `-c PROGRAM …`; see `word_of`.
 
     `-P` leaves the current directory out of `sys.path`, also in what the process spawns through multiprocessing. A folder that
     somebody has sent, or one's own notebook folder, may hold a `soundfile.py` or a `queue.py`, which would be run otherwise.
     Packages that are installed and PYTHONPATH are searched as ever.
     """
-    return [sys.executable, "-P", *arguments]
+    return [sys.executable, "-P", *map(word_of, arguments)]
+
+
+def word_of(argument: object) -> str:
+    """An argument as a word of a command line: a path that starts with `-` gets `./` in front, or it would be an option."""
+    word = str(argument)
+    return f"./{word}" if isinstance(argument, Path) and word.startswith("-") else word

@@ -15,6 +15,7 @@ from typing import Literal
 from brefine.config import MODEL_NAMES, ModelName, PhaseConfig, load_config
 from brefine.errors import BrefineError, ConfigError, FormatError, one_line
 from brefine.io.atomic import append_line, read_json
+from brefine.io.interpreter import word_of
 from brefine.phasedir.corpus import CorpusManifest
 from brefine.phasedir.evaluation import Look, LookedAt, LookLine, LookRecord
 from brefine.phasedir.gate import Decision, FiledVerdict
@@ -329,8 +330,7 @@ def folder_argument(folder: Path) -> str:
     here = folder.resolve()
     found = next((path for path in (Path(here.name), runs_folder() / here.name) if path.exists()), None)
     by_name = found is not None and found.resolve() == here and is_phase(here) and not here.name.startswith("-")
-    word = here.name if by_name else str(folder)
-    return one_line(shlex.quote(f"./{word}" if word.startswith("-") else word))
+    return one_line(shlex.quote(word_of(Path(here.name) if by_name else folder)))
 
 
 def runs_folder() -> Path:

@@ -67,7 +67,7 @@ def bench_lines(result: dict[str, Any]) -> Iterable[str]:
 
 
 def _measured(name: str, size: int) -> dict[str, Any]:
-    command = python_command("-m", "brefine.run.bench_scale", name, str(size))
+    command = python_command("-m", "brefine.run.bench_scale", name, size)
     measured: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     return measured
 

@@ -114,7 +114,7 @@ class BoundaryBook:
         Raises:
             ProcessError: it failed.
         """
-        command = python_command("-m", "brefine.evaluate.posterior", str(self._phase.path), model)
+        command = python_command("-m", "brefine.evaluate.posterior", self._phase.path, model)
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             words = [line for line in done.stderr.splitlines() if line.strip()]

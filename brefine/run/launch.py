@@ -134,7 +134,7 @@ def start_supervisor(phase: PhaseDir) -> None:
         read_end, write_end = os.pipe()
         try:
             process = subprocess.Popen(
-                python_command("-m", "brefine.run.supervise", str(phase.path), "--ready", str(write_end)),
+                python_command("-m", "brefine.run.supervise", phase.path, "--ready", write_end),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -24,20 +24,20 @@ class BrefinePrograms:
     """brefine's own programs, in this interpreter's environment."""
 
     def prepare(self, phase: PhaseDir) -> list[str]:
-        progress = str(phase.progress(Stage.PREPARE))
-        return python_command("-m", "brefine.data", "prepare", str(phase.config), "--progress", progress)
+        progress = phase.progress(Stage.PREPARE)
+        return python_command("-m", "brefine.data", "prepare", phase.config, "--progress", progress)
 
     def train(self, run: RunDir, *, resume: bool) -> list[str]:
-        return python_command("-m", "brefine.train", str(run.path), *(["--resume"] if resume else []))
+        return python_command("-m", "brefine.train", run.path, *(["--resume"] if resume else []))
 
     def evaluate(self, phase: PhaseDir, models: Sequence[str]) -> list[str]:
         chosen = [part for model in models for part in ("--model", model)]
-        words = [str(phase.path), *chosen, "--split", "validation", "--progress", str(phase.progress(Stage.EVALUATE))]
+        words = [phase.path, *chosen, "--split", "validation", "--progress", phase.progress(Stage.EVALUATE)]
         return python_command("-m", "brefine.evaluate", "evaluate", *words)
 
     def integrate(self, phase: PhaseDir, model: str) -> list[str]:
-        progress = str(phase.progress(Stage.INTEGRATE))
-        return python_command("-m", "brefine.evaluate", "integrate", str(phase.path), "--model", model, "--progress", progress)
+        progress = phase.progress(Stage.INTEGRATE)
+        return python_command("-m", "brefine.evaluate", "integrate", phase.path, "--model", model, "--progress", progress)
 
 
 BREFINE = BrefinePrograms()
@@ -45,4 +45,4 @@ BREFINE = BrefinePrograms()
 
 def share_command(batch: Path) -> list[str]:
     """Does what is left of a batch; with `--part K/N`, of one share."""
-    return python_command("-m", "brefine.run.share", str(batch))
+    return python_command("-m", "brefine.run.share", batch)

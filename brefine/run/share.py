@@ -110,7 +110,7 @@ def _run(batch: Batch, items: Sequence[Item], scratch: Path, *, wanted: Sequence
                 _link(link, source)
             meant |= links | {link.parent: source.parent for link, source in links.items()}
             meant |= {out: done_as.parent, out / done_as.name: done_as}
-        command = python_command("-m", "brefine", batch.command, *map(str, folders), "-o", str(out), *batch.options)
+        command = python_command("-m", "brefine", batch.command, *folders, "-o", out, *batch.options)
         ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         done = ended.returncode == 0 and all((out / Path(item.out).name).exists() for item in items)
         for item in wanted if done else ():

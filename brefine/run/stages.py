@@ -51,7 +51,7 @@ def run_worker(module: str, *arguments: object, stdout: IO[str] | None = None, l
     Args:
         lock: descriptor of a lock that the worker goes on holding, should this process be killed, and that names it.
     """
-    command = python_command("-m", module, *map(str, arguments))
+    command = python_command("-m", module, *arguments)
     reached, noted = os.pipe()  # the worker notes there what reaches it
     os.set_blocking(noted, False)
     try:

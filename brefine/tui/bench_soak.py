@@ -40,7 +40,7 @@ def bench_soak(seconds: float = 60.0) -> dict[str, Any]:
         phase = PhaseDir(Path(name) / "20260101T000000Z-soak")
         phase.path.mkdir()
         write_text_atomic(phase.config, RECIPE)
-        writer = subprocess.Popen(python_command("-m", "brefine.tui.bench_soak", str(phase.path), str(seconds)))
+        writer = subprocess.Popen(python_command("-m", "brefine.tui.bench_soak", phase.path, seconds))
         try:
             with terminal_of(phase.path) as (process, terminal):
                 watched = psutil.Process(process.pid)

@@ -85,7 +85,7 @@ def _writers(folder: Path) -> Iterator[PhaseDir]:
     parse_config(RECIPE, where="bench")
     phase.path.mkdir()
     write_text_atomic(phase.config, RECIPE)
-    writer = subprocess.Popen(python_command("-m", "brefine.tui.bench_watch", "write", str(phase.path)))
+    writer = subprocess.Popen(python_command("-m", "brefine.tui.bench_watch", "write", phase.path))
     try:
         while not all(phase.run(model).status.exists() for model in phase.models()):
             time.sleep(0.05)
@@ -135,7 +135,7 @@ def terminal_of(path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     columns, rows = _SIZE
     fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
-    command = python_command("-m", "brefine", "watch", str(path))
+    command = python_command("-m", "brefine", "watch", path)
     process = subprocess.Popen(command, stdin=inner, stdout=inner, stderr=inner, env=environment, start_new_session=True)
     os.close(inner)
     try:
@@ -181,7 +181,7 @@ def drain(terminal: int, seconds: float) -> None:
 
 
 def _visibility(path: Path, seconds: float) -> dict[str, float]:
-    command = python_command("-m", "brefine.tui.bench_watch", "look", str(path), str(seconds))
+    command = python_command("-m", "brefine.tui.bench_watch", "look", path, seconds)
     waits_ms = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     p95_ms = statistics.quantiles(waits_ms, n=20)[-1]
     return {

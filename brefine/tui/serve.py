@@ -54,7 +54,7 @@ class WatchServer(Server):
     """
 
     def __init__(self, path: Path, *, port: int, token: str) -> None:
-        command = python_command("-m", "brefine.tui.open", str(path))
+        command = python_command("-m", "brefine.tui.open", path)
         # textual-serve starts a shell; `exec` makes the dashboard this process's own child, so that it sees it end.
         super().__init__(f"exec {shlex.join(command)}", host=HOST, port=port, title="brefine")
         self._token = token

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from typer.testing import CliRunner
 
 from brefine.cli import app
+from brefine.cli.diarize import _kept_if_unrefined
 from brefine.config import ExampleConfig, FeatureConfig
 from brefine.diarizers.__main__ import plan_jobs
 from brefine.errors import BrefineError, FormatError
@@ -137,6 +139,14 @@ def test_turns_that_were_not_refined_are_kept(tmp_path: Path, shared_data: Path,
     _save_untrained(weights)
     subprocess.run([sys.executable, "-m", *words], capture_output=True, check=True)
     assert [len(one.turns) > 0 for one in read_rttm(out).values()] == [True]
+
+
+def test_the_command_that_goes_on_takes_names_that_start_with_a_dash(capsys: pytest.CaptureFixture[str]) -> None:
+    """It can be typed as it stands."""
+    with _kept_if_unrefined(Path("-t.wav"), Path("-x.rttm"), []) as turns:
+        (turns / "-t.rttm").touch()
+    shutil.rmtree(turns)
+    assert capsys.readouterr().err.endswith(f": brefine refine ./-t.wav {turns}/-t.rttm -o ./-x.rttm\n")
 
 
 def test_missing_audio_ends_with_a_message(tmp_path: Path) -> None:

@@ -59,6 +59,42 @@ def test_a_dash_is_no_file(words: str) -> None:
     assert "results are files" in ended.stderr
 
 
+@pytest.mark.parametrize(
+    "words", ["refine a.wav -", "refine - a.rttm", "calibrate a.wav a.rttm - -o c.json", "diarize - -o a.rttm"]
+)
+def test_a_dash_is_no_input(words: str) -> None:
+    """Who writes it means stdin; the sentence says so, not that a file of this name is missing."""
+    ended = CliRunner().invoke(app, words.split())
+    assert ended.exit_code == 2
+    assert "give a path instead of -" in " ".join(ended.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "paths"),
+    [
+        ("refine ./-t.wav ./-t.rttm", "./-t.wav ./-t.rttm ./-t.refined.rttm"),
+        ("refine -o ./-x.rttm --report ./-r.csv -- -t.wav -t.rttm", "./-t.wav ./-t.rttm ./-x.rttm ./-r.csv"),
+        ("calibrate ./-t.wav ./-t.rttm ./-l.rttm -o ./-c.json --uem ./-u", "./-t.wav ./-t.rttm ./-l.rttm ./-c.json ./-u"),
+        ("diarize ./-t.wav --no-refine -o ./-x.rttm", "./-t.wav ./-x.rttm"),
+        ("overfit --config ./-c.toml", "./-c.toml"),
+    ],
+)
+def test_a_file_whose_name_starts_with_a_dash_is_no_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, paths: str
+) -> None:
+    """Names made of YouTube's ids may: a worker gets them with ./ in front, whether they were given so or behind --."""
+    started: list[list[str]] = []
+
+    def refuse(command: list[str], **_: object) -> None:
+        started.append(command)
+        raise OSError
+
+    monkeypatch.setattr("brefine.run.stages.subprocess.Popen", refuse)
+    monkeypatch.chdir(tmp_path)
+    CliRunner().invoke(app, words.split())
+    assert [word for word in started[0] if word.startswith(("-", "./-")) and "." in word] == paths.split()
+
+
 @pytest.fixture
 def phase(tmp_path: Path) -> PhaseDir:
     return make_phase(tmp_path)
