@@ -60,6 +60,8 @@ def refine(
     """
     # A folder's name may hold dots: nothing of it is an ending.
     target = rttm.parent / f"{rttm.name}.refined" if rttm.is_dir() else rttm.with_suffix(".refined.rttm")
+    if out is None and rttm.is_relative_to("/dev"):
+        raise typer.BadParameter("turns from a pipe have no folder to write beside: say where to", param_hint="-o")
     if out is not None:
         target = Path(out) if rttm.is_dir() else output_path(out, rttm.name)
     given = option_words(

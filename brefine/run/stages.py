@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -39,6 +40,7 @@ from brefine.run.workers import working_process
 _POLL_S: Final = 0.2
 _REACHES_S: Final = 0.5
 """A signal to the whole group reaches the worker within this time."""
+_DESCRIPTOR: Final = re.compile(r"/(?:dev|proc/self)/fd/([0-9]+)")
 
 
 def run_worker(module: str, *arguments: object, stdout: IO[str] | None = None, lock: int | None = None) -> int:
@@ -46,16 +48,18 @@ def run_worker(module: str, *arguments: object, stdout: IO[str] | None = None, l
 
     What it prints goes to the file `stdout`, where one is given. SIGTERM, SIGINT and SIGHUP are handed on unless they reach the
     worker by themselves, as Ctrl-C does, since it is in the same process group: a second one would cost a trainer its checkpoint.
-    This process waits for the worker to end in its own way.
+    This process waits for the worker to end in its own way. Descriptors among the arguments, as `<(…)` of a shell makes them,
+    are open there, too.
 
     Args:
         lock: descriptor of a lock that the worker goes on holding, should this process be killed, and that names it.
     """
     command = python_command("-m", module, *arguments)
+    kept = _descriptors_among(command)
     reached, noted = os.pipe()  # the worker notes there what reaches it
     os.set_blocking(noted, False)
     try:
-        kept = [noted] if lock is None else [noted, lock]
+        kept += [noted] if lock is None else [noted, lock]
         process = subprocess.Popen(command, stdout=stdout, pass_fds=kept, env={**os.environ, SIGNALS_VARIABLE: str(noted)})
     except BaseException:
         os.close(reached)
@@ -88,6 +92,12 @@ def run_worker(module: str, *arguments: object, stdout: IO[str] | None = None, l
         for number, handler in earlier.items():
             signal.signal(number, handler)
         os.close(reached)
+
+
+def _descriptors_among(words: Sequence[str]) -> list[int]:
+    """Those of this process that words name as files: `/dev/fd/63`."""
+    found = (_DESCRIPTOR.fullmatch(word) for word in words)
+    return [int(one[1]) for one in found if one is not None and Path(one[0]).exists()]
 
 
 def parse_answer(text: str) -> Any:

@@ -69,6 +69,13 @@ def test_a_dash_is_no_input(words: str) -> None:
     assert "give a path instead of -" in " ".join(ended.stderr.split())
 
 
+def test_turns_from_a_pipe_need_a_place_to_go() -> None:
+    """Beside them is /dev, where root may write: the file would be lost with the machine."""
+    ended = CliRunner().invoke(app, ["refine", "a.wav", "/dev/stdin"])
+    assert ended.exit_code == 2
+    assert "Invalid value for -o" in ended.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "paths"),
     [

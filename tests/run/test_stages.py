@@ -17,7 +17,7 @@ from brefine.phasedir import Progress, Stage
 from brefine.run import stages
 from brefine.run.executor import Order
 from brefine.run.launch import stop_phase
-from brefine.run.stages import StageProcess
+from brefine.run.stages import StageProcess, run_worker
 from brefine.run.workers import working_process
 from brefine.tui.actions import PhaseActions
 from tests.run.records import status
@@ -38,6 +38,21 @@ def test_the_worker_hears_a_signal_once(number: signal.Signals, send: Callable[[
         assert process.stdout.readline() == "heard\n"
         assert process.stdout.readline() == "1\n"
         assert process.wait(30) == 130
+
+
+def test_a_worker_can_read_what_a_shell_gives_as_a_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`<(…)` is a file of this process alone unless it is handed on; one that is not open is for the worker to miss."""
+    handed: list[list[int]] = []
+
+    def refuse(*_: object, pass_fds: list[int], **__: object) -> None:
+        handed.append(pass_fds)
+        raise OSError
+
+    monkeypatch.setattr("brefine.run.stages.subprocess.Popen", refuse)
+    given, giving = os.pipe()
+    with os.fdopen(given), os.fdopen(giving, "w"), pytest.raises(OSError):
+        run_worker("m", f"/dev/fd/{given}", Path(f"/proc/self/fd/{giving}"), "/dev/fd/999999", "talk.wav")
+    assert handed[0][:-1] == [given, giving]
 
 
 def test_a_station_that_is_at_work_is_not_started_again(tmp_path: Path) -> None:
