@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from brefine.__main__ import main
 from brefine.cli import COMMANDS
 
 
@@ -21,6 +22,14 @@ def test_help_names_every_command() -> None:
     shown = " ".join(_brefine("--help").stdout.split())
     for name, summary in COMMANDS.items():
         assert f"{name} {summary}" in shown
+
+
+def test_it_is_called_brefine_however_it_was_started(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """`python -m brefine`, too: else the completion that it installs would be that of every `python`."""
+    monkeypatch.setattr(sys, "argv", [main.__code__.co_filename, "--help"])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().out.strip().startswith("Usage: brefine [OPTIONS]")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
