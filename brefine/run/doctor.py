@@ -10,6 +10,7 @@ import importlib.metadata
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,8 @@ from brefine.run.gpu import find_gpus
 State = Literal["ok", "absent", "warning", "error"]
 _TIMEOUT_S: Final = 240.0
 _GIB: Final = 1 << 30
+_HOME: Final = Path(__file__).parents[2]
+"""brefine's checkout, where it was installed from one with `-e`."""
 _SMALLEST_TERMINAL: Final = (80, 24)
 
 
@@ -102,7 +105,7 @@ def check_torch(told: Mapping[str, Any], versions: Mapping[str, str | None]) -> 
         versions: as installed; None = not there.
     """
     shown = ", ".join(f"{name} {version}" for name, version in versions.items() if version) or "not installed"
-    reinstall = f"{sys.executable} -m pip install -c constraints.txt -e ."
+    reinstall = _install(*(["-e", str(_HOME)] if _pins().is_file() else ["--upgrade", "torch", "torchaudio"]))
     torch, torchaudio = versions.get("torch"), versions.get("torchaudio")
     if not torch or not torchaudio:
         packages = Check("torch", "error", shown, (reinstall,))
@@ -161,12 +164,11 @@ def check_audio() -> list[Check]:
 def check_voices() -> Check:
     version = _version("espeakng-loader")
     if version is None:
-        hint = f"{sys.executable} -m pip install espeakng-loader"
         return Check(
             "voices",
             "warning",
             "eSpeak NG is missing: the demo cannot speak",
-            (hint, "or name a folder of voices: corpus.simulation.voices"),
+            (_install("espeakng-loader"), "or name a folder of voices: corpus.simulation.voices"),
         )
     spec = find_spec("espeakng_loader")
     library = Path(spec.origin).parent if spec is not None and spec.origin else Path()
@@ -233,16 +235,25 @@ def check_pyannote(version: str | None, ask: Callable[[], dict[str, Any]]) -> Ch
         ask: what a process that imports it says; asked only where it is installed.
     """
     if version is None:
-        return Check(
-            "pyannote", "absent", "not installed", (f"{sys.executable} -m pip install -c constraints.txt 'brefine[pyannote]'",)
-        )
+        return Check("pyannote", "absent", "not installed", (_install("brefine[pyannote]"),))
     if _minor(version)[0] < 4:
-        return Check("pyannote", "warning", f"pyannote.audio {version}: 4 is needed", ("pip install 'pyannote.audio>=4'",))
+        return Check("pyannote", "warning", f"pyannote.audio {version}: 4 is needed", (_install("pyannote.audio>=4"),))
     told = ask()
     if "error" in told:
-        mend = f"{sys.executable} -m pip install -c constraints.txt 'brefine[pyannote]'"
-        return Check("pyannote", "warning", f"pyannote.audio {version}, but the import fails: {told['error']}", (mend,))
+        broken = f"pyannote.audio {version}, but the import fails: {told['error']}"
+        return Check("pyannote", "warning", broken, (_install("brefine[pyannote]"),))
     return Check("pyannote", "ok", f"pyannote.audio {version}; brefine turns its telemetry off")
+
+
+def _pins() -> Path:
+    """The versions that brefine is tested with: a file of its checkout."""
+    return _HOME / "constraints.txt"
+
+
+def _install(*words: str) -> str:
+    """The command that installs this here, from whatever folder it is typed in; in tested versions where they are known."""
+    pinned = ["-c", str(_pins())] if _pins().is_file() else []
+    return f"{shlex.quote(sys.executable)} -m pip install {shlex.join([*pinned, *words])}"
 
 
 # --- asking -------------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -131,6 +132,20 @@ def test_an_older_pyannote_is_a_warning() -> None:
     broken = check_pyannote("4.0.1", lambda: {"error": "ImportError: no torchcodec"})
     assert broken.state == "warning"
     assert "the import fails: ImportError: no torchcodec" in broken.found
+
+
+def test_what_installs_something_can_be_typed_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checkout is named by its path; who has installed a wheel has none, and is told of no file of it."""
+    monkeypatch.setattr("brefine.run.doctor._HOME", tmp_path)
+
+    def hints() -> list[list[str]]:
+        found = (check_torch({}, {})[0], check_pyannote(None, dict), check_pyannote("3.3.2", dict))
+        return [shlex.split(check.hints[0])[4:] for check in found]
+
+    assert hints() == [["--upgrade", "torch", "torchaudio"], ["brefine[pyannote]"], ["pyannote.audio>=4"]]
+    (tmp_path / "constraints.txt").touch()
+    pinned = ["-c", str(tmp_path / "constraints.txt")]
+    assert hints() == [[*pinned, "-e", str(tmp_path)], [*pinned, "brefine[pyannote]"], [*pinned, "pyannote.audio>=4"]]
 
 
 def test_the_command_prints_one_json_document() -> None:
