@@ -13,12 +13,12 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from brefine.core.frames import FrameGrid
-from brefine.errors import ConfigError
+from brefine.errors import ConfigError, one_line, tell
 
 ModelName = Literal["transformer", "mlp", "contrastive"]
 MODEL_NAMES: tuple[ModelName, ...] = ("transformer", "mlp", "contrastive")
@@ -33,6 +33,8 @@ Count = Annotated[int, Field(ge=1, le=10**12)]
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 """A key that TOML takes without quotes."""
+_RECIPES: Final = Path(__file__).parent / "recipes"
+"""The folder `configs/`, as it is installed: in a checkout a link."""
 
 
 class Section(BaseModel):
@@ -417,13 +419,20 @@ class PhaseConfig(Section):
 def load_config(path: Path, overrides: Sequence[str] = ()) -> PhaseConfig:
     """Reads a recipe and applies `key.path=value` overrides (values in TOML syntax; bare words are strings).
 
+    Where there is no `configs/NAME.toml`, it is the one of this name that was installed with brefine, which is told on stderr.
+
     Raises:
         ConfigError: the file is missing, not TOML, or has faults; all faults are listed with key and value.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ConfigError("there is no such recipe", where=path, hint="recipes that ship are in configs/") from None
+        shipped = _RECIPES / path.name
+        if path.parent == Path("configs") and shipped.is_file():
+            tell(f"{one_line(path)} is not here: this is the recipe that was installed with brefine, {one_line(shipped)}")
+            return load_config(shipped, overrides)
+        names = ", ".join(f"configs/{one.name}" for one in sorted(_RECIPES.glob("*.toml")))
+        raise ConfigError("there is no such recipe", where=path, hint=f"recipes that ship: {names}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the recipe cannot be read: {error}", where=path) from None
     return parse_config(text, where=str(path), overrides=overrides)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 _REPOSITORY = Path(__file__).parents[1]
@@ -20,6 +21,16 @@ def test_imports_run_one_way() -> None:
         check=False,
     )
     assert lint.returncode == 0, lint.stdout + lint.stderr
+
+
+def test_whatever_is_no_code_is_packed_too() -> None:
+    """Weights, tables, styles, recipes: an installation without the checkout has all that lies in the package."""
+    packed = tomllib.loads((_REPOSITORY / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["brefine"]
+    package = _REPOSITORY / "brefine"
+    files = [path for path in (*package.rglob("*"), *(package / "recipes").iterdir()) if path.is_file()]
+    others = [path.relative_to(package) for path in files if path.suffix not in (".py", ".pyc")]
+    assert Path("recipes/demo.toml") in others
+    assert [path for path in others if not any(path.match(glob) for glob in packed)] == []
 
 
 def test_the_command_line_starts_without_heavy_packages() -> None:

@@ -30,6 +30,30 @@ root = "data"
 """
 
 
+@pytest.mark.parametrize("name", sorted(path.name for path in _RECIPES.iterdir()))
+def test_recipes_that_ship_are_there_without_a_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """Help and documents name them `configs/NAME.toml`; which file it is, for a copy of one's own, is told."""
+    monkeypatch.chdir(tmp_path)
+    assert load_config(Path("configs") / name, ["seed=7"]) == load_config(_RECIPES / name, ["seed=7"])
+    told = capsys.readouterr().err.strip().rpartition(" ")[2]
+    assert Path(told).read_bytes() == (_RECIPES / name).read_bytes()
+    with pytest.raises(ConfigError, match=f"there is no such recipe\n.*configs/{name}"):
+        load_config(Path(name))
+
+
+def test_a_recipe_that_is_here_goes_before_the_one_that_ships(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may have been changed."""
+    monkeypatch.chdir(tmp_path)
+    Path("configs").mkdir()
+    Path("configs/demo.toml").write_text(RECIPE.format(features=""))
+    assert list(load_config(Path("configs/demo.toml")).models) == ["mlp"]
+    assert capsys.readouterr().err == ""
+
+
 SECTIONS = [kind for _, kind in inspect.getmembers(recipes, inspect.isclass) if issubclass(kind, Section) and kind is not Section]
 
 
