@@ -33,6 +33,12 @@ def test_whatever_is_no_code_is_packed_too() -> None:
     assert [path for path in others if not any(path.match(glob) for glob in packed)] == []
 
 
+def test_an_installation_with_e_is_a_path() -> None:
+    """Type checkers follow paths alone: setuptools writes one where one folder holds all packages, else an import hook."""
+    told = tomllib.loads((_REPOSITORY / "pyproject.toml").read_text())["tool"]["setuptools"]
+    assert told["package-dir"] == {"": "."}
+
+
 def test_the_command_line_starts_without_heavy_packages() -> None:
     """`import brefine.cli` loads none of the packages that would make `brefine --help` slow."""
     heavy = {"torch", "textual", "tensorboard", "scipy", "numpy", "pydantic", "rich"}
