@@ -117,6 +117,9 @@ class CorpusConfig(Section):
     known_to_differ: tuple[tuple[str, str], ...] = ()
     """kind = "folder": pairs of recordings that sound alike and are different ones all the same, by name; the gate names them.
     Names that no recording has are refused."""
+    local_speaker_names: tuple[str, ...] = ()
+    """kind = "folder": speaker names that mean somebody else in each recording, such as "agent" and "customer", as the references
+    spell them; the gate tells them. Names that no speaker has are refused. Numbers (spk00, Speaker_A, ch0) need none."""
     validation_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
     """Share of the training recordings kept for validation (kinds voxconverse and folder)."""
     synthetic_per_real: NonNegative = 0.0
@@ -484,8 +487,9 @@ def prepared_corpus_path(config: PhaseConfig) -> Path:
     config = with_absolute_paths(config)
     sections = config.model_dump(mode="json", include={"corpus", "hypothesis", "features", "seed"})
     del sections["corpus"]["root"]  # where it lies does not make it another corpus
-    if not config.corpus.known_to_differ:
-        del sections["corpus"]["known_to_differ"]  # recipes without the key name the corpora that they always did
+    for added in ("known_to_differ", "local_speaker_names"):
+        if not sections["corpus"][added]:
+            del sections["corpus"][added]  # recipes without the key name the corpora that they always did
     if config.hypothesis.builtin_share == 0.0:
         del sections["hypothesis"]["builtin_share"]  # likewise
     if config.hypothesis.source not in ("replayed", "folder"):

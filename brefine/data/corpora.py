@@ -5,18 +5,25 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 import numpy as np
 
 from brefine.config import PhaseConfig
 from brefine.core.boundaries import ends_of_speech, inside
-from brefine.core.kinship import crowding, groups_that_share, lasting_names
+from brefine.core.kinship import crowding, groups_that_share, lasting_names, notes_on_names
 from brefine.core.turns import Diarization
 from brefine.data.audit import Audit, Audited, audit_corpus
 from brefine.data.conversations import SIMULATED, is_simulated
-from brefine.data.crossing import SoundingAlike, copies_within, equal_to_references, in_common, sounding_alike
+from brefine.data.crossing import (
+    SoundingAlike,
+    copies_within,
+    equal_to_references,
+    in_common,
+    names_in_common,
+    sounding_alike,
+)
 from brefine.data.hypotheses import diarize_all, diarizer_of
 from brefine.data.simulated import Studio, make_until
 from brefine.data.system_errors import REPLAYED, learn_system_errors, load_system_errors, replay
@@ -67,17 +74,17 @@ def manifest_of_folders(
     known, gate = (list(audit.recordings) for audit in audits)
     alike = sounding_alike([*known, *gate], on_progress, n_threads=n_processes)
     behind = {one.recording.name for one in gate}
-    problems = [problem for audit in audits for problem in audit.problems] + in_common(known, gate)
+    local_names = config.corpus.local_speaker_names
+    problems = [problem for audit in audits for problem in audit.problems] + in_common(known, gate, local_names)
     problems += [f"gate: {words}" for words in copies_within(gate)]  # each would count as evidence of its own
     judged = [pair for pair in alike if pair.later.recording.name in behind]
     refused = [] if config.corpus.kind == "voxconverse" else _not_known_to_differ(judged, config)
     problems += [f"gate: {pair}" for pair in refused] + _strangers([*known, *gate], config)
     if problems:
-        named = json.dumps([*config.corpus.known_to_differ, *map(_names, refused)], ensure_ascii=False)
-        let_through = [f"recordings that only sound alike are let through by corpus.known_to_differ = {named}"] if refused else []
+        let_through = _let_through(refused, names_in_common(known, gate, local_names), config)
         hint = hint_of((fault for audit in audits for fault in audit.unusable), *let_through)
         raise DataError("the corpora have faults", where=f"{train_folder}, {gate_folder}", problems=problems, hint=hint)
-    train, validation = divide(known, config.corpus.validation_fraction, seed=config.seed, alike=alike)
+    train, validation = divide(known, config.corpus.validation_fraction, seed=config.seed, alike=alike, local_names=local_names)
     splits = {"train": train, "validation": validation, "gate": gate}
     hypotheses, said = _hypotheses(splits, config, n_processes, on_progress)
     equal = equal_to_references({"train": known, "gate": gate}, hypotheses)
@@ -89,7 +96,9 @@ def manifest_of_folders(
     }
     notes = [note for audit in audits for note in audit.notes] + [f"train: {words}" for words in copies_within(known)]
     notes += [str(pair) for pair in alike] + equal
-    crowd = crowding([one.speakers for one in written["gate"] if not one.simulated])
+    trained, behind_gate = ([who for one in own for who in one.reference.speakers] for own in (known, gate))
+    notes += notes_on_names(trained, behind_gate, local_names)
+    crowd = crowding([one.speakers for one in written["gate"] if not one.simulated], local_names)
     notes += [] if crowd is None else [f"gate: {crowd}"]
     n_simulated = sum(one.simulated for one in written["gate"])
     if n_simulated:
@@ -114,6 +123,16 @@ def manifest_of_folders(
     )
 
 
+def _let_through(refused: Sequence[SoundingAlike], shared: Sequence[str], config: PhaseConfig) -> Iterator[str]:
+    """What to write into the recipe, with what stands there, where pairs and names were refused that may be harmless."""
+    if refused:
+        named = json.dumps([*config.corpus.known_to_differ, *map(_names, refused)], ensure_ascii=False)
+        yield f"recordings that only sound alike are let through by corpus.known_to_differ = {named}"
+    if shared:
+        named = json.dumps([*config.corpus.local_speaker_names, *shared], ensure_ascii=False)
+        yield f"roles that somebody else has in each recording are let through by corpus.local_speaker_names = {named}"
+
+
 def _not_known_to_differ(pairs: Iterable[SoundingAlike], config: PhaseConfig) -> list[SoundingAlike]:
     known = {frozenset(names) for names in config.corpus.known_to_differ}
     return [pair for pair in pairs if frozenset(_names(pair)) not in known]
@@ -123,11 +142,16 @@ def _names(pair: SoundingAlike) -> tuple[str, str]:
     return pair.later.recording.name, pair.earlier.recording.name
 
 
-def _strangers(recordings: Iterable[Audited], config: PhaseConfig) -> list[str]:
-    """Names of `corpus.known_to_differ` that no recording has, in words."""
+def _strangers(recordings: Sequence[Audited], config: PhaseConfig) -> list[str]:
+    """Names of `corpus.known_to_differ` that no recording has, of `corpus.local_speaker_names` that no speaker has, in words."""
     own = {one.recording.name for one in recordings}
+    speakers = {who for one in recordings for who in one.reference.speakers}
     named = dict.fromkeys(name for pair in config.corpus.known_to_differ for name in pair)
-    return [f"corpus.known_to_differ: no recording is named {name}" for name in named if name not in own]
+    local_names = dict.fromkeys(config.corpus.local_speaker_names)
+    return [
+        *(f"corpus.known_to_differ: no recording is named {name}" for name in named if name not in own),
+        *(f"corpus.local_speaker_names: no speaker is named {name}" for name in local_names if name not in speakers),
+    ]
 
 
 def audio_of_folders(config: PhaseConfig) -> dict[str, Path]:
@@ -257,23 +281,32 @@ def _simulate_more(
 
 
 def divide(
-    known: Sequence[Audited], validation_fraction: float, *, seed: int, alike: Iterable[SoundingAlike] = ()
+    known: Sequence[Audited],
+    validation_fraction: float,
+    *,
+    seed: int,
+    alike: Iterable[SoundingAlike] = (),
+    local_names: Collection[str] = (),
 ) -> tuple[list[Audited], list[Audited]]:
     """Divides recordings into training and validation so that nobody speaks in both.
 
-    Recordings that share a speaker's name stay together, unless the name is a mere number (`spk00`), which every recording has;
-    so do copies of one recording under two names, and recordings that sound alike. Validation gets at most its share, unless
-    every group is larger: then it gets the smallest.
+    Recordings that share a speaker's name stay together, unless the name is a mere number (`spk00`), which every recording has,
+    or one of the local names; so do copies of one recording under two names, and recordings that sound alike. Validation gets
+    at most its share, unless every group is larger: then it gets the smallest.
+
+    Args:
+        local_names: see `core.kinship.lasting_names`.
 
     Raises:
         DataError: all recordings share speakers.
     """
-    groups = _groups(known, alike)
+    groups = _groups(known, alike, local_names)
     if len(groups) < 2:
         raise DataError(
             "the training recordings cannot be divided: the same people speak in all of them",
             expected="at least two recordings that share no speaker",
             got=f"{len(known)} recordings",
+            hint="roles that somebody else has in each recording (agent, host) belong in corpus.local_speaker_names",
         )
     wanted = min(max(1, round(validation_fraction * len(known))), len(known) - 1)
     drawn = np.random.default_rng(seed).permutation(len(groups)).tolist()
@@ -285,10 +318,10 @@ def divide(
     return [one for i, one in enumerate(known) if i not in validation], [one for i, one in enumerate(known) if i in validation]
 
 
-def _groups(known: Sequence[Audited], alike: Iterable[SoundingAlike]) -> list[list[int]]:
+def _groups(known: Sequence[Audited], alike: Iterable[SoundingAlike], local_names: Collection[str]) -> list[list[int]]:
     """Places of recordings, joined where they share a lasting speaker name or their samples, or sound alike."""
     keys: dict[str, list[Hashable]] = {
-        one.recording.name: [*lasting_names(one.reference.speakers), ("sound", one.sound)] for one in known
+        one.recording.name: [*lasting_names(one.reference.speakers, local_names), ("sound", one.sound)] for one in known
     }
     for place, pair in enumerate(alike):
         for one in (pair.earlier, pair.later):

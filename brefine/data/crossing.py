@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from brefine.core.figures import some_of
@@ -61,12 +61,27 @@ def sounding_alike(
     return pairs
 
 
-def in_common(train: Iterable[Audited], gate: Iterable[Audited]) -> list[str]:
-    """Recordings, samples, references and speakers of the gate that training has as well, in words."""
-    trained, heard, sounds, patterns = set[str](), set[str](), dict[str, str](), dict[_Pattern, str]()
+def names_in_common(train: Iterable[Audited], gate: Iterable[Audited], local_names: Collection[str] = ()) -> list[str]:
+    """Lasting names of the gate's speakers that training has as well, each once.
+
+    Args:
+        local_names: see `core.kinship.lasting_names`.
+    """
+    heard = {who for one in train for who in one.reference.speakers}
+    behind = dict.fromkeys(who for one in gate for who in lasting_names(one.reference.speakers, local_names))
+    return [who for who in behind if who in heard]
+
+
+def in_common(train: Sequence[Audited], gate: Sequence[Audited], local_names: Collection[str] = ()) -> list[str]:
+    """Recordings, samples, references and speakers of the gate that training has as well, in words.
+
+    Args:
+        local_names: see `core.kinship.lasting_names`.
+    """
+    shared = names_in_common(train, gate, local_names)
+    trained, sounds, patterns = set[str](), dict[str, str](), dict[_Pattern, str]()
     for one in train:
         trained.add(one.recording.name)
-        heard.update(lasting_names(one.reference.speakers))
         sounds[one.sound] = one.recording.name
         patterns[_pattern(one)] = one.recording.name
     problems = []
@@ -78,7 +93,7 @@ def in_common(train: Iterable[Audited], gate: Iterable[Audited]) -> list[str]:
             problems.append(f"recording {name} is in both corpora, in the other as {sounds[one.sound]}")
         elif _pattern(one) and _pattern(one) in patterns:
             problems.append(f"{name}: its reference is that of {patterns[_pattern(one)]} in the other corpus, turn by turn")
-        problems += [f"{name}: speaker {who} is in both corpora" for who in lasting_names(one.reference.speakers) if who in heard]
+        problems += [f"{name}: speaker {who} is in both corpora" for who in one.reference.speakers if who in shared]
     return problems
 
 

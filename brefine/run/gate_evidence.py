@@ -19,6 +19,7 @@ from brefine.core.der import DerParts, score_der
 from brefine.core.figures import percent, some_of
 from brefine.core.gate import Evidence, Measured
 from brefine.core.headroom import oracle_refine
+from brefine.core.kinship import notes_on_names
 from brefine.core.matching import match_boundaries
 from brefine.core.movement import unmovable_errors_s
 from brefine.core.turns import Diarization
@@ -254,9 +255,10 @@ def _recordings(manifest: CorpusManifest | None) -> frozenset[str]:
 
 
 def notes_on_corpus(config: PhaseConfig, manifest: CorpusManifest | None) -> Iterator[str]:
-    """Gate recordings that sound like others or are named as different from them, and names in the recipe that exclude nothing.
+    """Gate recordings that sound like others or are named as different from them, speakers' names that tell nothing for sure, and
+    names in the recipe that exclude nothing.
 
-    The named pairs are read from the recipe, which names the corpus's folder: without them, that is another.
+    The named pairs and the local names are read from the recipe, which names the corpus's folder: without them, that is another.
     """
     if manifest is None:
         return
@@ -265,6 +267,9 @@ def notes_on_corpus(config: PhaseConfig, manifest: CorpusManifest | None) -> Ite
     for pair in config.corpus.known_to_differ:
         if not behind.isdisjoint(pair):
             yield f"corpus.known_to_differ lets {printable(' and '.join(pair))} through, however alike they sound"
+    trained = (who for split in ("train", "validation") for one in manifest.splits[split] for who in one.speakers)
+    speakers = (who for one in manifest.splits["gate"] for who in one.speakers)
+    yield from map(printable, notes_on_names(trained, speakers, config.corpus.local_speaker_names))
     recordings = _recordings(manifest)
     strangers = [name for name, recording in _trained_on(config, manifest).items() if recording not in recordings]
     if strangers:

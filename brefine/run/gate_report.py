@@ -131,7 +131,7 @@ class _Case:
                 *audio.notes(),
                 *_left_out(files.report),
                 *_met_before(files.report, config.gate),
-                *_company(manifest),
+                *_company(config, manifest),
                 *notes_on_looks(phase, files.report),
                 *([] if decisions.loss is None else [f"{decisions.loss}; answers from before that do not count"]),
                 *verdicts.notes(),
@@ -268,10 +268,10 @@ def _met_before(report: IntegrationReport | None, gate: GateConfig) -> Iterator[
         )
 
 
-def _company(manifest: CorpusManifest | None) -> Iterator[str]:
+def _company(config: PhaseConfig, manifest: CorpusManifest | None) -> Iterator[str]:
     """Whether real recordings behind the gate share speakers, which no interval allows for."""
     real = [] if manifest is None else [one.speakers for one in manifest.splits["gate"] if not one.simulated]
-    crowd = crowding(real)
+    crowd = crowding(real, config.corpus.local_speaker_names)
     if crowd is not None:
         yield f"behind the gate are {crowd}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from brefine.core.kinship import crowding, groups_that_share, lasting_names
+from brefine.core.kinship import crowding, groups_that_share, lasting_names, notes_on_names
 
 
 def test_groups_have_nothing_in_common() -> None:
@@ -16,6 +16,22 @@ def test_groups_have_nothing_in_common() -> None:
 def test_numbered_names_do_not_last() -> None:
     """They mean somebody else in every recording; names of people, and of voices, mean the same one."""
     assert lasting_names(["spk00", "SPEAKER_3", "2", "B", "spk_b", "anna", "MEE071", "S03-x"]) == ["anna", "MEE071", "S03-x"]
+    assert lasting_names(["Speaker_A", "speakerB", "ch0", "unknown", "chuck"]) == ["chuck"]
+
+
+def test_roles_last_unless_they_are_said_not_to() -> None:
+    """`agent` may be one person in a corpus; only the recipe knows. Names are taken as they are spelt."""
+    assert lasting_names(["agent", "anna", "customer", "Agent"], ["agent", "customer"]) == ["anna", "Agent"]
+    assert crowding([["agent"], ["agent"]], ["agent"]) is None
+
+
+def test_names_that_nobody_can_be_sure_of_are_noted() -> None:
+    """Local names, and numbers that both corpora have and no single recording reaches; leading noughts make none high."""
+    trained, behind = ["1272", "spk200", "007", "spk00", "88", "anna"], ["spk200", "007", "1272", "spk00", "88", "1272", "300"]
+    told = "speakers behind the gate have the numbers of others in training, and may be the same people"
+    assert list(notes_on_names(trained, behind, [])) == [f"{told}: spk200, 1272"]
+    local = "corpus.local_speaker_names takes a name for somebody else in each recording, as if it were a number"
+    assert list(notes_on_names(trained, behind, ["1272", "agent"])) == [f"{local}: 1272, agent", f"{told}: spk200"]
 
 
 @pytest.mark.parametrize(

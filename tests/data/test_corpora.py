@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import shutil
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from brefine.config import DiarizerConfig, DiarizerName, HypothesisConfig, PhaseConfig, load_config
+from brefine.config import DiarizerConfig, DiarizerName, HypothesisConfig, PhaseConfig, load_config, prepared_corpus_path
 from brefine.core.boundaries import ends_of_speech
 from brefine.core.turns import Diarization, Turn
 from brefine.data import hypotheses
@@ -350,6 +351,41 @@ def test_names_known_to_differ_are_kept_in_the_hint_and_must_exist(tmp_path: Pat
     assert like.startswith("gate: copy sounds like four: ")
     assert stranger == "corpus.known_to_differ: no recording is named fuor"
     assert 'corpus.known_to_differ = [["five", "one"], ["copy", "fuor"], ["copy", "four"]]' in str(refused.value.hint)
+
+
+def _name_speakers(folder: Path, name: str) -> None:
+    for path in (folder / "reference").glob("*.rttm"):
+        turns = read_rttm(path)[path.stem].turns
+        write_rttm(path, Diarization(path.stem, tuple(dataclasses.replace(turn, speaker=name) for turn in turns)))
+
+
+def test_roles_that_the_recipe_names_cross_and_are_told(tmp_path: Path, tone_bank: Path) -> None:
+    """Somebody else is the agent in each call: the refusal tells what to write, which the division heeds, too."""
+    config = _recipe(tmp_path, tone_bank, n_turns=6)
+    _name_speakers(tmp_path / "train", "agent")
+    with pytest.raises(DataError) as refused:
+        prepare(config, n_processes=1)
+    assert "belong in corpus.local_speaker_names" in str(refused.value.hint)
+    _name_speakers(tmp_path / "gate", "agent")
+    mistyped = load_config(tmp_path / "recipe.toml", ['corpus.local_speaker_names=["agnet"]'])
+    with pytest.raises(DataError) as refused:
+        prepare(mistyped, n_processes=1)
+    stranger = "corpus.local_speaker_names: no speaker is named agnet"
+    assert refused.value.problems == ("five: speaker agent is in both corpora", stranger)
+    assert 'corpus.local_speaker_names = ["agnet", "agent"]' in str(refused.value.hint)
+    named = load_config(tmp_path / "recipe.toml", ['corpus.local_speaker_names=["agent"]'])
+    assert prepared_corpus_path(named) != prepared_corpus_path(config)
+    told = "corpus.local_speaker_names takes a name for somebody else in each recording, as if it were a number: agent"
+    assert told in read_json(prepare(named, n_processes=1) / "summary.json")["notes"]
+
+
+def test_high_numbers_in_both_corpora_are_told(tmp_path: Path, tone_bank: Path) -> None:
+    """They may be people, who are numbered in a corpus, or not: nobody is refused."""
+    config = _recipe(tmp_path, tone_bank, n_turns=6)
+    for folder in ("train", "gate"):
+        _name_speakers(tmp_path / folder, "1272")
+    told = "speakers behind the gate have the numbers of others in training, and may be the same people: 1272"
+    assert told in read_json(prepare(config, n_processes=1) / "summary.json")["notes"]
 
 
 def test_one_reference_in_both_corpora_is_refused(tmp_path: Path, tone_bank: Path) -> None:

@@ -709,6 +709,28 @@ def test_a_pair_that_the_recipe_lets_through_is_told_whatever_the_corpus_says(ho
     assert judge_phase(honest.phase).verdict == "open"
 
 
+def test_names_that_the_recipe_takes_for_local_are_told(honest: HonestPhase) -> None:
+    """They no longer join recordings that share them; without the names in the recipe, there is no corpus."""
+    path = honest.corpus / "corpus.json"
+    document = json.loads(path.read_text())
+    for one in document["splits"]["gate"]:
+        one["speakers"] = ["agent"]
+    document["splits"]["train"][0]["speakers"] = document["splits"]["gate"][0]["speakers"] = ["agent", "1272"]
+    path.write_text(json.dumps(document))
+    honest.edit(honest.phase.config, "local_speaker_names = []", 'local_speaker_names = ["agent"]')
+    honest.corpus.rename(prepared_corpus_path(load_config(honest.phase.config)))
+    record = write_gate(honest.phase, GO)
+    assert (record.verdict, record.notes) == (
+        "pass",
+        [
+            "corpus.local_speaker_names takes a name for somebody else in each recording, as if it were a number: agent",
+            "speakers behind the gate have the numbers of others in training, and may be the same people: 1272",
+        ],
+    )
+    honest.edit(honest.phase.config, 'local_speaker_names = ["agent"]', "local_speaker_names = []")
+    assert judge_phase(honest.phase).verdict == "open"
+
+
 def test_what_a_model_knew_before_the_phase_is_told(honest: HonestPhase) -> None:
     """One that began with the shipped weights has heard their voices, whatever the phase trained it on."""
     honest.edit(honest.phase.config, 'start = "random"', 'start = "shipped"')
