@@ -173,6 +173,8 @@ def _change(one: IntegratedRecording) -> RecordingChange:
         jer_after=one.jer_after.jer,
         mae_before_ms=before["mae_ms"],
         mae_after_ms=after["mae_ms"],
+        error_before_s=one.der_before[0.0, False].error_s,
+        reference_speech_s=one.der_before[0.0, False].reference_speech_s,
     )
 
 

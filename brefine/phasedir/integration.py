@@ -42,6 +42,9 @@ class RecordingChange(Part):
     jer_after: float | None = None
     mae_before_ms: float | None = None
     mae_after_ms: float | None = None
+    error_before_s: float | None = None
+    """What it adds to the errors before, likewise; None in older reports."""
+    reference_speech_s: float | None = None
 
 
 class Scored(Part):

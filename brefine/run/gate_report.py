@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from brefine.config import GateConfig, PhaseConfig, prepared_corpus_path
+from brefine.core.bootstrap import LEAST_RECORDINGS
 from brefine.core.figures import milliseconds, percent
 from brefine.core.gate import Answer, CriterionId, Evidence, Finding, Thresholds, judge
 from brefine.core.kinship import crowding
@@ -41,6 +42,9 @@ from brefine.run.gate_page import gate_page
 from brefine.run.gate_verdicts import Verdicts
 from brefine.run.report_html import utc_text
 from brefine.run.tables import amount_text
+
+_MOST_OF_ONE = 1 / 3
+"""Of the errors or of the speech; see `core.bootstrap` for what uneven recordings make of an interval."""
 
 
 def judge_phase(phase: PhaseDir) -> GateRecord:
@@ -132,6 +136,7 @@ class _Case:
                 *_left_out(files.report),
                 *_met_before(files.report, config.gate),
                 *_company(config, manifest),
+                *_weight(files.report),
                 *notes_on_looks(phase, files.report),
                 *([] if decisions.loss is None else [f"{decisions.loss}; answers from before that do not count"]),
                 *verdicts.notes(),
@@ -274,6 +279,21 @@ def _company(config: PhaseConfig, manifest: CorpusManifest | None) -> Iterator[s
     crowd = crowding(real, config.corpus.local_speaker_names)
     if crowd is not None:
         yield f"behind the gate are {crowd}"
+
+
+def _weight(report: IntegrationReport | None) -> Iterator[str]:
+    """Where one of the recordings has so much of what is counted that an interval over them promises too much."""
+    changes = [] if report is None else report.recordings
+    if len(changes) < LEAST_RECORDINGS:
+        return
+    for what, amounts_s in (
+        ("the errors before", [one.error_before_s or 0.0 for one in changes]),
+        ("the reference speech", [one.reference_speech_s or 0.0 for one in changes]),
+    ):
+        most_s, whole_s = max(amounts_s), sum(amounts_s)
+        if most_s > _MOST_OF_ONE * whole_s:
+            name = printable(changes[amounts_s.index(most_s)].recording)
+            yield f"{name} alone has {percent(most_s / whole_s, 0)} of {what}: intervals over such recordings hold less than 95 %"
 
 
 def _edited(phase: PhaseDir) -> Iterator[str]:

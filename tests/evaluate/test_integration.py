@@ -46,6 +46,8 @@ def test_figures_are_those_of_the_written_files(phase: PhaseDir, monkeypatch: py
         refined = read_rttm(phase.refined / f"{given.name}.rttm")[given.name]
         before, after = _rescored(given, given.hypothesis, given.regions_s), _rescored(given, refined, given.regions_s)
         assert _der_and_jer(change) == pytest.approx(_rates(before, after), abs=1e-6)
+        assert change.error_before_s == pytest.approx(before[0].error_s, abs=1e-4)
+        assert change.reference_speech_s == pytest.approx(before[0].reference_speech_s, abs=1e-4)
         assert before != after
         ends_s = np.array([[turn.onset_s, turn.offset_s] for turn in refined.turns])
         match = match_boundaries(given.reference, given.hypothesis, window_s=1.0, regions_s=given.regions_s)

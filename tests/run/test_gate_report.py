@@ -985,6 +985,28 @@ def test_the_page_is_a_decision_record(honest: HonestPhase, page: str) -> None:
     assert text == (GOLDEN / f"gate4_{page}.md").read_text()
 
 
+def test_a_recording_that_outweighs_the_others_is_told(honest: HonestPhase) -> None:
+    """More than a third of the errors or of the speech: no interval allows for it. Fewer than five have none."""
+    report = IntegrationReport.read(honest.phase.integration)
+
+    def notes(errors_s: list[float], speech_s: list[float]) -> list[str]:
+        changes = [
+            one.model_copy(update={"error_before_s": error_s, "reference_speech_s": own_s})
+            for one, error_s, own_s in zip(report.recordings, errors_s, speech_s, strict=False)
+        ]
+        honest.integrate(recordings=changes)
+        return judge_phase(honest.phase).notes
+
+    assert notes([12.0] + [1.0] * 23, [11.0] + [1.0] * 23) == [
+        "g0 alone has 34 % of the errors before: intervals over such recordings hold less than 95 %"
+    ]
+    assert notes([1.0] * 24, [1.0] * 23 + [20.0]) == [
+        "g23 alone has 47 % of the reference speech: intervals over such recordings hold less than 95 %"
+    ]
+    assert notes([0.0] * 24, [1.0] * 24) == []
+    assert notes([9.0, 1.0, 1.0, 1.0], [1.0] * 4) == []
+
+
 def test_gate_recordings_that_share_speakers_are_told(honest: HonestPhase) -> None:
     """Twenty-four pieces of two meetings are no twenty-four independent recordings; the verdict is that of the figures."""
     path = honest.corpus / "corpus.json"
