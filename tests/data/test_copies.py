@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from scipy.ndimage import gaussian_filter1d
 
 from brefine.data.audit import audit_corpus
 from brefine.data.copies import Envelope, Likeness, envelope_of, near_copies
@@ -184,6 +185,36 @@ def test_what_repeats_itself_is_like_nothing(repeated: float, copies: int) -> No
     again, once = np.tile(rng.standard_normal(5 * 25), 20), rng.standard_normal(100 * 25)
     envelope = (np.sqrt(repeated) * again + np.sqrt(1.0 - repeated) * once).astype(np.float32)
     assert len(near_copies([envelope, envelope.copy()])) == copies
+
+
+def _smooth(seed: int, duration_s: float) -> Envelope:
+    """Rises and falls as slow as those of speech, so that they lie between two values as well."""
+    return (3.0 * gaussian_filter1d(np.random.default_rng(seed).standard_normal(round(25 * duration_s)), 2.0)).astype(np.float32)
+
+
+def _by_clock(envelope: Envelope, rate: float) -> Envelope:
+    """What a recorder writes whose clock is so many times as fast."""
+    return np.interp(np.arange(round(rate * len(envelope))) / rate, np.arange(len(envelope)), envelope).astype(np.float32)
+
+
+@pytest.mark.parametrize("drift", [-1e-3, -5e-5, 5e-5, 2e-4, 1e-3])
+@pytest.mark.parametrize("duration_s", [90, 240, 2640])
+def test_a_copy_by_another_clock_is_known(duration_s: float, drift: float) -> None:
+    """A second recorder, or video slowed to 1000/1001: no lag fits throughout, each minute has one. Both places are told."""
+    shared, own = _smooth(0, duration_s), _smooth(1, 20.0)
+    second = np.concatenate([own, _by_clock(shared, 1.0 + drift)])
+    (found,) = near_copies([shared, second, _smooth(2, duration_s)])
+    assert (found.first, found.second) == (0, 1)
+    assert found.first_start_s == pytest.approx(0.0, abs=0.1)
+    assert found.second_start_s == pytest.approx(20.0, abs=0.1)
+    assert found.duration_s == pytest.approx((1.0 + drift) * duration_s, abs=0.2)
+
+
+def test_what_two_share_at_both_ends_makes_no_copies_of_them() -> None:
+    """A jingle of 45 s before and after is found in both, a little farther apart in one: the rest is asked, and differs."""
+    jingle = 1.5 * _smooth(0, 45.0)
+    talks = [np.concatenate([jingle, _smooth(seed, 300.0 + late_s), jingle]) for seed, late_s in ((1, 0.0), (2, 0.2))]
+    assert near_copies(talks) == []
 
 
 def test_memory_does_not_grow_with_the_longest_recording_for_each_of_the_others() -> None:
