@@ -62,6 +62,16 @@ def test_every_band_hears_something() -> None:
         assert log_mel(noise, FeatureConfig(n_mels=n_mels)).mean(axis=0).min() > -12.0
 
 
+def test_frames_are_those_that_weights_were_trained_on() -> None:
+    """With another window, scale or filter bank every trained refiner hears nonsense: who changes them raises the version."""
+    time_s = np.arange(16000) / 16000
+    tones = sum(0.05 * np.sin(2 * np.pi * hz * time_s + place) for place, hz in enumerate((90, 180, 450, 1130, 2750, 6100)))
+    frames = log_mel((tones * np.linspace(0.01, 1.0, 16000)).astype(np.float32), FEATURES)
+    assert features.ANALYSIS_VERSION == 5
+    expected = (0.346, 1.359, 1.481, -8.631, -10.717, -16.844, -18.305, -18.304)
+    np.testing.assert_allclose(frames[50, [0, 1, 5, 10, 25, 40, 60, 79]], expected, atol=0.005)
+
+
 def test_frames_do_not_depend_on_how_the_audio_is_cut_into_blocks() -> None:
     """A recording longer than a block has the frames of its pieces."""
     samples = np.random.default_rng(1).normal(0.0, 0.1, 16000 * 50).astype(np.float32)
