@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
@@ -78,6 +79,27 @@ def test_examples_of_a_batch_do_not_see_each_other(name: ModelName) -> None:
     features = torch.randn(3, 128, n_channels_of(FEATURES))
     with torch.inference_mode():
         torch.testing.assert_close(model(features).logits_BK[1:2], model(features[1:2]).logits_BK, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("transformer", (-0.53851, -0.68243, -1.11519, -0.16898, 0.85024, -0.56854)),
+        ("mlp", (3.88711, -2.26189, 3.35687, 2.85716, 0.1307, 0.71361)),
+        ("contrastive", (-3.32414, -1.64919, 0.60049, -1.81042, -0.3747, 0.69488)),
+    ],
+)
+def test_weights_mean_what_they_meant(name: ModelName, expected: tuple[float, ...]) -> None:
+    """Kept weights fit a net of the same shapes that reckons otherwise, too, and then put every boundary somewhere else."""
+    model = build_model(name, FEATURES, ExampleConfig(context_s=0.64)).eval()
+    for place, (_, parameter) in enumerate(sorted(model.named_parameters())):
+        drawn = np.random.RandomState(place).standard_normal(tuple(parameter.shape))
+        fan_in = parameter[0].numel() if parameter.ndim > 1 else 1
+        parameter.data = torch.from_numpy(drawn / fan_in**0.5).float()
+    features = torch.from_numpy(np.random.RandomState(99).standard_normal((1, 128, n_channels_of(FEATURES)))).float()
+    with torch.inference_mode():
+        found = model(features).logits_BK[0, [0, 3, 40, 64, 127, 128]]
+    assert found.tolist() == pytest.approx(expected, abs=3e-4)
 
 
 def test_only_the_contrastive_model_has_embeddings_and_they_have_unit_length() -> None:
