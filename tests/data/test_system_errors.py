@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import operator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from brefine.core.boundary_error import BoundaryErrors
 from brefine.core.matching import match_boundaries
 from brefine.core.turns import Diarization, Turn
+from brefine.data import system_errors
 from brefine.data.replay_check import check_replay, format_check
 from brefine.data.system_errors import (
     SystemErrors,
@@ -226,6 +228,89 @@ def test_who_stopped_last_and_who_starts_next_is_found_among_many() -> None:
     drawn = np.random.default_rng(5).permutation(len(ends))
     assert errors.keys[:, 4:].tolist() == [expected[place] for place in drawn]
     assert {same for _, same in expected} == {0, 1}
+
+
+def _always(
+    changes: tuple[tuple[int, int], ...], *, start: int = 0, before_s: float = 1.0, speakers: tuple[tuple[float, float], ...] = ()
+) -> SystemErrors:
+    """A system that does the same at every boundary, as it did at the first onset of a recording, `before_s` after its start."""
+    n_rows = 9
+    return SystemErrors(
+        keys=np.array([(0, 0, 2, 1, 0, 1)] * n_rows),
+        context=np.array([(math.log(before_s), 0.0, 0.0)] * n_rows),
+        starts=np.array([start] * n_rows),
+        changes=(changes,) * n_rows,
+        speakers=np.array(speakers).reshape(-1, 2),
+        grid_s=(0.0, 0.0),
+        first_s=0.0,
+        source="a test",
+    )
+
+
+def test_a_system_is_put_where_no_row_begins_as_it_stands() -> None:
+    """Of rows that all begin with the speaker heard, each is played as it was: he is heard from the beginning on."""
+    reference = Diarization("r", (Turn(4.0, 6.0, "A"),))
+    hypothesis = replay(_always((), start=1), reference, duration_s=10.0, rng=np.random.default_rng(0))
+    assert hypothesis.turns == (Turn(0.0, 10.0, "1"),)
+
+
+def test_a_first_boundary_is_stretched_to_the_start_of_the_recording() -> None:
+    """Speech that was found 3.6 of 4 s before a first onset: true over the nearer half, 2 s, the rest over 6 s instead of 2."""
+    reference = Diarization("r", (Turn(8.0, 9.0, "A"),))
+    early = _always(((-3600, 1), (200, 0)), before_s=4.0)
+    hypothesis = replay(early, reference, duration_s=20.0, rng=np.random.default_rng(0))
+    assert hypothesis.turns[0].onset_s == pytest.approx(8.0 - (2.0 + 1.6 * 6.0 / 2.0))
+
+
+@pytest.mark.parametrize(
+    ("moment_s", "theirs_s", "expected_s"),
+    [(0.9, 4.0, 0.9), (2.5, 4.0, 1.5), (4.0, 4.0, 2.0), (-4.0, 4.0, -2.0), (1.0, 1.0, 2.0), (8.0, 4.0, 2.0)],
+)
+def test_a_moment_is_true_near_its_boundary_and_fitted_far_off(moment_s: float, theirs_s: float, expected_s: float) -> None:
+    """Into a piece of 2 s on each side, and never out of it: what was done in one turn is not done to the next."""
+    assert _piece().warp(moment_s, theirs_s, theirs_s) == pytest.approx(expected_s)
+
+
+def _piece(*names: tuple[str, int]) -> system_errors._Piece:
+    return system_errors._Piece(10.0, 8.0, 12.0, names, (0,) * 6, (0.0,) * 3)
+
+
+def test_roles_mean_whoever_bears_them_here() -> None:
+    """The one before may be the one after; anybody else is who was heard already, or who takes in a lost one, or nobody known."""
+    piece = _piece(("a", 1), ("b", 8))
+    assert piece.resolve(4, frozenset(), {}) == {"b"}
+    assert piece.resolve(16, frozenset({"c", "a"}), {"a": "d"}) == {"c"}
+    assert piece.resolve(16, frozenset(), {"a": "d"}) == {"d"}
+    assert piece.resolve(16, frozenset(), {"a": "b"}).isdisjoint({"a", "b"})
+
+
+def test_in_overlap_the_other_one_is_who_began_last() -> None:
+    """Of two who speak already where a third sets in."""
+    reference = Diarization("r", (Turn(0.0, 10.0, "A"), Turn(2.0, 9.0, "B"), Turn(4.0, 5.0, "C")))
+    (third,) = [piece for piece in system_errors._pieces(reference, end_s=10.0, lost={}) if piece.time_s == 4.0]
+    assert dict(third.names)["B"] == 2
+
+
+def test_a_lost_speaker_is_taken_for_the_one_who_speaks_most() -> None:
+    """Where those who speak for a second are lost, and those who speak for longer are not."""
+    reference = Diarization("r", (Turn(0.0, 5.0, "A"), Turn(6.0, 16.0, "B"), Turn(17.0, 18.0, "C"), Turn(19.0, 24.0, "D")))
+    errors = _always((), speakers=((math.log(1.0), 1.0),) * 16 + ((math.log(7.0), 0.0),) * 16)
+    assert system_errors._draw_lost(errors, reference, np.random.default_rng(0)) == {"C": "B"}
+
+
+def test_a_speaker_is_lost_of_whom_less_than_three_tenths_is_found() -> None:
+    """2.9 s of ten and 3.1 s of ten."""
+    reference = Diarization("r", (Turn(0.0, 10.0, "A"), Turn(20.0, 30.0, "B")))
+    hypothesis = Diarization("r", (Turn(0.0, 2.9, "A"), Turn(20.0, 23.1, "B")))
+    assert set(system_errors._lost_speakers(reference, hypothesis)) == {"A"}
+
+
+def test_replayed_turns_are_no_shorter_than_a_hundredth_of_a_second() -> None:
+    """Two states that fall together on another reference leave no turn that an RTTM would write as nothing."""
+    changes = ((0, 1), (20, 0), (100, 1), (105, 0))
+    reference = Diarization("r", (Turn(1.0, 3.0, "A"),))
+    hypothesis = replay(_always(changes), reference, duration_s=5.0, rng=np.random.default_rng(0))
+    assert [round(turn.duration_s, 3) for turn in hypothesis.turns] == [0.02, 0.02]
 
 
 def test_too_few_boundaries_are_refused() -> None:
