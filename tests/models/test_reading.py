@@ -42,6 +42,20 @@ def test_a_cards_training_errors_are_found_again() -> None:
     assert sum(trained_on({})) == pytest.approx(1.0)
 
 
+def test_a_twentieth_of_what_training_has_shown_is_taken_to_be_flat() -> None:
+    """Nothing beyond the matching cap was ever shown: what a model says there is noise, and stays small."""
+    trained_T = 0.95 * (torch.tensor(trained_on({})) @ laplace_bins(T, HOP_S, 0.0)) + 0.05 / T
+    torch.testing.assert_close(said(torch.zeros(1, T + 1)).ratio_BT[0], 1.0 / T / trained_T)
+
+
+def test_what_a_place_is_worth_does_not_depend_on_whether_there_is_one() -> None:
+    """Two boundaries heard at one place for sure, of which the second is probably none."""
+    logits_BK = torch.zeros(2, T + 1)
+    logits_BK[:, 100] = 20.0
+    logits_BK[1, -1] = 21.0
+    assert said(logits_BK).worth_B.tolist() == pytest.approx([1.0, 1.0])
+
+
 def test_a_sharper_reading_says_the_same_more_firmly() -> None:
     """The likeliest place and what training assumed stay as they are; doubt shrinks, and what is certain or flat stays so."""
     weights = trained_on({})
