@@ -205,6 +205,20 @@ def test_labels_that_say_little_leave_no_room_around_what_is_heard() -> None:
     assert abs(prior.margin_s[1]) <= 0.05
 
 
+def test_no_convention_leaves_more_room_than_a_quarter_of_a_second() -> None:
+    """Labels that stand 0.4 s off what is heard are wrong labels, or a bias, and widen no turn by as much."""
+    heard_s_B = torch.zeros(800)
+    heard_s_B[1::2] = -0.4
+    assert fit_labelled(heard_at(heard_s_B), torch.zeros(800)).margin_s[1] <= 0.24 + 1e-6
+
+
+def test_labels_are_not_written_over() -> None:
+    """Who fits again, with other recordings left out, gives the same ones."""
+    label_s_B = torch.full((40,), 0.1)
+    fit_labelled(heard_at(torch.zeros(40)), label_s_B)
+    torch.testing.assert_close(label_s_B, torch.full((40,), 0.1))
+
+
 def test_errors_that_labels_tell_are_counted_from_the_bias() -> None:
     """A system that is late throughout is no worse around its bias than the same one that is not."""
     error_s_B = 0.03 * torch.randn(1000, generator=torch.Generator().manual_seed(6))
