@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from brefine.diarizers import resegmentation
 from brefine.diarizers.resegmentation import log_density, resegment, viterbi
 
 
@@ -34,6 +35,34 @@ def test_a_wrong_change_of_voice_is_moved_to_the_right_place() -> None:
     changes = np.flatnonzero(np.diff(resegment(features, labels)))
     assert len(changes) == 1
     assert abs(changes[0] + 1 - 300) <= 3
+
+
+def test_a_change_of_voice_costs_three_hundred_nats_in_each_of_three_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cheaper ones chop a turn into pieces; a single pass keeps what wrong frames have taught the mixtures."""
+    prices: list[float] = []
+    monkeypatch.setattr(resegmentation, "viterbi", lambda score_TV, price: prices.append(price) or viterbi(score_TV, price))
+    rng = np.random.default_rng(0)
+    resegment(np.concatenate([rng.normal(0.0, 1.0, (300, 6)), rng.normal(1.5, 1.0, (300, 6))]), np.repeat([0, 1], 300))
+    assert prices == [300.0] * 3
+
+
+def test_a_voice_of_equal_frames_has_a_density() -> None:
+    """Digital silence that was taken for speech: a Gaussian of no width would be no number, and take every frame or none."""
+    features = np.concatenate([np.ones((200, 2)), np.random.default_rng(0).normal(size=(200, 2))])
+    with np.errstate(all="raise"):
+        labels = resegment(features, np.repeat([0, 1], 200))
+    assert set(labels.tolist()) == {0, 1}
+
+
+def test_a_mixture_has_the_shares_means_and_widths_of_its_parts() -> None:
+    """Three quarters of wide frames, one of narrow ones; each variance has 0.05 of the recording's added."""
+    rng = np.random.default_rng(0)
+    own = rng.permutation(np.concatenate([rng.normal(-3.0, 1.0, (300, 2)), rng.normal(3.0, 0.5, (100, 2))]))
+    found = resegmentation._fit_mixture(own, 2, np.ones(2))
+    weights, means, variances = (part[np.argsort(found[1][:, 0])] for part in found)
+    assert weights == pytest.approx([0.75, 0.25], abs=0.01)
+    np.testing.assert_allclose(means, [[-3.0, -3.0], [3.0, 3.0]], atol=0.2)
+    np.testing.assert_allclose(variances, [[1.05, 1.05], [0.3, 0.3]], atol=0.15)
 
 
 def test_voices_keep_their_numbers_where_one_has_no_frames() -> None:
