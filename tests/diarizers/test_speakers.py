@@ -86,6 +86,17 @@ def test_clusters_are_those_of_merging_the_best_pair_again_and_again(seed: int) 
     assert sorted(map(sorted, members)) == sorted(np.flatnonzero(labels == own).tolist() for own in np.unique(labels))
 
 
+def test_the_nearest_cluster_is_the_one_that_makes_a_stretch_most_probable() -> None:
+    """Not the one whose mean is nearest: a narrow voice owns narrow stretches, a wide one those that spread or lie far out."""
+    rng = np.random.default_rng(0)
+    narrow, wide = rng.normal(0.0, 0.3, (400, 2)), rng.normal(0.5, 3.0, (400, 2))
+    others = [rng.normal(0.0, 0.3, (50, 2)), rng.normal(0.5, 3.0, (50, 2)), rng.normal([2.0, -2.0], 0.3, (50, 2))]
+    assert speakers._nearest(others, [narrow, wide], np.array([0, 1])).tolist() == [0, 1, 1]
+    far = rng.normal(6.0, 0.3, (400, 2))
+    between = [rng.normal(mean, 0.3, (50, 2)) for mean in (2.0, 4.0)]
+    assert speakers._nearest(between, [narrow, far], np.array([0, 1])).tolist() == [0, 1]
+
+
 def test_a_higher_penalty_never_finds_more_voices() -> None:
     """λ trades the fit against the number of clusters."""
     features, stretches = voices([0, 1, 2, 3] * 3)
