@@ -49,6 +49,27 @@ def test_frames_sound_like_the_speaker_whose_solo_speech_they_resemble() -> None
     assert np.abs(evidence).max() <= 1.0
 
 
+def _voices_one_after_the_other(*n_frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """Frames of voices of those lengths, and who is hypothesised where: each his own."""
+    rng, order = np.random.default_rng(0), np.repeat(np.arange(len(n_frames)), n_frames)
+    frames = rng.normal(0.0, 1.0, (len(n_frames), 80))[order] + rng.normal(0.0, 0.5, (len(order), 80))
+    return frames.astype(np.float32), order == np.arange(len(n_frames))[:, None]
+
+
+@pytest.mark.parametrize(("n_frames", "known"), [(49, False), (50, True), (99, True)])
+def test_half_a_second_of_solo_speech_describes_a_voice(n_frames: int, known: bool) -> None:
+    """With less there is no evidence rather than that of a word."""
+    frames, active_SN = _voices_one_after_the_other(400, n_frames)
+    assert speaker_evidence(frames, active_SN, HOP_S).own_SN[1].any() == known
+
+
+def test_a_voice_of_the_next_minute_is_weighed_as_well() -> None:
+    """Who has no turn yet may still be heard: the first minute counts against him, as it counts for who speaks there."""
+    own_SN = speaker_evidence(*_voices_one_after_the_other(7000, 11_000), HOP_S).own_SN
+    assert (own_SN[1, :5000] < 0).mean() > 0.97
+    assert (own_SN[0, :5000] > 0).mean() > 0.97
+
+
 def test_each_speaker_is_weighed_against_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where they are many, and without mixing the others anew for each: their number may be that of the turns."""
     rng = np.random.default_rng(1)
