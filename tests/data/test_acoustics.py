@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from brefine.data import acoustics
 from brefine.data.acoustics import (
     CODECS,
     NOISES,
@@ -28,6 +29,17 @@ def test_every_noise_is_continuous_and_of_unit_level(kind: str) -> None:
     assert min(rms(second) for second in np.split(noise, 10)) > 0.05
 
 
+@pytest.mark.parametrize(("kind", "slope_db"), [("white", 0.0), ("pink", -3.0), ("brown", -6.0), ("fan", -4.5)])
+def test_noises_fall_by_octaves_as_their_colours_say(kind: str, slope_db: float) -> None:
+    """Between the octaves above 250 Hz and above 2 kHz: noise that rose instead would bury the consonants alone."""
+    noise = draw_noise(kind, 30 * _RATE_HZ, rng=np.random.default_rng(0))
+    power, frequencies_hz = np.abs(np.fft.rfft(noise)) ** 2, np.fft.rfftfreq(len(noise), 1 / _RATE_HZ)
+    low_db, high_db = (
+        10 * np.log10(power[(frequencies_hz >= lowest_hz) & (frequencies_hz < 2 * lowest_hz)].mean()) for lowest_hz in (250, 2000)
+    )
+    assert (high_db - low_db) / 3 == pytest.approx(slope_db, abs=0.9)  # ±0.75 of it are drawn
+
+
 def test_a_room_answers_after_the_direct_sound() -> None:
     """The strongest sample is the first: speech starts when it did, and rings on afterwards."""
     for seed in range(10):
@@ -35,6 +47,15 @@ def test_a_room_answers_after_the_direct_sound() -> None:
             assert response[0] == 1.0
             assert np.abs(response[1:]).max() <= 1.0
             assert rms(response[-200:]) < 0.05
+
+
+def test_a_room_dies_away_within_its_time() -> None:
+    """By 60 dB in half a second, where that was asked for; what comes late is 3 dB softer than the direct sound or more."""
+    size_m = np.array([5.0, 4.0, 3.0])
+    response = acoustics._impulse_response(np.random.default_rng(0), size_m, size_m * 0.5, size_m * 0.3, 0.5, 0.5)
+    early, late = response[_RATE_HZ // 10 : _RATE_HZ // 5], response[3 * _RATE_HZ // 10 : 2 * _RATE_HZ // 5]
+    assert 20 * np.log10(rms(late) / rms(early)) == pytest.approx(-0.2 * 60 / 0.5, abs=2.0)
+    assert 3.0 <= -10 * np.log10(np.square(response[_RATE_HZ // 20 :]).sum()) <= 30.0
 
 
 def test_reverberation_keeps_the_onset_and_the_length() -> None:
@@ -71,6 +92,13 @@ def test_a_codec_changes_speech_without_moving_it(kind: str) -> None:
     lag = int(np.argmax(np.fft.irfft(spectrum)))
     assert min(lag, 4 * _RATE_HZ - lag) < 0.001 * _RATE_HZ
     assert np.abs(decoded - samples).max() > 1e-4
+
+
+@pytest.mark.parametrize("kind", CODECS)
+def test_a_codec_keeps_the_level(kind: str) -> None:
+    """Else half of the conversations would be trained on at another loudness than the others."""
+    noise = telephone_band((0.05 * np.random.default_rng(0).standard_normal(2 * _RATE_HZ)).astype(np.float32))
+    assert 20 * np.log10(rms(through_codec(noise, kind)) / rms(noise)) == pytest.approx(0.0, abs=2.0)
 
 
 def test_music_is_of_unit_level_and_goes_on() -> None:
