@@ -12,8 +12,11 @@ import pytest
 from brefine.core.turns import Diarization, Turn
 from brefine.data.turn_taking import (
     PlannedTurn,
+    Style,
+    TurnTaking,
     draw_script,
     learn_turn_taking,
+    livelier,
     load_turn_taking,
     turn_taking_from_json,
     turn_taking_to_json,
@@ -21,9 +24,9 @@ from brefine.data.turn_taking import (
 from brefine.io.rttm import read_diarizations
 
 
-def _script(seed: int, **changed: float) -> list:
+def _script(seed: int, statistics: TurnTaking | None = None, **changed: float) -> list:
     settings = {"n_speakers": 3, "duration_s": 600.0, "max_turn_s": 60.0, "least_pause_s": 0.3, **changed}
-    return draw_script(load_turn_taking(), rng=np.random.default_rng(seed), **settings)
+    return draw_script(statistics or load_turn_taking(), rng=np.random.default_rng(seed), **settings)
 
 
 def test_the_shipped_summary_is_what_the_references_give(shared_data: Path) -> None:
@@ -117,6 +120,58 @@ def test_some_turns_are_but_a_word_or_two() -> None:
     assert len(short) / len(turns) == pytest.approx(0.4, abs=0.05)
     assert all(0.15 < turn.duration_s < 0.91 and -10.0 <= turn.level_db <= 2.0 for turn in short)
     assert any(turn.gap_s < -turn.duration_s for turn in short)
+
+
+def _alike(*styles: Style, turn_ratio: float | np.ndarray = 1.0, seconds: float = 9.0) -> TurnTaking:
+    """Statistics in which all turns and silences are as long as the style has them, and all overlaps so many seconds."""
+    one = np.ones(51)
+    return TurnTaking(turn_ratio * one, seconds * one, one, one, seconds * one, styles)
+
+
+def test_no_turn_is_longer_than_asked() -> None:
+    """Not the first one either: a short conversation has several."""
+    statistics = _alike(Style(0.8, 0.5, 0.5, 3.0, 0.5), turn_ratio=9.0, seconds=0.4)
+    for seed in range(5):
+        assert max(turn.duration_s for turn in _script(seed, statistics, max_turn_s=4.0)) <= 4.0
+
+
+@pytest.mark.parametrize("turn_ratio", [1.0, np.r_[np.full(25, 0.3), np.full(26, 2.0)]], ids=["alike", "long and short"])
+def test_an_overlap_leaves_a_fifth_of_the_shorter_turn(turn_ratio: float | np.ndarray) -> None:
+    """Else a turn would begin before the one that it follows, or lie inside it."""
+    script = _script(0, _alike(Style(1.0, 1.0, 0.0, 3.0, 0.5), turn_ratio=turn_ratio))
+    for before, after in itertools.pairwise(script):
+        assert after.gap_s == pytest.approx(-0.8 * min(before.duration_s, after.duration_s))
+
+
+def test_a_turn_inside_another_lies_inside_it() -> None:
+    """It takes four fifths of it at most; within a turn of less than a second there is none."""
+    chatty = Style(0.9, 1.0, 0.9, 3.0, 0.5)
+    inside = [turn for turn in _script(0, _alike(chatty), duration_s=100.0)[1:] if turn.gap_s < -turn.duration_s]
+    assert len(inside) > 5
+    assert all(turn.duration_s <= 0.8 * 3.0 + 1e-9 and turn.gap_s >= -3.0 for turn in inside)
+    brief = _script(0, _alike(chatty, turn_ratio=0.3), duration_s=100.0)
+    assert not any(turn.gap_s < -turn.duration_s for turn in brief)
+
+
+def test_the_way_of_a_heated_meeting_is_that_of_the_module() -> None:
+    """Turns a quarter as long, silences half, three fifths of the changes in overlap and of those inside, as many changes."""
+    lively = dataclasses.astuple(livelier(Style(0.7, 0.2, 0.1, 4.0, 1.0), 1.0))
+    assert lively == pytest.approx((0.7, 0.6, 0.6, 1.0, 0.5))
+
+
+def test_recordings_in_which_one_speaker_goes_on_are_no_example() -> None:
+    """A conversation is drawn after those in which every second transition or more is a change."""
+    statistics = _alike(Style(0.1, 0.5, 0.5, 30.0, 0.5), Style(0.9, 0.0, 0.0, 3.0, 0.5))
+    for seed in range(8):
+        assert {turn.duration_s for turn in _script(seed, statistics)} == {3.0}
+
+
+def test_some_speakers_say_more_than_others() -> None:
+    """Of eighteen in six conversations in which all turns are alike."""
+    statistics = _alike(Style(1.0, 0.0, 0.0, 3.0, 0.5))
+    scripts = [[turn.speaker for turn in _script(seed, statistics, duration_s=900.0)] for seed in range(6)]
+    n_turns = [script.count(speaker) for script in scripts for speaker in range(3)]
+    assert max(n_turns) > 1.6 * min(n_turns)
 
 
 def test_a_speakers_own_pauses_follow_the_pause_rule() -> None:
