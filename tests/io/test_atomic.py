@@ -9,12 +9,12 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from brefine.io.atomic import remove_leftovers
+from brefine.io.atomic import append_line, digest_of_files, is_special, remove_leftovers, write_text_atomic
 
 _KILLED = """
 import os, signal, sys
@@ -68,6 +68,36 @@ def test_who_may_read_a_file_is_for_the_umask_to_say(tmp_path: Path, umask: int,
     for _ in range(2):
         subprocess.run([sys.executable, "-c", _WRITTEN, *map(str, paths)], umask=umask, check=True)
         assert [stat.S_IMODE(path.stat().st_mode) for path in paths] == [mode] * 3
+
+
+@pytest.mark.parametrize(("write", "kinds"), [(write_text_atomic, [stat.S_IFREG, stat.S_IFDIR]), (append_line, [stat.S_IFREG])])
+def test_what_is_written_is_on_disk_before_anybody_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path, str], None], kinds: list[int]
+) -> None:
+    """A machine that loses power keeps the ledger's line, and after a rename the new name, which is the folder's."""
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(stat.S_IFMT(os.fstat(descriptor).st_mode)))
+    write(tmp_path / "ledger.jsonl", "a line")
+    assert synced == kinds
+
+
+def test_a_digest_tells_order_and_what_is_missing(tmp_path: Path) -> None:
+    """Of two files; where one is gone it is neither that of the other alone nor that of an empty one."""
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.write_text("x")
+    found = [digest_of_files([one, other]), digest_of_files([other, one]), digest_of_files([one])]
+    other.touch()
+    found += [digest_of_files([one, other]), digest_of_files([other, one])]
+    assert len(set(found)) == 5
+
+
+@pytest.mark.skipif(not Path("/dev/fd").is_symlink(), reason="/dev/fd is no link here")
+def test_a_link_in_dev_is_no_file_to_replace(tmp_path: Path) -> None:
+    """`-o /dev/stdout` would rename it away, for everybody on the machine; a link elsewhere is replaced as files are."""
+    link = tmp_path / "link"
+    link.symlink_to("/dev/null")
+    assert is_special(Path("/dev/fd"))
+    assert not is_special(link)
 
 
 def test_what_a_killed_writer_leaves_is_removed_once_it_is_old(tmp_path: Path) -> None:
