@@ -41,6 +41,12 @@ def test_a_speaker_without_a_partner_becomes_as_quiet_as_he_can() -> None:
     assert move_any_end(reference, hypothesis).of("y") == (Turn(4.0, 5.0, "y"),)
 
 
+def test_a_reference_speaker_who_overlaps_himself_speaks_once() -> None:
+    """A turn inside another one of his, as annotators leave them, draws no end to it."""
+    reference, hypothesis = diarization((0.0, 10.0, "A"), (2.0, 3.0, "A")), diarization((0.0, 9.5, "x"))
+    assert move_any_end(reference, hypothesis).turns == (Turn(0.0, 10.0, "x"),)
+
+
 @given(diarizations(), diarizations(), st.data(), _WINDOWS_S, _REGIONS_S)
 def test_no_movement_undercuts_the_least_error(
     reference: Diarization,
