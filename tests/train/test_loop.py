@@ -17,7 +17,7 @@ from brefine.errors import CheckpointError, RunError
 from brefine.models.heads import target_distribution
 from brefine.models.weights import load_refiner, read_weights
 from brefine.phasedir import CheckpointCard, RunDir, RunState, RunStatus, Tag
-from brefine.train import validation
+from brefine.train import loop, validation
 from brefine.train.checkpoint import Checkpoints, TrainingState
 from brefine.train.device import Device
 from brefine.train.loop import Batches, Training, train, validate
@@ -25,6 +25,7 @@ from brefine.train.losses import refiner_loss
 from brefine.train.reporter import Plan, Reporter
 from brefine.train.setup import build_training
 from brefine.train.signals import StopSignal
+from brefine.train.step import Taken
 
 MakeRun = Callable[..., tuple[RunDir, PhaseConfig]]
 
@@ -232,6 +233,21 @@ def test_nobody_is_advised_to_the_policy_that_he_has(make_run: MakeRun, policy: 
     assert ('nonfinite = "rollback"' in str(refused.value)) == (policy != "rollback")
 
 
+def test_it_is_told_what_broke(make_run: MakeRun) -> None:
+    """A loss that is none is looked for in the batch, a gradient in the model, and one that explodes in the rate."""
+    run, config = make_run(train={"nonfinite": "skip"})
+    training, state = build_training(run, "mlp", config, resume=False)
+    broken = {
+        "non-finite loss": (math.nan, math.nan),
+        "non-finite gradient": (1.0, math.inf),
+        "exploding gradient (norm 2e+04)": (1.0, 2e4),
+    }
+    with Reporter(run, "mlp", training.plan, training.device, every_s=60.0) as reporter:
+        for words, (loss, norm) in broken.items():
+            loop._handle_nonfinite(training, state, reporter, Taken(4, 1e-3, loss, norm, sound=False))
+            assert f"({words})" in (RunStatus.read(run.status).message or "")
+
+
 def test_an_exploding_gradient_is_skipped(make_run: MakeRun) -> None:
     """A gradient a thousand times the clipping norm would turn the optimiser's moments for hundreds of steps."""
     run, config = make_run(train={"nonfinite": "skip", "capture": "off"})
@@ -406,6 +422,30 @@ def test_a_validation_gives_signs_of_life(make_run: MakeRun, monkeypatch: pytest
     with Listening(run, "mlp", training.plan, training.device, every_s=60.0) as reporter:
         validate(training, state, reporter)
     assert beats == [3, 3]
+
+
+def test_the_weights_that_are_measured_are_those_that_are_kept(make_run: MakeRun) -> None:
+    """The average, by which boundaries are moved later; not those that were learned last."""
+    run, config = make_run()
+    training, state = build_training(run, "mlp", config, resume=False)
+    state.average.load_state_dict({name: 0.5 * tensor for name, tensor in state.model.state_dict().items()})
+    with Reporter(run, "mlp", training.plan, training.device, every_s=60.0) as reporter:
+        validate(training, state, reporter)
+    for name in ("best", "last"):
+        kept, _ = read_weights(run.weights(name))
+        assert all(torch.equal(kept[key], 0.5 * tensor) for key, tensor in state.model.state_dict().items())
+
+
+def test_only_a_beginning_is_validated_before_the_first_step(make_run: MakeRun) -> None:
+    """A training that goes on from a checkpoint has been: another point would lie in its curves where no other run has one."""
+    run, config = make_run()
+    training, state = build_training(run, "mlp", config, resume=False)
+    training = replace(training, settings=training.settings.model_copy(update={"start": "shipped"}))
+    with Reporter(run, "mlp", training.plan, training.device, every_s=60.0) as reporter:
+        for step in (0, 3):
+            state.step = step
+            train(training, state, reporter, StopAt(0))
+    assert [step for step, _ in scalars(run, Tag.VALIDATION_MAE_MS)] == [0]
 
 
 def test_labels_are_as_wide_as_the_recipe_says(make_run: MakeRun) -> None:
