@@ -47,6 +47,12 @@ def test_a_reference_speaker_who_overlaps_himself_speaks_once() -> None:
     assert move_any_end(reference, hypothesis).turns == (Turn(0.0, 10.0, "x"),)
 
 
+def test_of_a_false_turn_all_but_a_window_at_each_end_is_left() -> None:
+    """Whoever asks what refinement can win at most is not promised that it takes away ten seconds that nobody said."""
+    reference, hypothesis = diarization((0.0, 10.0, "A")), diarization((0.0, 10.0, "x"), (20.0, 30.0, "x"))
+    assert unmovable_errors_s((0.0,), reference, hypothesis) == pytest.approx((8.0,))
+
+
 @given(diarizations(), diarizations(), st.data(), _WINDOWS_S, _REGIONS_S)
 def test_no_movement_undercuts_the_least_error(
     reference: Diarization,
