@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,18 @@ def test_the_unrefined_mae_is_that_of_the_hypotheses(config: PhaseConfig, bounda
     errors_s = [match.hypothesis[there].time_s - match.reference[here].time_s for here, there in match.pairs]
     assert len(boundaries) == len(errors_s)
     assert boundaries.unrefined_mae_ms == pytest.approx(np.abs(errors_s).mean() * 1e3)
+
+
+def test_boundaries_without_a_partner_are_not_validated_on(config: PhaseConfig) -> None:
+    """The ends of a false turn belong nowhere: one of them would make every figure of every model not-a-number."""
+    tables, examples = tables_and_examples(Split(prepared_corpus_path(config), "validation", config.features), config, CPU)
+    first = np.arange(len(examples)) == 0
+    one_is_false = replace(examples, offset_s=np.where(first, np.nan, examples.offset_s))
+    model, founds = model_of(config), []
+    for own in (one_is_false, examples[~first]):
+        matched = ValidationSet(tables, own, sigma_frames=2.0, device=CPU)
+        founds.append((matched.unrefined_mae_ms, matched.measure(model, weights_of(model), step=1, epoch=1)))
+    assert founds[0] == founds[1]
 
 
 def test_a_split_without_a_matched_boundary_has_no_figures(config: PhaseConfig) -> None:
