@@ -968,6 +968,23 @@ async def test_a_record_of_an_earlier_integration_is_judged_anew(open_desk: Open
         assert "answer: no" not in desk.text
 
 
+async def test_a_record_whose_turns_were_changed_is_judged_anew(open_desk: OpenDesk) -> None:
+    """Also where the same integration was judged here before it was answered: that was with the turns of then."""
+    undecided = phase(PhaseState.TO_DECIDE)
+    passed = gate({"mae": "yes", "go-on": "yes"}).model_copy(update={"verdict": "pass"})
+    decided = replace(undecided, state=PhaseState.DECIDED, gate=passed)
+    async with open_desk(undecided) as desk:
+        await desk.until(lambda: "☑" in desk.text)
+        await desk.tell(decided)
+        await desk.press("end")
+        await desk.until(lambda: "written to" in desk.text)
+        await desk.tell(replace(decided, state=PhaseState.TO_DECIDE, turns_changed=True))
+        await desk.until(lambda: "☐ Does the project go on with" in desk.text)
+        await desk.press("end")
+        await desk.until(lambda: "not written yet: your first answer writes it" in desk.text)
+        assert "verdict: pass" not in desk.text
+
+
 @pytest.mark.parametrize(
     ("state", "place", "answer"),
     [(PhaseState.TO_DECIDE, "gate", "verdict: open"), (PhaseState.TO_SELECT, "select", "Recommended: transformer")],

@@ -100,6 +100,7 @@ class GatePlace(Place):
         report, selection = snapshot.integration, snapshot.selection
         if snapshot.standing_gate is not None:
             checklist.record, checklist.written = snapshot.standing_gate, True
+            self._judged = None  # should it fall, with whatever is changed, what was judged before it is history, too
         elif report is not None:
             evaluated = snapshot.evaluations.get(report.model)
             evidence = (
