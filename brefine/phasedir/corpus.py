@@ -117,6 +117,11 @@ class CorpusManifest(Document):
     alike: list[str] = []
     """Recordings behind the gate that sound like others and were let through, pair by pair, in words."""
 
+    @property
+    def gate(self) -> list[CorpusRecording]:
+        """What is behind the gate; nothing where the corpus has no such split."""
+        return self.splits.get("gate", [])
+
     def edited_labels(self, folder: Path) -> list[str]:
         """Recordings whose prepared labels below this folder somebody has edited, in words: `prepared labels of gate/a`."""
         return [

@@ -170,7 +170,7 @@ class PhaseDir:
         """Every file of turns that the gate's figures rest on: reference, hypothesis and refined, recording by recording."""
         return [
             path
-            for one in manifest.splits["gate"]
+            for one in manifest.gate
             for path in (corpus / one.reference, corpus / one.hypothesis, self.refined / f"{one.name}.rttm")
         ]
 

@@ -97,7 +97,7 @@ class GateAudio:
     @classmethod
     def of(cls, config: PhaseConfig, manifest: CorpusManifest | None) -> GateAudio:
         """Reads what does not have its size and time of change, once: that takes minutes."""
-        corpus, gate = prepared_corpus_path(config), [] if manifest is None else manifest.splits.get("gate", [])
+        corpus, gate = prepared_corpus_path(config), [] if manifest is None else manifest.gate
         changed, gone, unreadable = list[str](), list[str](), list[str]()
         for one in gate:
             if one.audio_file is None:
@@ -199,7 +199,7 @@ def _interval(bounds: tuple[float, float] | None) -> Interval | None:
 
 def _is_simulated(config: PhaseConfig, manifest: CorpusManifest | None) -> bool:
     """Whatever the report calls it: what brefine made, or whose errors it drew, proves nothing about real recordings."""
-    made = [] if manifest is None else [one for one in manifest.splits["gate"] if one.simulated or one.replayed]
+    made = [] if manifest is None else [one for one in manifest.gate if one.simulated or one.replayed]
     return config.corpus.kind == "simulated" or config.hypothesis.source == "replayed" or bool(made)
 
 
@@ -214,7 +214,7 @@ def _faults_of_corpus(phase: PhaseDir, report: IntegrationReport, corpus: Path, 
     elif digest_of_files(phase.gate_turns(corpus, manifest)) != report.turns_sha256:
         yield "references, hypotheses or refined turns were changed after the integration; integrate again"
     then = {one.name: one.audio_sha256 for one in report.looked_at}
-    exchanged = [one.name for one in manifest.splits["gate"] if one.has_other_digest(then.get(one.name))]
+    exchanged = [one.name for one in manifest.gate if one.has_other_digest(then.get(one.name))]
     if exchanged:
         yield f"the audio of gate recordings is not what was integrated on ({some_of(exchanged)}); integrate again"
     if report.trained_corpus_sha256 is None:
@@ -263,12 +263,12 @@ def notes_on_corpus(config: PhaseConfig, manifest: CorpusManifest | None) -> Ite
     if manifest is None:
         return
     yield from map(printable, manifest.alike)
-    behind = {one.name for one in manifest.splits["gate"]}
+    behind = {one.name for one in manifest.gate}
     for pair in config.corpus.known_to_differ:
         if not behind.isdisjoint(pair):
             yield f"corpus.known_to_differ lets {printable(' and '.join(pair))} through, however alike they sound"
-    trained = (who for split in ("train", "validation") for one in manifest.splits[split] for who in one.speakers)
-    speakers = (who for one in manifest.splits["gate"] for who in one.speakers)
+    trained = (who for split in ("train", "validation") for one in manifest.splits.get(split, []) for who in one.speakers)
+    speakers = (who for one in manifest.gate for who in one.speakers)
     yield from map(printable, notes_on_names(trained, speakers, config.corpus.local_speaker_names))
     recordings = _recordings(manifest)
     strangers = [name for name, recording in _trained_on(config, manifest).items() if recording not in recordings]
@@ -363,7 +363,7 @@ def _score_again(
 ) -> _Scores:
     parts, n_same, n_matched = [DerParts() for _ in range(4)], 0, 0
     silent, unmatched, faultless, equal = set[str](), set[str](), set[str](), set[str]()
-    for one in manifest.splits["gate"]:
+    for one in manifest.gate:
         files = (corpus / one.reference, corpus / one.hypothesis, phase.refined / f"{one.name}.rttm")
         reference, hypothesis, refined = (read_rttm(path).get(one.name, Diarization(one.name)) for path in files)
         answers = (hypothesis, refined, oracle_refine(reference, hypothesis, window_s=window_s))

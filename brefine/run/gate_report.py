@@ -275,7 +275,7 @@ def _met_before(report: IntegrationReport | None, gate: GateConfig) -> Iterator[
 
 def _company(config: PhaseConfig, manifest: CorpusManifest | None) -> Iterator[str]:
     """Whether real recordings behind the gate share speakers, which no interval allows for."""
-    real = [] if manifest is None else [one.speakers for one in manifest.splits["gate"] if not one.simulated]
+    real = [] if manifest is None else [one.speakers for one in manifest.gate if not one.simulated]
     crowd = crowding(real, config.corpus.local_speaker_names)
     if crowd is not None:
         yield f"behind the gate are {crowd}"

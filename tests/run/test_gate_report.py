@@ -44,6 +44,7 @@ from brefine.run.gate_evidence import GateAudio, GateFiles, evidence_of
 from brefine.run.gate_report import judge_phase, write_gate
 from brefine.run.report import write_report
 from brefine.run.stages import evaluation_reports
+from brefine.run.store import PhaseStore
 from brefine.run.tables import evaluation_table, gate_table
 from tests.run.honest_phase import HonestPhase
 from tests.run.records import WEIGHTS_SHA256, comparison, evaluation, figures, integration, with_cuts
@@ -805,6 +806,17 @@ def test_the_report_judges_again(honest: HonestPhase) -> None:
     assert "the verdict on file was pass; judged again for this report it is open" in page
     honest.edit(honest.phase.gate, "on recordings that nobody trained on", "on recordings")
     assert f"gate4.json: {CHANGED}" in write_report(honest.phase).read_text()
+
+
+def test_a_corpus_that_has_lost_its_gate_split_leaves_the_gate_open(honest: HonestPhase) -> None:
+    """Somebody's corpus.json may say anything: the verdict falls, and whatever shows the phase goes on."""
+    assert write_gate(honest.phase, GO).verdict == "pass"
+    path = honest.corpus / "corpus.json"
+    document = json.loads(path.read_text())
+    document["splits"] = {}
+    path.write_text(json.dumps(document))
+    assert PhaseStore(honest.phase.path).snapshot().standing_gate is None
+    assert judge_phase(honest.phase).verdict == "open"
 
 
 @pytest.mark.parametrize(
