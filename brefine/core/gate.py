@@ -8,8 +8,9 @@ Figures are judged as they are, and a finding that is met says where its interva
 improvement of the DER whose interval is not above 0 is none, nor is a change of the MAE whose interval is not below 0.
 
 A criterion is unknown, whatever its figures say, where they prove nothing: recordings that were trained on, by the refiner or by
-the diarizer; too few recordings, for the recipe or for an interval; a matching other than the one in the threshold; a recall that
-is hidden or too low to stand for the boundaries; or files that are no longer those that were measured.
+the diarizer; too few recordings, for the recipe or for an interval; a matching other than the one in the threshold, or one that
+counts ends made by cuts; a recall that is hidden or too low to stand for the boundaries; or files that are no longer those that
+were measured.
 
 Recordings count for a criterion where they say something about its figure: for `mae` those with a matched boundary that no cut
 made, for `der` those with an error before or after. For `der-target` all with speech count: that a system makes no error in one
@@ -98,6 +99,8 @@ class Evidence:
     """Why these figures are not those of the chosen model on the gate split as it is; found by whoever gathered them."""
     mae_change_ms: Interval | None = None
     """Of the change of `mae_ms`, after − before; None where the integration did not tell it."""
+    counts_cuts: bool = False
+    """Whether ends that the cut of a recording has made are in `mae_ms` and `recall`, as earlier versions counted."""
     oracle_der: float | None = None
     """DER with the matched boundaries put where the reference has them, where the headroom was computed."""
     shift_s: float = 1.0
@@ -258,6 +261,8 @@ def _measure_mae(evidence: Evidence, thresholds: Thresholds) -> _Measure:
     outcome = Outcome.UNKNOWN
     if not math.isclose(evidence.window_s, thresholds.window_s):
         why = f"{figure}, but matched within {evidence.window_s:g} s instead of {thresholds.window_s:g} s"
+    elif evidence.counts_cuts:
+        why = f"{figure}, but an earlier version counted ends made by the cut of recordings; integrate again"
     elif recall is None or not math.isfinite(recall):
         why = f"{figure}, but the recall of the matching is not told"
     elif recall < thresholds.min_recall:

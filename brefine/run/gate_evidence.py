@@ -167,6 +167,7 @@ def evidence_of(
         diarizer_trained_on=frozenset(_trained_on(config, manifest).values()),
         mae_ms=Measured(comparison.before.mae_ms, comparison.after.mae_ms, _interval(comparison.intervals.get("mae_ms"))),
         mae_change_ms=_interval(comparison.intervals.get("mae_change_ms")),
+        counts_cuts=comparison.counts_cuts,
         recall=comparison.before.recall,
         window_s=comparison.before.window_s,
         der=_measured(der),
