@@ -373,10 +373,12 @@ def test_a_threshold_that_is_moved_later_decides_nothing(honest: HonestPhase) ->
 
 
 def test_a_threshold_that_is_met_without_a_refiner_is_told(honest: HonestPhase) -> None:
-    """Below 100 ms after refinement is no news of hypotheses that were below it before."""
+    """Below 100 ms after refinement is no news of hypotheses that were below it before; where it is not below, there is none."""
     honest.integrate(comparison=comparison(99.9, 60.0))
-    (note,) = write_gate(honest.phase, YES).notes
+    (note,) = judge_phase(honest.phase).notes
     assert note.startswith("the MAE was below 100 ms before refinement, too (99.9 ms): ")
+    honest.integrate(comparison=comparison(99.9, 105.0))
+    assert judge_phase(honest.phase).notes == []
 
 
 def test_an_integration_that_counts_what_cuts_have_made_is_told(honest: HonestPhase) -> None:
