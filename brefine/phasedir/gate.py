@@ -37,8 +37,11 @@ class FiledVerdict(Document):
     integration_seal: str | None = None
 
     def repeats(self, earlier: FiledVerdict) -> bool:
-        """Whether it says the same of the same integration."""
-        return self.model_copy(update={"unix_s": earlier.unix_s}) == earlier
+        """Whether it says the same of the same integration, also as earlier versions wrote it: `5%` for `5 %`."""
+        return self._said() == earlier._said()
+
+    def _said(self) -> FiledVerdict:
+        return self.model_copy(update={"unix_s": 0.0, "recommendation": self.recommendation.replace(" %", "%")})
 
 
 class GateRecord(SealedDocument):

@@ -899,6 +899,14 @@ def test_a_verdict_of_an_earlier_version_that_is_judged_again_keeps_its_date(hon
         assert honest.phase.verdict_lines().readable == [passed]
 
 
+def test_a_verdict_of_an_earlier_version_that_wrote_percent_without_a_blank_is_no_other(honest: HonestPhase) -> None:
+    """Judged again, it is not filed a second time beside itself."""
+    found = write_gate(honest.phase).filed()
+    now, then, other = (found.model_copy(update={"recommendation": f"below {target}"}) for target in ("3 %", "3%", "4 %"))
+    assert now.repeats(then.model_copy(update={"unix_s": 1e9}))
+    assert not other.repeats(then)
+
+
 def test_a_verdict_whose_line_a_crash_tore_is_told_by_gate4_json(honest: HonestPhase) -> None:
     """The next one finds it there, tells it and files it again."""
     opened = write_gate(honest.phase).filed()
