@@ -103,7 +103,7 @@ def _refuse_narrow_cap(gate: GateConfig) -> None:
             where="[gate] window_s",
             expected=f"at least {_CAP_OF_THRESHOLD:g} × mae_ms: {least_s:g} s",
             got=f"{gate.window_s:g} s",
-            hint="a cap of 1 s is what others use",
+            hint=f"a cap of 1 s is what others use; with it mae_ms is at most {1000.0 / _CAP_OF_THRESHOLD:g}",
         )
 
 
