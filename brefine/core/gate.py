@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from brefine.core.bootstrap import LEAST_RECORDINGS, Interval
-from brefine.core.figures import exact_percent, improvement, percent, some_of
+from brefine.core.figures import exact_percent, improvement, percent, signed_milliseconds, some_of
 
 _N_NAMED = 3
 """Recordings named in a reason before it says how many more."""
@@ -275,8 +275,9 @@ def _measure_mae(evidence: Evidence, thresholds: Thresholds) -> _Measure:
             outcome, why = Outcome.NOT_MET, f"{why}: refinement makes it no better"
         elif mae.interval is None:
             why += ", but without an interval it may be chance"
-        elif _may_be_chance(evidence.mae_change_ms):
-            outcome, why = Outcome.NOT_MET, f"{why}: the interval of the change is not below 0, so it may be chance"
+        elif (change_ms := evidence.mae_change_ms) is not None and not change_ms.high < 0.0:
+            bounds = f"[{signed_milliseconds(change_ms.low)}, {signed_milliseconds(change_ms.high)}]"
+            outcome, why = Outcome.NOT_MET, f"{why}: the interval of the change, {bounds}, is not below 0, so it may be chance"
         else:
             outcome = Outcome.MET
             why += _reaching(f"{thresholds.mae_ms:g} ms and more", mae.interval.high >= thresholds.mae_ms)
@@ -286,10 +287,6 @@ def _measure_mae(evidence: Evidence, thresholds: Thresholds) -> _Measure:
 def _is_no_better(figure: Measured) -> bool:
     before, after = _finite(figure.before), _finite(figure.after)
     return before is not None and after is not None and after >= before
-
-
-def _may_be_chance(change_ms: Interval | None) -> bool:
-    return change_ms is not None and not change_ms.high < 0.0
 
 
 def _measure_der(evidence: Evidence, thresholds: Thresholds) -> _Measure:
