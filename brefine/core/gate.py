@@ -241,7 +241,7 @@ def _find(
         return Finding(criterion, Outcome.UNKNOWN, missing, answer=answer)
     outcome, why, value, interval = _MEASURES[criterion.id](evidence, thresholds)
     doubt = _doubt(criterion.id, evidence, thresholds)
-    if doubt is not None and outcome is not Outcome.UNKNOWN:
+    if doubt is not None:
         outcome, why = Outcome.UNKNOWN, f"{doubt}; measured: {why}"
     elif evidence.simulated:
         why += " (simulated recordings)"

@@ -110,6 +110,16 @@ REFUSED: dict[str, tuple[dict[str, Any], CriterionId, str]] = {
         CriterionId.DER,
         "19 recordings are fewer than the 20 demanded; in 11 of these recordings: test00, test01, test02 and 8 more, no error",
     ),
+    "too few that count for an interval": (
+        {"unmatched": frozenset(f"test{i:02}" for i in range(27)), "mae_ms": Measured(172.0, 85.0, None)},
+        CriterionId.MAE,
+        "3 recordings are fewer than the 20 demanded; in 27 of these recordings: test00, test01, test02 and 24 more, no boundary",
+    ),
+    "trained on, and without an interval": (
+        {"trained_on": frozenset({"test01"}), "der": Measured(0.034, 0.028, None)},
+        CriterionId.DER,
+        "the refiner was trained on 1 of these recordings: test01; measured: 3.40 % → 2.80 %",
+    ),
     "recall hidden": ({"recall": None}, CriterionId.MAE, "recall of the matching is not told"),
     "recall not a number": ({"recall": float("nan")}, CriterionId.MAE, "recall of the matching is not told"),
     "recall low": ({"recall": 0.1}, CriterionId.MAE, "only 10 % of the reference boundaries"),
