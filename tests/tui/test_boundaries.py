@@ -59,6 +59,19 @@ async def test_until_the_first_audio_is_read_the_viewer_says_so(open_desk: OpenD
         await desk.until(lambda: "this boundary cannot be shown" in desk.text and "the audio is gone" in desk.text)
 
 
+async def test_an_excerpt_that_comes_while_the_viewer_closes_is_dropped(open_desk: OpenDesk) -> None:
+    """Textual takes the parts of a screen away one by one; an answer between two of them ended the dashboard with a traceback."""
+    async with open_desk(at_evaluation(), place="evaluate") as desk:
+        desk.actions.may_read.clear()
+        await desk.press("enter")
+        await desk.until(lambda: "reading the audio …" in desk.text)
+        await desk.app.screen.query_one("#boundary-foot").remove()
+        desk.actions.may_read.set()
+        await desk.until(lambda: "A new" in desk.text)
+        await desk.press("escape")
+        await desk.until(lambda: "A new" not in desk.text)
+
+
 async def test_keys_go_through_order_kind_and_model(open_desk: OpenDesk) -> None:
     """n and p go round, w puts the worst first, k keeps one kind, m shows the same boundary of another model."""
     async with open_desk(at_evaluation(), place="evaluate") as desk:

@@ -192,7 +192,8 @@ class BoundaryScreen(Screen[None]):
         if row is self._played:
             told = line((" play it: ", "bold $primary"), ("copied, where the terminal lets it", "$quiet"))
             foot = stack([told, line(harmless(play_command(excerpt)))])
-        self.query_one("#boundary-foot", Static).update(foot)
+        for below in self.query("#boundary-foot").results(Static):  # none where the screen was left while the audio was read
+            below.update(foot)
 
     def _head(self, row: BoundaryRow | None, n: int) -> Content:
         model = self._models[0]
