@@ -55,11 +55,13 @@ NoInput = Annotated[bool, typer.Option("--no-input", help="Ask nothing.")]
 Plain = Annotated[bool, typer.Option("--plain", help="Lines of text instead of the dashboard.")]
 
 RUNS = Path("runs")
+PIPES = frozenset(map(Path, ("/dev", "/dev/fd", "/proc/self/fd")))
+"""Folders of `/dev/stdin` and of what a shell makes of `<(…)`; /dev/shm holds files like any other."""
 
 
 def output_path(text: str, name: str) -> Path:
-    """Where a file of this name goes: `new/` is a folder, there or not; a `Path` would have dropped the slash."""
-    return Path(text) / name if text.endswith("/") else Path(text)
+    """Where a file of this name goes: into a folder, or into `new/`, there or not; a `Path` would have dropped the slash."""
+    return Path(text) / name if text.endswith("/") or Path(text).is_dir() else Path(text)
 
 
 def option_words(given: Mapping[str, object]) -> list[str]:

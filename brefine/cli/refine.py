@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from brefine.cli.options import (
+    PIPES,
     ArrayConfig,
     Audio,
     Device,
@@ -60,10 +61,11 @@ def refine(
     """
     # A folder's name may hold dots: nothing of it is an ending.
     target = rttm.parent / f"{rttm.name}.refined" if rttm.is_dir() else rttm.with_suffix(".refined.rttm")
-    if out is None and rttm.is_relative_to("/dev"):
+    piped = rttm.parent in PIPES
+    if out is None and piped:
         raise typer.BadParameter("turns from a pipe have no folder to write beside: say where to", param_hint="-o")
     if out is not None:
-        target = Path(out) if rttm.is_dir() else output_path(out, rttm.name)
+        target = Path(out) if rttm.is_dir() else output_path(out, f"{audio.stem}.rttm" if piped else rttm.name)
     given = option_words(
         {
             "--weights": weights,

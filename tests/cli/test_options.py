@@ -76,6 +76,36 @@ def test_turns_from_a_pipe_need_a_place_to_go() -> None:
     assert "Invalid value for -o" in ended.stderr
 
 
+@pytest.fixture
+def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The commands of workers that were to be started; the current folder is an empty one."""
+    commands: list[list[str]] = []
+
+    def refuse(command: list[str], **_: object) -> None:
+        commands.append(command)
+        raise OSError
+
+    monkeypatch.setattr("brefine.run.stages.subprocess.Popen", refuse)
+    monkeypatch.chdir(tmp_path)
+    return commands
+
+
+@pytest.mark.parametrize(
+    ("words", "target"),
+    [
+        ("/dev/shm/t.rttm", "/dev/shm/t.refined.rttm"),
+        ("/dev/fd/63 -o new/", "new/a.rttm"),
+        ("/dev/stdin -o .", "a.rttm"),
+        ("/proc/self/fd/63 -o b.rttm", "b.rttm"),
+        ("t.rttm -o new/", "new/t.rttm"),
+    ],
+)
+def test_turns_from_a_pipe_are_named_after_their_audio(started: list[list[str]], words: str, target: str) -> None:
+    """`63` would be no RTTM's name. Memory that is mounted in /dev is no pipe: turns there have a folder."""
+    CliRunner().invoke(app, ["refine", "a.wav", *words.split()])
+    assert started[0][started[0].index("-o") + 1] == target
+
+
 @pytest.mark.parametrize(
     ("words", "paths"),
     [
@@ -86,18 +116,8 @@ def test_turns_from_a_pipe_need_a_place_to_go() -> None:
         ("overfit --config ./-c.toml", "./-c.toml"),
     ],
 )
-def test_a_file_whose_name_starts_with_a_dash_is_no_option(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, paths: str
-) -> None:
+def test_a_file_whose_name_starts_with_a_dash_is_no_option(started: list[list[str]], words: str, paths: str) -> None:
     """Names made of YouTube's ids may: a worker gets them with ./ in front, whether they were given so or behind --."""
-    started: list[list[str]] = []
-
-    def refuse(command: list[str], **_: object) -> None:
-        started.append(command)
-        raise OSError
-
-    monkeypatch.setattr("brefine.run.stages.subprocess.Popen", refuse)
-    monkeypatch.chdir(tmp_path)
     CliRunner().invoke(app, words.split())
     assert [word for word in started[0] if word.startswith(("-", "./-")) and "." in word] == paths.split()
 
