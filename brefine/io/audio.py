@@ -219,7 +219,7 @@ def require_sound(block: NDArray[np.floating], n_before: int, sample_rate_hz: in
     Raises:
         DataError: a sample is not finite, or too large.
     """
-    sound = np.abs(block) <= _LOUDEST  # never of not-a-number
+    sound = np.abs(block) <= min(_LOUDEST, float(np.finfo(block.dtype).max))  # never of not-a-number
     if not sound.all():
         first = int(np.argmin(sound))
         what = "too large to be sound" if np.isfinite(block[first]) else "not finite"

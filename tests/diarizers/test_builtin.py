@@ -116,6 +116,8 @@ def test_samples_of_any_float_are_heard_alike(shared_data: Path) -> None:
     single, double = (BuiltinDiarizer().diarize_samples(speech.astype(kind), "talk") for kind in (np.float32, np.float64))
     assert single == double
     assert single.turns
+    half = speech.astype(np.float16)
+    assert BuiltinDiarizer().diarize_samples(half, "talk") == BuiltinDiarizer().diarize_samples(half.astype(np.float32), "talk")
 
 
 @pytest.mark.parametrize(
@@ -130,6 +132,7 @@ def test_samples_of_any_float_are_heard_alike(shared_data: Path) -> None:
         (np.float32(0.0), "shape "),
         (np.array([0.0] * 8000 + [np.nan] * 8000, np.float32), r"samples that are not finite \(got the first at 0\.500 s\)"),
         (np.array([0.0, -np.inf]), r"samples that are not finite"),
+        (np.array([0.0, np.inf], np.float16), r"samples that are not finite"),
         (np.array([0.0, 1e300]), r"samples that are too large to be sound"),
     ],
 )
