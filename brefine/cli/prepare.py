@@ -49,7 +49,7 @@ def prepare(
         given.append(f"hypothesis.source={hypothesis_from}")
         given += [f"diarizer.name={hypothesis_from}"] if hypothesis_from in _DIARIZERS else []
     given += overrides or []
-    if corpus not in _KINDS and _recipe(config, [*given, "corpus.kind=simulated"]).corpus.gate is None:
+    if corpus not in _KINDS and gate is None and _recipe(config, [*given, "corpus.kind=simulated"]).corpus.gate is None:
         raise ConfigError("a folder corpus needs one behind the gate", where="--gate", expected="--gate DIR")
     recipe = _recipe(config, given)
     with tempfile.NamedTemporaryFile("w", suffix=".toml", encoding="utf-8") as file:

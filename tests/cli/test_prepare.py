@@ -34,6 +34,16 @@ def test_the_gate_of_a_folder_is_told_by_option_override_or_recipe(
     assert found == [str(tmp_path / "behind")]
 
 
+def test_a_recipe_beside_a_gate_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may come from a pipe, and the one that was installed is told of on stderr."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train").mkdir()
+    monkeypatch.setattr(command, "run_worker", lambda *_: 0)
+    ended = CliRunner().invoke(app, ["prepare", "train", "--gate", "behind", "--config", "configs/demo.toml"])
+    assert ended.exit_code == 0, ended.output
+    assert ended.stderr.count("configs/demo.toml is not here") == 1
+
+
 @pytest.mark.parametrize(("word", "source"), [("hyp", "folder"), ("./builtin", "folder"), ("builtin", "builtin")])
 def test_hypotheses_come_from_a_folder_or_a_diarizer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str, source: str
