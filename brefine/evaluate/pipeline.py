@@ -68,7 +68,7 @@ class RefinedPipeline:
         config: RefineConfig | None = None,
         device: DeviceName = "auto",
     ) -> None:
-        if not callable(getattr(diarizer, "diarize", diarizer)):
+        if isinstance(diarizer, type) or not callable(getattr(diarizer, "diarize", diarizer)):
             expected = "one of brefine's, or a callable that takes a path and returns an annotation"
             raise ConfigError("this is no diarizer", expected=expected, got=repr(diarizer))
         if not isinstance(config, RefineConfig | None):

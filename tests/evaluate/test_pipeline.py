@@ -96,9 +96,9 @@ def test_audio_may_be_given_as_pyannotes_pipelines_take_it(talk: tuple[Path, Dia
 
 
 def test_what_cannot_diarize_or_configure_is_refused_at_once() -> None:
-    """Before weights are loaded, and in words: not when the first recording has been heard."""
+    """Before weights are loaded, and in words: not when the first recording has been heard. A class is called first."""
     given: Any
-    for given in (3, "builtin", SimpleNamespace(diarize="talk.wav")):
+    for given in (3, "builtin", SimpleNamespace(diarize="talk.wav"), _Told):
         with pytest.raises(ConfigError, match=r"this is no diarizer \(expected one of brefine's, or a callable .*, got "):
             RefinedPipeline(given, weights="nowhere")
     for given in ({"max_shift_s": 0.1}, 0.1):
