@@ -37,7 +37,7 @@ def test_recipes_that_ship_are_there_without_a_checkout(
     """Help and documents name them `configs/NAME.toml`; which file it is, for a copy of one's own, is told."""
     monkeypatch.chdir(tmp_path)
     assert load_config(Path("configs") / name, ["seed=7"]) == load_config(_RECIPES / name, ["seed=7"])
-    told = capsys.readouterr().err.strip().rpartition(" ")[2]
+    told = capsys.readouterr().err.strip().partition("installed with brefine, ")[2]
     assert Path(told).read_bytes() == (_RECIPES / name).read_bytes()
     with pytest.raises(ConfigError, match=f"there is no such recipe\n.*configs/{name}"):
         load_config(Path(name))
