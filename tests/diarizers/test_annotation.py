@@ -31,3 +31,14 @@ def test_labels_that_look_alike_stay_speakers_of_their_own() -> None:
         Turn(16.0, 17.0, "spk_1_2"),
         Turn(16.5, 18.0, "a_guest"),
     )
+
+
+def test_turns_begin_with_the_audio_and_every_speaker_has_a_name() -> None:
+    """A first window that reaches over the start makes negative times; what lies before it altogether is no turn."""
+    annotation = Annotation()
+    for start_s, end_s, name in ((-0.5, 1.0, "a"), (-0.9, -0.2, "a"), (-0.2, 0.0, "b"), (2.0, 3.0, "  ")):
+        annotation[Segment(start_s, end_s), start_s] = name
+    first, last = diarization_of(annotation, "talk", duration_s=5.0).turns
+    assert first == Turn(0.0, 1.0, "a")
+    assert (last.onset_s, last.offset_s) == (2.0, 3.0)
+    assert last.speaker.split() == [last.speaker]

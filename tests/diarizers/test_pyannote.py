@@ -16,7 +16,6 @@ from pyannote.core import Annotation, Segment
 
 from brefine.config import DiarizerConfig
 from brefine.core.turns import Turn
-from brefine.diarizers.annotation import diarization_of
 from brefine.diarizers.choice import build_diarizer
 from brefine.diarizers.pyannote import PyannoteDiarizer
 from brefine.errors import ProcessError
@@ -69,17 +68,6 @@ def test_its_turns_come_back_valid_and_within_the_audio(pipeline: _Pipeline, tal
     found = PyannoteDiarizer.find(None).diarize(talk)
     assert found.recording == "talk"
     assert found.turns == (Turn(0.0, 1.5, "SPEAKER_00"), Turn(1.4, 2.0, "a_guest"))
-
-
-def test_turns_begin_with_the_audio_and_every_speaker_has_a_name() -> None:
-    """A first window that reaches over the start makes negative times; what lies before it altogether is no turn."""
-    annotation = Annotation()
-    for start_s, end_s, name in ((-0.5, 1.0, "a"), (-0.9, -0.2, "a"), (-0.2, 0.0, "b"), (2.0, 3.0, "  ")):
-        annotation[Segment(start_s, end_s), start_s] = name
-    first, last = diarization_of(annotation, "talk", duration_s=5.0).turns
-    assert first == Turn(0.0, 1.0, "a")
-    assert (last.onset_s, last.offset_s) == (2.0, 3.0)
-    assert last.speaker.split() == [last.speaker]
 
 
 def test_it_gets_samples_and_not_a_file_to_decode(pipeline: _Pipeline, talk: Path) -> None:
