@@ -21,7 +21,7 @@ Beeps alone remain alike, as do 5 of 91 pairs that share prompts and answer in l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -226,19 +226,24 @@ class _Sought:
             place = np.arange(round(stretch * len(shorter))) / stretch
             yield stretch, np.asarray(np.interp(place, np.arange(len(shorter)), shorter), np.float32)
 
-    def _stretch(self, shorter: Envelope, probes: Iterable[slice]) -> float:
+    def _stretch(self, shorter: Envelope, probes: Sequence[slice]) -> float:
         """1 where fewer than two are found, or two that lie too near to each other."""
-        found = list[tuple[int, float]]()
-        for place in probes:
-            own = shorter[2 * place.start : 2 * place.stop]
-            products = self.products(own)
-            best = int(np.argmax(products))
-            lag = _lag(best, self._envelope, products)
-            there = self._envelope[slice(*_overlap(self._envelope, own, lag))]
-            if products[best] >= _LEAST_CORRELATION * np.linalg.norm(own) * np.linalg.norm(there):
-                found.append((2 * place.start, lag + _part(products, best)))
-        (first, early), (last, late) = min(found, default=(0, 0.0)), max(found, default=(0, 0.0))
+        ordered = sorted(probes, key=lambda place: place.start)
+        (first, early), (last, late) = (
+            next(filter(None, (self._found(shorter, place) for place in places)), (0, 0.0)) for places in (ordered, ordered[::-1])
+        )
         return (late - early) / (last - first) if last - first >= _PROBE else 1.0
+
+    def _found(self, shorter: Envelope, probe: slice) -> tuple[int, float] | None:
+        """Where a probe lies in the shorter one and here; None where nothing here is enough like it."""
+        own = shorter[2 * probe.start : 2 * probe.stop]
+        products = self.products(own)
+        best = int(np.argmax(products))
+        lag = _lag(best, self._envelope, products)
+        there = self._envelope[slice(*_overlap(self._envelope, own, lag))]
+        if products[best] < _LEAST_CORRELATION * np.linalg.norm(own) * np.linalg.norm(there):
+            return None
+        return 2 * probe.start, lag + _part(products, best)
 
 
 def _lag(best: int, longer: Envelope, products: NDArray[np.float32]) -> int:
