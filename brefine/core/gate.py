@@ -14,7 +14,7 @@ were measured.
 
 Recordings count for a criterion where they say something about its figure: for `mae` those with a matched boundary that no cut
 made, for `der` those with an error before or after. For `der-target` all with speech count: that a system makes no error in one
-is a part of its DER, and its interval is drawn from them as well; how many these are is told beside the figure.
+is a part of its DER, and its interval is drawn from them as well; where it is met, how many these are is told beside it.
 """
 
 from __future__ import annotations

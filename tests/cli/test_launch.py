@@ -40,6 +40,14 @@ def test_a_phase_goes_where_the_other_commands_look(tmp_path: Path, monkeypatch:
     assert [phase.path.parent for phase in started] == [tmp_path / "mine"]
 
 
+def test_a_recipe_that_can_prove_nothing_is_refused_before_its_headroom(tmp_path: Path) -> None:
+    """The headroom of hundreds of recordings takes a while, and is no use to who has to launch again."""
+    recipe = make_toy_phase(tmp_path / "other").config
+    ended = CliRunner().invoke(app, ["launch-phase3", "--config", str(recipe), "--set", "gate.window_s=0.1"])
+    assert "so narrow" in str(ended.exception)
+    assert "headroom" not in ended.stderr
+
+
 def test_a_folder_of_any_name_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A line break in it must not look like another message, and an escape code not reach the terminal."""
     recipe = make_toy_phase(tmp_path / "other").config
