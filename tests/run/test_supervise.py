@@ -48,9 +48,11 @@ _SCRIPT = """
 import sys
 from pathlib import Path
 from brefine.phasedir import PhaseDir
+from brefine.run import inspection
 from brefine.run.lock import phase_lock
 from brefine.run.supervise import Supervisor
 from tests.run.toy_programs import ToyPrograms
+inspection._EVERY_S = 0.2
 phase = PhaseDir(Path(sys.argv[1]))
 with phase_lock(phase):
     supervisor = Supervisor(phase, programs=ToyPrograms(), poll_s=0.02, stop_grace_s=float(sys.argv[2]))
@@ -588,7 +590,7 @@ def test_a_phase_that_is_moved_while_it_trains_is_stopped(tmp_path: Path, starte
     supervisor = start(phase, started)
     wait_until(lambda: step(phase, "mlp") > 2 and step(phase, "transformer") > 2)
     write_events(phase.run("mlp").path / "events.out.tfevents.1700000000.brefine", [version(), scalar(1, 1.0)])
-    time.sleep(5.5)  # the supervisor looks at event files every 5 s
+    time.sleep(0.5)  # the supervisor looks at event files every 0.2 s
     moved = PhaseDir(phase.path.rename(tmp_path / "moved"))
     assert supervisor.wait(_DEADLINE_S) == 0
     assert not phase.path.exists()

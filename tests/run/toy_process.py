@@ -3,6 +3,9 @@
 Behaviour of a trainer, from `toy.json`: `steps` to do, `step_s` each; `crash_at`, `hang_at`, `oom_at`, `eat_at`, `nonfinite_at` a
 step; `once` = only without a checkpoint; `deaf` = SIGTERM is ignored; `dull` = it leaves no weights to judge. Of a stage:
 `seconds`, `until` a file is there, `fail` with words. Of both: `mute_until` a file is there, before the first word.
+
+It is started hundreds of times. So it is told where its files lie and writes plain JSON: importing the documents of a phase would
+take several times as long as all else that it does. Whoever reads its words checks them.
 """
 
 from __future__ import annotations
@@ -10,47 +13,52 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
-from brefine.identity import own_identity
-from brefine.io.atomic import write_text_atomic
+import psutil
+
+from brefine.io.atomic import write_json_atomic, write_text_atomic
 from brefine.io.folders import never_make_anew
-from brefine.phasedir import PhaseDir, Progress, RunDir, RunState, RunStatus, Stage
 
 
-def train(run: RunDir, resume: bool) -> int:
+def train(run: Path, status: Path, checkpoint: Path, weights: Path, *, resume: bool) -> int:
     """Counts to `steps`, a checkpoint a step."""
-    never_make_anew(run.path.parent)  # as a trainer does
-    wish = json.loads((run.path.parent / "toy.json").read_text()).get(run.path.name, {})
+    never_make_anew(run.parent)  # as a trainer does
+    wish = json.loads((run.parent / "toy.json").read_text()).get(run.name, {})
     _wait_for(wish.get("mute_until"))
     asked: list[int] = []
     signal.signal(signal.SIGTERM, signal.SIG_IGN if wish.get("deaf") else lambda number, _: asked.append(number))
     if not wish.get("deaf"):
         signal.signal(signal.SIGUSR2, lambda number, _: asked.append(number))
-    run.checkpoints.mkdir(parents=True, exist_ok=True)
-    step = int(run.training_state.read_text()) if resume and run.training_state.exists() else 0
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    step = int(checkpoint.read_text()) if resume and checkpoint.exists() else 0
     fresh = step == 0 or not wish.get("once")
-    started_unix_s, n_steps = time.time(), int(wish.get("steps", 3))
+    n_steps = int(wish.get("steps", 3))
+    process, started_unix_s = _identity(), time.time()
 
-    def say(state: RunState, error: str | None = None, n_nonfinite: int = 0) -> None:
-        RunStatus(
-            model=run.path.name,
-            state=state,
-            process=own_identity(),
-            step=step,
-            n_steps=n_steps,
-            epoch=0,
-            n_epochs=1,
-            started_unix_s=started_unix_s,
-            heartbeat_unix_s=time.time(),
-            device="cpu",
-            n_nonfinite=n_nonfinite,
-            error=error,
-        ).write(run.status)
+    def say(state: str, error: str | None = None, n_nonfinite: int = 0) -> None:
+        word = {
+            "schema": 1,
+            "model": run.name,
+            "state": state,
+            "process": process,
+            "step": step,
+            "n_steps": n_steps,
+            "epoch": 0,
+            "n_epochs": 1,
+            "started_unix_s": started_unix_s,
+            "heartbeat_unix_s": time.time(),
+            "device": "cpu",
+            "n_nonfinite": n_nonfinite,
+            "error": error,
+        }
+        write_json_atomic(status, word)
 
-    say(RunState.RUNNING)
+    say("running")
     while step < n_steps:
         time.sleep(float(wish.get("step_s", 0.02)))
         step += 1
@@ -64,39 +72,41 @@ def train(run: RunDir, resume: bool) -> int:
         if fresh and step == wish.get("hang_at"):
             signal.pause()
         if step == wish.get("nonfinite_at"):
-            say(RunState.NONFINITE, "the loss is nan", 1)
+            say("nonfinite", "the loss is nan", 1)
             return 4
-        write_text_atomic(run.training_state, str(step))  # as a trainer does
-        with (run.path / "steps").open("a") as steps:
+        write_text_atomic(checkpoint, str(step))  # as a trainer does
+        with (run / "steps").open("a") as steps:
             steps.write(f"{os.getpid()} {step}\n")
         if not wish.get("dull"):
-            run.weights("best").write_text("toy")
-        say(RunState.RUNNING)
+            weights.write_text("toy")
+        say("running")
         if asked:
-            say(RunState.STOPPED)
+            say("stopped")
             return 0
-    say(RunState.FINISHED)
+    say("finished")
     return 0
 
 
-def stage(phase: PhaseDir, name: Stage, models: list[str]) -> int:
+def stage(phase: Path, progress: Path, name: str, models: list[str]) -> int:
     """Waits `seconds`, with a progress file; an evaluation writes down which models it was given."""
-    wish = json.loads((phase.path / "toy.json").read_text()).get(name, {})
+    wish = json.loads((phase / "toy.json").read_text()).get(name, {})
     _wait_for(wish.get("mute_until"))
-    started_unix_s = time.time()
+    process, started_unix_s = _identity(), time.time()
 
     def say(state: str, error: str | None = None) -> None:
-        Progress(
-            stage=name,
-            state=state,
-            step="counting",
-            done=0,
-            total=1,
-            started_unix_s=started_unix_s,
-            unix_s=time.time(),
-            process=own_identity(),
-            error=error,
-        ).write(phase.progress(name))
+        word = {
+            "schema": 1,
+            "stage": name,
+            "state": state,
+            "step": "counting",
+            "done": 0,
+            "total": 1,
+            "started_unix_s": started_unix_s,
+            "unix_s": time.time(),
+            "process": process,
+            "error": error,
+        }
+        write_json_atomic(progress, word)
 
     say("running")
     if wish.get("die"):
@@ -106,9 +116,20 @@ def stage(phase: PhaseDir, name: Stage, models: list[str]) -> int:
     if wish.get("fail"):
         say("failed", wish["fail"])
         return 1
-    (phase.path / f"{name}.models").write_text(" ".join(models))
+    (phase / f"{name}.models").write_text(" ".join(models))
     say("finished")
     return 0
+
+
+def _identity() -> dict[str, Any]:
+    """`brefine.identity.own_identity`, as JSON."""
+    return {
+        "pid": os.getpid(),
+        "started_unix_s": psutil.Process().create_time(),
+        "boot_id": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
+        "host": socket.gethostname(),
+        "start_ticks": int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]),
+    }
 
 
 def _wait_for(path: str | None) -> None:
@@ -120,5 +141,6 @@ def _wait_for(path: str | None) -> None:
 if __name__ == "__main__":
     role, folder, *rest = sys.argv[1:]
     if role == "train":
-        sys.exit(train(RunDir(Path(folder)), "--resume" in rest))
-    sys.exit(stage(PhaseDir(Path(folder)), Stage(rest[0]), rest[1:]))
+        files = [Path(name) for name in rest[:3]]
+        sys.exit(train(Path(folder), *files, resume="--resume" in rest))
+    sys.exit(stage(Path(folder), Path(rest[0]), rest[1], rest[2:]))

@@ -31,16 +31,17 @@ class ToyPrograms:
     """`toy_process.py` in its roles; what each does stands in `toy.json` of the phase."""
 
     def prepare(self, phase: PhaseDir) -> list[str]:
-        return _toy("stage", str(phase.path), Stage.PREPARE)
+        return _stage(phase, Stage.PREPARE)
 
     def train(self, run: RunDir, *, resume: bool) -> list[str]:
-        return _toy("train", str(run.path), *(["--resume"] if resume else []))
+        files = (run.path, run.status, run.training_state, run.weights("best"))
+        return _toy("train", *map(str, files), *(["--resume"] if resume else []))
 
     def evaluate(self, phase: PhaseDir, models: Sequence[str]) -> list[str]:
-        return _toy("stage", str(phase.path), Stage.EVALUATE, *models)
+        return _stage(phase, Stage.EVALUATE, *models)
 
     def integrate(self, phase: PhaseDir) -> list[str]:
-        return _toy("stage", str(phase.path), Stage.INTEGRATE)
+        return _stage(phase, Stage.INTEGRATE)
 
 
 def make_toy_phase(folder: Path, *, recipe: str = RECIPE, **behaviour: dict[str, object]) -> PhaseDir:
@@ -51,6 +52,10 @@ def make_toy_phase(folder: Path, *, recipe: str = RECIPE, **behaviour: dict[str,
     write_text_atomic(phase.config, recipe)
     write_text_atomic(phase.path / "toy.json", json.dumps(behaviour))
     return phase
+
+
+def _stage(phase: PhaseDir, stage: Stage, *models: str) -> list[str]:
+    return _toy("stage", str(phase.path), str(phase.progress(stage)), stage, *models)
 
 
 def _toy(role: str, *arguments: str) -> list[str]:
