@@ -12,6 +12,7 @@ from typing import Any
 
 import soundfile
 import torch
+import torch._dynamo  # a forked trainer's first step would import it, for longer than it trains
 
 from brefine.config import PhaseConfig, format_config, parse_config
 from brefine.data.download import ask, download

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch._dynamo  # a forked trainer's first step would import it, for longer than it trains
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from brefine.config import MODEL_NAMES, PhaseConfig, format_config, prepared_corpus_path
