@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -64,8 +65,7 @@ def test_the_refiner_follows_the_diarizer(tmp_path: Path, shared_data: Path, mon
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
-@pytest.mark.end_to_end
-def test_a_calibration_reaches_the_refiner(tmp_path: Path, shared_data: Path) -> None:
+def test_a_calibration_reaches_the_refiner(tmp_path: Path, shared_data: Path, brefine_here: Callable[..., int]) -> None:
     """One command with it writes what the diarizer alone and `refine` with it write, and something else than without."""
     samples, rate_hz = soundfile.read(shared_data / "ami" / "audio" / "trn08.flac")
     soundfile.write(tmp_path / "talk.wav", samples[: 10 * rate_hz], rate_hz)
@@ -74,9 +74,8 @@ def test_a_calibration_reaches_the_refiner(tmp_path: Path, shared_data: Path) ->
     save_calibration(calibration, weights)
     refining = ["--weights", weights, "--calibration", calibration]
     for out, options in (("once", refining), ("uncalibrated", refining[:2]), ("turns", ["--no-refine"])):
-        assert _diarize(tmp_path / "talk.wav", "-o", tmp_path / f"{out}.rttm", *options).returncode == 0
-    words = ["refine", tmp_path / "talk.wav", tmp_path / "turns.rttm", "-o", tmp_path / "twice.rttm", *refining]
-    subprocess.run([sys.executable, "-m", "brefine", *map(str, words)], capture_output=True, check=True)
+        assert brefine_here("diarize", tmp_path / "talk.wav", "-o", tmp_path / f"{out}.rttm", *options) == 0
+    assert brefine_here("refine", tmp_path / "talk.wav", tmp_path / "turns.rttm", "-o", tmp_path / "twice.rttm", *refining) == 0
     once, uncalibrated, twice = ((tmp_path / f"{out}.rttm").read_text() for out in ("once", "uncalibrated", "twice"))
     assert once == twice != uncalibrated
 
