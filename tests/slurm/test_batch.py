@@ -40,6 +40,7 @@ from brefine.run.batch import (
 )
 from brefine.run.share import main as do_share
 from brefine.run.supervision import Ended
+from tests.evaluate.conftest import save_untrained
 from tests.slurm.conftest import Cluster
 from tests.tiny_corpus import disturbed, draw_reference, render
 
@@ -69,8 +70,11 @@ def make_recordings(folder: Path, n: int, *, first: int = 0) -> None:
 
 
 def refine(folder: Path, *, wait: bool = True) -> subprocess.Popen[str]:
-    """`brefine refine` over the folder, in a process group of its own."""
-    words = ("refine", "audio", "turns", "-o", "refined", "--config", "site.toml", "--device", "cpu")
+    """`brefine refine` over the folder with a small refiner, in a process group of its own."""
+    weights = folder / "small.safetensors"
+    if not weights.exists():
+        save_untrained(weights, "mlp")
+    words = ("refine", "audio", "turns", "-o", "refined", "--config", "site.toml", "--device", "cpu", "--weights", weights.name)
     process = subprocess.Popen(
         [sys.executable, "-m", "brefine", *words],
         cwd=folder,
