@@ -38,7 +38,7 @@ from brefine.run.supervise import Supervisor
 from brefine.run.workers import working_process
 from tests.run.records import status as running_word
 from tests.run.tail.event_writing import ramp, scalar, version, write_events
-from tests.run.toy_programs import RECIPE, ToyPrograms, make_toy_phase
+from tests.run.toy_programs import RECIPE, ToyPrograms, behave, make_toy_phase
 
 pytestmark = pytest.mark.end_to_end
 
@@ -274,9 +274,10 @@ def test_a_training_that_is_given_up_is_shown_as_failed(tmp_path: Path, started:
 
 def test_killed_trainers_are_started_again(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
     """SIGKILL from outside: the training goes on from its checkpoint and finishes."""
-    phase = make_toy_phase(tmp_path, mlp={"steps": 60}, transformer={"steps": 3})
+    phase = make_toy_phase(tmp_path, mlp={"steps": 10_000}, transformer={"steps": 3})
     supervisor = start(phase, started)
     wait_until(lambda: step(phase, "mlp") > 3)
+    behave(phase, mlp={"steps": step(phase, "mlp") + 10})
     os.kill(status(phase, "mlp").process.pid, signal.SIGKILL)
     assert supervisor.wait(_DEADLINE_S) == 0
     assert status(phase, "mlp").state is RunState.FINISHED
@@ -498,7 +499,7 @@ def test_hangup_does_nothing_and_sigterm_checkpoints_everything(tmp_path: Path, 
 
 def test_pause_resume_and_restart_by_request(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
     """Requests are files, consumed once, and act on the model they name."""
-    phase = make_toy_phase(tmp_path, mlp={"steps": 150}, transformer={"steps": 3})
+    phase = make_toy_phase(tmp_path, mlp={"steps": 10_000}, transformer={"steps": 3})
     supervisor = start(phase, started)
     store = PhaseStore(phase.path)
 
@@ -513,6 +514,7 @@ def test_pause_resume_and_restart_by_request(tmp_path: Path, started: list[subpr
     request(phase, "resume", "mlp")
     wait_until(lambda: step(phase, "mlp") > paused_at and shown() is ShownState.RUNNING)
     resumed = status(phase, "mlp").process
+    behave(phase, mlp={"steps": step(phase, "mlp") + 10})
     request(phase, "restart", "mlp")
     wait_until(lambda: status(phase, "mlp").process != resumed and step(phase, "mlp") > paused_at)
     (phase.control / "1-nonsense.json").write_text("{")

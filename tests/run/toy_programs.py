@@ -50,8 +50,13 @@ def make_toy_phase(folder: Path, *, recipe: str = RECIPE, **behaviour: dict[str,
     parse_config(recipe, where="toy")
     phase.control.mkdir(parents=True)
     write_text_atomic(phase.config, recipe)
-    write_text_atomic(phase.path / "toy.json", json.dumps(behaviour))
+    behave(phase, **behaviour)
     return phase
+
+
+def behave(phase: PhaseDir, **behaviour: dict[str, object]) -> None:
+    """How the processes that start from now on behave: the next one need not go as far as the one that is to be stopped."""
+    write_text_atomic(phase.path / "toy.json", json.dumps(behaviour))
 
 
 def _stage(phase: PhaseDir, stage: Stage, *models: str) -> list[str]:

@@ -17,7 +17,7 @@ from brefine.run.control import request
 from brefine.run.launch import stop_phase
 from brefine.run.snapshot import ShownState
 from brefine.run.store import PhaseStore
-from tests.run.toy_programs import RECIPE, make_toy_phase
+from tests.run.toy_programs import RECIPE, behave, make_toy_phase
 from tests.slurm.conftest import IS_REAL, Cluster, FakeCluster
 
 pytestmark = pytest.mark.end_to_end
@@ -158,9 +158,10 @@ def test_a_job_without_a_place_waits_and_its_silence_means_nothing(tmp_path: Pat
 
 def test_a_preempted_training_goes_on_from_its_last_checkpoint(tmp_path: Path, cluster: Cluster, start: Start) -> None:
     """Slurm requeues the same job; it is pending meanwhile, told once, and counts as no crash."""
-    phase = toy_phase(tmp_path, transformer={"steps": 2}, mlp={"steps": 60, "step_s": 0.1})
+    phase = toy_phase(tmp_path, transformer={"steps": 2}, mlp={"steps": 10_000, "step_s": 0.1})
     supervisor = start(phase)
     wait_until(lambda: steps(phase) >= 5 and steps(phase, "transformer") == 2)
+    behave(phase, mlp={"steps": steps(phase) + 10})
     first = job(phase).job_id
     cluster.preempt(first)
     wait_until(lambda: job(phase).waits)
@@ -177,9 +178,10 @@ def test_a_preempted_training_goes_on_from_its_last_checkpoint(tmp_path: Path, c
 
 def test_a_training_checkpoints_ahead_of_its_time_limit_and_is_requeued(tmp_path: Path, cluster: Cluster, start: Start) -> None:
     """Slurm's signal makes it write a checkpoint and end; submitit has it requeued; it loses no step."""
-    phase = toy_phase(tmp_path, transformer={"steps": 2}, mlp={"steps": 60, "step_s": 0.1})
+    phase = toy_phase(tmp_path, transformer={"steps": 2}, mlp={"steps": 10_000, "step_s": 0.1})
     supervisor = start(phase)
     wait_until(lambda: steps(phase) >= 5)
+    behave(phase, mlp={"steps": steps(phase) + 10})
     first = job(phase).job_id
     cluster.limit_is_near(first)
     wait_until(lambda: job(phase).waits)
@@ -260,9 +262,10 @@ def test_stop_reaches_jobs_that_nobody_supervises(tmp_path: Path, cluster: Clust
 @pytest.mark.parametrize("requeue", [True, False])
 def test_a_training_whose_node_fails_goes_on_elsewhere(tmp_path: Path, cluster: FakeCluster, start: Start, requeue: bool) -> None:
     """Whether Slurm requeues the job or gives it up: it goes on from its checkpoint, and the person is told why."""
-    phase = toy_phase(tmp_path, transformer={"steps": 2}, mlp={"steps": 40, "step_s": 0.1})
+    phase = toy_phase(tmp_path, transformer={"steps": 2}, mlp={"steps": 10_000, "step_s": 0.1})
     supervisor = start(phase)
     wait_until(lambda: steps(phase) >= 5)
+    behave(phase, mlp={"steps": steps(phase) + 10})
     cluster.fail_node(job(phase).job_id, requeue=requeue)
     assert ends_with(supervisor, phase) == 0, phase.supervisor_log.read_text()
     assert status(phase).state is RunState.FINISHED
