@@ -593,8 +593,10 @@ def test_a_killed_run_goes_on_with_what_is_left(tmp_path: Path) -> None:
                 for child in (*share.children(recursive=True), share):
                     child.kill()
                     child.wait()
+    for path in sorted(tmp_path.glob("refined/*.rttm"))[1::2]:
+        path.unlink()  # results of a share are written within milliseconds, too soon for a kill between two of them
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("refined/*.rttm")}
-    assert all(read_rttm(path) for path in before)
+    assert before and all(read_rttm(path) for path in before)
     assert refine(tmp_path).returncode == 0
     assert len(list(tmp_path.glob("refined/*.rttm"))) == len(own.items) == 12
     assert {path: path.stat().st_mtime_ns for path in before} == before
