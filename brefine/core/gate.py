@@ -116,7 +116,8 @@ class Evidence:
     equal: frozenset[str] = frozenset()
     """Recordings whose hypothesis is the reference, boundary by boundary, with at least one that no cut made."""
     same_boundaries: tuple[int, int] = (0, 0)
-    """Of the other recordings: matched boundaries that are the reference's to the millisecond, and all that are matched."""
+    """Of the other recordings: matched boundaries that are the reference's to the millisecond, where hardly any are near it, and
+    all that are matched."""
 
     def uncounted(self, criterion: CriterionId) -> Mapping[str, frozenset[str]]:
         """What keeps recordings from being evidence of this figure, in words, → those recordings; each stands once."""

@@ -45,7 +45,11 @@ _NO_ERROR_S = 1e-6
 _SAME_TIME_S = 5e-4
 """Some tools write milliseconds."""
 _TELLING_SHARE = 0.25
-"""So many matched boundaries are never the reference's to the millisecond by chance: of VBx on VoxConverse dev 0.4 % are."""
+"""So many matched boundaries are seldom the reference's to the millisecond by chance: of VBx on VoxConverse dev 0.4 % are."""
+_NEAR_S, _MOST_NEAR = 0.06, 4
+"""But where both lie on a grid, a good system's are. It then misses others by a step or two: for each that is the same, one that
+is near with steps of 20 ms (a mean error of 15 ms; references of VoxConverse dev, on one of 40 ms), a third with 40 ms. Who
+corrects a hypothesis changes what is far off, and lets the rest stand as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,7 +386,9 @@ def _score_again(
         elif is_same.all() and len(match.pairs) == len(match.reference) == len(match.hypothesis):
             equal.add(one.name)
         else:
-            n_same, n_matched = n_same + int(is_same.sum()), n_matched + len(errors_s)
+            n_near = int((abs(errors_s) <= _NEAR_S).sum() - is_same.sum())
+            n_same += int(is_same.sum()) if is_same.sum() > _MOST_NEAR * n_near else 0
+            n_matched += len(errors_s)
         if max(own[0].error_s, own[1].error_s) < _NO_ERROR_S:
             faultless.add(one.name)
     before, after, oracle, least = (part.der for part in parts)

@@ -684,6 +684,13 @@ def test_hypotheses_that_were_corrected_to_make_the_references_are_told(
     assert judge_phase(honest.phase).notes == [f"{share} {words} to make references" for share in told]
 
 
+def test_a_good_system_on_the_grid_of_the_references_is_not_taken_for_their_source(honest: HonestPhase) -> None:
+    """Half of its boundaries are the reference's, to the millisecond; the others lie a step of 20 ms beside it."""
+    _write_gate_turns(honest, "hypothesis", Turn(1.0, 4.02, "A"), 24)
+    _integrate_anew(honest, der_before=0.02 / 3.0, der_after=0.025)
+    assert not [note for note in judge_phase(honest.phase).notes if "to the millisecond" in note]
+
+
 def test_what_sounds_alike_and_was_let_through_is_told(honest: HonestPhase) -> None:
     """Beside the verdict and on its page: a copy that somebody named for a different recording is seen by whoever reads them."""
     words = "gate: g1 sounds like t0: 0.0–11.2 s of g1 is like 3.0–14.2 s of t0"
