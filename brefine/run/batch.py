@@ -34,11 +34,12 @@ from brefine.io.lock import held
 from brefine.io.rttm import read_rttm, rttm_files
 from brefine.io.shipped import shipped_weights
 from brefine.phasedir import Document, JobRecord, LockHolder, Part, PhaseDir
-from brefine.run.executor import Order, Work, executor_of
+from brefine.run.executor import executor_of
 from brefine.run.lock import sign
 from brefine.run.plain import job_words
 from brefine.run.programs import share_command
 from brefine.run.supervision import Ended
+from brefine.run.work import Order, Work
 
 _LOOK_S: Final = 2.0
 """Seconds between two looks at what is done; of ten thousand recordings each costs as many questions to a disk."""

@@ -11,13 +11,14 @@ from typing import Any, Final
 from brefine.config import CorpusConfig, PhaseConfig, load_config, parse_config, prepared_corpus_path
 from brefine.errors import DataError, RunError
 from brefine.phasedir import PhaseDir, RunStatus
-from brefine.run.executor import LocalExecutor, Order
+from brefine.run.executor import LocalExecutor
 from brefine.run.gpu import find_gpus
 from brefine.run.launch import create_phase
 from brefine.run.plain import duration
 from brefine.run.plan import examples_an_epoch, prepared_corpus
 from brefine.run.programs import BREFINE
 from brefine.run.stages import run_worker
+from brefine.run.work import Order
 
 _ON_CPUS: Final = (640, 1)
 """Examples and epochs that are really trained where there is no GPU; the rest is projected."""

@@ -35,8 +35,9 @@ from brefine.io.shipped import shipped_weights
 from brefine.phasedir import CheckpointCard, Manifest, PhaseDir, RunState, Stage, SupervisorState, read_statuses
 from brefine.run.budget import Ledger, ledger_path
 from brefine.run.control import request
-from brefine.run.executor import Finder, ThisMachine, Work, executor_of
+from brefine.run.executor import ThisMachine, executor_of
 from brefine.run.lock import READY, holder, is_supervised, refusal, silence_s, supervisor_of
+from brefine.run.work import Finder, Work
 from brefine.run.workers import training_process, working_process
 
 _SUPERVISED: Final = (Stage.PREPARE, Stage.EVALUATE)

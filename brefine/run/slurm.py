@@ -27,11 +27,11 @@ from brefine.io.interpreter import python_command
 from brefine.phasedir import JobRecord, JobWord, PhaseDir, Stage
 from brefine.run.children import ended_by_its_log
 from brefine.run.documents import WatchedDocument
-from brefine.run.executor import Billing, Order, Work
 from brefine.run.slurm_bill import SlurmBill
 from brefine.run.slurm_job import JobCommand
 from brefine.run.slurm_queue import JobLine, SlurmQueue, ask_slurm, jobs_named
 from brefine.run.supervision import Ended, Tell
+from brefine.run.work import Billing, Order, Work
 
 _RECORD_EVERY_S: Final = 30.0
 _LAST_WORD_S: Final = 15.0

@@ -32,9 +32,10 @@ from brefine.phasedir import (
     way_to_weights,
 )
 from brefine.run.documents import WatchedDocument
-from brefine.run.executor import Executor, Order, Work, executor_of
+from brefine.run.executor import executor_of
 from brefine.run.lock import sign
 from brefine.run.programs import BREFINE
+from brefine.run.work import Executor, Order, Work
 from brefine.run.workers import working_process
 
 _POLL_S: Final = 0.2

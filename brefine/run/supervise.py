@@ -33,7 +33,7 @@ from brefine.run.alerts import AlertLog
 from brefine.run.budget import Ledger, ledger_path, left_before_usd
 from brefine.run.control import pending_requests
 from brefine.run.documents import WatchedDocument
-from brefine.run.executor import Order, Work, executor_of
+from brefine.run.executor import executor_of
 from brefine.run.idleness import others_at_work
 from brefine.run.inspection import EventInspector
 from brefine.run.lock import READY, holder, phase_lock
@@ -63,6 +63,7 @@ from brefine.run.supervision import (
     TrainerEnded,
 )
 from brefine.run.transitions import advance
+from brefine.run.work import Order, Work
 from brefine.run.workers import training_process, working_process
 
 _POLL_S: Final = 0.25

@@ -15,9 +15,9 @@ from brefine.errors import ProcessError
 from brefine.identity import is_alive, own_identity
 from brefine.phasedir import Progress, Stage
 from brefine.run import stages
-from brefine.run.executor import Order
 from brefine.run.launch import stop_phase
 from brefine.run.stages import StageProcess, run_worker
+from brefine.run.work import Order
 from brefine.run.workers import working_process
 from brefine.tui.actions import PhaseActions
 from tests.run.records import status

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from brefine.phasedir import PhaseDir, Stage
-from brefine.run.executor import Order, executor_of
+from brefine.run.executor import executor_of
 from brefine.run.launch import stop_phase
 from brefine.run.supervise import Supervisor
+from brefine.run.work import Order
 from tests.run.toy_programs import RECIPE, make_toy_phase
 from tests.slurm.conftest import put
 
