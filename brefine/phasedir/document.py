@@ -10,7 +10,8 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from brefine.errors import FormatError
-from brefine.io.atomic import read_json, write_json_atomic
+from brefine.io.atomic import append_line, read_json, write_json_atomic
+from brefine.io.jsontext import parse_json
 
 SCHEMA: Final = 1
 
@@ -28,6 +29,10 @@ class Document(BaseModel):
     def write(self, path: Path) -> None:
         """Replaces the file atomically."""
         write_json_atomic(path, self.to_json())
+
+    def append_to(self, path: Path) -> None:
+        """Adds one line to a file of such documents; see `parse_line`."""
+        append_line(path, json.dumps(self.to_json(), allow_nan=False))
 
     def to_json(self) -> dict[str, Any]:
         return self.model_dump(mode="json", by_alias=True)
@@ -74,6 +79,14 @@ class Document(BaseModel):
         try:
             return cls.read(path)
         except (FormatError, OSError):
+            return None
+
+    @classmethod
+    def parse_line(cls, line: bytes, path: Path) -> Self | None:
+        """The document in a line of the file at `path`; None where it cannot be read: torn, damaged, or of another schema."""
+        try:
+            return cls.model_validate(parse_json(line, where=path))
+        except (FormatError, ValidationError):
             return None
 
 

@@ -14,7 +14,7 @@ from typing import Literal
 
 from brefine.config import MODEL_NAMES, ModelName, PhaseConfig, load_config
 from brefine.errors import BrefineError, ConfigError, FormatError, one_line
-from brefine.io.atomic import append_line, read_json
+from brefine.io.atomic import read_json
 from brefine.io.interpreter import word_of
 from brefine.phasedir.corpus import CorpusManifest
 from brefine.phasedir.evaluation import Look, LookedAt, LookLine, LookRecord
@@ -230,7 +230,7 @@ class PhaseDir:
         return tuple(self.load_config().models)
 
     def record_decision(self, decision: Decision) -> None:
-        append_line(self.decisions, json.dumps(decision.to_json(), allow_nan=False))
+        decision.append_to(self.decisions)
 
     def decision_lines(self) -> Lines[Decision]:
         """decisions.jsonl, with what cannot be read of it."""
@@ -241,7 +241,7 @@ class PhaseDir:
         return self.decision_lines().readable
 
     def record_verdict(self, verdict: FiledVerdict) -> None:
-        append_line(self.verdicts, json.dumps(verdict.to_json(), allow_nan=False))
+        verdict.append_to(self.verdicts)
 
     def verdict_lines(self) -> Lines[FiledVerdict]:
         """verdicts.jsonl, with what cannot be read of it."""
@@ -257,7 +257,7 @@ class PhaseDir:
         if any(record.repeats(earlier) for earlier in _with_recordings(lines, by_digest).readable):
             return
         line = LookLine(look=look, recordings=None if digest in by_digest else recordings, recordings_sha256=digest)
-        append_line(self.looks, json.dumps(line.to_json(), allow_nan=False))
+        line.append_to(self.looks)
 
     def look_lines(self) -> Lines[LookRecord]:
         """looks.jsonl, with what cannot be read of it; a look whose recordings no sound line tells has none, which is told."""

@@ -8,11 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
-from pydantic import ValidationError
-
-from brefine.errors import FormatError
 from brefine.io.atomic import open_no_link
-from brefine.io.jsontext import parse_json
 from brefine.phasedir.document import Document
 
 _MOST_BYTES: Final = 16 << 20
@@ -72,11 +68,4 @@ def read_lines(path: Path, kind: type[_Kind]) -> Lines[_Kind]:
         return Lines(path.name, problem=f"{path.name} cannot be read ({error.strerror})")
     whole = lines[1:] if begin else lines
     problem = f"{path.name} is larger than {_MOST_BYTES} bytes, so that only its end is read" if begin else None
-    return Lines(path.name, tuple(_parse(line, kind, path) for line in whole if line.strip()), problem)
-
-
-def _parse(line: bytes, kind: type[_Kind], path: Path) -> _Kind | None:
-    try:
-        return kind.model_validate(parse_json(line, where=path))
-    except (FormatError, ValidationError):
-        return None
+    return Lines(path.name, tuple(kind.parse_line(line, path) for line in whole if line.strip()), problem)

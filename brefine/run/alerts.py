@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from pydantic import ValidationError
 
-from brefine.errors import FormatError
 from brefine.io.appended import AppendedLines
-from brefine.io.atomic import append_line
-from brefine.io.jsontext import parse_json
 from brefine.phasedir import Alert
 from brefine.run.snapshot import Curve
 from brefine.run.tail.file import TailFault
@@ -32,11 +27,8 @@ class AlertLog:
         if anew:
             self._alerts.clear()
         for line in lines:
-            try:
-                alert = Alert.model_validate(parse_json(line, where=self._path))
-            except (ValidationError, FormatError):
-                continue
-            self._alerts.setdefault(alert.id, alert)
+            if (alert := Alert.parse_line(line, self._path)) is not None:
+                self._alerts.setdefault(alert.id, alert)
         return tuple(self._alerts.values())
 
     def tell(self, alert: Alert) -> bool:
@@ -44,7 +36,7 @@ class AlertLog:
         self.read()
         if alert.id in self._alerts:
             return False
-        append_line(self._path, json.dumps(alert.to_json(), allow_nan=False))
+        alert.append_to(self._path)
         return True
 
 
