@@ -86,6 +86,7 @@ from brefine.phasedir.operation import (
     Progress as Progress,
     Stage as Stage,
     SupervisorState as SupervisorState,
+    Wish as Wish,
 )
 from brefine.phasedir.sources import (
     corrected_labels as corrected_labels,

@@ -85,10 +85,13 @@ class Alert(Document):
     unix_s: UnixTime
 
 
+Wish = Literal["stop", "pause", "resume", "restart"]
+
+
 class ControlRequest(Document):
     """A wish of the person, one file each in control/, deleted by the supervisor when it has acted."""
 
-    action: Literal["stop", "pause", "resume", "restart"]
+    action: Wish
     model: ModelName | None = None
     """None = all models."""
     unix_s: UnixTime

@@ -5,13 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 from brefine.config import ModelName
 from brefine.errors import FormatError
-from brefine.phasedir import ControlRequest, PhaseDir
-
-Wish = Literal["stop", "pause", "resume", "restart"]
+from brefine.phasedir import ControlRequest, PhaseDir, Wish
 
 
 def request(phase: PhaseDir, action: Wish, model: ModelName | None = None) -> Path:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Literal
 
 from brefine.config import ModelName
-from brefine.phasedir import AlertKind, AlertLevel, RunState, Stage
+from brefine.phasedir import AlertKind, AlertLevel, RunState, Stage, Wish
 
 Outcome = Literal["finished", "failed", "stopped", "budget"]
 
@@ -179,7 +179,7 @@ class Asked:
     """A person asked for something; no model = all of the phase."""
 
     now_s: float
-    action: Literal["stop", "pause", "resume", "restart"]
+    action: Wish
     model: ModelName | None = None
 
 

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from brefine.config import MODEL_NAMES, ModelName
 from brefine.errors import ProcessError
-from brefine.phasedir import BoundaryRow, GateRecord, PhaseDir, RunStatus, SelectionRecord, Stage
+from brefine.phasedir import BoundaryRow, GateRecord, PhaseDir, RunStatus, SelectionRecord, Stage, Wish
 
 if TYPE_CHECKING:  # loaded by the action that needs them: the first frame waits for none of it
     from brefine.core.gate import Answer
     from brefine.core.selection import Ranking
     from brefine.run.boundary_book import Excerpt
-    from brefine.run.control import Wish
     from brefine.run.stages import StageProcess
 
 _DONE = {"stop": "is checkpointed and stopped", "pause": "is paused", "resume": "goes on", "restart": "is restarted"}

@@ -37,9 +37,9 @@ from brefine.phasedir import (
     Stage,
     Tag,
     Validation,
+    Wish,
 )
 from brefine.run.boundary_book import Excerpt
-from brefine.run.control import Wish
 from brefine.run.gate_report import criterion_record
 from brefine.run.snapshot import (
     BudgetView,

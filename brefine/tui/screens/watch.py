@@ -9,8 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical
 
-from brefine.phasedir import Stage
-from brefine.run.control import Wish
+from brefine.phasedir import Stage, Wish
 from brefine.run.snapshot import PhaseSnapshot, PhaseState, RunView, ShownState
 from brefine.tui.actions import Actions
 from brefine.tui.curves import View, extent_of, metrics_of, plot_metric, title_of
