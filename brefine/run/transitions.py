@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Final
 
 from brefine.config import ModelName
-from brefine.phasedir import RunState, Stage
+from brefine.errors import ConfigError, RunError
+from brefine.phasedir import RunState, Stage, Wish
 from brefine.run.supervision import (
     AT_REST,
     NOT_STARTED,
@@ -39,8 +40,8 @@ from brefine.run.supervision import (
 )
 from brefine.run.vigilance import watch_disk, watch_money, watch_stage, watch_trainer
 
-_USAGE_EXIT: Final = 2
-_RUN_FAILED_EXIT: Final = 4
+_RESTS: Final[dict[Wish, Standing]] = {"stop": Standing.STOPPED, "pause": Standing.PAUSED, "restart": Standing.WAITING}
+"""What a person's wish makes of a training; a restart is a rest that ends at once."""
 
 
 def advance(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Action, ...]]:
@@ -54,10 +55,7 @@ def advance(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Ac
         case StageEnded():
             state = _stage_ended(state, event, policy, actions)
         case TrainerEnded():
-            trainer = replace(state.trainers[event.model], learned=event.learned)
-            cancelled = event.how.cause == "cancelled" and trainer.standing is not Standing.STOPPING
-            after = _cancelled(trainer, event, actions) if cancelled else _after_end(trainer, event, policy, actions)
-            state = _with(state, after)
+            state = _with(state, _trainer_ended(state.trainers[event.model], event, policy, actions))
         case Asked():
             state = _asked(state, event, actions)
         case Ticked():
@@ -103,9 +101,17 @@ def _stage_ended(state: State, event: StageEnded, policy: Policy, actions: list[
     return replace(state, outcome="failed", error=f"{state.stage}: {event.how.text or f'exit code {event.how.code}'}")
 
 
-def _after_end(trainer: Trainer, event: TrainerEnded, policy: Policy, actions: list[Action]) -> Trainer:
+def _trainer_ended(trainer: Trainer, event: TrainerEnded, policy: Policy, actions: list[Action]) -> Trainer:
     """What becomes of a training whose process has ended."""
-    trainer = replace(trainer, resume=event.resumable)  # whenever it is started again, it goes on from what it has left
+    # Whenever it is started again, it goes on from what it has left.
+    trainer = replace(trainer, learned=event.learned, resume=event.resumable)
+    if event.how.cause == "cancelled" and trainer.standing is not Standing.STOPPING:
+        return _cancelled(trainer, event, actions)
+    return _after_end(trainer, event, policy, actions)
+
+
+def _after_end(trainer: Trainer, event: TrainerEnded, policy: Policy, actions: list[Action]) -> Trainer:
+    """What becomes of one that nobody has cancelled behind the supervisor's back."""
     orderly = event.how.code in (0, None)
     if event.state is RunState.FINISHED and orderly:  # perhaps before it heard that it should stop
         return replace(trainer, standing=Standing.FINISHED)
@@ -119,7 +125,7 @@ def _after_end(trainer: Trainer, event: TrainerEnded, policy: Policy, actions: l
         actions.append(Tell("nonfinite", "error", text, key, event.model, event.step))
         return replace(trainer, standing=Standing.FAILED)
     actions.append(replace(_ending(event.how, "the training", key), model=event.model, step=event.step))
-    same_again = event.how.code in (_USAGE_EXIT, _RUN_FAILED_EXIT)
+    same_again = event.how.code in (ConfigError.exit_code, RunError.exit_code)
     if same_again or trainer.restarts >= policy.max_restarts:
         return replace(trainer, standing=Standing.FAILED)
     start_at_s = event.now_s + policy.restart_backoff_s * 2**trainer.restarts
@@ -133,7 +139,7 @@ def _cancelled(trainer: Trainer, event: TrainerEnded, actions: list[Action]) -> 
         return replace(trainer, standing=Standing.FINISHED)
     text = event.how.text or "it was cancelled from outside"
     actions.append(Tell("cancelled", "warning", text, f"end:{trainer.starts}", event.model, event.step))
-    return replace(trainer, standing=Standing.STOPPED, resume=event.resumable)
+    return replace(trainer, standing=Standing.STOPPED)
 
 
 def _asked(state: State, event: Asked, actions: list[Action]) -> State:
@@ -141,33 +147,35 @@ def _asked(state: State, event: Asked, actions: list[Action]) -> State:
         return _end_all(state, "stopped", event.now_s, actions)
     if state.stage is Stage.EVALUATE or state.ending is not None:  # there is no training to act upon
         return state
-    for model in (event.model,) if event.model is not None else tuple(state.trainers):
-        if model in state.trainers:
-            act = _resumed if event.action == "resume" else _put_to_rest
-            state = _with(state, act(state.trainers[model], event, actions))
+    for model, trainer in state.trainers.items():
+        if event.model not in (None, model):
+            continue
+        if event.action == "resume":
+            state = _with(state, _resumed(trainer, event.now_s))
+        else:
+            state = _with(state, _put_to_rest(trainer, _RESTS[event.action], event.now_s, actions))
     return state
 
 
-def _resumed(trainer: Trainer, event: Asked, actions: list[Action]) -> Trainer:
+def _resumed(trainer: Trainer, now_s: float) -> Trainer:
     if trainer.standing is Standing.STOPPING:
         return replace(trainer, then=Standing.WAITING)
     if trainer.standing in (Standing.PAUSED, Standing.STOPPED, Standing.FAILED):
-        return replace(trainer, standing=Standing.WAITING, start_at_s=event.now_s, restarts=0)
+        return replace(trainer, standing=Standing.WAITING, start_at_s=now_s, restarts=0)
     return trainer
 
 
-def _put_to_rest(trainer: Trainer, event: Asked, actions: list[Action]) -> Trainer:
-    """Stops, pauses or restarts one training; a restart is a rest that ends at once."""
+def _put_to_rest(trainer: Trainer, rest: Standing, now_s: float, actions: list[Action]) -> Trainer:
+    """Stops, pauses or restarts one training, by the standing that it shall have afterwards."""
     if trainer.standing is Standing.FINISHED:
         return trainer
-    rest = {"stop": Standing.STOPPED, "pause": Standing.PAUSED, "restart": Standing.WAITING}[event.action]
     if trainer.standing is Standing.RUNNING:
         actions.append(StopTrainer(trainer.model))
-        return replace(trainer, standing=Standing.STOPPING, then=rest, since_s=event.now_s)
+        return replace(trainer, standing=Standing.STOPPING, then=rest, since_s=now_s)
     if trainer.standing is Standing.STOPPING:
         return replace(trainer, then=rest)
-    if event.action == "restart":
-        return replace(trainer, standing=rest, start_at_s=event.now_s, restarts=0)
+    if rest is Standing.WAITING:
+        return replace(trainer, standing=rest, start_at_s=now_s, restarts=0)
     return replace(trainer, standing=rest) if trainer.standing in (Standing.WAITING, Standing.PAUSED) else trainer
 
 
@@ -198,8 +206,8 @@ def _end_all(state: State, outcome: Outcome, now_s: float, actions: list[Action]
             return replace(state, outcome=outcome)
         actions.append(StopStage())
         state = replace(state, stage_asked_s=now_s)
-    for model, trainer in state.trainers.items():
-        state = _with(state, _put_to_rest(trainer, Asked(now_s, "stop", model), actions))
+    for trainer in state.trainers.values():
+        state = _with(state, _put_to_rest(trainer, Standing.STOPPED, now_s, actions))
     return state
 
 
