@@ -124,7 +124,7 @@ class Supervisor:
         self._found: dict[ModelName, Work] = {}
         self._stage: Work | None = None
         self._takes_over = True
-        self._unstarted: list[tuple[Action, OSError]] = []
+        self._unstarted: list[tuple[StartTrainer | StartStage, OSError]] = []
         self._asked_to_stop = False
         self._heard: set[str] = set()
         """Requests that cannot be removed."""
@@ -134,26 +134,31 @@ class Supervisor:
         self._left = {name: process for name, process in processes.items() if is_alive(process)}
         """What an earlier supervisor had started, until it is taken over."""
         self._written_s = float("-inf")
-        self._start: Began | None = None
 
-    def take_over(self) -> None:
+    def take_over(self) -> Began:
         """Finds what an earlier supervisor has left, and says that this process has the phase; wishes to that one are void.
+
+        Returns:
+            what `run` begins with.
 
         Raises:
             OSError: the scheduler does not tell what is at work: started beside it, a second trainer would write the same files;
                 or there is no room for the first word, without which nobody would find this supervisor.
         """
-        self._start = self._began()
+        found = self._found_at_work()
+        progress = Progress.read_if_sound(self._phase.progress(Stage.PREPARE))
+        began = Began(time.monotonic(), progress is not None and progress.state == "finished", found)
         for path in self._void:
             self._remove_request(path)
         self._word().write(self._phase.supervisor)
+        return began
 
-    def run(self) -> int:
+    def run(self, began: Began) -> int:
         """Supervises until the phase has ended; returns the exit code that says how."""
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        self._take(self._start or self._began())
+        self._take(began)
         self._forget_evaluation()
         self._takes_over = False
         self._left = {}
@@ -180,7 +185,8 @@ class Supervisor:
 
     # --- what happens ---------------------------------------------------------------------------------------------------
 
-    def _began(self) -> Began:
+    def _found_at_work(self) -> dict[ModelName, Found]:
+        """Each training as it is; the processes of those that go on are kept for `AdoptTrainer`."""
         found = {}
         for model, document in self._statuses.items():
             status = document.read()
@@ -189,8 +195,7 @@ class Supervisor:
                 self._found[model] = work
             state = None if status is None else status.state
             found[model] = Found(work is not None, state, self._is_resumable(model), self._has_learned(model))
-        progress = Progress.read_if_sound(self._phase.progress(Stage.PREPARE))
-        return Began(time.monotonic(), progress is not None and progress.state == "finished", found)
+        return found
 
     def _forget_evaluation(self) -> None:
         """Takes away how the last evaluation went where one is still to come: an old failure says nothing of these trainings."""
@@ -238,35 +243,43 @@ class Supervisor:
     def _endings(self) -> Iterator[Event]:
         unstarted, self._unstarted = self._unstarted, []
         for action, error in unstarted:
-            failed = Ended(
-                NOT_STARTED, "disk-full" if error.errno == errno.ENOSPC else None, f"it cannot be started: {error.strerror}"
-            )
+            cause: Literal["disk-full"] | None = "disk-full" if error.errno == errno.ENOSPC else None
+            failed = Ended(NOT_STARTED, cause, f"it cannot be started: {error.strerror}")
             if isinstance(action, StartTrainer):
-                resumable, learned = self._is_resumable(action.model), self._has_learned(action.model)
-                yield TrainerEnded(time.monotonic(), action.model, failed, resumable=resumable, learned=learned)
-            elif isinstance(action, StartStage):
+                yield self._trainer_ended(action.model, failed, None)
+            else:
                 yield StageEnded(time.monotonic(), action.stage, failed)
         if (stage := self._stage) is not None and (how := stage.ended()) is not None:
             self._stage = None
-            progress = Progress.read_if_sound(self._phase.progress(self._state.stage))
-            if how.code is None and progress is not None and progress.state != "running" and stage.wrote(progress.process):
-                how = replace(how, code=0 if progress.state == "finished" else 1)  # taken over: its last word stands for its code
-            if how.code != 0 and progress is not None and progress.error:
-                how = replace(how, text=progress.error)
-            yield StageEnded(time.monotonic(), self._state.stage, how)
-        for model, child in list(self._trainers.items()):
-            ended = child.ended()
-            if ended is None:
-                continue
-            del self._trainers[model]
-            status = self._statuses[model].read()
-            now_s, resumable, learned = time.monotonic(), self._is_resumable(model), self._has_learned(model)
-            if status is None or not child.wrote(status.process):  # it ended before its first word
-                yield TrainerEnded(now_s, model, ended, resumable=resumable, learned=learned)
-                continue
-            if status.error and ended.code != 0:
-                ended = replace(ended, text=status.error.splitlines()[0])
-            yield TrainerEnded(now_s, model, ended, status.state, status.step, resumable, learned)
+            yield self._stage_ended(stage, how)
+        for model, trainer in list(self._trainers.items()):
+            if (how := trainer.ended()) is not None:
+                del self._trainers[model]
+                status = self._statuses[model].read()
+                spoke = status is not None and trainer.wrote(status.process)  # else it ended before its first word
+                yield self._trainer_ended(model, how, status if spoke else None)
+
+    def _stage_ended(self, stage: Work, how: Ended) -> StageEnded:
+        progress = Progress.read_if_sound(self._phase.progress(self._state.stage))
+        if how.code is None and progress is not None and progress.state != "running" and stage.wrote(progress.process):
+            how = replace(how, code=0 if progress.state == "finished" else 1)  # taken over: its last word stands for its code
+        if how.code != 0 and progress is not None and progress.error:
+            how = replace(how, text=progress.error)
+        return StageEnded(time.monotonic(), self._state.stage, how)
+
+    def _trainer_ended(self, model: ModelName, how: Ended, status: RunStatus | None) -> TrainerEnded:
+        """What has become of a training; `status` is the word of the process that has ended."""
+        if status is not None and status.error and how.code != 0:
+            how = replace(how, text=status.error.splitlines()[0])
+        return TrainerEnded(
+            time.monotonic(),
+            model,
+            how,
+            state=None if status is None else status.state,
+            step=None if status is None else status.step,
+            resumable=self._is_resumable(model),
+            learned=self._has_learned(model),
+        )
 
     def _sign(self, model: ModelName) -> Sign | None:
         status, work = self._statuses[model].read(), self._trainers[model]
@@ -305,7 +318,7 @@ class Supervisor:
             except OSError as error:
                 if isinstance(action, StopTrainer | StopStage):  # the rules ask for it again until it has ended
                     self._tell_unstopped(action, error)
-                else:  # it could not be started, for instance because its log cannot be written
+                elif isinstance(action, StartTrainer | StartStage):  # for instance because its log cannot be written
                     self._unstarted.append((action, error))
             self._beat()  # each may wait for a scheduler
         after = _standings(self._state)
@@ -458,9 +471,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         remove_leftovers(phase.path)  # which may make the room that is needed
         with phase_lock(phase):
             supervisor = Supervisor(phase)
-            supervisor.take_over()
+            began = supervisor.take_over()
             answer(READY)
-            return supervisor.run()
+            return supervisor.run(began)
     except (BrefineError, OSError) as error:
         answer(words_of(error))
         raise

@@ -103,8 +103,7 @@ class SupervisorActor(Actor):
         phase = PhaseDir(folder / "20261122T000000Z-toy")
         with phase_lock(phase):
             supervisor = Supervisor(phase, programs=ToyPrograms(), poll_s=0.02, stop_grace_s=20.0)
-            supervisor.take_over()
-            return supervisor.run()
+            return supervisor.run(supervisor.take_over())
 
     def result(self, folder: Path) -> Any:
         phase = PhaseDir(folder / "20261122T000000Z-toy")

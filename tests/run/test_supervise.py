@@ -56,8 +56,7 @@ inspection._EVERY_S = 0.2
 phase = PhaseDir(Path(sys.argv[1]))
 with phase_lock(phase):
     supervisor = Supervisor(phase, programs=ToyPrograms(), poll_s=0.02, stop_grace_s=float(sys.argv[2]))
-    supervisor.take_over()
-    sys.exit(supervisor.run())
+    sys.exit(supervisor.run(supervisor.take_over()))
 """
 
 
@@ -121,7 +120,8 @@ def handlers_put_back() -> Iterator[None]:
 def run_here(phase: PhaseDir, *, stop_grace_s: float = 60.0) -> int:
     """A supervisor in this process."""
     with handlers_put_back():
-        return Supervisor(phase, programs=ToyPrograms(), poll_s=0.02, stop_grace_s=stop_grace_s).run()
+        supervisor = Supervisor(phase, programs=ToyPrograms(), poll_s=0.02, stop_grace_s=stop_grace_s)
+        return supervisor.run(supervisor.take_over())
 
 
 def pipe_without_reader() -> int:

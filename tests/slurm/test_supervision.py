@@ -48,8 +48,7 @@ from tests.run.toy_programs import ToyPrograms
 phase = PhaseDir(Path(sys.argv[1]))
 with phase_lock(phase):
     supervisor = Supervisor(phase, programs=ToyPrograms(), poll_s=0.05)
-    supervisor.take_over()
-    sys.exit(supervisor.run())
+    sys.exit(supervisor.run(supervisor.take_over()))
 """
 Start = Callable[[PhaseDir], "subprocess.Popen[bytes]"]
 
