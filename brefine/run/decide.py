@@ -24,9 +24,7 @@ def recommend(phase: PhaseDir) -> Ranking:
             version evaluated some of them by another convention.
         FormatError: an evaluation is damaged.
     """
-    reports = evaluation_reports(phase)
-    _refuse_stale(phase, reports)
-    return _rank(phase, reports)
+    return _rank(phase, _evaluated(phase))
 
 
 def standing_choice(phase: PhaseDir, tell_fallen: Callable[[str], None] = lambda words: None) -> SelectionRecord | None:
@@ -39,8 +37,7 @@ def standing_choice(phase: PhaseDir, tell_fallen: Callable[[str], None] = lambda
         ProcessError: a model was trained further since it was evaluated.
         FormatError: an evaluation is damaged.
     """
-    reports = evaluation_reports(phase)
-    _refuse_stale(phase, reports)
+    reports = _evaluated(phase)
     found = SelectionRecord.read_if_sound(phase.selection)
     if found is None:
         return None
@@ -75,8 +72,7 @@ def choose(
         ConfigError: the model is not evaluated, or it is not the recommended one and `why` is missing.
         ProcessError: no model is evaluated, one was trained further since, or its figures are others than those shown.
     """
-    reports = evaluation_reports(phase)
-    _refuse_stale(phase, reports)
+    reports = _evaluated(phase)
     if shown is not None:
         _refuse_other_figures(phase, reports, shown)
     ranking = _rank(phase, reports) if shown is None else shown
@@ -113,7 +109,9 @@ def choose(
     return record
 
 
-def _refuse_stale(phase: PhaseDir, reports: dict[str, EvaluationReport]) -> None:
+def _evaluated(phase: PhaseDir) -> dict[str, EvaluationReport]:
+    """The evaluations of the models, all of them of the weights that there are now."""
+    reports = evaluation_reports(phase)
     stale = [report.model for report in reports.values() if _is_stale(phase, report)]
     if stale:
         raise ProcessError(
@@ -122,6 +120,7 @@ def _refuse_stale(phase: PhaseDir, reports: dict[str, EvaluationReport]) -> None
             problems=stale,
             hint=f"run: brefine evaluate --phase {phase.argument}",
         )
+    return reports
 
 
 def _refuse_other_figures(phase: PhaseDir, reports: dict[str, EvaluationReport], shown: Ranking) -> None:
