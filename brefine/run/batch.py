@@ -30,6 +30,7 @@ from brefine.errors import ConfigError, DataError, FormatError, ProcessError, on
 from brefine.identity import own_identity
 from brefine.io.atomic import digest_of_files
 from brefine.io.audio import audio_by_stem
+from brefine.io.interpreter import python_command
 from brefine.io.lock import held
 from brefine.io.rttm import read_rttm, rttm_files
 from brefine.io.shipped import shipped_weights
@@ -37,7 +38,6 @@ from brefine.phasedir import Document, JobRecord, LockHolder, Part, PhaseDir
 from brefine.run.executor import executor_of
 from brefine.run.lock import sign
 from brefine.run.plain import job_words
-from brefine.run.programs import share_command
 from brefine.run.supervision import Ended
 from brefine.run.work import Order, Work
 
@@ -321,7 +321,8 @@ def run_batch(out: Path, config: PhaseConfig, tell: Callable[[str], None]) -> in
             other = at_work(out)
             if other is not None:
                 tell(f"another process works on this batch: {other}; this one waits for it, and does what it leaves")
-            work = executor.start(Order(_NAME, tuple(share_command(folder)), log, divisible=True))
+            command = tuple(python_command("-m", "brefine.run.share", folder))  # what is left; of one share with `--part K/N`
+            work = executor.start(Order(_NAME, command, log, divisible=True))
         try:
             ended = _wait(work, _Standing(batch, folder), tell, every_s=min(_LOOK_S, executor.poll_s))
         except BaseException:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Protocol
 
 from brefine.io.interpreter import python_command
@@ -41,8 +40,3 @@ class BrefinePrograms:
 
 
 BREFINE = BrefinePrograms()
-
-
-def share_command(batch: Path) -> list[str]:
-    """Does what is left of a batch; with `--part K/N`, of one share."""
-    return python_command("-m", "brefine.run.share", batch)
