@@ -26,14 +26,34 @@ _NO_ROOM_BYTES = 64 << 10
 _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
 
 
+class LastWords:
+    """What is written to a log from now on: how the process ended that writes it."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._start_bytes = log.stat().st_size if log.exists() else 0
+
+    def of_end(self, code: int | None) -> Ended:
+        """How it ended, from its exit code, None where nobody knows it, and from its words."""
+        words = self._read()
+        return Ended(code, _cause(words) if code != 0 else None, _last_line(words))
+
+    def _read(self) -> str:
+        try:
+            with open_no_link(self._log) as file:
+                file.seek(max(self._start_bytes, file.seek(0, os.SEEK_END) - _LAST_WORDS_BYTES))
+                return file.read(_LAST_WORDS_BYTES).decode("utf-8", errors="replace")
+        except OSError:
+            return ""
+
+
 class _Process:
     """What `Child` and `Adopted` share."""
 
     process: ProcessIdentity
 
     def __init__(self, log: Path, oom_kills: OomKills) -> None:
-        self._log = log
-        self._log_start_bytes = log.stat().st_size if log.exists() else 0
+        self._last_words = LastWords(log)
         self._oom_kills = oom_kills
 
     def wrote(self, writer: ProcessIdentity) -> bool:
@@ -58,6 +78,7 @@ class Child(_Process):
         holds: Sequence[int] = (),
     ) -> None:
         super().__init__(log, oom_kills)
+        self._folder = log.parent
         self._forced = False
         with open_to_append(log) as file:
             self._process = subprocess.Popen(
@@ -69,8 +90,7 @@ class Child(_Process):
                 start_new_session=True,
                 pass_fds=holds,
             )
-        self._pid = self._process.pid
-        self.process = identity_of(self._pid)  # as a zombie at worst: nobody but `ended` collects it
+        self.process = identity_of(self._process.pid)  # as a zombie at worst: nobody but `ended` collects it
 
     def ended(self) -> Ended | None:
         """How it ended; None while it runs."""
@@ -78,9 +98,9 @@ class Child(_Process):
         if code is None:
             self._oom_kills.look()
             return None
-        _signal_group(self._pid, signal.SIGKILL)  # what it started and left behind would keep the GPU's memory
-        how = ended_by_its_log(code, self._log, self._log_start_bytes)
-        if how.cause is None and code > 0 and _is_full(self._log.parent):  # there was no room for its last words
+        _signal_group(self._process.pid, signal.SIGKILL)  # what it started and left behind would keep the GPU's memory
+        how = self._last_words.of_end(code)
+        if how.cause is None and code > 0 and _is_full(self._folder):  # there was no room for its last words
             how = replace(how, cause="disk-full")
         if how.cause is None and code == -signal.SIGKILL and not self._forced and self._oom_kills.explain_one():
             how = replace(how, cause="out-of-memory")
@@ -90,7 +110,7 @@ class Child(_Process):
         """Asks it to checkpoint and end, or ends it with all that it started."""
         self._forced |= by_force
         if by_force:
-            _signal_group(self._pid, signal.SIGKILL)
+            _signal_group(self._process.pid, signal.SIGKILL)
         else:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGTERM)
@@ -108,7 +128,7 @@ class Adopted(_Process):
         if is_alive(self.process):
             self._oom_kills.look()
             return None
-        how = ended_by_its_log(None, self._log, self._log_start_bytes)
+        how = self._last_words.of_end(None)
         if how.cause is None and self._oom_kills.explain_one():
             how = replace(how, cause="out-of-memory")
         return how
@@ -124,24 +144,9 @@ class Adopted(_Process):
                 os.kill(self.process.pid, signal.SIGTERM)
 
 
-def ended_by_its_log(code: int | None, log: Path, start_bytes: int) -> Ended:
-    """How a process ended, from its exit code and what it has written to its log since `start_bytes`."""
-    words = _last_words(log, start_bytes)
-    return Ended(code, _cause(words) if code != 0 else None, _last_line(words))
-
-
 def _signal_group(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
-
-
-def _last_words(log: Path, start_bytes: int) -> str:
-    try:
-        with open_no_link(log) as file:
-            file.seek(max(start_bytes, file.seek(0, os.SEEK_END) - _LAST_WORDS_BYTES))
-            return file.read(_LAST_WORDS_BYTES).decode("utf-8", errors="replace")
-    except OSError:
-        return ""
 
 
 def _last_line(words: str) -> str | None:

@@ -25,7 +25,7 @@ from brefine.errors import ProcessError
 from brefine.identity import ProcessIdentity, is_same
 from brefine.io.interpreter import python_command
 from brefine.phasedir import JobRecord, JobWord, PhaseDir, Stage
-from brefine.run.children import ended_by_its_log
+from brefine.run.children import LastWords
 from brefine.run.documents import WatchedDocument
 from brefine.run.slurm_bill import SlurmBill
 from brefine.run.slurm_job import JobCommand
@@ -192,8 +192,7 @@ class SlurmWork:
         self.is_over = False
         self._executor = executor
         self._name = name
-        self._log = log
-        self._log_start_bytes = log.stat().st_size if log.exists() else 0
+        self._last_words = LastWords(log)
         self._model = model
         self._shares = shares
         self._price_usd_per_hour = price_usd_per_hour
@@ -224,7 +223,7 @@ class SlurmWork:
         orderly = self._line is not None and self._line.state in ("COMPLETED", "FAILED")
         if orderly and (word is None or word.code is None) and time.monotonic() - self._over_s < _LAST_WORD_S:
             return None
-        return ended_job(self.job_id, self._line, word, ended_by_its_log(1, self._log, self._log_start_bytes))
+        return ended_job(self.job_id, self._line, word, self._last_words.of_end(1))
 
     def stop(self, *, by_force: bool) -> None:
         """Asks the command to checkpoint and end; a job that waits, or that does not hear, is cancelled."""
