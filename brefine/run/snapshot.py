@@ -242,10 +242,17 @@ class PhaseSnapshot:
 
     @property
     def took_s(self) -> dict[Stage, float]:
-        """What each station took so far, in their order; training is what lies between preparation and evaluation."""
+        """What each station took so far, in their order.
+
+        Training is what lies between preparation and evaluation, but for the time after the trainers' last words: who evaluates
+        again days later has not trained for days.
+        """
         took = {stage: told.unix_s - told.started_unix_s for stage, told in self.progress.items()}
         if Stage.PREPARE in took and Stage.EVALUATE in took:
-            took[Stage.TRAIN] = self.progress[Stage.EVALUATE].started_unix_s - self.progress[Stage.PREPARE].unix_s
+            evaluated_unix_s = self.progress[Stage.EVALUATE].started_unix_s
+            spoke_unix_s = (run.status.heartbeat_unix_s for run in self.runs if run.status is not None)
+            trained_unix_s = min(evaluated_unix_s, max(spoke_unix_s, default=evaluated_unix_s))
+            took[Stage.TRAIN] = trained_unix_s - self.progress[Stage.PREPARE].unix_s
         return {stage: took[stage] for stage in Stage if stage in took}
 
     @property
