@@ -40,7 +40,7 @@ def _prepared(config: PhaseConfig) -> list[RecordingHeadroom]:
             window_s=config.gate.window_s,
             shift_s=config.refine.max_shift_s,
         )
-        for one in manifest.splits["gate"]
+        for one in manifest.gate
         if _has_turns(folder / one.reference) and _has_turns(folder / one.hypothesis)
     ]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from brefine.config import PhaseConfig, parse_config
+from brefine.config import PhaseConfig, parse_config, prepared_corpus_path
 from brefine.core.turns import Diarization, Turn
 from brefine.io.rttm import write_rttm
+from brefine.phasedir import CorpusManifest
 from brefine.run.headroom_first import headroom_of_recipe
 
 
@@ -57,3 +58,12 @@ def test_a_corpus_that_is_not_there_does_not_stop_the_launch_here(tmp_path: Path
     """Preparation will say what is wrong with it, in full."""
     (line,) = headroom_of_recipe(_recipe(tmp_path))
     assert line.startswith("headroom: cannot be told")
+
+
+def test_a_prepared_corpus_without_a_gate_split_does_not_stop_the_launch_here(tmp_path: Path) -> None:
+    """Nothing is behind the gate of which a headroom could be told; what needs that split says that it is missing."""
+    recipe = _recipe(tmp_path, "builtin")
+    manifest = CorpusManifest(title="mine", evidence="real", hypothesis_source="mine", splits={"train": []})
+    manifest.write(prepared_corpus_path(recipe) / "corpus.json")
+    (line,) = headroom_of_recipe(recipe)
+    assert "once the corpus is prepared" in line
