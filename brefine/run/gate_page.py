@@ -7,7 +7,7 @@ from typing import Final
 
 from brefine.phasedir import GateCriterion, GateRecord, IntegrationReport, Manifest, PhaseDir, SelectionRecord
 from brefine.run.report_html import utc_text
-from brefine.run.tables import choice_text, integration_table
+from brefine.run.tables import choice_text, code_text, integration_table, versions_text
 
 _BOXES: Final = {"met": "☑", "not-met": "☒", "unknown": "☐"}
 
@@ -98,10 +98,12 @@ def _digests(report: IntegrationReport | None) -> list[str]:
 
 
 def _provenance(manifest: Manifest) -> list[str]:
-    commit = manifest.git_commit or "an installed package"
-    dirty = " with uncommitted changes" if manifest.git_dirty else ""
-    versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
-    return [f"- Code: {commit}{dirty}", f"- Seed: {manifest.seed}", f"- Corpus: `{manifest.corpus}`", f"- Versions: {versions}"]
+    return [
+        f"- Code: {code_text(manifest)}",
+        f"- Seed: {manifest.seed}",
+        f"- Corpus: `{manifest.corpus}`",
+        f"- Versions: {versions_text(manifest)}",
+    ]
 
 
 def _plain(text: str) -> str:

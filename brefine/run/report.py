@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from brefine.config import MODEL_NAMES, ModelName
 from brefine.errors import FormatError
 from brefine.io.atomic import write_text_atomic
 from brefine.io.outputs import is_page, refuse_replacing, refuse_unwritable
@@ -65,9 +66,9 @@ def _judged_today(snapshot: PhaseSnapshot, phase: PhaseDir) -> PhaseSnapshot:
 def report_page(snapshot: PhaseSnapshot, manifest: Manifest | None, phase: PhaseDir) -> str:
     """The page as HTML."""
     chosen = _chosen(snapshot)
-    rows = [] if chosen is None else read_boundaries(phase.boundaries(chosen, "validation"))  # type: ignore[arg-type]
+    rows = [] if chosen is None else read_boundaries(phase.boundaries(chosen, "validation"))
     best, worst = extremes(rows)
-    cards = {run.name: CheckpointCard.read_if_sound(phase.run(run.name).card("best")) for run in snapshot.runs}  # type: ignore[arg-type]
+    cards = {model: CheckpointCard.read_if_sound(phase.run(model).card("best")) for model in MODEL_NAMES}
     audio = {} if manifest is None else audio_of(Path(manifest.corpus))
     sections = {
         "criteria": criteria_section(snapshot),
@@ -86,11 +87,11 @@ def report_page(snapshot: PhaseSnapshot, manifest: Manifest | None, phase: Phase
     return html_page(_plain_title(snapshot.name), "\n".join([head(snapshot, made), *made.values()]))
 
 
-def _chosen(snapshot: PhaseSnapshot) -> str | None:
+def _chosen(snapshot: PhaseSnapshot) -> ModelName | None:
     """The model whose boundaries are shown: the selected one, else the first that is evaluated."""
     if snapshot.selection is not None:
         return snapshot.selection.model
-    return next(iter(snapshot.evaluations), None)
+    return next((report.model for report in snapshot.evaluations.values()), None)
 
 
 def _plain_title(name: str) -> str:

@@ -11,11 +11,11 @@ import numpy as np
 from brefine.core.boundaries import BoundaryKind
 from brefine.core.figures import milliseconds, percent, rounded, signed_milliseconds
 from brefine.core.series import downsample_minmax
-from brefine.phasedir import BoundaryFigures, Comparison, EvaluationReport, Tag
+from brefine.phasedir import BoundaryFigures, EvaluationReport, Tag
 from brefine.run.report_charts import Axis, Rule, Series, bar_chart, line_chart
 from brefine.run.report_html import LOOKS, html_figure, html_section, html_table, side_by_side
 from brefine.run.snapshot import Curve, PhaseSnapshot
-from brefine.run.tables import choice_text, cuts_text, interval_text
+from brefine.run.tables import choice_text, counts_text, cuts_text, interval_text
 
 _MAX_POINTS: Final = 240
 _VALIDATION: Final = (
@@ -30,8 +30,8 @@ def models_section(snapshot: PhaseSnapshot, chosen: str | None) -> str:
     if not reports:
         return html_section("models", "Models", "<p>None is evaluated yet: <code>brefine evaluate</code>.</p>")
     first = reports[0]
-    rows = [_model_row("unrefined", first.comparison.before, None, None)]
-    rows += [_model_row(one.model, one.comparison.after, one.comparison, one, one.model == chosen) for one in reports]
+    rows = [_row("unrefined", first.comparison.before)]
+    rows += [_row(one.model, one.comparison.after, one, chosen=one.model == chosen) for one in reports]
     names = (
         "",
         "MAE",
@@ -141,22 +141,19 @@ def calibration_section(snapshot: PhaseSnapshot) -> str:
     )
 
 
-def _model_row(
-    name: str, figures: BoundaryFigures, comparison: Comparison | None, report: EvaluationReport | None, chosen: bool = False
-) -> tuple[str, ...]:
-    interval = "" if comparison is None else interval_text(comparison.intervals.get("mae_ms"))
-    counts = "" if comparison is None else f"{comparison.improved:,} / {comparison.worsened:,} / {comparison.unchanged:,}"
+def _row(name: str, figures: BoundaryFigures, report: EvaluationReport | None = None, *, chosen: bool = False) -> tuple[str, ...]:
+    """The figures of a model by its report, or of the boundaries that no model has moved."""
     return (
         f'<span class="{"chosen" if chosen else ""}">{escape(name)}{" ◀" if chosen else ""}</span>',
         milliseconds(figures.mae_ms),
-        interval,
+        "" if report is None else interval_text(report.comparison.intervals.get("mae_ms")),
         milliseconds(figures.median_ms),
         milliseconds(figures.p90_ms),
         "–" if figures.bias_ms is None else f"{rounded(figures.bias_ms):+.0f} ms",
         *(percent(value) for value in (figures.within_50ms, figures.within_100ms, figures.within_200ms)),
         milliseconds(figures.capped_mean_ms),
-        counts,
-        "" if comparison is None else signed_milliseconds(comparison.good_harm_ms),
+        "" if report is None else counts_text(report.comparison),
+        "" if report is None else signed_milliseconds(report.comparison.good_harm_ms),
         "" if report is None else f"{report.speed.boundaries_per_s:,.0f}",
     )
 

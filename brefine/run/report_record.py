@@ -11,6 +11,7 @@ from brefine.run.plain import duration
 from brefine.run.report_boundaries import BoundaryPicture
 from brefine.run.report_html import html_section, html_table, utc_text
 from brefine.run.snapshot import PhaseSnapshot
+from brefine.run.tables import code_text, versions_text
 
 
 def boundaries_section(
@@ -73,14 +74,13 @@ def decisions_section(decisions: Sequence[Decision], alerts: Sequence[Alert]) ->
 def provenance_section(snapshot: PhaseSnapshot, manifest: Manifest | None) -> str:
     rows = [("phase", f"<code>{escape(str(snapshot.path))}</code>")]
     if manifest is not None:
-        commit = manifest.git_commit or "an installed package"
         rows += [
             ("created", utc_text(manifest.created_unix_s)),
             ("command", f"<code>{escape(' '.join(manifest.argv))}</code>"),
-            ("code", escape(commit) + (" with uncommitted changes" if manifest.git_dirty else "")),
+            ("code", escape(code_text(manifest))),
             ("seed", str(manifest.seed)),
             ("corpus", f"<code>{escape(manifest.corpus)}</code>"),
-            ("versions", escape(", ".join(f"{name} {version}" for name, version in manifest.versions.items()))),
+            ("versions", escape(versions_text(manifest))),
         ]
     rows += [(f"{escape(one.model)} checkpoint", f"step {one.checkpoint_step:,}") for one in snapshot.evaluations.values()]
     rows += [("unreadable", escape(problem)) for problem in snapshot.problems]

@@ -8,6 +8,7 @@ from html import escape
 from typing import Final
 
 from brefine.core.figures import improvement, milliseconds, percent
+from brefine.phasedir import DerFigures
 from brefine.run.report_charts import Axis, Rule, Series, bar_chart, scatter_chart
 from brefine.run.report_html import (
     html_figure,
@@ -91,8 +92,8 @@ def integration_section(snapshot: PhaseSnapshot) -> str:
     parts = bar_chart(
         ("missed", "false alarm", "confusion"),
         [
-            ("before", "base", [1.0 * value for value in _parts(report.der[0].before)]),
-            ("after", "s0", [1.0 * value for value in _parts(report.der[0].after)]),
+            ("before", "base", _parts(report.der[0].before)),
+            ("after", "s0", _parts(report.der[0].after)),
         ],
         "seconds of speech, collar 0",
     )
@@ -137,5 +138,5 @@ def _card(name: str, figure: str, more: str) -> str:
     )
 
 
-def _parts(figures: object) -> tuple[float, float, float]:
-    return tuple(getattr(figures, name) for name in ("missed_s", "false_alarm_s", "confusion_s"))
+def _parts(figures: DerFigures) -> tuple[float, float, float]:
+    return figures.missed_s, figures.false_alarm_s, figures.confusion_s

@@ -12,6 +12,7 @@ from brefine.phasedir import (
     EvaluationReport,
     GateRecord,
     IntegrationReport,
+    Manifest,
     RecordingChange,
     Scored,
     SelectionRecord,
@@ -39,7 +40,7 @@ def evaluation_table(reports: Mapping[str, EvaluationReport]) -> list[str]:
         ),
         *(_row(label, before, reports, figure) for label, figure in _FIGURES),
         *(_part_row(part, name, before, reports) for part in ("by_side", "by_kind") for name in getattr(before, part)),
-        ("improved / worse / unchanged", "", *(_counts(report.comparison) for report in reports.values())),
+        ("improved / worse / unchanged", "", *(counts_text(report.comparison) for report in reports.values())),
         (
             "harm to good (≤ 50 ms before)",
             "",
@@ -117,6 +118,11 @@ def scored_text(report: IntegrationReport) -> str:
     return f"{amount_text(scored)} scored, limited by a UEM; {matched}; {moved}"
 
 
+def counts_text(comparison: Comparison) -> str:
+    """Boundaries that were improved, worsened, and left as they are: `790 / 214 / 200`."""
+    return f"{comparison.improved:,} / {comparison.worsened:,} / {comparison.unchanged:,}"
+
+
 def cuts_text(reports: Sequence[EvaluationReport | IntegrationReport]) -> str:
     """How many boundaries were made by the cut of recordings, and whether these figures are without them; empty without any."""
     cuts = reports[0].comparison.at_cuts
@@ -133,6 +139,16 @@ def amount_text(scored: Scored) -> str:
     """`18.20 of 19.65 h`; minutes below an hour of audio."""
     unit, unit_s, digits = ("h", 3600.0, 2) if scored.audio_s >= 3600.0 else ("min", 60.0, 1)
     return f"{scored.scored_s / unit_s:.{digits}f} of {scored.audio_s / unit_s:.{digits}f} {unit}"
+
+
+def code_text(manifest: Manifest) -> str:
+    """What was launched: `5213c16… with uncommitted changes`."""
+    return (manifest.git_commit or "an installed package") + (" with uncommitted changes" if manifest.git_dirty else "")
+
+
+def versions_text(manifest: Manifest) -> str:
+    """`python 3.11.2, brefine 0.1.0, …`."""
+    return ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
 
 
 def gate_table(record: GateRecord) -> list[str]:
@@ -204,10 +220,6 @@ def _mae(comparison: Comparison) -> str:
     after_ms = comparison.after.mae_ms
     interval = "" if after_ms is None else f" {interval_text(comparison.intervals.get('mae_ms'))}"
     return f"{milliseconds(after_ms)}{interval}"
-
-
-def _counts(comparison: Comparison) -> str:
-    return f"{comparison.improved:,} / {comparison.worsened:,} / {comparison.unchanged:,}"
 
 
 _FIGURES: Final[tuple[tuple[str, Callable[[BoundaryFigures], str]], ...]] = (
