@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from socket import gethostname
 from typing import Any, Final
 
-from brefine.config import BudgetConfig, ModelName, PhaseConfig
+from brefine.config import BudgetConfig, GateConfig, ModelName, PhaseConfig
 from brefine.errors import BrefineError, printable
 from brefine.identity import ProcessIdentity, boot_id, is_alive
 from brefine.phasedir import (
@@ -35,7 +36,7 @@ from brefine.run.gpu import GpuProbe, find_gpus, read_host
 from brefine.run.idleness import BY_HAND, OtherPhases, last_sign_unix_s
 from brefine.run.lock import holder, supervising
 from brefine.run.pulse import Pulse
-from brefine.run.snapshot import WORKING, PhaseSnapshot, PhaseState, RunView, ShownState, SupervisorView
+from brefine.run.snapshot import WORKING, BudgetView, PhaseSnapshot, PhaseState, RunView, ShownState, SupervisorView
 from brefine.run.standing import phase_state, shown_state
 from brefine.run.tail.log import LogTail
 from brefine.run.tail.run import RunTail, find_run_folders
@@ -108,17 +109,10 @@ class PhaseStore:
         """
         now_unix_s = time.time()
         self._refuse_if_gone()
-        supervisor = self._supervisor.read()
-        supervising_process = supervising(self.phase, supervisor)
-        alive = supervising_process is not None
-        if supervisor is not None and not alive and supervisor.state == "running":
-            supervisor = self._supervisor.read()  # it may have ended in between: now its last word is there, if it had one
-        silent_s = self._pulse.silence_s(supervisor, supervising_process, now_unix_s)
-        at_work = alive and silent_s is None
+        supervision = self._supervision(now_unix_s)
         stall_after_s = self.config.supervisor.stall_after_s
         runs = tuple(
-            reader.view(now_unix_s, stall_after_s=stall_after_s, word=supervisor, supervisor=supervising_process, drain=drain)
-            for reader in self._runs.values()
+            reader.view(now_unix_s, supervision, stall_after_s=stall_after_s, drain=drain) for reader in self._runs.values()
         )
         told = {stage: word for stage, item in self._progress.items() if (word := item.read()) is not None}
         progress = {stage: word for stage, word in told.items() if not _has_vanished(word)}
@@ -127,8 +121,8 @@ class PhaseStore:
         turns_changed = self._turns.forbid(gate, integration)
         eta_s = _longest_eta_s(runs)
         state = phase_state(
-            supervisor=supervisor,
-            supervisor_alive=alive,
+            supervisor=supervision.word,
+            supervisor_alive=supervision.process is not None,
             runs=runs,
             progress=progress,
             evaluations=evaluations,
@@ -137,7 +131,6 @@ class PhaseStore:
             gate=None if turns_changed else gate,
             integrates_elsewhere=self._integrates_elsewhere(now_unix_s),
         )
-        account = self._ledger.read()
         return PhaseSnapshot(
             unix_s=now_unix_s,
             path=self.phase.path,
@@ -145,23 +138,16 @@ class PhaseStore:
             title=title_of(self.config),
             simulated=self.config.corpus.kind == "simulated",
             state=state,
-            started_unix_s=None if supervisor is None else supervisor.started_unix_s,
+            started_unix_s=None if supervision.word is None else supervision.word.started_unix_s,
             eta_s=eta_s,
-            supervisor=_supervisor_view(supervisor, supervising_process, silent_s),
+            supervisor=supervision.view(),
             runs=runs,
             progress=progress,
-            alerts=(*self._all_alerts(runs, progress.values(), now_unix_s), *_desertion(supervisor, alive, silent_s, state)),
+            alerts=(*self._all_alerts(runs, progress.values(), now_unix_s), *supervision.desertion(state)),
             gpus=self._gpus.read(),
             gpu_note=self._gpus.note,
             host=read_host(self.phase.path),
-            budget=view_budget(
-                self.config.budget,
-                with_debts_of(account, self.phase, self.config, supervisor, alive=at_work, now_unix_s=now_unix_s),
-                self.phase.path,
-                self._billed_eta_s(runs, eta_s),
-                guarded=at_work or state not in WORKING,
-                idle_s=self._idle_s(supervisor, state, told.values(), account, now_unix_s),
-            ),
+            budget=self._view_budget(supervision, state, told.values(), self._billed_eta_s(runs, eta_s), now_unix_s),
             gate_mae_ms=self.config.gate.mae_ms,
             evaluations=evaluations,
             selection=selection,
@@ -171,8 +157,15 @@ class PhaseStore:
             starting=frozenset(
                 stage for stage in BY_HAND if stage not in progress and holder(self.phase.stage_lock(stage)) is not None
             ),
-            problems=(*self._problems(), *(() if supervisor is None else _hindrances(supervisor, alive=alive))),
+            problems=(*self._problems(), *supervision.hindrances()),
         )
+
+    def _supervision(self, now_unix_s: float) -> _Supervision:
+        word = self._supervisor.read()
+        process = supervising(self.phase, word)
+        if word is not None and process is None and word.state == "running":
+            word = self._supervisor.read()  # it may have ended in between: now its last word is there, if it had one
+        return _Supervision(word, process, self._pulse.silence_s(word, process, now_unix_s))
 
     def _refuse_if_gone(self) -> None:
         """Without its files the phase would seem to be prepared, for ever; what else hinders a reader is told file by file."""
@@ -184,6 +177,24 @@ class PhaseStore:
             ) from None
         except OSError:
             return
+
+    def _view_budget(
+        self, supervision: _Supervision, state: PhaseState, stages: Iterable[Progress], eta_s: float | None, now_unix_s: float
+    ) -> BudgetView:
+        """The money of the phase.
+
+        Args:
+            eta_s: what remains to be billed.
+        """
+        account, word, at_work = self._ledger.read(), supervision.word, supervision.is_at_work
+        return view_budget(
+            self.config.budget,
+            with_debts_of(account, self.phase, self.config, word, alive=at_work, now_unix_s=now_unix_s),
+            self.phase.path,
+            eta_s,
+            guarded=at_work or state not in WORKING,
+            idle_s=self._idle_s(word, state, stages, account, now_unix_s),
+        )
 
     def _billed_eta_s(self, runs: tuple[RunView, ...], eta_s: float | None) -> float | None:
         """The hours that remain to be billed: of the machine, or of the GPUs of every training."""
@@ -234,9 +245,9 @@ class PhaseStore:
         seen += [_absence_alert(run, now_unix_s) for run in runs if run.state in (ShownState.LOST, ShownState.STALLED)]
         stall_after_s = STAGE_STALLS_AFTER * self.config.supervisor.stall_after_s
         # A process elsewhere may be gone, or wait in a queue: nobody here can tell.
-        at_work = (told for told in stages if told.state == "running" and is_alive(told.process))
-        silent = (told for told in at_work if now_unix_s - told.unix_s > stall_after_s)
-        seen += [_silence_alert(told, now_unix_s) for told in silent]  # of integration no supervisor tells
+        at_work = [stage for stage in stages if stage.state == "running" and is_alive(stage.process)]
+        silent = [stage for stage in at_work if now_unix_s - stage.unix_s > stall_after_s]
+        seen += [_silence_alert(stage, now_unix_s) for stage in silent]  # of integration no supervisor tells
 
         def is_news(alert: Alert) -> bool:
             return alert.unix_s > last_unix_s.get((alert.kind, alert.model), float("-inf")) + _SAME_CAUSE_S
@@ -264,7 +275,8 @@ class FolderStore:
         self._gpus = find_gpus()
         self._tails: dict[Path, RunTail] = {}
         self._looked_s = float("-inf")
-        self._ledger = Ledger(ledger_path(BudgetConfig()))
+        self._budget = BudgetConfig()
+        self._ledger = Ledger(ledger_path(self._budget))
         self._seen: dict[str, Alert] = {}
         read_host(path)
 
@@ -279,7 +291,6 @@ class FolderStore:
                 self._seen.setdefault(alert.id, alert)
             for alert in alerts_of_curves(run.name, run.curves.values()):
                 self._seen.setdefault(alert.id, alert)
-        budget = BudgetConfig()
         return PhaseSnapshot(
             unix_s=now_unix_s,
             path=self._root,
@@ -296,8 +307,8 @@ class FolderStore:
             gpus=self._gpus.read(),
             gpu_note=self._gpus.note,
             host=read_host(self._root),
-            budget=view_budget(budget, self._ledger.read(), self._root, None),
-            gate_mae_ms=100.0,
+            budget=view_budget(self._budget, self._ledger.read(), self._root, None),
+            gate_mae_ms=GateConfig().mae_ms,
             evaluations={},
             selection=None,
             integration=None,
@@ -339,23 +350,15 @@ class _RunReader:
         self._log = LogTail(run.log)
         self._first_seen: dict[str, Alert] = {}
 
-    def view(
-        self,
-        now_unix_s: float,
-        *,
-        stall_after_s: float,
-        word: SupervisorState | None,
-        supervisor: ProcessIdentity | None,
-        drain: bool,
-    ) -> RunView:
+    def view(self, now_unix_s: float, supervision: _Supervision, *, stall_after_s: float, drain: bool) -> RunView:
         while self._tail.poll(limit_s=_POLL_LIMIT_S) and drain:
             pass
-        status, job = self.status.read(), self._job.read()
+        status, job, word = self.status.read(), self._job.read(), supervision.word
         state = shown_state(
             status,
             now_unix_s=now_unix_s,
             stall_after_s=stall_after_s,
-            supervisor=supervisor,
+            supervisor=supervision.process,
             paused=word is not None and self.name in word.paused,
             ended=None if word is None else word.ended.get(self.name),
             started=None if word is None else word.processes.get(self.name),
@@ -393,31 +396,52 @@ def _longest_eta_s(runs: tuple[RunView, ...]) -> float | None:
     return max(known) if known else None
 
 
-def _supervisor_view(word: SupervisorState | None, process: ProcessIdentity | None, silent_s: float | None) -> SupervisorView:
-    """The supervisor as its word has it; where that cannot be read, `process`, which supervises now, is all that is known."""
-    if word is None:
-        return SupervisorView(process is not None, None if process is None else process.pid, heartbeat_unix_s=None, error=None)
-    error = _GONE if word.state == "running" and process is None else word.error
-    return SupervisorView(process is not None, (process or word.process).pid, word.heartbeat_unix_s, error, silent_s)
+@dataclass(frozen=True, slots=True)
+class _Supervision:
+    """What a reader knows of the supervisor at one moment.
 
+    Attributes:
+        word: its own; None where there is none that can be read.
+        process: who supervises the phase now; None where nobody does.
+        silent_s: for how long that process has given no sign of life; None while it works.
+    """
 
-def _desertion(supervisor: SupervisorState | None, alive: bool, silent_s: float | None, state: PhaseState) -> tuple[Alert, ...]:
-    """That a supervisor was killed, or hangs: nothing is restarted, told or stopped at the cap, and only a reader can say so."""
-    left = (PhaseState.PREPARING, PhaseState.TRAINING, PhaseState.EVALUATING, PhaseState.STOPPED)
-    if supervisor is None or supervisor.state != "running" or state not in left:
-        return ()
-    told = supervisor.heartbeat_unix_s
-    if not alive:
-        return (Alert(id=f"lost:supervisor:{told:.0f}", level="error", kind="lost", text=_GONE, unix_s=told),)
-    if silent_s is None:
-        return ()
-    text = _SILENT.format(silent_s)
-    return (Alert(id=f"stalled:supervisor:{told:.0f}", level="error", kind="stalled", text=text, unix_s=told),)
+    word: SupervisorState | None
+    process: ProcessIdentity | None
+    silent_s: float | None
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether somebody stops the phase at its cap: a supervisor that lives, and does not hang."""
+        return self.process is not None and self.silent_s is None
 
-def _hindrances(supervisor: SupervisorState, *, alive: bool) -> tuple[str, ...]:
-    """What a supervisor that lives cannot do, in its own words; that alerts did not arrive counts when it has ended, too."""
-    return tuple(problem for problem in (supervisor.error if alive else None, supervisor.undelivered) if problem)
+    def view(self) -> SupervisorView:
+        """The supervisor as its word has it; where that cannot be read, its process is all that is known."""
+        word, process, alive = self.word, self.process, self.process is not None
+        if word is None:
+            return SupervisorView(alive, None if process is None else process.pid, heartbeat_unix_s=None, error=None)
+        error = _GONE if word.state == "running" and not alive else word.error
+        return SupervisorView(alive, (process or word.process).pid, word.heartbeat_unix_s, error, self.silent_s)
+
+    def desertion(self, state: PhaseState) -> tuple[Alert, ...]:
+        """That it was killed, or hangs: nothing is restarted, told or stopped at the cap, and only a reader can say so."""
+        left = (PhaseState.PREPARING, PhaseState.TRAINING, PhaseState.EVALUATING, PhaseState.STOPPED)
+        if self.word is None or self.word.state != "running" or state not in left:
+            return ()
+        told = self.word.heartbeat_unix_s
+        if self.process is None:
+            return (Alert(id=f"lost:supervisor:{told:.0f}", level="error", kind="lost", text=_GONE, unix_s=told),)
+        if self.silent_s is None:
+            return ()
+        text = _SILENT.format(self.silent_s)
+        return (Alert(id=f"stalled:supervisor:{told:.0f}", level="error", kind="stalled", text=text, unix_s=told),)
+
+    def hindrances(self) -> tuple[str, ...]:
+        """What it cannot do, in its own words, while it lives; that alerts did not arrive counts when it has ended, too."""
+        if self.word is None:
+            return ()
+        error = None if self.process is None else self.word.error
+        return tuple(problem for problem in (error, self.word.undelivered) if problem)
 
 
 def _silence_alert(stage: Progress, now_unix_s: float) -> Alert:
