@@ -15,7 +15,7 @@ import json
 import os
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -111,19 +111,16 @@ class Account:
         return replace(self, sessions=sessions)
 
 
-@dataclass(slots=True)
 class Ledger:
     """The file. Reading is incremental: only what was appended is parsed again."""
 
-    path: Path
-    _sessions: dict[str, Session] = field(default_factory=dict)
-    _corrections: list[Correction] = field(default_factory=list)
-    _n_torn: int = 0
-    _lines: AppendedLines = field(init=False)
-
-    def __post_init__(self) -> None:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._sessions: dict[str, Session] = {}
+        self._corrections: list[Correction] = []
+        self._n_torn = 0
         # The file is the person's own and may be a link of his.
-        self._lines = AppendedLines(self.path, opened=lambda path: path.open("rb"))
+        self._lines = AppendedLines(path, opened=lambda path: path.open("rb"))
 
     def open_session(self, phase: Path, price_usd_per_hour: float, unix_s: float, *, machine: str | None = None) -> str:
         """Begins to bill this machine, or another that is named; returns the session's id."""
