@@ -41,10 +41,8 @@ class Tag(StrEnum):
 class RunState(StrEnum):
     """What a trainer says of itself. STALLED and LOST are derived by readers, never written."""
 
-    PENDING = "pending"
     STARTING = "starting"
     RUNNING = "running"
-    PAUSED = "paused"
     STOPPED = "stopped"
     FINISHED = "finished"
     FAILED = "failed"

@@ -67,6 +67,14 @@ def curve(tag: str, values: Sequence[float], *, every_steps: int = _STEPS_AN_EPO
     return Curve(tag, steps, np.asarray(values, dtype=np.float64), START_UNIX_S + 4.0 * np.arange(1, n + 1))
 
 
+_OWN_WORDS = {
+    ShownState.STALLED: RunState.RUNNING,
+    ShownState.LOST: RunState.RUNNING,
+    ShownState.PAUSED: RunState.STOPPED,
+}
+"""What a trainer says of itself where the person is told something else."""
+
+
 def run(
     model: ModelName,
     *,
@@ -99,7 +107,7 @@ def run(
     )
     status = RunStatus(
         model=model,
-        state=RunState.RUNNING if state in (ShownState.STALLED, ShownState.LOST) else RunState(state.value),
+        state=_OWN_WORDS.get(state) or RunState(state.value),
         process=_PROCESS,
         step=n_epochs_done * _STEPS_AN_EPOCH,
         n_steps=50 * _STEPS_AN_EPOCH,
