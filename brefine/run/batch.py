@@ -16,7 +16,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from importlib import metadata
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -284,8 +284,7 @@ def share_taken(folder: Path, index: int) -> Iterator[None]:
     """Waits until nobody else does this share of the batch in `folder`, and names this process to whoever asks."""
     with held(share_lock(folder, index)) as lock:
         assert lock is not None
-        with suppress(OSError):  # a full disk: then it is the lock alone that tells
-            sign(lock, own_identity())
+        sign(lock, own_identity())
         yield
 
 

@@ -37,7 +37,7 @@ def phase_lock(phase: PhaseDir) -> Iterator[None]:
         if lock is None or _is_supervised_elsewhere(phase):
             raise refusal(phase)
         try:
-            sign(lock, own_identity())
+            _write_name(lock, own_identity())
         except OSError as error:
             error.filename = str(phase.supervisor_lock)
             raise
@@ -49,11 +49,17 @@ def phase_lock(phase: PhaseDir) -> Iterator[None]:
 
 
 def sign(lock: int, process: ProcessIdentity) -> None:
-    """Writes into a lock's file who has it; in place, since another file of that name would be another lock.
+    """Writes into a lock's file who has it; on a full disk it is the lock alone that tells.
 
     Args:
         lock: its descriptor, as `held` gives it.
     """
+    with contextlib.suppress(OSError):
+        _write_name(lock, process)
+
+
+def _write_name(lock: int, process: ProcessIdentity) -> None:
+    """In place, since another file of that name would be another lock."""
     name = json.dumps(LockHolder(process=process).to_json()).encode("utf-8")
     os.pwrite(lock, name, 0)
     os.ftruncate(lock, len(name))

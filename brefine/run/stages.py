@@ -86,7 +86,7 @@ def run_worker(module: str, *arguments: object, stdout: IO[str] | None = None, l
     earlier = {number: signal.signal(number, hand_on) for number in numbers}
     try:
         if lock is not None:
-            _sign(lock, identity_of(process.pid))
+            sign(lock, identity_of(process.pid))  # its own first word comes only after seconds
         code = process.wait()
         return code if code >= 0 else 128 - code
     finally:
@@ -177,7 +177,7 @@ class StageProcess:
         with stage_taken(phase, stage) as lock:
             self._work = find_or_start(executor, phase, stage, command, process=None, holds=(lock,))
             if self._work.process is not None:
-                _sign(lock, self._work.process)
+                sign(lock, self._work.process)  # its own first word comes only after seconds
 
     def progress(self) -> Progress | None:
         """How far it is; None before its first word."""
@@ -226,12 +226,6 @@ class StageProcess:
             raise
         if self.error is not None:
             raise ProcessError(f"{self.stage} failed: {self.error}", where=self.log, hint="its log tells more")
-
-
-def _sign(lock: int, process: ProcessIdentity) -> None:
-    """Names the process, whose own first word comes only after seconds."""
-    with contextlib.suppress(OSError):  # a full disk: then it is the lock alone that tells
-        sign(lock, process)
 
 
 def at_work_already(phase: PhaseDir, stage: Stage, who: str) -> ProcessError:
