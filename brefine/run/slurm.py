@@ -14,6 +14,7 @@ import contextlib
 import errno
 import hashlib
 import shlex
+import signal
 import subprocess
 import time
 from collections.abc import Sequence
@@ -36,8 +37,6 @@ from brefine.run.work import Billing, Order, Work
 _RECORD_EVERY_S: Final = 30.0
 _LAST_WORD_S: Final = 15.0
 """What the node's last word may take to arrive over the shared disk after the scheduler has told of the end."""
-_EXIT_OF_TERM: Final = -15
-_EXIT_OF_KILL: Final = -9
 _ENDINGS: Final = {
     "FAILED": "failed though its command did not: it could not be requeued",
     "CANCELLED": "was cancelled from outside",
@@ -77,15 +76,15 @@ class SlurmExecutor:
         gpus = self._gpus(order.name)
         job = self._command(order.command, order.again or order.command, order.log, self._phase.job_word(order.name))
         if not order.divisible or n_tasks == 1:
-            (job_id,) = submit(self._config, self._folder(), self._name(order.name), [job], gpus=gpus)
+            (job_id,) = self._submit(self._name(order.name), [job], gpus)
             return self._watched(order.name, job_id, order.log, gpus)
         shares = []
         for task in range(n_tasks):
             share = (*order.command, "--part", f"{task}/{n_tasks}")
             name = f"{order.name}.{task}"
             shares.append(self._command(share, share, order.log.with_suffix(f".{task}.log"), self._phase.job_word(name)))
-        parent = self._watched_array(submit(self._config, self._folder(), self._array(order.name), shares, gpus=gpus), gpus)
-        (job_id,) = submit(self._config, self._folder(), self._name(order.name), [job], gpus=gpus, after=parent)
+        parent = self._watched_array(self._submit(self._array(order.name), shares, gpus), gpus)
+        (job_id,) = self._submit(self._name(order.name), [job], gpus, after=parent)
         return self._watched(order.name, job_id, order.log, gpus, shares=parent)
 
     def find(self, name: str, *, log: Path, process: ProcessIdentity | None) -> Work | None:
@@ -153,8 +152,9 @@ class SlurmExecutor:
     def _gpus(self, name: str) -> int:
         return 0 if name == Stage.PREPARE else self._config.gpus
 
-    def _folder(self) -> Path:
-        return self._phase.path.parent / ".submitit" / self._phase.path.name
+    def _submit(self, name: str, jobs: Sequence[JobCommand], gpus: int, *, after: str | None = None) -> list[str]:
+        folder = self._phase.path.parent / ".submitit" / self._phase.path.name
+        return submit(self._config, folder, name, jobs, gpus=gpus, after=after)
 
     def _name(self, name: str) -> str:
         """The job's name: the same for every supervisor of this phase, and for no other phase of this user."""
@@ -346,8 +346,8 @@ def ended_job(job_id: str, line: JobLine | None, word: JobWord | None, told: End
     if line.state in ("NODE_FAIL", "BOOT_FAIL"):
         return Ended(None, None, words)
     if line.state == "OUT_OF_MEMORY":
-        return Ended(code or _EXIT_OF_KILL, "out-of-memory", words)
-    return Ended(_EXIT_OF_TERM, "cancelled" if line.state == "CANCELLED" else None, words)
+        return Ended(code or -signal.SIGKILL, "out-of-memory", words)
+    return Ended(-signal.SIGTERM, "cancelled" if line.state == "CANCELLED" else None, words)
 
 
 def _last_line(text: str) -> str:
