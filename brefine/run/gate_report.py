@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
 from brefine.config import GateConfig, PhaseConfig, prepared_corpus_path
 from brefine.core.bootstrap import LEAST_RECORDINGS
 from brefine.core.figures import milliseconds, percent
@@ -176,10 +178,9 @@ def _agreed(phase: PhaseDir) -> tuple[PhaseConfig, list[str], list[str]]:
     Thresholds that move once the figures are known decide nothing. Recordings that the diarizer was trained on may be added.
     """
     config = phase.load_config()
-    manifest, problem = _manifest(phase)
-    if manifest is None:
+    agreed, problem = _thresholds_of_launch(phase)
+    if agreed is None:
         return config, [], [f"{problem}: what was agreed at the launch is not known"]
-    agreed = GateConfig.model_validate_json(json.dumps(manifest.gate))
     now, then = config.gate.model_dump(), agreed.model_dump()
     trained_on = tuple(sorted({*now.pop("diarizer_trained_on"), *then.pop("diarizer_trained_on")}))
     notes = [
@@ -189,6 +190,17 @@ def _agreed(phase: PhaseDir) -> tuple[PhaseConfig, list[str], list[str]]:
     ]
     gate = agreed.model_copy(update={"diarizer_trained_on": trained_on})
     return config.model_copy(update={"gate": gate}), notes, []
+
+
+def _thresholds_of_launch(phase: PhaseDir) -> tuple[GateConfig | None, str]:
+    """The [gate] in the manifest, or why there is none."""
+    manifest, problem = _manifest(phase)
+    if manifest is None:
+        return None, problem
+    try:
+        return GateConfig.model_validate_json(json.dumps(manifest.gate)), ""
+    except ValidationError:
+        return None, f"{phase.manifest.name}: its [gate] is none of this version"
 
 
 def _manifest(phase: PhaseDir) -> tuple[Manifest | None, str]:

@@ -31,6 +31,7 @@ from brefine.phasedir import (
     GateRecord,
     IntegrationReport,
     Look,
+    Manifest,
     Scored,
     SealedDocument,
     SelectionRecord,
@@ -147,6 +148,11 @@ def _compared(honest: HonestPhase, **changes: object) -> None:
 def _elsewhere(kind: type[Document], path: Path) -> None:
     """As if the file were copied from another phase."""
     kind.read(path).model_copy(update={"phase": "20261125T000000Z-other"}).write(path)
+
+
+def _agreed_otherwise(honest: HonestPhase, gate: dict[str, object]) -> None:
+    """As if another version had launched the phase."""
+    Manifest.read(honest.phase.manifest).model_copy(update={"gate": gate}).write(honest.phase.manifest)
 
 
 def _figures_forged(honest: HonestPhase) -> None:
@@ -308,6 +314,10 @@ FRAUDS: dict[str, tuple[Callable[[HonestPhase], object], str]] = {
     "what was agreed edited": (
         lambda it: it.edit(it.phase.manifest, '"mae_ms": 100.0', '"mae_ms": 500.0'),
         f"manifest.json: {CHANGED}: what was agreed at the launch is not known",
+    ),
+    "what was agreed is of another version": (
+        lambda it: _agreed_otherwise(it, {"mae_s": 0.1}),
+        "manifest.json: its [gate] is none of this version: what was agreed at the launch is not known",
     ),
 }  # fmt: skip
 
