@@ -9,6 +9,7 @@ Source: Chung et al., "Spot the conversation: speaker diarisation in the wild" (
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from brefine.io.atomic import write_bytes_atomic
 from brefine.io.folders import files_of
 
 SPLIT_NAMES = ("dev", "test")
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
+"""What `zipfile` says of a damaged archive: by place of the damage also that it is encrypted, or of a version to come."""
 _VGG = "https://www.robots.ox.ac.uk/~vgg/data/voxconverse/data"
 
 
@@ -159,7 +162,7 @@ def _unpack(archive: Path, folder: Path, suffix: str, within: str, on_progress: 
                 if not path.exists() or path.stat().st_size != member.file_size:
                     write_bytes_atomic(path, file.read(member))  # read() checks the CRC-32
                 on_progress(f"unpacking {archive.name}", done, len(members))
-    except zipfile.BadZipFile as error:
+    except _BROKEN as error:
         archive.unlink()
         raise DataError(
             f"the archive is broken: {error}", where=archive, hint="it was deleted; the next call fetches it again"

@@ -19,9 +19,9 @@ _AUDIO = {name: name.encode() * 20_000 for name in ("abcde", "fghij", "tttaa")}
 _DEV, _TEST = ("abcde", "fghij"), ("tttaa",)
 
 
-def _zip(members: Mapping[str, bytes]) -> bytes:
+def _zip(members: Mapping[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as file:
+    with zipfile.ZipFile(buffer, "w", compression) as file:
         for name, content in members.items():
             file.writestr(name, content)
     return buffer.getvalue()
@@ -95,6 +95,29 @@ def test_a_broken_archive_is_deleted_and_fetched_anew(server: ScriptedServer, tm
         _lay_out(server, tmp_path)
     server.files["/dev.zip"] = good
     assert _audio(_lay_out(server, tmp_path)[0])["fghij"] == _AUDIO["fghij"]
+
+
+@pytest.mark.parametrize(
+    ("field", "damage"),
+    [(30, b"\xff" * 8), (8, b"\x63\x00"), (6, b"\x01\x00"), (4, b"\xff\xff")],
+    ids=["data", "method", "encrypted", "version"],
+)
+def test_a_damaged_archive_is_deleted_wherever_the_damage_lies(
+    server: ScriptedServer, tmp_path: Path, field: int, damage: bytes
+) -> None:
+    """Compressed data, the method, a flag, a version that no reader has: each is told, and fetched anew by the next call."""
+    good = _zip({f"{name}.wav": _AUDIO[name] for name in _DEV}, zipfile.ZIP_DEFLATED)
+    place = field if field < 30 else 30 + len("abcde.wav")  # of a member's own header, or of what follows it
+    torn = bytearray(good)
+    torn[place : place + len(damage)] = damage
+    central = torn.index(b"PK\x01\x02") + 2  # the directory at the end tells most of it once more
+    if field < 30:
+        torn[central + field : central + field + len(damage)] = damage
+    server.files["/dev.zip"] = bytes(torn)
+    with pytest.raises(DataError, match="archive is broken"):
+        _lay_out(server, tmp_path)
+    server.files["/dev.zip"] = good
+    assert _audio(_lay_out(server, tmp_path)[0]) == {name: _AUDIO[name] for name in _DEV}
 
 
 def test_recordings_that_the_archive_lacks_are_listed_one_by_one(server: ScriptedServer, tmp_path: Path) -> None:
