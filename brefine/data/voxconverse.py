@@ -18,8 +18,13 @@ from brefine.data.download import ask, download, require_space
 from brefine.errors import DataError
 from brefine.io.atomic import write_bytes_atomic
 from brefine.io.folders import files_of
+from brefine.io.lock import held
 
 SPLIT_NAMES = ("dev", "test")
+_LABELS = "labels.zip"
+"""Lies there until all labels have been taken out of it."""
+_UNFINISHED = ".labels-unfinished"
+"""Lies in a split's folder while labels are copied there."""
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 """What `zipfile` says of a damaged archive: by place of the damage also that it is encrypted, or of a version to come."""
 _VGG = "https://www.robots.ox.ac.uk/~vgg/data/voxconverse/data"
@@ -62,6 +67,21 @@ def lay_out_voxconverse(
     """
     if audio_from is not None and not audio_from.is_dir():
         raise DataError("there is no such folder of audio", where=audio_from, hint="--audio-from names it")
+    if _has_all_labels(root) and not any(_missing(root, split) for split in SPLIT_NAMES):
+        return root / "dev", root / "test"
+    with held(root / ".lock"):  # another recipe may lay out the same: two would write into one download
+        _complete(root, audio_from, sources, on_progress, timeout_s, pause_s)
+    return root / "dev", root / "test"
+
+
+def _complete(
+    root: Path,
+    audio_from: Path | None,
+    sources: Sources,
+    on_progress: Callable[[str, int, int], None],
+    timeout_s: float,
+    pause_s: float,
+) -> None:
     _take_labels(root, audio_from, sources, on_progress, timeout_s, pause_s)
     if audio_from is not None:
         _link_audio(root, audio_from)
@@ -91,7 +111,6 @@ def lay_out_voxconverse(
             problems=missing,
             hint="complete the audio; or make a folder corpus of the recordings you have (brefine prepare DIR --gate DIR)",
         )
-    return root / "dev", root / "test"
 
 
 def _in_megabytes(step: str, on_progress: Callable[[str, int, int], None]) -> Callable[[int, int | None], None]:
@@ -108,11 +127,10 @@ def _take_labels(
 ) -> None:
     for split in SPLIT_NAMES:
         if audio_from is not None and not _has_labels(root, split):
-            for path in sorted(audio_from.rglob(f"{split}/**/[!.]*.rttm")):
-                write_bytes_atomic(root / split / "reference" / path.name, path.read_bytes())
-    if all(_has_labels(root, split) for split in SPLIT_NAMES):
+            _copy_labels(audio_from, root, split)
+    if _has_all_labels(root):
         return
-    archive = root / "labels.zip"
+    archive = root / _LABELS
     if not archive.exists():
         try:
             remote = ask(sources.labels, timeout_s=timeout_s, pause_s=pause_s)
@@ -129,8 +147,24 @@ def _take_labels(
     archive.unlink()
 
 
+def _copy_labels(audio_from: Path, root: Path, split: str) -> None:
+    found = sorted(audio_from.rglob(f"{split}/**/[!.]*.rttm"))
+    if not found:
+        return
+    unfinished = root / split / _UNFINISHED
+    write_bytes_atomic(unfinished, b"")
+    for path in found:
+        write_bytes_atomic(root / split / "reference" / path.name, path.read_bytes())
+    unfinished.unlink()
+
+
+def _has_all_labels(root: Path) -> bool:
+    """No, where labels lie there of which an interruption may have kept others away: a part is not to be taken for the whole."""
+    return all(_has_labels(root, split) for split in SPLIT_NAMES) and not (root / _LABELS).exists()
+
+
 def _has_labels(root: Path, split: str) -> bool:
-    return bool(files_of(root / split / "reference", {".rttm"}))
+    return bool(files_of(root / split / "reference", {".rttm"})) and not (root / split / _UNFINISHED).exists()
 
 
 def _link_audio(root: Path, audio_from: Path) -> None:

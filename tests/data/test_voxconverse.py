@@ -13,6 +13,7 @@ import pytest
 
 from brefine.data.voxconverse import Sources, lay_out_voxconverse
 from brefine.errors import DataError
+from brefine.io.atomic import write_bytes_atomic
 from tests.data.scripted_server import ScriptedServer
 
 _AUDIO = {name: name.encode() * 20_000 for name in ("abcde", "fghij", "tttaa")}
@@ -74,7 +75,7 @@ def test_both_splits_are_laid_out_whatever_happens_on_the_way(server: ScriptedSe
     assert _audio(dev) == {name: _AUDIO[name] for name in _DEV}
     assert _audio(test) == {name: _AUDIO[name] for name in _TEST}
     assert (dev / "reference" / "abcde.rttm").read_bytes() == _rttm("abcde")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["dev", "test"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "dev", "test"]
     assert any("dev (MB)" in step for step in steps)
 
 
@@ -162,6 +163,47 @@ def test_audio_from_a_folder_is_linked_and_nothing_is_downloaded(server: Scripte
     with pytest.raises(DataError) as refused:
         _lay_out(server, tmp_path / "other", audio_from=there)
     assert refused.value.problems == ("fghij: no audio (dev)", "tttaa: no audio (test)")
+
+
+@pytest.mark.parametrize("source", ["archive", "folder"])
+def test_labels_that_were_taken_in_part_are_completed(
+    server: ScriptedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    """Killed between two labels of the last split, the next call takes the other ones, and does not do with what is there."""
+    there = tmp_path / "there"
+    for content in _files().values():
+        with zipfile.ZipFile(io.BytesIO(content)) as file:
+            file.extractall(there)
+    (there / "voxconverse-master" / "test" / "zzzzz.rttm").write_bytes(_rttm("zzzzz"))
+    (there / "zzzzz.wav").write_bytes(b"z")
+    names = [f"{split}/{name}" for split, own in (("dev", _DEV), ("test", (*_TEST, "zzzzz"))) for name in own]
+    server.files["/labels.zip"] = _zip({f"voxconverse-master/{name}.rttm": _rttm(name[-5:]) for name in names})
+    server.files["/test.zip"] = _zip({f"{name}.wav": b"z" for name in (*_TEST, "zzzzz")})
+    options = {} if source == "archive" else {"audio_from": there}
+
+    def killed(path: Path, content: bytes) -> None:
+        if path.name == "zzzzz.rttm":
+            raise KeyboardInterrupt
+        write_bytes_atomic(path, content)
+
+    monkeypatch.setattr("brefine.data.voxconverse.write_bytes_atomic", killed)
+    with pytest.raises(KeyboardInterrupt):
+        _lay_out(server, tmp_path / "root", **options)
+    monkeypatch.undo()
+    _, test = _lay_out(server, tmp_path / "root", **options)
+    assert sorted(path.name for path in (test / "reference").iterdir()) == ["tttaa.rttm", "zzzzz.rttm"]
+    assert sorted(path.stem for path in (test / "audio").iterdir()) == ["tttaa", "zzzzz"]
+
+
+def test_two_calls_at_once_fetch_everything_once(server: ScriptedServer, tmp_path: Path) -> None:
+    """The second one, of another recipe, waits for the first and finds all of it there."""
+    both = [threading.Thread(target=_lay_out, args=(server, tmp_path)) for _ in range(2)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+    assert len(server.ranges) == 3
+    assert _audio(tmp_path / "dev") == {name: _AUDIO[name] for name in _DEV}
 
 
 def test_a_folder_of_audio_that_is_not_there_is_told_before_anything_is_fetched(server: ScriptedServer, tmp_path: Path) -> None:
