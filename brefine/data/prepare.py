@@ -123,8 +123,6 @@ def prepare_part(config: PhaseConfig, *, index: int, n_parts: int, n_processes: 
     def silent(step: str, done: int, total: int) -> None: ...
 
     if config.corpus.kind == "simulated":
-        with _locked(Path(config.corpus.root).absolute() / "voices", silent):
-            voice_bank(config, silent)
         sources = sources_of(config)
         studio, takes = _studio(folder, config, silent)
         with _locked(folder, silent):  # the first share forgets what is stale, before any has made something

@@ -18,6 +18,7 @@ from brefine.data.espeak import BANK_VERSION, N_VOICES, refuse_without_espeak
 from brefine.errors import DataError
 from brefine.io.atomic import digest_of_files
 from brefine.io.interpreter import python_command
+from brefine.io.lock import held
 
 _SUFFIXES = (".flac", ".wav")
 
@@ -64,7 +65,7 @@ def digest_of_voices(folder: Path) -> str:
 
 
 def builtin_bank(cache: Path, *, n_voices: int = N_VOICES, on_progress: Callable[[int, int], None] | None = None) -> Path:
-    """The folder of the built-in voices under `cache`; what is missing of it is spoken first.
+    """The folder of the built-in voices under `cache`; what is missing of it is spoken first, by one process at a time.
 
     Args:
         on_progress: called with the numbers of voices done and wanted, about twice a second.
@@ -76,22 +77,29 @@ def builtin_bank(cache: Path, *, n_voices: int = N_VOICES, on_progress: Callable
     if _n_spoken(folder) >= n_voices:
         return folder
     refuse_without_espeak()
+    with held(cache / ".lock") as lock:
+        message = _speak(folder, n_voices, on_progress, keeping=lock)
+    if _n_spoken(folder) < n_voices:
+        raise DataError("the built-in voices could not be spoken", where=folder, problems=message.splitlines()[-5:])
+    return folder
+
+
+def _speak(folder: Path, n_voices: int, on_progress: Callable[[int, int], None] | None, *, keeping: int | None) -> str:
+    """Waits for a process that speaks what is missing, and returns its words. It keeps the lock where this one is killed."""
     n_processes = max(1, min(len(os.sched_getaffinity(0)), 16))
     command = python_command("-m", "brefine.data.espeak", "--out", folder, "--count", n_voices, "--processes", n_processes)
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    kept = [] if keeping is None else [keeping]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True, pass_fds=kept)
     try:
         while process.poll() is None:
             if on_progress is not None:
                 on_progress(_n_spoken(folder), n_voices)
             time.sleep(0.25)
-        message = process.communicate()[1].strip()
+        return process.communicate()[1].strip()
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
-    if _n_spoken(folder) < n_voices:
-        raise DataError("the built-in voices could not be spoken", where=folder, problems=message.splitlines()[-5:])
-    return folder
 
 
 def _n_spoken(folder: Path) -> int:

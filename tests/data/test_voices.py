@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from brefine.data.espeak import N_VOICES, Synthesiser, builtin_voice, texts_of
 from brefine.data.voices import Utterance, builtin_bank, find_utterances, split_by_speaker
 from brefine.errors import DataError
+from brefine.io.interpreter import python_command
 
 
 def test_both_layouts_of_a_voice_folder_are_read(tmp_path: Path) -> None:
@@ -86,3 +89,17 @@ def test_the_built_in_voices_are_spoken_once_and_alike(tmp_path: Path) -> None:
     before = [one.path.stat().st_mtime_ns for one in ours]
     assert builtin_bank(tmp_path / "first", n_voices=3) == first
     assert [one.path.stat().st_mtime_ns for one in ours] == before
+
+
+@pytest.mark.end_to_end
+def test_two_that_want_the_built_in_voices_at_once_both_get_whole_ones(tmp_path: Path) -> None:
+    """Preparations of two recipes under one root: neither takes away what the other has half made, nor fails by it."""
+    pytest.importorskip("espeakng_loader", reason="the optional extra `voices` is not installed")
+    program = (
+        "import sys, pathlib; from brefine.data.voices import builtin_bank; builtin_bank(pathlib.Path(sys.argv[1]), n_voices=2)"
+    )
+    command = python_command("-c", program, tmp_path)
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [process.communicate()[1] for process in both] == ["", ""]
+    spoken = Counter(one.speaker for one in find_utterances(tmp_path / "builtin-1-2"))
+    assert spoken == {f"V00{number}": len(texts_of(builtin_voice(number))) for number in range(2)}
