@@ -35,6 +35,8 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 """A key that TOML takes without quotes."""
 _RECIPES: Final = Path(__file__).parent / "recipes"
 """The folder `configs/`, as it is installed: in a checkout a link."""
+_MOST_CHARACTERS: Final = 1 << 22
+"""Of a recipe: the longest that ships has a few thousand."""
 
 
 class Section(BaseModel):
@@ -428,7 +430,8 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> PhaseConfig:
         ConfigError: the file is missing, not TOML, or has faults; all faults are listed with key and value.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(_MOST_CHARACTERS + 1)
     except FileNotFoundError:
         shipped = _RECIPES / path.name
         if path.parent == Path("configs") and shipped.is_file():
@@ -438,6 +441,8 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> PhaseConfig:
         raise ConfigError("there is no such recipe", where=path, hint=f"recipes that ship: {names}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the recipe cannot be read: {error}", where=path) from None
+    if len(text) > _MOST_CHARACTERS:
+        raise ConfigError("this is too large to be a recipe", where=path, expected=f"at most {_MOST_CHARACTERS} characters")
     return parse_config(text, where=str(path), overrides=overrides)
 
 

@@ -43,6 +43,12 @@ def test_recipes_that_ship_are_there_without_a_checkout(
         load_config(Path(name))
 
 
+def test_a_recipe_without_end_is_refused_without_reading_all_of_it() -> None:
+    """What /dev/zero holds is no recipe, and no memory holds it."""
+    with pytest.raises(ConfigError, match="/dev/zero: this is too large to be a recipe"):
+        load_config(Path("/dev/zero"))
+
+
 def test_a_recipe_that_is_here_goes_before_the_one_that_ships(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

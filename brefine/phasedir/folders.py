@@ -208,6 +208,8 @@ class PhaseDir:
                 where=self.config,
                 hint=f"move it back; what works in the phase is stopped by: brefine stop {self.argument}",
             )
+        if not self.config.is_file():  # a pipe would be waited for, a device read for ever
+            raise FormatError("the phase's recipe is not a regular file", where=self.config)
         try:
             return load_config(self.config)
         except ConfigError as error:

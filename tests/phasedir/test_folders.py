@@ -52,6 +52,21 @@ def test_a_recipe_that_cannot_be_read_is_a_damaged_file_of_its_phase(tmp_path: P
     assert find_phase(None, tmp_path) == phase
 
 
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_what_is_no_file_in_the_place_of_a_recipe_is_refused_unread(tmp_path: Path, kind: str) -> None:
+    """A pipe without a writer would be waited for, and a device read until no memory is left."""
+    phase = make_phase(tmp_path)
+    phase.config.unlink()
+    if kind == "pipe":
+        os.mkfifo(phase.config)
+    elif kind == "device":
+        phase.config.symlink_to("/dev/zero")
+    else:
+        phase.config.mkdir()
+    with pytest.raises(FormatError, match=r"phase.toml: the phase's recipe is not a regular file"):
+        phase.load_config()
+
+
 def test_a_folder_that_may_not_be_entered_hides_no_phase(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A colleague's folder of mode 0700; patched, since root enters every folder."""
     own = make_phase(tmp_path)
