@@ -11,6 +11,7 @@ of a single recording where several call it the same (`rttm.read_each`).
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,6 +99,8 @@ def _rttm_files(folder: Path, audio: dict[str, Path], problems: list[str]) -> di
 
 def _regions(path: Path, audio: dict[str, Path], problems: list[str]) -> dict[str, Regions]:
     if not path.is_file():
+        if os.path.lexists(path):  # as if there were none, everything would be scored
+            problems.append(f"{path}: this is not a file, or a link that leads to none")
         return {}
     try:
         regions = read_uem(path)

@@ -17,12 +17,14 @@ _NEVER_MADE: Final[set[Path]] = set()
 def files_of(folder: Path, suffixes: Collection[str]) -> list[Path]:
     """The files of a folder with one of the suffixes, in lower or upper case; sorted, none of a folder that is not there.
 
+    Pipes and devices, which would be waited for or never end, are left out. A link that leads nowhere is for its reader to tell.
+
     Args:
         suffixes: in lower case, with their dots.
     """
     there = folder.iterdir() if folder.is_dir() else ()
     found = [path for path in there if path.suffix.lower() in suffixes and not path.name.startswith(".")]
-    return sorted(path for path in found if not path.is_dir())
+    return sorted(path for path in found if path.is_file() or not path.exists())
 
 
 def never_make_anew(folder: Path) -> None:

@@ -142,7 +142,7 @@ class BoundaryBook:
         recording = self._recording(name)
         both = []
         for path in (recording.reference, recording.hypothesis):
-            if not (self._corpus / path).exists():
+            if not (self._corpus / path).is_file():
                 raise DataError("the turns of this recording are gone", where=self._corpus / path)
             both.append(read_rttm(self._corpus / path).get(name, Diarization(name)))
         return both[0], both[1], map_speakers(both[0], both[1])

@@ -64,6 +64,19 @@ def test_parts_that_are_not_there_at_all_are_none(tmp_path: Path) -> None:
     assert (recording.name, recording.reference, recording.hypothesis) == ("A", None, None)
 
 
+@pytest.mark.parametrize("kind", ["link", "folder"])
+def test_regions_that_cannot_be_read_are_not_taken_for_none(tmp_path: Path, kind: str) -> None:
+    """A link to a disk that is not mounted says that not everything is scored, though not what."""
+    regions = make_corpus(tmp_path) / "all.uem"
+    if kind == "link":
+        regions.symlink_to(tmp_path / "away" / "all.uem")
+    else:
+        regions.mkdir()
+    with pytest.raises(DataError) as refused:
+        read_corpus(tmp_path)
+    assert refused.value.problems == (f"{regions}: this is not a file, or a link that leads to none",)
+
+
 def test_all_faults_are_listed_at_once(tmp_path: Path) -> None:
     """Audio missing for a reference, a hypothesis missing, a name there twice, broken lines, a UEM without a recording."""
     make_corpus(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,15 @@ def test_hidden_files_are_nobodys_and_suffixes_have_any_case(tmp_path: Path) -> 
     (tmp_path / "d.rttm").mkdir()
     assert [path.name for path in rttm_files(tmp_path)] == ["A.RTTM", "b.rttm"]
     assert [path.name for path in audio_files(tmp_path)] == ["b.wav", "c.Flac"]
+
+
+def test_pipes_and_devices_are_no_files_of_a_folder(tmp_path: Path) -> None:
+    """Nobody waits for who may never write; a link that leads nowhere stays, so that its reader says so."""
+    os.mkfifo(tmp_path / "a.rttm")
+    (tmp_path / "b.rttm").symlink_to("a.rttm")
+    (tmp_path / "c.rttm").symlink_to("/dev/zero")
+    (tmp_path / "d.rttm").symlink_to("/nowhere/d.rttm")
+    assert [path.name for path in rttm_files(tmp_path)] == ["d.rttm"]
 
 
 def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
