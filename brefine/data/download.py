@@ -106,18 +106,18 @@ def download(
         try:
             whole = _fetch(remote, part, before_bytes, on_progress, timeout_s)
         except _Interruption as error:
-            whole = False
+            if isinstance(error, urllib.error.HTTPError) and error.code == 416:  # all of it is there, or more than all
+                part.unlink(missing_ok=True)
             fruitless = fruitless + 1 if _size(part) <= before_bytes else 0
             _raise_if_hopeless(error, remote.url, last=fruitless >= _PATIENCE)
             time.sleep(pause_s * 2 ** max(0, fruitless - 1))
+            continue
         if whole and remote.size_bytes in (None, _size(part)):
             break
-        if whole:  # the connection ended well, but early
-            fruitless = fruitless + 1 if _size(part) <= before_bytes else 0
-            if fruitless >= _PATIENCE:
-                raise DataError(
-                    "the download stays incomplete", where=remote.url, expected=f"{remote.size_bytes} bytes", got=_size(part)
-                )
+        fruitless = fruitless + 1 if _size(part) <= before_bytes else 0  # the connection ended without a fault, but early
+        if fruitless >= _PATIENCE:
+            announced = None if remote.size_bytes is None else f"{remote.size_bytes} bytes"
+            raise DataError("the download stays incomplete", where=remote.url, expected=announced, got=f"{_size(part)} bytes")
     part.replace(path)
     note.unlink(missing_ok=True)
 
@@ -139,7 +139,7 @@ def _fetch(
                 file.write(block)
                 done_bytes += len(block)
                 on_progress(done_bytes, remote.size_bytes)
-    return True
+        return not answer.length  # what is left of the length that the answer itself announced
 
 
 def _starts_at(content_range: str) -> int | None:

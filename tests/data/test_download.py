@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from brefine.data.download import ask, download, require_space
+from brefine.data.download import RemoteFile, ask, download, require_space
 from brefine.errors import DataError
 from tests.data.scripted_server import ScriptedServer
 
@@ -57,6 +57,26 @@ def test_a_dropped_download_is_continued_not_repeated(server: ScriptedServer, tm
     server.script = ["drop"]
     _download(server, tmp_path / "file.zip")
     assert server.ranges == [None, f"bytes={len(_CONTENT) // 2}-"]
+
+
+def test_a_file_of_untold_size_is_whole_where_the_answer_is(server: ScriptedServer, tmp_path: Path) -> None:
+    """The length that comes with the content counts where none came before it."""
+    server.script = ["drop"]
+    download(RemoteFile(server.url(), None, server.etag), tmp_path / "file.zip", timeout_s=0.3, pause_s=0.0)
+    assert (tmp_path / "file.zip").read_bytes() == _CONTENT
+
+
+def test_what_has_nothing_left_to_fetch_is_fetched_anew(server: ScriptedServer, tmp_path: Path) -> None:
+    """Of a file whose size no server tells, killed before it took its name: nobody knows that it is whole, and 416 is no end."""
+    server.script = ["drop", "404"]
+    remote = RemoteFile(server.url(), None, server.etag)
+    with pytest.raises(DataError, match="no such file"):
+        download(remote, tmp_path / "file.zip", timeout_s=0.3, pause_s=0.0)
+    (tmp_path / "file.zip.part").write_bytes(_CONTENT)
+    server.script = ["416"]
+    download(remote, tmp_path / "file.zip", timeout_s=0.3, pause_s=0.0)
+    assert server.ranges[-2:] == [f"bytes={len(_CONTENT)}-", None]
+    assert (tmp_path / "file.zip").read_bytes() == _CONTENT
 
 
 def test_a_killed_download_goes_on_in_the_next_process(server: ScriptedServer, tmp_path: Path) -> None:
