@@ -34,6 +34,7 @@ _BUILTIN_CODE: Final = (
     "data/voice_activity.py",
     "data/features.py",
     "data/decode.py",
+    "core/mel.py",
     "io/audio.py",
     "io/foreign_audio.py",
 )

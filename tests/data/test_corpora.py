@@ -675,13 +675,13 @@ def test_another_diarizer_code_is_asked_again(tmp_path: Path, tone_bank: Path, m
 
 
 def test_what_the_built_in_diarizer_runs_decides_over_its_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every module that it imports below `diarizers`, `data` and `io`, and the version of the detector."""
+    """Every module that it imports below `diarizers`, `data` and `io`, the mel scale, and the version of the detector."""
     listed = {name.removesuffix(".py").replace("/", ".") for name in hypotheses._BUILTIN_CODE}
     imported = set()
     for name in hypotheses._BUILTIN_CODE:
-        if name.startswith("diarizers/"):
-            text = (Path(hypotheses.__file__).parents[1] / name).read_text()
-            imported |= set(re.findall(r"^from brefine\.((?:diarizers|data|io)\.\w+) import", text, re.MULTILINE))
+        text = (Path(hypotheses.__file__).parents[1] / name).read_text()
+        below = r"(?:diarizers|data|io)\.\w+|core\.mel" if name.startswith("diarizers/") else r"core\.mel"
+        imported |= set(re.findall(rf"^from brefine\.({below}) import", text, re.MULTILINE))
     assert imported - {"diarizers.diarizer"} <= listed  # the protocol says what a diarizer is, not what it answers
     before = hypotheses._own_code()
     monkeypatch.setattr(hypotheses, "version", lambda name: f"another {name}")
