@@ -199,7 +199,7 @@ def read_excerpt(path: Path, *, start_s: float, duration_s: float, sample_rate_h
         n_wanted = min(last - first, info.n_samples - file.tell())
         # a decoder may stand behind the end that its header tells, and then can read less than nothing
         block = file.read(n_wanted, dtype="float32", always_2d=True) if n_wanted > 0 else np.zeros((0, 1), np.float32)
-    samples = _finite(_mono(block) / full_scale)
+    samples = _finite(_mono(block, full_scale))
     if info.sample_rate_hz != sample_rate_hz and len(samples):
         samples = soxr.resample(samples, info.sample_rate_hz, sample_rate_hz)
     offset = max(0, round(-start_s * sample_rate_hz))
@@ -238,7 +238,15 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
             with path.open("rb") as content, soundfile.SoundFile(content.fileno(), closefd=False) as file:
                 yield file
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a .raw file, whose rate nobody knows
-        raise DataError(f"this audio cannot be read: {_reason(error)}", where=path, expected="WAV, FLAC, OGG or MP3") from None
+        reason = _reason(error)
+        # opened by its descriptor, a file has no name: libsndfile looks for what belongs to no name in the current folder
+        hint = "something called ._ or .AppleDouble lies where you are, and is taken for a part of it: go to another folder"
+        raise DataError(
+            f"this audio cannot be read: {reason}",
+            where=path,
+            expected="WAV, FLAC, OGG or MP3",
+            hint=hint if "resource fork" in reason else None,
+        ) from None
     except OSError as error:
         raise DataError(f"the file cannot be read: {error.strerror}", where=path) from None
 
@@ -278,7 +286,7 @@ def _mono_blocks(file: soundfile.SoundFile, info: AudioInfo, path: Path) -> Iter
         block = file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)
         if not len(block):
             break
-        mono = _mono(block) / full_scale
+        mono = _mono(block, full_scale)
         require_sound(mono, n_read, info.sample_rate_hz, path)
         n_read += len(block)
         if n_read > MAX_DURATION_S * info.sample_rate_hz:
@@ -317,12 +325,10 @@ def _require_read_to_its_end(descriptor: int, read_s: float, path: Path) -> None
         )
 
 
-def _mono(block: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The mean of the channels; not a number where one is infinite and another the opposite."""
-    if block.shape[1] == 1:
-        return block[:, 0]
+def _mono(block: NDArray[np.float32], full_scale: float) -> NDArray[np.float32]:
+    """The mean of the channels, full scale at ±1; not a number where one is infinite and another the opposite."""
     with np.errstate(invalid="ignore", over="ignore"):  # the caller asks whether the result is finite
-        return np.asarray(block.mean(axis=1))
+        return np.asarray((block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)) / full_scale)
 
 
 def _require_file(path: Path) -> None:

@@ -69,6 +69,19 @@ def test_samples_that_are_no_sound_are_refused(tmp_path: Path, bad: float) -> No
         read_audio(path)
 
 
+def test_bytes_that_are_no_floats_are_refused_in_one_message(tmp_path: Path) -> None:
+    """Not-a-number that signals, as in integers whose header calls them floats: no warning of arithmetic beside the error."""
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tone(440.0, 1.0, 16000), 16000, subtype="FLOAT")
+    content = bytearray(path.read_bytes())
+    start = content.index(b"data") + 8 + 8000 * 4
+    content[start : start + 4] = (0x7F800001).to_bytes(4, "little")
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"not finite \(got the first at 0\.500 s\)"):
+        read_audio(path)
+    assert np.isfinite(read_excerpt(path, start_s=0.0, duration_s=1.0)).all()
+
+
 def test_a_bad_sample_far_on_is_told_by_its_time_in_the_file(tmp_path: Path) -> None:
     """Not in the block that it is in; an excerpt, which is for eyes and ears, is silent there."""
     samples = np.zeros((1 << 18) + 16000)
@@ -209,6 +222,20 @@ def test_streams_one_behind_the_other_are_refused(tmp_path: Path, suffix: str, s
         assert len(read_audio(path)) == pytest.approx(3 * 16000, abs=2000)
     with pytest.raises(DataError, match=r"goes on behind the end[^$]*3\.0[0-9]* s in the first [0-9]+ of [0-9]+ bytes"):
         read_audio(twice)
+
+
+def test_what_a_file_server_for_macs_leaves_in_the_current_folder_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """libsndfile takes `.AppleDouble` for the other half of any MP3 that is read from there."""
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, tone(440.0, 3.0, 16000), 16000, format="MP3", subtype="MPEG_LAYER_III")
+    (tmp_path / ".AppleDouble").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="go to another folder"):
+        read_audio(path)
+    monkeypatch.chdir("/")
+    assert len(read_audio(path)) == pytest.approx(3 * 16000, abs=2000)
 
 
 @pytest.mark.parametrize("content", [b"", b"not audio at all", b"RIFF\xff\xff\xff\xffWAVEfmt "], ids=["empty", "text", "torn"])
