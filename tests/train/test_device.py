@@ -65,6 +65,29 @@ def test_a_trainer_without_a_gpu_gets_its_share_of_the_cores(threads: pytest.Mon
     assert "4 threads" in claim_device(TrainConfig(), n_trainers=3).name
 
 
+@pytest.mark.parametrize(
+    ("precision", "fast", "dtype"),
+    [
+        ("auto", False, torch.float32),
+        ("auto", True, torch.bfloat16),
+        ("float32", True, torch.float32),
+        ("bfloat16", False, torch.bfloat16),
+    ],
+)
+def test_a_cpu_computes_in_bfloat16_where_it_can_or_is_told_to(
+    threads: pytest.MonkeyPatch, precision: str, fast: bool, dtype: torch.dtype
+) -> None:
+    """Products are of that type, weights stay what they are, and the name says which it is."""
+    threads.setattr(torch.cuda, "is_available", lambda: False)
+    threads.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": fast})
+    device, layer = claim_device(TrainConfig(precision=precision)), torch.nn.Linear(2, 2)
+    with device.autocast():
+        assert layer(torch.ones(1, 2)).dtype is device.dtype is dtype
+    assert layer.weight.dtype is torch.float32
+    assert device.name.endswith(f", {str(dtype).removeprefix('torch.')}")
+    assert (device.read_every, device.memory_bytes) == (1, None)
+
+
 @pytest.mark.parametrize(("told", "n_trainers"), [(None, 1), ("2", 2)])
 def test_a_training_asks_the_environment_with_how_many_it_shares(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, told: str | None, n_trainers: int
