@@ -15,7 +15,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from brefine.core.frames import FrameGrid
 from brefine.errors import ConfigError, one_line, tell
@@ -30,6 +30,17 @@ Positive = Annotated[float, Field(gt=0.0)]
 NonNegative = Annotated[float, Field(ge=0.0)]
 Count = Annotated[int, Field(ge=1, le=10**12)]
 
+
+def _has_home(path: str) -> str:
+    try:
+        Path(path).expanduser()
+    except RuntimeError:
+        raise ValueError("there is no such home") from None
+    return path
+
+
+HomePath = Annotated[str, AfterValidator(_has_home)]
+"""A path that may begin with `~` or `~NAME`, the home of somebody who is known here."""
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 """A key that TOML takes without quotes."""
@@ -303,7 +314,7 @@ class BudgetConfig(Section):
     """Day on which that price was seen."""
     cap_usd: Positive | None = None
     """A phase that has spent this is checkpointed and stopped."""
-    ledger: str | None = None
+    ledger: HomePath | None = None
     """Path of the ledger; none = the user's state directory."""
     terminate: str | None = None
     """The command that ends the rented machine, shown when the jobs are done."""
@@ -316,7 +327,7 @@ class AlertsConfig(Section):
     """Ring the bell of every terminal that watches the phase."""
     command: str | None = None
     """A program and its arguments, run for each message: JSON on standard input, BREFINE_ALERT_TITLE and _TEXT beside it."""
-    apprise: str | None = None
+    apprise: HomePath | None = None
     """Path of an Apprise configuration file (needs `pip install brefine[apprise]`). Its URLs hold passwords: they stay there."""
     least_level: Literal["info", "warning", "error"] = "warning"
     """Alerts below this are shown, not sent."""
@@ -590,7 +601,8 @@ def _set_key(tree: dict[str, Any], override: str) -> None:
 
 def _fault(item: Any) -> str:
     key = ".".join(str(part) for part in item["loc"] if part != "[key]") or "(top level)"
-    message = item["msg"][0].lower() + item["msg"][1:]
+    words = item["msg"].removeprefix("Value error, ")
+    message = words[0].lower() + words[1:]
     if item["type"] == "missing":
         return f"{key}: {message}"
     if item["type"] == "extra_forbidden":

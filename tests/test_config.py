@@ -15,7 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brefine import config as recipes
-from brefine.config import FeatureConfig, Section, format_config, load_config, parse_config, prepared_corpus_path
+from brefine.config import (
+    FeatureConfig,
+    Section,
+    format_config,
+    load_config,
+    parse_config,
+    prepared_corpus_path,
+    with_absolute_paths,
+)
 from brefine.errors import ConfigError
 
 _RECIPES = Path(__file__).parents[1] / "configs"
@@ -58,6 +66,20 @@ def test_a_recipe_that_is_here_goes_before_the_one_that_ships(
     Path("configs/demo.toml").write_text(RECIPE.format(features=""))
     assert list(load_config(Path("configs/demo.toml")).models) == ["mlp"]
     assert capsys.readouterr().err == ""
+
+
+def test_the_home_of_somebody_unknown_is_a_fault_of_the_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both paths are named, as they were written; one's own home is known, and what lies there is found."""
+    text = RECIPE.format(features="") + '[budget]\nledger = "~{0}/ledger.jsonl"\n[alerts]\napprise = "~{0}/apprise.yml"\n'
+    with pytest.raises(ConfigError) as refused:
+        parse_config(text.format("nobody-of-this-name"), where="mine.toml")
+    assert [problem.partition(": ")[2] for problem in refused.value.problems] == [
+        "budget.ledger: there is no such home (got '~nobody-of-this-name/ledger.jsonl')",
+        "alerts.apprise: there is no such home (got '~nobody-of-this-name/apprise.yml')",
+    ]
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config = with_absolute_paths(parse_config(text.format(""), where="mine.toml"))
+    assert (config.budget.ledger, config.alerts.apprise) == (f"{tmp_path}/ledger.jsonl", f"{tmp_path}/apprise.yml")
 
 
 SECTIONS = [kind for _, kind in inspect.getmembers(recipes, inspect.isclass) if issubclass(kind, Section) and kind is not Section]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from brefine.errors import ProcessError, run_main
+from brefine.io.folders import from_home
 
 WORKER: Final = Path(__file__).with_name("diarizen_worker.py")
 _TIMEOUT_S: Final = 180.0
@@ -58,7 +59,7 @@ def inspect_environment(python: str | None, model: str | None = None) -> Environ
             ("no interpreter is named: DiariZen needs an environment of its own",),
             (*_fresh("diarizen-env"), "then: --diarizer-python diarizen-env/bin/python, or [diarizer] python in the recipe"),
         )
-    found_at = shutil.which(str(Path(python).expanduser()))
+    found_at = shutil.which(str(from_home(python)))
     if found_at is None:
         return Environment(python, False, {}, ("there is no such interpreter",), _fresh("diarizen-env"))
     with tempfile.TemporaryDirectory() as folder:
@@ -135,7 +136,7 @@ def _fresh(folder: str) -> tuple[str, ...]:
 
 
 def _model_fault(model: str) -> str | None:
-    folder = Path(model).expanduser()
+    folder = from_home(model)
     if not folder.is_dir():
         is_path = model.startswith((".", "/", "~")) or model.count("/") != 1
         return f"{model} is neither a folder nor a hub id (owner/name)" if is_path else None

@@ -19,6 +19,7 @@ from brefine.diarizers.annotation import diarization_of
 from brefine.diarizers.diarizer import ReportProgress, silent
 from brefine.errors import ProcessError
 from brefine.io.audio import read_audio
+from brefine.io.folders import from_home
 
 MODEL: Final = DEFAULT_MODELS["pyannote"]
 _RATE_HZ: Final = 16000
@@ -42,7 +43,7 @@ class PyannoteDiarizer:
             raise ProcessError(
                 "pyannote.audio is not installed", hint="pip install 'brefine[pyannote]', or choose another: --diarizer builtin"
             )
-        if model is not None and model.startswith((".", "/", "~")) and not Path(model).expanduser().exists():
+        if model is not None and model.startswith((".", "/", "~")) and not from_home(model).exists():
             raise ProcessError("there is no such pipeline", where=model, expected="a hub id (owner/name), or a local folder")
         return cls(MODEL if model is None else model)
 
@@ -74,7 +75,7 @@ class PyannoteDiarizer:
             tell(f"loading {self._model}", 0, 1)
             os.environ["PYANNOTE_METRICS_ENABLED"] = "0"  # read when it is imported; telemetry is on unless said otherwise
             try:
-                pipeline = importlib.import_module("pyannote.audio").Pipeline.from_pretrained(str(Path(self._model).expanduser()))
+                pipeline = importlib.import_module("pyannote.audio").Pipeline.from_pretrained(str(from_home(self._model)))
             except Exception as error:
                 raise self._refusal(f"{type(error).__name__}: {error}") from error
             if pipeline is None:  # its way to say that the hub refused

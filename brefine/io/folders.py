@@ -1,11 +1,12 @@
 """The files of a kind in a folder, without what systems leave beside them: the `._talk.rttm` of macOS holds no turns.
 
-And how folders are made that are missing, except those that may only have been moved.
+And how folders are made that are missing, except those that may only have been moved; and where homes are.
 """
 
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import Final
@@ -25,6 +26,11 @@ def files_of(folder: Path, suffixes: Collection[str]) -> list[Path]:
     there = folder.iterdir() if folder.is_dir() else ()
     found = [path for path in there if path.suffix.lower() in suffixes and not path.name.startswith(".")]
     return sorted(path for path in found if path.is_file() or not path.exists())
+
+
+def from_home(path: str) -> Path:
+    """The path with `~` or `~NAME` as that home; as it stands where nobody here has this name, as a shell leaves it."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 (Path.expanduser ends in a RuntimeError there)
 
 
 def never_make_anew(folder: Path) -> None:

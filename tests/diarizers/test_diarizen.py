@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -151,12 +152,14 @@ def test_an_environment_without_it_lists_what_is_missing() -> None:
         DiarizenDiarizer.find(sys.executable, None)
 
 
-@pytest.mark.parametrize("python", [None, "/nowhere/bin/python"])
+@pytest.mark.parametrize("python", [None, "/nowhere/bin/python", "~nobody-of-this-name/bin/python"])
 def test_without_an_interpreter_the_way_to_one_is_shown(python: str | None) -> None:
     """From nothing to an environment, line by line."""
     found = inspect_environment(python)
     assert not found.usable
     assert found.install[0] == "python3.11 -m venv diarizen-env"
+    with pytest.raises(ProcessError, match=f"^{re.escape(python or 'diarizer.python')}: DiariZen cannot run[\\s\\S]*venv"):
+        DiarizenDiarizer.find(python, None)
 
 
 def test_a_whole_environment_has_no_faults(hub: str) -> None:
@@ -172,8 +175,12 @@ def test_a_whole_environment_has_no_faults(hub: str) -> None:
         ("torch", "2.6.0", "torch is 2.6.0", "torch==2.5.1"),
         ("torch", None, "torch is missing", "torch==2.5.1"),
         ("torchaudio", "2.4.0", "torchaudio is 2.4.0, 2.5.1 is needed", "torchaudio==2.5.1"),
+        ("torchaudio", None, "torchaudio is missing, 2.5.1 is needed", "torchaudio==2.5.1"),
         ("numpy", "2.1.0", "numpy is 2.1.0", "numpy==1.26.4"),
+        ("numpy", None, "numpy is missing", "numpy==1.26.4"),
         ("setuptools", "82.0.1", "setuptools is 82.0.1", '"setuptools<82"'),
+        ("setuptools", None, "setuptools is missing", '"setuptools<82"'),
+        ("pyannote.audio", None, "pyannote.audio is missing, DiariZen's own fork", "./DiariZen/pyannote-audio"),
         ("diarizen", None, "DiariZen is missing", "-e ./DiariZen"),
     ],
 )
@@ -184,6 +191,17 @@ def test_each_fault_has_its_own_line(package: str, version: str | None, problem:
     assert len(found.problems) == 1
     assert problem in found.problems[0]
     assert line in found.install[-1]
+    clone = ["git clone https://github.com/BUTSpeechFIT/DiariZen"]
+    assert list(found.install[:-1]) == (clone if "./DiariZen" in line else [])
+
+
+@pytest.mark.parametrize(("python", "usable"), [("3.9.18", False), ("3.10.0", True), ("3.11.9", True), ("3.12.0", False)])
+def test_another_python_needs_an_environment_of_its_own(python: str, usable: bool) -> None:
+    """DiariZen runs under two versions; whichever other it is, is told with the line that makes one of them."""
+    found = judge_environment("python", {**_WHOLE, "python": python})
+    assert found.usable == usable
+    assert found.problems == (() if usable else (f"Python is {python}, 3.10 or 3.11 is needed",))
+    assert found.install == (() if usable else ("python3.11 -m venv diarizen-env",))
 
 
 def test_what_its_import_misses_is_to_be_installed() -> None:
@@ -191,6 +209,27 @@ def test_what_its_import_misses_is_to_be_installed() -> None:
     found = judge_environment("python", {**_WHOLE, "error": "ModuleNotFoundError: No module named 'accelerate'"})
     assert "accelerate" in found.problems[0]
     assert found.install[-1].endswith("torchaudio==2.5.1 accelerate")
+
+
+def test_an_import_that_fails_for_what_is_told_already_is_not_told_beside_it() -> None:
+    """A torch that is too new breaks it: that is the fault. Of an import that fails for itself, a look is advised."""
+    newer, broken = {**_WHOLE["versions"], "torch": "2.6.0", "torchaudio": "2.6.0"}, "OSError: libcudart"  # type: ignore[dict-item]
+    found = judge_environment("python", {**_WHOLE, "versions": newer, "error": broken})
+    assert found.problems == ("torch is 2.6.0, < 2.6 is needed",)
+    alone = judge_environment("python", {**_WHOLE, "error": broken})
+    assert alone.problems == ("its import fails: OSError: libcudart",)
+    assert alone.install == ("python -c 'import diarizen.pipelines.inference' shows where",)
+
+
+@pytest.mark.parametrize(("says", "words"), [("exit 1", "no word"), ("echo first >&2; echo last >&2", "last")])
+def test_what_is_no_interpreter_is_told_in_its_last_words(tmp_path: Path, says: str, words: str) -> None:
+    """It was started, and has not answered."""
+    script = tmp_path / "python"
+    script.write_text(f"#!/bin/sh\n{says}\n")
+    script.chmod(0o755)
+    found = inspect_environment(str(script))
+    assert not found.usable
+    assert found.problems == (f"the interpreter cannot be asked: {words}",)
 
 
 def test_the_index_s_pyannote_is_not_its_fork() -> None:
@@ -203,3 +242,12 @@ def test_a_folder_that_is_no_hub_folder_is_refused(tmp_path: Path) -> None:
     """What it lacks is named."""
     found = judge_environment("python", _WHOLE, str(tmp_path))
     assert found.problems == (f"{tmp_path} lacks config.toml and pytorch_model.bin",)
+    (tmp_path / "config.toml").write_text("")
+    assert judge_environment("python", _WHOLE, str(tmp_path)).problems == (f"{tmp_path} lacks pytorch_model.bin",)
+
+
+@pytest.mark.parametrize("model", ["./hub", "/hub", "~nobody-of-this-name/hub", "hub", "a/b/c"])
+def test_a_model_that_is_nowhere_is_told_before_it_is_loaded(model: str) -> None:
+    """A path where nothing is, or a name without an owner: no hub can have it."""
+    found = judge_environment("python", _WHOLE, model)
+    assert found.problems == (f"{model} is neither a folder nor a hub id (owner/name)",)
