@@ -91,7 +91,7 @@ def _joint_median(place_s: Tensor, weight: Tensor) -> Tensor:
     weight = weight.gather(1, order)
     middle = weight.cumsum(dim=1) - 0.5 * weight
     half = 0.5 * weight.sum(dim=1, keepdim=True)
-    above = (middle < half).sum(dim=1, keepdim=True).clamp(1, max(1, place_s.shape[1] - 1))
+    above = (middle < half).sum(dim=1, keepdim=True).clamp(min=1)  # never all: the last middle lies behind the half
     low, high = middle.gather(1, above - 1), middle.gather(1, above)
     share = ((half - low) / (high - low).clamp(min=1e-12)).clamp(0.0, 1.0)
     low_s, high_s = place_s.gather(1, above - 1), place_s.gather(1, above)

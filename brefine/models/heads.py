@@ -126,7 +126,7 @@ def _quantile_frames(cumulative_BT: Tensor, quantile: float) -> Tensor:
     upper_B = cumulative_BT.gather(1, above_B[:, None])[:, 0]
     lower_B = cumulative_BT.gather(1, above_B[:, None] - 1)[:, 0]
     share_B = (quantile * cumulative_BT[:, -1] - lower_B) / (upper_B - lower_B).clamp(min=1e-12)
-    return above_B - 1 + share_B.clamp(0.0, 1.0)
+    return above_B - 1 + share_B
 
 
 def _probability_below(cumulative_BT: Tensor, position_B: Tensor) -> Tensor:
