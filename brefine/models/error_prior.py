@@ -78,7 +78,8 @@ class ErrorPrior:
         weights: of the Laplace distributions with `SCALES_S`; they sum to one.
         change_weights: the same for the sides of changes that touch.
         habit_s: how much later than the hypothesis the boundary is heard as a rule.
-        margin_s: how much later than what is heard the label stands: at most 0 for onsets, at least 0 for offsets.
+        margin_s: how much later than what is heard the label stands; at most 0 for onsets and at least 0 for offsets, unless
+            labels say otherwise.
         doubt: the chance that a reading of the model means nothing.
     """
 

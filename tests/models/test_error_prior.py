@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -185,6 +186,72 @@ def test_labels_tell_a_convention_from_a_bias() -> None:
     assert prior.margin_s[1] == pytest.approx(0.1, abs=0.02)
     assert abs(prior.margin_s[0]) <= 0.02
     assert median_shift_s(heard_at(heard_s_B), prior)[1::2].abs().mean() <= 0.02
+
+
+def mixed_reading(n: int = 120) -> Reading:
+    """Boundaries of both sides and both kinds, heard surely and vaguely, of which some may not be there or count for little."""
+    generator = torch.Generator().manual_seed(8)
+    heard = Reading.joined([heard_at(0.2 * torch.randn(n // 2, generator=generator)), vaguely_heard_at(torch.zeros(n // 2))])
+    there_B, worth_B, change = (torch.rand(n, generator=generator) for _ in range(3))
+    return replace(heard, there_B=there_B, worth_B=worth_B, change_B=change > 0.5)
+
+
+def test_what_is_found_of_a_system_is_where_the_em_of_the_module_stands_still() -> None:
+    """Boundary by boundary: with the weights and the doubt that were found, one more step finds them again."""
+    reading = mixed_reading()
+    prior = fit(reading)
+    weights_KJ = torch.tensor([prior.weights, prior.change_weights])
+    counts_KJ = 10.0 * torch.tensor([CAUTIOUS_WEIGHTS] * 2)
+    meant, doubted = 0.0, 8.0 * 0.15
+    for row in range(len(reading)):
+        kind, worth, means = int(reading.change_B[row]), reading.worth_B[row], 1.0 - (1.0 - reading.there_B[row]) ** 2
+        scale_J = laplace_bins(T, HOP_S, prior.habit_s[0 if reading.onset_B[row] else 1]) @ reading.ratio_BT[row]
+        likely_J = means * ((1.0 - prior.doubt) * scale_J + prior.doubt) + 1.0 - means
+        likely = (weights_KJ[kind] * likely_J).sum()
+        counts_KJ[kind] += worth * weights_KJ[kind] * likely_J / likely
+        meant += float(worth * means * (1.0 - prior.doubt) * (weights_KJ[kind] * scale_J).sum() / likely)
+        doubted += float(worth * means * prior.doubt / likely)
+    assert 0.05 < prior.doubt < 0.95
+    assert prior.doubt == pytest.approx(doubted / (meant + doubted + 8.0 * 0.85), abs=1e-4)
+    torch.testing.assert_close(weights_KJ, counts_KJ / counts_KJ.sum(dim=1, keepdim=True), atol=1e-4, rtol=0.0)
+
+
+def test_labels_find_the_room_and_the_doubt_that_go_together() -> None:
+    """Of all rooms of whole centimetres each side's is the most probable, at a doubt that one more step finds again."""
+    reading = mixed_reading()
+    label_s_B = 0.1 * torch.randn(len(reading), generator=torch.Generator().manual_seed(9))
+    prior = fit_labelled(reading, label_s_B)
+    scores = {margin: [-0.5 * (margin / 8.0) ** 2] * 2 for margin in range(-24, 25)}
+    meant, doubted = 0.0, 8.0 * 0.15
+    for row in range(len(reading)):
+        side, means = int(not reading.onset_B[row]), float(1.0 - (1.0 - reading.there_B[row]) ** 2)
+        for margin, score_2 in scores.items():
+            ratio = float(reading.ratio_BT[row, int((label_s_B[row] - 0.01 * margin) // HOP_S) + T // 2])
+            likely = means * ((1.0 - prior.doubt) * ratio + prior.doubt) + 1.0 - means
+            score_2[side] += math.log(likely)
+            if margin == round(100 * prior.margin_s[side]):
+                meant += means * (1.0 - prior.doubt) * ratio / likely
+                doubted += means * prior.doubt / likely
+    assert prior.doubt == pytest.approx(doubted / (meant + doubted + 8.0 * 0.85), abs=1e-3)
+    for side, margin_s in enumerate(prior.margin_s):
+        best = max(score_2[side] for score_2 in scores.values())
+        assert scores[round(100 * margin_s)][side] == pytest.approx(best, abs=1e-2)
+
+
+def test_labels_tell_the_room_before_onsets_apart_from_that_behind_offsets() -> None:
+    """They may stand on either side of what is heard, whatever is usual: here 80 ms before it, and within the turn."""
+    heard_s_B = torch.zeros(400)
+    for onset_s, offset_s in ((-0.08, -0.12), (0.12, 0.08)):
+        label_s_B = torch.where(torch.arange(400) % 2 == 0, onset_s, offset_s)
+        assert fit_labelled(heard_at(heard_s_B), label_s_B).margin_s == pytest.approx((onset_s, offset_s), abs=0.011)
+
+
+def test_readings_that_have_nothing_to_do_with_the_labels_are_doubted_altogether() -> None:
+    """Not only as far as a first estimate goes: each raises the doubt in all others."""
+    generator = torch.Generator().manual_seed(7)
+    heard_s_B, label_s_B = (1.8 * torch.rand(400, generator=generator) - 0.9 for _ in range(2))
+    assert fit_labelled(heard_at(heard_s_B), label_s_B).doubt > 0.9
+    assert fit_labelled(heard_at(heard_s_B), heard_s_B).doubt < 0.01
 
 
 @pytest.mark.parametrize("n_sides", [1, 400])
