@@ -63,6 +63,7 @@ def test_a_trainer_without_a_gpu_gets_its_share_of_the_cores(threads: pytest.Mon
     assert "4 threads" in claim_device(TrainConfig(threads=4), n_trainers=3).name
     threads.setenv("OMP_NUM_THREADS", "4")
     assert "4 threads" in claim_device(TrainConfig(), n_trainers=3).name
+    assert "CPU, 1 thread, " in claim_device(TrainConfig(threads=1), n_trainers=3).name
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,23 @@ def test_each_figure_of_a_validation_has_its_own_curve(run: RunDir, report: Call
         assert scalars(run, tag) == [(100, value)]
 
 
+def test_the_log_has_a_line_a_validation(report: Callable[..., Reporter], capsys: pytest.CaptureFixture[str]) -> None:
+    """With the loss of the last point, where there is one, and a word where it is the best; or that there was nothing."""
+    state = state_at(100)
+    state.best, state.loss_sum, state.n_losses = MEASURED, 3.0, 2
+    nothing = MEASURED.model_copy(update={"mae_ms": None, "within_100ms": None})
+    with report() as reporter:
+        reporter.validated(state, MEASURED)
+        reporter.stepped(state, Taken(99, rate=0.25, loss=9.0, norm=0.75, sound=True))
+        for measured in (MEASURED.model_copy(update={"mae_ms": 90.0}), nothing):
+            reporter.validated(state, measured)
+    assert capsys.readouterr().out.splitlines() == [
+        "epoch 2/4: loss –, validation MAE 80.0 ms, 25 % within 100 ms (best so far)",
+        "epoch 2/4: loss 1.500, validation MAE 90.0 ms, 25 % within 100 ms",
+        "epoch 2/4: loss 1.500, validation nothing to validate on",
+    ]
+
+
 def test_each_figure_of_a_step_has_its_own_curve(run: RunDir, report: Callable[..., Reporter]) -> None:
     """The loss is the mean since the last point; epochs are counted in parts."""
     state = state_at(25)
