@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from pyannote.core import Annotation, Segment
 
 from brefine.core.turns import Turn
@@ -42,3 +44,11 @@ def test_turns_begin_with_the_audio_and_every_speaker_has_a_name() -> None:
     assert first == Turn(0.0, 1.0, "a")
     assert (last.onset_s, last.offset_s) == (2.0, 3.0)
     assert last.speaker.split() == [last.speaker]
+
+
+def test_a_segment_without_length_is_no_turn() -> None:
+    """pyannote's own class keeps none, others may: a turn has to last."""
+    segments = [Segment(3.0, 3.0), Segment(4.0, 5.0), Segment(6.0, 5.5)]
+    tracks = [(segment, number, "a") for number, segment in enumerate(segments)]
+    annotation = SimpleNamespace(itertracks=lambda yield_label: iter(tracks))
+    assert diarization_of(annotation, "talk", duration_s=9.0).turns == (Turn(4.0, 5.0, "a"),)

@@ -32,9 +32,19 @@ def test_a_wrong_change_of_voice_is_moved_to_the_right_place() -> None:
     rng = np.random.default_rng(0)
     features = np.concatenate([rng.normal(0.0, 1.0, (300, 6)), rng.normal(1.5, 1.0, (300, 6))])
     labels = np.repeat([0, 1], [330, 270])
-    changes = np.flatnonzero(np.diff(resegment(features, labels)))
+    found = resegment(features, labels)
+    changes = np.flatnonzero(np.diff(found))
     assert len(changes) == 1
     assert abs(changes[0] + 1 - 300) <= 3
+    assert (found[0], found[-1]) == (0, 1)
+
+
+def test_a_voice_of_less_than_a_second_is_a_voice() -> None:
+    """One Gaussian is fitted to it, where the others have a mixture: its frames stay its own, and keep its number."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2, 0], [300, 60, 400, 300])
+    features = rng.normal(0.0, 1.0, (len(labels), 6)) + np.array([0.0, 6.0, -6.0])[labels, None]
+    assert (resegment(features, labels) == labels).all()
 
 
 def test_a_change_of_voice_costs_three_hundred_nats_in_each_of_three_passes(monkeypatch: pytest.MonkeyPatch) -> None:

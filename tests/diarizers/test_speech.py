@@ -37,6 +37,13 @@ def test_short_pauses_are_bridged_and_short_bursts_dropped() -> None:
     assert runs(speech_frames(probability, min_pause_s=0.3, min_speech_s=0.15)) == [(50, 180)]
 
 
+def test_speech_does_not_reach_the_ends_of_the_audio_because_they_are_near() -> None:
+    """What lies before the first speech and behind the last is no pause between two."""
+    probability = np.zeros(100, np.float32)
+    probability[10:90] = 1.0
+    assert runs(speech_frames(probability, min_pause_s=0.3)) == [(10, 90)]
+
+
 def test_there_is_no_speech_in_silence_and_noise() -> None:
     """Digital silence and faint white noise hold no speech; odd lengths are rounded up to whole frames."""
     noise = np.random.default_rng(0).normal(0.0, 0.003, 3 * SAMPLE_RATE_HZ + 5).astype(np.float32)
