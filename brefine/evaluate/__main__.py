@@ -1,4 +1,7 @@
-"""Judgement as processes: `python -m brefine.evaluate evaluate|integrate PHASE_DIR`, and `refine AUDIO RTTM -o OUT`."""
+"""Judgement as processes: `python -m brefine.evaluate evaluate|integrate PHASE_DIR`, and `refine AUDIO RTTM -o OUT`.
+
+Torch takes seconds to load. So what needs it is imported where it is used: what cannot be done is refused at once.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -15,18 +18,16 @@ from brefine.config import MODEL_NAMES, RefineConfig
 from brefine.core.figures import improvement, percent, rounded
 from brefine.data.progress import ProgressReporter
 from brefine.errors import BrefineError, ConfigError, DataError, one_line, run_main, tell, terminated_as_interrupted, words_of
-from brefine.evaluate.calibration import calibrate_refiner, is_calibration, read_calibration
-from brefine.evaluate.evaluation import evaluate_refiner, hear_part, load_checkpoint, load_checkpoints, write_evaluation
-from brefine.evaluate.integration import integrate, integrate_part
 from brefine.evaluate.labels import read_references, read_regions
-from brefine.evaluate.recordings import GivenSplit, SplitName
-from brefine.evaluate.refine import Refined, format_report, is_report, load_weights, plan_refinement, refine_tasks
-from brefine.evaluate.shipping import ship
+from brefine.evaluate.tasks import is_report, plan_refinement, require_usable
 from brefine.io.atomic import write_text_atomic
 from brefine.io.folders import never_make_anew
 from brefine.io.outputs import refuse_replacing, refuse_unwritable
 from brefine.io.rttm import rttm_files
 from brefine.phasedir import Calibration, EvaluationReport, GateRecord, PhaseDir, SelectionRecord, Stage, phase_of_weights
+
+if TYPE_CHECKING:
+    from brefine.evaluate.refine import Refined
 
 _MANY = 100
 """RTTMs; more are hours of hearing, which an interruption takes away."""
@@ -39,7 +40,7 @@ def main() -> int:
     evaluating = commands.add_parser("evaluate", help="boundary figures and speed of checkpoints on a split")
     evaluating.add_argument("phase", type=Path)
     evaluating.add_argument("--model", action="append", choices=MODEL_NAMES, help="repeatable; all of the phase if left out")
-    evaluating.add_argument("--split", choices=get_args(SplitName), default="validation")
+    evaluating.add_argument("--split", choices=("validation", "gate"), default="validation")
     evaluating.add_argument("--checkpoint", action="append", help="repeatable: best (if left out), last, or a .safetensors file")
     evaluating.set_defaults(run=_evaluate)
 
@@ -97,6 +98,10 @@ def _evaluate(options: argparse.Namespace) -> None:
         config = phase.load_config()
         written = [phase.evaluation(model, options.split) for model in options.model or phase.models()]
         refuse_unwritable(written, hint="evaluate a copy of the phase: --phase COPY")
+
+        from brefine.evaluate.evaluation import evaluate_refiner, hear_part, load_checkpoints, write_evaluation
+        from brefine.evaluate.recordings import GivenSplit
+
         found = load_checkpoints(phase, options.model, options.checkpoint or ["best"], options.device)
         refiners = [(name, refiner) for name, own in found.items() for refiner in own]
         split = GivenSplit(config, options.split)
@@ -142,6 +147,11 @@ def _integrate(options: argparse.Namespace) -> None:
                 where=phase.path,
                 hint=f"choose one (`brefine select --phase {phase.argument}`), or name it: --model NAME",
             )
+
+        from brefine.evaluate.evaluation import load_checkpoint
+        from brefine.evaluate.integration import integrate, integrate_part
+        from brefine.evaluate.recordings import GivenSplit
+
         split = GivenSplit(config, "gate")
         refiner = load_checkpoint(phase, model, options.checkpoint, options.device)
         total = len(split.recordings)
@@ -166,6 +176,11 @@ def _refine(options: argparse.Namespace) -> None:
             f"nothing is written before the recordings of all {len(tasks):,} RTTMs are heard; with --config RECIPE they are done "
             "in shares, and the same command goes on after an interruption"
         )
+    require_usable(path for task in tasks for path in task.audio.values())
+
+    from brefine.evaluate.calibration import read_calibration
+    from brefine.evaluate.refine import load_weights, refine_tasks
+
     refiner = load_weights(options.weights, options.device)
     if options.weights is not None:
         _tell_failed_gate(options.weights)
@@ -192,6 +207,8 @@ def _refine(options: argparse.Namespace) -> None:
 
 def _tell_of(done: list[Refined], options: argparse.Namespace, fault: DataError | OSError | KeyboardInterrupt | None) -> None:
     """Writes report and document of what is refined; then raises what came in its way, or in the report's."""
+    from brefine.evaluate.refine import format_report
+
     if options.report is not None:
         try:
             write_text_atomic(options.report, format_report(done))
@@ -217,16 +234,26 @@ def _refine_config(options: argparse.Namespace) -> RefineConfig:
 def _calibrate(options: argparse.Namespace) -> None:
     read = [options.audio, options.rttm, options.reference, *rttm_files(options.rttm), *rttm_files(options.reference)]
     read += [options.uem] if options.uem is not None else []
-    refuse_replacing(read, [options.out], "calibration", is_calibration)
+    refuse_replacing(read, [options.out], "calibration", _is_calibration)
     tasks = plan_refinement(options.audio, options.rttm)
     references = read_references(options.reference, tasks)
     regions_s = None if options.uem is None else read_regions(options.uem, references)
+    require_usable(references)
+
+    from brefine.evaluate.calibration import calibrate_refiner
+    from brefine.evaluate.refine import load_weights
+
     found = calibrate_refiner(load_weights(options.weights, options.device), tasks, references, regions_s)
     found.write(options.out)
     if options.json:
         print(json.dumps(found.to_json(), indent=1, allow_nan=False))
     else:
         print("\n".join(_calibrated(found)))
+
+
+def _is_calibration(path: Path) -> bool:
+    """Whether a file is one, of whatever weights."""
+    return Calibration.read_if_sound(path) is not None
 
 
 def _calibrated(found: Calibration) -> Iterator[str]:
@@ -253,6 +280,8 @@ def _calibrated(found: Calibration) -> Iterator[str]:
 
 
 def _ship(options: argparse.Namespace) -> None:
+    from brefine.evaluate.shipping import ship
+
     phase = PhaseDir(options.phase)
     models = options.model or list(phase.load_config().models)
     card = ship(phase, models, options.out, device=options.device)

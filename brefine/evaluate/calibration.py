@@ -14,11 +14,11 @@ import numpy as np
 
 from brefine.core.matching import WINDOW_S
 from brefine.core.turns import Diarization, Regions
-from brefine.errors import DataError, FormatError, tell
+from brefine.errors import DataError, FormatError
 from brefine.evaluate.held_out import LEAST_BOUNDARIES, LabelledRecording, fit_to_labels, hold_out
 from brefine.evaluate.moves import hear_recording
-from brefine.evaluate.refine import HearingProgress, Task, frames_of
-from brefine.io.audio import probe_all
+from brefine.evaluate.refine import HearingProgress, frames_of
+from brefine.evaluate.tasks import Task
 from brefine.models.error_prior import ErrorPrior
 from brefine.models.reading import SCALES_S
 from brefine.models.weights import Refiner
@@ -34,16 +34,13 @@ def calibrate_refiner(
     """Fits the constants on the recordings of `tasks` that have labels.
 
     Args:
-        references: audio → its labels, by `labels.read_references`.
+        references: audio → its labels, by `labels.read_references`; of audio that `tasks.require_usable` lets pass.
         regions_s: audio → which parts of it are labelled, by `labels.read_regions`; None = everything. Where labels are cut at
             the end of a part, none of its boundaries is known.
 
     Raises:
-        DataError: audio cannot be used, where all whose headers tell are listed before anything is heard; or too few
-            boundaries have a partner in the reference.
+        DataError: audio cannot be used, which its header did not tell; or too few boundaries have a partner in the reference.
     """
-    for doubt in probe_all(references):
-        tell(doubt)
     labelled = []
     progress = HearingProgress(len(references))
     for task in tasks:
@@ -106,8 +103,3 @@ def prior_of(found: Calibration) -> ErrorPrior:
         margin_s=found.margin_s,
         doubt=found.doubt,
     )
-
-
-def is_calibration(path: Path) -> bool:
-    """Whether a file is one, of whatever weights."""
-    return Calibration.read_if_sound(path) is not None

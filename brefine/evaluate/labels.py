@@ -9,7 +9,7 @@ from pathlib import Path
 
 from brefine.core.turns import Diarization, Regions
 from brefine.errors import DataError, tell
-from brefine.evaluate.refine import Task, tell_names
+from brefine.evaluate.tasks import Task, tell_names
 from brefine.io.filenames import recording_named
 from brefine.io.rttm import raise_faults, read_each, read_rttm, rttm_files
 from brefine.io.textfile import shown

@@ -6,7 +6,7 @@ import csv
 import io
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,44 +17,21 @@ from numpy.typing import NDArray
 from brefine.config import FeatureConfig, RefineConfig
 from brefine.core.turns import Diarization, Turn
 from brefine.data.features import analyse_file, is_silent
-from brefine.errors import BrefineError, DataError, FormatError, one_line, tell
+from brefine.errors import BrefineError, DataError, one_line, tell
 from brefine.evaluate.device import DeviceName, pick_device
 from brefine.evaluate.moves import HeardRecording, Reason, Refinement, fit_prior, hear_recording, refine_heard
 from brefine.evaluate.rewriting import rewrite_rttm
-from brefine.io.audio import AUDIO_SUFFIXES, audio_by_stem, probe_all, raise_all
-from brefine.io.outputs import begins_with, refuse_replacing
-from brefine.io.rttm import is_rttm, parse_rttm, raise_faults, rttm_files
+from brefine.evaluate.tasks import REPORT_COLUMNS, Task
+from brefine.io.audio import raise_all
 from brefine.io.shipped import shipped_weights
-from brefine.io.textfile import read_lines_text, write_lines_text
+from brefine.io.textfile import write_lines_text
 from brefine.models.error_prior import ErrorPrior
 from brefine.models.weights import Refiner, load_refiner
 
-REPORT_COLUMNS = (
-    "recording", "speaker", "side", "hypothesis_s", "refined_s", "shift_ms", "confidence", "moved", "reason", "spread_ms",
-)  # fmt: skip
-
-_MAX_NAMES = 20
 _QUIET_S = 5.0
 """Hearing that takes longer than this tells what it is at."""
 _CUT_S = 0.1
 """Systems count in frames and windows, and so end up to this long after the audio; more tells of audio that is not whole."""
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One RTTM file to refine.
-
-    Attributes:
-        text: the file's content.
-        hypotheses: what of it is refined.
-        audio: recording → its audio.
-    """
-
-    rttm: Path
-    out: Path
-    text: str
-    hypotheses: tuple[Diarization, ...]
-    audio: dict[str, Path]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,75 +89,6 @@ def load_weights(weights: Path | None, device: DeviceName = "auto") -> Refiner:
     return load_refiner(weights if weights is not None else shipped_weights(), pick_device(device))
 
 
-def plan_refinement(audio: Path, rttm: Path, out: Path | None = None) -> list[Task]:
-    """Finds the audio of every recording before anything is computed or written.
-
-    `audio` and `rttm` are files, or folders whose files have equal stems; an RTTM file of several recordings goes with a folder
-    of audio files named after them. What needs no partner is named on stderr: audio without turns, and the other recordings of a
-    file where the audio of one is given. `out` is a folder where `rttm` is one, else a file; None where no turns will be written.
-
-    Raises:
-        DataError: audio or RTTM is missing, or files of audio share a stem; everything that is wrong is listed.
-        FormatError: RTTM files cannot be read or have broken lines; all of them are listed.
-        BrefineError: `out` would replace what is read, or something that is no RTTM, or cannot be written.
-    """
-    for path, what in ((audio, "audio"), (rttm, "RTTM")):
-        if not path.exists():
-            raise DataError(f"there is no such {what}", where=path)
-    if rttm.is_dir() and not audio.is_dir():
-        raise DataError("a folder of RTTMs needs a folder of audio files", where=audio, expected="a folder", got="a file")
-    files = rttm_files(rttm)
-    if not files:
-        raise DataError("there is no RTTM file in this folder", where=rttm, expected="*.rttm")
-    outs = files
-    if out is not None:
-        outs = [out / file.name if rttm.is_dir() or out.is_dir() else out for file in files]
-        refuse_replacing([audio, rttm, *files], outs, "RTTM", is_rttm)
-    heard = audio_by_stem(audio) if audio.is_dir() else {}
-    tasks, broken, problems, unheard = [], list[str](), list[str](), list[str]()
-    for file, target in zip(files, outs, strict=True):
-        try:
-            text = read_lines_text(file)
-            found = parse_rttm(text, where=file, tell=tell)
-        except FormatError as error:
-            if not rttm.is_dir():
-                raise
-            broken += str(error).splitlines()
-            continue
-        if audio.is_dir():
-            # in a folder of RTTMs the file's stem names the recording where the RTTM holds one
-            names = {name: file.stem if rttm.is_dir() and len(found) == 1 else name for name in found}
-            paths = {name: heard.get(stem) for name, stem in names.items()}
-        else:
-            paths = {name: audio for name in found if len(found) == 1 or name == audio.stem}
-            if found and not paths:
-                held = ", ".join(sorted(found)[:5])
-                problems.append(f"{file}: it holds {len(found)} recordings ({held}), none of them named {audio.stem}")
-            unheard += found.keys() - paths.keys()
-        problems += [f"{file}: no audio for {name} in {audio}" for name, path in paths.items() if path is None]
-        there = {name: path for name, path in paths.items() if path is not None}
-        tasks.append(Task(file, target, text, tuple(found[name] for name in there), there))
-    raise_faults(rttm, broken)
-    if problems:
-        raise DataError(
-            "recordings have no audio",
-            where=audio,
-            problems=problems,
-            hint=f"audio files are named after the recording: talk1.wav for talk1 ({', '.join(AUDIO_SUFFIXES)})",
-        )
-    turnless = heard.keys() - {path.stem for task in tasks for path in task.audio.values()} - {file.stem for file in files}
-    tell_names("passed over, since no audio is given", unheard)
-    tell_names("no turns for", turnless)
-    return tasks
-
-
-def tell_names(what: str, recordings: Collection[str]) -> None:
-    """Names recordings on stderr, of many the first; says nothing where there are none."""
-    if recordings:
-        more = f" … and {len(recordings) - _MAX_NAMES} more" if len(recordings) > _MAX_NAMES else ""
-        tell(f"{what}: {', '.join(map(one_line, sorted(recordings)[:_MAX_NAMES]))}{more}")
-
-
 def refine_tasks(
     refiner: Refiner, tasks: Sequence[Task], config: RefineConfig, *, prior: ErrorPrior | None = None
 ) -> Iterator[list[Refined]]:
@@ -189,15 +97,13 @@ def refine_tasks(
     All recordings are heard before the first is moved: together they tell more of their system's errors than each alone.
 
     Args:
+        tasks: from `tasks.plan_refinement`, with audio that `tasks.require_usable` lets pass.
         prior: what is known of the system's errors; None = what these hypotheses tell.
 
     Raises:
-        DataError: audio cannot be used; all whose headers tell are listed before anything is heard, others when the RTTMs
-            that need none of them are written.
+        DataError: audio cannot be used, which its header did not tell; raised when the RTTMs that need none of it are written.
         OSError: an RTTM cannot be written; those before it are.
     """
-    for doubt in probe_all(path for task in tasks for path in task.audio.values()):
-        tell(doubt)
     heard: list[tuple[Task, list[tuple[HeardRecording, float]]]] = []
     faults: list[BrefineError] = []
     progress = HearingProgress(sum(len(task.hypotheses) for task in tasks))
@@ -283,11 +189,6 @@ def format_report(refined: Sequence[Refined]) -> str:
                 )
             )
     return buffer.getvalue()
-
-
-def is_report(path: Path) -> bool:
-    """Whether a file is one of `format_report`, whatever columns it had then."""
-    return begins_with(path, ",".join(REPORT_COLUMNS[:3]))
 
 
 def frames_of(

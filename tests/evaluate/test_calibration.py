@@ -15,7 +15,8 @@ from brefine.evaluate import __main__ as processes
 from brefine.evaluate import calibration
 from brefine.evaluate.calibration import calibrate_refiner, prior_of, read_calibration
 from brefine.evaluate.labels import read_references, read_regions
-from brefine.evaluate.refine import load_weights, plan_refinement
+from brefine.evaluate.refine import load_weights
+from brefine.evaluate.tasks import plan_refinement
 from brefine.io.rttm import format_rttm, parse_rttm, write_rttm
 from brefine.models.error_prior import ErrorPrior
 from brefine.models.reading import SCALES_S
@@ -177,13 +178,13 @@ def test_labels_that_are_cut_where_the_labelled_part_ends_tell_nothing(labelled:
 
 def test_all_unusable_audio_is_told_before_anything_is_heard(labelled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not the first such file alone, after hours of those before it."""
-    heard: list[Path] = []
-    monkeypatch.setattr(calibration, "frames_of", lambda audio, features: heard.append(audio))
+    monkeypatch.setattr(calibration, "frames_of", lambda *given, **named: pytest.fail("something was heard"))
     for seed in (1, 2):
         (labelled / "audio" / f"rec{seed}.wav").write_bytes(b"no audio")
+    given = [*(str(labelled / one) for one in ("audio", "rttm", "labels")), "--weights", str(labelled / "mlp.safetensors")]
+    monkeypatch.setattr("sys.argv", ["evaluate", "calibrate", *given, "-o", str(labelled / "mine.json"), "--device", "cpu"])
     with pytest.raises(DataError, match=r"rec1\.wav(?s:.*)rec2\.wav"):
-        calibrated(labelled)
-    assert not heard
+        processes.main()
 
 
 def test_files_of_one_recording_are_paired_by_their_stems(labelled: Path) -> None:

@@ -98,7 +98,7 @@ def test_a_share_does_not_bring_back_a_phase_that_was_moved(phase: PhaseDir, mon
         phase.path.rename(phase.path.with_name("away"))
         write_text_atomic(phase.heard("mlp") / "rec2.safetensors", "")
 
-    monkeypatch.setattr(processes, "hear_part", moved)
+    monkeypatch.setattr("brefine.evaluate.evaluation.hear_part", moved)
     asked = ["evaluate", str(phase.path), "--model", "mlp", "--device", "cpu", "--part", "0/2"]
     monkeypatch.setattr("sys.argv", ["evaluate", *asked])
     with pytest.raises(FileNotFoundError, match="was it moved"):
@@ -109,7 +109,7 @@ def test_a_share_does_not_bring_back_a_phase_that_was_moved(phase: PhaseDir, mon
 def test_a_phase_that_can_only_be_read_is_not_evaluated_in_vain(phase: PhaseDir, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hours of a big split would end in a report that nobody can write."""
     monkeypatch.setattr("tempfile.TemporaryFile", Mock(side_effect=OSError(errno.EROFS, "Read-only file system")))
-    monkeypatch.setattr(processes, "load_checkpoints", Mock(side_effect=AssertionError("it has begun")))
+    monkeypatch.setattr("brefine.evaluate.evaluation.load_checkpoints", Mock(side_effect=AssertionError("it has begun")))
     monkeypatch.setattr("sys.argv", ["evaluate", "evaluate", str(phase.path)])
     with pytest.raises(BrefineError, match="the output cannot be written: Read-only file system"):
         processes.main()

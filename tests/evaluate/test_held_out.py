@@ -188,8 +188,10 @@ def test_the_command_says_what_labels_are_worth(
         mae_after_ms=140.0,
         held_out=found,
     )
-    for name in ("calibrate_refiner", "plan_refinement", "read_references", "load_weights"):
+    for name in ("plan_refinement", "read_references", "require_usable"):
         monkeypatch.setattr(processes, name, lambda *given: fitted)
+    for name in ("calibration.calibrate_refiner", "refine.load_weights"):
+        monkeypatch.setattr(f"brefine.evaluate.{name}", lambda *given: fitted)
     monkeypatch.setattr("sys.argv", ["evaluate", "calibrate", "a.wav", "a.rttm", "b.rttm", "-o", str(tmp_path / "mine.json")])
     processes.main()
     text = capsys.readouterr().out

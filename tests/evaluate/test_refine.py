@@ -22,14 +22,8 @@ from brefine.config import RefineConfig
 from brefine.errors import BrefineError, DataError, FormatError, run_main
 from brefine.evaluate import __main__ as processes
 from brefine.evaluate.moves import Reason
-from brefine.evaluate.refine import (
-    REPORT_COLUMNS,
-    Refined,
-    format_report,
-    load_weights,
-    plan_refinement,
-    refine_tasks,
-)
+from brefine.evaluate.refine import Refined, format_report, load_weights, refine_tasks
+from brefine.evaluate.tasks import REPORT_COLUMNS, plan_refinement, require_usable
 from brefine.io.rttm import read_rttm, write_rttm
 from brefine.models.error_prior import ErrorPrior
 from brefine.phasedir import GateRecord, PhaseDir
@@ -49,8 +43,9 @@ def talks(tmp_path: Path) -> Path:
 
 
 def refine(talks: Path, audio: Path, rttm: Path, out: Path, **options: float) -> list[Refined]:
-    refiner = load_weights(talks / "mlp.safetensors", "cpu")
-    return [one for own in refine_tasks(refiner, plan_refinement(audio, rttm, out), RefineConfig(**options)) for one in own]
+    refiner, tasks = load_weights(talks / "mlp.safetensors", "cpu"), plan_refinement(audio, rttm, out)
+    require_usable(path for task in tasks for path in task.audio.values())
+    return [one for own in refine_tasks(refiner, tasks, RefineConfig(**options)) for one in own]
 
 
 def test_the_docs_explain_every_column_and_every_reason_of_the_report() -> None:
@@ -165,13 +160,54 @@ def test_all_missing_audio_is_named_before_anything_is_written(talks: Path) -> N
 def test_all_unusable_audio_is_named_before_anything_is_heard(talks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder's broken headers are found at once; nothing is written, and no recording is heard for nothing."""
     monkeypatch.setattr("brefine.evaluate.refine.frames_of", lambda *given: pytest.fail("something was heard"))
+    ask_for_all(talks, monkeypatch)
     (talks / "audio" / "rec1.wav").write_text("no audio")
     with pytest.raises(DataError, match=r"rec1\.wav"):
-        refine(talks, talks / "audio", talks / "rttm", talks / "out")
+        processes.main()
     (talks / "audio" / "rec0.wav").write_bytes(b"")
     with pytest.raises(DataError, match=r"(?s)rec0\.wav.*\n.*rec1\.wav"):
-        refine(talks, talks / "audio", talks / "rttm", talks / "out")
+        processes.main()
     assert not (talks / "out").exists()
+
+
+def test_what_cannot_be_done_is_refused_before_torch_is_loaded(talks: Path) -> None:
+    """That takes seconds: a path that is wrong, audio that is none, a file that would be replaced, labels of nobody there."""
+    script = """if True:
+        import sys
+        from brefine.errors import BrefineError
+        from brefine.evaluate.__main__ import main
+        for line in sys.stdin.read().splitlines():
+            sys.argv[1:] = line.split()
+            try:
+                main()
+            except BrefineError as error:
+                print(error.what, "torch" in sys.modules, sep=": ")
+        """
+    (talks / "no.wav").write_text("no audio")
+    (talks / "notes.csv").write_text("mine")
+    write_rttm(talks / "another.rttm", read_rttm(talks / "rttm" / "rec0.rttm")["rec0"])
+    (talks / "phase").mkdir()
+    asked = [
+        "refine nowhere.wav rttm/rec0.rttm -o out.rttm",
+        "refine audio/rec0.wav nowhere.rttm -o out.rttm",
+        "refine no.wav rttm/rec0.rttm -o out.rttm",
+        "refine audio/rec0.wav rttm/rec0.rttm -o out.rttm --report notes.csv",
+        "calibrate audio/rec0.wav rttm/rec0.rttm nowhere.rttm -o mine.json",
+        "calibrate no.wav rttm/rec0.rttm another.rttm -o mine.json",
+        "evaluate phase",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=talks, input="\n".join(asked), capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == [
+        "there is no such audio: False",
+        "there is no such RTTM: False",
+        "this audio cannot be read: format not recognised: False",
+        "the output exists and is no report; it is left alone: False",
+        "there is no such reference: False",
+        "this audio cannot be read: format not recognised: False",
+        "the phase has lost its recipe: False",
+    ]
 
 
 def test_audio_whose_body_is_at_fault_costs_the_others_nothing(
@@ -224,7 +260,7 @@ def test_who_stops_a_refinement_is_told_what_is_written(
         yield from itertools.islice(refine_tasks(*given, **named), n_written)
         signal.raise_signal(number)
 
-    monkeypatch.setattr(processes, "refine_tasks", until_stopped)
+    monkeypatch.setattr("brefine.evaluate.refine.refine_tasks", until_stopped)
     ask_for_all(talks, monkeypatch)
     with pytest.raises(SystemExit, match=str(128 + number)):
         run_main(processes.main)
@@ -238,7 +274,7 @@ def test_many_recordings_in_one_piece_are_a_risk_that_is_told(
     talks: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Before any is heard; shares keep what they have done. A few are not worth a word."""
-    monkeypatch.setattr(processes, "refine_tasks", lambda *given, **named: iter(()))
+    monkeypatch.setattr("brefine.evaluate.refine.refine_tasks", lambda *given, **named: iter(()))
     ask_for_all(talks, monkeypatch)
     processes.main()
     assert "--config" not in capsys.readouterr().err

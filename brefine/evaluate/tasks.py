@@ -1,0 +1,121 @@
+"""What is refined, with which audio, and where it is written: found out without torch, which takes seconds to load."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from brefine.core.turns import Diarization
+from brefine.errors import DataError, FormatError, one_line, tell
+from brefine.io.audio import AUDIO_SUFFIXES, audio_by_stem, probe_all
+from brefine.io.outputs import begins_with, refuse_replacing
+from brefine.io.rttm import is_rttm, parse_rttm, raise_faults, rttm_files
+from brefine.io.textfile import read_lines_text
+
+REPORT_COLUMNS = (
+    "recording", "speaker", "side", "hypothesis_s", "refined_s", "shift_ms", "confidence", "moved", "reason", "spread_ms",
+)  # fmt: skip
+
+_MAX_NAMES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One RTTM file to refine.
+
+    Attributes:
+        text: the file's content.
+        hypotheses: what of it is refined.
+        audio: recording → its audio.
+    """
+
+    rttm: Path
+    out: Path
+    text: str
+    hypotheses: tuple[Diarization, ...]
+    audio: dict[str, Path]
+
+
+def plan_refinement(audio: Path, rttm: Path, out: Path | None = None) -> list[Task]:
+    """Finds the audio of every recording before anything is computed or written.
+
+    `audio` and `rttm` are files, or folders whose files have equal stems; an RTTM file of several recordings goes with a folder
+    of audio files named after them. What needs no partner is named on stderr: audio without turns, and the other recordings of a
+    file where the audio of one is given. `out` is a folder where `rttm` is one, else a file; None where no turns will be written.
+
+    Raises:
+        DataError: audio or RTTM is missing, or files of audio share a stem; everything that is wrong is listed.
+        FormatError: RTTM files cannot be read or have broken lines; all of them are listed.
+        BrefineError: `out` would replace what is read, or something that is no RTTM, or cannot be written.
+    """
+    for path, what in ((audio, "audio"), (rttm, "RTTM")):
+        if not path.exists():
+            raise DataError(f"there is no such {what}", where=path)
+    if rttm.is_dir() and not audio.is_dir():
+        raise DataError("a folder of RTTMs needs a folder of audio files", where=audio, expected="a folder", got="a file")
+    files = rttm_files(rttm)
+    if not files:
+        raise DataError("there is no RTTM file in this folder", where=rttm, expected="*.rttm")
+    outs = files
+    if out is not None:
+        outs = [out / file.name if rttm.is_dir() or out.is_dir() else out for file in files]
+        refuse_replacing([audio, rttm, *files], outs, "RTTM", is_rttm)
+    heard = audio_by_stem(audio) if audio.is_dir() else {}
+    tasks, broken, problems, unheard = [], list[str](), list[str](), list[str]()
+    for file, target in zip(files, outs, strict=True):
+        try:
+            text = read_lines_text(file)
+            found = parse_rttm(text, where=file, tell=tell)
+        except FormatError as error:
+            if not rttm.is_dir():
+                raise
+            broken += str(error).splitlines()
+            continue
+        if audio.is_dir():
+            # in a folder of RTTMs the file's stem names the recording where the RTTM holds one
+            names = {name: file.stem if rttm.is_dir() and len(found) == 1 else name for name in found}
+            paths = {name: heard.get(stem) for name, stem in names.items()}
+        else:
+            paths = {name: audio for name in found if len(found) == 1 or name == audio.stem}
+            if found and not paths:
+                held = ", ".join(sorted(found)[:5])
+                problems.append(f"{file}: it holds {len(found)} recordings ({held}), none of them named {audio.stem}")
+            unheard += found.keys() - paths.keys()
+        problems += [f"{file}: no audio for {name} in {audio}" for name, path in paths.items() if path is None]
+        there = {name: path for name, path in paths.items() if path is not None}
+        tasks.append(Task(file, target, text, tuple(found[name] for name in there), there))
+    raise_faults(rttm, broken)
+    if problems:
+        raise DataError(
+            "recordings have no audio",
+            where=audio,
+            problems=problems,
+            hint=f"audio files are named after the recording: talk1.wav for talk1 ({', '.join(AUDIO_SUFFIXES)})",
+        )
+    turnless = heard.keys() - {path.stem for task in tasks for path in task.audio.values()} - {file.stem for file in files}
+    tell_names("passed over, since no audio is given", unheard)
+    tell_names("no turns for", turnless)
+    return tasks
+
+
+def require_usable(audio: Iterable[Path]) -> None:
+    """Reads the headers of audio files; those that may lack their end are named on stderr.
+
+    Raises:
+        DataError: audio cannot be used, as far as headers tell; all of it is listed.
+    """
+    for doubt in probe_all(audio):
+        tell(doubt)
+
+
+def tell_names(what: str, recordings: Collection[str]) -> None:
+    """Names recordings on stderr, of many the first; says nothing where there are none."""
+    if recordings:
+        more = f" … and {len(recordings) - _MAX_NAMES} more" if len(recordings) > _MAX_NAMES else ""
+        tell(f"{what}: {', '.join(map(one_line, sorted(recordings)[:_MAX_NAMES]))}{more}")
+
+
+def is_report(path: Path) -> bool:
+    """Whether a file is one of `format_report`, whatever columns it had then."""
+    return begins_with(path, ",".join(REPORT_COLUMNS[:3]))
