@@ -1,4 +1,4 @@
-"""Who dies × when × how, for real: `python -m tests.faults.matrix [--sample N] [--only WHO]`.
+"""Who dies × when × how, for real: `python -m tests.faults.matrix [WHO|WHO:N …]`.
 
 Each case forks a process that does the actor's work (`actors`) and meets its fault at one moment: when it opens a file for
 writing, when a file is half-written, between the writing and the rename, after the rename, in the middle of a download. The
@@ -222,13 +222,13 @@ def _happen(actor: Actor, folder: Path, point: Point, how: str, wanted: Any) -> 
     return "not reached" if not struck else "killed" if code < 0 else "went on" if code == 0 else "said so"
 
 
-def run(names: list[str], *, sample: int | None = None, only: str | None = None) -> int:
-    """Runs all cases of these actors, or `sample` of each, spread evenly, or the one so called; returns how many failed."""
+def run(samples: dict[str, int | None], *, only: str | None = None) -> int:
+    """Runs so many cases of each actor, spread evenly, all where that is None, or the one so called; returns how many failed."""
     torch.set_num_threads(1)
     failures, outcomes = 0, Counter[Outcome]()
     began_s = time.monotonic()
     with _disk() as (root, hows):
-        for name in names:
+        for name, sample in samples.items():
             (root / name).mkdir()
             (root / name / "shared").mkdir()
             os.environ["XDG_STATE_HOME"] = str(root / name / "state")
@@ -296,11 +296,13 @@ def _disk() -> Iterator[tuple[Path, tuple[str, ...]]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.matrix", description=__doc__)
-    parser.add_argument("--sample", type=int, help="so many cases of each actor; all if left out")
-    parser.add_argument("--only", action="append", choices=list(ACTORS), help="repeatable")
-    parser.add_argument("--case", help="one alone, as a failure names it: 'open 11, out of memory'; with --only")
+    parser.add_argument("who", nargs="*", help="`trainer`: all its cases; `trainer:2`: two; everybody's, where nobody is named")
+    parser.add_argument("--case", help="one alone, as a failure names it: 'open 11, out of memory'; with one WHO")
     options = parser.parse_args()
-    return 1 if run(options.only or list(ACTORS), sample=options.sample, only=options.case) else 0
+    samples = {who: int(n) if n else None for who, _, n in (word.partition(":") for word in options.who or ACTORS)}
+    if strangers := samples.keys() - ACTORS.keys():
+        parser.error(f"WHO is one of {', '.join(ACTORS)}, not {', '.join(strangers)}")
+    return 1 if run(samples, only=options.case) else 0
 
 
 if __name__ == "__main__":
