@@ -19,8 +19,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from brefine.io.atomic import write_json_atomic, write_text_atomic
 from brefine.io.folders import never_make_anew
 
@@ -122,13 +120,15 @@ def stage(phase: Path, progress: Path, name: str, models: list[str]) -> int:
 
 
 def _identity() -> dict[str, Any]:
-    """`brefine.identity.own_identity`, as JSON."""
+    """`brefine.identity.own_identity`, as JSON; importing psutil would take as long as the rest of a start."""
+    start_ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    (booted,) = (line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime "))
     return {
         "pid": os.getpid(),
-        "started_unix_s": psutil.Process().create_time(),
+        "started_unix_s": int(booted.split()[1]) + start_ticks / os.sysconf("SC_CLK_TCK"),
         "boot_id": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
         "host": socket.gethostname(),
-        "start_ticks": int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]),
+        "start_ticks": start_ticks,
     }
 
 
