@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,11 +34,12 @@ def test_it_is_called_brefine_however_it_was_started(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself_with_an_example_first(command: str) -> None:
+def test_every_command_explains_itself_with_an_example_first(
+    brefine_here: Callable[..., int], capsys: pytest.CaptureFixture[str], command: str
+) -> None:
     """`brefine COMMAND --help` starts, after the usage line, with an example of that command."""
-    shown = _brefine(command, "--help")
-    assert shown.returncode == 0, shown.stderr
-    first = next(line.strip() for line in shown.stdout.splitlines()[1:] if line.strip())
+    assert brefine_here(command, "--help") == 0
+    first = next(line.strip() for line in capsys.readouterr().out.splitlines()[1:] if line.strip())
     assert first.startswith(f"Example: brefine {command}")
 
 

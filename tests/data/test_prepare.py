@@ -16,12 +16,13 @@ import soundfile
 from brefine.config import DiarizerConfig, PhaseConfig, load_config, prepared_corpus_path
 from brefine.core.turns import Diarization, Turn
 from brefine.data import prepare as preparing
+from brefine.data.__main__ import main
 from brefine.data.conversations import Conversation, simulate
 from brefine.data.corpora import changes_since
 from brefine.data.phrases import Voice, load_voice
 from brefine.data.prepare import prepare, prepare_part
 from brefine.data.system_errors import SystemErrors, load_system_errors, replay, system_errors_to_json
-from brefine.errors import ConfigError, DataError, ProcessError
+from brefine.errors import ConfigError, DataError, ProcessError, run_main
 from brefine.io.atomic import write_json_atomic
 from brefine.io.corpus import read_corpus
 from brefine.io.rttm import read_rttm
@@ -400,23 +401,36 @@ def test_the_command_writes_progress_and_a_page(tmp_path: Path, tone_bank: Path)
     """`python -m brefine.data prepare` ends with a summary on stdout and a finished progress file."""
     _recipe(tmp_path, tone_bank)
     progress = tmp_path / "progress" / "prepare.json"
-    command = [sys.executable, "-m", "brefine.data", "prepare", tmp_path / "recipe.toml", "--progress", progress]
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True)
+    command = [
+        sys.executable,
+        "-m",
+        "brefine.data",
+        "prepare",
+        tmp_path / "recipe.toml",
+        "--progress",
+        progress,
+        "--processes",
+        "1",
+    ]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True)
     assert "Errors of the hypotheses" in done.stdout
     assert done.stderr == ""
     assert Progress.read(progress).state == "finished"
 
 
-@pytest.mark.end_to_end
-def test_a_failure_is_told_without_a_traceback_and_in_the_progress_file(tmp_path: Path) -> None:
+def test_a_failure_is_told_without_a_traceback_and_in_the_progress_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Voices that are not there: exit code 1, one message, progress `failed` with the same words."""
     _recipe(tmp_path, tmp_path / "nowhere")
     progress = tmp_path / "prepare.json"
-    command = [sys.executable, "-m", "brefine.data", "prepare", tmp_path / "recipe.toml", "--progress", progress]
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "no such folder of voices" in done.stderr
-    assert "Traceback" not in done.stderr
+    monkeypatch.setattr("sys.argv", ["data", "prepare", str(tmp_path / "recipe.toml"), "--progress", str(progress)])
+    with pytest.raises(SystemExit) as ended:
+        run_main(main)
+    err = capsys.readouterr().err
+    assert ended.value.code == 1
+    assert "no such folder of voices" in err
+    assert "Traceback" not in err
     assert "no such folder of voices" in (Progress.read(progress).error or "")
 
 

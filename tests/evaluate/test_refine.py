@@ -531,10 +531,15 @@ def test_weights_of_a_phase_that_failed_say_so(
     assert told(weights) == []
 
 
-def test_a_wrong_option_is_told_without_a_traceback(talks: Path) -> None:
+def test_a_wrong_option_is_told_without_a_traceback(
+    talks: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A confidence above 1 is a usage error with exit code 2."""
-    command = [sys.executable, "-m", "brefine.evaluate", "refine", "audio/rec0.wav", "rttm/rec0.rttm", "-o", "out.rttm"]
-    ran = subprocess.run([*command, "--min-confidence", "3"], cwd=talks, capture_output=True, text=True, check=False)
-    assert ran.returncode == 2
-    assert "--min-confidence" in ran.stderr
-    assert "Traceback" not in ran.stderr
+    given = [*(str(talks / name) for name in ("audio", "rttm")), "-o", str(talks / "out"), "--min-confidence", "3"]
+    monkeypatch.setattr("sys.argv", ["evaluate", "refine", *given])
+    with pytest.raises(SystemExit) as ended:
+        run_main(processes.main)
+    err = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert "--min-confidence" in err
+    assert "Traceback" not in err
