@@ -86,6 +86,12 @@ source = "folder"
     return load_config(tmp_path / "recipe.toml", overrides)
 
 
+@pytest.fixture(autouse=True)
+def _a_few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Conversations are made in batches, of which these small corpora need a part."""
+    monkeypatch.setattr("brefine.data.simulated._AT_ONCE", 4)
+
+
 def test_simulated_conversations_join_training_alone(tmp_path: Path, tone_bank: Path) -> None:
     """Half as many simulated boundaries as real ones, with the errors of the training recordings' own hypotheses."""
     config = _recipe(tmp_path, tone_bank, "corpus.synthetic_per_real=0.5")
