@@ -243,8 +243,8 @@ def test_both_oracles_agree_on_made_up_pairs(reference: Diarization, hypothesis:
 
 
 def test_overlap_is_left_out_as_in_pyannote(vbx_pairs: list[Pair]) -> None:
-    """The same 216 recordings without overlapped speech; confusion may only differ by the speaker map."""
-    for pair in vbx_pairs:
+    """Every fourth of these recordings without overlapped speech; confusion may only differ by the speaker map."""
+    for pair in vbx_pairs[::4]:
         ours, theirs = figures(score_der(*pair, skip_overlap=True)), pyannote_figures(pair, 0.0, skip_overlap=True)
         assert (*ours[:2], ours[3]) == pytest.approx((*theirs[:2], theirs[3]), abs=1e-6)
         assert ours[2] >= theirs[2] - 1e-6
