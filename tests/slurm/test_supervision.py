@@ -134,7 +134,7 @@ def test_a_phase_of_jobs_ends_like_one_of_processes(tmp_path: Path, cluster: Clu
 
 def test_a_job_without_a_place_waits_and_its_silence_means_nothing(tmp_path: Path, cluster: Cluster, start: Start) -> None:
     """Three trainings on two CPUs: one is shown as pending, with the scheduler's reason, and raises no alarm."""
-    recipe = _RECIPE.replace("[models.mlp]", "[models.mlp]\n[models.contrastive]").replace("= 30.0", "= 5.0")
+    recipe = _RECIPE.replace("[models.mlp]", "[models.mlp]\n[models.contrastive]").replace("= 30.0", "= 3.0")
     phase = toy_phase(
         tmp_path, recipe, **{model: {"steps": 5000, "step_s": 0.1} for model in ("transformer", "mlp", "contrastive")}
     )
@@ -147,7 +147,7 @@ def test_a_job_without_a_place_waits_and_its_silence_means_nothing(tmp_path: Pat
     assert waiting.job.reason == "Resources"
     wait_until(lambda: store.snapshot().runs[1].state is ShownState.RUNNING)
     began_s = time.monotonic()
-    wait_until(lambda: time.monotonic() - began_s > 6.0)
+    wait_until(lambda: time.monotonic() - began_s > 3.6)
     assert [(kind, model) for kind, model, _ in alerts(phase) if model == "contrastive"] == []
     request(phase, "stop")
     assert ends_with(supervisor, phase) == 0
@@ -195,7 +195,7 @@ def test_a_training_checkpoints_ahead_of_its_time_limit_and_is_requeued(tmp_path
 
 def test_a_training_that_somebody_else_cancels_is_not_started_again(tmp_path: Path, cluster: Cluster, start: Start) -> None:
     """It counts as stopped, its checkpoint is kept and judged, and the others go on."""
-    phase = toy_phase(tmp_path, transformer={"steps": 30, "step_s": 0.2}, mlp={"steps": 500, "step_s": 0.2})
+    phase = toy_phase(tmp_path, transformer={"steps": 12, "step_s": 0.2}, mlp={"steps": 500, "step_s": 0.2})
     supervisor = start(phase)
     wait_until(lambda: steps(phase) >= 3)
     cluster.cancel(job(phase).job_id)
@@ -218,7 +218,7 @@ def test_a_crash_on_a_node_is_told_with_its_last_words_and_resubmitted(tmp_path:
 
 def test_jobs_outlive_their_supervisor_and_are_taken_over(tmp_path: Path, cluster: Cluster, start: Start) -> None:
     """A killed supervisor ends no job; the next one finds it by its name and starts it no second time."""
-    phase = toy_phase(tmp_path, transformer={"steps": 2}, mlp={"steps": 60, "step_s": 0.1})
+    phase = toy_phase(tmp_path, transformer={"steps": 2}, mlp={"steps": 30, "step_s": 0.1})
     supervisor = start(phase)
     wait_until(lambda: steps(phase) >= 3)
     first = job(phase).job_id
@@ -231,9 +231,7 @@ def test_jobs_outlive_their_supervisor_and_are_taken_over(tmp_path: Path, cluste
 
 def test_stop_checkpoints_every_job_and_resume_goes_on(tmp_path: Path, cluster: Cluster, start: Start) -> None:
     """A stopped phase has no job left; the next supervisor trains from the checkpoints."""
-    phase = toy_phase(
-        tmp_path, transformer={"steps": 30, "step_s": 0.2}, mlp={"steps": 30, "step_s": 0.2}, evaluate={"seconds": 0.1}
-    )
+    phase = toy_phase(tmp_path, **{model: {"steps": 10_000, "step_s": 0.1} for model in ("transformer", "mlp")})
     supervisor = start(phase)
     wait_until(lambda: steps(phase) >= 3 and steps(phase, "transformer") >= 3)
     request(phase, "stop")
@@ -242,6 +240,7 @@ def test_stop_checkpoints_every_job_and_resume_goes_on(tmp_path: Path, cluster: 
     assert job(phase).is_over
     kept = steps(phase)
     assert kept >= 3
+    behave(phase, **{model: {"steps": steps(phase, model) + 3, "step_s": 0.1} for model in ("transformer", "mlp")})
     assert ends_with(start(phase), phase) == 0
     assert {status(phase, model).state for model in ("transformer", "mlp")} == {RunState.FINISHED}
 
