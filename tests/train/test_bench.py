@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
 from brefine.config import PhaseConfig
 from brefine.data.batches import Tables, TrainingBatches, n_channels_of
 from brefine.data.examples import find_examples
-from brefine.train.bench import bench_model
+from brefine.train.bench import TrainBench, bench_model
 from brefine.train.noise_corpus import noise_conversations
 from brefine.train.plain_loop import PlainDataset
 
@@ -25,32 +27,31 @@ def recipe(**train: object) -> PhaseConfig:
     )
 
 
-@pytest.fixture
-def threads() -> object:
+@pytest.fixture(scope="module")
+def bench() -> Iterator[TrainBench]:
+    """Ten steps of both loops; the threads that they take are given back."""
     before = torch.get_num_threads()
-    yield before
+    yield bench_model("mlp", recipe(lr=1e-3), n_steps=10, baseline=True)
     torch.set_num_threads(before)
 
 
-def test_shares_sum_to_one_and_nothing_is_left_at_zero(threads: object) -> None:
+def test_shares_sum_to_one_and_nothing_is_left_at_zero(bench: TrainBench) -> None:
     """Every part takes some of the time; the arithmetic is counted; the plain loop stands beside it."""
-    bench = bench_model("mlp", recipe(), n_steps=4, baseline=True)
     assert sum(bench.share.values()) == pytest.approx(1.0)
     assert all(share > 0.0 for share in bench.share.values())
     # forward and backward are three products a weight, and every weight meets every example at least once
     assert bench.flops_a_step > 3 * 2 * 800_000 * 8
-    assert bench.steps == 4
+    assert bench.steps == 10
     assert 0.0 < bench.outside_model < 1.0
     assert bench.plain_examples_per_s is not None
     assert bench.plain_examples_per_s > 0.0
 
 
-def test_the_plain_loop_has_the_same_losses(threads: object) -> None:
+def test_the_plain_loop_has_the_same_losses(bench: TrainBench) -> None:
     """From the same weights, with the same examples in the same order, step by step but for rounding, in single precision.
 
     The batches' own order, the schedule, the guard, the fused optimiser and the windows from the tables thus change nothing.
     """
-    bench = bench_model("mlp", recipe(lr=1e-3), n_steps=10, baseline=True)
     assert bench.loss_difference is not None
     assert bench.loss_difference < 1e-4
     assert bench.mean_loss == pytest.approx(bench.plain_mean_loss, rel=1e-4)

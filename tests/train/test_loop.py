@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -26,6 +27,7 @@ from brefine.train.reporter import Plan, Reporter
 from brefine.train.setup import build_training
 from brefine.train.signals import StopSignal
 from brefine.train.step import Taken
+from tests.tiny_corpus import tiny_recipe
 
 MakeRun = Callable[..., tuple[RunDir, PhaseConfig]]
 
@@ -94,6 +96,12 @@ def go(
     return outcome, state, training
 
 
+def plan_of(made: tuple[RunDir, PhaseConfig]) -> Plan:
+    """How many steps a training of this recipe has, untrained."""
+    run, config = made
+    return build_training(run, "mlp", config, resume=False)[0].plan
+
+
 def scalars(run: RunDir, tag: Tag) -> list[tuple[int, float]]:
     events = EventAccumulator(str(run.path), size_guidance={"scalars": 0})
     events.Reload()
@@ -121,12 +129,19 @@ def test_a_training_learns_and_leaves_curves_status_and_weights(make_run: MakeRu
     assert sum(CheckpointCard.read(run.card("best")).prior.values()) == pytest.approx(1.0, abs=1e-3)
 
 
+@pytest.fixture(scope="module")
+def whole(corpus_root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDir, TrainingState]:
+    """A training that nobody stops."""
+    run = RunDir(tmp_path_factory.mktemp("whole") / "mlp")
+    run.path.mkdir()
+    return run, go(run, tiny_recipe(corpus_root))[1]
+
+
 @pytest.mark.parametrize("looks", [0, 3, 10, 11, 15])
-def test_a_stopped_training_resumes_bit_for_bit(make_run: MakeRun, looks: int) -> None:
+def test_a_stopped_training_resumes_bit_for_bit(make_run: MakeRun, whole: tuple[RunDir, TrainingState], looks: int) -> None:
     """Weights, validation figures and curves equal those of a training that was never stopped, wherever the stop fell."""
-    whole, config = make_run("whole")
-    _, uninterrupted, _ = go(whole, config)
-    run, config = make_run("parts")
+    unstopped, uninterrupted = whole
+    run, config = make_run()
     outcome, state, _ = go(run, config, stop=StopAt(looks))
     assert outcome is RunState.STOPPED
     assert state.step == looks + 1
@@ -135,18 +150,19 @@ def test_a_stopped_training_resumes_bit_for_bit(make_run: MakeRun, looks: int) -
     assert outcome is RunState.FINISHED
     assert state.best == uninterrupted.best
     for name in ("best", "last"):
-        mine, theirs = read_weights(run.weights(name)), read_weights(whole.weights(name))
+        mine, theirs = read_weights(run.weights(name)), read_weights(unstopped.weights(name))
         assert mine[1] == theirs[1]
         assert all(torch.equal(mine[0][key], theirs[0][key]) for key in theirs[0])
     for tag in (Tag.LOSS, Tag.LEARNING_RATE, Tag.GRADIENT_NORM, Tag.VALIDATION_MAE_MS, Tag.VALIDATION_LOSS):
-        assert scalars(run, tag) == scalars(whole, tag)
+        assert scalars(run, tag) == scalars(unstopped, tag)
 
 
 def test_who_asks_for_a_stop_at_the_last_step_has_a_finished_training(make_run: MakeRun) -> None:
     """Nothing is left that could be resumed."""
-    _, _, training = go(*make_run("clean", train={"epochs": 1}))
-    outcome, state, _ = go(*make_run(train={"epochs": 1}), stop=StopAt(training.plan.n_steps - 1))
-    assert (outcome, state.step) == (RunState.FINISHED, training.plan.n_steps)
+    made = make_run(train={"epochs": 1})
+    n_steps = plan_of(made).n_steps
+    outcome, state, _ = go(*made, stop=StopAt(n_steps - 1))
+    assert (outcome, state.step) == (RunState.FINISHED, n_steps)
 
 
 def test_another_recipe_does_not_resume_this_run(make_run: MakeRun) -> None:
@@ -206,8 +222,7 @@ def test_a_rollback_returns_to_the_last_checkpoint_with_half_the_rate(make_run: 
 def test_a_rollback_names_the_checkpoints_that_it_could_not_use(make_run: MakeRun, torn: list[str], words: str) -> None:
     """Whoever reads of an earlier step, or of none, learns why; and that two files lie there."""
     run, config = make_run(train={"nonfinite": "rollback", "epochs": 3})
-    _, _, training = go(*make_run("clean", train={"epochs": 1}))
-    bad = 2 * training.plan.n_steps + 1
+    bad = 2 * plan_of((run, config)).steps_per_epoch + 1
 
     class Tearing(Poisoned):
         def at(self, step: int) -> Batch:
@@ -279,8 +294,7 @@ def test_an_exploding_gradient_is_rolled_back(make_run: MakeRun) -> None:
 def test_an_exploding_gradient_stops_the_training(make_run: MakeRun) -> None:
     """Where the policy is to stop; the weights that are kept are those of the last checkpoint."""
     run, config = make_run(train={"nonfinite": "stop", "capture": "off"})
-    _, _, training = go(*make_run("clean"))
-    saved = training.plan.steps_per_epoch
+    saved = plan_of((run, config)).steps_per_epoch
     with pytest.raises(RunError, match=f"exploding gradient .* at step {saved + 3}"):
         go(run, config, explodes_at=saved + 2)
     assert "exploding gradient" in (RunStatus.read(run.status).message or "")
@@ -313,12 +327,13 @@ def test_a_training_out_of_patience_ends_and_stays_ended(make_run: MakeRun) -> N
     assert go(run, config, resume=True)[1].step == state.step
 
 
-@pytest.mark.parametrize("policy", ["skip", "rollback", "stop"])
-@pytest.mark.parametrize("broken", [set(), {1, 3}, {2, 9}])
+@pytest.mark.parametrize(
+    ("policy", "broken"), [("skip", set()), *itertools.product(("skip", "rollback", "stop"), ({1, 3}, {2, 9}))]
+)
 def test_reading_late_changes_nothing(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, policy: str, broken: set[int]) -> None:
     """Where the host reads after several steps, as on a GPU, weights, curves and what is said of broken steps stay the same."""
-    _, _, training = go(*make_run("clean", train={"epochs": 1}))
-    steps = {training.plan.n_steps + step for step in broken}
+    first = plan_of(make_run("plan")).steps_per_epoch
+    steps = {first + step for step in broken}
     runs = {}
     for read_every in (1, 5):
         monkeypatch.setattr(Device, "read_every", read_every)
@@ -340,10 +355,9 @@ def test_reading_late_changes_nothing(make_run: MakeRun, monkeypatch: pytest.Mon
 
 def test_weights_that_broke_are_rolled_back_once(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many steps were taken from them before the host read: they are one fault, and those steps are taken anew."""
-    _, _, training = go(*make_run("clean", train={"epochs": 1}))
     monkeypatch.setattr(Device, "read_every", 5)
     run, config = make_run(train={"nonfinite": "rollback", "max_nonfinite": 1})
-    outcome, state, _ = go(run, config, breaks_at=training.plan.n_steps + 1)
+    outcome, state, _ = go(run, config, breaks_at=plan_of((run, config)).steps_per_epoch + 1)
     assert (outcome, state.n_nonfinite, state.rate_scale) == (RunState.FINISHED, 1, 0.5)
     assert all(torch.isfinite(parameter).all() for parameter in state.model.parameters())
 
