@@ -26,7 +26,7 @@ from brefine.tui.screens.asking import AskLine, Confirm
 from brefine.tui.screens.place import Place, Wanted
 from brefine.tui.screens.reading import ReadingScreen
 from brefine.tui.screens.watch import WatchPlace
-from brefine.tui.theme import DEFAULT_VARIABLES, THEMES
+from brefine.tui.theme import DEFAULT_VARIABLES, THEMES, first_theme
 from brefine.tui.widgets.alerts import alert_lines, newest_first, problem_lines
 from brefine.tui.widgets.header import PLACES, PhaseHeader, place_of
 from brefine.tui.widgets.keys import KeyHints
@@ -114,7 +114,8 @@ class DashboardApp(App[int]):
         place: where to begin; None = where the phase stands.
         which: the number of this phase, from 0, and how many are watched; `<` and `>` end the app with the step to another one.
         bell: ring the terminal's bell when something new is to be told.
-        way_back: gives the command that opens this dashboard again; asked when it is closed.
+        way_back: gives the command that opens this dashboard again; asked when it is closed, and None where nothing is told then.
+        theme: to begin with; None = as the environment says.
     """
 
     CSS_PATH = "dashboard.tcss"
@@ -147,7 +148,8 @@ class DashboardApp(App[int]):
         place: str | None = None,
         which: tuple[int, int] = (0, 1),
         bell: bool = True,
-        way_back: Callable[[], str] = lambda: "brefine watch",
+        way_back: Callable[[], str] | None = lambda: "brefine watch",
+        theme: str | None = None,
     ) -> None:
         super().__init__()
         self._way_back = way_back
@@ -165,9 +167,9 @@ class DashboardApp(App[int]):
         self._mounting = asyncio.Lock()
         self._other_places_mounted = False
         self.snapshot: PhaseSnapshot | None = None
-        for theme in THEMES:
-            self.register_theme(theme)
-        self.set_reactive(App.theme, THEMES[0].name)  # before anything is drawn, or all styles are made twice
+        for known in THEMES:
+            self.register_theme(known)
+        self.set_reactive(App.theme, theme or first_theme())  # before anything is drawn, or all styles are made twice
         self.stylesheet.set_variables(self.get_css_variables())  # App has already taken those of Textual's theme
 
     def get_default_screen(self) -> Screen[Any]:
@@ -324,7 +326,9 @@ class DashboardApp(App[int]):
         if self._ends or self._is_asking():
             return
         self._stop_following()
-        if self._unreadable is None:
+        if self._way_back is None:
+            self.exit()
+        elif self._unreadable is None:
             self.exit(message=closing_words(self.snapshot, self._way_back()))
         else:
             self.exit(message=f"The {_why_unreadable(self._unreadable)}")

@@ -19,15 +19,19 @@ from brefine.run.store import FolderStore, open_store
 from brefine.tui.actions import PhaseActions
 from brefine.tui.app import DashboardApp
 from brefine.tui.poller import SnapshotSource
+from brefine.tui.theme import first_theme
 
 
-def open_dashboard(path: Path, *others: Path, read_only: bool = False, place: str | None = None) -> GateRecord | None:
+def open_dashboard(
+    path: Path, *others: Path, read_only: bool = False, place: str | None = None, last_words: bool = True
+) -> GateRecord | None:
     """Shows `path` until the person closes the dashboard; what works in the phase goes on, and gate 4's verdict is told last.
 
     Args:
         others: further phases and folders that one can turn to.
         read_only: look, but change nothing; a folder that brefine did not write can only be looked at.
         place: `watch`, `evaluate`, `select`, `integrate` or `gate`; None = where the phase stands.
+        last_words: whether the terminal is told how to come back, and the verdict.
 
     Returns:
         the record whose verdict was told; None where none was.
@@ -39,7 +43,7 @@ def open_dashboard(path: Path, *others: Path, read_only: bool = False, place: st
     paths = (path, *others)
     for other in others:
         open_store(other)  # what cannot be shown is refused before anything is
-    number = 0
+    number, theme = 0, first_theme()
     while True:
         store = open_store(paths[number])
         app = DashboardApp(
@@ -49,7 +53,8 @@ def open_dashboard(path: Path, *others: Path, read_only: bool = False, place: st
             place=place,
             which=(number, len(paths)),
             bell=isinstance(store, FolderStore) or store.config.alerts.bell,
-            way_back=partial(way_back, paths[number]),
+            way_back=partial(way_back, paths[number]) if last_words else None,
+            theme=theme,
         )
         step = app.run()
         if app.return_code:
@@ -59,8 +64,8 @@ def open_dashboard(path: Path, *others: Path, read_only: bool = False, place: st
                 hint=f"in lines instead: brefine watch {folder_argument(paths[number])} --plain --follow",
             )
         if step is None:
-            return _tell_verdict(store)
-        number = (number + step) % len(paths)
+            return _tell_verdict(store) if last_words else None
+        number, theme = (number + step) % len(paths), app.theme
 
 
 def _tell_verdict(source: SnapshotSource) -> GateRecord | None:
@@ -86,7 +91,7 @@ def way_back(path: Path) -> str:
 
 def _open_for_visitor() -> None:
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    open_dashboard(Path(sys.argv[1]), read_only=True)
+    open_dashboard(Path(sys.argv[1]), read_only=True, last_words=False)  # the visitor's browser has words of its own
 
 
 def _end_with(server_pid: int) -> None:

@@ -18,7 +18,8 @@ from typing import Any, Final
 
 import aiohttp_jinja2
 from aiohttp import web
-from textual_serve.server import Server
+from textual_serve.app_service import AppService
+from textual_serve.server import Server, to_int
 
 from brefine.errors import terminated_as_interrupted
 from brefine.io.interpreter import python_command
@@ -28,20 +29,25 @@ _OWN_NAMES: Final = {"127.0.0.1", "localhost"}
 _MOST_VISITORS: Final = 8
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self' 'unsafe-inline' data: blob:; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # without any, browsers send the door's form with `Origin: null`
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
-_DOOR: Final = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>brefine</title></head>
-<body style="background:#0d1219;color:#d6dee8;font-family:monospace;padding:3em">
-<p>This dashboard needs its token. It stands in the file that <b>brefine watch --serve</b> has named.</p>{refusal}
-<form method="post" action="/enter"><label>token <input name="token" type="password" size="48" autofocus></label>
-<button>enter</button></form>
-</body></html>"""
-_REFUSAL: Final = """
-<p role="alert">That is not the token.</p>"""
+_PAGES: Final = Path(__file__).with_name("pages")
+_LIGHT: Final = "/light"
+"""What the page puts behind the socket's address where the browser is set to light colours."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class _Dashboard(AppService):
+    """A visitor's dashboard. Where it ends, in whatever way, its connection does, so that no page stands still."""
+
+    async def run(self) -> None:
+        await super().run()
+        await self.remote_close()
+        if self._process is not None:
+            await self._process.wait()  # its pipes stay open until somebody has
 
 
 class WatchServer(Server):
@@ -55,8 +61,7 @@ class WatchServer(Server):
 
     def __init__(self, path: Path, *, port: int, token: str) -> None:
         command = python_command("-m", "brefine.tui.open", path)
-        # textual-serve starts a shell; `exec` makes the dashboard this process's own child, so that it sees it end.
-        super().__init__(f"exec {shlex.join(command)}", host=HOST, port=port, title="brefine")
+        super().__init__(shlex.join(command), host=HOST, port=port, title=path.name, templates_path=_PAGES)
         self._token = token
         self._cookie_name = f"brefine-{port}"  # cookies do not tell ports apart
         self._n_visitors = 0
@@ -64,6 +69,7 @@ class WatchServer(Server):
     async def _make_app(self) -> web.Application:
         app = await super()._make_app()
         app.middlewares.append(self._guard)
+        app.router.add_get(f"/ws{_LIGHT}", self.handle_websocket)
         app.router.add_post("/enter", self._enter)
         return app
 
@@ -74,23 +80,39 @@ class WatchServer(Server):
         """Logs nothing: no request is worth a line, and none shall hold the token."""
 
     async def handle_index(self, request: web.Request) -> web.StreamResponse:
-        """The page, with addresses of the host that the browser knows: a tunnel may have changed the port."""
-        static = f"http://{request.host}/static/"
-        context: dict[str, Any] = {
-            "font_size": 16,
-            "app_websocket_url": f"ws://{request.host}/ws",
-            "config": {"static": {"url": static}},
-            "application": {"name": self.title},
-        }
-        return aiohttp_jinja2.render_template("app_index.html", request, context)
+        """The page, with the socket under the host that the browser knows: a tunnel may have changed the port."""
+        if self._n_visitors >= _MOST_VISITORS:
+            return _door(request, 503, n_visitors=self._n_visitors)
+        context = {"name": self.title, "socket": f"ws://{request.host}/ws"}
+        return aiohttp_jinja2.render_template("dashboard.html", request, context)
 
     async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
-        """A visitor, while there is room for one more process."""
+        """A visitor, while there is room for one more process; whichever of the two ends, the other ends with it."""
         if self._n_visitors >= _MOST_VISITORS:
             raise web.HTTPServiceUnavailable(text=f"{_MOST_VISITORS} visitors are here already")
         self._n_visitors += 1
         try:
-            return await super().handle_websocket(request)
+            socket = web.WebSocketResponse(heartbeat=15.0)
+            await socket.prepare(request)
+
+            async def close() -> None:
+                await socket.close()
+
+            is_light = request.path.endswith(_LIGHT) and "TEXTUAL_THEME" not in os.environ
+            # A shell starts it; `exec` makes it this process's own child, so that it sees it end.
+            dashboard = _Dashboard(
+                f"exec {'env TEXTUAL_THEME=brefine-light ' if is_light else ''}{self.command}",
+                write_bytes=socket.send_bytes,
+                write_str=socket.send_str,
+                close=close,
+                download_manager=self.download_manager,
+            )
+            await dashboard.start(to_int(request.query.get("width", ""), 80), to_int(request.query.get("height", ""), 24))
+            try:
+                await self._process_messages(socket, dashboard)
+            finally:
+                await dashboard.stop()
+            return socket
         finally:
             self._n_visitors -= 1
 
@@ -98,7 +120,7 @@ class WatchServer(Server):
         given = (await request.post()).get("token", "")
         if not isinstance(given, str) or not self._opens(given.strip()):
             await asyncio.sleep(1.0)  # guessing shall not pay
-            return _door(403, _REFUSAL)
+            return _door(request, 403, refused=True)
         return self._welcome()
 
     def _welcome(self) -> web.Response:
@@ -132,16 +154,16 @@ class WatchServer(Server):
             return await handler(request)
         if self._opens(request.cookies.get(self._cookie_name, "")):
             return await handler(request)
-        if request.path == "/" and self._opens(request.query.get("token", "")):
-            return self._welcome()
-        return _door(401)
+        given = request.query.get("token", "") if request.path == "/" else ""
+        return self._welcome() if self._opens(given) else _door(request, 401, refused=bool(given))
 
     def _opens(self, given: str) -> bool:
         return secrets.compare_digest(given.encode(errors="replace"), self._token.encode())
 
 
-def _door(status: int, refusal: str = "") -> web.Response:
-    return web.Response(text=_DOOR.format(refusal=refusal), status=status, content_type="text/html")
+def _door(request: web.Request, status: int, *, refused: bool = False, n_visitors: int = 0) -> web.Response:
+    context = {"refused": refused, "n_visitors": n_visitors}
+    return aiohttp_jinja2.render_template("door.html", request, context, status=status)
 
 
 def serve_dashboard(path: Path, *, port: int, announce: Callable[[str, Path], None]) -> None:

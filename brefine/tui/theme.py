@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from textual import constants
 from textual.theme import Theme
 
 from brefine.run.snapshot import PhaseState, ShownState
@@ -151,3 +152,9 @@ THEMES: Final = (
     ),
 )
 """brefine's own, the one that it comes up in first. Text stands out by 4.5:1 or more from what it is written on."""
+
+
+def first_theme() -> str:
+    """The theme that a dashboard comes up in: that of the environment's `TEXTUAL_THEME` where it is one of brefine's."""
+    names = [theme.name for theme in THEMES]
+    return constants.DEFAULT_THEME if constants.DEFAULT_THEME in names else names[0]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from textual.pilot import Pilot
 from typer.testing import CliRunner
 
 from brefine.cli import app, gate4
@@ -50,6 +51,23 @@ def test_a_dashboard_that_crashes_was_not_closed(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(_Broken, "run", lambda app: DashboardApp.run(app, headless=True), raising=False)
     with pytest.raises(ProcessError, match="the dashboard has crashed"):
         opening.open_dashboard(make_toy_phase(tmp_path).path)
+
+
+def test_whoever_turns_the_page_keeps_his_colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Phases are compared in the theme that was chosen on the first of them."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    themes: list[str] = []
+
+    async def choose_and_turn(pilot: Pilot[int]) -> None:
+        themes.append(pilot.app.theme)
+        pilot.app.theme = "brefine-light"
+        await pilot.press("greater_than_sign" if len(themes) == 1 else "q")
+
+    run = DashboardApp.run
+    monkeypatch.setattr(DashboardApp, "run", lambda app: run(app, headless=True, auto_pilot=choose_and_turn))
+    paths = [make_toy_phase(tmp_path / name).path for name in ("one", "other")]
+    opening.open_dashboard(*paths)
+    assert themes == ["brefine", "brefine-light"]
 
 
 def answer(phase: PhaseDir) -> None:

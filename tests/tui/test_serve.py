@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import stat
@@ -22,6 +23,7 @@ import psutil
 import pytest_asyncio
 from aiohttp.test_utils import TestServer
 
+from brefine.tui import serve
 from brefine.tui.serve import WatchServer, serve_dashboard, write_token
 from tests.run.tail.event_writing import ramp, version, write_events
 from tests.tui.browser import find_chromium, open_page
@@ -94,6 +96,82 @@ async def test_every_answer_keeps_other_pages_out(address: str, path: str) -> No
             assert answer.status == (401 if not cookie else 200 if path == "/" else 404)
             assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
             assert answer.headers["Cache-Control"] == "no-store"
+
+
+async def test_what_is_wrong_in_an_address_is_told_at_the_door(address: str) -> None:
+    """As what is typed there: the link of a server that has ended brings nobody in, and says so."""
+    async with aiohttp.ClientSession() as session, session.get(f"{address}/?token=wrong") as answer:
+        assert (answer.status, "That is not the token." in await answer.text()) == (401, True)
+
+
+async def test_a_browser_may_name_the_page_that_its_form_is_on(address: str) -> None:
+    """Told to send no referrer, browsers name no origin with a form either, and what is typed at the door would be refused."""
+    async with aiohttp.ClientSession() as session:
+        async with session.get(address) as answer:
+            assert answer.headers["Referrer-Policy"] == "same-origin"
+        nameless = {"Origin": "null"}  # of a page in a frame without rights, too
+        async with session.post(f"{address}/enter", data={"token": TOKEN}, headers=nameless) as answer:
+            assert answer.status == 403
+
+
+@contextlib.asynccontextmanager
+async def visit(address: str, path: str = "/ws") -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+    """A visitor's connection, as the page opens it."""
+    async with (
+        aiohttp.ClientSession(headers={"Cookie": f"brefine-1={TOKEN}"}) as session,
+        session.ws_connect(address + path) as ws,
+    ):
+        yield ws
+
+
+async def seen(socket: aiohttp.ClientWebSocketResponse, words: bytes) -> None:
+    """Waits until the dashboard has drawn these words."""
+    drawn = b""
+    async with asyncio.timeout(60.0):
+        while words not in drawn:
+            drawn += await socket.receive_bytes()
+
+
+async def until_closed(socket: aiohttp.ClientWebSocketResponse) -> None:
+    async with asyncio.timeout(60.0):
+        async for _ in socket:
+            pass
+
+
+async def test_a_full_house_is_told_in_words(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who comes when all places are taken sees no dashboard that has ended before it began."""
+    monkeypatch.setattr(serve, "_MOST_VISITORS", 1)
+    cookie = {"Cookie": f"brefine-1={TOKEN}"}
+    async with visit(address):
+        async with aiohttp.ClientSession(headers=cookie) as session, session.get(address) as answer:
+            assert (answer.status, "there is room for no more" in await answer.text()) == (503, True)
+        assert await status(address, "/ws", headers=cookie) == 503
+
+
+async def test_a_dashboard_that_dies_does_not_stand_still_in_the_browser(address: str) -> None:
+    """Killed by whomever, it closes its visitor's connection, and the page says so."""
+    async with visit(address) as socket:
+        await seen(socket, b"lr-3e-4")
+        for child in psutil.Process().children(recursive=True):
+            if "brefine.tui.open" in child.cmdline():
+                child.kill()
+        await until_closed(socket)
+
+
+async def test_a_visitor_who_leaves_is_no_news_where_it_is_served(address: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Whoever has started the server is told neither how to come back nor a verdict."""
+    async with visit(address) as socket:
+        await seen(socket, b"lr-3e-4")
+        await socket.send_json(["stdin", "q"])
+        await until_closed(socket)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("path", "background"), [("/ws", b"48;2;13;18;25"), ("/ws/light", b"48;2;251;250;247")])
+async def test_a_browser_that_is_set_to_light_colours_is_shown_them(address: str, path: str, background: bytes) -> None:
+    """The page asks for the socket that goes with what the browser prefers."""
+    async with visit(address, path) as socket:
+        await seen(socket, background)
 
 
 async def test_bytes_that_are_no_text_are_refused_like_any_wrong_token(address: str) -> None:
@@ -185,6 +263,26 @@ async def test_a_browser_shows_the_dashboard(folder: Path, tmp_path: Path) -> No
         server.send_signal(signal.SIGINT)
         server.wait(30.0)
     assert list((tmp_path / "state" / "brefine").glob("serve-*.token")) == []
+
+
+@pytest.mark.end_to_end
+async def test_who_types_the_token_in_a_browser_is_in_and_at_the_keys(address: str, tmp_path: Path) -> None:
+    """Nothing has to be clicked before keys are heard; where the dashboard ends, a key opens it again."""
+    chromium = find_chromium()
+    if chromium is None:
+        pytest.skip("there is no Chromium on this machine")
+    async with open_page(chromium, tmp_path / "profile", address) as page:
+        await page.until("document.querySelector('input[name=token]') !== null")
+        await page.value(f"document.querySelector('input[name=token]').value = '{TOKEN}'")
+        await page.value("document.querySelector('button').click()")
+        await page.until("document.body && document.body.classList.contains('-first-byte')")
+        await page.until("document.activeElement.classList.contains('xterm-helper-textarea')")
+        assert (await page.value("document.title"), await page.value("document.documentElement.lang")) == ("logs – brefine", "en")
+        await page.call("Input.insertText", text="q")
+        await page.until("document.body.classList.contains('-closed')")
+        assert await page.value("document.activeElement.textContent") == "open it again"
+        await page.value("document.activeElement.click()")
+        await page.until("document.body && document.body.classList.contains('-first-byte')")
 
 
 @pytest.mark.end_to_end

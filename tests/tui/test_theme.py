@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from itertools import product
 
+import pytest
+from textual import constants
 from textual.color import Color
 
-from brefine.tui.theme import N_CURVE_LOOKS, THEMES
+from brefine.tui.theme import N_CURVE_LOOKS, THEMES, first_theme
 from tests.tui.conftest import OpenDesk, contrast
 from tests.tui.memory_phases import phase
 
@@ -30,3 +32,12 @@ async def test_text_stands_out_in_every_theme(open_desk: OpenDesk) -> None:
             assert desk.app.screen.styles.background == colours["background"], theme.name
             ratios = {(text, ground): contrast(colours[text], colours[ground]) for text, ground in _WRITTEN}
             assert {pair: round(ratio, 2) for pair, ratio in ratios.items() if ratio < 4.5} == {}, theme.name
+
+
+@pytest.mark.parametrize(
+    ("wanted", "first"), [("brefine-light", "brefine-light"), ("textual-dark", "brefine"), ("brefine", "brefine")]
+)
+def test_the_environment_says_in_which_theme_it_comes_up(wanted: str, first: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever cannot read the first one need not choose another each time; Textual's own are not brefine's."""
+    monkeypatch.setattr(constants, "DEFAULT_THEME", wanted)  # read from TEXTUAL_THEME when Textual is loaded
+    assert first_theme() == first
