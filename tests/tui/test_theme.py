@@ -5,8 +5,11 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
+from rich.color import Color as RichColor
+from rich.color import ColorSystem
 from textual import constants
 from textual.color import Color
+from textual.theme import Theme
 
 from brefine.tui.theme import N_CURVE_LOOKS, THEMES, first_theme
 from tests.tui.conftest import OpenDesk, contrast
@@ -32,6 +35,22 @@ async def test_text_stands_out_in_every_theme(open_desk: OpenDesk) -> None:
             assert desk.app.screen.styles.background == colours["background"], theme.name
             ratios = {(text, ground): contrast(colours[text], colours[ground]) for text, ground in _WRITTEN}
             assert {pair: round(ratio, 2) for pair, ratio in ratios.items() if ratio < 4.5} == {}, theme.name
+
+
+def in_256_colours(colour: str) -> Color:
+    """What a terminal without true colour shows, as in a tmux or an ssh session that says nothing of it."""
+    nearest = RichColor.parse(colour).downgrade(ColorSystem.EIGHT_BIT)
+    return Color(*nearest.get_truecolor())
+
+
+@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+def test_text_stands_out_where_there_are_256_colours(theme: Theme) -> None:
+    """By 4.5:1 as well, though the nearest colours are others; and what has failed does not have the colour of a warning."""
+    written = {**theme.to_color_system().generate(), **theme.variables}
+    colours = {name: in_256_colours(written[name]) for pair in _WRITTEN for name in pair}
+    ratios = {(text, ground): contrast(colours[text], colours[ground]) for text, ground in _WRITTEN}
+    assert {pair: round(ratio, 2) for pair, ratio in ratios.items() if ratio < 4.5} == {}
+    assert len({colours[state] for state in ("success", "warning", "error")}) == 3
 
 
 @pytest.mark.parametrize(
