@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, ClassVar
@@ -135,6 +136,8 @@ class DashboardApp(App[int]):
         Binding("greater_than_sign", "turn(1)", show=False),
         Binding("q", "close", "close"),
         Binding("ctrl+q", "back_out", "leave a window, or close", show=False, priority=True),
+        Binding("ctrl+p", "command_palette", "all commands, and the themes", show=False, priority=True),
+        Binding("ctrl+z", "suspend_process", "back to the shell, until fg", show=False, priority=True),
         Binding("ctrl+c", "copy_or_back_out", "copy what is marked, or as ^q", show=False, priority=True),
     ]
 
@@ -164,6 +167,8 @@ class DashboardApp(App[int]):
         """Why the last snapshot could not be made."""
         self._ends = False
         """Whether the app was told to end: what is typed or clicked behind that opens no window any more."""
+        self.ended_by: int | None = None
+        """The signal that has ended it, where no person has."""
         self._mounting = asyncio.Lock()
         self._other_places_mounted = False
         self.snapshot: PhaseSnapshot | None = None
@@ -192,6 +197,9 @@ class DashboardApp(App[int]):
         header.read_only, header.which = self._read_only, self._which
         self.query_one(WatchPlace).focus()
         self._poll()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                asyncio.get_running_loop().add_signal_handler(number, self._end_by, number)
 
     def on_resize(self, event: events.Resize) -> None:
         """Each width and height that is reached has a class of its own, so that rules for wide screens build on narrower ones."""
@@ -323,8 +331,16 @@ class DashboardApp(App[int]):
         return asking
 
     def action_close(self) -> None:
-        if self._ends or self._is_asking():
-            return
+        if not self._ends and not self._is_asking():
+            self._close()
+
+    def _end_by(self, number: int) -> None:
+        """Gives the terminal back before a signal ends the command: it would go on telling of the mouse, and not echo."""
+        if not self._ends:
+            self.ended_by = number
+            self._close()
+
+    def _close(self) -> None:
         self._stop_following()
         if self._way_back is None:
             self.exit()

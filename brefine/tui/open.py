@@ -39,6 +39,7 @@ def open_dashboard(
     Raises:
         BrefineError: a folder is neither a phase nor holds event files.
         ProcessError: the dashboard has crashed.
+        KeyboardInterrupt: SIGTERM or SIGHUP has ended it, see `errors.interrupted_code`.
     """
     paths = (path, *others)
     for other in others:
@@ -57,6 +58,8 @@ def open_dashboard(
             theme=theme,
         )
         step = app.run()
+        if app.ended_by is not None:
+            raise KeyboardInterrupt(app.ended_by)
         if app.return_code:
             raise ProcessError(
                 "the dashboard has crashed; what works in the phase goes on",

@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from textual import events
 from textual.color import Color
 
 from brefine.config import MODEL_NAMES
@@ -383,7 +384,7 @@ async def test_help_comes_from_the_bindings(open_desk: OpenDesk) -> None:
     """Help names the keys of the place and those of everywhere, and what the glyphs mean."""
     async with open_desk(phase(), (120, 40)) as desk:
         await desk.press("question_mark")
-        for words in ("stop the run", "log y", "shift+←→", "close", "^q ", "✗ failed"):
+        for words in ("stop the run", "log y", "shift+←→", "close", "^q ", "^p ", "the themes", "^z ", "✗ failed"):
             assert words in desk.text
         await desk.press("escape")
         assert "stop the run" not in desk.text
@@ -883,6 +884,18 @@ async def test_the_marked_question_is_always_on_the_screen(open_desk: OpenDesk) 
             await desk.press("y")
             await desk.until(lambda answered=answered: desk.actions.asked[-1:] == [("answer", answered, Answer(True))])
         await desk.until(lambda: "› ☐ Does the project go on with" in desk.text and "verdict: open" in desk.text)
+
+
+async def test_a_note_that_is_pasted_in_several_lines_is_kept_whole(open_desk: OpenDesk) -> None:
+    """A record of decisions that has lost all but the first line of its reason says something else."""
+    async with open_desk(phase(PhaseState.TO_DECIDE), place="gate") as desk:
+        await desk.until(lambda: desk.row("Is the boundary error"))
+        await desk.press("o")
+        assert desk.app.focused is not None
+        desk.app.focused.post_message(events.Paste("\nno, the gain is\tin one recording\r\nand the others\nlose\n"))
+        await desk.press("enter")
+        await desk.until(lambda: desk.actions.asked)
+        assert desk.actions.asked == [("answer", "mae", Answer(False, "the gain is in one recording and the others lose"))]
 
 
 async def test_a_note_without_an_answer_can_be_mended(open_desk: OpenDesk) -> None:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import shutil
-from collections.abc import Callable
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from textual.pilot import Pilot
 from typer.testing import CliRunner
@@ -16,6 +24,7 @@ from brefine.errors import ProcessError
 from brefine.phasedir import PhaseDir
 from brefine.tui import open as opening
 from brefine.tui.app import DashboardApp
+from tests.run.tail.event_writing import ramp, version, write_events
 from tests.run.toy_programs import make_toy_phase
 from tests.tui.memory_phases import evaluation, gate, integration, selection
 
@@ -68,6 +77,64 @@ def test_whoever_turns_the_page_keeps_his_colours(tmp_path: Path, monkeypatch: p
     paths = [make_toy_phase(tmp_path / name).path for name in ("one", "other")]
     opening.open_dashboard(*paths)
     assert themes == ["brefine", "brefine-light"]
+
+
+@contextlib.contextmanager
+def dashboard_at_a_terminal(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """`brefine watch` on a terminal of its own, and what a person there reads from and types into."""
+    person, terminal = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30", "XDG_STATE_HOME": str(folder)}
+    command = [sys.executable, "-m", "brefine", "watch", str(folder)]
+    process = subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal, env=environment)
+    os.close(terminal)
+    patience = threading.Timer(60.0, process.kill)
+    patience.start()
+    try:
+        yield process, person
+    finally:
+        patience.cancel()
+        process.kill()
+        process.wait()
+        os.close(person)
+
+
+def read_until(person: int, words: bytes) -> bytes:
+    """What is drawn until these words are; a terminal whose program has ended gives all that was."""
+    drawn = b""
+    with contextlib.suppress(OSError):  # the other end is closed
+        while words not in drawn:
+            drawn += os.read(person, 65536)
+    return drawn
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    """A folder of event files: enough to watch."""
+    write_events(tmp_path / "logs" / "lr-3e-4" / "events.out.tfevents.1", [version(), *ramp(range(40))])
+    return tmp_path / "logs"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_ends_the_dashboard_gives_the_terminal_back(logs: Path, number: signal.Signals) -> None:
+    """After `timeout` or `kill` it is no longer told of the mouse, shows what is typed, and says how to come back."""
+    with dashboard_at_a_terminal(logs) as (process, person):
+        assert b"lr-3e-4" in read_until(person, b"lr-3e-4")
+        process.send_signal(number)
+        rest = read_until(person, b"shows the folder again")
+        assert b"\x1b[?1003l" in rest and b"\x1b[?1049l" in rest  # mouse, second screen
+        assert process.wait() == 130
+
+
+def test_a_dashboard_that_was_suspended_comes_back_whole(logs: Path) -> None:
+    """ctrl+z leaves for the shell, and fg draws everything anew, also what has not changed meanwhile."""
+    with dashboard_at_a_terminal(logs) as (process, person):
+        read_until(person, b"close")
+        os.write(person, b"\x1a")
+        read_until(person, b"\x1b[?1049l")
+        while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGCONT)
+        assert b"4 Integrate" in read_until(person, b"4 Integrate")
 
 
 def answer(phase: PhaseDir) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -35,6 +36,13 @@ class Confirm(ModalScreen[bool]):
             yield WindowKeys(key_hint("y", "y", "yes"), key_hint("n", "n", "no"))
 
 
+class _Line(Input):
+    """One line to type; what is pasted comes into it whole, also where it was several lines."""
+
+    def on_paste(self, event: events.Paste) -> None:
+        event.text = " ".join(event.text.split())  # Textual goes on with the event, and would take the first line alone
+
+
 class AskLine(ModalScreen[str | None]):
     """Asks for one line; escape gives None.
 
@@ -56,7 +64,7 @@ class AskLine(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="window"):
             yield Static(line((self._question, "bold $primary")))
-            yield Input(placeholder=self._hint)
+            yield _Line(placeholder=self._hint)
             yield WindowKeys(key_hint("enter", "enter", "take it"), key_hint("escape", "esc", "leave it"))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
