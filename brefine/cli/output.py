@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -29,8 +30,8 @@ def on_terminal() -> bool:
 
 
 def can_draw() -> bool:
-    """Whether a person would see the dashboard: Textual draws on the standard error stream."""
-    return _are_terminals(sys.stdin, sys.stdout, sys.__stderr__)
+    """Whether a person would see the dashboard: Textual draws on the standard error stream, a dumb terminal nowhere."""
+    return os.environ.get("TERM") != "dumb" and _are_terminals(sys.stdin, sys.stdout, sys.__stderr__)
 
 
 def _are_terminals(*streams: TextIO | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import pty
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from brefine.cli.output import can_draw
 from brefine.cli.watch import watch
 from brefine.errors import ConfigError
 from brefine.phasedir import PhaseDir, RunState
@@ -88,6 +90,20 @@ def test_no_dashboard_is_drawn_into_a_file(two: list[str], tmp_path: Path, comma
         os.close(person)
     assert {"watch": b"20261122T000000Z-toy: preparing", "gate4": b"gate 4: OPEN"}[command] in shown
     assert b"\x1b" not in shown + errors.read_bytes()
+
+
+@pytest.mark.parametrize(("kind", "drawn"), [("dumb", False), ("xterm", True)])
+def test_a_dumb_terminal_is_shown_lines(kind: str, drawn: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of an editor, say, which shows an escape code as it is."""
+    monkeypatch.setenv("TERM", kind)
+    person, terminal = pty.openpty()
+    with os.fdopen(terminal, "r+b", buffering=0) as raw, io.TextIOWrapper(raw) as stream:
+        for name in ("stdin", "stdout", "__stderr__"):
+            monkeypatch.setattr(sys, name, stream)
+        seen = can_draw()
+        monkeypatch.undo()
+    os.close(person)
+    assert seen is drawn
 
 
 def test_several_that_are_followed_say_whose_line_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

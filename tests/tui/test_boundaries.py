@@ -44,6 +44,23 @@ async def test_enter_shows_spectrogram_tracks_and_three_lines(open_desk: OpenDes
         assert "others stay, wherever the refined RTTM has them" in " ".join(desk.text.split())
 
 
+async def test_no_other_boundary_is_played_while_the_next_ones_audio_is_read(open_desk: OpenDesk) -> None:
+    """The head of the screen names the next one already; the command that is copied would play the one before."""
+    async with open_desk(at_evaluation(), place="evaluate") as desk:
+        await opened(desk)
+        desk.actions.may_read.clear()
+        await desk.press("n")
+        assert "boundary 2 of 4" in desk.text
+        await desk.press("space")
+        await desk.until(lambda: "still being read" in desk.text)
+        assert (desk.app.clipboard, "play it" in desk.text) == ("", False)
+        desk.actions.may_read.set()
+        await desk.until(lambda: "11.00 s" in desk.text)
+        await desk.press("space")
+        await desk.until(lambda: "-ss 9.00" in desk.text)
+        assert "-ss 9.00" in desk.app.clipboard
+
+
 async def test_until_the_first_audio_is_read_the_viewer_says_so(open_desk: OpenDesk) -> None:
     """It takes seconds where the disk is slow; what cannot be read at all does not seem to be read for ever."""
     async with open_desk(at_evaluation(), place="evaluate") as desk:

@@ -62,6 +62,8 @@ class BoundaryScreen(Screen[None]):
         self._worst_first = False
         self._kind: str | None = None
         self._excerpt: Excerpt | None = None
+        self._shown: BoundaryRow | None = None
+        """Whose excerpt it is: that of the next one is still being read when its figures stand."""
         self._played: BoundaryRow | None = None
         self._asked = 0
 
@@ -96,7 +98,7 @@ class BoundaryScreen(Screen[None]):
         rows = self._rows()
         same = [index for index, other in enumerate(rows) if row is not None and _is_same(other, row)]
         self._at = same[0] if same else 0
-        self._excerpt = None  # of the other model, whose posteriors may be there when this one's are not
+        self._excerpt = self._shown = None  # of the other model, whose posteriors may be there when this one's are not
         self._look()
 
     def action_compute(self) -> None:
@@ -122,7 +124,9 @@ class BoundaryScreen(Screen[None]):
 
     def action_play(self) -> None:
         row = self._row()
-        if row is not None and self._excerpt is not None:
+        if row is not None and self._shown is not row:
+            self.app.notify("the audio is still being read", severity="warning")
+        elif row is not None and self._excerpt is not None:
             self.app.copy_to_clipboard(play_command(self._excerpt))
             self._played = row
             self._tell(row, self._excerpt)
@@ -168,7 +172,7 @@ class BoundaryScreen(Screen[None]):
 
         def take(excerpt: Excerpt) -> None:
             if number == self._asked and self.is_mounted:
-                self._excerpt = excerpt
+                self._excerpt, self._shown = excerpt, row
                 view.show(excerpt, row, self._why_no_posterior(model, excerpt))
                 self._tell(row, excerpt)
 
