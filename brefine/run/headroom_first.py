@@ -6,9 +6,10 @@ from pathlib import Path
 
 from brefine.config import PhaseConfig, prepared_corpus_path, with_absolute_paths
 from brefine.core.headroom import Headroom, RecordingHeadroom, measure_headroom
+from brefine.core.turns import Diarization
 from brefine.errors import BrefineError
 from brefine.io.pairs import read_pairs
-from brefine.io.rttm import read_diarizations
+from brefine.io.rttm import read_rttm
 from brefine.phasedir import CorpusManifest, corrected_labels
 from brefine.run.gate_report import thresholds_of
 from brefine.run.headroom_table import headroom_lines
@@ -34,14 +35,12 @@ def _prepared(config: PhaseConfig) -> list[RecordingHeadroom]:
         return []
     return [
         measure_headroom(
-            read_diarizations(folder / one.reference)[one.name],
-            read_diarizations(folder / one.hypothesis)[one.name],
+            *(read_rttm(folder / path).get(one.name, Diarization(one.name)) for path in (one.reference, one.hypothesis)),
             regions_s=one.regions_s,
             window_s=config.gate.window_s,
             shift_s=config.refine.max_shift_s,
         )
         for one in manifest.gate
-        if _has_turns(folder / one.reference) and _has_turns(folder / one.hypothesis)
     ]
 
 
@@ -63,7 +62,3 @@ def _own_folder(config: PhaseConfig) -> list[RecordingHeadroom]:
         )
         for pair in found.pairs
     ]
-
-
-def _has_turns(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size > 0

@@ -7,7 +7,7 @@ from pathlib import Path
 from brefine.config import PhaseConfig, parse_config, prepared_corpus_path
 from brefine.core.turns import Diarization, Turn
 from brefine.io.rttm import write_rttm
-from brefine.phasedir import CorpusManifest
+from brefine.phasedir import SPLITS, CorpusManifest, CorpusRecording
 from brefine.run.headroom_first import headroom_of_recipe
 
 
@@ -46,6 +46,27 @@ def test_ends_may_move_as_far_as_the_recipe_lets_them(tmp_path: Path) -> None:
         shown = "\n".join(headroom_of_recipe(recipe))
         assert f"any end moved by up to {shift_s:g} s can give {least}" in shown
         assert f"and nothing below {least}" in shown
+
+
+def test_a_recording_in_which_the_diarizer_heard_nobody_counts_as_it_does_behind_the_gate(tmp_path: Path) -> None:
+    """All that is said there is missed, in the prepared corpus as in the folder that it was prepared from."""
+    recipe, splits = _recipe(tmp_path), {split: list[CorpusRecording]() for split in SPLITS}
+    for name in ("talk", "quiet"):
+        files = [f"gate/{what}/{name}.rttm" for what in ("reference", "hypothesis")]
+        turns = (Turn(1.0, 5.0, "A"),)
+        for folder in (tmp_path, prepared_corpus_path(recipe)):
+            for path, own in zip(files, (turns, turns if name == "talk" else ()), strict=True):
+                write_rttm(folder / path, Diarization(name, own))
+        one = CorpusRecording(
+            name=name, audio="", reference=files[0], hypothesis=files[1], duration_s=6.0, regions_s=[(0.0, 6.0)], speakers=["A"]
+        )
+        splits["gate"].append(one)
+    before = headroom_of_recipe(recipe)
+    CorpusManifest(title="t", evidence="real", hypothesis_source="h", splits=splits).write(
+        prepared_corpus_path(recipe) / "corpus.json"
+    )
+    assert before[1] == headroom_of_recipe(recipe)[1]
+    assert before[1].startswith("2 recordings: DER 50.00 % at collar 0")
 
 
 def test_before_a_diarizer_has_run_nothing_can_be_told(tmp_path: Path) -> None:
