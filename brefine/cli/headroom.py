@@ -17,9 +17,16 @@ def headroom(
     hypothesis: Hypothesis,
     uem: Uem = None,
     window_s: Annotated[
-        float, typer.Option(min=0.001, callback=finite, help="Cap W of the boundary matching: the furthest a move can go.")
-    ] = 1.0,
-    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Recipe with the gate's thresholds.")] = None,
+        float | None,
+        typer.Option(
+            min=0.001,
+            callback=finite,
+            help="Cap W of the boundary matching: the furthest a move can go; as the recipe says, or 1, if left out.",
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Recipe with the gate's thresholds, its W, and the largest move.")
+    ] = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE.html", callback=a_page, help="Write the same as a page with charts.")
     ] = None,
@@ -29,7 +36,7 @@ def headroom(
 
     What could refinement win at most on this pair, and can the gate be met at all? Ask before a GPU is rented.
     """
-    from brefine.config import GateConfig, load_config
+    from brefine.config import GateConfig, RefineConfig, load_config
     from brefine.core.headroom import Headroom, measure_headroom
     from brefine.errors import one_line
     from brefine.io.atomic import write_text_atomic
@@ -46,10 +53,19 @@ def headroom(
     found = read_pairs(reference, hypothesis, uem, tell=tell)
     if found.unreferenced:
         tell(f"left out, since there is no reference: {', '.join(found.unreferenced)}")
-    gate = GateConfig() if config is None else load_config(config).gate
+    recipe = None if config is None else load_config(config)
+    gate, refine = (GateConfig(), RefineConfig()) if recipe is None else (recipe.gate, recipe.refine)
     measured = Headroom(
         tuple(
-            measure_headroom(pair.reference, pair.hypothesis, regions_s=pair.regions_s, window_s=window_s) for pair in found.pairs
+            measure_headroom(
+                pair.reference,
+                pair.hypothesis,
+                regions_s=pair.regions_s,
+                window_s=gate.window_s if window_s is None else window_s,
+                shift_s=refine.max_shift_s if window_s is None else window_s,
+                collar_s=gate.der_collar_s,
+            )
+            for pair in found.pairs
         )
     )
     figures = measured.figures(thresholds_of(gate))

@@ -198,28 +198,31 @@ def measure_headroom(
     regions_s: Regions | None = None,
     window_s: float = WINDOW_S,
     shift_s: float | None = None,
+    collar_s: float = 0.0,
 ) -> RecordingHeadroom:
-    """Applies every remedy to one recording and scores it.
+    """Applies every remedy to one recording and scores it, at `COLLARS_S` and at one collar more.
 
     Args:
         window_s: W, within which boundaries are matched.
         shift_s: how far ends may move, where any may; None = W.
+        collar_s: that of the gate; `reachable` tells what can be met there.
     """
     shift_s = window_s if shift_s is None else shift_s
+    collars_s = tuple(sorted({*COLLARS_S, collar_s}))
     match = match_boundaries(reference, hypothesis, window_s=window_s, regions_s=regions_s)
     speaker_map = map_speakers(reference, hypothesis)
     moved = {reduction: _moved(reference, hypothesis, match, reduction) for reduction in REDUCTIONS} | {0.0: hypothesis}
     scores: dict[tuple[Remedy, float], DerParts] = {}
     for remedy in _REMEDIES:
         refined = _added_and_dropped(reference, moved[remedy.reduction], speaker_map, remedy)
-        for collar_s, parts in zip(COLLARS_S, score_der_at(COLLARS_S, reference, refined, regions_s=regions_s), strict=True):
-            scores[remedy, collar_s] = parts
-    freely = score_der_at(COLLARS_S, reference, move_any_end(reference, hypothesis, window_s=shift_s), regions_s=regions_s)
-    for collar_s, parts in zip(COLLARS_S, freely, strict=True):
-        known = (scores[NOTHING, collar_s], scores[PERFECT, collar_s], parts)
-        scores[ANY_END, collar_s] = min(known, key=lambda score: score.error_s)
-    least_s = unmovable_errors_s(COLLARS_S, reference, hypothesis, regions_s=regions_s, window_s=shift_s)
-    return RecordingHeadroom(BoundaryErrors.of(match), scores, shift_s, dict(zip(COLLARS_S, least_s, strict=True)))
+        for at_s, parts in zip(collars_s, score_der_at(collars_s, reference, refined, regions_s=regions_s), strict=True):
+            scores[remedy, at_s] = parts
+    freely = score_der_at(collars_s, reference, move_any_end(reference, hypothesis, window_s=shift_s), regions_s=regions_s)
+    for at_s, parts in zip(collars_s, freely, strict=True):
+        known = (scores[NOTHING, at_s], scores[PERFECT, at_s], parts)
+        scores[ANY_END, at_s] = min(known, key=lambda score: score.error_s)
+    least_s = unmovable_errors_s(collars_s, reference, hypothesis, regions_s=regions_s, window_s=shift_s)
+    return RecordingHeadroom(BoundaryErrors.of(match), scores, shift_s, dict(zip(collars_s, least_s, strict=True)))
 
 
 def oracle_refine(reference: Diarization, hypothesis: Diarization, *, window_s: float = WINDOW_S) -> Diarization:
@@ -258,7 +261,7 @@ def _reach_mae(headroom: Headroom, thresholds: Thresholds) -> Reach:
 
 
 def _reach_der(headroom: Headroom, thresholds: Thresholds) -> Reach:
-    collar_s = _nearest_collar_s(thresholds)
+    collar_s = _nearest_collar_s(headroom, thresholds)
     at, demanded = f"at collar {collar_s:g} s", f"more than {exact_percent(thresholds.der_relative)} is demanded"
     moving = f"moving ends by up to {headroom.shift_s:g} s"
     won, most = headroom.relative(ANY_END, collar_s), headroom.most_relative(collar_s)
@@ -281,7 +284,7 @@ def _reach_der(headroom: Headroom, thresholds: Thresholds) -> Reach:
 
 
 def _reach_target(headroom: Headroom, thresholds: Thresholds) -> Reach:
-    collar_s = _nearest_collar_s(thresholds)
+    collar_s = _nearest_collar_s(headroom, thresholds)
     now, matched, moved = (headroom.parts(remedy, collar_s).der for remedy in (NOTHING, PERFECT, ANY_END))
     least = headroom.least_der(collar_s)
     figure = (
@@ -296,8 +299,9 @@ def _reach_target(headroom: Headroom, thresholds: Thresholds) -> Reach:
     return Reach(CriterionId.DER_TARGET, Found.OUT if least >= thresholds.der_target else Found.UNKNOWN, why)
 
 
-def _nearest_collar_s(thresholds: Thresholds) -> float:
-    return min(COLLARS_S, key=lambda collar_s: abs(collar_s - thresholds.der_collar_s))
+def _nearest_collar_s(headroom: Headroom, thresholds: Thresholds) -> float:
+    """The gate's collar, where it was measured."""
+    return min(headroom.recordings[0].least_s, key=lambda collar_s: abs(collar_s - thresholds.der_collar_s))
 
 
 # --- remedies ----------------------------------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ def _prepared(config: PhaseConfig) -> list[RecordingHeadroom]:
             regions_s=one.regions_s,
             window_s=config.gate.window_s,
             shift_s=config.refine.max_shift_s,
+            collar_s=config.gate.der_collar_s,
         )
         for one in manifest.gate
     ]
@@ -59,6 +60,7 @@ def _own_folder(config: PhaseConfig) -> list[RecordingHeadroom]:
             regions_s=pair.regions_s,
             window_s=config.gate.window_s,
             shift_s=config.refine.max_shift_s,
+            collar_s=config.gate.der_collar_s,
         )
         for pair in found.pairs
     ]

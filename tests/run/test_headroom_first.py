@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from brefine.config import PhaseConfig, parse_config, prepared_corpus_path
+from typer.testing import CliRunner
+
+from brefine.cli import app
+from brefine.config import PhaseConfig, format_config, parse_config, prepared_corpus_path
 from brefine.core.turns import Diarization, Turn
 from brefine.io.rttm import write_rttm
 from brefine.phasedir import SPLITS, CorpusManifest, CorpusRecording
@@ -46,6 +49,30 @@ def test_ends_may_move_as_far_as_the_recipe_lets_them(tmp_path: Path) -> None:
         shown = "\n".join(headroom_of_recipe(recipe))
         assert f"any end moved by up to {shift_s:g} s can give {least}" in shown
         assert f"and nothing below {least}" in shown
+
+
+def test_headroom_with_a_recipe_says_what_its_launch_says(tmp_path: Path) -> None:
+    """Of the gate's own matching cap and collar, and of moves as long as the recipe allows; an option takes W's place."""
+    for name, offset_s in (("reference", 5.0), ("hypothesis", 5.75)):
+        write_rttm(tmp_path / "gate" / name / "talk.rttm", Diarization("talk", (Turn(1.0, offset_s, "A"),)))
+    recipe = _recipe(tmp_path)
+    gate = {"mae_ms": 100.0, "window_s": 0.7, "der_collar_s": 0.1}
+    recipe = recipe.model_copy(
+        update={
+            "gate": recipe.gate.model_copy(update=gate),
+            "refine": recipe.refine.model_copy(update={"max_shift_s": 0.2}),
+        }
+    )
+    (tmp_path / "mine.toml").write_text(format_config(recipe))
+    words = ["headroom", "--config", str(tmp_path / "mine.toml")]
+    words += [word for name in ("reference", "hypothesis") for word in (f"--{name}", str(tmp_path / "gate" / name))]
+    told = CliRunner().invoke(app, words).stdout.splitlines()
+    assert told == headroom_of_recipe(recipe)[1:-1]
+    shown = "\n".join(told)
+    assert "boundaries matched within W = 0.7 s: recall 50.0 %" in shown
+    assert "any end moved by up to 0.2 s can give 13.75 %" in shown
+    assert "17.11 % now" in shown and "at collar 0.1 s" in shown  # 0.65 of 3.8 s
+    assert "within W = 1 s: recall 100.0 %" in CliRunner().invoke(app, [*words, "--window-s", "1"]).stdout
 
 
 def test_a_recording_in_which_the_diarizer_heard_nobody_counts_as_it_does_behind_the_gate(tmp_path: Path) -> None:
