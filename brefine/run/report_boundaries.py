@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from brefine.core.boundaries import BoundaryKind
 from brefine.core.spectrogram import spectrogram_db
 from brefine.errors import BrefineError
 from brefine.io.audio import read_audio
@@ -37,9 +38,11 @@ class BoundaryPicture:
 
 
 def read_boundaries(path: Path) -> list[BoundaryRow]:
-    """The rows of `<split>.boundaries.csv`; none where there is no such file or it is of another version."""
+    """The rows of `<split>.boundaries.csv` that are judged, without ends made by the cut of a recording; none where there is no
+    such file or it is of another version.
+    """
     try:
-        return list(read_rows(path))
+        return [row for row in read_rows(path) if row.kind != BoundaryKind.EDGE]
     except BrefineError:
         return []
 

@@ -14,6 +14,7 @@ import pytest
 import soundfile
 
 from brefine.errors import BrefineError
+from brefine.evaluate.evaluation import format_rows
 from brefine.phasedir import BoundaryRow, CheckpointCard, CorpusManifest, CorpusRecording, GateRecord, PhaseDir
 from brefine.run.gate_report import judge_phase
 from brefine.run.report import report_page, write_report
@@ -227,6 +228,14 @@ def test_a_boundary_comes_with_its_sound(tmp_path: Path) -> None:
     assert (round(1000 * found.row.error_before_s), round(1000 * found.row.error_after_s)) == (500, -100)
     assert picture(_row(0.5, 0.0, recording="another"), audio).image is None
     assert audio_of(tmp_path / "moved") == {}
+
+
+def test_ends_made_by_the_cut_of_a_recording_are_among_no_boundaries_of_the_report(tmp_path: Path) -> None:
+    """They are not among those that its figures are of, however far a hypothesis was from them."""
+    rows = [_row(0.5, 0.1), _row(0.9, 0.0).model_copy(update={"kind": "edge"}), _row(0.1, 0.4)]
+    (tmp_path / "validation.boundaries.csv").write_text(format_rows(rows), encoding="utf-8")
+    found = read_boundaries(tmp_path / "validation.boundaries.csv")
+    assert [row.kind for row in found] == ["pause", "pause"]
 
 
 def test_without_boundaries_on_file_there_are_none(tmp_path: Path) -> None:
