@@ -1,4 +1,4 @@
-"""`brefine diarize`: the built-in diarizer and a refiner, as the processes that they are."""
+"""`brefine diarize`: the built-in diarizer and a refiner, once as the processes that they are."""
 
 from __future__ import annotations
 
@@ -30,11 +30,6 @@ from tests.evaluate.conftest import save_calibration
 _RECIPES = Path(__file__).parents[2] / "configs"
 
 
-def _diarize(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "brefine", "diarize", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 def _save_untrained(weights: Path) -> None:
     features, examples = FeatureConfig(n_mels=20), ExampleConfig(context_s=0.64)
     torch.manual_seed(0)
@@ -53,7 +48,9 @@ def test_the_refiner_follows_the_diarizer(tmp_path: Path, shared_data: Path, mon
     soundfile.write(audio / "talk.wav", samples[: 10 * rate_hz], rate_hz)
     soundfile.write(audio / "quiet.wav", np.zeros(rate_hz), rate_hz)
     soundfile.write(audio / "holes.wav", np.full(rate_hz, np.nan), rate_hz, subtype="FLOAT")
-    ended = _diarize(audio, "-o", tmp_path / "out", "--weights", tmp_path / "w.safetensors", "--json")
+    words = ("diarize", audio, "-o", tmp_path / "out", "--weights", tmp_path / "w.safetensors", "--json")
+    command = [sys.executable, "-m", "brefine", *map(str, words)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 1, ended.stderr
     assert "holes.wav: the audio holds samples that are not finite" in ended.stderr
     told = {one["recording"]: one for one in json.loads(ended.stdout)["recordings"]}
@@ -122,21 +119,26 @@ def test_a_file_that_is_no_fitting_calibration_is_refused_before_the_diarizer_is
     assert started == ["brefine.diarizers", "batch", "brefine.diarizers"]
 
 
-@pytest.mark.end_to_end
-def test_turns_that_were_not_refined_are_kept(tmp_path: Path, shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_turns_that_were_not_refined_are_kept(
+    tmp_path: Path,
+    shared_data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    brefine_here: Callable[..., int],
+) -> None:
     """Weights that are none, found out after a diarizer's hours: the command that is told goes on once they are mended."""
     (tmp_path / "scratch").mkdir()
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "scratch"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
     samples, rate_hz = soundfile.read(shared_data / "ami" / "audio" / "trn08.flac")
     soundfile.write(tmp_path / "my talk.wav", samples[: 10 * rate_hz], rate_hz)
     weights, out = tmp_path / "my w.safetensors", tmp_path / "new.rttm"
     weights.write_text("none")
-    ended = _diarize(tmp_path / "my talk.wav", "-o", out, "--weights", weights)
-    assert (ended.returncode, out.exists()) == (1, False)
-    words = shlex.split(ended.stderr.rsplit("to refine them: ", 1)[1])
+    assert brefine_here("diarize", tmp_path / "my talk.wav", "-o", out, "--weights", weights) == 1
+    assert not out.exists()
+    words = shlex.split(capsys.readouterr().err.rsplit("to refine them: ", 1)[1])
     assert words[-2:] == ["--weights", str(weights)]  # no others in silence
     _save_untrained(weights)
-    subprocess.run([sys.executable, "-m", *words], capture_output=True, check=True)
+    assert (words[0], brefine_here(*words[1:])) == ("brefine", 0)
     assert [len(one.turns) > 0 for one in read_rttm(out).values()] == [True]
 
 
@@ -148,12 +150,14 @@ def test_the_command_that_goes_on_takes_names_that_start_with_a_dash(capsys: pyt
     assert capsys.readouterr().err.endswith(f": brefine refine ./-t.wav {turns}/-t.rttm -o ./-x.rttm\n")
 
 
-def test_missing_audio_ends_with_a_message(tmp_path: Path) -> None:
+def test_missing_audio_ends_with_a_message(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], brefine_here: Callable[..., int]
+) -> None:
     """The worker's words and exit code reach the user; stdout stays empty."""
-    ended = _diarize(tmp_path / "none.wav", "-o", tmp_path / "out.rttm", "--json")
-    assert ended.returncode == 1
-    assert "there is no such audio" in ended.stderr
-    assert ended.stdout == ""
+    assert brefine_here("diarize", tmp_path / "none.wav", "-o", tmp_path / "out.rttm", "--json") == 1
+    out, err = capsys.readouterr()
+    assert "there is no such audio" in err
+    assert out == ""
 
 
 def test_an_output_that_ends_in_a_slash_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,12 +178,13 @@ def test_an_output_that_ends_in_a_slash_is_a_folder(tmp_path: Path, monkeypatch:
     assert outs == [tmp_path / "new" / "talk.rttm"] * 2
 
 
-def test_audio_is_never_replaced_by_its_turns(tmp_path: Path) -> None:
+def test_audio_is_never_replaced_by_its_turns(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], brefine_here: Callable[..., int]
+) -> None:
     """Refused before anything is heard, also where the audio is not one: the name alone decides."""
     (tmp_path / "talk.wav").write_text("not even audio")
-    ended = _diarize(tmp_path / "talk.wav", "-o", tmp_path / "." / "talk.wav")
-    assert ended.returncode == 1
-    assert "the output would replace the input" in ended.stderr
+    assert brefine_here("diarize", tmp_path / "talk.wav", "-o", f"{tmp_path}/./talk.wav") == 1
+    assert "the output would replace the input" in capsys.readouterr().err
     assert (tmp_path / "talk.wav").read_text() == "not even audio"
 
 

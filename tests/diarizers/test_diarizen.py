@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -75,25 +75,16 @@ def test_its_votes_are_confidence(installed: str, hub: str, tmp_path: Path) -> N
     assert (second.onset, second.offset) == pytest.approx((0.0, 1.0), abs=0.03)
 
 
-def test_its_confidence_stays_with_the_turns(installed: str, hub: str, tmp_path: Path) -> None:
+def test_its_confidence_stays_with_the_turns(
+    installed: str, hub: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], brefine_here: Callable[..., int]
+) -> None:
     """`brefine diarize` writes it as the ninth field and tells it, with that of the ends, in its JSON; refining keeps it."""
     features, examples = FeatureConfig(n_mels=20), ExampleConfig(context_s=0.64)
     save_weights(tmp_path / "w.safetensors", "mlp", build_model("mlp", features, examples).state_dict(), features, examples)
     chosen = ["--diarizer", "diarizen", "--diarizer-python", installed, "--diarizer-model", hub]
-    words = [
-        "diarize",
-        _audio(tmp_path),
-        "-o",
-        tmp_path / "talk.rttm",
-        *chosen,
-        "--weights",
-        tmp_path / "w.safetensors",
-        "--json",
-    ]
-    command = [sys.executable, "-m", "brefine", *map(str, words)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
-    (told,) = json.loads(ended.stdout)["recordings"]
+    refining = ["--weights", tmp_path / "w.safetensors"]
+    assert brefine_here("diarize", _audio(tmp_path), "-o", tmp_path / "talk.rttm", *chosen, *refining, "--json") == 0
+    (told,) = json.loads(capsys.readouterr().out)["recordings"]
     lines = [line.split() for line in (tmp_path / "talk.rttm").read_text().splitlines()]
     assert [(line[7], float(line[8])) for line in lines] == [(one["speaker"], one["turn"]) for one in told["confidence"]]
     assert told["confidence"][0]["turn"] > 0.97
