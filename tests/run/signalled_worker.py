@@ -23,7 +23,7 @@ def _work() -> int:
     while not heard:
         time.sleep(0.01)
     print("heard", flush=True)
-    time.sleep(1.5)  # longer than the parent looks whether the signal came here by itself
+    time.sleep(1.0)  # longer than the parent looks whether the signal came here by itself
     print(len(heard), flush=True)
     return 130
 
