@@ -17,11 +17,24 @@ from brefine.config import PhaseConfig
 from brefine.identity import is_alive
 from brefine.phasedir import RunDir, RunState, RunStatus, SupervisorState
 from brefine.run.launch import create_phase, start_supervisor, stop_phase
+from brefine.train import __main__ as trainer
+from brefine.train.signals import StopSignal
 from tests.train.killed_trainings import curves, differences
 
 pytestmark = pytest.mark.end_to_end
 
 _KILLS = ["step:1", "step:7", "validation:1", "half-written:7", "checkpoint:1", "step:16", "link:1", "rename:14", "validation:2"]
+
+
+@pytest.fixture
+def train_whole(monkeypatch: pytest.MonkeyPatch) -> Callable[[RunDir], None]:
+    """Trains to the end in this process, which has loaded torch already; its signals are left to pytest."""
+    monkeypatch.setattr(StopSignal, "listen", lambda _: None)
+
+    def train(run: RunDir) -> None:
+        assert trainer._train(run, "mlp", resume=False) == 0
+
+    return train
 
 
 def train_killed(run: RunDir, *points: str) -> list[str]:
@@ -32,11 +45,13 @@ def train_killed(run: RunDir, *points: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_killed_trainings_end_as_if_nothing_had_happened(make_run: Callable[..., tuple[RunDir, PhaseConfig]]) -> None:
+def test_killed_trainings_end_as_if_nothing_had_happened(
+    make_run: Callable[..., tuple[RunDir, PhaseConfig]], train_whole: Callable[[RunDir], None]
+) -> None:
     """Killed at steps, in validation, and before, in and after the writing of files, one training after the other."""
     whole, config = make_run("whole")
     parts, _ = make_run("parts")
-    train_killed(whole)
+    train_whole(whole)
     ends = train_killed(parts, *_KILLS)
     assert sum(end.endswith(" killed") for end in ends) >= len(_KILLS) // 2  # the rest were not reached before the end
     assert differences(parts, whole, config) == []
@@ -51,11 +66,11 @@ def test_the_other_models_survive_kills_at_random_points() -> None:
 
 
 def test_a_phase_whose_processes_are_all_killed_goes_on_by_the_command(
-    make_run: Callable[..., tuple[RunDir, PhaseConfig]], tmp_path: Path
+    make_run: Callable[..., tuple[RunDir, PhaseConfig]], train_whole: Callable[[RunDir], None], tmp_path: Path
 ) -> None:
     """SIGKILL to supervisor and trainer, then `brefine resume`: the files are those of a training that nobody killed."""
     whole, config = make_run("whole", train={"epochs": 8}, supervisor={"max_restarts": 0})
-    train_killed(whole)
+    train_whole(whole)
     phase = create_phase(config.model_copy(update={"runs": str(tmp_path / "runs")}))
     run = phase.run("mlp")
     start_supervisor(phase)
