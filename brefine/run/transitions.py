@@ -159,7 +159,7 @@ def _asked(state: State, event: Asked, actions: list[Action]) -> State:
 
 def _resumed(trainer: Trainer, now_s: float) -> Trainer:
     if trainer.standing is Standing.STOPPING:
-        return replace(trainer, then=Standing.WAITING)
+        return replace(trainer, then=Standing.WAITING, restarts=0)
     if trainer.standing in (Standing.PAUSED, Standing.STOPPED, Standing.FAILED):
         return replace(trainer, standing=Standing.WAITING, start_at_s=now_s, restarts=0)
     return trainer
@@ -169,13 +169,15 @@ def _put_to_rest(trainer: Trainer, rest: Standing, now_s: float, actions: list[A
     """Stops, pauses or restarts one training, by the standing that it shall have afterwards."""
     if trainer.standing is Standing.FINISHED:
         return trainer
+    if rest is Standing.WAITING:
+        trainer = replace(trainer, restarts=0)
     if trainer.standing is Standing.RUNNING:
         actions.append(StopTrainer(trainer.model))
         return replace(trainer, standing=Standing.STOPPING, then=rest, since_s=now_s)
     if trainer.standing is Standing.STOPPING:
         return replace(trainer, then=rest)
     if rest is Standing.WAITING:
-        return replace(trainer, standing=rest, start_at_s=now_s, restarts=0)
+        return replace(trainer, standing=rest, start_at_s=now_s)
     return replace(trainer, standing=rest) if trainer.standing in (Standing.WAITING, Standing.PAUSED) else trainer
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brefine.config import ModelName
-from brefine.phasedir import RunState, Stage
+from brefine.phasedir import RunState, Stage, Wish
 from brefine.run.supervision import (
     NOT_STARTED,
     Action,
@@ -242,6 +242,20 @@ def test_restart_of_one_model() -> None:
     history.after(TrainerEnded(7.0, "mlp", Ended(4), RunState.FAILED, 9, True))
     assert history.after(Asked(8.0, "restart", "mlp")) == [StartTrainer("mlp", True)]
     assert history.state.trainers["mlp"].restarts == 0
+
+
+@pytest.mark.parametrize("wishes", [("restart",), ("pause", "resume")])
+def test_a_training_that_runs_again_is_forgiven_its_crashes_as_one_that_waits_to(wishes: tuple[Wish, ...]) -> None:
+    """Who wants it started anew wants it tried as often as at first, whether or not its process had come back by then."""
+    history = training()
+    for n, now_s in enumerate((10.0, 30.0)):
+        history.after(TrainerEnded(now_s, "mlp", Ended(1), RunState.RUNNING, 9, True))
+        assert history.after(Ticked(now_s + 5.0 * 2**n)) == [StartTrainer("mlp", resume=True)]
+    for wish in wishes:
+        history.after(Asked(50.0, wish, "mlp"))
+    assert history.after(TrainerEnded(51.0, "mlp", OK, RunState.STOPPED, 20, True)) == [StartTrainer("mlp", resume=True)]
+    history.after(TrainerEnded(60.0, "mlp", Ended(1), RunState.RUNNING, 21, True))
+    assert history.standing("mlp") is Standing.WAITING
 
 
 @pytest.mark.parametrize("action", ["resume", "restart"])
