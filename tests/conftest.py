@@ -59,7 +59,7 @@ def brefine_here(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
 
 
 def _work(module: str, *arguments: object, stdout: IO[str] | None = None) -> int:
-    """`brefine.run.stages.run_worker`."""
+    """`brefine.run.foreground.run_worker`."""
     sys.argv = [module, *map(word_of, arguments)]
     with contextlib.redirect_stdout(stdout or sys.stdout), pytest.raises(SystemExit) as end:
         run_main(importlib.import_module(f"{module}.__main__").main)

@@ -11,7 +11,7 @@ import typer
 from brefine.cli.options import Json, option_words
 from brefine.cli.output import print_json, print_lines
 from brefine.errors import ConfigError
-from brefine.run.stages import run_worker
+from brefine.run.foreground import run_worker
 
 _WORKERS = {"train": "brefine.train.bench"}
 """Benchmarks of the torch half: the module that runs as a process."""

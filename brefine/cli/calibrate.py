@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from brefine.cli.options import Audio, Device, Json, Turns, Weights, a_file, an_input, option_words
-from brefine.run.stages import run_worker
+from brefine.run.foreground import run_worker
 
 
 def calibrate(

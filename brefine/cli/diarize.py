@@ -23,7 +23,7 @@ from brefine.io.outputs import refuse_replacing
 from brefine.io.rttm import is_rttm
 from brefine.io.shipped import shipped_weights
 from brefine.phasedir import Calibration, CheckpointCard
-from brefine.run.stages import parse_answer, run_worker
+from brefine.run.foreground import parse_answer, run_worker
 
 _INTERRUPTED = tuple(128 + number for number in (signal.SIGINT, signal.SIGTERM))
 

@@ -11,7 +11,8 @@ from brefine.cli.options import RUNS, Json, PhaseOption, Runs
 from brefine.cli.output import print_json, print_lines, tell_trainings
 from brefine.io.outputs import refuse_unwritable
 from brefine.phasedir import EvaluationReport, Stage, find_phase
-from brefine.run.stages import model_of, parse_answer, run_worker, stage_taken
+from brefine.run.foreground import parse_answer, run_worker
+from brefine.run.stages import model_of, stage_taken
 from brefine.run.tables import evaluation_table
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from brefine.cli.options import Json, option_words
-from brefine.run.stages import run_worker
+from brefine.run.foreground import run_worker
 
 
 def models(json: Json = False) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from brefine.cli.options import Config, Json, option_words
-from brefine.run.stages import run_worker
+from brefine.run.foreground import run_worker
 
 
 def overfit(config: Config, json: Json = False) -> None:

@@ -12,7 +12,7 @@ import typer
 from brefine.cli.options import Json, Set, option_words
 from brefine.config import PhaseConfig, format_config, load_config, parse_config, with_absolute_paths
 from brefine.errors import ConfigError
-from brefine.run.stages import run_worker
+from brefine.run.foreground import run_worker
 
 _KINDS = ("simulated", "voxconverse")
 _DIARIZERS = ("diarizen", "pyannote", "builtin")

@@ -23,7 +23,7 @@ from brefine.cli.options import (
     positive,
 )
 from brefine.config import load_config
-from brefine.run.stages import run_worker
+from brefine.run.foreground import run_worker
 
 
 def refine(

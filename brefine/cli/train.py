@@ -12,8 +12,8 @@ from brefine.cli.options import NewRuns, Set, option_words
 from brefine.config import load_config, with_models
 from brefine.errors import ConfigError, one_line, tell
 from brefine.phasedir import run_model
+from brefine.run.foreground import run_worker
 from brefine.run.launch import create_phase
-from brefine.run.stages import run_worker
 
 
 def train(

@@ -12,12 +12,12 @@ from brefine.config import CorpusConfig, PhaseConfig, load_config, parse_config,
 from brefine.errors import DataError, RunError
 from brefine.phasedir import PhaseDir, RunStatus
 from brefine.run.executor import LocalExecutor
+from brefine.run.foreground import run_worker
 from brefine.run.gpu import find_gpus
 from brefine.run.launch import create_phase
 from brefine.run.plain import duration
 from brefine.run.plan import examples_an_epoch, prepared_corpus
 from brefine.run.programs import BREFINE
-from brefine.run.stages import run_worker
 from brefine.run.work import Order
 
 _ON_CPUS: Final = (640, 1)

@@ -85,7 +85,7 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         commands.append(command)
         raise OSError
 
-    monkeypatch.setattr("brefine.run.stages.subprocess.Popen", refuse)
+    monkeypatch.setattr("brefine.run.foreground.subprocess.Popen", refuse)
     monkeypatch.chdir(tmp_path)
     return commands
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from brefine.errors import run_main
 from brefine.phasedir import PhaseDir, Stage
-from brefine.run.stages import run_worker, stage_taken
+from brefine.run.foreground import run_worker
+from brefine.run.stages import stage_taken
 
 
 def _work() -> int:

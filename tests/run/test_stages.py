@@ -1,12 +1,10 @@
-"""Stations as processes: signals to a command and to the worker that it waits for, and one process a station."""
+"""Stations as processes: one process a station."""
 
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,43 +14,13 @@ from brefine.identity import is_alive, own_identity
 from brefine.phasedir import Progress, Stage
 from brefine.run import stages
 from brefine.run.launch import stop_phase
-from brefine.run.stages import StageProcess, run_worker
+from brefine.run.stages import StageProcess
 from brefine.run.work import Order
 from brefine.run.workers import working_process
 from brefine.tui.actions import PhaseActions
 from tests.run.records import status
 from tests.run.test_store import supervised
 from tests.run.toy_programs import make_toy_phase
-
-
-@pytest.mark.end_to_end
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["to the command alone", "to its whole group"])
-def test_the_worker_hears_a_signal_once(number: signal.Signals, send: Callable[[int, int], None]) -> None:
-    """Ctrl-C, `kill` and a closed terminal end the worker in its own way: neither swallowed nor told twice."""
-    command = [sys.executable, "-m", "tests.run.signalled_worker", "parent"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "listening\n"
-        send(process.pid, number)
-        assert process.stdout.readline() == "heard\n"
-        assert process.stdout.readline() == "1\n"
-        assert process.wait(30) == 130
-
-
-def test_a_worker_can_read_what_a_shell_gives_as_a_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`<(…)` is a file of this process alone unless it is handed on; one that is not open is for the worker to miss."""
-    handed: list[list[int]] = []
-
-    def refuse(*_: object, pass_fds: list[int], **__: object) -> None:
-        handed.append(pass_fds)
-        raise OSError
-
-    monkeypatch.setattr("brefine.run.stages.subprocess.Popen", refuse)
-    given, giving = os.pipe()
-    with os.fdopen(given), os.fdopen(giving, "w"), pytest.raises(OSError):
-        run_worker("m", f"/dev/fd/{given}", Path(f"/proc/self/fd/{giving}"), "/dev/fd/999999", "talk.wav")
-    assert handed[0][:-1] == [given, giving]
 
 
 def test_a_station_that_is_at_work_is_not_started_again(tmp_path: Path) -> None:

@@ -1,0 +1,98 @@
+"""A worker of the other half in the foreground: a command of `brefine` starts it, passes signals on, and waits for its answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import IO, Any, Final
+
+from brefine.errors import SIGNALS_VARIABLE, ProcessError
+from brefine.identity import identity_of
+from brefine.io.interpreter import python_command
+from brefine.run.lock import sign
+
+_REACHES_S: Final = 0.5
+"""A signal to the whole group reaches the worker within this time."""
+_DESCRIPTOR: Final = re.compile(r"/(?:dev|proc/self)/fd/([0-9]+)")
+
+
+def run_worker(module: str, *arguments: object, stdout: IO[str] | None = None, lock: int | None = None) -> int:
+    """Runs `python -m module arguments` in the foreground, its output passed through; returns its exit code.
+
+    What it prints goes to the file `stdout`, where one is given. SIGTERM, SIGINT and SIGHUP are handed on unless they reach the
+    worker by themselves, as Ctrl-C does, since it is in the same process group: a second one would cost a trainer its checkpoint.
+    This process waits for the worker to end in its own way. Descriptors among the arguments, as `<(…)` of a shell makes them,
+    are open there, too.
+
+    Args:
+        lock: descriptor of a lock that the worker goes on holding, should this process be killed, and that names it.
+    """
+    command = python_command("-m", module, *arguments)
+    kept = _descriptors_among(command)
+    reached, noted = os.pipe()  # the worker notes there what reaches it
+    os.set_blocking(noted, False)
+    try:
+        kept += [noted] if lock is None else [noted, lock]
+        process = subprocess.Popen(command, stdout=stdout, pass_fds=kept, env={**os.environ, SIGNALS_VARIABLE: str(noted)})
+    except BaseException:
+        os.close(reached)
+        raise
+    finally:
+        os.close(noted)
+    here: Counter[int] = Counter()
+    there: Counter[int] = Counter()
+
+    def hand_on(number: int, _: FrameType | None) -> None:
+        here[number] += 1
+        while there[number] < here[number] and select.select([reached], [], [], _REACHES_S)[0]:
+            numbers = os.read(reached, 4096)
+            if not numbers:
+                break
+            there.update(numbers)
+        if there[number] < here[number]:
+            process.send_signal(number)
+
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+        numbers.append(signal.SIGHUP)
+    earlier = {number: signal.signal(number, hand_on) for number in numbers}
+    try:
+        if lock is not None:
+            sign(lock, identity_of(process.pid))  # its own first word comes only after seconds
+        code = process.wait()
+        return code if code >= 0 else 128 - code
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+        os.close(reached)
+
+
+def _descriptors_among(words: Sequence[str]) -> list[int]:
+    """Those of this process that words name as files: `/dev/fd/63`."""
+    found = (_DESCRIPTOR.fullmatch(word) for word in words)
+    return [int(one[1]) for one in found if one is not None and Path(one[0]).exists()]
+
+
+def parse_answer(text: str) -> Any:
+    """The JSON document that a worker has printed.
+
+    Raises:
+        ProcessError: it has printed something else.
+    """
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise ProcessError(
+            "a worker has printed something else than its result",
+            expected="one JSON document",
+            got=repr(text.strip().partition("\n")[0][:200]),
+            hint="whatever prints when Python starts, such as a sitecustomize.py, belongs on stderr",
+        ) from None
