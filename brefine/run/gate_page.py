@@ -6,8 +6,7 @@ import time
 from typing import Final
 
 from brefine.phasedir import GateCriterion, GateRecord, IntegrationReport, Manifest, PhaseDir, SelectionRecord
-from brefine.run.report_html import utc_text
-from brefine.run.tables import choice_text, code_text, integration_table, versions_text
+from brefine.run.tables import choice_text, code_text, integration_table, utc_text, versions_text
 
 _BOXES: Final = {"met": "☑", "not-met": "☒", "unknown": "☐"}
 

@@ -42,8 +42,7 @@ from brefine.run.gate_evidence import (
 from brefine.run.gate_looks import notes_on_looks
 from brefine.run.gate_page import gate_page
 from brefine.run.gate_verdicts import Verdicts
-from brefine.run.report_html import utc_text
-from brefine.run.tables import amount_text
+from brefine.run.tables import amount_text, utc_text
 
 _MOST_OF_ONE = 1 / 3
 """Of the errors or of the speech; see `core.bootstrap` for what uneven recordings make of an interval."""

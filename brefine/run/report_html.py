@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from typing import Final
@@ -44,11 +43,6 @@ def side_by_side(*parts: str) -> str:
 
 def html_figure(chart: str, caption: str) -> str:
     return f"<figure>{chart}<figcaption>{caption}</figcaption></figure>"
-
-
-def utc_text(unix_s: float) -> str:
-    """To the minute; the same wherever it is read."""
-    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(unix_s))
 
 
 def sentence(text: str) -> str:

@@ -9,9 +9,9 @@ from brefine.core.figures import percent
 from brefine.phasedir import Alert, Decision, Manifest, Stage
 from brefine.run.plain import duration
 from brefine.run.report_boundaries import BoundaryPicture
-from brefine.run.report_html import html_section, html_table, utc_text
+from brefine.run.report_html import html_section, html_table
 from brefine.run.snapshot import PhaseSnapshot
-from brefine.run.tables import code_text, versions_text
+from brefine.run.tables import code_text, utc_text, versions_text
 
 
 def boundaries_section(

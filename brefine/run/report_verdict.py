@@ -10,16 +10,9 @@ from typing import Final
 from brefine.core.figures import improvement, milliseconds, percent
 from brefine.phasedir import DerFigures
 from brefine.run.report_charts import Axis, Rule, Series, bar_chart, scatter_chart
-from brefine.run.report_html import (
-    html_figure,
-    html_section,
-    html_table,
-    sentence,
-    side_by_side,
-    utc_text,
-)
+from brefine.run.report_html import html_figure, html_section, html_table, sentence, side_by_side
 from brefine.run.snapshot import PhaseSnapshot
-from brefine.run.tables import earlier_verdicts, judged, mae_change, rate_rows, scored_text
+from brefine.run.tables import earlier_verdicts, judged, mae_change, rate_rows, scored_text, utc_text
 
 _LEAST_DER_PCT: Final = 0.1
 """Where the logarithmic scatter begins: recordings without any error stand on its edge."""

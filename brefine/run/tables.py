@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal
 
@@ -17,7 +18,6 @@ from brefine.phasedir import (
     Scored,
     SelectionRecord,
 )
-from brefine.run.report_html import utc_text
 
 _FINDINGS: Final = {"met": "[x]", "not-met": "[ ]", "unknown": "[?]"}
 _NO_INTERVAL: Final = "[n/a]"
@@ -184,6 +184,11 @@ def improvement_text(low_high: tuple[float, float] | None) -> str:
 def interval_text(low_high: tuple[float, float] | None) -> str:
     """`[80, 100]`, in the unit of the figure beside it; `[n/a]` where there is none."""
     return _NO_INTERVAL if low_high is None else f"[{low_high[0]:.0f}, {low_high[1]:.0f}]"
+
+
+def utc_text(unix_s: float) -> str:
+    """`2026-11-22 14:02 UTC`: the same wherever it is read."""
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(unix_s))
 
 
 def align(rows: Sequence[Sequence[str]]) -> list[str]:
