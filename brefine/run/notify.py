@@ -138,10 +138,32 @@ class Notifier:
             self._give_up(delivery)
 
     def _send(self, channel: _Channel, now_s: float) -> None:
+        """Starts a process that delivers all that waits, as one message."""
         channel.sent_s.append(now_s)
         message = compose(self._phase, channel.waiting)
         channel.waiting = []
-        self._start(channel, message, now_s)
+        document = {"title": message.title, "text": message.text, "alerts": [alert.to_json() for alert in message.alerts]}
+        environment = {**os.environ, "BREFINE_ALERT_TITLE": message.title, "BREFINE_ALERT_TEXT": message.text}
+        words: IO[bytes] | None = None
+        try:
+            words = _nameless_file()  # lives as long as the process
+            with _nameless_file() as given:  # a file, not a pipe: whoever does not read it blocks nobody
+                given.write(json.dumps(document, allow_nan=False).encode())
+                given.seek(0)
+                process = subprocess.Popen(
+                    shlex.split(channel.command),
+                    stdin=given,
+                    stdout=words,
+                    stderr=subprocess.STDOUT,
+                    env=environment,
+                    start_new_session=True,
+                )
+        except (OSError, ValueError) as error:
+            if words is not None:
+                words.close()
+            self._failed(channel, message.alerts, now_s, f"cannot be started: {error}")
+            return
+        self._deliveries.append(_Delivery(channel, message.alerts, now_s, process, words, time.monotonic()))
 
     def _arrived(self, delivery: _Delivery) -> None:
         channel = delivery.channel
@@ -165,30 +187,6 @@ class Notifier:
             append_line(self._sent, "\n".join(lines))
         except OSError as error:
             self._log(f"{self._sent}: cannot be written: {error.strerror}")
-
-    def _start(self, channel: _Channel, message: Message, now_s: float) -> None:
-        document = {"title": message.title, "text": message.text, "alerts": [alert.to_json() for alert in message.alerts]}
-        environment = {**os.environ, "BREFINE_ALERT_TITLE": message.title, "BREFINE_ALERT_TEXT": message.text}
-        words: IO[bytes] | None = None
-        try:
-            words = _nameless_file()  # lives as long as the process
-            with _nameless_file() as given:  # a file, not a pipe: whoever does not read it blocks nobody
-                given.write(json.dumps(document, allow_nan=False).encode())
-                given.seek(0)
-                process = subprocess.Popen(
-                    shlex.split(channel.command),
-                    stdin=given,
-                    stdout=words,
-                    stderr=subprocess.STDOUT,
-                    env=environment,
-                    start_new_session=True,
-                )
-        except (OSError, ValueError) as error:
-            if words is not None:
-                words.close()
-            self._failed(channel, message.alerts, now_s, f"cannot be started: {error}")
-            return
-        self._deliveries.append(_Delivery(channel, message.alerts, now_s, process, words, time.monotonic()))
 
     def _collect(self) -> None:
         for delivery in list(self._deliveries):
