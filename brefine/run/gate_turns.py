@@ -22,7 +22,7 @@ class WatchedTurns:
         self._told: tuple[str | None, bool] | None = None
         self._looked_s = float("-inf")
 
-    def forbid(self, gate: GateRecord | None, report: IntegrationReport | None) -> bool:
+    def outdate(self, gate: GateRecord | None, report: IntegrationReport | None) -> bool:
         """Whether the gate would leave this verdict open, because it is about other turns than lie there now.
 
         A person's no stands, whatever was changed. Where the corpus is out of reach, nothing is known: False.

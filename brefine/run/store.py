@@ -118,7 +118,7 @@ class PhaseStore:
         progress = {stage: word for stage, word in told.items() if not _has_vanished(word)}
         evaluations = {str(name): report for name, item in self._evaluations.items() if (report := item.read()) is not None}
         selection, integration, gate = self._selection.read(), self._integration.read(), self._gate.read()
-        turns_changed = self._turns.forbid(gate, integration)
+        turns_changed = self._turns.outdate(gate, integration)
         eta_s = _longest_eta_s(runs)
         state = phase_state(
             supervisor=supervision.word,
