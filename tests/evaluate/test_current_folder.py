@@ -27,14 +27,13 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.end_to_end
-@pytest.mark.parametrize("command", ["score", "refine", "evaluate", "watch", "doctor"])
+@pytest.mark.parametrize("command", ["score", "refine", "watch", "doctor"])
 def test_no_file_of_the_current_folder_is_run(phase: PhaseDir, folder: Path, tmp_path: Path, command: str) -> None:
     """The command does its work there as anywhere else; so do the processes that it starts."""
     split = prepared_corpus_path(phase.load_config()) / "validation"
     words = {
         "score": ["--reference", split / "reference", "--hypothesis", split / "hypothesis"],
         "refine": [split / "audio" / "rec2.flac", split / "hypothesis" / "rec2.rttm", "-o", "out.rttm"],
-        "evaluate": ["--phase", phase.path, "--model", "mlp"],
         "watch": [phase.path, "--once"],
         "doctor": ["--json"],
     }[command]

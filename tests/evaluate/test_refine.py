@@ -9,8 +9,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -491,19 +489,29 @@ def test_an_untrained_model_moves_nothing(talks: Path) -> None:
     assert max(abs(move.shift_s) for move in one.refinement.moves) < 0.02
 
 
-@pytest.mark.end_to_end
-def test_the_process_prints_json_alone_on_stdout(talks: Path) -> None:
+def test_json_stands_alone_on_stdout(talks: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     """One document on stdout, messages on stderr, the report where it was asked for."""
-    command = [sys.executable, "-m", "brefine.evaluate", "refine", "audio/rec0.wav", "rttm/rec0.rttm", "-o", "out.rttm"]
-    options = ["--weights", "mlp.safetensors", "--report", "report.csv", "--json"]
-    ran = subprocess.run([*command, *options], cwd=talks, capture_output=True, text=True, check=True)
-    (entry,) = json.loads(ran.stdout)["recordings"]
+    monkeypatch.chdir(talks)
+    given = [
+        "audio/rec0.wav",
+        "rttm/rec0.rttm",
+        "-o",
+        "out.rttm",
+        "--weights",
+        "mlp.safetensors",
+        "--report",
+        "report.csv",
+        "--json",
+    ]
+    monkeypatch.setattr("sys.argv", ["evaluate", "refine", *given])
+    processes.main()
+    out, err = capfd.readouterr()
+    (entry,) = json.loads(out)["recordings"]
     assert set(entry) >= {"recording", "boundaries", "moved", "mean_abs_shift_ms", "audio_s", "seconds"}
     assert (talks / "report.csv").read_text().startswith("recording,speaker,side")
-    assert "boundaries moved" in ran.stderr
+    assert "boundaries moved" in err
 
 
-@pytest.mark.end_to_end
 def test_weights_of_a_phase_that_failed_say_so(
     talks: Path, phase: PhaseDir, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -47,7 +47,7 @@ def test_silence_moves_nothing(refiner: Refiner) -> None:
 
 def _meetings(shared_data: Path, refiner: Refiner) -> list[tuple[Diarization, np.ndarray, float]]:
     found = []
-    for path in sorted((shared_data / "ami" / "audio").glob("*.flac")):
+    for path in sorted((shared_data / "ami" / "audio").glob("*.flac"))[::2]:
         samples = read_audio(path, sample_rate_hz=RATE_HZ)
         reference = read_rttm(shared_data / "ami" / "reference" / f"{path.stem}.rttm")[path.stem]
         found.append((reference, analyse(samples, refiner.features), len(samples) / RATE_HZ))
@@ -60,7 +60,7 @@ def _refined(refiner: Refiner, heard: list[HeardRecording]) -> list[Refinement]:
 
 
 def test_real_meetings_get_better_and_perfect_turns_stay(shared_data: Path, refiner: Refiner) -> None:
-    """AMI excerpts, never trained on: with replayed errors the DER falls; a perfect hypothesis moves less than 10 ms."""
+    """Five AMI excerpts, never trained on: with replayed errors the DER falls; a perfect hypothesis moves less than 10 ms."""
     meetings = _meetings(shared_data, refiner)
     errors = load_system_errors("vbx-voxconverse")
     rng = np.random.default_rng(0)
