@@ -19,8 +19,9 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q -c constr
 demo: $(VENV)/.installed
 	$(BIN)/brefine launch-phase3 --config configs/demo.toml
 
+# Without bytecode on disk each of the hundreds of processes that tests start would compile brefine anew.
 test: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
+	env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 SLURM := $(CURDIR)/.slurm-node
 
