@@ -211,6 +211,15 @@ async def test_tabs_can_be_clicked(open_desk: OpenDesk) -> None:
         assert desk.app.place == "evaluate"
 
 
+async def test_where_titles_have_no_room_places_are_numbers(open_desk: OpenDesk) -> None:
+    """All five can be clicked and the alerts are counted, also in a narrow window; where one is has its title."""
+    async with open_desk(phase(PhaseState.TO_SELECT, alerts=(nan_alert(),)), (40, 12), place="watch") as desk:
+        assert desk.text.splitlines()[1].split() == ["1", "Watch", "2", "3●", "4", "5", "1", "alert", "✗"]
+        await desk.pilot.click(offset=(desk.text.splitlines()[1].index("5"), 1))
+        await desk.until(lambda: desk.app.place == "gate")
+        assert desk.text.splitlines()[1].split()[:7] == ["1", "2", "3●", "4", "5", "Gate", "4"]
+
+
 async def test_what_a_window_says_of_its_keys_can_be_clicked(open_desk: OpenDesk) -> None:
     """Yes and no, taking a line and leaving it."""
     async with open_desk(phase(PhaseState.TO_DECIDE)) as desk:
@@ -592,9 +601,11 @@ async def test_an_interval_does_not_run_into_the_figure_before_it(open_desk: Ope
 
 
 async def test_errors_are_drawn_before_and_after_and_by_kind(open_desk: OpenDesk) -> None:
-    """The cumulative curves have their names, the kinds of boundaries their rows."""
+    """The cumulative curves have names, with the dash that tells each without colour, the kinds of boundaries their rows."""
     async with open_desk(phase(PhaseState.TO_SELECT), (160, 45), place="evaluate") as desk:
         assert "boundaries (%) whose error is smaller" in desk.text
+        for named in ("━ ━ unrefined", "━━━ transformer", "╍╍  mlp", "┅┅┅ contrastive"):
+            assert named in desk.text
         for kind in ("pause", "change", "overlap", "edge"):
             assert "ms" in desk.row(f" {kind} ")
 

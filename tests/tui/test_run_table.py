@@ -50,6 +50,25 @@ def test_a_troubled_run_keeps_its_epochs_and_eta_below_their_heads(width: int) -
         assert len(line) <= width and "…" in line
 
 
+@pytest.mark.parametrize(
+    ("width", "titles"),
+    [
+        (79, ["epoch", "loss", "val MAE", "best", "@100ms", "ex/s", "ETA"]),
+        (72, ["epoch", "loss", "val MAE", "best", "ex/s", "ETA"]),
+        (60, ["epoch", "loss", "val MAE", "ETA"]),
+        (40, ["val MAE"]),
+    ],
+)
+def test_on_a_narrow_screen_what_matters_least_gives_way(width: int, titles: list[str]) -> None:
+    """In half a browser's window nothing is cut off: when a training is done and how good it is are the last to go."""
+    failed = run("contrastive", state=ShownState.FAILED, error="CUDA out of memory: " * 8)
+    head, *lines = RunTable().text(phase(runs=(*training_runs()[:2], failed)), width, 5).plain.splitlines()
+    assert head.split()[:2] == ["model", "state"]
+    assert [title for title in ("epoch", "loss", "val MAE", "best", "@100ms", "ex/s", "ETA") if title in head] == titles
+    assert all(len(line) <= width for line in (head, *lines))
+    assert "73 ms" in lines[0] and "…" not in lines[0]
+
+
 def test_names_have_the_room_that_is_left() -> None:
     """Figures that nobody told take none of it; where even so there is too little, the ends of a name are kept as well."""
     for width, name in ((80, "exp01_lr0.001_bs32_cosine"), (40, "exp01…osine")):

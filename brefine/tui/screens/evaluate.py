@@ -17,6 +17,7 @@ from brefine.tui.actions import Actions
 from brefine.tui.drawing import Plot, Trace
 from brefine.tui.screens.boundaries import BoundaryScreen
 from brefine.tui.screens.place import Place, Wanted
+from brefine.tui.theme import dash_sample
 from brefine.tui.widgets.chart import Chart, Waiting
 from brefine.tui.widgets.comparison import ComparisonTable, KindTable, reports_in_order, waiting_for_evaluation
 from brefine.tui.widgets.progress import ProgressPanel
@@ -119,6 +120,7 @@ def plot_cdf(snapshot: PhaseSnapshot) -> Plot | None:
     )
 
 
-def _cdf(label: str, look: int, quantiles_ms: list[float]) -> Trace:
+def _cdf(name: str, look: int, quantiles_ms: list[float]) -> Trace:
+    """All curves end at the same height, where no label stands beside its own: its dash tells which it is, as its colour does."""
     errors_ms = np.maximum(np.asarray(quantiles_ms, dtype=np.float64), 0.1)
-    return Trace(label, look, np.log10(errors_ms), np.linspace(0.0, 1.0, len(errors_ms)))
+    return Trace(f"{dash_sample(look)} {name}", look, np.log10(errors_ms), np.linspace(0.0, 1.0, len(errors_ms)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from textual import events
 from textual.content import Content
@@ -113,22 +113,26 @@ class PhaseHeader(Panel):
         parts: list[str | Content | tuple[str, str]] = []
         self._spans = []
         column = 0
-        for text, style, place in self._tab_parts(here):
-            self._spans.append((column, column + len(text), place))
-            parts.append((text, style))
-            column += len(text)
         text, style = _attention(snapshot)
+        tabs = list(self._tab_parts(here, PLACES))
+        if sum(len(tab) for tab, _, _ in tabs) + len(text) + 2 > width:
+            tabs = list(self._tab_parts(here, (self.place,)))
+        for tab, tab_style, place in tabs:
+            self._spans.append((column, column + len(tab), place))
+            parts.append((tab, tab_style))
+            column += len(tab)
         if text:
             gap = max(1, width - column - len(text) - 1)
             self._spans.append((column + gap, column + gap + len(text), "alerts"))
             parts += [" " * gap, (text, style)]
         return line(*parts)
 
-    def _tab_parts(self, here: str) -> Iterator[tuple[str, str, str]]:
+    def _tab_parts(self, here: str, titled: Container[str]) -> Iterator[tuple[str, str, str]]:
+        """Text, style and id of each place; those that are not `titled` are told by their numbers."""
         for number, (place, title) in enumerate(PLACES.items(), start=1):
             mark = "●" if place == here and place != self.place else " "
             style = "bold $background on $primary" if place == self.place else "$warning" if mark == "●" else "$quiet"
-            yield f" {number} {title}{mark}", style, place
+            yield f" {number} {title}{mark}" if place in titled else f" {number}{mark}", style, place
 
 
 def _money(snapshot: PhaseSnapshot) -> str:

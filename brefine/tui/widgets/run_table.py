@@ -82,7 +82,9 @@ class Layout:
         if snapshot.foreign:
             columns = _fitting(_foreign_columns(snapshot), room - min(longest, max(_NAME_WIDTH, int(_NAME_SHARE * width))))
         else:
-            columns = [column for column in COLUMNS if width >= column.least_screen - 2]
+            wanted = [column for column in COLUMNS if width >= column.least_screen - 2]
+            fitting = _fitting(sorted(wanted, key=_importance), room - _NAME_WIDTH)
+            columns = [column for column in wanted if column in fitting]
         left = room - sum(column.width for column in columns)
         return cls(labels, min(longest, max(_NAME_WIDTH, left)), columns)
 
@@ -168,7 +170,8 @@ class RunTable(Panel):
         if not message or not urgent:
             return line(*head, state, *cells)
         titles = [column.title for column in layout.columns]
-        first, last = titles.index("epoch") + 1, titles.index("ETA")
+        first = titles.index("epoch") + 1 if "epoch" in titles else 0
+        last = titles.index("ETA") if "ETA" in titles else len(titles)
         room = sum(column.width for column in layout.columns[first:last]) - 2
         told = (f"  {clip(message, room):<{room}}", "$warning" if run.state is ShownState.RUNNING else look.style)
         return line(*head, state, *cells[:first], told, *cells[last:])
@@ -184,6 +187,11 @@ def _foreign_columns(snapshot: PhaseSnapshot) -> list[Column]:
 def _column_of(metric: Metric) -> Column:
     title = clip_middle(metric.title, _TAG_WIDTH - 2)
     return Column(title, max(10, len(title) + 2), 0, lambda run: format_scalar(run.newest(metric.tag)))
+
+
+def _importance(column: Column) -> int:
+    """The least for what is left on a screen that has no room for all."""
+    return _IMPORTANT.index(column.title) if column.title in _IMPORTANT else len(_IMPORTANT)
 
 
 def _fitting(columns: Sequence[Column], room: int) -> list[Column]:
@@ -261,6 +269,7 @@ COLUMNS = (
     Column("ex/s", 6, 0, _speed),
     Column("ETA", 8, 0, lambda run: format_duration(run.eta_s)),
 )
+_IMPORTANT = ("val MAE  ", "ETA", "epoch", "loss", "best", "@100ms", "ex/s")
 _TAGS_OF_COLUMNS = {
     Tag.EPOCH, Tag.LOSS, Tag.VALIDATION_MAE_MS, Tag.WITHIN_100MS, Tag.GRADIENT_NORM, Tag.EXAMPLES_PER_S,
 }  # fmt: skip
