@@ -38,6 +38,7 @@ from tests.tui.memory_phases import (
     progress,
     run,
     selection,
+    training_runs,
 )
 
 
@@ -102,6 +103,16 @@ async def test_wide_screens_show_alerts_log_and_more_charts(open_desk: OpenDesk)
         assert "epoch 31  loss 1.31" in desk.text
         assert "the cap is reached in 3:40:58; $998.45 left lasts 16 d 16 h" in desk.text
         assert "disk 52 GiB free" in desk.text
+
+
+@pytest.mark.parametrize(("size", "whole"), [((160, 45), True), ((120, 40), False)])
+async def test_where_there_is_room_lines_of_the_log_are_whole(open_desk: OpenDesk, size: tuple[int, int], whole: bool) -> None:
+    """The figures of an epoch stand at the end of its line; the newest lines are those that are seen."""
+    told = [f"epoch {epoch}/50: loss 1.2, validation MAE 74 ms, 81 % within 100 ms, in {epoch} s" for epoch in range(1, 51)]
+    runs = training_runs()
+    async with open_desk(phase(runs=(replace(runs[0], log_tail=tuple(told)), *runs[1:])), size) as desk:
+        assert ("81 % within 100 ms, in 50 s" in " ".join(desk.text.replace("│", " ").split())) is whole
+        assert "epoch 50/50" in desk.text and "epoch 1/50" not in desk.text
 
 
 async def test_without_a_supervisor_no_cap_is_promised(open_desk: OpenDesk) -> None:
@@ -1019,10 +1030,11 @@ async def test_what_could_not_be_judged_or_compared_once_is_tried_again(
     """A file that was being replaced leaves no place waiting for ever; until then the reason stands there."""
     changed = phase(state, integration=None, evaluations={})
     async with open_desk(changed) as desk:
-        desk.actions.fails_once = FormatError("the report is torn", where="a [b]")
+        desk.actions.fails_once = FormatError("the report is torn", where="a [b]", hint="evaluate again")
         await desk.press({"gate": "5", "select": "3"}[place])
         await desk.tell(phase(state))
         await desk.until(lambda: "a [b]: the report is torn" in desk.text)
+        assert desk.row("evaluate again").split()[0] == "→"  # what to do is no part of the reason's line
         await desk.tell(phase(state))
         await desk.until(lambda: answer in desk.text)
         assert "torn" not in desk.text

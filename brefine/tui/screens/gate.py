@@ -19,7 +19,7 @@ from brefine.tui.format import format_count, harmless
 from brefine.tui.screens.asking import AskLine
 from brefine.tui.screens.place import Place, Wanted
 from brefine.tui.theme import FINDING_LOOKS, Look
-from brefine.tui.widgets.panel import Panel, line, stack, why_empty, wrapped
+from brefine.tui.widgets.panel import Panel, line, refusal, stack, why_empty, wrapped
 
 _VERDICT_LOOKS = {"pass": Look("✓", "$success"), "fail": Look("✗", "$error"), "open": Look("▲", "$warning")}
 _ROOMY = 30
@@ -61,7 +61,7 @@ class Checklist(Panel):
 
     def text(self, snapshot: PhaseSnapshot, width: int, height: int) -> Content:
         if self.record is None and self.problem is not None:
-            return stack(wrapped(f"not judged, it is tried again: {harmless(self.problem)}", width, "$error"))
+            return stack(refusal(f"not judged, it is tried again: {self.problem}", width))
         if self.record is None:
             return stack(wrapped(_waiting(snapshot), width, "$quiet"))
         lines: list[Content] = []

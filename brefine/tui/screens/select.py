@@ -13,11 +13,11 @@ from brefine.core.selection import Ranking
 from brefine.phasedir import EvaluationReport, SelectionRecord
 from brefine.run.snapshot import PhaseSnapshot, PhaseState
 from brefine.tui.actions import Actions
-from brefine.tui.format import format_interval, format_ms, format_rate, format_speed, harmless
+from brefine.tui.format import format_interval, format_ms, format_rate, format_speed
 from brefine.tui.screens.asking import AskLine
 from brefine.tui.screens.place import Place, Wanted
 from brefine.tui.widgets.comparison import convention, model_style, reports_in_order, waiting_for_evaluation
-from brefine.tui.widgets.panel import Panel, line, stack, wrapped
+from brefine.tui.widgets.panel import Panel, line, refusal, stack, wrapped
 
 
 class Choice(Panel):
@@ -86,7 +86,7 @@ class Choice(Panel):
 
     def _recommendation(self, width: int) -> list[Content]:
         if self.ranking is None and self.problem is not None:
-            return wrapped(f"not compared, it is tried again: {harmless(self.problem)}", width, "$error")
+            return refusal(f"not compared, it is tried again: {self.problem}", width)
         if self.ranking is None:
             return [line((" comparing the models …", "$quiet"))]
         return [

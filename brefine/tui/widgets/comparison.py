@@ -63,7 +63,7 @@ class ComparisonTable(Panel):
         if not reports:
             return line((f" {waiting_for_evaluation(snapshot)}", "$quiet"))
         first = next(iter(reports.values()))
-        column = max(12, min(18, (width - _LABEL_WIDTH) // (len(reports) + 1)))
+        column = max(13, min(18, (width - _LABEL_WIDTH) // (len(reports) + 1)))
         head: list[str | Content | tuple[str, str]] = [" " * _LABEL_WIDTH, ("unrefined".rjust(column), "$quiet")]
         head += [(model.rjust(column - 1) + " ", f"bold {model_style(snapshot, model)}") for model in reports]
         lines = [line(*head)]

@@ -8,6 +8,9 @@ from brefine.run.snapshot import PhaseSnapshot
 from brefine.tui.format import clip, harmless
 from brefine.tui.widgets.panel import Panel, line, stack
 
+_ROOMY = 10
+"""Rows from which lines are shown whole: fewer rows show more lines."""
+
 
 class LogPanel(Panel):
     """The tail of one run's log, newest line last."""
@@ -24,4 +27,7 @@ class LogPanel(Panel):
         self.border_title = line(f"log {run.name}")
         if not run.log_tail:
             return line((" nothing written yet", "$quiet"))
-        return stack([line(f" {clip(harmless(text), width - 1)}") for text in run.log_tail[-height:]])
+        newest = [harmless(text) for text in run.log_tail[-height:]]
+        if height < _ROOMY:
+            return stack([line(f" {clip(text, width - 1)}") for text in newest])
+        return stack([line(" ", part) for text in newest for part in line(text or " ").wrap(width - 1)][-height:])

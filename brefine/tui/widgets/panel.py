@@ -7,6 +7,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from brefine.run.snapshot import PhaseSnapshot, PhaseState
+from brefine.tui.format import harmless
 
 _ENDED = {PhaseState.STOPPED: "the phase was stopped before this", PhaseState.FAILED: "the phase failed before this"}
 
@@ -71,3 +72,8 @@ def wrapped(text: str, width: int, style: str, indent: str = " ") -> list[Conten
     """A sentence over as many lines as it needs; a word that no line has room for is broken."""
     words = line((" ".join(text.split()), style))
     return [line(indent, part) for part in words.wrap(max(2, width - len(indent)))]
+
+
+def refusal(why: str, width: int) -> list[Content]:
+    """Why something cannot be shown at present, and beginning with a line of its own what to do."""
+    return [part for told in why.splitlines() for part in wrapped(harmless(told), width, "$error")]
