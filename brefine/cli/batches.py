@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from brefine.config import PhaseConfig
+from brefine.core.figures import counted
 from brefine.errors import interrupted_code, one_line, tell, terminated_as_interrupted
 from brefine.run.batch import at_work, batch_folder, plan_items, run_batch, write_batch
 
@@ -29,7 +30,8 @@ def go_through(
             tell("interrupted and stopped; the same command goes on with what is left")
         return interrupted_code(interrupt)
     if n_failed:
-        tell(f"{n_failed} recordings could not be done; the reasons are in {one_line(batch_folder(out) / 'failed')}")
+        failed = counted(n_failed, "recording", "recordings")
+        tell(f"{failed} could not be done; the reasons are in {one_line(batch_folder(out) / 'failed')}")
     return 1 if n_failed else 0
 
 

@@ -9,7 +9,7 @@ import typer
 
 from brefine.cli.options import Hypothesis, Json, Reference, Uem, finite
 from brefine.cli.output import print_json, print_lines
-from brefine.core.figures import milliseconds, percent
+from brefine.core.figures import counted, milliseconds, percent
 from brefine.core.scorecard import Scorecard
 from brefine.errors import tell
 from brefine.io.pairs import read_pairs
@@ -59,7 +59,8 @@ def _lines(figures: dict[str, Any]) -> Iterator[str]:
         f"{name} {percent(figures[key] / total_s if total_s else None, 2)}"
         for name, key in (("missed", "missed_s"), ("false alarm", "false_alarm_s"), ("confusion", "confusion_s"))
     )
-    yield f"{figures['recordings']} recordings, {total_s / 3600:.2f} h of reference speech"
+    amount = f"{total_s / 3600:.2f} h" if total_s >= 3600.0 else f"{total_s / 60:.1f} min"
+    yield f"{counted(figures['recordings'], 'recording', 'recordings')}, {amount} of reference speech"
     yield f"DER  {percent(figures['der'], 2)} at collar ±{figures['collar_s']:g} s, overlap scored ({parts})"
     yield f"JER  {percent(figures['jer'], 2)}"
     yield f"boundaries, matched one-to-one within W = {boundary['window_s']:g} s:"

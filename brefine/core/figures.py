@@ -1,4 +1,7 @@
-"""Figures as a person reads them, with their units; a dash stands where there is none. And the first of many names."""
+"""Figures as a person reads them, with their units; a dash stands where there is none.
+
+And numbers with their nouns, and the first of many names.
+"""
 
 from __future__ import annotations
 
@@ -48,6 +51,11 @@ def improvement(relative: float, low_high: tuple[float, float] | None = None) ->
         return text
     low, high = sorted(sign * bound for bound in low_high)
     return f"{text} [{signed_percent(low)}, {signed_percent(high)}]"
+
+
+def counted(n: int, one: str, more: str) -> str:
+    """A number with the words that go with it: `1 turn has`, `1,234 turns have`."""
+    return f"{n:,} {one if n == 1 else more}"
 
 
 def some_of(names: Sequence[str], most: int = 5) -> str:

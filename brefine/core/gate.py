@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from brefine.core.bootstrap import LEAST_RECORDINGS, Interval
-from brefine.core.figures import exact_percent, improvement, percent, signed_milliseconds, some_of
+from brefine.core.figures import counted, exact_percent, improvement, percent, signed_milliseconds, some_of
 
 _N_NAMED = 3
 """Recordings named in a reason before it says how many more."""
@@ -343,7 +343,7 @@ def _doubt(criterion: CriterionId, evidence: Evidence, thresholds: Thresholds) -
             return f"{by} was trained on {_named(recordings & seen)}"
     n_counted = evidence.n_counted(criterion)
     if n_counted < thresholds.n_demanded:
-        few = f"{n_counted} recordings are fewer than the {thresholds.n_demanded} demanded"
+        few = f"{counted(n_counted, 'recording is', 'recordings are')} fewer than the {thresholds.n_demanded} demanded"
         return "; ".join([few, *(f"in {_named(own)}, {why}" for why, own in evidence.uncounted(criterion).items())])
     return None
 

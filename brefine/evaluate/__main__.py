@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from brefine.config import MODEL_NAMES, RefineConfig
-from brefine.core.figures import improvement, percent, rounded
+from brefine.core.figures import counted, improvement, percent, rounded
 from brefine.data.progress import ProgressReporter
 from brefine.errors import BrefineError, ConfigError, DataError, one_line, run_main, tell, terminated_as_interrupted, words_of
 from brefine.evaluate.labels import read_references, read_regions
@@ -259,7 +259,7 @@ def _is_calibration(path: Path) -> bool:
 def _calibrated(found: Calibration) -> Iterator[str]:
     onsets_ms, offsets_ms = (rounded(1e3 * margin_s) for margin_s in found.margin_s)
     yield (
-        f"{found.n_boundaries} labelled boundaries in {found.n_recordings} recordings: labels stand "
+        f"{found.n_boundaries} labelled boundaries in {counted(found.n_recordings, 'recording', 'recordings')}: labels stand "
         f"{onsets_ms:+.0f} ms (onsets) and {offsets_ms:+.0f} ms (offsets) from what is heard; "
         f"MAE {found.mae_before_ms:.0f} → {found.mae_after_ms:.0f} ms on these very boundaries"
     )
@@ -308,9 +308,11 @@ def _told(refined: Refined) -> str:
         f"{one_line(summary['recording'])}: {summary['moved']} of {summary['boundaries']} boundaries moved, "
         f"by {summary['mean_abs_shift_ms']:.0f} ms on average ({summary['seconds']:.1f} s)"
     ]
-    for n, what in ((refined.n_left_out, "start after it and are left out"), (refined.n_cut, "were cut there")):
+    left_out = counted(refined.n_left_out, "turn starts after it and is left out", "turns start after it and are left out")
+    cut = counted(refined.n_cut, "turn was cut there", "turns were cut there")
+    for n, what in ((refined.n_left_out, left_out), (refined.n_cut, cut)):
         if n:
-            lines.append(f"  the audio ends at {refined.audio_s:.1f} s, and {n} turns {what}: is it whole?")
+            lines.append(f"  the audio ends at {refined.audio_s:.1f} s, and {what}: is it whole?")
     return "\n".join(lines)
 
 

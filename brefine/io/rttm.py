@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 
+from brefine.core.figures import counted
 from brefine.core.turns import Diarization, Turn
 from brefine.errors import FormatError, one_line
 from brefine.io.atomic import write_text_atomic
@@ -154,7 +155,8 @@ def parse_rttm(text: str, *, where: object = "RTTM", tell: Tell = say_nothing) -
             own.append(turn)
     problems.raise_if_any("broken lines" if problems.n > 1 else "broken line", where, expected=LINE_FORMAT)
     if n_empty:
-        tell(f"{one_line(where)}: {n_empty} turns have no length and are passed over")
+        no_length = counted(n_empty, "turn has no length and is", "turns have no length and are")
+        tell(f"{one_line(where)}: {no_length} passed over")
     return {recording: Diarization(recording, tuple(own)) for recording, own in turns.items()}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from brefine.core.figures import percent, rounded
+from brefine.core.figures import counted, percent, rounded
 from brefine.run.tables import align
 
 _BAR_CELLS: Final = 40
@@ -22,7 +22,7 @@ def headroom_lines(figures: Mapping[str, Any]) -> list[str]:
 def _head(figures: Mapping[str, Any]) -> Iterator[str]:
     boundary = figures["boundary"]
     yield (
-        f"{figures['recordings']} recordings: DER {percent(figures['der'], 2)} at collar 0; "
+        f"{counted(figures['recordings'], 'recording', 'recordings')}: DER {percent(figures['der'], 2)} at collar 0; "
         f"the matched boundaries put where the reference has them give {percent(figures['oracle_der'], 2)}, "
         f"{percent(figures['relative'])} better{_certainty(figures['interval'])}"
     )

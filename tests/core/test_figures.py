@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from brefine.core.figures import (
+    counted,
     exact_percent,
     improvement,
     milliseconds,
@@ -41,6 +42,16 @@ def test_an_improvement_says_what_its_signs_mean() -> None:
     assert improvement(0.1023, (-0.238, 0.444)) == "10.2 % better [-23.8 %, +44.4 %]"
     assert improvement(-0.03, (-0.09, 0.05)) == "3.0 % worse [-5.0 %, +9.0 %]"
     assert [improvement(relative) for relative in (0.1, -0.1, -1e-15)] == ["10.0 % better", "10.0 % worse", "0.0 % better"]
+
+
+def test_one_thing_is_told_in_the_singular() -> None:
+    """And no other number of them."""
+    assert [counted(n, "turn is", "turns are") for n in (0, 1, 2, 1234)] == [
+        "0 turns are",
+        "1 turn is",
+        "2 turns are",
+        "1,234 turns are",
+    ]
 
 
 def test_of_many_names_the_first_are_told_and_how_many_more() -> None:

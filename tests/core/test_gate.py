@@ -271,7 +271,7 @@ def test_a_recipe_cannot_ask_for_fewer_recordings_than_an_interval_needs(criteri
     verdict = judge(replace(GOOD, recordings=("talk",)), Thresholds(min_recordings=1), YES)
     assert verdict.verdict == "open"
     assert found(verdict, criterion).outcome is Outcome.UNKNOWN
-    assert "1 recordings are fewer than the 5 demanded" in found(verdict, criterion).why
+    assert "1 recording is fewer than the 5 demanded" in found(verdict, criterion).why
     assert "at least 5 recordings" in found(verdict, criterion).criterion.convention
 
 

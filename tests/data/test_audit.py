@@ -134,7 +134,7 @@ def test_turns_of_no_length_are_noted(tmp_path: Path, add: Add) -> None:
     path.write_text(path.read_text() + "SPEAKER talk 1 0.500 0.000 <NA> <NA> ann <NA> <NA>\n")
     audit = audit_corpus(tmp_path, needs_hypothesis=True)
     assert audit.problems == ()
-    assert f"{path}: 1 turns have no length and are passed over" in audit.notes
+    assert f"{path}: 1 turn has no length and is passed over" in audit.notes
 
 
 def test_regions_end_with_the_audio(tmp_path: Path, add: Add) -> None:

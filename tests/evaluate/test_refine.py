@@ -438,7 +438,7 @@ def test_files_of_any_name_are_told_in_one_line_that_orders_nothing(
     told, shown = capsys.readouterr().err, f"{talks}/two\\nlines/red\\x1b[31m"
     assert "\x1b" not in told
     assert [line.split(" s heard")[0] for line in told.splitlines()[4:]] == [
-        f"{shown}.rttm: 1 turns have no length and are passed over",
+        f"{shown}.rttm: 1 turn has no length and is passed over",
         f"{shown}.wav: it ends 0.10 s before the end that its header tells: is it whole?",
         "hearing 1 of 1: red\\x1b[31m (12",
         f"{shown}.wav: there is no sound in it (channels that cancel each other?), so that nothing can be heard",
