@@ -33,6 +33,20 @@ def test_files_of_one_second_keep_their_order_however_many_there_are(tmp_path: P
     assert list(zip(curve.steps.tolist(), curve.values.tolist(), strict=True)) == wanted
 
 
+def test_what_a_process_wrote_before_its_first_checkpoint_is_void(tmp_path: Path) -> None:
+    """All of it, the point before the first step among it: who begins again begins at nought."""
+    for value, steps in ((1.0, (0, 1, 2)), (2.0, (0, 1))):
+        with EventWriter(tmp_path, start_step=0) as events:
+            for step in steps:
+                events.scalars({"loss": value}, step)
+    assert [(event.step, event.value) for event in read(tmp_path).Scalars("loss")] == [(0, 2.0), (1, 2.0)]
+    tail = RunTail(tmp_path)
+    while tail.poll():
+        pass
+    curve = tail.curves()["loss"]
+    assert (curve.steps.tolist(), curve.values.tolist()) == ([0, 1], [2.0, 2.0])
+
+
 def test_a_clock_that_was_set_back_does_not_turn_the_order(tmp_path: Path) -> None:
     """The next file's name follows the last one's, whatever the clock says, and names of other writers are no trouble."""
     (tmp_path / "events.out.tfevents.9999999990.host.1.0").write_bytes(b"")

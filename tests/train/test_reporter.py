@@ -97,6 +97,18 @@ def test_a_sign_of_life_moves_the_heartbeat_when_it_is_due(run: RunDir, clock: C
     assert beats == [1000.0, 1002.0, 1002.0, 1004.0]
 
 
+def test_a_step_is_a_sign_of_life(run: RunDir, clock: Clock, report: Callable[..., Reporter]) -> None:
+    """Whoever takes steps writes his status when it is due, without a validation."""
+    taken = [Taken(step, rate=0.25, loss=9.0, norm=0.75, sound=True) for step in range(2)]
+    with report(every_s=2.0) as reporter:
+        clock.passes(1.0)
+        reporter.stepped(state_at(1), taken[0])
+        assert not run.status.exists()
+        clock.passes(1.0)
+        reporter.stepped(state_at(2), taken[1])
+    assert RunStatus.read(run.status).step == 2
+
+
 def test_a_disk_that_refuses_a_word_does_not_end_the_training(
     run: RunDir, report: Callable[..., Reporter], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
