@@ -59,6 +59,21 @@ def test_it_refines_what_one_of_our_diarizers_says(talk: tuple[Path, Diarization
     assert len(found.moves) == 2 * len(hypothesis.turns)
 
 
+def test_what_a_diarizer_tells_of_its_steps_is_passed_on(talk: tuple[Path, Diarization, Path]) -> None:
+    """It takes longer than what comes behind it."""
+    audio, hypothesis, weights = talk
+
+    class Telling(_Told):
+        def diarize(self, audio: Path, *, report: ReportProgress | None = None) -> Diarization:
+            assert report is not None
+            report("listening", 1, 2)
+            return super().diarize(audio)
+
+    steps: list[tuple[str, int, int]] = []
+    RefinedPipeline(Telling(hypothesis), weights=weights)(audio, report=lambda *step: steps.append(step))
+    assert steps == [("listening", 1, 2), ("refining", 0, 1)]
+
+
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_it_takes_any_callable_that_returns_an_annotation(talk: tuple[Path, Diarization, Path], wrapped: bool) -> None:
     """Bare, or inside the output of pyannote's version 4; the result is the same as from our own diarizer."""

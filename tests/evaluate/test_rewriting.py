@@ -39,10 +39,11 @@ def test_only_the_times_of_moved_turns_change() -> None:
 
 
 def test_turns_are_cut_at_the_end_of_the_audio() -> None:
-    """A turn across the end is shortened, one after it is dropped."""
+    """A turn across the end is shortened, one after it is dropped, and so is one that would begin there."""
     lines = rewritten()
     assert lines[-1] == "SPEAKER talk 1 19.000000 1.000000 <NA> <NA> A <NA> <NA>"
     assert len(lines) == len(TEXT.splitlines()) - 1
+    assert rewritten(duration_s=19.0) == TEXT.splitlines()[:-2]
 
 
 def test_the_text_says_what_the_refinement_says() -> None:
