@@ -93,6 +93,6 @@ def _joint_median(place_s: Tensor, weight: Tensor) -> Tensor:
     half = 0.5 * weight.sum(dim=1, keepdim=True)
     above = (middle < half).sum(dim=1, keepdim=True).clamp(min=1)  # never all: the last middle lies behind the half
     low, high = middle.gather(1, above - 1), middle.gather(1, above)
-    share = ((half - low) / (high - low).clamp(min=1e-12)).clamp(0.0, 1.0)
+    share = (half - low) / (high - low).clamp(min=1e-12)
     low_s, high_s = place_s.gather(1, above - 1), place_s.gather(1, above)
     return (low_s + share * (high_s - low_s))[:, 0]
