@@ -280,6 +280,19 @@ def test_a_model_that_hears_nothing_changes_nothing(phase: PhaseDir, monkeypatch
         assert one.interval == (pytest.approx(0.0, abs=1e-12), pytest.approx(0.0, abs=1e-12))
 
 
+@pytest.mark.parametrize("late_s", [0.0, 0.25])
+def test_nothing_is_won_where_nothing_was_wrong(late_s: float) -> None:
+    """An end as labelled cannot be better, and is no division by nothing; one that is late by a quarter of a second can."""
+    label, regions_s = Diarization("talk", (Turn(1.0, 3.0, "a"),)), [(0.0, 5.0)]
+    before = score_der(label, Diarization("talk", (Turn(1.0, 3.0 + late_s, "a"),)), regions_s=regions_s)
+    after = score_der(label, Diarization("talk", (Turn(1.0, 3.0 + late_s / 5, "a"),)), regions_s=regions_s)
+    one = integration.IntegratedRecording(None, {(0.0, False): before}, {(0.0, False): after}, JerParts(), JerParts())
+    compared = integration._compare_der([one] * 5, (0.0, False))
+    assert compared.relative == pytest.approx(0.8 if late_s else 0.0)
+    assert compared.interval == (pytest.approx((0.8, 0.8)) if late_s else None)
+    assert compared.before.false_alarm_s == pytest.approx(5 * late_s)
+
+
 def test_an_improvement_without_bounds_has_no_interval(phase: PhaseDir, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where too few recordings had any error, the JSON says null, and tables say that there is none."""
     monkeypatch.setattr(integration, "bootstrap_improvement", lambda errors: None)

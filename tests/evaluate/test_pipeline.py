@@ -12,6 +12,7 @@ import soundfile
 import torch
 from pyannote.core import Annotation, Segment
 
+from brefine.config import RefineConfig
 from brefine.core.turns import Diarization
 from brefine.diarizers.diarizer import ReportProgress
 from brefine.errors import ConfigError, DataError, ProcessError
@@ -201,6 +202,19 @@ def test_what_cannot_be_done_costs_the_other_recordings_nothing(talks: Path) -> 
     audio[2].write_text("no audio")
     with pytest.raises(DataError, match=r"rec2\.wav"):
         next(pipeline.together(audio))
+
+
+def test_the_given_limits_hold(talks: Path) -> None:
+    """No boundary moves that the refiner is not sure enough of, none further than allowed; without limits, the usual ones."""
+    weights, audio = talks / "weights.safetensors", talks / "audio" / "rec0.wav"
+    usual, usual_too, short, sure = (
+        RefinedPipeline(_Read(), weights=weights, device="cpu", config=config)(audio)
+        for config in (None, RefineConfig(), RefineConfig(max_shift_s=0.01), RefineConfig(min_confidence=1.0))
+    )
+    assert usual.refined == usual_too.refined
+    assert max(abs(move.shift_s) for move in usual.moves) > 0.05
+    assert 0.0 < max(abs(move.shift_s) for move in short.moves) < 0.0101
+    assert sure.n_moved == 0
 
 
 class _Failing(_Read):
