@@ -27,6 +27,8 @@ from brefine.data.phrases import choose_phrase, cut_phrase, draw_voice, mix_in
 from brefine.data.soundscape import record
 from brefine.data.turn_taking import PlannedTurn, TurnTaking, draw_script
 from brefine.data.voices import Utterance
+from brefine.io.atomic import write_bytes_atomic
+from brefine.io.audio import format_flac
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,12 +158,12 @@ SIMULATED: Final = "simulated-by-brefine"
 
 
 def write_audio(path: Path, samples: Samples) -> None:
-    """Writes a 16-bit FLAC that is whole or absent, and marked as made."""
-    half_made = path.with_name(f".{path.name}.tmp")
-    with soundfile.SoundFile(half_made, "w", SAMPLE_RATE_HZ, 1, subtype="PCM_16", format="FLAC") as file:
-        file.comment = _MARK
-        file.write(samples)
-    half_made.replace(path)
+    """Writes a 16-bit FLAC that is whole or absent, and marked as made.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    write_bytes_atomic(path, format_flac(samples, SAMPLE_RATE_HZ, comment=_MARK))
 
 
 def is_simulated(audio: Path) -> bool:

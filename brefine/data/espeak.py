@@ -19,12 +19,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import soxr
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
 from brefine.errors import DataError, run_main
+from brefine.io.atomic import write_bytes_atomic
+from brefine.io.audio import format_flac
 
 SAMPLE_RATE_HZ = 16000
 N_VOICES = 96
@@ -222,7 +223,7 @@ def _speak_voice(number: int) -> None:
     half_made.mkdir(parents=True)
     for index, text in enumerate(texts_of(voice)):
         samples = _Fork.synthesiser.say(voice, text)
-        soundfile.write(half_made / f"{index:02d}.flac", samples, SAMPLE_RATE_HZ, subtype="PCM_16")
+        write_bytes_atomic(half_made / f"{index:02d}.flac", format_flac(samples, SAMPLE_RATE_HZ))
     half_made.rename(_Fork.folder / voice.name)
 
 

@@ -9,6 +9,7 @@ header claims. Times are seconds from the first sample.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -206,6 +207,22 @@ def read_excerpt(path: Path, *, start_s: float, duration_s: float, sample_rate_h
     n = min(len(samples), len(excerpt) - offset)
     excerpt[offset : offset + n] = samples[:n]
     return excerpt
+
+
+def format_flac(samples: NDArray[np.float32], sample_rate_hz: int, *, comment: str | None = None) -> bytes:
+    """Mono samples as the bytes of a 16-bit FLAC.
+
+    In memory: libsndfile writes the end of a file when it closes it, and then says nothing of a disk that is full.
+
+    Args:
+        samples: shape (n_samples,), full scale 1.
+    """
+    content = io.BytesIO()
+    with soundfile.SoundFile(content, "w", sample_rate_hz, 1, subtype="PCM_16", format="FLAC") as file:
+        if comment is not None:
+            file.comment = comment
+        file.write(samples)
+    return content.getvalue()
 
 
 def require_sound(block: NDArray[np.floating], n_before: int, sample_rate_hz: int, where: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from brefine.config import SimulationConfig
 from brefine.data.acoustics import rms
-from brefine.data.conversations import Conversation, simulate
+from brefine.data.conversations import Conversation, simulate, write_audio
 from brefine.data.phrases import SAMPLE_RATE_HZ, find_speech
 from brefine.data.soundscape import record
 from brefine.data.turn_taking import load_turn_taking
@@ -172,3 +173,19 @@ def test_speakers_differ_in_loudness_as_asked(tone_bank: Path) -> None:
     assert (
         np.median([spread_db(seed, 12.0) for seed in range(12)]) > np.median([spread_db(seed, 0.0) for seed in range(12)]) + 2.0
     )
+
+
+@pytest.mark.parametrize("missing_bytes", [1, 500, 4000])
+def test_a_disk_that_fills_leaves_no_torn_conversation(tmp_path: Path, missing_bytes: int) -> None:
+    """Not even where only the last bytes, which the encoder keeps to the end, find no room: the old file stays, alone."""
+    samples = np.random.default_rng(0).normal(0.0, 0.1, 40_000).astype(np.float32)
+    write_audio(tmp_path / "a.flac", samples)
+    whole = (tmp_path / "a.flac").read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) - missing_bytes, hard))
+    try:
+        with pytest.raises(OSError, match=r"a\.flac"):
+            write_audio(tmp_path / "a.flac", -samples)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [whole]
