@@ -111,9 +111,12 @@ def hint_of(faults: Iterable[BrefineError], *others: str) -> str | None:
 
 def printable(text: str) -> str:
     """The text with every character escaped that a terminal would obey or that cannot be printed; line breaks and tabs stay."""
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() or one in "\n\t" else repr(one)[1:-1] for one in text)
+    # line by line: a long table has few lines, if any, that must be gone through by character
+    return "\n".join(line if line.isprintable() else _escaped(line) for line in text.split("\n"))
+
+
+def _escaped(line: str) -> str:
+    return "".join(one if one.isprintable() or one == "\t" else repr(one)[1:-1] for one in line)
 
 
 def one_line(path: object) -> str:
