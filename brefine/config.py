@@ -473,14 +473,18 @@ def parse_config(text: str, *, where: str, overrides: Sequence[str] = ()) -> Pha
             got=ascii(schema)[:60],
             hint="it is for another version of brefine; open the phase with that version, or begin with a recipe of this one",
         )
-    unprintable = [
-        f"{where}: {key}: {ascii(value)[:60]} holds characters that cannot be printed" for key, value in _unprintable(tree)
-    ]
+    try:
+        unprintable = [
+            f"{where}: {key}: {ascii(value)[:60]} holds characters that cannot be printed" for key, value in _unprintable(tree)
+        ]
+        content = _to_json(tree)
+    except RecursionError:  # of a key with hundreds of dots, in the text or in an override
+        raise ConfigError("the recipe has sections in sections without end", where=where) from None
     if unprintable:
         raise ConfigError("the recipe has faults", where=where, problems=unprintable)
     try:
         # TOML has arrays where the schema has tuples; pydantic's JSON mode is strict about all else.
-        return PhaseConfig.model_validate_json(_to_json(tree))
+        return PhaseConfig.model_validate_json(content)
     except ValidationError as error:
         raise ConfigError(
             "the recipe has faults",

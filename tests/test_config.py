@@ -51,6 +51,14 @@ def test_recipes_that_ship_are_there_without_a_checkout(
         load_config(Path(name))
 
 
+@pytest.mark.parametrize("overridden", [False, True])
+def test_a_key_of_a_thousand_dots_is_refused(overridden: bool) -> None:
+    """TOML reads it as sections in sections, deeper than anything that goes through them; an override likewise."""
+    line = f"a{'.a' * 3000}=1"
+    with pytest.raises(ConfigError, match=r"mine\.toml: the recipe has sections in sections without end"):
+        parse_config("" if overridden else line, where="mine.toml", overrides=[line] if overridden else [])
+
+
 def test_a_recipe_without_end_is_refused_without_reading_all_of_it() -> None:
     """What /dev/zero holds is no recipe, and no memory holds it."""
     with pytest.raises(ConfigError, match="/dev/zero: this is too large to be a recipe"):
