@@ -190,8 +190,8 @@ class FeatureConfig(Section):
     """Mel bands of one frame."""
     hop_s: Annotated[float, Field(ge=0.005, le=0.02)] = 0.01
     """From one frame to the next. A model tells of each frame how likely the boundary lies in it."""
-    window_s: Positive = 0.025
-    """Analysis window of one frame."""
+    window_s: Annotated[float, Field(gt=0.0, le=4.0)] = 0.025
+    """Analysis window of one frame; a longer one than any example's context would take memory and hours, and tell no time."""
     speech: bool = False
     """Also the probability of speech, by Silero's detector: it has heard rooms and voices that no simulation holds. Without it no
     end goes on where its speaker is heard beyond it (`models.going_on`)."""

@@ -59,6 +59,12 @@ def test_a_key_of_a_thousand_dots_is_refused(overridden: bool) -> None:
         parse_config("" if overridden else line, where="mine.toml", overrides=[line] if overridden else [])
 
 
+def test_an_analysis_window_longer_than_any_example_is_refused() -> None:
+    """In a recipe, and in the card of weights from elsewhere, where one of minutes would take all memory for each frame."""
+    with pytest.raises(ConfigError, match=r"features.window_s: input should be less than or equal to 4 \(got 100.0\)"):
+        parse_config(RECIPE.format(features="window_s = 100.0"), where="mine.toml")
+
+
 def test_a_recipe_without_end_is_refused_without_reading_all_of_it() -> None:
     """What /dev/zero holds is no recipe, and no memory holds it."""
     with pytest.raises(ConfigError, match="/dev/zero: this is too large to be a recipe"):
