@@ -68,6 +68,7 @@ def curve(tag: str, values: Sequence[float], *, every_steps: int = _STEPS_AN_EPO
 
 
 _OWN_WORDS = {
+    ShownState.PENDING: RunState.RUNNING,
     ShownState.STALLED: RunState.RUNNING,
     ShownState.LOST: RunState.RUNNING,
     ShownState.PAUSED: RunState.STOPPED,
