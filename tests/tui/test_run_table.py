@@ -69,6 +69,14 @@ def test_on_a_narrow_screen_what_matters_least_gives_way(width: int, titles: lis
     assert "73 ms" in lines[0] and "…" not in lines[0]
 
 
+@pytest.mark.parametrize("width", [1, *range(20, 80)])
+def test_no_screen_is_too_narrow_for_what_is_wrong(width: int) -> None:
+    """While a window is dragged it may have no room for any figure, nor for the words that would stand in their place."""
+    failed = run("mlp", state=ShownState.FAILED, error="CUDA out of memory: " * 8)
+    head, line = RunTable().text(phase(runs=(failed,)), width, 5).plain.splitlines()
+    assert "model" in head and "failed" in line
+
+
 def test_names_have_the_room_that_is_left() -> None:
     """Figures that nobody told take none of it; where even so there is too little, the ends of a name are kept as well."""
     for width, name in ((80, "exp01_lr0.001_bs32_cosine"), (40, "exp01…osine")):

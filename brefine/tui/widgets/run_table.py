@@ -173,6 +173,8 @@ class RunTable(Panel):
         first = titles.index("epoch") + 1 if "epoch" in titles else 0
         last = titles.index("ETA") if "ETA" in titles else len(titles)
         room = sum(column.width for column in layout.columns[first:last]) - 2
+        if room < 1:
+            return line(*head, state, *cells)
         told = (f"  {clip(message, room):<{room}}", "$warning" if run.state is ShownState.RUNNING else look.style)
         return line(*head, state, *cells[:first], told, *cells[last:])
 
