@@ -134,7 +134,7 @@ def test_a_phase_of_jobs_ends_like_one_of_processes(tmp_path: Path, cluster: Clu
 
 def test_a_job_without_a_place_waits_and_its_silence_means_nothing(tmp_path: Path, cluster: Cluster, start: Start) -> None:
     """Three trainings on two CPUs: one is shown as pending, with the scheduler's reason, and raises no alarm."""
-    recipe = _RECIPE.replace("[models.mlp]", "[models.mlp]\n[models.contrastive]").replace("= 30.0", "= 3.0")
+    recipe = _RECIPE.replace("[models.mlp]", "[models.mlp]\n[models.contrastive]").replace("= 30.0", "= 5.0")
     phase = toy_phase(
         tmp_path, recipe, **{model: {"steps": 5000, "step_s": 0.1} for model in ("transformer", "mlp", "contrastive")}
     )
@@ -147,7 +147,7 @@ def test_a_job_without_a_place_waits_and_its_silence_means_nothing(tmp_path: Pat
     assert waiting.job.reason == "Resources"
     wait_until(lambda: store.snapshot().runs[1].state is ShownState.RUNNING)
     began_s = time.monotonic()
-    wait_until(lambda: time.monotonic() - began_s > 3.6)
+    wait_until(lambda: time.monotonic() - began_s > 6.0)
     assert [(kind, model) for kind, model, _ in alerts(phase) if model == "contrastive"] == []
     request(phase, "stop")
     assert ends_with(supervisor, phase) == 0
