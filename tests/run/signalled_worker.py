@@ -11,9 +11,6 @@ import time
 from pathlib import Path
 
 from brefine.errors import run_main
-from brefine.phasedir import PhaseDir, Stage
-from brefine.run.foreground import run_worker
-from brefine.run.stages import stage_taken
 
 
 def _work() -> int:
@@ -30,6 +27,10 @@ def _work() -> int:
 
 
 def _start() -> int:
+    from brefine.phasedir import PhaseDir, Stage  # the worker does without, and is there sooner
+    from brefine.run.foreground import run_worker
+    from brefine.run.stages import stage_taken
+
     if not sys.argv[2:]:
         return run_worker("tests.run.signalled_worker")
     with stage_taken(PhaseDir(Path(sys.argv[2])), Stage.EVALUATE) as lock:

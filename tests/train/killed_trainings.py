@@ -52,6 +52,7 @@ def main() -> int:
     parser.add_argument("points", nargs="*", help="`place:n`: die when the place is reached for the n-th time")
     parser.add_argument("--models", default=",".join(MODEL_NAMES), help="only these, such as `mlp,contrastive`")
     parser.add_argument("--chains", type=int, default=7, help="of each model")
+    parser.add_argument("--epochs", type=int, default=3, help="of each training")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     if options.run is not None:
@@ -59,7 +60,8 @@ def main() -> int:
             print(point, end, flush=True)
         return 0
     with tempfile.TemporaryDirectory(prefix="brefine-kills-") as scratch:
-        return _matrix(Path(scratch), options.models.split(","), options.chains, random.Random(options.seed))
+        models = options.models.split(",")
+        return _matrix(Path(scratch), models, options.chains, options.epochs, random.Random(options.seed))
 
 
 def train_killed(run: RunDir, points: list[str]) -> list[tuple[str, str]]:
@@ -100,10 +102,10 @@ def curves(run: RunDir) -> dict[str, list[tuple[int, float]]]:
     return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in tags}
 
 
-def _matrix(scratch: Path, models: list[str], n_chains: int, rng: random.Random) -> int:
+def _matrix(scratch: Path, models: list[str], n_chains: int, n_epochs: int, rng: random.Random) -> int:
     """Prints a row for each chain and the sums; 1 where anything differed."""
     logging.getLogger("tensorboard").setLevel(logging.ERROR)  # that a process was killed is no news
-    config = tiny_recipe(scratch, train={"precision": "auto", "epochs": 3}, models={model: {} for model in models})
+    config = tiny_recipe(scratch, train={"precision": "auto", "epochs": n_epochs}, models={model: {} for model in models})
     make_tiny_corpus(config)
     killed_at: Counter[str] = Counter()
     n_different = 0

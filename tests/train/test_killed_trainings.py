@@ -59,7 +59,8 @@ def test_killed_trainings_end_as_if_nothing_had_happened(
 
 def test_the_other_models_survive_kills_at_random_points() -> None:
     """A sample of `make kills`, in bfloat16 where the processor has it."""
-    command = [sys.executable, "-m", "tests.train.killed_trainings", "--models", "transformer,contrastive", "--chains", "1"]
+    options = ["--models", "transformer,contrastive", "--chains", "1", "--epochs", "2"]
+    command = [sys.executable, "-m", "tests.train.killed_trainings", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("equal, bit for bit") == 2
