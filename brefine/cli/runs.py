@@ -35,7 +35,7 @@ def _readable(phases: Iterable[PhaseDir]) -> Iterator[PhaseSnapshot]:
     """One damaged phase, or one of another version, hides none of the others."""
     for phase in phases:
         try:
-            yield PhaseStore(phase.path).snapshot()
+            yield PhaseStore(phase.path, curves=False).snapshot()
         except BrefineError as error:
             tell(f"left out: {error}")
 

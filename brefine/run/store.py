@@ -75,16 +75,20 @@ def open_store(path: Path) -> PhaseStore | FolderStore:
 
 
 class PhaseStore:
-    """Reads one phase directory."""
+    """Reads one phase directory.
 
-    def __init__(self, path: Path, *, gpus: GpuProbe | None = None) -> None:
+    Args:
+        curves: whether snapshots hold curves; without, event files are read only of trainings that have told no best validation.
+    """
+
+    def __init__(self, path: Path, *, gpus: GpuProbe | None = None, curves: bool = True) -> None:
         self.phase = PhaseDir(path.resolve())
         self.config = self.phase.load_config()
         self._gpus = gpus or find_gpus()
         self._ledger = Ledger(ledger_path(self.config.budget))
         self._others = OtherPhases(self.phase)
         self._alerts = AlertLog(self.phase.alerts)
-        self._runs = {name: _RunReader(self.phase, name) for name in self.config.models}
+        self._runs = {name: _RunReader(self.phase, name, curves=curves) for name in self.config.models}
         self._supervisor = WatchedDocument(self.phase.supervisor, SupervisorState)
         self._pulse = Pulse()
         self._progress = {stage: WatchedDocument(self.phase.progress(stage), Progress) for stage in Stage}
@@ -341,8 +345,9 @@ class FolderStore:
 class _RunReader:
     """Reads one training's folder."""
 
-    def __init__(self, phase: PhaseDir, name: ModelName) -> None:
+    def __init__(self, phase: PhaseDir, name: ModelName, *, curves: bool) -> None:
         run = phase.run(name)
+        self._curves = curves
         self.name: ModelName = name
         self.status: WatchedDocument[RunStatus] = WatchedDocument(run.status, RunStatus)
         self._job = WatchedDocument(phase.job(name), JobRecord)
@@ -351,8 +356,9 @@ class _RunReader:
         self._first_seen: dict[str, Alert] = {}
 
     def view(self, now_unix_s: float, supervision: _Supervision, *, stall_after_s: float, drain: bool) -> RunView:
-        while self._tail.poll(limit_s=_POLL_LIMIT_S) and drain:
-            pass
+        if self._curves or (told := self.status.read()) is None or told.best is None:
+            while self._tail.poll(limit_s=_POLL_LIMIT_S) and drain:
+                pass
         status, job, word = self.status.read(), self._job.read(), supervision.word
         state = shown_state(
             status,

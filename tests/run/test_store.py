@@ -12,7 +12,7 @@ import pytest
 from brefine.config import ModelName
 from brefine.errors import BrefineError
 from brefine.identity import own_identity
-from brefine.phasedir import Alert, LockHolder, PhaseDir, Progress, RunState, Stage, SupervisorState
+from brefine.phasedir import Alert, LockHolder, PhaseDir, Progress, RunState, Stage, SupervisorState, Tag, Validation
 from brefine.run import gate_turns
 from brefine.run import store as store_module
 from brefine.run.alerts import AlertLog
@@ -43,6 +43,19 @@ def test_a_new_phase_is_preparing_and_its_runs_are_pending(phase: PhaseDir) -> N
     assert snapshot.state is PhaseState.PREPARING
     assert [(run.name, run.state) for run in snapshot.runs] == [("transformer", ShownState.PENDING), ("mlp", ShownState.PENDING)]
     assert snapshot.simulated and snapshot.title == "simulated conversations"
+
+
+def test_a_list_of_phases_reads_curves_only_where_the_best_is_in_them_alone(phase: PhaseDir) -> None:
+    """Event files are most of what there is to read of a phase; a training that has told its best is asked for none of them."""
+    values = [scalar(step, value, Tag.VALIDATION_MAE_MS) for step, value in enumerate((120.0, 90.0, 95.0))]
+    for name in ("transformer", "mlp"):
+        write_events(phase.run(name).path / "events.out.tfevents.1", [version(), *values])
+    shares = dict.fromkeys(("within_50ms", "within_100ms", "within_200ms"), 0.8)
+    best = Validation(step=1, epoch=1, loss=1.0, mae_ms=88.0, median_ms=40.0, **shares)
+    status("mlp", RunState.FINISHED).model_copy(update={"best": best}).write(phase.run("mlp").status)
+    runs = PhaseStore(phase.path, curves=False).snapshot().runs
+    assert [(run.name, run.best_mae_ms, bool(run.curves)) for run in runs] == [("transformer", 90.0, True), ("mlp", 88.0, False)]
+    assert all(run.curves for run in PhaseStore(phase.path).snapshot().runs)
 
 
 @pytest.mark.parametrize(
