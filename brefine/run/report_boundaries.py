@@ -42,7 +42,7 @@ def read_boundaries(path: Path) -> list[BoundaryRow]:
     such file or it is of another version.
     """
     try:
-        return [row for row in read_rows(path) if row.kind != BoundaryKind.EDGE]
+        return [row for row in read_rows(path) if row.kind != "edge"]
     except BrefineError:
         return []
 
