@@ -41,7 +41,8 @@ def cost_section(snapshot: PhaseSnapshot) -> str:
         ("left over all phases", f"${budget.remaining_usd:,.2f} of ${budget.total_usd:,.2f}"),
     ]
     for stage, took_s in snapshot.took_s.items():
-        how = "all models at once" if stage is Stage.TRAIN else snapshot.progress[stage].state
+        at_once = "all models at once, with any time for which they were stopped"
+        how = at_once if stage is Stage.TRAIN else snapshot.progress[stage].state
         rows.append((f"{stage}", f"{duration(took_s)} ({how})"))
     for one in snapshot.evaluations.values():
         speed = one.speed

@@ -15,7 +15,7 @@ import soundfile
 
 from brefine.errors import BrefineError
 from brefine.evaluate.evaluation import format_rows
-from brefine.phasedir import BoundaryRow, CheckpointCard, CorpusManifest, CorpusRecording, GateRecord, PhaseDir
+from brefine.phasedir import BoundaryRow, CheckpointCard, CorpusManifest, CorpusRecording, GateRecord, PhaseDir, Stage
 from brefine.run.gate_report import judge_phase
 from brefine.run.report import report_page, write_report
 from brefine.run.report_boundaries import audio_of, extremes, picture, read_boundaries
@@ -210,6 +210,15 @@ def test_the_boundaries_that_changed_most_are_chosen() -> None:
     best, worst = extremes(rows, 1)
     assert best == [rows[0]]
     assert worst == [rows[1]]
+
+
+def test_what_training_took_is_told_with_what_it_holds() -> None:
+    """From the end of preparation to the start of evaluation: a phase that was stopped overnight did not train all that time."""
+    prepared, evaluated = (memory_phases.progress(stage, "", 1, 1, state="finished") for stage in (Stage.PREPARE, Stage.EVALUATE))
+    evaluated = evaluated.model_copy(update={"started_unix_s": prepared.unix_s + 120.0})
+    progress = {Stage.PREPARE: prepared, Stage.EVALUATE: evaluated}
+    page = report_page(memory_phases.phase(PhaseState.TO_SELECT, progress=progress), None, PhaseDir(Path("/nowhere")))
+    assert "02:00 (all models at once, with any time for which they were stopped)" in page
 
 
 def test_a_boundary_comes_with_its_sound(tmp_path: Path) -> None:
