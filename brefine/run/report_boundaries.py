@@ -12,7 +12,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from brefine.core.boundaries import BoundaryKind
 from brefine.core.spectrogram import spectrogram_db
 from brefine.errors import BrefineError
 from brefine.io.audio import read_audio

@@ -244,8 +244,8 @@ class PhaseSnapshot:
     def took_s(self) -> dict[Stage, float]:
         """What each station took so far, in their order.
 
-        Training is what lies between preparation and evaluation, also a night for which it was stopped, but not the time after the
-        trainers' last words: who evaluates again days later has not trained for days.
+        Training is what lies between preparation and evaluation, also a night for which it was stopped, but not the time after
+        the trainers' last words: who evaluates again days later has not trained for days.
         """
         took = {stage: told.unix_s - told.started_unix_s for stage, told in self.progress.items()}
         if Stage.PREPARE in took and Stage.EVALUATE in took:
