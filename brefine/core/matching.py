@@ -111,7 +111,7 @@ def match_times(reference_s: Sequence[float], hypothesis_s: Sequence[float], win
         for j in range(stop - 1, start - 1, -1):  # from the right: a chain must not take place i of the reference twice
             step = bisect_left(last_places, j)
             before_s = savings_s[step - 1] if step else 0.0
-            saving_s = before_s + window_s - abs(hypothesis_s[j] - reference_s[i])
+            saving_s = before_s + (window_s - abs(hypothesis_s[j] - reference_s[i]))  # nothing at the cap, not even by rounding
             same = step < len(last_places) and last_places[step] == j
             if saving_s <= before_s or (same and saving_s <= savings_s[step]):
                 continue

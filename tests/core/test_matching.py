@@ -65,6 +65,8 @@ def test_the_total_decides_not_the_nearest() -> None:
 def test_a_pair_at_the_cap_is_no_pair() -> None:
     """It would cost as much as two lonely boundaries."""
     assert match_times([1.0], [2.0], 1.0) == []
+    behind_others = match_times([0.0, 0.0, 0.0, 0.94, 0.94, 4.21], [0.0, 0.0, 0.13, 1.06, 1.06, 4.46], 0.25)
+    assert behind_others == [(0, 0), (1, 1), (2, 2), (3, 3), (4, 4)]  # nor where the others' savings are rounded
 
 
 @given(_TIMES_S, _TIMES_S, st.sampled_from([0.25, 1.0, 2.0]))
