@@ -8,6 +8,7 @@ read-only dashboard in a process of its own, as textual-serve works.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import shlex
@@ -27,6 +28,8 @@ from brefine.io.interpreter import python_command
 HOST: Final = "127.0.0.1"
 _OWN_NAMES: Final = {"127.0.0.1", "localhost"}
 _MOST_VISITORS: Final = 8
+_PATIENCE_S: Final = 5.0
+"""What a dashboard gets to end by itself, once it draws no more or nobody looks."""
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self' 'unsafe-inline' data: blob:; frame-ancestors 'none'",
     "Referrer-Policy": "same-origin",  # without any, browsers send the door's form with `Origin: null`
@@ -41,13 +44,30 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class _Dashboard(AppService):
-    """A visitor's dashboard. Where it ends, in whatever way, its connection does, so that no page stands still."""
+    """A visitor's dashboard. Where it ends, in whatever way, its connection does, so that no page stands still.
+
+    Where the connection or the server ends first, no process is left behind.
+    """
 
     async def run(self) -> None:
-        await super().run()
-        await self.remote_close()
-        if self._process is not None:
-            await self._process.wait()  # its pipes stay open until somebody has
+        try:
+            await super().run()
+            await self.remote_close()
+        finally:
+            await self._end()
+
+    async def _end(self) -> None:
+        process = self._process
+        if process is None:
+            return
+        try:
+            await asyncio.wait_for(process.wait(), _PATIENCE_S)  # its pipes stay open until somebody has
+        except TimeoutError:
+            pass
+        finally:  # also where this wait is cancelled, as by a server that ends
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
 
 
 class WatchServer(Server):

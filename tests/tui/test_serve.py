@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shlex
 import signal
 import stat
 import subprocess
@@ -22,6 +23,7 @@ import aiohttp
 import psutil
 import pytest_asyncio
 from aiohttp.test_utils import TestServer
+from textual_serve.download_manager import DownloadManager
 
 from brefine.tui import serve
 from brefine.tui.serve import WatchServer, serve_dashboard, write_token
@@ -156,6 +158,39 @@ async def test_a_dashboard_that_dies_does_not_stand_still_in_the_browser(address
             if "brefine.tui.open" in child.cmdline():
                 child.kill()
         await until_closed(socket)
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+async def test_no_process_is_left_behind_that_does_not_end_by_itself(monkeypatch: pytest.MonkeyPatch, is_cancelled: bool) -> None:
+    """Its patience over, or the server told to end meanwhile: the process is killed, and waited for."""
+    monkeypatch.setattr(serve, "_PATIENCE_S", 60.0 if is_cancelled else 0.1)
+    closed = asyncio.Event()
+
+    async def send(_: object) -> None: ...
+
+    async def close() -> None:
+        closed.set()
+
+    program = "import os, time; os.write(1, b'__GANGLION__\\n'); os.close(1); time.sleep(600)"
+    dashboard = serve._Dashboard(
+        f"exec {shlex.join([sys.executable, '-c', program])}",
+        write_bytes=send,
+        write_str=send,
+        close=close,
+        download_manager=DownloadManager(),
+    )
+    await dashboard.start(80, 24)
+    async with asyncio.timeout(30.0):
+        await closed.wait()
+        ending = asyncio.create_task(dashboard.stop())
+        if is_cancelled:
+            await asyncio.sleep(0.1)  # until it waits for the process
+            ending.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await ending
+        else:
+            await ending
+    assert dashboard._process is not None and dashboard._process.returncode == -signal.SIGKILL
 
 
 async def test_a_visitor_who_leaves_is_no_news_where_it_is_served(address: str, capfd: pytest.CaptureFixture[str]) -> None:
