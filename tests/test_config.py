@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from brefine import config as recipes
 from brefine.config import (
     FeatureConfig,
-    Section,
     format_config,
     load_config,
     parse_config,
     prepared_corpus_path,
+    schema,
     with_absolute_paths,
 )
 from brefine.errors import ConfigError
@@ -96,11 +96,15 @@ def test_the_home_of_somebody_unknown_is_a_fault_of_the_recipe(tmp_path: Path, m
     assert (config.budget.ledger, config.alerts.apprise) == (f"{tmp_path}/ledger.jsonl", f"{tmp_path}/apprise.yml")
 
 
-SECTIONS = [kind for _, kind in inspect.getmembers(recipes, inspect.isclass) if issubclass(kind, Section) and kind is not Section]
+SECTIONS = [
+    kind
+    for _, kind in inspect.getmembers(schema, inspect.isclass)
+    if issubclass(kind, schema.Section) and kind is not schema.Section
+]
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.__name__)
-def test_every_key_is_explained(section: type[Section]) -> None:
+def test_every_key_is_explained(section: type[schema.Section]) -> None:
     """Beneath itself, or, where it is a section, by that section's own words."""
     (definition,) = ast.parse(inspect.getsource(section)).body
     assert isinstance(definition, ast.ClassDef)
