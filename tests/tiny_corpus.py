@@ -9,7 +9,7 @@ import soundfile
 
 from brefine.config import PhaseConfig, prepared_corpus_path
 from brefine.core.turns import Diarization, Turn
-from brefine.data.features import build_store
+from brefine.data.feature_store import build_store
 from brefine.io.rttm import write_rttm
 from brefine.phasedir import CorpusManifest, CorpusRecording
 

@@ -26,7 +26,7 @@ from brefine.data.corpora import (
     sources_of,
     voice_bank,
 )
-from brefine.data.features import build_store, is_built
+from brefine.data.feature_store import build_store, is_built
 from brefine.data.hypotheses import diarize_all, diarizer_of
 from brefine.data.simulated import Studio, Take, make_conversations
 from brefine.data.summary import summarise

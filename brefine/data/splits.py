@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from brefine.config import FeatureConfig
 from brefine.core.turns import Diarization
 from brefine.data.examples import Annotated
-from brefine.data.features import FeatureStore, open_store
+from brefine.data.feature_store import FeatureStore, open_store
 from brefine.errors import DataError
 from brefine.io.rttm import read_rttm
 from brefine.phasedir import CorpusManifest, CorpusRecording

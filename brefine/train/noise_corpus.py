@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from brefine.config import FeatureConfig, PhaseConfig, load_config, prepared_corpus_path
 from brefine.core.turns import Diarization, Turn
 from brefine.data.examples import Annotated
-from brefine.data.features import n_columns_of, write_store
+from brefine.data.feature_store import write_store
+from brefine.data.features import n_columns_of
 from brefine.errors import run_main
 from brefine.io.rttm import write_rttm
 from brefine.phasedir import CorpusManifest, CorpusRecording

@@ -11,7 +11,7 @@ import soundfile
 
 from brefine.config import FeatureConfig
 from brefine.core.turns import Diarization, Turn
-from brefine.data.features import build_store
+from brefine.data.feature_store import build_store
 from brefine.data.splits import Split
 from brefine.errors import DataError
 from brefine.io.rttm import write_rttm

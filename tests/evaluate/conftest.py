@@ -13,7 +13,7 @@ import torch
 from brefine.config import ExampleConfig, FeatureConfig, RefineConfig, format_config, parse_config, prepared_corpus_path
 from brefine.core.boundaries import Shift
 from brefine.core.turns import Diarization, Turn
-from brefine.data.features import build_store
+from brefine.data.feature_store import build_store
 from brefine.evaluate.moves import HeardRecording, Refinement, decide_moves
 from brefine.io.rttm import write_rttm
 from brefine.models import build_model

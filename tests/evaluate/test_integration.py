@@ -19,7 +19,7 @@ from brefine.core.der import DerParts, JerParts, score_der, score_jer
 from brefine.core.matching import match_boundaries
 from brefine.core.turns import Diarization, Regions, Turn
 from brefine.data import features
-from brefine.data.features import build_store
+from brefine.data.feature_store import build_store
 from brefine.evaluate import hearing, integration
 from brefine.evaluate.evaluation import evaluate_refiner, load_checkpoint, write_evaluation
 from brefine.evaluate.integration import integrate

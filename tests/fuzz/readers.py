@@ -24,7 +24,7 @@ from safetensors import torch as safetensors_torch
 from brefine.config import ExampleConfig, FeatureConfig, RefineConfig, format_config, load_config, parse_config
 from brefine.core.turns import Diarization, Turn
 from brefine.data.download import RemoteFile, _continues
-from brefine.data.features import build_store, open_store
+from brefine.data.feature_store import build_store, open_store
 from brefine.data.system_errors import learn_system_errors, load_system_errors, replay, system_errors_to_json
 from brefine.errors import BrefineError
 from brefine.evaluate.calibration import read_calibration
