@@ -28,7 +28,7 @@ from brefine.io.interpreter import python_command
 from brefine.io.pairs import read_pairs
 from brefine.io.rttm import write_rttm
 from brefine.phasedir import CorpusManifest, CorpusRecording, Tag
-from brefine.run.store import FolderStore
+from brefine.run.folder_store import FolderStore
 from brefine.run.synthetic_events import write_scalars
 from brefine.run.watch_json import snapshot_to_json
 

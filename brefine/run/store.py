@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from socket import gethostname
 from typing import Any, Final
 
-from brefine.config import BudgetConfig, GateConfig, ModelName, PhaseConfig
+from brefine.config import ModelName, PhaseConfig
 from brefine.errors import BrefineError, printable
-from brefine.identity import ProcessIdentity, boot_id, is_alive
+from brefine.identity import boot_id, is_alive
 from brefine.phasedir import (
     Alert,
     EvaluationReport,
@@ -31,29 +30,22 @@ from brefine.run.alerts import AlertLog, alert_of_fault, alerts_of_curves
 from brefine.run.billing import with_debts_of
 from brefine.run.budget import Account, Ledger, ledger_path, view_budget
 from brefine.run.documents import WatchedDocument
+from brefine.run.folder_store import FolderStore
 from brefine.run.gate_turns import WatchedTurns
 from brefine.run.gpu import GpuProbe, find_gpus, read_host
 from brefine.run.idleness import BY_HAND, OtherPhases, last_sign_unix_s
 from brefine.run.lock import holder, supervising
 from brefine.run.pulse import Pulse
-from brefine.run.snapshot import WORKING, BudgetView, PhaseSnapshot, PhaseState, RunView, ShownState, SupervisorView
+from brefine.run.snapshot import WORKING, BudgetView, PhaseSnapshot, PhaseState, RunView, ShownState
 from brefine.run.standing import phase_state, shown_state
+from brefine.run.supervisor_seen import SeenSupervisor
 from brefine.run.tail.log import LogTail
 from brefine.run.tail.run import RunTail, find_run_folders
 from brefine.run.vigilance import STAGE_STALLS_AFTER, words_of_silence
 
-_FOLDERS_EVERY_S: Final = 5.0
-_POLL_LIMIT_S: Final = 0.2
 _JOB_QUIET_S: Final = 300.0
-_GONE: Final = "the supervisor is gone; `brefine resume` starts a new one that takes the trainings over"
-_SILENT: Final = (
-    "the supervisor gives no sign of life for {:,.0f} s: it hangs, or cannot write supervisor.json. Perhaps nobody restarts a "
-    "training or stops the phase at its cap; `brefine stop` stops it all the same, and `brefine resume` goes on from there"
-)
 _SAME_CAUSE_S: Final = 60.0
 """What came less than this after an alert of its kind is what that alert told of: clocks of two machines differ."""
-_FOREIGN_QUIET_S: Final = 300.0
-"""A foreign run that has written nothing for this long is taken for stopped: event files do not say."""
 
 
 def open_store(path: Path) -> PhaseStore | FolderStore:
@@ -113,10 +105,10 @@ class PhaseStore:
         """
         now_unix_s = time.time()
         self._refuse_if_gone()
-        supervision = self._supervision(now_unix_s)
+        supervisor = self._look_at_supervisor(now_unix_s)
         stall_after_s = self.config.supervisor.stall_after_s
         runs = tuple(
-            reader.view(now_unix_s, supervision, stall_after_s=stall_after_s, drain=drain) for reader in self._runs.values()
+            reader.view(now_unix_s, supervisor, stall_after_s=stall_after_s, drain=drain) for reader in self._runs.values()
         )
         told = {stage: word for stage, item in self._progress.items() if (word := item.read()) is not None}
         progress = {stage: word for stage, word in told.items() if not _has_vanished(word)}
@@ -125,8 +117,8 @@ class PhaseStore:
         turns_changed = self._turns.outdate(gate, integration)
         eta_s = _longest_eta_s(runs)
         state = phase_state(
-            supervisor=supervision.word,
-            supervisor_alive=supervision.process is not None,
+            supervisor=supervisor.word,
+            supervisor_alive=supervisor.process is not None,
             runs=runs,
             progress=progress,
             evaluations=evaluations,
@@ -142,16 +134,16 @@ class PhaseStore:
             title=title_of(self.config),
             simulated=self.config.corpus.kind == "simulated",
             state=state,
-            started_unix_s=None if supervision.word is None else supervision.word.started_unix_s,
+            started_unix_s=None if supervisor.word is None else supervisor.word.started_unix_s,
             eta_s=eta_s,
-            supervisor=supervision.view(),
+            supervisor=supervisor.view(),
             runs=runs,
             progress=progress,
-            alerts=(*self._all_alerts(runs, progress.values(), now_unix_s), *supervision.desertion(state)),
+            alerts=(*self._all_alerts(runs, progress.values(), now_unix_s), *supervisor.desertion(state)),
             gpus=self._gpus.read(),
             gpu_note=self._gpus.note,
             host=read_host(self.phase.path),
-            budget=self._view_budget(supervision, state, told.values(), self._billed_eta_s(runs, eta_s), now_unix_s),
+            budget=self._view_budget(supervisor, state, told.values(), self._billed_eta_s(runs, eta_s), now_unix_s),
             gate_mae_ms=self.config.gate.mae_ms,
             evaluations=evaluations,
             selection=selection,
@@ -161,15 +153,15 @@ class PhaseStore:
             starting=frozenset(
                 stage for stage in BY_HAND if stage not in progress and holder(self.phase.stage_lock(stage)) is not None
             ),
-            problems=(*self._problems(), *supervision.hindrances()),
+            problems=(*self._problems(), *supervisor.hindrances()),
         )
 
-    def _supervision(self, now_unix_s: float) -> _Supervision:
+    def _look_at_supervisor(self, now_unix_s: float) -> SeenSupervisor:
         word = self._supervisor.read()
         process = supervising(self.phase, word)
         if word is not None and process is None and word.state == "running":
             word = self._supervisor.read()  # it may have ended in between: now its last word is there, if it had one
-        return _Supervision(word, process, self._pulse.silence_s(word, process, now_unix_s))
+        return SeenSupervisor(word, process, self._pulse.silence_s(word, process, now_unix_s))
 
     def _refuse_if_gone(self) -> None:
         """Without its files the phase would seem to be prepared, for ever; what else hinders a reader is told file by file."""
@@ -183,14 +175,14 @@ class PhaseStore:
             return
 
     def _view_budget(
-        self, supervision: _Supervision, state: PhaseState, stages: Iterable[Progress], eta_s: float | None, now_unix_s: float
+        self, supervisor: SeenSupervisor, state: PhaseState, stages: Iterable[Progress], eta_s: float | None, now_unix_s: float
     ) -> BudgetView:
         """The money of the phase.
 
         Args:
             eta_s: what remains to be billed.
         """
-        account, word, at_work = self._ledger.read(), supervision.word, supervision.is_at_work
+        account, word, at_work = self._ledger.read(), supervisor.word, supervisor.is_at_work
         return view_budget(
             self.config.budget,
             with_debts_of(account, self.phase, self.config, word, alive=at_work, now_unix_s=now_unix_s),
@@ -271,77 +263,6 @@ class PhaseStore:
         return tuple(item.problem for item in documents if item.problem is not None)
 
 
-class FolderStore:
-    """Reads a foreign folder of event files: each folder at or under it that holds some is a run."""
-
-    def __init__(self, path: Path) -> None:
-        self._root = path.resolve()
-        self._gpus = find_gpus()
-        self._tails: dict[Path, RunTail] = {}
-        self._looked_s = float("-inf")
-        self._budget = BudgetConfig()
-        self._ledger = Ledger(ledger_path(self._budget))
-        self._seen: dict[str, Alert] = {}
-        read_host(path)
-
-    def snapshot(self, *, drain: bool = False) -> PhaseSnapshot:
-        """The folder now; see `PhaseStore.snapshot`."""
-        now_unix_s = time.time()
-        self._find_runs()
-        runs = tuple(self._view(tail, drain) for tail in self._tails.values())
-        for run, tail in zip(runs, self._tails.values(), strict=True):
-            for fault in tail.faults:
-                alert = alert_of_fault(run.name, fault, now_unix_s)
-                self._seen.setdefault(alert.id, alert)
-            for alert in alerts_of_curves(run.name, run.curves.values()):
-                self._seen.setdefault(alert.id, alert)
-        return PhaseSnapshot(
-            unix_s=now_unix_s,
-            path=self._root,
-            name=printable(self._root.name),
-            title="event files",
-            simulated=False,
-            state=PhaseState.TRAINING if any(run.state is ShownState.RUNNING for run in runs) else PhaseState.STOPPED,
-            started_unix_s=None,
-            eta_s=None,
-            supervisor=SupervisorView(alive=False, pid=None, heartbeat_unix_s=None, error=None),
-            runs=runs,
-            progress={},
-            alerts=tuple(self._seen.values()),
-            gpus=self._gpus.read(),
-            gpu_note=self._gpus.note,
-            host=read_host(self._root),
-            budget=view_budget(self._budget, self._ledger.read(), self._root, None),
-            gate_mae_ms=GateConfig().mae_ms,
-            evaluations={},
-            selection=None,
-            integration=None,
-            gate=None,
-            foreign=True,
-        )
-
-    def _find_runs(self) -> None:
-        if time.monotonic() - self._looked_s < _FOLDERS_EVERY_S:
-            return
-        self._looked_s = time.monotonic()
-        for folder in find_run_folders(self._root):
-            self._tails.setdefault(folder, RunTail(folder))
-
-    def _name(self, folder: Path) -> str:
-        """What a run is called: by its place under the root, or as the root; a folder of the root's name in it is `./name`."""
-        if folder == self._root:
-            return printable(self._root.name)
-        place = folder.relative_to(self._root).as_posix()
-        return printable(f"./{place}" if place == self._root.name else place)
-
-    def _view(self, tail: RunTail, drain: bool) -> RunView:
-        while tail.poll(limit_s=_POLL_LIMIT_S) and drain:
-            pass
-        written = tail.last_written_unix_s()
-        fresh = written is not None and time.time() - written < _FOREIGN_QUIET_S
-        return RunView(self._name(tail.folder), ShownState.RUNNING if fresh else ShownState.STOPPED, None, tail.curves(), ())
-
-
 class _RunReader:
     """Reads one training's folder."""
 
@@ -355,16 +276,16 @@ class _RunReader:
         self._log = LogTail(run.log)
         self._first_seen: dict[str, Alert] = {}
 
-    def view(self, now_unix_s: float, supervision: _Supervision, *, stall_after_s: float, drain: bool) -> RunView:
+    def view(self, now_unix_s: float, supervisor: SeenSupervisor, *, stall_after_s: float, drain: bool) -> RunView:
         if self._curves or (told := self.status.read()) is None or told.best is None:
-            while self._tail.poll(limit_s=_POLL_LIMIT_S) and drain:
+            while self._tail.poll() and drain:
                 pass
-        status, job, word = self.status.read(), self._job.read(), supervision.word
+        status, job, word = self.status.read(), self._job.read(), supervisor.word
         state = shown_state(
             status,
             now_unix_s=now_unix_s,
             stall_after_s=stall_after_s,
-            supervisor=supervision.process,
+            supervisor=supervisor.process,
             paused=word is not None and self.name in word.paused,
             ended=None if word is None else word.ended.get(self.name),
             started=None if word is None else word.processes.get(self.name),
@@ -400,54 +321,6 @@ def _longest_eta_s(runs: tuple[RunView, ...]) -> float | None:
     waiting = [run.status.eta_s for run in runs if run.state is ShownState.RUNNING and run.status is not None]
     known = [eta_s for eta_s in waiting if eta_s is not None]
     return max(known) if known else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Supervision:
-    """What a reader knows of the supervisor at one moment.
-
-    Attributes:
-        word: its own; None where there is none that can be read.
-        process: who supervises the phase now; None where nobody does.
-        silent_s: for how long that process has given no sign of life; None while it works.
-    """
-
-    word: SupervisorState | None
-    process: ProcessIdentity | None
-    silent_s: float | None
-
-    @property
-    def is_at_work(self) -> bool:
-        """Whether somebody stops the phase at its cap: a supervisor that lives, and does not hang."""
-        return self.process is not None and self.silent_s is None
-
-    def view(self) -> SupervisorView:
-        """The supervisor as its word has it; where that cannot be read, its process is all that is known."""
-        word, process, alive = self.word, self.process, self.process is not None
-        if word is None:
-            return SupervisorView(alive, None if process is None else process.pid, heartbeat_unix_s=None, error=None)
-        error = _GONE if word.state == "running" and not alive else word.error
-        return SupervisorView(alive, (process or word.process).pid, word.heartbeat_unix_s, error, self.silent_s)
-
-    def desertion(self, state: PhaseState) -> tuple[Alert, ...]:
-        """That it was killed, or hangs: nothing is restarted, told or stopped at the cap, and only a reader can say so."""
-        left = (PhaseState.PREPARING, PhaseState.TRAINING, PhaseState.EVALUATING, PhaseState.STOPPED)
-        if self.word is None or self.word.state != "running" or state not in left:
-            return ()
-        told = self.word.heartbeat_unix_s
-        if self.process is None:
-            return (Alert(id=f"lost:supervisor:{told:.0f}", level="error", kind="lost", text=_GONE, unix_s=told),)
-        if self.silent_s is None:
-            return ()
-        text = _SILENT.format(self.silent_s)
-        return (Alert(id=f"stalled:supervisor:{told:.0f}", level="error", kind="stalled", text=text, unix_s=told),)
-
-    def hindrances(self) -> tuple[str, ...]:
-        """What it cannot do, in its own words, while it lives; that alerts did not arrive counts when it has ended, too."""
-        if self.word is None:
-            return ()
-        error = None if self.process is None else self.word.error
-        return tuple(problem for problem in (error, self.word.undelivered) if problem)
 
 
 def _silence_alert(stage: Progress, now_unix_s: float) -> Alert:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from brefine.errors import BrefineError, ProcessError, run_main, tell
 from brefine.phasedir import GateRecord, PhaseDir, folder_argument, list_phases, runs_folder
+from brefine.run.folder_store import FolderStore
 from brefine.run.snapshot import PhaseState
-from brefine.run.store import FolderStore, open_store
+from brefine.run.store import open_store
 from brefine.tui.actions import PhaseActions
 from brefine.tui.app import DashboardApp
 from brefine.tui.poller import SnapshotSource

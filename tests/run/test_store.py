@@ -16,8 +16,9 @@ from brefine.phasedir import Alert, LockHolder, PhaseDir, Progress, RunState, St
 from brefine.run import gate_turns
 from brefine.run import store as store_module
 from brefine.run.alerts import AlertLog
+from brefine.run.folder_store import FolderStore
 from brefine.run.snapshot import PhaseState, ShownState
-from brefine.run.store import FolderStore, PhaseStore, open_store
+from brefine.run.store import PhaseStore, open_store
 from brefine.run.watch_json import snapshot_to_json
 from tests.run.honest_phase import HonestPhase
 from tests.run.records import evaluation, integration, status
