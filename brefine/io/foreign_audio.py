@@ -12,10 +12,14 @@ from their start.
 from __future__ import annotations
 
 import json
+import math
 import subprocess
+from collections import deque
 from collections.abc import Generator
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Thread
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +30,7 @@ from brefine.io.interpreter import python_command
 FOREIGN_SUFFIXES = (".m4a", ".mp4", ".aac", ".wma", ".webm", ".mkv", ".mov", ".amr")
 
 _BLOCK_BYTES = 4 << 18
+_WORDS_BYTES = 1 << 16
 
 
 def is_foreign(path: Path) -> bool:
@@ -36,14 +41,17 @@ def probe_foreign(path: Path) -> tuple[float, int, int]:
     """Seconds, sampling rate and channels, as the container says.
 
     Raises:
-        DataError: torchcodec or ffmpeg is missing, or the file is no audio, or does not tell its length.
+        DataError: torchcodec or ffmpeg is missing, or the file is no audio, or does not tell its length, rate or channels.
     """
     with _decoder(path, "--probe") as process:
         answer, words = process.communicate()
     _check(process, path, words)
     told = json.loads(answer)
-    if told["duration_s"] is None:  # what was recorded in a browser, for instance
+    if not _is_number(told["duration_s"]):  # what was recorded in a browser, for instance
         raise DataError("this audio does not say how long it is", where=path, hint=_way_out(path))
+    unsaid = [name for name in ("sample_rate_hz", "n_channels") if not _is_number(told[name])]
+    if unsaid:  # a video without sound, say
+        raise DataError("this audio does not say what it holds", where=path, expected=" and ".join(unsaid), hint=_way_out(path))
     return float(told["duration_s"]), int(told["sample_rate_hz"]), int(told["n_channels"])
 
 
@@ -56,13 +64,17 @@ def foreign_blocks(path: Path, *, sample_rate_hz: int) -> Generator[NDArray[np.f
     with _decoder(path, "--rate", str(sample_rate_hz)) as process:
         assert process.stdout is not None
         assert process.stderr is not None
+        words: deque[bytes] = deque(maxlen=2)
+        listening = Thread(target=_listen, args=(process.stderr, words), daemon=True)
+        listening.start()
         try:
             while block := process.stdout.read(_BLOCK_BYTES):
                 yield np.frombuffer(block[: len(block) // 4 * 4], "<f4").astype(np.float32)
-            words = process.stderr.read()
+            process.wait()
         finally:
             process.kill()
-    _check(process, path, words)
+            listening.join()
+    _check(process, path, b"".join(words))
 
 
 def _decoder(path: Path, *options: str) -> subprocess.Popen[bytes]:
@@ -70,6 +82,16 @@ def _decoder(path: Path, *options: str) -> subprocess.Popen[bytes]:
         raise DataError("this kind of audio needs torchcodec and ffmpeg", where=path, hint=_way_out(path))
     command = python_command("-m", "brefine.data.decode", path, *options)
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def _listen(stderr: IO[bytes], words: deque[bytes]) -> None:
+    """Keeps the last words of a decoder; unread, a pipe that ffmpeg's warnings have filled would hold it up for ever."""
+    while heard := stderr.read(_WORDS_BYTES):
+        words.append(heard)
+
+
+def _is_number(told: object) -> bool:
+    return isinstance(told, int | float) and math.isfinite(told)
 
 
 def _check(process: subprocess.Popen[bytes], path: Path, words: bytes) -> None:

@@ -18,16 +18,20 @@ from brefine.io.audio import probe_audio, read_audio, read_excerpt
 _STAND_IN = '''
 """Plays a stereo tone of 1 s for `*.m4a`, and fails on `torn.m4a`, as torchcodec does: with a RuntimeError."""
 from types import SimpleNamespace
+import json
 import numpy as np
 import os
+import sys
 
 class AudioDecoder:
     def __init__(self, path, *, sample_rate=None, num_channels=None):
         if "torn" in path:
             raise RuntimeError("Could not open input file")
         told = float(os.environ.get("STAND_IN_SECONDS", "1.0"))
-        self.metadata = SimpleNamespace(duration_seconds=told if told >= 0 else None, sample_rate=44100, num_channels=2)
+        told = {"duration_seconds": told if told >= 0 else None, "sample_rate": 44100, "num_channels": 2}
+        self.metadata = SimpleNamespace(**told | json.loads(os.environ.get("STAND_IN_TOLD", "{}")))
         self._rate, self._n_channels = sample_rate, num_channels
+        sys.stderr.write("a packet is out of order\\n" * int(os.environ.get("STAND_IN_WARNINGS", "0")))
 
     def get_all_samples(self):
         tone = np.sin(2 * np.pi * 440 * np.arange(self._rate) / self._rate).astype(np.float32)
@@ -69,6 +73,33 @@ def test_a_length_that_cannot_be_is_refused(m4a: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("STAND_IN_SECONDS", told_s)
     with pytest.raises(DataError, match=match):
         probe_audio(m4a)
+
+
+@pytest.mark.parametrize(
+    ("told", "match"),
+    [
+        ('{"sample_rate": null}', r"does not say what it holds \(expected sample_rate_hz\)"),
+        ('{"sample_rate": null, "num_channels": null}', "expected sample_rate_hz and n_channels"),
+        ('{"duration_seconds": NaN}', "does not say how long it is"),
+        ('{"duration_seconds": Infinity}', "does not say how long it is"),
+    ],
+)
+def test_a_container_that_does_not_tell_enough_is_refused(
+    m4a: Path, monkeypatch: pytest.MonkeyPatch, told: str, match: str
+) -> None:
+    """Nothing can be said of audio without a rate, as of a video without sound, or of one whose length is no number."""
+    monkeypatch.setenv("STAND_IN_TOLD", told)
+    with pytest.raises(DataError, match=match) as refused:
+        probe_audio(m4a)
+    assert "ffmpeg -i" in str(refused.value)
+
+
+def test_a_decoder_that_warns_of_much_is_not_held_up(m4a: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its warnings are read while its samples are: more of them than a pipe holds would else be waited on for ever."""
+    monkeypatch.setenv("STAND_IN_WARNINGS", "20000")
+    assert probe_audio(m4a).n_samples == 44100
+    assert len(read_audio(m4a, sample_rate_hz=16000)) == 16000
+    assert len(read_excerpt(m4a, start_s=0.0, duration_s=0.1)) == 1600
 
 
 def test_an_excerpt_of_a_foreign_file_is_that_part_of_it(m4a: Path, monkeypatch: pytest.MonkeyPatch) -> None:
