@@ -44,6 +44,14 @@ def shared_data() -> Path:
 
 
 @pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user without HOME and without an entry among the system's users, as of many containers."""
+    for name in ("HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 3_999_999)
+
+
+@pytest.fixture
 def brefine_here(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """Runs `brefine` with these words, and what it would start as a worker, without a process; returns the exit code."""
 

@@ -84,7 +84,7 @@ def load(model: str, tell: Callable[[str, int, int], None]) -> tuple[Any, dict[s
     """The pipeline of a hub id or of a local folder, with its steps watched; and where its votes will be found."""
     tell("loading DiariZen", 0, 1)
     pipeline_class = importlib.import_module("diarizen.pipelines.inference").DiariZenPipeline
-    folder = Path(model).expanduser()
+    folder = Path(os.path.expanduser(model))  # noqa: PTH111 (as `io.folders.from_home`: no error where there is no home)
     if folder.is_dir():
         pipeline = pipeline_class(diarizen_hub=folder.absolute(), embedding_model=embedding_of(folder))
     else:

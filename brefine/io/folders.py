@@ -11,6 +11,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
+from brefine.errors import ConfigError
+
 GONE: Final = "the folder is not there any more: was it moved?"
 _NEVER_MADE: Final[set[Path]] = set()
 
@@ -31,6 +33,24 @@ def files_of(folder: Path, suffixes: Collection[str]) -> list[Path]:
 def from_home(path: str) -> Path:
     """The path with `~` or `~NAME` as that home; as it stands where nobody here has this name, as a shell leaves it."""
     return Path(os.path.expanduser(path))  # noqa: PTH111 (Path.expanduser ends in a RuntimeError there)
+
+
+def state_folder(*, setting: str = "XDG_STATE_HOME") -> Path:
+    """Where brefine keeps for its user what outlives a phase: `$XDG_STATE_HOME/brefine`, or `~/.local/state/brefine`.
+
+    Args:
+        setting: what else than the home may say where, for the hint.
+
+    Raises:
+        ConfigError: neither the environment nor the system tells of the home, as of a user in a container.
+    """
+    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    try:
+        return Path(state).expanduser() / "brefine"
+    except RuntimeError:
+        raise ConfigError(
+            "the system does not tell which folder is this home", where=state, hint=f"set {setting} to a folder, or set HOME"
+        ) from None
 
 
 def never_make_anew(folder: Path) -> None:

@@ -12,7 +12,6 @@ A phase is told by its manifest, so that it keeps its spending where it is renam
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ from brefine.errors import ConfigError, FormatError
 from brefine.identity import boot_id
 from brefine.io.appended import AppendedLines
 from brefine.io.atomic import append_line
+from brefine.io.folders import state_folder
 from brefine.io.jsontext import parse_json
 from brefine.phasedir import Manifest, PhaseDir
 from brefine.run.documents import WatchedDocument
@@ -191,11 +191,14 @@ def _sane(number: Any) -> float:
 
 
 def ledger_path(config: BudgetConfig) -> Path:
-    """Where the ledger lies: `[budget] ledger`, or the user's state directory."""
+    """Where the ledger lies: `[budget] ledger`, or the user's state directory.
+
+    Raises:
+        ConfigError: the recipe names none, and there is no such directory.
+    """
     if config.ledger is not None:
         return Path(config.ledger).expanduser()
-    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(state).expanduser() / "brefine" / "ledger.jsonl"
+    return state_folder(setting="[budget] ledger or XDG_STATE_HOME") / "ledger.jsonl"
 
 
 def left_before_usd(config: BudgetConfig, phase: Path) -> float | None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from brefine.config import BudgetConfig, DiarizerConfig
+from brefine.errors import ConfigError
 from brefine.io.interpreter import python_command
 from brefine.run.budget import ledger_path
 from brefine.run.gpu import find_gpus
@@ -59,7 +60,7 @@ def examine(diarizer: DiarizenChoice, *, runs: Path, budget: BudgetConfig, on_te
         *check_torch(ask_torch(), _versions(("torch", "torchaudio", "torchcodec"))),
         check_disk(runs),
         check_writable("phases", runs),
-        check_writable("ledger", ledger_path(budget).parent),
+        check_ledger(budget),
         *check_audio(),
         check_voices(),
         check_terminal(os.environ, shutil.get_terminal_size(), on_terminal),
@@ -148,6 +149,13 @@ def check_writable(name: str, folder: Path) -> Check:
         variable = {"ledger": "XDG_STATE_HOME, or [budget] ledger,", "phases": "--runs, or `runs` in the recipe,"}[name]
         return Check(name, "error", f"{there} cannot be written", (f"point {variable} to a folder that can",))
     return Check(name, "ok", f"{folder} can be written")
+
+
+def check_ledger(budget: BudgetConfig) -> Check:
+    try:
+        return check_writable("ledger", ledger_path(budget).parent)
+    except ConfigError as error:
+        return Check("ledger", "error", f"{error.where}: {error.what}", () if error.hint is None else (error.hint,))
 
 
 def check_audio() -> list[Check]:

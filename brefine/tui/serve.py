@@ -23,6 +23,7 @@ from textual_serve.app_service import AppService
 from textual_serve.server import Server, to_int
 
 from brefine.errors import terminated_as_interrupted
+from brefine.io.folders import state_folder
 from brefine.io.interpreter import python_command
 
 HOST: Final = "127.0.0.1"
@@ -213,8 +214,7 @@ def serve_dashboard(path: Path, *, port: int, announce: Callable[[str, Path], No
 
 def write_token(token: str, port: int) -> Path:
     """Writes the token where its owner alone can read it."""
-    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    file = Path(state).expanduser() / "brefine" / f"serve-{port}.token"
+    file = state_folder() / f"serve-{port}.token"
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     file.unlink(missing_ok=True)
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

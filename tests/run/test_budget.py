@@ -302,3 +302,10 @@ def test_the_ledger_lies_in_the_state_directory_unless_the_recipe_says_otherwise
     """XDG_STATE_HOME is honoured, `[budget] ledger` goes before it."""
     assert ledger_path(BudgetConfig()) == tmp_path / "state" / "brefine" / "ledger.jsonl"
     assert ledger_path(BudgetConfig(ledger="/elsewhere/l.jsonl")) == Path("/elsewhere/l.jsonl")
+
+
+def test_without_a_home_what_to_set_is_said(homeless: None) -> None:
+    """A container's user may have neither HOME nor an entry among the users; a ledger that the recipe names needs none."""
+    with pytest.raises(ConfigError, match=r"which folder is this home.*\n.*\[budget\] ledger or XDG_STATE_HOME"):
+        ledger_path(BudgetConfig())
+    assert ledger_path(BudgetConfig(ledger="/elsewhere/l.jsonl")) == Path("/elsewhere/l.jsonl")

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from brefine.config import DiarizerConfig
+from brefine.config import BudgetConfig, DiarizerConfig
 from brefine.run.doctor import (
     DiarizenChoice,
     check_diarizen,
     check_disk,
+    check_ledger,
     check_logind,
     check_pyannote,
     check_python,
@@ -70,6 +71,13 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     found = check_writable("ledger", tmp_path / "ledger")
     assert found.state == "error"
+    assert "XDG_STATE_HOME" in found.hints[0]
+
+
+def test_a_home_that_nobody_knows_is_a_finding(homeless: None) -> None:
+    """The other checks are still made, and what to set is said."""
+    found = check_ledger(BudgetConfig())
+    assert found.state == "error" and "home" in found.found
     assert "XDG_STATE_HOME" in found.hints[0]
 
 

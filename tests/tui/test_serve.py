@@ -25,6 +25,7 @@ import pytest_asyncio
 from aiohttp.test_utils import TestServer
 from textual_serve.download_manager import DownloadManager
 
+from brefine.errors import ConfigError
 from brefine.tui import serve
 from brefine.tui.serve import WatchServer, serve_dashboard, write_token
 from tests.run.tail.event_writing import ramp, version, write_events
@@ -234,6 +235,12 @@ def test_the_token_file_is_the_owners_alone(tmp_path: Path, monkeypatch: pytest.
     file.chmod(0o644)
     assert write_token("second", 8000) == file
     assert (stat.S_IMODE(file.stat().st_mode), file.read_text()) == (0o600, "second\n")
+
+
+def test_without_a_home_what_to_set_for_the_token_is_said(homeless: None) -> None:
+    """The page is not served where nobody could find its token."""
+    with pytest.raises(ConfigError, match="set XDG_STATE_HOME"):
+        write_token("first", 8000)
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
