@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
@@ -16,7 +17,32 @@ from brefine.run.snapshot import PhaseSnapshot
 from brefine.tui.app import DashboardApp
 from tests.tui.memory_phases import MemorySource, RecordedActions
 
-_PATIENCE_S = 10.0
+_PATIENCE_S = 60.0
+_SOON_S = 0.02
+"""A picture, or another size, is put off by a sixtieth of a second."""
+_LONG_S = 5.0
+"""Something moves for ever."""
+
+
+@pytest.fixture(autouse=True)
+def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Textual takes for idle who gets little of the processor, as on a busy machine; here it is who has nothing to do."""
+    for place in ("app.wait_for_idle", "pilot.wait_for_idle", "pilot.Pilot._wait_for_screen"):
+        monkeypatch.setattr(f"textual.{place}", settled)
+
+
+async def settled(*_: object) -> None:
+    """Waits until nothing is left to do in the loop, and nothing will be soon; threads are not waited for."""
+    loop: Any = asyncio.get_running_loop()
+    limit_s = loop.time() + _LONG_S
+    while loop.time() < limit_s:
+        await asyncio.sleep(0)
+        if loop._ready:
+            continue
+        due_s = min((handle.when() for handle in loop._scheduled if not handle.cancelled()), default=limit_s)
+        if due_s > loop.time() + _SOON_S:
+            return
+        await asyncio.sleep(max(0.0, due_s - loop.time()))
 
 
 def contrast(one: Color, other: Color) -> float:
@@ -64,12 +90,13 @@ class Desk:
         limit_s = time.monotonic() + _PATIENCE_S
         while not true():
             assert time.monotonic() < limit_s, f"never came true; the screen says:\n{self.text}"
-            await self.pilot.pause(0.01)
+            await asyncio.sleep(0.01)
 
     async def tell(self, snapshot: PhaseSnapshot) -> None:
         """Gives the app a new snapshot and waits until it is shown."""
+        n_asked = self.source.n_asked
         self.source.tell(snapshot)
-        await self.until(lambda: self.app.snapshot is snapshot)
+        await self.until(lambda: self.app.snapshot is snapshot and self.source.n_asked > n_asked)
         await self.pilot.pause()
 
 
@@ -86,11 +113,15 @@ def open_desk(monkeypatch: pytest.MonkeyPatch) -> OpenDesk:
     @contextlib.asynccontextmanager
     async def open_(snapshot: PhaseSnapshot, size: tuple[int, int] = (80, 24), **options: Any) -> AsyncIterator[Desk]:
         source, actions = MemorySource(snapshot), RecordedActions()
-        app = DashboardApp(source, actions, poll_s=0.2, **options)
-        async with app.run_test(size=size, notifications=True) as pilot:
-            desk = Desk(app, pilot, source, actions)
-            await desk.until(lambda: app.snapshot is not None)
-            await pilot.pause()
-            yield desk
+        app = DashboardApp(source, actions, poll_s=0.0, **options)
+        try:
+            async with app.run_test(size=size, notifications=True) as pilot:
+                desk = Desk(app, pilot, source, actions)
+                await desk.until(lambda: source.n_asked > 1)
+                await pilot.pause()
+                yield desk
+        finally:
+            source.end()
+            actions.end()
 
     return open_

@@ -58,6 +58,7 @@ _GIB = 1 << 30
 _PROCESS = ProcessIdentity(pid=4242, started_unix_s=START_UNIX_S, boot_id="boot", host="gpu-1")
 _FINAL_MS: Mapping[str, float] = {"transformer": 71.0, "mlp": 95.0, "contrastive": 88.0}
 _STEPS_AN_EPOCH = 400
+_PATIENCE_S = 60.0
 
 
 def curve(tag: str, values: Sequence[float], *, every_steps: int = _STEPS_AN_EPOCH) -> Curve:
@@ -412,26 +413,42 @@ def event_files(*names: str, tags: Sequence[str] = ("loss",)) -> PhaseSnapshot:
 
 
 class MemorySource:
-    """Gives the snapshot it was last told."""
+    """Gives the first snapshot at once, and another when it is told one: what comes when does not go by a clock."""
 
     def __init__(self, snapshot: PhaseSnapshot) -> None:
         self._snapshot = snapshot
         self._error: BrefineError | None = None
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        self._has_news = True
+        self._ended = False
+        self.n_asked = 0
+        """How often it was asked for a snapshot: the last but one was dealt with by the next time."""
 
     def tell(self, snapshot: PhaseSnapshot) -> None:
-        with self._lock:
-            self._snapshot, self._error = snapshot, None
+        self._give(snapshot, None)
 
     def fail(self, error: BrefineError) -> None:
-        with self._lock:
-            self._error = error
+        self._give(self._snapshot, error)
+
+    def end(self) -> None:
+        """Keeps nobody waiting any more."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
 
     def snapshot(self) -> PhaseSnapshot:
-        with self._lock:
+        with self._changed:
+            self.n_asked += 1
+            self._changed.wait_for(lambda: self._has_news or self._ended)
+            self._has_news = False
             if self._error is not None:
                 raise self._error
             return self._snapshot
+
+    def _give(self, snapshot: PhaseSnapshot, error: BrefineError | None) -> None:
+        with self._changed:
+            self._snapshot, self._error, self._has_news = snapshot, error, True
+            self._changed.notify_all()
 
 
 def already_set() -> threading.Event:
@@ -474,7 +491,7 @@ class MemoryBook:
         )
 
     def excerpt(self, model: ModelName, row: BoundaryRow, *, n_columns: int, n_bands: int) -> Excerpt:
-        if not self.may_read.wait(10.0) or self.unreadable is not None:
+        if not self.may_read.wait(_PATIENCE_S) or self.unreadable is not None:
             raise self.unreadable or TimeoutError
         start_s = row.reference_s - 2.0
         levels = np.linspace(0.0, 1.0, n_bands)[:, None] * np.ones(n_columns)
@@ -490,7 +507,7 @@ class MemoryBook:
 
     def compute_posteriors(self, model: ModelName) -> str:
         self.asked.append(("computing", model))
-        self.may_compute.wait(10.0)
+        self.may_compute.wait(_PATIENCE_S)
         if self.error is not None:
             raise self.error
         self.asked.append(("posteriors", model))
@@ -539,6 +556,11 @@ class RecordedActions:
 
     def book(self) -> MemoryBook:
         return MemoryBook(self.asked, self.may_compute, self.error, self.may_read, self.unreadable)
+
+    def end(self) -> None:
+        """Keeps nobody waiting any more."""
+        self.may_compute.set()
+        self.may_read.set()
 
     def _fail_once(self) -> None:
         error, self.fails_once = self.fails_once, None

@@ -27,8 +27,6 @@ from brefine.tui.theme import THEMES
 from tests.tui.conftest import OpenDesk
 from tests.tui.memory_phases import (
     START_UNIX_S,
-    MemorySource,
-    RecordedActions,
     evaluation,
     event_files,
     gate,
@@ -456,20 +454,18 @@ async def test_a_window_can_be_told_news_while_it_opens(open_desk: OpenDesk) -> 
         assert "news" in desk.text
 
 
-async def test_a_place_can_be_entered_while_it_is_mounted(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_place_can_be_entered_while_it_is_mounted(open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other places follow the first frame; a key may ask for one of them in the middle of that."""
-    app = DashboardApp(MemorySource(phase()), RecordedActions(), poll_s=0.2)
-    complete = app._complete
+    complete = DashboardApp._complete
 
-    async def pressed_meanwhile() -> None:
-        await asyncio.gather(complete(), app.action_place("evaluate"))
+    async def pressed_meanwhile(app: DashboardApp) -> None:
+        await asyncio.gather(complete(app), app.action_place("evaluate"))
 
-    monkeypatch.setattr(app, "_complete", pressed_meanwhile)
-    async with app.run_test() as pilot:
-        while app.place != "evaluate":
-            await pilot.pause(0.01)
-        await pilot.pause()
-        assert app.query_one("#evaluate").query("ComparisonTable")
+    monkeypatch.setattr(DashboardApp, "_complete", pressed_meanwhile)
+    async with open_desk(phase()) as desk:
+        await desk.until(lambda: desk.app.place == "evaluate")
+        await desk.pilot.pause()
+        assert desk.app.query_one("#evaluate").query("ComparisonTable")
 
 
 @pytest.mark.parametrize("size", SIZES[:2])  # on wider ones the panel behind the window shows the alert, too
@@ -1215,13 +1211,13 @@ async def test_without_colour_everything_is_still_said(open_desk: OpenDesk, monk
         assert "✗" in desk.text
 
 
-async def test_the_first_frame_has_the_colours_of_its_theme() -> None:
+async def test_the_first_frame_has_the_colours_of_its_theme(open_desk: OpenDesk) -> None:
     """The dashboard comes up in brefine's own colours, not in Textual's until another theme is chosen."""
-    async with DashboardApp(MemorySource(phase()), RecordedActions()).run_test() as pilot:
+    async with open_desk(phase()) as desk:
         own = THEMES[0]
-        assert pilot.app.theme == own.name
-        assert own.background is not None and pilot.app.screen.styles.background == Color.parse(own.background)
-        assert pilot.app.theme_variables["primary"].lower() == own.primary
+        assert desk.app.theme == own.name
+        assert own.background is not None and desk.app.screen.styles.background == Color.parse(own.background)
+        assert desk.app.theme_variables["primary"].lower() == own.primary
 
 
 @pytest.mark.parametrize("theme", ["brefine", "brefine-colour-blind", "brefine-light", "nord"])
