@@ -13,8 +13,8 @@ from brefine.cli.options import Config, NewRuns, NoInput, Plain, Set
 from brefine.cli.output import can_draw, print_json, print_lines, starting
 from brefine.config import load_config, with_models
 from brefine.errors import ConfigError, one_line, tell
-from brefine.run.gpu import find_gpus
 from brefine.run.budget import ledger_path
+from brefine.run.gpu import find_gpus
 from brefine.run.launch import create_phase, refuse_useless, start_supervisor
 from brefine.run.plan import plan_lines, plan_phase, plan_to_json
 
