@@ -8,10 +8,12 @@ import os
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual import events
 from textual.color import Color
+from textual.screen import Screen
 
 from brefine.config import MODEL_NAMES
 from brefine.core.gate import Answer
@@ -1228,6 +1230,35 @@ async def test_themes_change_colours_alone(open_desk: OpenDesk, theme: str) -> N
         desk.app.theme = theme
         await desk.pilot.pause()
         assert desk.text == before
+
+
+@pytest.fixture
+def painted(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Everything that dashboards paint from now on, a picture or a part of one at a time."""
+    pictures: list[object] = []
+    paint = DashboardApp._display
+
+    def watched(self: DashboardApp, screen: Screen[Any], picture: Any) -> None:
+        pictures.append(picture)
+        paint(self, screen, picture)
+
+    monkeypatch.setattr(DashboardApp, "_display", watched)
+    return pictures
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 45)])
+@pytest.mark.parametrize("place", ["1", "2", "3", "4", "5"])
+async def test_what_has_not_changed_is_not_painted_again(
+    open_desk: OpenDesk, painted: list[object], size: tuple[int, int], place: str
+) -> None:
+    """A tick without news writes nothing to the terminal, which may stand at the other end of a slow line."""
+    async with open_desk(phase(PhaseState.TO_DECIDE), size) as desk:
+        await desk.press(place)
+        await desk.tell(phase(PhaseState.TO_DECIDE))
+        painted.clear()
+        await desk.tell(phase(PhaseState.TO_DECIDE))
+        await desk.pilot.pause(0.1)
+        assert painted == []
 
 
 async def test_the_screen_may_change_its_size_at_any_time(open_desk: OpenDesk) -> None:

@@ -133,7 +133,7 @@ class IntegratePlace(Place):
         """Sorts the recordings by what the refiner has done to them, or puts them back in order."""
         recordings = self.query_one(RecordingList)
         recordings.worst_first = not recordings.worst_first
-        recordings.border_title = RecordingList.BORDER_TITLE + (", worst first" if recordings.worst_first else "")
+        recordings.entitle(RecordingList.BORDER_TITLE + (", worst first" if recordings.worst_first else ""))
         recordings.redraw()
 
 

@@ -21,10 +21,10 @@ class LogPanel(Panel):
 
     def text(self, snapshot: PhaseSnapshot, width: int, height: int) -> Content:
         if not snapshot.runs:
-            self.border_title = "log"
+            self.entitle("log")
             return line((" waits for the first training", "$quiet"))
         run = snapshot.runs[min(self.chosen, len(snapshot.runs) - 1)]
-        self.border_title = line(f"log {run.name}")
+        self.entitle(f"log {run.name}")
         if not run.log_tail:
             return line((" nothing written yet", "$quiet"))
         newest = [harmless(text) for text in run.log_tail[-height:]]

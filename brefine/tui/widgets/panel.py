@@ -22,6 +22,7 @@ class Panel(Widget):
         super().__init__(id=id, classes=classes)
         self.snapshot: PhaseSnapshot | None = None
         self._content = Content("")
+        self._title: str | None = None
 
     def text(self, snapshot: PhaseSnapshot, width: int, height: int) -> Content:
         """What the panel says in `width` × `height` cells."""
@@ -31,6 +32,12 @@ class Panel(Widget):
         """Follows a new snapshot."""
         self.snapshot = snapshot
         self.redraw()
+
+    def entitle(self, title: str) -> None:
+        """Gives the frame a title; Textual would paint the whole panel again for the same one, too."""
+        if title != self._title:
+            self._title = title
+            self.border_title = line(title)
 
     def redraw(self) -> None:
         """Computes the text again, for instance after a key changed what is shown."""

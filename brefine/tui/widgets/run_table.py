@@ -145,7 +145,7 @@ class RunTable(Panel):
         n_runs = len(snapshot.runs)
         self._first = min(max(self._first, self.chosen - self._most_runs + 1), self.chosen, max(0, n_runs - self._most_runs))
         visible = range(self._first, min(n_runs, self._first + self._most_runs))
-        self.border_title = f"{visible.start + 1}–{visible.stop} of {n_runs} runs" if len(visible) < n_runs else ""
+        self.entitle(f"{visible.start + 1}–{visible.stop} of {n_runs} runs" if len(visible) < n_runs else "")
         return visible
 
     def _row(self, run: RunView, index: int, layout: Layout, width: int, *, chosen: bool) -> Content:
