@@ -21,8 +21,7 @@ from brefine.io.audio import audio_files
 from brefine.io.interpreter import word_of
 from brefine.io.outputs import refuse_replacing
 from brefine.io.rttm import is_rttm
-from brefine.io.shipped import shipped_weights
-from brefine.phasedir import Calibration, CheckpointCard
+from brefine.phasedir import refuse_unusable
 from brefine.run.foreground import parse_answer, run_worker
 
 _INTERRUPTED = tuple(128 + number for number in (signal.SIGINT, signal.SIGTERM))
@@ -61,8 +60,8 @@ def diarize(
     """
     out = Path(to) if audio.is_dir() else output_path(to, f"{audio.stem}.rttm")
     refining = option_words({"--weights": weights, "--calibration": calibration})
-    if calibration is not None and not no_refine:
-        _require_calibration(calibration, weights)
+    if not no_refine:
+        refuse_unusable(weights, calibration)
     if config is not None:
         if json:
             raise typer.BadParameter("--json goes with a run in one piece, not with --config")
@@ -102,18 +101,6 @@ def diarize(
         if json:
             print_json(document | {"recordings": done})
         raise typer.Exit(code)
-
-
-def _require_calibration(calibration: Path, weights: Path | None) -> None:
-    """Refuses before a diarizer's hours what the refiner would refuse after them.
-
-    Raises:
-        FormatError: the file is no calibration, or one of other weights.
-    """
-    found = Calibration.read(calibration)
-    card = CheckpointCard.in_weights(weights or shipped_weights())
-    if card is not None:
-        found.require_weights(card.weights_sha256, where=calibration)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from brefine.cli.options import (
     positive,
 )
 from brefine.config import load_config
+from brefine.phasedir import refuse_unusable
 from brefine.run.foreground import run_worker
 
 
@@ -81,5 +82,6 @@ def refine(
             raise typer.BadParameter("--report and --json go with a run in one piece, not with --config")
         from brefine.cli.batches import go_through
 
+        refuse_unusable(weights, calibration)
         raise typer.Exit(go_through("refine", audio, rttm, target, given, load_config(config, overrides or ())))
     raise typer.Exit(run_worker("brefine.evaluate", "refine", audio, rttm, "-o", target, *given, *option_words({"--json": json})))

@@ -24,7 +24,16 @@ from brefine.io.atomic import write_text_atomic
 from brefine.io.folders import never_make_anew
 from brefine.io.outputs import refuse_replacing, refuse_unwritable
 from brefine.io.rttm import rttm_files
-from brefine.phasedir import Calibration, EvaluationReport, GateRecord, PhaseDir, SelectionRecord, Stage, phase_of_weights
+from brefine.phasedir import (
+    Calibration,
+    EvaluationReport,
+    GateRecord,
+    PhaseDir,
+    SelectionRecord,
+    Stage,
+    phase_of_weights,
+    refuse_unusable,
+)
 
 if TYPE_CHECKING:
     from brefine.evaluate.refine import Refined
@@ -166,6 +175,7 @@ def _integrate(options: argparse.Namespace) -> None:
 
 def _refine(options: argparse.Namespace) -> None:
     config = _refine_config(options)
+    refuse_unusable(options.weights, options.calibration)
     tasks = plan_refinement(options.audio, options.rttm, options.out)
     if options.report is not None:
         read = [path for task in tasks for path in (task.rttm, *task.audio.values())]
@@ -235,6 +245,7 @@ def _calibrate(options: argparse.Namespace) -> None:
     read = [options.audio, options.rttm, options.reference, *rttm_files(options.rttm), *rttm_files(options.reference)]
     read += [options.uem] if options.uem is not None else []
     refuse_replacing(read, [options.out], "calibration", _is_calibration)
+    refuse_unusable(options.weights, None)
     tasks = plan_refinement(options.audio, options.rttm)
     references = read_references(options.reference, tasks)
     regions_s = None if options.uem is None else read_regions(options.uem, references)

@@ -84,11 +84,7 @@ def read_calibration(path: Path, refiner: Refiner) -> ErrorPrior:
         FormatError: the file is no calibration, or one of another refiner or version.
         DataError: there is no such file.
     """
-    try:
-        found = Calibration.read(path)
-    except FileNotFoundError:
-        raise DataError("there is no such calibration", where=path, hint="make one: brefine calibrate") from None
-    found.require_weights(refiner.card.weights_sha256, where=path)
+    found = Calibration.read_for(path, refiner.card.weights_sha256)
     if found.scales_s != list(SCALES_S):
         raise FormatError("the calibration is of another version of brefine", where=path, hint="make it anew: brefine calibrate")
     return prior_of(found)

@@ -24,8 +24,8 @@ from brefine.evaluate.recordings import GivenRecording, GivenSplit
 from brefine.evaluate.score import ScoredRecording, abs_error_quantiles_ms, at_window, calibrate, compare, of_recording
 from brefine.evaluate.speed import Stopwatch, speed_of
 from brefine.io.atomic import write_text_atomic
-from brefine.models.weights import OTHER_WEIGHTS, Refiner, load_refiner
-from brefine.phasedir import BoundaryRow, EvaluationReport, Look, PhaseDir, Speed, way_to_weights
+from brefine.models.weights import Refiner, load_refiner
+from brefine.phasedir import OTHER_WEIGHTS, BoundaryRow, EvaluationReport, Look, PhaseDir, Speed, way_to_weights
 
 
 def load_checkpoint(phase: PhaseDir, model: ModelName, checkpoint: str, device: DeviceName) -> Refiner:

@@ -35,10 +35,8 @@ from brefine.models.ensemble import Ensemble
 from brefine.models.error_prior import ErrorPrior, posterior
 from brefine.models.going_on import goes_on_s, voice_beyond
 from brefine.models.reading import CONFIDENCE_AT_HOME, Reading, read, sharpened, trained_on
-from brefine.phasedir import CARD_KEY, CheckpointCard, Validation
+from brefine.phasedir import CARD_KEY, OTHER_WEIGHTS, CheckpointCard, Validation
 
-OTHER_WEIGHTS = "use checkpoints/best.safetensors of a run, or train again"
-"""What to do where a file is no weights."""
 _PROBLEM_CHARACTERS = 160
 """Of each line in which torch lists every tensor that differs."""
 _POWER, _POWER_OF_A_MEAN = 1.25, 1.5
@@ -224,19 +222,12 @@ def read_weights(path: Path, *, hint: str = OTHER_WEIGHTS) -> tuple[dict[str, Te
     Raises:
         CheckpointError: the file is missing, torn, or was not written by `save_weights`.
     """
+    card = CheckpointCard.of_weights(path, hint=hint)
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (safe_open is no mapping)
-        card = CheckpointCard.model_validate_json(metadata[CARD_KEY])
-    except FileNotFoundError:
-        raise CheckpointError("there are no such weights", where=path, hint=hint) from None
     except (SafetensorError, OSError) as error:
         raise CheckpointError("the weights are torn or no safetensors file", where=path, got=error, hint=hint) from None
-    except (KeyError, ValidationError):
-        raise CheckpointError(
-            "these weights were not written by brefine", where=path, expected=f"a card under {CARD_KEY!r}", hint=hint
-        ) from None
     if _digest(tensors) != card.weights_sha256:
         raise CheckpointError("the weights do not match their card", where=path, hint=hint)
     return tensors, card

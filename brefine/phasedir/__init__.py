@@ -19,7 +19,7 @@ JSON document carries `"schema"`. A reader ignores keys that it does not know an
 A module for each writer; `document` has what they share, `folders` the paths.
 """
 
-from brefine.phasedir.calibration import Calibration as Calibration, HeldOut as HeldOut
+from brefine.phasedir.calibration import Calibration as Calibration, HeldOut as HeldOut, refuse_unusable as refuse_unusable
 from brefine.phasedir.corpus import (
     SPLITS as SPLITS,
     AudioFile as AudioFile,
@@ -95,6 +95,7 @@ from brefine.phasedir.sources import (
 )
 from brefine.phasedir.training import (
     CARD_KEY as CARD_KEY,
+    OTHER_WEIGHTS as OTHER_WEIGHTS,
     TRAINERS_VARIABLE as TRAINERS_VARIABLE,
     CheckpointCard as CheckpointCard,
     RunState as RunState,

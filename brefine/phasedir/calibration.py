@@ -7,8 +7,10 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from brefine.errors import FormatError
+from brefine.errors import DataError, FormatError
+from brefine.io.shipped import shipped_weights
 from brefine.phasedir.document import Document, Part
+from brefine.phasedir.training import CheckpointCard
 
 
 class HeldOut(Part):
@@ -68,11 +70,35 @@ class Calibration(Document):
             raise ValueError("weights and change_weights need one number for each of scales_s")
         return self
 
-    def require_weights(self, weights_sha256: str, *, where: Path) -> None:
-        """Refuses the refiner that the constants were not fitted with.
+    @classmethod
+    def read_for(cls, path: Path, weights_sha256: str) -> Self:
+        """The calibration in a file, for the refiner with these weights.
 
         Raises:
-            FormatError: they are of other weights.
+            FormatError: the file is no calibration, or one of other weights.
+            DataError: there is no such file.
         """
-        if self.weights_sha256 != weights_sha256:
-            raise FormatError("the calibration is of other weights", where=where, hint="make it anew: brefine calibrate")
+        try:
+            found = cls.read(path)
+        except FileNotFoundError:
+            raise DataError("there is no such calibration", where=path, hint="make one: brefine calibrate") from None
+        if found.weights_sha256 != weights_sha256:
+            raise FormatError("the calibration is of other weights", where=path, hint="make it anew: brefine calibrate")
+        return found
+
+
+def refuse_unusable(weights: Path | None, calibration: Path | None) -> None:
+    """Refuses at a glance what a refiner would refuse after the seconds that torch takes to load, or a diarizer's hours.
+
+    Args:
+        weights: None = those that ship.
+        calibration: None = there is none.
+
+    Raises:
+        CheckpointError: the weights are missing, torn, or were not written by brefine.
+        FormatError: the file is no calibration, or one of other weights.
+        DataError: there is no such calibration.
+    """
+    card = CheckpointCard.of_weights(weights or shipped_weights())
+    if calibration is not None:
+        Calibration.read_for(calibration, card.weights_sha256)

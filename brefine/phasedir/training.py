@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 
 from brefine.config import MODEL_NAMES, ExampleConfig, FeatureConfig, ModelName
+from brefine.errors import CheckpointError
 from brefine.identity import ProcessIdentity
 from brefine.phasedir.document import Document, Part, UnixTime
 from brefine.phasedir.folders import PhaseDir
@@ -95,6 +96,8 @@ class RunStatus(Document):
 
 CARD_KEY: Final = "brefine_card"
 """Under which a weights file carries its card."""
+OTHER_WEIGHTS: Final = "use checkpoints/best.safetensors of a run, or train again"
+"""What to do where a file is no weights."""
 
 
 class CheckpointCard(Document):
@@ -116,12 +119,33 @@ class CheckpointCard(Document):
     """`weights_sha256` of the weights that its training began with; None = random ones."""
 
     @classmethod
-    def in_weights(cls, path: Path) -> Self | None:
-        """The card that a weights file carries, without its tensors; None where none can be read."""
+    def of_weights(cls, path: Path, *, hint: str = OTHER_WEIGHTS) -> Self:
+        """The card that a weights file carries; its tensors are not read.
+
+        Args:
+            hint: what to do where the file cannot be used.
+
+        Raises:
+            CheckpointError: the file is missing, torn, or was not written by brefine.
+        """
         try:
             with safe_open(path, framework="np") as file:
                 return cls.model_validate_json((file.metadata() or {})[CARD_KEY])
-        except (KeyError, ValidationError, SafetensorError, OSError):
+        except FileNotFoundError:
+            raise CheckpointError("there are no such weights", where=path, hint=hint) from None
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError("the weights are torn or no safetensors file", where=path, got=error, hint=hint) from None
+        except (KeyError, ValidationError):
+            raise CheckpointError(
+                "these weights were not written by brefine", where=path, expected=f"a card under {CARD_KEY!r}", hint=hint
+            ) from None
+
+    @classmethod
+    def in_weights(cls, path: Path) -> Self | None:
+        """Like `of_weights`, but None where none can be read."""
+        try:
+            return cls.of_weights(path)
+        except CheckpointError:
             return None
 
     @property

@@ -20,7 +20,7 @@ from brefine.cli import app
 from brefine.cli.diarize import _kept_if_unrefined
 from brefine.config import ExampleConfig, FeatureConfig
 from brefine.diarizers.__main__ import plan_jobs
-from brefine.errors import BrefineError, FormatError
+from brefine.errors import BrefineError, CheckpointError, FormatError
 from brefine.io.rttm import read_rttm
 from brefine.io.shipped import shipped_weights
 from brefine.models import build_model
@@ -119,6 +119,25 @@ def test_a_file_that_is_no_fitting_calibration_is_refused_before_the_diarizer_is
     assert started == ["brefine.diarizers", "batch", "brefine.diarizers"]
 
 
+def test_weights_that_cannot_be_used_are_refused_before_the_diarizer_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Torn or of somebody else, in one piece or as a batch, and by a batch of `refine`; not where nothing is refined."""
+    started: list[str] = []
+    monkeypatch.setattr("brefine.cli.diarize.run_worker", lambda module, *_, **__: started.append(module) or 3)
+    monkeypatch.setattr("brefine.cli.batches.go_through", lambda *_: started.append("batch") or 3)
+    talk, torn = tmp_path / "talk.wav", tmp_path / "torn.safetensors"
+    talk.touch()
+    torn.write_bytes(shipped_weights().read_bytes()[:1000])
+    batch = ["--config", str(_RECIPES / "mlp.toml")]
+    diarize, refine = ["diarize", str(talk), "-o", str(tmp_path / "out.rttm")], ["refine", str(talk), str(talk), *batch]
+    for weights in (torn, talk):
+        for words in (diarize, [*diarize, *batch], refine):
+            assert isinstance(CliRunner().invoke(app, [*words, "--weights", str(weights)]).exception, CheckpointError)
+    assert started == []
+    assert CliRunner().invoke(app, [*diarize, "--no-refine", "--weights", str(torn)]).exit_code == 3
+
+
 def test_turns_that_were_not_refined_are_kept(
     tmp_path: Path,
     shared_data: Path,
@@ -126,18 +145,20 @@ def test_turns_that_were_not_refined_are_kept(
     capsys: pytest.CaptureFixture[str],
     brefine_here: Callable[..., int],
 ) -> None:
-    """Weights that are none, found out after a diarizer's hours: the command that is told goes on once they are mended."""
+    """Weights with a spoiled number, found after a diarizer's hours: the command that is told goes on once they are mended."""
     (tmp_path / "scratch").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
     samples, rate_hz = soundfile.read(shared_data / "ami" / "audio" / "trn08.flac")
     soundfile.write(tmp_path / "my talk.wav", samples[: 10 * rate_hz], rate_hz)
     weights, out = tmp_path / "my w.safetensors", tmp_path / "new.rttm"
-    weights.write_text("none")
+    _save_untrained(weights)
+    sound = weights.read_bytes()
+    weights.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
     assert brefine_here("diarize", tmp_path / "my talk.wav", "-o", out, "--weights", weights) == 1
     assert not out.exists()
     words = shlex.split(capsys.readouterr().err.rsplit("to refine them: ", 1)[1])
     assert words[-2:] == ["--weights", str(weights)]  # no others in silence
-    _save_untrained(weights)
+    weights.write_bytes(sound)
     assert (words[0], brefine_here(*words[1:])) == ("brefine", 0)
     assert [len(one.turns) > 0 for one in read_rttm(out).values()] == [True]
 

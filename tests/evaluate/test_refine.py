@@ -25,6 +25,7 @@ from brefine.evaluate.moves import Reason
 from brefine.evaluate.refine import Refined, format_report, load_weights, refine_tasks
 from brefine.evaluate.tasks import REPORT_COLUMNS, plan_refinement, require_usable
 from brefine.io.rttm import read_rttm, write_rttm
+from brefine.io.shipped import shipped_weights
 from brefine.models.error_prior import ErrorPrior
 from brefine.phasedir import GateRecord, PhaseDir
 from tests.evaluate.conftest import RATE_HZ, bursts, save_untrained
@@ -171,7 +172,7 @@ def test_all_unusable_audio_is_named_before_anything_is_heard(talks: Path, monke
 
 
 def test_what_cannot_be_done_is_refused_before_torch_is_loaded(talks: Path) -> None:
-    """That takes seconds: a path that is wrong, audio that is none, a file that would be replaced, labels of nobody there."""
+    """That takes seconds: a wrong path, files that are not what they should be or would be replaced, labels of nobody there."""
     script = """if True:
         import sys
         from brefine.errors import BrefineError
@@ -187,7 +188,12 @@ def test_what_cannot_be_done_is_refused_before_torch_is_loaded(talks: Path) -> N
     (talks / "notes.csv").write_text("mine")
     write_rttm(talks / "another.rttm", read_rttm(talks / "rttm" / "rec0.rttm")["rec0"])
     (talks / "phase").mkdir()
+    torn = shipped_weights().read_bytes()
+    (talks / "torn").write_bytes(torn[: len(torn) // 2])
     asked = [
+        *(f"refine audio/rec0.wav rttm/rec0.rttm -o out.rttm --weights {name}" for name in ("nowhere", "no.wav", "torn")),
+        *(f"refine audio/rec0.wav rttm/rec0.rttm -o out.rttm --calibration {name}" for name in ("nowhere", "no.wav")),
+        "calibrate audio/rec0.wav rttm/rec0.rttm rttm/rec0.rttm -o mine.json --weights nowhere",
         "refine nowhere.wav rttm/rec0.rttm -o out.rttm",
         "refine audio/rec0.wav nowhere.rttm -o out.rttm",
         "refine no.wav rttm/rec0.rttm -o out.rttm",
@@ -200,6 +206,12 @@ def test_what_cannot_be_done_is_refused_before_torch_is_loaded(talks: Path) -> N
         [sys.executable, "-c", script], cwd=talks, input="\n".join(asked), capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines() == [
+        "there are no such weights: False",
+        "the weights are torn or no safetensors file: False",
+        "the weights are torn or no safetensors file: False",
+        "there is no such calibration: False",
+        "this is not JSON: Expecting value: line 1 column 1 (char 0): False",
+        "there are no such weights: False",
         "there is no such audio: False",
         "there is no such RTTM: False",
         "this audio cannot be read: format not recognised: False",
