@@ -632,7 +632,7 @@ source = "builtin"
     (tmp_path / "recipe.toml").write_text(recipe)
     steps: list[tuple[str, int, int]] = []
     config = load_config(tmp_path / "recipe.toml")
-    folder = prepare(config, n_processes=2, on_progress=lambda *step: steps.append(step))
+    folder = prepare(config, n_processes=1, on_progress=lambda *step: steps.append(step))
     manifest = CorpusManifest.read(folder / "corpus.json")
     assert (manifest.evidence, manifest.hypothesis_source) == ("simulated", "builtin")
     assert ("diarizing with builtin", 3, 3) in steps
@@ -649,11 +649,13 @@ source = "builtin"
     assert {path: path.stat().st_mtime_ns for path in answers} == before
 
 
-@pytest.mark.parametrize(("fault", "words", "n_kept"), [("head", "cannot be read", 0), ("body", "not finite", 1)])
+@pytest.mark.parametrize(
+    ("fault", "words", "n_processes", "n_kept"), [("head", "cannot be read", 1, 0), ("body", "not finite", 2, 1)]
+)
 def test_audio_that_no_diarizer_can_read_ends_with_the_diarizers_words(
-    tmp_path: Path, tone_bank: Path, fault: str, words: str, n_kept: int
+    tmp_path: Path, tone_bank: Path, fault: str, words: str, n_processes: int, n_kept: int
 ) -> None:
-    """A failing diarizer process is told by recording, exit code and its last words; answers that came are kept."""
+    """A failing process, alone or one of two, is told by recording, exit code and last words; answers that came are kept."""
     config = load_config(_recipe_file(tmp_path, tone_bank))
     good, torn = tmp_path / "good.wav", tmp_path / "torn.wav"
     soundfile.write(good, np.zeros(RATE_HZ), RATE_HZ)
@@ -663,7 +665,7 @@ def test_audio_that_no_diarizer_can_read_ends_with_the_diarizers_words(
         soundfile.write(torn, np.full(RATE_HZ, np.nan), RATE_HZ, subtype="FLOAT")
     cache = tmp_path / "cache"
     with pytest.raises(ProcessError, match=words) as refused:
-        diarize_all({"good": good, "torn": torn}, diarizer_of(config), cache=cache)
+        diarize_all({"good": good, "torn": torn}, diarizer_of(config), cache=cache, n_processes=n_processes)
     assert "torn.wav" in str(refused.value)
     assert len(list(cache.glob("builtin-*/*.rttm"))) == n_kept
 

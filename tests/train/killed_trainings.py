@@ -55,6 +55,7 @@ def main() -> int:
     parser.add_argument("--epochs", type=int, default=3, help="of each training")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    torch.set_num_threads(1)  # a fork has no threads but one, and would wait for those of a pool
     if options.run is not None:
         for point, end in train_killed(RunDir(options.run), options.points):
             print(point, end, flush=True)
