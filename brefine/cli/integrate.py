@@ -10,7 +10,7 @@ from brefine.cli.options import RUNS, Json, PhaseOption, Runs
 from brefine.cli.output import print_json, print_lines
 from brefine.config import ModelName, prepared_corpus_path
 from brefine.errors import BrefineError, FormatError, tell
-from brefine.phasedir import CorpusManifest, PhaseDir, SelectionRecord, find_phase
+from brefine.phasedir import CORPUS_FILE, CorpusManifest, PhaseDir, SelectionRecord, find_phase
 from brefine.run.gate_evidence import faults_of_labels
 from brefine.run.plain import progress_line
 from brefine.run.stages import integration_report, model_of, start_integration
@@ -30,7 +30,7 @@ def integrate(
     """
     found = find_phase(phase, runs)
     chosen, config = _selected(found) if model is None else model_of(found, model), found.load_config()
-    for fault in faults_of_labels(config, CorpusManifest.read_if_sound(prepared_corpus_path(config) / "corpus.json")):
+    for fault in faults_of_labels(config, CorpusManifest.read_if_sound(prepared_corpus_path(config) / CORPUS_FILE)):
         tell(f"gate 4 will stay open: {fault}")
     start_integration(found, chosen).wait(lambda progress: tell(progress_line(progress)))
     report = integration_report(found)

@@ -61,7 +61,7 @@ def _prepare(arguments: argparse.Namespace) -> None:
     from brefine.data.progress import ProgressReporter
     from brefine.data.summary import format_summary
     from brefine.io.atomic import read_json
-    from brefine.phasedir import Stage
+    from brefine.phasedir import SUMMARY_FILE, Stage
 
     if arguments.part is not None:
         index, _, n_parts = arguments.part.partition("/")
@@ -76,7 +76,7 @@ def _prepare(arguments: argparse.Namespace) -> None:
             n_processes=arguments.processes,
             on_progress=report,
         )
-    summary = read_json(folder / "summary.json")
+    summary = read_json(folder / SUMMARY_FILE)
     if arguments.json:
         print(json.dumps({"folder": str(folder), **summary}, indent=1))
     else:

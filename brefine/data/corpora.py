@@ -34,7 +34,16 @@ from brefine.errors import DataError, FormatError, hint_of
 from brefine.io.atomic import digest_of_files, read_json, write_json_atomic
 from brefine.io.audio import audio_files
 from brefine.io.rttm import NO_MARK, read_diarizations, recordings_marked, rttm_files, write_rttm
-from brefine.phasedir import SPLITS, AudioFile, CorpusManifest, CorpusRecording, label_digests, source_folders
+from brefine.phasedir import (
+    CORPUS_FILE,
+    SPLITS,
+    SUMMARY_FILE,
+    AudioFile,
+    CorpusManifest,
+    CorpusRecording,
+    label_digests,
+    source_folders,
+)
 
 OnProgress = Callable[[str, int, int], None]
 """Called with what is being done, the parts done and the parts in all."""
@@ -214,7 +223,7 @@ def forget_stale(folder: Path, sources: Mapping[str, str]) -> None:
     what is there already is kept where that is the same, so that two states of the sources never mix. corpus.json goes last: as
     long as it is there, whoever comes after an interruption forgets the rest as well.
     """
-    record, whole = folder / "sources.json", folder / "corpus.json"
+    record, whole = folder / "sources.json", folder / CORPUS_FILE
     try:
         made_from = read_json(record)
     except FileNotFoundError:
@@ -227,7 +236,7 @@ def forget_stale(folder: Path, sources: Mapping[str, str]) -> None:
         for part in ("hypothesis", "reference", "audio"):
             if (folder / split / part).exists():
                 shutil.rmtree(folder / split / part)
-    for path in (folder / "summary.json", whole):
+    for path in (folder / SUMMARY_FILE, whole):
         path.unlink(missing_ok=True)
     write_json_atomic(record, sources)
 

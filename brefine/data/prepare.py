@@ -37,7 +37,8 @@ from brefine.errors import ConfigError
 from brefine.io.atomic import digest_of_files, remove_leftovers, write_json_atomic, write_text_atomic
 from brefine.io.lock import held
 from brefine.io.rttm import write_rttm
-from brefine.phasedir import SPLITS, CorpusManifest, CorpusRecording
+from brefine.io.uem import UEM_FILE
+from brefine.phasedir import CORPUS_FILE, SPLITS, SUMMARY_FILE, CorpusManifest, CorpusRecording
 
 _MOST_TOLD = 20
 
@@ -69,7 +70,7 @@ def prepare(
         return folder
     with _locked(folder, on_progress):
         remove_leftovers(folder)
-        manifest, notes = CorpusManifest.read_if_there(folder / "corpus.json"), tuple[str, ...]()
+        manifest, notes = CorpusManifest.read_if_there(folder / CORPUS_FILE), tuple[str, ...]()
         changes = [] if manifest is None else changes_since(manifest, folder, config)
         if manifest is None or changes:
             if config.corpus.kind == "simulated":
@@ -87,18 +88,18 @@ def prepare(
             n_processes=workers,
             on_progress=lambda done, total: on_progress("computing features", done, total),
         )
-        if not (folder / "summary.json").exists():
-            write_json_atomic(folder / "summary.json", summarise(folder, manifest, notes=notes))
-        manifest.write(folder / "corpus.json")
+        if not (folder / SUMMARY_FILE).exists():
+            write_json_atomic(folder / SUMMARY_FILE, summarise(folder, manifest, notes=notes))
+        manifest.write(folder / CORPUS_FILE)
     return folder
 
 
 def _is_whole(folder: Path, config: PhaseConfig) -> bool:
     """Whether the corpus is there as the recipe and its sources want it; so it may lie where one can only read."""
-    manifest = CorpusManifest.read_if_there(folder / "corpus.json")
+    manifest = CorpusManifest.read_if_there(folder / CORPUS_FILE)
     return (
         manifest is not None
-        and (folder / "summary.json").exists()
+        and (folder / SUMMARY_FILE).exists()
         and not changes_since(manifest, folder, config)
         and is_built(folder / "features", _audio_of(manifest, folder), config.features, known=manifest.untouched_audio(folder))
     )
@@ -115,7 +116,7 @@ def prepare_part(config: PhaseConfig, *, index: int, n_parts: int, n_processes: 
     downloaded is left to the whole.
     """
     folder = prepared_corpus_path(config)
-    manifest = CorpusManifest.read_if_there(folder / "corpus.json")
+    manifest = CorpusManifest.read_if_there(folder / CORPUS_FILE)
     if manifest is not None and not changes_since(manifest, folder, config):
         return
     workers = n_processes or len(os.sched_getaffinity(0))
@@ -177,7 +178,7 @@ def _simulate_corpus(folder: Path, config: PhaseConfig, workers: int, on_progres
         splits[take.split].append(recording)
     for split in SPLITS:
         lines = [f"{one.name} 1 0.000 {one.duration_s:.3f}\n" for one in splits[split]]
-        write_text_atomic(folder / split / "all.uem", "".join(lines))
+        write_text_atomic(folder / split / UEM_FILE, "".join(lines))
     return CorpusManifest(
         title="simulated conversations",
         evidence="simulated",

@@ -14,7 +14,7 @@ from brefine.data.examples import Annotated
 from brefine.data.feature_store import FeatureStore, open_store
 from brefine.errors import DataError
 from brefine.io.rttm import read_rttm
-from brefine.phasedir import CorpusManifest, CorpusRecording
+from brefine.phasedir import CORPUS_FILE, CorpusManifest, CorpusRecording
 
 
 class Split:
@@ -26,7 +26,7 @@ class Split:
     """
 
     def __init__(self, folder: Path, name: str, features: FeatureConfig) -> None:
-        manifest = CorpusManifest.read_if_there(folder / "corpus.json")
+        manifest = CorpusManifest.read_if_there(folder / CORPUS_FILE)
         if manifest is None or not manifest.splits.get(name):
             raise DataError(
                 f"the corpus has no {name} split", where=folder, hint="prepare it: brefine prepare CORPUS --config RECIPE"

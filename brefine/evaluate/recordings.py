@@ -17,7 +17,7 @@ from brefine.data.splits import Split
 from brefine.io.atomic import digest_of_files
 from brefine.io.rttm import format_rttm
 from brefine.models.weights import Refiner
-from brefine.phasedir import CorpusManifest, LookedAt
+from brefine.phasedir import CORPUS_FILE, CorpusManifest, LookedAt
 
 SplitName = Literal["validation", "gate"]
 
@@ -45,7 +45,7 @@ class GivenSplit:
         self.folder = prepared_corpus_path(config)
         self.name = name
         self._split = Split(self.folder, name, config.features)
-        self.manifest = CorpusManifest.read(self.folder / "corpus.json")
+        self.manifest = CorpusManifest.read(self.folder / CORPUS_FILE)
         self.recordings = tuple(
             GivenRecording(
                 listed.name,

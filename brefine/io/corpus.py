@@ -21,7 +21,7 @@ from brefine.io.audio import AUDIO_SUFFIXES, audio_files
 from brefine.io.filenames import file_stem
 from brefine.io.rttm import read_each, rttm_files
 from brefine.io.textfile import shown
-from brefine.io.uem import read_uem
+from brefine.io.uem import UEM_FILE, read_uem
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def read_corpus(folder: Path) -> tuple[Recording, ...]:
     audio = _audio_files(folder / "audio", problems)
     references = _rttm_files(folder / "reference", audio, problems)
     hypotheses = _rttm_files(folder / "hypothesis", audio, problems)
-    regions = _regions(folder / "all.uem", audio, problems)
+    regions = _regions(folder / UEM_FILE, audio, problems)
     if problems:
         raise DataError("the corpus has faults", where=folder, problems=problems)
     return tuple(

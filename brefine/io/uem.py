@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Final
 
 from brefine.core.turns import Regions
 from brefine.io.filenames import name_problem
 from brefine.io.textfile import MAX_TIME_S, Problems, numbered_fields, parse_seconds, read_lines_text, shown
 
+UEM_FILE: Final = "all.uem"
+"""What of a corpus's recordings is scored, in the corpus's folder."""
 _N_FIELDS = 4
 
 

@@ -21,7 +21,9 @@ A module for each writer; `document` has what they share, `folders` the paths.
 
 from brefine.phasedir.calibration import Calibration as Calibration, HeldOut as HeldOut, refuse_unusable as refuse_unusable
 from brefine.phasedir.corpus import (
+    CORPUS_FILE as CORPUS_FILE,
     SPLITS as SPLITS,
+    SUMMARY_FILE as SUMMARY_FILE,
     AudioFile as AudioFile,
     CorpusManifest as CorpusManifest,
     CorpusRecording as CorpusRecording,

@@ -16,6 +16,10 @@ from brefine.io.filenames import file_stem
 from brefine.phasedir.document import Document, Part
 
 SPLITS: Final = ("train", "validation", "gate")
+CORPUS_FILE: Final = "corpus.json"
+"""Where a prepared corpus's folder has its manifest."""
+SUMMARY_FILE: Final = "summary.json"
+"""Where it has its figures: hours, speakers, and how far the hypotheses are off."""
 
 
 def _file_stem(name: str) -> str:

@@ -8,6 +8,7 @@ from brefine.config import PhaseConfig, prepared_corpus_path
 from brefine.io.atomic import digest_of_files
 from brefine.io.folders import files_of
 from brefine.io.rttm import rttm_files
+from brefine.io.uem import UEM_FILE
 from brefine.phasedir.corpus import CorpusManifest
 
 
@@ -35,7 +36,7 @@ def label_digests(config: PhaseConfig) -> dict[str, str]:
     for part, folder in folders.items():
         if folder.is_dir():
             found = [path for kind in kinds for path in files_of(folder / kind, {".rttm"})]
-            files |= {f"{part}/{path.relative_to(folder)}": path for path in (*found, folder / "all.uem")}
+            files |= {f"{part}/{path.relative_to(folder)}": path for path in (*found, folder / UEM_FILE)}
     if brought and hypothesis.folder is not None:
         place = Path(hypothesis.folder)
         found = rttm_files(place)

@@ -41,6 +41,8 @@ from brefine.run.plain import job_words
 from brefine.run.supervision import Ended
 from brefine.run.work import Order, Work
 
+BATCH_FILE: Final = "batch.json"
+"""Where a batch's folder says what it is."""
 _LOOK_S: Final = 2.0
 """Seconds between two looks at what is done; of ten thousand recordings each costs as many questions to a disk."""
 _MOST_NAMED: Final = 20
@@ -221,7 +223,7 @@ def write_batch(out: Path, command: Command, items: Sequence[Item], options: Seq
             names a file that is not there.
         ProcessError: the input of recordings is another that a process is at work on.
     """
-    path = batch_folder(out) / "batch.json"
+    path = batch_folder(out) / BATCH_FILE
     found = Batch.begun(command, options, n_shares=n_shares)
     before = Batch.read_if_there(path)
     if before is None:
@@ -307,7 +309,7 @@ def run_batch(out: Path, config: PhaseConfig, tell: Callable[[str], None]) -> in
         ProcessError: the work ended without an answer for every recording.
     """
     folder = batch_folder(out)
-    batch = Batch.read(folder / "batch.json")
+    batch = Batch.read(folder / BATCH_FILE)
     n_handfuls = 1 + max((item.handful for item in batch.items), default=0)
     section = config.executor.model_copy(update={"array_tasks": min(batch.n_shares, n_handfuls)})
     executor = executor_of(PhaseDir(folder), config.model_copy(update={"executor": section}))

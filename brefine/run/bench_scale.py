@@ -27,7 +27,7 @@ from brefine.core.turns import Diarization, Turn
 from brefine.io.interpreter import python_command
 from brefine.io.pairs import read_pairs
 from brefine.io.rttm import write_rttm
-from brefine.phasedir import CorpusManifest, CorpusRecording, Tag
+from brefine.phasedir import CORPUS_FILE, CorpusManifest, CorpusRecording, Tag
 from brefine.run.folder_store import FolderStore
 from brefine.run.synthetic_events import write_scalars
 from brefine.run.watch_json import snapshot_to_json
@@ -113,12 +113,12 @@ def _make_corpus(folder: Path, n_recordings: int) -> None:
             )
         )  # fmt: skip
     manifest = CorpusManifest(title="bench", evidence="simulated", hypothesis_source="bench", splits={"gate": listed})
-    manifest.write(folder / "corpus.json")
+    manifest.write(folder / CORPUS_FILE)
 
 
 def _read_corpus(folder: Path) -> None:
     """The manifest, and every pair scored."""
-    CorpusManifest.read(folder / "corpus.json")
+    CorpusManifest.read(folder / CORPUS_FILE)
     _score(folder)
 
 

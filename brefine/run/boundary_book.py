@@ -23,7 +23,7 @@ from brefine.io.atomic import open_no_link
 from brefine.io.audio import read_excerpt
 from brefine.io.interpreter import python_command
 from brefine.io.rttm import read_rttm
-from brefine.phasedir import BoundaryRow, CorpusManifest, CorpusRecording, Manifest, PhaseDir
+from brefine.phasedir import CORPUS_FILE, BoundaryRow, CorpusManifest, CorpusRecording, Manifest, PhaseDir
 
 SPLIT: Final = "validation"
 WIDTH_S: Final = 4.0
@@ -128,7 +128,7 @@ class BoundaryBook:
             except FileNotFoundError:
                 raise DataError("the manifest is gone, which names the corpus", where=self._phase.manifest) from None
             try:
-                corpus = CorpusManifest.read(self._corpus / "corpus.json")
+                corpus = CorpusManifest.read(self._corpus / CORPUS_FILE)
             except FileNotFoundError:
                 raise DataError(
                     "the prepared corpus is gone", where=self._corpus, hint="brefine prepare makes it again"

@@ -22,6 +22,7 @@ from brefine.errors import ConfigError, FormatError, printable
 from brefine.io.atomic import write_text_atomic
 from brefine.io.lock import held
 from brefine.phasedir import (
+    CORPUS_FILE,
     Comparison,
     CorpusManifest,
     Decision,
@@ -117,7 +118,7 @@ class _Case:
         config, notes, faults = _agreed(phase)
         decisions = phase.decision_lines()
         given, stale = _earlier_answers(phase, decisions.after_loss, files.report)
-        manifest = CorpusManifest.read_if_sound(prepared_corpus_path(config) / "corpus.json")
+        manifest = CorpusManifest.read_if_sound(prepared_corpus_path(config) / CORPUS_FILE)
         audio = GateAudio.of(config, manifest) if files.report is not None else GateAudio()
         evidence = evidence_of(phase, config, files, manifest, audio, faults)
         verdicts = Verdicts.of(phase)

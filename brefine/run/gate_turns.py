@@ -7,7 +7,7 @@ from typing import Final
 
 from brefine.config import PhaseConfig, prepared_corpus_path
 from brefine.io.atomic import digest_of_files
-from brefine.phasedir import CorpusManifest, GateRecord, IntegrationReport, PhaseDir
+from brefine.phasedir import CORPUS_FILE, CorpusManifest, GateRecord, IntegrationReport, PhaseDir
 
 _EVERY_S: Final = 60.0
 """Hundreds of files are too many to be read at every glance."""
@@ -34,7 +34,7 @@ class WatchedTurns:
         return self._told[1]
 
     def _are_changed(self, report: IntegrationReport) -> bool:
-        manifest = CorpusManifest.read_if_sound(self._corpus / "corpus.json")
+        manifest = CorpusManifest.read_if_sound(self._corpus / CORPUS_FILE)
         if manifest is None:
             return False
         try:

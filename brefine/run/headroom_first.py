@@ -10,7 +10,8 @@ from brefine.core.turns import Diarization
 from brefine.errors import BrefineError
 from brefine.io.pairs import read_pairs
 from brefine.io.rttm import read_rttm
-from brefine.phasedir import CorpusManifest, corrected_labels
+from brefine.io.uem import UEM_FILE
+from brefine.phasedir import CORPUS_FILE, CorpusManifest, corrected_labels
 from brefine.run.gate_report import thresholds_of
 from brefine.run.headroom_table import headroom_lines
 
@@ -30,7 +31,7 @@ def headroom_of_recipe(config: PhaseConfig) -> list[str]:
 
 def _prepared(config: PhaseConfig) -> list[RecordingHeadroom]:
     folder = prepared_corpus_path(config)
-    manifest = CorpusManifest.read_if_there(folder / "corpus.json")
+    manifest = CorpusManifest.read_if_there(folder / CORPUS_FILE)
     if manifest is None or corrected_labels(manifest, config):
         return []
     return [
@@ -51,7 +52,7 @@ def _own_folder(config: PhaseConfig) -> list[RecordingHeadroom]:
         return []
     gate = Path(config.corpus.gate)
     hypothesis = Path(config.hypothesis.folder) if config.hypothesis.folder else gate / "hypothesis"
-    uem = gate / "all.uem"
+    uem = gate / UEM_FILE
     found = read_pairs(gate / "reference", hypothesis, uem if uem.exists() else None)
     return [
         measure_headroom(

@@ -11,7 +11,18 @@ from typing import Final
 from brefine.config import ExecutorConfig, ModelName, PhaseConfig, prepared_corpus_path, with_absolute_paths
 from brefine.errors import BrefineError, FormatError
 from brefine.io.atomic import read_json
-from brefine.phasedir import CorpusManifest, PhaseDir, Progress, RunStatus, Stage, corrected_labels, list_phases, read_statuses
+from brefine.phasedir import (
+    CORPUS_FILE,
+    SUMMARY_FILE,
+    CorpusManifest,
+    PhaseDir,
+    Progress,
+    RunStatus,
+    Stage,
+    corrected_labels,
+    list_phases,
+    read_statuses,
+)
 from brefine.run.gpu import GpuProbe
 from brefine.run.launch import refuse_useless
 from brefine.run.plain import duration
@@ -117,7 +128,7 @@ def plan_phase(config: PhaseConfig, *, gpus: GpuProbe, n_cores: int) -> Plan:
 def prepared_corpus(config: PhaseConfig) -> Path | None:
     """The recipe's prepared corpus; None where it is not there, or where labels have been corrected since."""
     corpus = prepared_corpus_path(config)
-    manifest = CorpusManifest.read_if_there(corpus / "corpus.json")
+    manifest = CorpusManifest.read_if_there(corpus / CORPUS_FILE)
     return None if manifest is None or corrected_labels(manifest, config) else corpus
 
 
@@ -249,7 +260,7 @@ def _training(
 def _counted(prepared: Path) -> tuple[float, float] | None:
     """Hypothesised training boundaries with a partner, and those without; None where the summary does not tell."""
     with contextlib.suppress(FormatError, OSError, LookupError, TypeError, ValueError):
-        found = read_json(prepared / "summary.json")["splits"]["train"]["boundary"]
+        found = read_json(prepared / SUMMARY_FILE)["splits"]["train"]["boundary"]
         n_matched = float(found["n_matched"])
         return n_matched, float(found["n_hypothesis"]) - n_matched
     return None

@@ -16,7 +16,7 @@ from brefine.core.spectrogram import spectrogram_db
 from brefine.errors import BrefineError
 from brefine.io.audio import read_audio
 from brefine.io.png import format_png
-from brefine.phasedir import BoundaryRow, CorpusManifest
+from brefine.phasedir import CORPUS_FILE, BoundaryRow, CorpusManifest
 from brefine.run.boundary_book import read_rows
 
 N_SHOWN: Final = 10
@@ -54,7 +54,7 @@ def extremes(rows: list[BoundaryRow], n: int = N_SHOWN) -> tuple[list[BoundaryRo
 
 def audio_of(corpus: Path) -> dict[str, Path]:
     """Recording → its audio file, of a prepared corpus; nothing where that is not there any more."""
-    manifest = CorpusManifest.read_if_sound(corpus / "corpus.json")
+    manifest = CorpusManifest.read_if_sound(corpus / CORPUS_FILE)
     return {} if manifest is None else {one.name: corpus / one.audio for part in manifest.splits.values() for one in part}
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from brefine.errors import one_line, run_main
 from brefine.io.atomic import write_bytes_atomic, write_text_atomic
 from brefine.io.interpreter import python_command
-from brefine.run.batch import Batch, Item, share_taken
+from brefine.run.batch import BATCH_FILE, Batch, Item, share_taken
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,11 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("batch", type=Path, help="the batch's folder")
     parser.add_argument("--part", metavar="K/N", help="one share alone; all of them, one after the other, if left out")
     options = parser.parse_args(arguments)
-    batch = Batch.read(options.batch / "batch.json")
+    batch = Batch.read(options.batch / BATCH_FILE)
     shares = range(batch.n_shares) if options.part is None else [int(options.part.partition("/")[0])]
     for index in shares:
         with share_taken(options.batch, index):
-            batch = Batch.read(options.batch / "batch.json")  # it may have changed until now, but for this share no longer
+            batch = Batch.read(options.batch / BATCH_FILE)  # it may have changed until now, but for this share no longer
             with _scratch(options.batch, index) as scratch:
                 _do_share(options.batch, batch, index, scratch)
     return 0

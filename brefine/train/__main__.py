@@ -20,7 +20,7 @@ from brefine.errors import BrefineError, ProcessError, RunError, is_out_of_memor
 from brefine.identity import boot_id, is_alive, is_same, own_identity
 from brefine.io.folders import is_gone, never_make_anew
 from brefine.io.lock import held
-from brefine.phasedir import RunDir, RunState, RunStatus, folder_argument, run_model
+from brefine.phasedir import PhaseDir, RunDir, RunState, RunStatus, folder_argument, run_model
 from brefine.train.loop import train
 from brefine.train.reporter import Reporter
 from brefine.train.setup import build_training
@@ -51,7 +51,7 @@ def _train(run: RunDir, model: ModelName, *, resume: bool) -> int:
     stop = StopSignal()
     stop.listen()
     if not run.path.is_dir():
-        load_config(run.path.parent / "phase.toml")  # says so where it is none of a phase, before a lock is left there
+        load_config(PhaseDir(run.path.parent).config)  # says so where it is none of a phase, before a lock is left there
     never_make_anew(run.path.parent)
     with _lock_tried(run, stop) as is_locked:
         _refuse_taken(run, resume=resume, is_locked=is_locked)  # before the first word: what is there stays as it is
@@ -78,7 +78,7 @@ def _was_elsewhere(run: RunDir) -> bool:
 
 def _train_alone(run: RunDir, model: ModelName, stop: StopSignal, *, resume: bool) -> int:
     try:
-        config = load_config(run.path.parent / "phase.toml")
+        config = load_config(PhaseDir(run.path.parent).config)
         first_word = _announce(run, model)
         training, state = build_training(run, model, config, resume=resume, alive=_heartbeat(run, first_word))
         with Reporter(

@@ -19,7 +19,7 @@ from brefine.data.feature_store import write_store
 from brefine.data.features import n_columns_of
 from brefine.errors import run_main
 from brefine.io.rttm import write_rttm
-from brefine.phasedir import CorpusManifest, CorpusRecording
+from brefine.phasedir import CORPUS_FILE, CorpusManifest, CorpusRecording
 
 _DURATION_S = 60.0
 _SPEAKERS = ("a", "b", "c")
@@ -71,7 +71,7 @@ def write_noise_corpus(config: PhaseConfig, *, n_train: int, n_validation: int) 
                 )
             )
     write_store(folder / "features", frames, config.features)
-    CorpusManifest(title="noise", evidence="simulated", hypothesis_source="drawn", splits=splits).write(folder / "corpus.json")
+    CorpusManifest(title="noise", evidence="simulated", hypothesis_source="drawn", splits=splits).write(folder / CORPUS_FILE)
 
 
 def noise_conversations(n_boundaries: int, features: FeatureConfig, *, name: str = "noise", seed: int = 0) -> list[Conversation]:

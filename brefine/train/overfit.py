@@ -16,6 +16,7 @@ from brefine.data.batches import Batch, TrainingBatches
 from brefine.data.prepare import prepare
 from brefine.data.splits import Split
 from brefine.models.heads import decode, target_distribution
+from brefine.phasedir import CORPUS_FILE
 from brefine.train.device import Device, claim_device
 from brefine.train.losses import refiner_loss
 from brefine.train.setup import fresh_state, tables_and_examples
@@ -51,7 +52,7 @@ def overfit(config: PhaseConfig) -> list[Overfit]:
     """Trains each model of the recipe on one batch of matched boundaries; on simulated ones where no corpus is prepared yet."""
     with tempfile.TemporaryDirectory(prefix="brefine-overfit-") as scratch:
         folder = prepared_corpus_path(config)
-        if not (folder / "corpus.json").exists():
+        if not (folder / CORPUS_FILE).exists():
             print("no prepared corpus yet: simulating four conversations", file=sys.stderr)
             folder = prepare(_small(config), out=Path(scratch))
         split = Split(folder, "train", config.features)
