@@ -15,7 +15,9 @@ from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.geometry import Size
+from textual.reactive import Reactive
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Input, Static
 
 from brefine.errors import BrefineError, words_of
@@ -104,6 +106,12 @@ def _collect_again() -> None:
         gc.enable()
 
 
+class Frame(Screen[Any]):
+    """The frame of all places: nothing on it looks different with another focus, so that it is not painted for that."""
+
+    focused = Reactive[Widget | None](None, repaint=False)
+
+
 class DashboardApp(App[int]):
     """The dashboard of one phase, running or finished, or of any folder of event files.
 
@@ -178,7 +186,7 @@ class DashboardApp(App[int]):
         self.stylesheet.set_variables(self.get_css_variables())  # App has already taken those of Textual's theme
 
     def get_default_screen(self) -> Screen[Any]:
-        screen: Screen[Any] = Screen(id="_default")
+        screen = Frame(id="_default")
         screen.update_classes(_reached(self.size), update=False)  # before anything is drawn, see above
         return screen
 

@@ -1265,6 +1265,33 @@ async def test_what_has_not_changed_is_not_painted_again(
         assert painted == []
 
 
+async def test_of_a_panel_the_line_with_news_is_painted(open_desk: OpenDesk, painted: list[Any]) -> None:
+    """And not the lines of the same panel that are as before."""
+    now = phase()
+    async with open_desk(now, (160, 45)) as desk:
+        await desk.tell(replace(now))
+        painted.clear()
+        await desk.tell(replace(now, host=replace(now.host, cpu_utilisation=0.77)))
+        await desk.pilot.pause(0.1)
+        row = desk.text.splitlines().index(desk.row("77 % of 16"))
+        assert [[y for y, _, _ in picture.spans] for picture in painted] == [[row]]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 45)])
+async def test_a_place_is_painted_where_it_stands_at_once(
+    open_desk: OpenDesk, painted: list[object], size: tuple[int, int]
+) -> None:
+    """Once with its layout and once more for what follows from that, and not once for each panel that finds its height."""
+    async with open_desk(phase(PhaseState.DECIDED), size) as desk:
+        await desk.press(*"23451")
+        for place in "23451":
+            await desk.pilot.pause(0.1)
+            painted.clear()
+            await desk.press(place)
+            await desk.pilot.pause(0.1)
+            assert 1 <= len([picture for picture in painted if picture is not None]) <= 2, place
+
+
 async def test_the_screen_may_change_its_size_at_any_time(open_desk: OpenDesk) -> None:
     """From large to tiny and back nothing breaks, and the layout follows."""
     async with open_desk(phase(), (200, 60)) as desk:

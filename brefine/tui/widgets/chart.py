@@ -8,7 +8,7 @@ from typing import ClassVar
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
@@ -48,7 +48,8 @@ class Chart(Widget):
         self._shown: Plot | Waiting = Waiting("")
         self._title = ""
         self._rows: list[Row] = []
-        """What is on the screen; empty = to be drawn."""
+        """What is on the screen, at the size it was drawn for."""
+        self._drawn_for = Size()
         self._styles: dict[str, Style] = {}
         """Role → style: asking Textual for every piece of a line costs more than drawing it."""
 
@@ -67,18 +68,14 @@ class Chart(Widget):
             self.refresh(*changed)
 
     def render_line(self, y: int) -> Strip:
-        width, height = self.content_size
-        if len(self._rows) != height:
+        width = self.content_size.width
+        if self._drawn_for != self.content_size:
             self._rows = self._drawn()
         segments = [
             Segment(span.text, self._style(span.role) + (self._style("cursor") if span.under_cursor else Style()))
             for span in self._rows[y]
         ]
         return Strip(segments).adjust_cell_length(width, self._style(""))
-
-    def on_resize(self, _: events.Resize) -> None:
-        self._rows = []
-        self.refresh()
 
     def notify_style_update(self) -> None:
         """Forgets the colours, as another theme wants it."""
@@ -93,7 +90,7 @@ class Chart(Widget):
 
     def _drawn(self) -> list[Row]:
         """What is shown, a row for each line that there is room for."""
-        width, height = self.content_size
+        self._drawn_for = width, height = self.content_size
         if isinstance(self._shown, Plot):
             return draw(self._shown, width=width, height=height)
         blank = [Span(" " * width, "text")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textual import events
 from textual.content import Content
+from textual.geometry import Region, Size
 from textual.widget import Widget
 
 from brefine.run.snapshot import PhaseSnapshot, PhaseState
@@ -22,6 +23,7 @@ class Panel(Widget):
         super().__init__(id=id, classes=classes)
         self.snapshot: PhaseSnapshot | None = None
         self._content = Content("")
+        self._written_for = Size()
         self._title: str | None = None
 
     def text(self, snapshot: PhaseSnapshot, width: int, height: int) -> Content:
@@ -40,22 +42,38 @@ class Panel(Widget):
             self.border_title = line(title)
 
     def redraw(self) -> None:
-        """Computes the text again, for instance after a key changed what is shown."""
+        """Computes the text again, for instance after a key changed what is shown; lines as before are not painted again."""
         if self.snapshot is None or self.size.width == 0:
             return
-        content = self.text(self.snapshot, self.content_size.width, self.content_size.height)
-        if content.is_same(self._content):
+        before, now = self._content.split("\n"), self._written(self.snapshot).split("\n")
+        if len(before) != len(now):
+            self.refresh(layout=self.grows)
             return
-        self._content = content
-        if self.grows:
-            self.styles.height = max(1, content.plain.count("\n") + 1) + self.gutter.height
-        self.refresh()
+        changed = [
+            Region(0, y, self.content_size.width, 1)
+            for y, (old, new) in enumerate(zip(before, now, strict=True))
+            if not new.is_same(old)
+        ]
+        if changed:
+            self.refresh(*changed)
 
     def render(self) -> Content:
+        if self.snapshot is not None and self._written_for != self.content_size:
+            self._written(self.snapshot)
         return self._content
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Of a panel that grows: with its lines counted while the layout is made, a place stands where it is painted first."""
+        return 1 if self.snapshot is None else len(self.text(self.snapshot, width, 0).split("\n"))
 
     def on_resize(self, _: events.Resize) -> None:
         self.redraw()
+
+    def _written(self, snapshot: PhaseSnapshot) -> Content:
+        """The text at the present size, kept for `render`."""
+        self._written_for = self.content_size
+        self._content = self.text(snapshot, *self.content_size)
+        return self._content
 
 
 def why_empty(snapshot: PhaseSnapshot, waits: str) -> str:
