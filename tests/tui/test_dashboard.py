@@ -592,6 +592,18 @@ async def test_the_last_models_column_is_whole_beside_the_curves(open_desk: Open
         assert "…" not in desk.text
 
 
+@pytest.mark.parametrize("width", [58, 60, 68])
+async def test_on_a_narrow_screen_every_model_keeps_its_figures(open_desk: OpenDesk, width: int) -> None:
+    """The shares beside the counts give way, then the middles of the names; no figure is cut off."""
+    async with open_desk(phase(PhaseState.TO_SELECT), (width, 60)) as desk:
+        await desk.press("2")
+        heads = [row.split() for row in desk.text.splitlines() if "unrefined" in row]
+        assert all(head[-1].startswith("cont") and head[-1].endswith("ive") for head in heads[:2])
+        assert desk.row(" MAE ").split() == ["MAE", "172", "ms", "71", "ms◂", "95", "ms", "88", "ms"]
+        assert desk.row(" improved ").split() == ["improved", "–", "812", "812", "812"]
+        assert desk.row(" pause ").split()[2:] == ["138", "ms", "57", "ms", "76", "ms", "70", "ms"]
+
+
 async def test_an_interval_does_not_run_into_the_figure_before_it(open_desk: OpenDesk) -> None:
     """Where a column of 80 cells has no room for both, the intervals have a line of their own, each below its figure."""
     evaluations = {}

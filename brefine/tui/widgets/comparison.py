@@ -13,12 +13,16 @@ from brefine.core.figures import percent, signed_milliseconds
 from brefine.phasedir import BoundaryFigures, Comparison, EvaluationReport
 from brefine.run.snapshot import PhaseSnapshot
 from brefine.run.tables import cuts_text
-from brefine.tui.format import UNKNOWN, format_count, format_interval, format_ms, format_rate
+from brefine.tui.format import UNKNOWN, clip_middle, format_count, format_interval, format_ms, format_rate
 from brefine.tui.theme import curve_style
 from brefine.tui.widgets.panel import Panel, line, stack, why_empty, wrapped
 
 KINDS: tuple[str, ...] = tuple(BoundaryKind)
 _LABEL_WIDTH = 17
+_LEAST_COLUMN = 10
+"""Cells of a model's figures and the mark behind them: in so few its name is shortened."""
+_COLUMN_OF_SHARES = 13
+"""From which a count has room for its share beside it: that gives way first."""
 
 Better = Literal["less", "more"]
 
@@ -63,9 +67,11 @@ class ComparisonTable(Panel):
         if not reports:
             return line((f" {waiting_for_evaluation(snapshot)}", "$quiet"))
         first = next(iter(reports.values()))
-        column = max(13, min(18, (width - _LABEL_WIDTH) // (len(reports) + 1)))
+        column = max(_LEAST_COLUMN, min(18, (width - _LABEL_WIDTH) // (len(reports) + 1)))
         head: list[str | Content | tuple[str, str]] = [" " * _LABEL_WIDTH, ("unrefined".rjust(column), "$quiet")]
-        head += [(model.rjust(column - 1) + " ", f"bold {model_style(snapshot, model)}") for model in reports]
+        head += [
+            (clip_middle(model, column - 2).rjust(column - 1) + " ", f"bold {model_style(snapshot, model)}") for model in reports
+        ]
         lines = [line(*head)]
         for figure in FIGURES:
             lines += self._rows(figure, first.comparison.before, reports, column)
@@ -129,12 +135,12 @@ class KindTable(Panel):
         if not reports:
             return line((f" {waiting_for_evaluation(snapshot)}", "$quiet"))
         before = next(iter(reports.values())).comparison.before.by_kind
-        column = max(12, min(15, (width - 18) // (len(reports) + 1)))
+        column = max(_LEAST_COLUMN, min(15, (width - 18) // (len(reports) + 1)))
         head: list[str | Content | tuple[str, str]] = [
             (f" {'kind':<9}{'matched':>8}", "$quiet"),
             ("unrefined".rjust(column), "$quiet"),
         ]
-        head += [(model.rjust(column), f"bold {model_style(snapshot, model)}") for model in reports]
+        head += [(clip_middle(model, column - 1).rjust(column), f"bold {model_style(snapshot, model)}") for model in reports]
         lines = [line(*head)]
         for kind in KINDS:
             if kind not in before:
@@ -208,7 +214,8 @@ def _counts(title: str, reports: Mapping[str, EvaluationReport], column: int, co
     for report in reports.values():
         n = count(report.comparison)
         total = report.comparison.improved + report.comparison.worsened + report.comparison.unchanged
-        cells.append(f"{n:,} {f'{100 * n / total:.0f} %' if total else '':>5}")
+        share = f" {f'{100 * n / total:.0f} %' if total else '':>5}" if column >= _COLUMN_OF_SHARES else ""
+        cells.append(f"{n:,}{share}")
     return _cells(title, UNKNOWN, cells, column)
 
 
