@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import threading
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -19,14 +20,15 @@ from brefine.config import MODEL_NAMES
 from brefine.core.gate import Answer
 from brefine.errors import BrefineError, FormatError, ProcessError
 from brefine.phasedir import DerComparison, SelectionRecord, Speed, Stage
-from brefine.run.snapshot import GpuView, PhaseState, ShownState
+from brefine.run.snapshot import GpuView, PhaseSnapshot, PhaseState, ShownState
 from brefine.tui.app import DashboardApp, closing_words
 from brefine.tui.poller import SnapshotFailed
 from brefine.tui.screens.gate import answer_in
 from brefine.tui.screens.integrate import RecordingList
 from brefine.tui.screens.reading import ReadingScreen
 from brefine.tui.theme import THEMES
-from tests.tui.conftest import OpenDesk
+from brefine.tui.widgets.run_table import RunTable
+from tests.tui.conftest import Desk, OpenDesk
 from tests.tui.memory_phases import (
     START_UNIX_S,
     evaluation,
@@ -1275,6 +1277,28 @@ async def test_what_has_not_changed_is_not_painted_again(
         await desk.tell(phase(PhaseState.TO_DECIDE))
         await desk.pilot.pause(0.1)
         assert painted == []
+
+
+async def test_a_place_that_was_drawn_before_the_first_snapshot_finds_its_height_later() -> None:
+    """A phase that is opened at its gate shows all its runs, whose table stood empty in the first frame."""
+
+    class LateSource(MemorySource):
+        may_tell = threading.Event()
+
+        def snapshot(self) -> PhaseSnapshot:
+            self.may_tell.wait(10.0)
+            return super().snapshot()
+
+    source = LateSource(phase(PhaseState.DECIDED))
+    app = DashboardApp(source, RecordedActions(), poll_s=0.2)
+    async with app.run_test(size=(80, 24)) as pilot:
+        desk = Desk(app, pilot, source, RecordedActions())
+        await desk.until(lambda: app.query_one(RunTable).size.width)
+        source.may_tell.set()
+        await desk.until(lambda: app.place == "gate")
+        await desk.pilot.pause(0.5)
+        await desk.press("1")
+        await desk.until(lambda: "contrastive" in desk.text)
 
 
 async def test_of_a_panel_the_line_with_news_is_painted(open_desk: OpenDesk, painted: list[Any]) -> None:

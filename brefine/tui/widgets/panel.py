@@ -45,9 +45,11 @@ class Panel(Widget):
         """Computes the text again, for instance after a key changed what is shown; lines as before are not painted again."""
         if self.snapshot is None or self.size.width == 0:
             return
-        before, now = self._content.split("\n"), self._written(self.snapshot).split("\n")
+        before, now = (content.split("\n", allow_blank=True) for content in (self._content, self._written(self.snapshot)))
+        if self.grows:
+            self.styles.height = len(now) + self.gutter.height  # Textual may keep a layout made for other lines: not for a height
         if len(before) != len(now):
-            self.refresh(layout=self.grows)
+            self.refresh()
             return
         changed = [
             Region(0, y, self.content_size.width, 1)
@@ -63,8 +65,8 @@ class Panel(Widget):
         return self._content
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """Of a panel that grows: with its lines counted while the layout is made, a place stands where it is painted first."""
-        return 1 if self.snapshot is None else len(self.text(self.snapshot, width, 0).split("\n"))
+        """Of a panel that grows and was never shown: counted with the layout, so that it is painted first where it stands."""
+        return 1 if self.snapshot is None else self.text(self.snapshot, width, 0).plain.count("\n") + 1
 
     def on_resize(self, _: events.Resize) -> None:
         self.redraw()
