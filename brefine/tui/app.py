@@ -29,7 +29,7 @@ from brefine.tui.screens.asking import AskLine, Confirm
 from brefine.tui.screens.place import Place, Wanted
 from brefine.tui.screens.reading import ReadingScreen
 from brefine.tui.screens.watch import WatchPlace
-from brefine.tui.theme import DEFAULT_VARIABLES, THEMES, first_theme
+from brefine.tui.theme import DEFAULT_VARIABLES, THEMES, first_theme, themes_in
 from brefine.tui.widgets.alerts import alert_lines, newest_first, problem_lines
 from brefine.tui.widgets.header import PLACES, PhaseHeader, place_of
 from brefine.tui.widgets.keys import KeyHints
@@ -180,7 +180,7 @@ class DashboardApp(App[int]):
         self._mounting = asyncio.Lock()
         self._other_places_mounted = False
         self.snapshot: PhaseSnapshot | None = None
-        for known in THEMES:
+        for known in themes_in(self.console.color_system):
             self.register_theme(known)
         self.set_reactive(App.theme, theme or first_theme())  # before anything is drawn, or all styles are made twice
         self.stylesheet.set_variables(self.get_css_variables())  # App has already taken those of Textual's theme

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from textual import constants
@@ -152,6 +152,31 @@ THEMES: Final = (
     ),
 )
 """brefine's own, the one that it comes up in first. Text stands out by 4.5:1 or more from what it is written on."""
+
+
+_IN_16_COLOURS: Final[dict[str, dict[str, str]]] = {
+    "brefine-colour-blind": {"curve-2": "#ff5555"},
+    "brefine-light": {
+        **dict.fromkeys(("primary", "accent", "success", "curve-1", "curve-5"), "#0000aa"),
+        **dict.fromkeys(("warning", "curve-3", "curve-6"), "#aa00aa"),
+        **dict.fromkeys(("error", "curve-2"), "#aa0000"),
+        **dict.fromkeys(("foreground", "level", "quiet", "curve-4"), "#000000"),
+    },
+}
+"""What gives way where there are 16 colours: on white, blue, magenta, red and black alone can be read in every terminal's own."""
+
+
+def themes_in(color_system: str | None) -> tuple[Theme, ...]:
+    """The themes as they are on a terminal with these colours, in Rich's words: `standard` is 16 of them."""
+    if color_system != "standard":
+        return THEMES
+    return tuple(_changed(theme, _IN_16_COLOURS.get(theme.name, {})) for theme in THEMES)
+
+
+def _changed(theme: Theme, colours: dict[str, str]) -> Theme:
+    fields = {name: colour for name, colour in colours.items() if hasattr(theme, name)}
+    variables = {name: colour for name, colour in colours.items() if name not in fields}
+    return replace(theme, **fields, variables={**theme.variables, **variables})  # type: ignore[arg-type]
 
 
 def first_theme() -> str:

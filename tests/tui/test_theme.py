@@ -53,6 +53,37 @@ def test_text_stands_out_where_there_are_256_colours(theme: Theme) -> None:
     assert len({colours[state] for state in ("success", "warning", "error")}) == 3
 
 
+_VGA = (
+    "#000000 #aa0000 #00aa00 #aa5500 #0000aa #aa00aa #00aaaa #aaaaaa "
+    "#555555 #ff5555 #55ff55 #ffff55 #5555ff #ff55ff #55ffff #ffffff"
+)
+_XTERM = (
+    "#000000 #cd0000 #00cd00 #cdcd00 #0000ee #cd00cd #00cdcd #e5e5e5 "
+    "#7f7f7f #ff0000 #00ff00 #ffff00 #5c5cff #ff00ff #00ffff #ffffff"
+)
+
+
+@pytest.mark.parametrize("palette", [_VGA, _XTERM], ids=["vga", "xterm"])
+@pytest.mark.parametrize("name", [theme.name for theme in THEMES])
+async def test_text_stands_out_where_there_are_16_colours(
+    open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch, palette: str, name: str
+) -> None:
+    """By 4.5:1 in what the Linux console and xterm make of the 16, though each terminal has its own."""
+    monkeypatch.setenv("TERM", "xterm-16color")
+    monkeypatch.delenv("COLORTERM", raising=False)
+    shown = [Color.parse(colour) for colour in palette.split()]
+    async with open_desk(phase(), theme=name) as desk:
+        assert desk.app.console.color_system == "standard"
+        written = desk.app.theme_variables
+        numbers = {
+            colour: RichColor.parse(Color.parse(written[colour]).hex6).downgrade(ColorSystem.STANDARD).number
+            for pair in _WRITTEN
+            for colour in pair
+        }
+    ratios = {(text, ground): contrast(shown[numbers[text] or 0], shown[numbers[ground] or 0]) for text, ground in _WRITTEN}
+    assert {pair: round(ratio, 2) for pair, ratio in ratios.items() if ratio < 4.5} == {}
+
+
 @pytest.mark.parametrize(
     ("wanted", "first"), [("brefine-light", "brefine-light"), ("textual-dark", "brefine"), ("brefine", "brefine")]
 )
