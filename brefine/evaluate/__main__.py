@@ -19,7 +19,7 @@ from brefine.core.figures import counted, improvement, percent, rounded
 from brefine.data.progress import ProgressReporter
 from brefine.errors import BrefineError, ConfigError, DataError, one_line, run_main, tell, terminated_as_interrupted, words_of
 from brefine.evaluate.labels import read_references, read_regions
-from brefine.evaluate.tasks import is_report, plan_refinement, require_usable
+from brefine.evaluate.tasks import is_report, plan_refinement, require_usable, with_silent
 from brefine.io.atomic import write_text_atomic
 from brefine.io.folders import never_make_anew
 from brefine.io.outputs import refuse_replacing, refuse_unwritable
@@ -246,7 +246,7 @@ def _calibrate(options: argparse.Namespace) -> None:
     read += [options.uem] if options.uem is not None else []
     refuse_replacing(read, [options.out], "calibration", _is_calibration)
     refuse_unusable(options.weights, None)
-    tasks = plan_refinement(options.audio, options.rttm)
+    tasks = with_silent(plan_refinement(options.audio, options.rttm), options.audio)
     references = read_references(options.reference, tasks)
     regions_s = None if options.uem is None else read_regions(options.uem, references)
     require_usable(references)

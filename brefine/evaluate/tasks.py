@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from brefine.core.turns import Diarization
 from brefine.errors import DataError, FormatError, one_line, tell
 from brefine.io.audio import AUDIO_SUFFIXES, audio_by_stem, probe_all
+from brefine.io.filenames import recording_named
 from brefine.io.outputs import begins_with, refuse_replacing
 from brefine.io.rttm import is_rttm, parse_rttm, raise_faults, rttm_files
 from brefine.io.textfile import read_lines_text
@@ -97,6 +98,24 @@ def plan_refinement(audio: Path, rttm: Path, out: Path | None = None) -> list[Ta
     tell_names("passed over, since no audio is given", unheard)
     tell_names("no turns for", turnless)
     return tasks
+
+
+def with_silent(tasks: Iterable[Task], audio: Path) -> list[Task]:
+    """The same tasks, but an RTTM without turns is the recording of its name: refinement passes it over, a score does not.
+
+    Args:
+        audio: what the tasks were planned with.
+    """
+    heard = audio_by_stem(audio) if audio.is_dir() else {}
+    found = []
+    for task in tasks:
+        own = heard.get(task.rttm.stem) if audio.is_dir() else audio
+        if task.hypotheses or own is None or any(parse_rttm(task.text)):
+            found.append(task)
+        else:
+            name = recording_named(task.rttm.stem)
+            found.append(replace(task, hypotheses=(Diarization(name),), audio={name: own}))
+    return found
 
 
 def require_usable(audio: Iterable[Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,29 @@ def test_labels_that_are_cut_where_the_labelled_part_ends_tell_nothing(labelled:
     references = read_references(labelled / "labels", plan_refinement(labelled / "audio", labelled / "rttm"))
     with pytest.raises(DataError, match=r"does not tell(?s:.*)rec1\n  rec2"):
         read_regions(labelled / "all.uem", references)
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_recording_in_which_the_system_heard_nobody_counts_as_missed(
+    labelled: Path, monkeypatch: pytest.MonkeyPatch, alone: bool
+) -> None:
+    """The DER is that of `brefine score`, for which all speech of such a recording is missed; one alone tells nothing."""
+    (labelled / "rttm" / "rec1.rttm").write_text("")
+    folders = [labelled / one for one in ("audio", "rttm", "labels")]
+    given = [folders[0] / "rec1.wav", folders[1] / "rec1.rttm", folders[2] / "rec1.rttm"] if alone else folders
+    words = [*map(str, given), "--weights", str(labelled / "mlp.safetensors"), "-o", str(labelled / "mine.json")]
+    monkeypatch.setattr("sys.argv", ["evaluate", "calibrate", *words, "--device", "cpu"])
+    if alone:
+        with pytest.raises(DataError, match=r"too few boundaries.*got 0"):
+            processes.main()
+        return
+    monkeypatch.setattr("brefine.evaluate.held_out.LEAST_BOUNDARIES", 5)
+    assert processes.main() == 0
+    found = Calibration.read(labelled / "mine.json")
+    scored = CliRunner().invoke(app, ["score", "--reference", str(folders[2]), "--hypothesis", str(folders[1]), "--json"])
+    assert found.held_out is not None
+    assert found.held_out.der_before == pytest.approx(json.loads(scored.stdout)["der"])
+    assert found.n_recordings == 3
 
 
 def test_all_unusable_audio_is_told_before_anything_is_heard(labelled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
