@@ -48,6 +48,16 @@ def test_a_recipe_that_can_prove_nothing_is_refused_before_its_headroom(tmp_path
     assert "headroom" not in ended.stderr
 
 
+def test_without_a_home_for_the_ledger_no_phase_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, homeless: None) -> None:
+    """Its supervisor could not start; what to set is said instead."""
+    monkeypatch.setattr(launch_phase3, "start_supervisor", lambda phase: None)
+    recipe = make_toy_phase(tmp_path / "other").config
+    words = ["launch-phase3", "--config", str(recipe), "--no-headroom", "--detach", "--runs", str(tmp_path / "mine")]
+    ended = CliRunner().invoke(app, words)
+    assert "set [budget] ledger or XDG_STATE_HOME" in str(ended.exception)
+    assert not (tmp_path / "mine").exists()
+
+
 def test_a_folder_of_any_name_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A line break in it must not look like another message, and an escape code not reach the terminal."""
     recipe = make_toy_phase(tmp_path / "other").config
