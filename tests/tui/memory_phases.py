@@ -524,6 +524,7 @@ class RecordedActions:
     best: ModelName = "transformer"
     may_compute: threading.Event = field(default_factory=threading.Event)
     may_read: threading.Event = field(default_factory=already_set)
+    may_answer: threading.Event = field(default_factory=already_set)
     unreadable: BrefineError | None = None
     fails_once: BrefineError | None = None
     """What the next judgement or comparison fails with."""
@@ -551,6 +552,8 @@ class RecordedActions:
 
     def answer(self, criterion: str, answer: Answer) -> GateRecord:
         self._remember("", "answer", criterion, answer)
+        self.may_answer.wait(_PATIENCE_S)
+        self._fail_once()
         self.answers[criterion] = "yes" if answer.yes else "no"
         return gate(self.answers)
 
@@ -561,6 +564,7 @@ class RecordedActions:
         """Keeps nobody waiting any more."""
         self.may_compute.set()
         self.may_read.set()
+        self.may_answer.set()
 
     def _fail_once(self) -> None:
         error, self.fails_once = self.fails_once, None

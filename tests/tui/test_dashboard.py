@@ -31,6 +31,8 @@ from brefine.tui.widgets.run_table import RunTable
 from tests.tui.conftest import Desk, OpenDesk
 from tests.tui.memory_phases import (
     START_UNIX_S,
+    MemorySource,
+    RecordedActions,
     evaluation,
     event_files,
     gate,
@@ -895,6 +897,40 @@ async def test_answers_are_recorded_one_by_one(open_desk: OpenDesk) -> None:
         assert "written to /runs/20261122-140200-phase3/gate4.json" in desk.text
 
 
+async def test_a_key_answers_the_question_that_is_marked_when_it_is_hit(open_desk: OpenDesk) -> None:
+    """Also while the answer before it is still being written: each is written once, in turn, and shown at once."""
+    async with open_desk(phase(PhaseState.TO_DECIDE), (120, 40)) as desk:
+        await desk.until(lambda: "☑" in desk.text)
+        desk.actions.may_answer.clear()
+        await desk.press("y", "n", "y")
+        assert desk.row("boundary error").rstrip().endswith("answer: yes …")
+        assert desk.row("DER more than").rstrip().endswith("answer: no …")
+        assert desk.row("›").startswith("› ☐ Does the project go on")
+        await desk.until(lambda: desk.actions.asked == [("answer", "mae", Answer(True))])
+        desk.actions.may_answer.set()
+        await desk.until(lambda: "answer: y/n" in desk.text and "…" not in desk.row("DER below"))
+        answers = [("mae", True), ("der", False), ("der-target", True)]
+        assert desk.actions.asked == [("answer", criterion, Answer(yes)) for criterion, yes in answers]
+        assert desk.row("DER more than").rstrip().endswith("answer: no")
+
+
+async def test_answers_behind_one_that_cannot_be_written_are_asked_again(open_desk: OpenDesk) -> None:
+    """None is lost without a word: the first of them is marked."""
+    async with open_desk(phase(PhaseState.TO_DECIDE), (120, 40)) as desk:
+        await desk.until(lambda: "☑" in desk.text)
+        desk.actions.may_answer.clear()
+        desk.actions.fails_once = FormatError("gate4.json cannot be written")
+        await desk.press("y", "n")
+        desk.actions.may_answer.set()
+        told = "gate4.json cannot be written; 1 answer behind it not written either"
+        await desk.until(lambda: any(told in notice.message for notice in desk.app._notifications))
+        assert desk.row("›").startswith("› ☑ Is the boundary error")
+        assert desk.text.count("answer: y/n") == 4
+        assert desk.actions.asked == [("answer", "mae", Answer(True))]
+        await desk.press("n")
+        await desk.until(lambda: desk.row("boundary error").rstrip().endswith("answer: no"))
+
+
 async def test_the_marked_question_is_always_on_the_screen(open_desk: OpenDesk) -> None:
     """Without room the mark takes the screen along, with the last question the verdict; what is not seen is not answered."""
     async with open_desk(phase(PhaseState.TO_DECIDE), (80, 14)) as desk:
@@ -1286,19 +1322,22 @@ async def test_a_place_that_was_drawn_before_the_first_snapshot_finds_its_height
         may_tell = threading.Event()
 
         def snapshot(self) -> PhaseSnapshot:
-            self.may_tell.wait(10.0)
+            self.may_tell.wait(60.0)
             return super().snapshot()
 
-    source = LateSource(phase(PhaseState.DECIDED))
-    app = DashboardApp(source, RecordedActions(), poll_s=0.2)
-    async with app.run_test(size=(80, 24)) as pilot:
-        desk = Desk(app, pilot, source, RecordedActions())
-        await desk.until(lambda: app.query_one(RunTable).size.width)
-        source.may_tell.set()
-        await desk.until(lambda: app.place == "gate")
-        await desk.pilot.pause(0.5)
-        await desk.press("1")
-        await desk.until(lambda: "contrastive" in desk.text)
+    source, actions = LateSource(phase(PhaseState.DECIDED)), RecordedActions()
+    app = DashboardApp(source, actions, poll_s=0.0)
+    try:
+        async with app.run_test(size=(80, 24)) as pilot:
+            desk = Desk(app, pilot, source, actions)
+            await desk.until(lambda: app.query_one(RunTable).size.width)
+            source.may_tell.set()
+            await desk.until(lambda: app.place == "gate")
+            await desk.pilot.pause(0.5)
+            await desk.press("1")
+            await desk.until(lambda: "contrastive" in desk.text)
+    finally:
+        source.end()
 
 
 async def test_of_a_panel_the_line_with_news_is_painted(open_desk: OpenDesk, painted: list[Any]) -> None:

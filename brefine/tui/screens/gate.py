@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.geometry import Region
 
+from brefine.core.figures import counted
 from brefine.core.gate import Answer
 from brefine.phasedir import GateCriterion, GateRecord, PhaseDir
 from brefine.run.snapshot import PhaseSnapshot
@@ -41,6 +42,8 @@ class Checklist(Panel):
         self.problem: str | None = None
         """Why the evidence could not be judged when it was last tried."""
         self.written = False
+        self.given: list[tuple[str, Answer]] = []
+        """Answers on their way into the record, as (criterion, answer): the first is being written."""
         self.chosen = 0
         self._heads: list[int] = []
         """The line that each question begins in."""
@@ -69,7 +72,8 @@ class Checklist(Panel):
         self._heads = []
         for index, criterion in enumerate(self.record.criteria):
             self._heads.append(len(lines))
-            lines += [*_criterion(criterion, width, chosen=index == self.chosen), *gap]
+            given = dict(self.given).get(criterion.id)
+            lines += [*_criterion(criterion, width, chosen=index == self.chosen, given=given), *gap]
         return stack([*lines, *_verdict(self.record, snapshot, width, written=self.written)])
 
 
@@ -140,10 +144,24 @@ class GatePlace(Place):
         self.app.push_screen(AskLine("Your answer and a note", "yes, because …", required=True, fault_of=fault_of), take)
 
     def _answer(self, answer: Answer) -> None:
+        """Answers the marked question and marks the next open one at once: a key answers what is marked when it is hit."""
         checklist = self.query_one(Checklist)
-        if checklist.record is not None:
-            criterion = checklist.record.criteria[checklist.chosen].id
-            self.post_message(Wanted(lambda: self._actions.answer(criterion, answer), self._answered))
+        if checklist.record is None:
+            return
+        criteria = checklist.record.criteria
+        checklist.given.append((criteria[checklist.chosen].id, answer))
+        given = dict(checklist.given)
+        unanswered = [n for n, criterion in enumerate(criteria) if criterion.answer is None and criterion.id not in given]
+        checklist.chosen = next((n for n in unanswered if n > checklist.chosen), checklist.chosen)
+        checklist.redraw()
+        self._show_chosen()
+        if len(checklist.given) == 1:
+            self._write_next()
+
+    def _write_next(self) -> None:
+        """One answer at a time, in the order in which they were given."""
+        criterion, answer = self.query_one(Checklist).given[0]
+        self.post_message(Wanted(lambda: self._actions.answer(criterion, answer), self._answered, self._not_written))
 
     def _take_judgement(self, record: GateRecord) -> None:
         checklist = self.query_one(Checklist)
@@ -161,10 +179,24 @@ class GatePlace(Place):
     def _answered(self, record: GateRecord) -> None:
         checklist = self.query_one(Checklist)
         checklist.record, checklist.written = record, True
-        unanswered = [index for index, criterion in enumerate(record.criteria) if criterion.answer is None]
-        checklist.chosen = next((index for index in unanswered if index > checklist.chosen), checklist.chosen)
+        del checklist.given[0]
         checklist.redraw()
         self.call_after_refresh(self._show_chosen)  # the record may have become longer
+        if checklist.given:
+            self._write_next()
+
+    def _not_written(self, why: str) -> None:
+        """The question is marked again; what was answered behind it is asked again, too."""
+        checklist = self.query_one(Checklist)
+        failed, n_behind = checklist.given[0][0], len(checklist.given) - 1
+        checklist.given.clear()
+        if checklist.record is not None:
+            ids: list[str] = [criterion.id for criterion in checklist.record.criteria]
+            checklist.chosen = ids.index(failed)
+        checklist.redraw()
+        self._show_chosen()
+        lost = f"; {counted(n_behind, 'answer', 'answers')} behind it not written either" if n_behind else ""
+        self.app.notify(f"{why}{lost}", severity="error", timeout=15, markup=False)
 
     def _finds_chosen(self) -> bool:
         """Whether the marked question is on the screen; it is brought there where it is not, and nothing else is done."""
@@ -190,9 +222,11 @@ def answer_in(text: str) -> Answer | None:
     return None if found is None else Answer(found[1][0] in "yY", (found[2] or "").rstrip() or None)
 
 
-def _criterion(criterion: GateCriterion, width: int, *, chosen: bool) -> list[Content]:
+def _criterion(criterion: GateCriterion, width: int, *, chosen: bool, given: Answer | None) -> list[Content]:
     look = FINDING_LOOKS[criterion.finding]
     answer = {"yes": ("yes", "bold $success"), "no": ("no", "bold $error"), None: ("y/n", "$warning")}[criterion.answer]
+    if given is not None:
+        answer = (f"{'yes' if given.yes else 'no'} …", "$quiet")
     head = line(
         ("› " if chosen else "  ", "bold $primary"),
         (f"{look.glyph} ", look.style),
