@@ -44,7 +44,7 @@ def _at_a_terminal(phase: PhaseDir, *words: str) -> Iterator[tuple[subprocess.Po
 
 def _wait_for_the_answer(process: subprocess.Popen[bytes]) -> None:
     """Until the command sleeps: Ctrl-C between the question and the reading of its answer would only be seen after an answer."""
-    deadline_s = time.monotonic() + 30.0
+    deadline_s = time.monotonic() + 60.0
     while psutil.Process(process.pid).status() != psutil.STATUS_SLEEPING:
         assert time.monotonic() < deadline_s
         time.sleep(0.01)
@@ -89,7 +89,7 @@ def test_a_document_is_asked_no_question(tmp_path: Path) -> None:
     phase.selection.unlink()
     with _at_a_terminal(phase, "--json") as (process, person):
         shown = _read(person, until=b"goes on?")
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
     assert json.loads(shown)["chosen_by"] == "rule"
     assert SelectionRecord.read(phase.selection).chosen_by == "rule"
 

@@ -26,7 +26,7 @@ def test_the_worker_hears_a_signal_once(number: signal.Signals, send: Callable[[
         send(process.pid, number)
         assert process.stdout.readline() == "heard\n"
         assert process.stdout.readline() == "1\n"
-        assert process.wait(30) == 130
+        assert process.wait(60) == 130
 
 
 def test_a_worker_can_read_what_a_shell_gives_as_a_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
