@@ -188,7 +188,7 @@ def test_the_command_says_what_labels_are_worth(
         mae_after_ms=140.0,
         held_out=found,
     )
-    for name in ("plan_refinement", "read_references", "require_usable"):
+    for name in ("plan_refinement", "with_silent", "read_references", "require_usable"):
         monkeypatch.setattr(processes, name, lambda *given: fitted)
     for name in ("calibration.calibrate_refiner", "refine.load_weights"):
         monkeypatch.setattr(f"brefine.evaluate.{name}", lambda *given: fitted)

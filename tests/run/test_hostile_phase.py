@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -146,8 +147,10 @@ def test_a_recording_whose_name_leads_elsewhere_is_refused(phase: PhaseDir, tmp_
 # --- half-written files -----------------------------------------------------------------------------------------------------
 
 
-def test_temporary_files_of_killed_writers_are_taken_for_nothing(phase: PhaseDir) -> None:
+def test_temporary_files_of_killed_writers_are_taken_for_nothing(phase: PhaseDir, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever was being written beside every file of a phase: screens show what they showed before."""
+    now_unix_s = time.time()
+    monkeypatch.setattr(time, "time", lambda: now_unix_s)  # words tell for how long nobody has given a sign of life
 
     def shown() -> list[str]:
         return [line for line in overview(snapshot_of(phase)) if "CPU" not in line]  # how busy this machine is changes

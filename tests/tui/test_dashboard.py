@@ -945,12 +945,12 @@ async def test_the_marked_question_is_always_on_the_screen(open_desk: OpenDesk) 
             await desk.until(lambda: "›" not in desk.text)
         assert desk.actions.asked == []
         await desk.press("down")
-        assert "› ☑ Is the DER more than" in desk.text
+        await desk.until(lambda: "› ☑ Is the DER more than" in desk.text)
         await desk.press("down", "down")
-        assert "› ☐ Does the project go on with" in desk.text
-        assert "verdict: open" in desk.text and "written" in desk.text
+        await desk.until(lambda: "› ☐ Does the project go on with" in desk.text and "verdict: open" in desk.text)
+        assert "written" in desk.text
         await desk.press("down")
-        assert "› ☑ Is the boundary error" in desk.text
+        await desk.until(lambda: "› ☑ Is the boundary error" in desk.text)
         for answered in ("mae", "der", "der-target"):
             await desk.press("y")
             await desk.until(lambda answered=answered: desk.actions.asked[-1:] == [("answer", answered, Answer(True))])
