@@ -41,12 +41,22 @@ def probe_foreign(path: Path) -> tuple[float, int, int]:
     """Seconds, sampling rate and channels, as the container says.
 
     Raises:
-        DataError: torchcodec or ffmpeg is missing, or the file is no audio, or does not tell its length, rate or channels.
+        DataError: torchcodec or ffmpeg is missing, or the file is no audio, or does not tell its length, rate or channels;
+            or something else prints where the decoder answers.
     """
     with _decoder(path, "--probe") as process:
         answer, words = process.communicate()
     _check(process, path, words)
-    told = json.loads(answer)
+    try:
+        told = json.loads(answer)
+    except ValueError:
+        raise DataError(
+            "the decoder has printed something else than what it was asked for",
+            where=path,
+            expected="one JSON document",
+            got=repr(answer.decode("utf-8", errors="replace").strip().partition("\n")[0][:200]),
+            hint="whatever prints when Python starts, such as a sitecustomize.py, belongs on stderr",
+        ) from None
     if not _is_number(told["duration_s"]):  # what was recorded in a browser, for instance
         raise DataError("this audio does not say how long it is", where=path, hint=_way_out(path))
     unsaid = [name for name in ("sample_rate_hz", "n_channels") if not _is_number(told[name])]

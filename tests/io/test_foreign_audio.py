@@ -17,6 +17,7 @@ from brefine.io.audio import probe_audio, read_audio, read_excerpt
 
 _STAND_IN = '''
 """Plays a stereo tone of 1 s for `*.m4a`, and fails on `torn.m4a`, as torchcodec does: with a RuntimeError."""
+print("a library that greets")
 from types import SimpleNamespace
 import json
 import numpy as np
@@ -27,6 +28,9 @@ class AudioDecoder:
     def __init__(self, path, *, sample_rate=None, num_channels=None):
         if "torn" in path:
             raise RuntimeError("Could not open input file")
+        if "wordless" in path:
+            raise RuntimeError
+        os.system("echo a library that chats")
         told = float(os.environ.get("STAND_IN_SECONDS", "1.0"))
         told = {"duration_seconds": told if told >= 0 else None, "sample_rate": 44100, "num_channels": 2}
         self.metadata = SimpleNamespace(**told | json.loads(os.environ.get("STAND_IN_TOLD", "{}")))
@@ -126,6 +130,21 @@ def test_what_the_decoder_says_reaches_the_user(m4a: Path) -> None:
         with pytest.raises(DataError, match="Could not open input file") as refused:
             read(torn)
         assert "ffmpeg -i" in str(refused.value)
+
+
+def test_a_decoder_that_fails_without_a_word_is_told_by_its_error(m4a: Path) -> None:
+    """An exception without a message is named by its kind."""
+    wordless = m4a.rename(m4a.with_name("wordless.m4a"))
+    for read in (probe_audio, read_audio):
+        with pytest.raises(DataError, match=r"cannot be decoded \(got .*wordless\.m4a: RuntimeError\)"):
+            read(wordless)
+
+
+def test_what_python_prints_when_it_starts_is_not_taken_for_the_answer(m4a: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sitecustomize.py that greets is told with what to do, instead of a traceback."""
+    (m4a.parent / "packages" / "sitecustomize.py").write_text("print('welcome to this cluster')")
+    with pytest.raises(DataError, match="expected one JSON document, got 'welcome to this cluster'"):
+        probe_audio(m4a)
 
 
 def test_samples_that_are_not_finite_are_refused_here_too(m4a: Path, monkeypatch: pytest.MonkeyPatch) -> None:
