@@ -117,6 +117,11 @@ def texts_of(voice: Voice) -> list[str]:
     return texts
 
 
+def file_names(voice: Voice) -> list[str]:
+    """The files of a voice's utterances, in the order of its texts."""
+    return [f"{index:02d}.flac" for index in range(len(texts_of(voice)))]
+
+
 def refuse_without_espeak() -> None:
     """Refuses to go on where the optional package is missing.
 
@@ -221,9 +226,9 @@ def _speak_voice(number: int) -> None:
     half_made = _Fork.folder / f".{voice.name}.tmp"
     shutil.rmtree(half_made, ignore_errors=True)
     half_made.mkdir(parents=True)
-    for index, text in enumerate(texts_of(voice)):
+    for name, text in zip(file_names(voice), texts_of(voice), strict=True):
         samples = _Fork.synthesiser.say(voice, text)
-        write_bytes_atomic(half_made / f"{index:02d}.flac", format_flac(samples, SAMPLE_RATE_HZ))
+        write_bytes_atomic(half_made / name, format_flac(samples, SAMPLE_RATE_HZ))
     half_made.rename(_Fork.folder / voice.name)
 
 

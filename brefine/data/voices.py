@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from brefine.data.espeak import BANK_VERSION, N_VOICES, refuse_without_espeak
-from brefine.errors import DataError
+from brefine.data.espeak import BANK_VERSION, N_VOICES, builtin_voice, file_names, refuse_without_espeak
+from brefine.errors import DataError, one_line, tell
 from brefine.io.atomic import digest_of_files
+from brefine.io.audio import is_whole_flac
 from brefine.io.interpreter import python_command
 from brefine.io.lock import held
 
@@ -65,7 +68,7 @@ def digest_of_voices(folder: Path) -> str:
 
 
 def builtin_bank(cache: Path, *, n_voices: int = N_VOICES, on_progress: Callable[[int, int], None] | None = None) -> Path:
-    """The folder of the built-in voices under `cache`; what is missing of it is spoken first, by one process at a time.
+    """The folder of the built-in voices under `cache`; what is missing or spoiled is spoken first, by one process at a time.
 
     Args:
         on_progress: called with the numbers of voices done and wanted, about twice a second.
@@ -74,12 +77,15 @@ def builtin_bank(cache: Path, *, n_voices: int = N_VOICES, on_progress: Callable
         DataError: eSpeak NG is not installed, or a speaking process failed.
     """
     folder = cache / f"builtin-{BANK_VERSION}-{n_voices}"
-    if _n_spoken(folder) >= n_voices:
+    if _n_spoken(folder, n_voices) == n_voices and not _spoiled(folder, n_voices):
         return folder
     refuse_without_espeak()
     with held(cache / ".lock") as lock:
+        for voice in _spoiled(folder, n_voices):
+            tell(f"a built-in voice is spoiled, and spoken anew: {one_line(voice)}")
+            voice.unlink() if voice.is_symlink() or not voice.is_dir() else shutil.rmtree(voice)
         message = _speak(folder, n_voices, on_progress, keeping=lock)
-    if _n_spoken(folder) < n_voices:
+    if _n_spoken(folder, n_voices) < n_voices:
         raise DataError("the built-in voices could not be spoken", where=folder, problems=message.splitlines()[-5:])
     return folder
 
@@ -93,7 +99,7 @@ def _speak(folder: Path, n_voices: int, on_progress: Callable[[int, int], None] 
     try:
         while process.poll() is None:
             if on_progress is not None:
-                on_progress(_n_spoken(folder), n_voices)
+                on_progress(_n_spoken(folder, n_voices), n_voices)
             time.sleep(0.25)
         return process.communicate()[1].strip()
     finally:
@@ -102,8 +108,27 @@ def _speak(folder: Path, n_voices: int, on_progress: Callable[[int, int], None] 
             process.communicate()
 
 
-def _n_spoken(folder: Path) -> int:
-    return sum(1 for _ in folder.glob("V*")) if folder.is_dir() else 0
+def _n_spoken(folder: Path, n_voices: int) -> int:
+    return sum((folder / builtin_voice(number).name).is_dir() for number in range(n_voices))
+
+
+def _spoiled(folder: Path, n_voices: int) -> list[Path]:
+    """What is in the places of voices without being whole: a copy was cut short, somebody has deleted or edited files."""
+
+    def is_whole(number: int) -> bool:
+        voice = builtin_voice(number)
+        names = file_names(voice)
+        home = folder / voice.name
+        found = sorted(path.name for path in home.iterdir()) if home.is_dir() and not home.is_symlink() else []
+        return found == names and all(is_whole_flac(home / name) for name in names)
+
+    there = [number for number in range(n_voices) if os.path.lexists(folder / builtin_voice(number).name)]
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        return [
+            folder / builtin_voice(number).name
+            for number, whole in zip(there, pool.map(is_whole, there), strict=True)
+            if not whole
+        ]
 
 
 def split_by_speaker(

@@ -9,6 +9,7 @@ header claims. Times are seconds from the first sample.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import os
 import re
@@ -223,6 +224,19 @@ def format_flac(samples: NDArray[np.float32], sample_rate_hz: int, *, comment: s
             file.comment = comment
         file.write(samples)
     return content.getvalue()
+
+
+def is_whole_flac(path: Path) -> bool:
+    """Whether a 16-bit FLAC still holds the sound that it was written with.
+
+    Source: RFC 9639, section 8.2: STREAMINFO, the first block, ends in the MD5 digest of the samples.
+    """
+    try:
+        content = path.read_bytes()
+        samples, _ = soundfile.read(io.BytesIO(content), dtype="int16")
+    except (OSError, soundfile.LibsndfileError):
+        return False
+    return content.startswith(b"fLaC") and content[26:42] == hashlib.md5(samples.astype("<i2"), usedforsecurity=False).digest()
 
 
 def require_sound(block: NDArray[np.floating], n_before: int, sample_rate_hz: int, where: object) -> None:

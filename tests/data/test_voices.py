@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -89,6 +90,31 @@ def test_the_built_in_voices_are_spoken_once_and_alike(tmp_path: Path) -> None:
     before = [one.path.stat().st_mtime_ns for one in ours]
     assert builtin_bank(tmp_path / "first", n_voices=3) == first
     assert [one.path.stat().st_mtime_ns for one in ours] == before
+
+
+@pytest.mark.end_to_end
+def test_voices_that_are_spoiled_are_spoken_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A sentence cut short, altered, deleted or added, and whatever else is in a voice's place; the others are left alone."""
+    pytest.importorskip("espeakng_loader", reason="the optional extra `voices` is not installed")
+    bank = builtin_bank(tmp_path, n_voices=7)
+    whole = {path.relative_to(bank): path.read_bytes() for path in sorted(bank.rglob("*.flac"))}
+    left_alone = (bank / "V000" / "00.flac").stat().st_mtime_ns
+    cut, altered = bank / "V001" / "03.flac", bank / "V002" / "13.flac"
+    cut.write_bytes(cut.read_bytes()[:5000])
+    frames = bytearray(altered.read_bytes())
+    frames[len(frames) // 2] ^= 0xFF
+    altered.write_bytes(frames)
+    (bank / "V003" / "00.flac").unlink()
+    (bank / "V004" / "14.flac").write_bytes(cut.read_bytes())
+    shutil.rmtree(bank / "V005")
+    (bank / "V005").touch()
+    shutil.rmtree(bank / "V006")
+    (bank / "V006").symlink_to(bank / "V000")
+    assert builtin_bank(tmp_path, n_voices=7) == bank
+    assert {path.relative_to(bank): path.read_bytes() for path in sorted(bank.rglob("*.flac"))} == whole
+    assert (bank / "V000" / "00.flac").stat().st_mtime_ns == left_alone
+    told = capsys.readouterr().err
+    assert [name for name in map("V{:03d}".format, range(7)) if name in told] == [f"V00{number}" for number in range(1, 7)]
 
 
 @pytest.mark.end_to_end
