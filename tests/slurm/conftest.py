@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
-_FAKE = Path(__file__).with_name("fake_slurm.py")
+from tests.slurm.fake_slurm import FakeSlurm
+
 IS_REAL = os.environ.get("BREFINE_SLURM") == "1"
 
 
@@ -29,43 +28,28 @@ class Cluster(Protocol):
 
 
 class FakeCluster:
-    """`fake_slurm.py` on the PATH."""
+    """`FakeSlurm` on the PATH."""
 
     def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._home = home / "slurm"
-        programs = self._home / "bin"
-        programs.mkdir(parents=True)
-        for name in ("sbatch", "srun", "squeue", "scancel", "scontrol"):
-            program = programs / name
-            program.write_text(
-                f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(_FAKE.parent)!r})\nimport fake_slurm\n"
-                f"sys.exit(fake_slurm.main({name!r}, sys.argv[1:]))\n"
-            )
-            program.chmod(0o755)
-        monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
-        monkeypatch.setenv("FAKE_SLURM", str(self._home))
+        self._slurm = FakeSlurm(home / "slurm")
+        monkeypatch.setenv("PATH", f"{self._slurm.programs}{os.pathsep}{os.environ['PATH']}")
 
     def cancel(self, job_id: str) -> None:
-        self._scancel("--full", job_id)
+        self._slurm.ask("scancel", "--full", job_id)
 
     def preempt(self, job_id: str) -> None:
-        self._scancel("--preempt", job_id)
+        self._slurm.ask("scancel", "--preempt", job_id)
 
     def limit_is_near(self, job_id: str) -> None:
-        self._scancel("--signal=USR2", job_id)
+        self._slurm.ask("scancel", "--signal=USR2", job_id)
 
     def fail_node(self, job_id: str, *, requeue: bool) -> None:
         """The node of a job goes down."""
-        self._scancel("--fail-node" if requeue else "--kill-node", job_id)
+        self._slurm.ask("scancel", "--fail-node" if requeue else "--kill-node", job_id)
 
     def end_all(self) -> None:
         """Leaves no process behind."""
-        jobs = self._home / "jobs.json"
-        for job_id in json.loads(jobs.read_text()) if jobs.exists() else ():
-            self._scancel("--kill-node", job_id)
-
-    def _scancel(self, *words: str) -> None:
-        subprocess.run(["scancel", *words], check=True)
+        self._slurm.close()
 
 
 class RealCluster:
