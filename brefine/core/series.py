@@ -1,4 +1,4 @@
-"""Curves for eyes: fewer points that hide nothing, a smooth trend, and when it will be done."""
+"""Curves for eyes: fewer points that hide nothing, and a smooth trend."""
 
 from __future__ import annotations
 
@@ -104,23 +104,3 @@ def smooth(values: NDArray[np.float64], weight: float) -> NDArray[np.float64]:
         means.append(mean / share)
     smoothed[finite] = means
     return smoothed
-
-
-def eta(steps: NDArray[np.int64], unix_s: NDArray[np.float64], n_steps: int, *, n_recent: int = 20) -> float | None:
-    """Seconds from the newest point until step `n_steps`, at the pace of the most recent points.
-
-    Args:
-        steps: shape (n,), in order of time; a restart that steps back starts the pace anew.
-        unix_s: shape (n,).
-
-    Returns:
-        None while fewer than two points, or no time, show a pace; 0.0 once the end is reached.
-    """
-    if len(steps) and steps[-1] >= n_steps:
-        return 0.0
-    backwards = np.flatnonzero(np.diff(steps) <= 0)
-    since = max(int(backwards[-1]) + 1 if len(backwards) else 0, len(steps) - n_recent)
-    recent, times_s = steps[since:], unix_s[since:]
-    if len(recent) < 2 or times_s[-1] <= times_s[0]:
-        return None
-    return float((n_steps - recent[-1]) * (times_s[-1] - times_s[0]) / (recent[-1] - recent[0]))

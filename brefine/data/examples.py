@@ -68,12 +68,6 @@ class Examples:
     def positive(self) -> NDArray[np.bool_]:
         return np.isfinite(self.offset_s)
 
-    def moved(self, hypothesis_s: NDArray[np.float64]) -> Examples:
-        """The same boundaries, hypothesised elsewhere."""
-        columns = {column.name: getattr(self, column.name) for column in fields(self)}
-        offset_s = self.offset_s + self.hypothesis_s - hypothesis_s
-        return Examples(**(columns | {"hypothesis_s": hypothesis_s, "offset_s": offset_s}))
-
 
 def find_examples(split: Iterable[Annotated], config: ExampleConfig) -> Examples:
     """All examples of a split, positives and negatives, recording by recording."""

@@ -37,24 +37,13 @@ _Track = Callable[[int], NDArray[np.float32]]
 """Number of frames → their columns, shape (n_frames, n_columns)."""
 
 
-def log_mel(samples: NDArray[np.float32], config: FeatureConfig) -> NDArray[np.float32]:
-    """Natural log of the mel band powers.
-
-    Args:
-        samples: mono audio at `config.sample_rate_hz`, shape (n_samples,), full scale 1.
-
-    Returns:
-        Shape (n_frames_of(n_samples), n_mels).
-    """
-    return np.concatenate(list(log_mel_blocks([samples], config)))
-
-
 def log_mel_blocks(
     blocks: Iterable[NDArray[np.float32]], config: FeatureConfig, *, n_frames: int | None = None
 ) -> Iterator[NDArray[np.float32]]:
-    """The same frames of a recording that arrives block by block, a few thousand at a time.
+    """Natural log of the mel band powers of a recording that arrives block by block, a few thousand frames at a time.
 
     Args:
+        blocks: mono audio at `config.sample_rate_hz`, shape (n_samples,) each, full scale 1.
         n_frames: how many there shall be in all: too much audio is left out, too little continues in silence. None = as many as
             `n_frames_of` says.
     """

@@ -57,11 +57,11 @@ def inspect_environment(python: str | None, model: str | None = None) -> Environ
             False,
             {},
             ("no interpreter is named: DiariZen needs an environment of its own",),
-            (*_fresh("diarizen-env"), "then: --diarizer-python diarizen-env/bin/python, or [diarizer] python in the recipe"),
+            (*_fresh(), "then: --diarizer-python diarizen-env/bin/python, or [diarizer] python in the recipe"),
         )
     found_at = shutil.which(str(from_home(python)))
     if found_at is None:
-        return Environment(python, False, {}, ("there is no such interpreter",), _fresh("diarizen-env"))
+        return Environment(python, False, {}, ("there is no such interpreter",), _fresh())
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
         try:
@@ -83,7 +83,7 @@ def judge_environment(python: str, told: dict[str, Any], model: str | None = Non
     pip = f"{python} -m pip install"
     faults: list[tuple[str, str]] = []
     if not (3, 10) <= _number(told["python"])[:2] <= (3, 11):
-        faults.append((f"Python is {told['python']}, 3.10 or 3.11 is needed", _fresh("diarizen-env")[0]))
+        faults.append((f"Python is {told['python']}, 3.10 or 3.11 is needed", _fresh()[0]))
     if "setuptools" not in versions or _number(versions["setuptools"]) >= (82,):
         # pyannote's fork is built with pkg_resources, which setuptools 82 has dropped
         faults.append((f"setuptools is {versions.get('setuptools', 'missing')}, < 82 is needed", f'{pip} "setuptools<82" wheel'))
@@ -124,10 +124,10 @@ FORK_LINE: Final = "{pip} --no-build-isolation " + _PINS + " ./DiariZen/pyannote
 DIARIZEN_LINE: Final = "{pip} " + _PINS + " toml psutil accelerate==1.6.0 -e ./DiariZen"
 
 
-def _fresh(folder: str) -> tuple[str, ...]:
-    pip = f"{folder}/bin/python -m pip install"
+def _fresh() -> tuple[str, ...]:
+    pip = "diarizen-env/bin/python -m pip install"
     return (
-        f"python3.11 -m venv {folder}",
+        "python3.11 -m venv diarizen-env",
         _CHECKOUT,
         f"{pip} wheel {_PINS}",
         FORK_LINE.format(pip=pip),

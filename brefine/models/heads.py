@@ -40,12 +40,10 @@ class Decoded(NamedTuple):
     Attributes:
         shift_s: posterior median of true − hypothesised time, the estimate with the least expected absolute error.
         confidence: probability that a boundary is there and lies within `TOLERANCE_S` of the shift.
-        none: probability that there is no boundary here.
     """
 
     shift_s: Tensor
     confidence: Tensor
-    none: Tensor
 
 
 def target_distribution(offset_frames_B: Tensor, n_frames: int, sigma_frames: float) -> Tensor:
@@ -89,7 +87,6 @@ def decode_frames(frames_BT: Tensor, none_B: Tensor, hop_s: float, *, bias_s: fl
     return Decoded(
         shift_s=(median_B - n_frames / 2) * hop_s + bias_s,
         confidence=_confidence(cumulative_BT, none_B, median_B, hop_s),
-        none=none_B,
     )
 
 

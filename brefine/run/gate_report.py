@@ -104,7 +104,6 @@ class _Case:
         verdicts: those that were written down before.
     """
 
-    phase: PhaseDir
     thresholds: Thresholds
     evidence: Evidence | None
     files: GateFiles
@@ -123,7 +122,6 @@ class _Case:
         evidence = evidence_of(phase, config, files, manifest, audio, faults)
         verdicts = Verdicts.of(phase)
         return cls(
-            phase=phase,
             thresholds=thresholds_of(config.gate),
             evidence=evidence,
             files=files,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brefine.core.series import downsample_minmax, eta, smooth
+from brefine.core.series import downsample_minmax, smooth
 
 
 def test_a_single_peak_and_a_single_nan_survive() -> None:
@@ -70,25 +70,3 @@ def test_smoothing_starts_at_the_first_value_and_skips_nan() -> None:
 def test_no_weight_changes_nothing() -> None:
     """Smoothing can be switched off."""
     assert smooth(np.array([1.0, 5.0]), 0.0).tolist() == [1.0, 5.0]
-
-
-def test_the_eta_follows_the_recent_pace() -> None:
-    """One step a second for long, then ten: the last points count."""
-    steps = np.arange(0, 110)
-    unix_s = np.concatenate([np.arange(80.0), 79.0 + 0.1 * np.arange(1, 31)])
-    assert eta(steps, unix_s, 209) == pytest.approx(10.0)
-
-
-def test_no_eta_before_there_is_a_pace() -> None:
-    """No points, one point, a clock that stands, a restart: not known yet; at the end: none left."""
-    assert eta(np.array([], dtype=np.int64), np.array([]), 10) is None
-    assert eta(np.array([3]), np.array([1.0]), 10) is None
-    assert eta(np.array([3, 4]), np.array([1.0, 1.0]), 10) is None
-    assert eta(np.array([3, 9, 2]), np.array([1.0, 2.0, 3.0]), 10) is None
-    assert eta(np.array([3, 10]), np.array([1.0, 2.0]), 10) == eta(np.array([10]), np.array([1.0]), 10) == 0.0
-    assert eta(np.array([9, 9]), np.array([1.0, 2.0]), 10) is None
-
-
-def test_the_pace_is_that_of_the_most_recent_points() -> None:
-    """Of ten steps a second lately, whatever the first one took; ten more are a second off."""
-    assert eta(np.array([0, 1, 11]), np.array([0.0, 10.0, 11.0]), 21, n_recent=2) == pytest.approx(1.0)

@@ -16,7 +16,7 @@ import soundfile
 from brefine.config import FeatureConfig
 from brefine.data import feature_store, features
 from brefine.data.feature_store import build_store, is_built, open_store
-from brefine.data.features import log_mel
+from brefine.data.features import analyse
 from brefine.errors import DataError, ProcessError
 from brefine.io.atomic import read_json, write_json_atomic
 from tests.data.killed_pool import KilledPool, OneThread, failing_slowly
@@ -39,7 +39,7 @@ def test_a_store_gives_each_recording_its_own_frames(tmp_path: Path, audio: dict
     build_store(tmp_path / "store", audio, FEATURES)
     store = open_store(tmp_path / "store", FEATURES)
     samples, _ = soundfile.read(audio["one"], dtype="float32")
-    np.testing.assert_allclose(store["one"], log_mel(samples, FEATURES), atol=0.01)
+    np.testing.assert_allclose(store["one"], analyse(samples, FEATURES), atol=0.01)
     assert store["two"].shape == (150, 80)
 
 
