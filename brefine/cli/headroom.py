@@ -37,13 +37,13 @@ def headroom(
     What could refinement win at most on this pair, and can the gate be met at all? Ask before a GPU is rented.
     """
     from brefine.config import GateConfig, RefineConfig, load_config
-    from brefine.core.headroom import Headroom, measure_headroom
     from brefine.errors import one_line
     from brefine.io.atomic import write_text_atomic
     from brefine.io.outputs import is_page, refuse_replacing
     from brefine.io.pairs import read_pairs
     from brefine.io.rttm import rttm_files
     from brefine.run.gate_report import thresholds_of
+    from brefine.run.headroom_first import measure_pairs
     from brefine.run.headroom_plot import headroom_page
     from brefine.run.headroom_table import headroom_lines
 
@@ -55,18 +55,11 @@ def headroom(
         tell(f"left out, since there is no reference: {', '.join(found.unreferenced)}")
     recipe = None if config is None else load_config(config)
     gate, refine = (GateConfig(), RefineConfig()) if recipe is None else (recipe.gate, recipe.refine)
-    measured = Headroom(
-        tuple(
-            measure_headroom(
-                pair.reference,
-                pair.hypothesis,
-                regions_s=pair.regions_s,
-                window_s=gate.window_s if window_s is None else window_s,
-                shift_s=refine.max_shift_s if window_s is None else window_s,
-                collar_s=gate.der_collar_s,
-            )
-            for pair in found.pairs
-        )
+    measured = measure_pairs(
+        found.pairs,
+        window_s=gate.window_s if window_s is None else window_s,
+        shift_s=refine.max_shift_s if window_s is None else window_s,
+        collar_s=gate.der_collar_s,
     )
     figures = measured.figures(thresholds_of(gate))
     if plot is not None:

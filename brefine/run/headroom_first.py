@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from brefine.config import PhaseConfig, prepared_corpus_path, with_absolute_paths
-from brefine.core.headroom import Headroom, RecordingHeadroom, measure_headroom
+from brefine.core.headroom import Headroom, measure_headroom
 from brefine.core.turns import Diarization
 from brefine.errors import BrefineError
-from brefine.io.pairs import read_pairs
+from brefine.io.pairs import Pair, read_pairs
 from brefine.io.rttm import read_rttm
 from brefine.io.uem import UEM_FILE
 from brefine.phasedir import CORPUS_FILE, CorpusManifest, corrected_labels
@@ -20,48 +21,53 @@ def headroom_of_recipe(config: PhaseConfig) -> list[str]:
     """One screen where reference and hypothesis of the gate split are there already; else one line that says why not."""
     config = with_absolute_paths(config)
     try:
-        found = _prepared(config) or _own_folder(config)
+        pairs = _prepared(config) or _own_folder(config)
     except BrefineError as error:
         return [f"headroom: cannot be told before the corpus is prepared: {error.what}"]
-    if not found:
+    if not pairs:
         return ["headroom: known once the corpus is prepared and diarized; then launch again, or ask: brefine headroom"]
-    lines = headroom_lines(Headroom(tuple(found)).figures(thresholds_of(config.gate)))
+    gate = config.gate
+    found = measure_pairs(pairs, window_s=gate.window_s, shift_s=config.refine.max_shift_s, collar_s=gate.der_collar_s)
+    lines = headroom_lines(found.figures(thresholds_of(gate)))
     return ["what refinement could win at most on the gate split:", *lines, ""]
 
 
-def _prepared(config: PhaseConfig) -> list[RecordingHeadroom]:
+def measure_pairs(pairs: Iterable[Pair], *, window_s: float, shift_s: float, collar_s: float) -> Headroom:
+    """The headroom of these recordings; the arguments are those of `core.headroom.measure_headroom`."""
+    return Headroom(
+        tuple(
+            measure_headroom(
+                one.reference,
+                one.hypothesis,
+                regions_s=one.regions_s,
+                window_s=window_s,
+                shift_s=shift_s,
+                collar_s=collar_s,
+            )
+            for one in pairs
+        )
+    )
+
+
+def _prepared(config: PhaseConfig) -> list[Pair]:
     folder = prepared_corpus_path(config)
     manifest = CorpusManifest.read_if_there(folder / CORPUS_FILE)
     if manifest is None or corrected_labels(manifest, config):
         return []
+
+    def turns(path: str, name: str) -> Diarization:
+        return read_rttm(folder / path).get(name, Diarization(name))
+
     return [
-        measure_headroom(
-            *(read_rttm(folder / path).get(one.name, Diarization(one.name)) for path in (one.reference, one.hypothesis)),
-            regions_s=one.regions_s,
-            window_s=config.gate.window_s,
-            shift_s=config.refine.max_shift_s,
-            collar_s=config.gate.der_collar_s,
-        )
-        for one in manifest.gate
+        Pair(one.name, turns(one.reference, one.name), turns(one.hypothesis, one.name), one.regions_s) for one in manifest.gate
     ]
 
 
-def _own_folder(config: PhaseConfig) -> list[RecordingHeadroom]:
+def _own_folder(config: PhaseConfig) -> tuple[Pair, ...]:
     """A corpus of one's own that brings its hypotheses can be looked at before it is prepared."""
     if config.corpus.kind != "folder" or config.hypothesis.source != "folder" or config.corpus.gate is None:
-        return []
+        return ()
     gate = Path(config.corpus.gate)
     hypothesis = Path(config.hypothesis.folder) if config.hypothesis.folder else gate / "hypothesis"
     uem = gate / UEM_FILE
-    found = read_pairs(gate / "reference", hypothesis, uem if uem.exists() else None)
-    return [
-        measure_headroom(
-            pair.reference,
-            pair.hypothesis,
-            regions_s=pair.regions_s,
-            window_s=config.gate.window_s,
-            shift_s=config.refine.max_shift_s,
-            collar_s=config.gate.der_collar_s,
-        )
-        for pair in found.pairs
-    ]
+    return read_pairs(gate / "reference", hypothesis, uem if uem.exists() else None).pairs
