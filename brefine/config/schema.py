@@ -125,6 +125,13 @@ class CorpusConfig(Section):
     training recordings' own hypotheses show."""
     simulation: SimulationConfig = SimulationConfig()
 
+    @property
+    def title(self) -> str:
+        """What the corpus is called in headlines."""
+        if self.kind == "folder":
+            return f"{Path(self.train or '').name}→{Path(self.gate or '').name}"
+        return "VoxConverse dev→test" if self.kind == "voxconverse" else "simulated conversations"
+
     @model_validator(mode="after")
     def _folders_are_named(self) -> CorpusConfig:
         if self.kind == "folder" and (self.train is None or self.gate is None):

@@ -70,29 +70,16 @@ def manifest_of_folders(
         DataError: the corpora have faults, share recordings or speakers, or the gate has copies; everything is listed at once.
             Or the hypotheses are the references.
     """
-    if config.corpus.kind == "voxconverse":
-        root = Path(config.corpus.root) / "voxconverse"
-        train_folder, gate_folder = lay_out_voxconverse(root, audio_from=audio_from, on_progress=on_progress)
-        title = "VoxConverse dev→test"
-    else:
-        train_folder, gate_folder = Path(config.corpus.train or ""), Path(config.corpus.gate or "")
-        title = f"{train_folder.name}→{gate_folder.name}"
+    train_folder, gate_folder = _folders(config, audio_from, on_progress)
     sources = sources_of(config)  # before they are read: what changes meanwhile is noticed the next time
     needs_hypothesis = config.hypothesis.source == "folder" and config.hypothesis.folder is None
     audits = [_look_over(path, needs_hypothesis, on_progress) for path in (train_folder, gate_folder)]
     known, gate = (list(audit.recordings) for audit in audits)
     alike = sounding_alike([*known, *gate], on_progress, n_threads=n_processes)
     behind = {one.recording.name for one in gate}
-    local_names = config.corpus.local_speaker_names
-    problems = [problem for audit in audits for problem in audit.problems] + in_common(known, gate, local_names)
-    problems += [f"gate: {words}" for words in copies_within(gate)]  # each would count as evidence of its own
     judged = [pair for pair in alike if pair.later.recording.name in behind]
-    refused = [] if config.corpus.kind == "voxconverse" else _not_known_to_differ(judged, config)
-    problems += [f"gate: {pair}" for pair in refused] + _strangers([*known, *gate], config)
-    if problems:
-        let_through = _let_through(refused, names_in_common(known, gate, local_names), config)
-        hint = hint_of((fault for audit in audits for fault in audit.unusable), *let_through)
-        raise DataError("the corpora have faults", where=f"{train_folder}, {gate_folder}", problems=problems, hint=hint)
+    _refuse_faults(audits, judged, config, where=f"{train_folder}, {gate_folder}")
+    local_names = config.corpus.local_speaker_names
     train, validation = divide(known, config.corpus.validation_fraction, seed=config.seed, alike=alike, local_names=local_names)
     splits = {"train": train, "validation": validation, "gate": gate}
     hypotheses, said = _hypotheses(splits, config, n_processes, on_progress)
@@ -104,25 +91,15 @@ def manifest_of_folders(
         for split, own in splits.items()
     }
     notes = [note for audit in audits for note in audit.notes] + [f"train: {words}" for words in copies_within(known)]
-    notes += [str(pair) for pair in alike] + equal
-    trained, behind_gate = ([who for one in own for who in one.reference.speakers] for own in (known, gate))
-    notes += notes_on_names(trained, behind_gate, local_names)
-    crowd = crowding([one.speakers for one in written["gate"] if not one.simulated], local_names)
-    notes += [] if crowd is None else [f"gate: {crowd}"]
-    n_simulated = sum(one.simulated for one in written["gate"])
-    if n_simulated:
-        notes.append(f"gate: {n_simulated} of its recordings were simulated by brefine, so that the evidence is simulated")
-    n_replayed = sum(one.replayed for one in written["gate"])
-    if n_replayed and config.hypothesis.source == "folder":
-        notes.append(f"gate: {n_replayed} of its hypotheses are errors that brefine replayed, so that the evidence is simulated")
+    notes += [*map(str, alike), *equal, *_notes_on_gate(known, gate, written["gate"], config)]
     if config.corpus.synthetic_per_real > 0.0:
         added, note = _simulate_more(folder, config, splits, hypotheses, n_processes, on_progress)
         written["train"] += added
         notes.append(note)
     return (
         CorpusManifest(
-            title=title,
-            evidence="simulated" if n_replayed or n_simulated else "real",
+            title=config.corpus.title,
+            evidence="simulated" if any(one.replayed or one.simulated for one in written["gate"]) else "real",
             hypothesis_source=said,
             splits=written,
             sources=sources,
@@ -130,6 +107,49 @@ def manifest_of_folders(
         ),
         tuple(notes),
     )
+
+
+def _folders(config: PhaseConfig, audio_from: Path | None, on_progress: OnProgress) -> tuple[Path, Path]:
+    """The folders to train on and behind the gate; VoxConverse's are laid out if need be."""
+    if config.corpus.kind == "voxconverse":
+        return lay_out_voxconverse(Path(config.corpus.root) / "voxconverse", audio_from=audio_from, on_progress=on_progress)
+    return Path(config.corpus.train or ""), Path(config.corpus.gate or "")
+
+
+def _refuse_faults(audits: Sequence[Audit], judged: Sequence[SoundingAlike], config: PhaseConfig, *, where: str) -> None:
+    """Refuses what is wrong with the folders, and whatever they share; `judged` are gate recordings that sound like others."""
+    known, gate = (audit.recordings for audit in audits)
+    local_names = config.corpus.local_speaker_names
+    refused = [] if config.corpus.kind == "voxconverse" else _not_known_to_differ(judged, config)
+    problems = [
+        *(problem for audit in audits for problem in audit.problems),
+        *in_common(known, gate, local_names),
+        *(f"gate: {words}" for words in copies_within(gate)),  # each would count as evidence of its own
+        *(f"gate: {pair}" for pair in refused),
+        *_strangers([*known, *gate], config),
+    ]
+    if problems:
+        let_through = _let_through(refused, names_in_common(known, gate, local_names), config)
+        hint = hint_of((fault for audit in audits for fault in audit.unusable), *let_through)
+        raise DataError("the corpora have faults", where=where, problems=problems, hint=hint)
+
+
+def _notes_on_gate(
+    known: Sequence[Audited], gate: Sequence[Audited], written: Sequence[CorpusRecording], config: PhaseConfig
+) -> Iterator[str]:
+    """What keeps the gate's recordings from being evidence, or makes them less of it than their number says."""
+    local_names = config.corpus.local_speaker_names
+    trained, behind_gate = ([who for one in own for who in one.reference.speakers] for own in (known, gate))
+    yield from notes_on_names(trained, behind_gate, local_names)
+    crowd = crowding([one.speakers for one in written if not one.simulated], local_names)
+    if crowd is not None:
+        yield f"gate: {crowd}"
+    n_simulated = sum(one.simulated for one in written)
+    if n_simulated:
+        yield f"gate: {n_simulated} of its recordings were simulated by brefine, so that the evidence is simulated"
+    n_replayed = sum(one.replayed for one in written)
+    if n_replayed and config.hypothesis.source == "folder":
+        yield f"gate: {n_replayed} of its hypotheses are errors that brefine replayed, so that the evidence is simulated"
 
 
 def _let_through(refused: Sequence[SoundingAlike], shared: Sequence[str], config: PhaseConfig) -> Iterator[str]:

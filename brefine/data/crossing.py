@@ -61,7 +61,7 @@ def sounding_alike(
     return pairs
 
 
-def names_in_common(train: Iterable[Audited], gate: Iterable[Audited], local_names: Collection[str] = ()) -> list[str]:
+def names_in_common(train: Iterable[Audited], gate: Iterable[Audited], local_names: Collection[str]) -> list[str]:
     """Lasting names of the gate's speakers that training has as well, each once.
 
     Args:

@@ -180,7 +180,7 @@ def _simulate_corpus(folder: Path, config: PhaseConfig, workers: int, on_progres
         lines = [f"{one.name} 1 0.000 {one.duration_s:.3f}\n" for one in splits[split]]
         write_text_atomic(folder / split / UEM_FILE, "".join(lines))
     return CorpusManifest(
-        title="simulated conversations",
+        title=config.corpus.title,
         evidence="simulated",
         hypothesis_source=_source_in_words(config.hypothesis, studio.errors),
         splits=splits,

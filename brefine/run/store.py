@@ -9,7 +9,7 @@ from pathlib import Path
 from socket import gethostname
 from typing import Any, Final
 
-from brefine.config import ModelName, PhaseConfig
+from brefine.config import ModelName
 from brefine.errors import BrefineError, printable
 from brefine.identity import boot_id, is_alive
 from brefine.phasedir import (
@@ -131,7 +131,7 @@ class PhaseStore:
             unix_s=now_unix_s,
             path=self.phase.path,
             name=printable(self.phase.path.name),
-            title=title_of(self.config),
+            title=self.config.corpus.title,
             simulated=self.config.corpus.kind == "simulated",
             state=state,
             started_unix_s=None if supervisor.word is None else supervisor.word.started_unix_s,
@@ -299,16 +299,6 @@ class _RunReader:
             alert = alert_of_fault(self.name, fault, now_unix_s)
             self._first_seen.setdefault(alert.id, alert)
         return list(self._first_seen.values())
-
-
-def title_of(config: PhaseConfig) -> str:
-    """What the phase is about, for a headline."""
-    corpus = config.corpus
-    if corpus.kind == "voxconverse":
-        return "VoxConverse dev→test"
-    if corpus.kind == "folder":
-        return f"{Path(corpus.train or '').name}→{Path(corpus.gate or '').name}"
-    return "simulated conversations"
 
 
 def _has_vanished(progress: Progress) -> bool:
