@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from brefine.data.download import ask, download, require_space
+from brefine.data.download import RemoteFile, ask, download, require_space
 from brefine.errors import DataError
 from brefine.io.atomic import write_bytes_atomic
 from brefine.io.folders import files_of
@@ -32,15 +32,27 @@ _VGG = "https://www.robots.ox.ac.uk/~vgg/data/voxconverse/data"
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where the archives are."""
+    """Where the archives are, and how patiently they are asked for."""
 
     labels: str = "https://github.com/joonson/voxconverse/archive/refs/heads/master.zip"
     """A zip with `*/dev/*.rttm` and `*/test/*.rttm`."""
     audio: Mapping[str, str] | None = None
     """Split → a zip with its `*.wav`; None = the VGG site's."""
+    timeout_s: float = 30.0
+    """Silence on the line that counts as a stall."""
+    pause_s: float = 1.0
+    """Pause after a first failure; doubled each time."""
 
     def audio_of(self, split: str) -> str:
         return (self.audio or {name: f"{_VGG}/voxconverse_{name}_wav.zip" for name in SPLIT_NAMES})[split]
+
+    def ask(self, url: str) -> RemoteFile:
+        return ask(url, timeout_s=self.timeout_s, pause_s=self.pause_s)
+
+    def download(
+        self, remote: RemoteFile, path: Path, on_progress: Callable[[int, int | None], None] = lambda done, total: None
+    ) -> None:
+        download(remote, path, on_progress=on_progress, timeout_s=self.timeout_s, pause_s=self.pause_s)
 
 
 def lay_out_voxconverse(
@@ -49,8 +61,6 @@ def lay_out_voxconverse(
     audio_from: Path | None = None,
     sources: Sources = Sources(),
     on_progress: Callable[[str, int, int], None] = lambda step, done, total: None,
-    timeout_s: float = 30.0,
-    pause_s: float = 1.0,
 ) -> tuple[Path, Path]:
     """Makes `root`/dev and `root`/test, each with `audio/` and `reference/`, and returns both.
 
@@ -70,37 +80,25 @@ def lay_out_voxconverse(
     if _has_all_labels(root) and not any(_missing(root, split) for split in SPLIT_NAMES):
         return root / "dev", root / "test"
     with held(root / ".lock"):  # another recipe may lay out the same: two would write into one download
-        _complete(root, audio_from, sources, on_progress, timeout_s, pause_s)
+        _complete(root, audio_from, sources, on_progress)
     return root / "dev", root / "test"
 
 
-def _complete(
-    root: Path,
-    audio_from: Path | None,
-    sources: Sources,
-    on_progress: Callable[[str, int, int], None],
-    timeout_s: float,
-    pause_s: float,
-) -> None:
-    _take_labels(root, audio_from, sources, on_progress, timeout_s, pause_s)
+def _complete(root: Path, audio_from: Path | None, sources: Sources, on_progress: Callable[[str, int, int], None]) -> None:
+    _take_labels(root, audio_from, sources, on_progress)
     if audio_from is not None:
         _link_audio(root, audio_from)
     else:
         wanting = [split for split in SPLIT_NAMES if _missing(root, split)]
-        remotes = {split: ask(sources.audio_of(split), timeout_s=timeout_s, pause_s=pause_s) for split in wanting}
+        remotes = {split: sources.ask(sources.audio_of(split)) for split in wanting}
         archives = {split: root / f"{split}.zip" for split in wanting}
         fetched_bytes = sum(path.stat().st_size for path in root.glob("*.zip*"))
         # An archive and what comes out of it lie on the disk together for a while.
         require_space(root, 2 * sum(remote.size_bytes or 0 for remote in remotes.values()) - fetched_bytes)
         for split in wanting:
             if not archives[split].exists():
-                download(
-                    remotes[split],
-                    archives[split],
-                    on_progress=_in_megabytes(f"downloading VoxConverse {split} (MB)", on_progress),
-                    timeout_s=timeout_s,
-                    pause_s=pause_s,
-                )
+                told = _in_megabytes(f"downloading VoxConverse {split} (MB)", on_progress)
+                sources.download(remotes[split], archives[split], told)
             _unpack(archives[split], root / split / "audio", ".wav", "", on_progress)
             archives[split].unlink()
     missing = [f"{name}: no audio ({split})" for split in SPLIT_NAMES for name in _missing(root, split)]
@@ -117,14 +115,7 @@ def _in_megabytes(step: str, on_progress: Callable[[str, int, int], None]) -> Ca
     return lambda done_bytes, total_bytes: on_progress(step, done_bytes >> 20, (total_bytes or done_bytes) >> 20)
 
 
-def _take_labels(
-    root: Path,
-    audio_from: Path | None,
-    sources: Sources,
-    on_progress: Callable[[str, int, int], None],
-    timeout_s: float,
-    pause_s: float,
-) -> None:
+def _take_labels(root: Path, audio_from: Path | None, sources: Sources, on_progress: Callable[[str, int, int], None]) -> None:
     for split in SPLIT_NAMES:
         if audio_from is not None and not _has_labels(root, split):
             _copy_labels(audio_from, root, split)
@@ -133,10 +124,10 @@ def _take_labels(
     archive = root / _LABELS
     if not archive.exists():
         try:
-            remote = ask(sources.labels, timeout_s=timeout_s, pause_s=pause_s)
+            remote = sources.ask(sources.labels)
             require_space(root, remote.size_bytes or 0)
             on_progress("downloading VoxConverse labels", 0, 1)
-            download(remote, archive, timeout_s=timeout_s, pause_s=pause_s)
+            sources.download(remote, archive)
         except DataError as error:
             if audio_from is None:
                 raise

@@ -54,8 +54,9 @@ def server() -> Iterator[ScriptedServer]:
 
 
 def _lay_out(server: ScriptedServer, root: Path, **options: object) -> tuple[Path, Path]:
-    sources = Sources(server.url("/labels.zip"), {split: server.url(f"/{split}.zip") for split in ("dev", "test")})
-    return lay_out_voxconverse(root, sources=sources, timeout_s=0.3, pause_s=0.0, **options)  # type: ignore[arg-type]
+    audio = {split: server.url(f"/{split}.zip") for split in ("dev", "test")}
+    sources = Sources(server.url("/labels.zip"), audio, timeout_s=0.3, pause_s=0.0)
+    return lay_out_voxconverse(root, sources=sources, **options)  # type: ignore[arg-type]
 
 
 def _audio(folder: Path) -> dict[str, bytes]:
