@@ -36,7 +36,7 @@ from brefine.models.changes import Changes
 from brefine.phasedir import PhaseDir
 
 
-def write_posteriors(phase: PhaseDir, model: ModelName, *, device: DeviceName = "auto") -> Path:
+def write_posteriors(phase: PhaseDir, model: ModelName, *, device: DeviceName) -> Path:
     """Runs the best checkpoint over the validation split and writes its posteriors.
 
     Raises:

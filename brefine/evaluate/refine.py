@@ -79,7 +79,7 @@ class Refined:
         }
 
 
-def load_weights(weights: Path | None, device: DeviceName = "auto") -> Refiner:
+def load_weights(weights: Path | None, device: DeviceName) -> Refiner:
     """The refiner of a weights file, or the one that ships with brefine.
 
     Raises:

@@ -34,7 +34,7 @@ from brefine.phasedir import CheckpointCard, PhaseDir
 _TEMPERATURES = tuple(round(0.6 + 0.1 * step, 1) for step in range(20))
 
 
-def ship(phase: PhaseDir, models: Sequence[ModelName], out: Path, *, device: DeviceName = "auto") -> CheckpointCard:
+def ship(phase: PhaseDir, models: Sequence[ModelName], out: Path, *, device: DeviceName) -> CheckpointCard:
     """Writes the best checkpoints of `models` as one refiner.
 
     The card tells what all of them together do on the validation split; its step and epoch are those of the first.

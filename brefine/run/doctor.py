@@ -133,7 +133,7 @@ def _check_gpu(told: Mapping[str, Any]) -> Check:
 
 
 def check_disk(folder: Path) -> Check:
-    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    there = _nearest(folder)
     free_gib = shutil.disk_usage(there).free / _GIB
     found = f"{free_gib:.0f} GiB free at {there}"
     if free_gib < 2.0:
@@ -143,8 +143,13 @@ def check_disk(folder: Path) -> Check:
     return Check("disk", "ok", found)
 
 
+def _nearest(folder: Path) -> Path:
+    """The folder itself, or the nearest one above it that is there."""
+    return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+
+
 def check_writable(name: str, folder: Path) -> Check:
-    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    there = _nearest(folder)
     if not os.access(there, os.W_OK | os.X_OK):
         variable = {"ledger": "XDG_STATE_HOME, or [budget] ledger,", "phases": "--runs, or `runs` in the recipe,"}[name]
         return Check(name, "error", f"{there} cannot be written", (f"point {variable} to a folder that can",))

@@ -366,13 +366,12 @@ def _versions() -> dict[str, str]:
 def _commit() -> dict[str, str | bool | None]:
     """The commit of the code that runs, and whether files differ from it; None where it is installed from a package."""
     folder = Path(brefine.__file__).parent
-    try:
-        if not (folder.parent / ".git").exists():
-            return {"git_commit": None, "git_dirty": None}
-        commit = _git(folder, "rev-parse", "HEAD").strip()
-        return {"git_commit": commit, "git_dirty": bool(_git(folder, "status", "--porcelain", "--untracked-files=no").strip())}
-    except (OSError, subprocess.SubprocessError):
-        return {"git_commit": None, "git_dirty": None}
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        if (folder.parent / ".git").exists():
+            commit = _git(folder, "rev-parse", "HEAD").strip()
+            is_dirty = bool(_git(folder, "status", "--porcelain", "--untracked-files=no").strip())
+            return {"git_commit": commit, "git_dirty": is_dirty}
+    return {"git_commit": None, "git_dirty": None}
 
 
 def _git(folder: Path, *arguments: str) -> str:

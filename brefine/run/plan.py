@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from brefine.config import ExecutorConfig, ModelName, PhaseConfig, prepared_corpus_path, with_absolute_paths
+from brefine.core.figures import counted
 from brefine.errors import BrefineError, FormatError
 from brefine.io.atomic import read_json
 from brefine.phasedir import (
@@ -116,7 +117,7 @@ def plan_phase(config: PhaseConfig, *, gpus: GpuProbe, n_cores: int) -> Plan:
         devices = _jobs(config.executor, longest.seconds)
         billed = _billed(config.executor, training, stages)
     else:
-        devices = f"{n_gpus} GPU{'s' if n_gpus != 1 else ''}" if n_gpus else f"no GPU, {n_cores} CPU cores"
+        devices = counted(n_gpus, "GPU", "GPUs") if n_gpus else f"no GPU, {n_cores} CPU cores"
         billed = [stage.seconds for stage in stages]
     budget = config.budget
     known_s = sum(seconds for seconds in billed if seconds is not None)
@@ -200,7 +201,7 @@ def plan_to_json(plan: Plan) -> dict[str, object]:
 
 def _jobs(executor: ExecutorConfig, longest_s: float | None) -> str:
     """What the scheduler will be asked for."""
-    gpus = f"{executor.gpus} GPU{'s' if executor.gpus != 1 else ''}, " if executor.gpus else ""
+    gpus = f"{counted(executor.gpus, 'GPU', 'GPUs')}, " if executor.gpus else ""
     memory = "" if executor.memory_gb is None else f"{executor.memory_gb:g} GB, "
     place = f" in {executor.partition}" if executor.partition else ""
     asked = f"Slurm jobs of {gpus}{executor.cpus} cores, {memory}at most {duration(60.0 * executor.time_minutes)} each{place}"

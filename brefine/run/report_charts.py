@@ -59,7 +59,7 @@ def line_chart(series: Sequence[Series], x: Axis, y: Axis, *, rules: Sequence[Ru
     return _svg(body, series, f"{y.label} over {x.label}")
 
 
-def scatter_chart(series: Sequence[Series], x: Axis, y: Axis, *, rules: Sequence[Rule] = ()) -> str:
+def scatter_chart(series: Sequence[Series], x: Axis, y: Axis, *, rules: Sequence[Rule]) -> str:
     frame = _Frame.of(series, x, y, rules)
     return _svg(
         [frame.grid(), *(frame.rule(rule) for rule in rules), *(frame.dots(one, 4.0) for one in series)],
