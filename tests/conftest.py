@@ -8,9 +8,9 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import hypothesis
 import pytest
@@ -18,6 +18,9 @@ import pytest
 from brefine.__main__ import main
 from brefine.errors import run_main
 from brefine.io.interpreter import word_of
+
+if TYPE_CHECKING:
+    from tests.run.nursery import Nursery
 
 _REPOSITORY = Path(__file__).parents[1]
 
@@ -57,6 +60,16 @@ def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HOME", "XDG_STATE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("os.getuid", lambda: 3_999_999)
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    """Where supervisors of toy programs come from that are processes of their own."""
+    from tests.run.nursery import Nursery  # loads all that a supervisor needs
+
+    made = Nursery()
+    yield made
+    made.close()
 
 
 @pytest.fixture

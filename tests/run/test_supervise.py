@@ -36,6 +36,7 @@ from brefine.run.stages import StageProcess
 from brefine.run.store import PhaseStore
 from brefine.run.supervise import Supervisor
 from brefine.run.workers import working_process
+from tests.run.nursery import Forked, Nursery
 from tests.run.records import status as running_word
 from tests.run.tail.event_writing import ramp, scalar, version, write_events
 from tests.run.toy_programs import RECIPE, ToyPrograms, behave, make_toy_phase
@@ -44,44 +45,26 @@ pytestmark = pytest.mark.end_to_end
 
 _REPOSITORY = Path(__file__).parents[2]
 _DEADLINE_S = 120.0  # of a machine that is shared; nothing waits longer than it must
-_SCRIPT = """
-import sys
-from pathlib import Path
-from brefine.phasedir import PhaseDir
-from brefine.run import inspection
-from brefine.run.lock import phase_lock
-from brefine.run.supervise import Supervisor
-from tests.run.toy_programs import ToyPrograms
-inspection._EVERY_S = 0.2
-phase = PhaseDir(Path(sys.argv[1]))
-with phase_lock(phase):
-    supervisor = Supervisor(phase, programs=ToyPrograms(), poll_s=0.02, stop_grace_s=float(sys.argv[2]))
-    sys.exit(supervisor.run(supervisor.take_over()))
-"""
+Start = Callable[..., Forked]
 
 
 @pytest.fixture
-def started(tmp_path: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Processes of this test; whatever of theirs still runs afterwards is ended."""
-    processes: list[subprocess.Popen[bytes]] = []
-    yield processes
-    for process in processes:
+def start(tmp_path: Path, nursery: Nursery) -> Iterator[Start]:
+    """Starts supervisors of the toy programs in processes of their own; whatever still runs afterwards is ended."""
+    started: list[Forked] = []
+
+    def run(phase: PhaseDir, *, stop_grace_s: float = 60.0) -> Forked:
+        started.append(nursery.start(phase, poll_s=0.02, stop_grace_s=stop_grace_s, events_every_s=0.2))
+        return started[-1]
+
+    yield run
+    for process in started:
         process.kill()
         process.wait()
     for path in tmp_path.rglob("status.json"):
         status = RunStatus.read(path)
         if is_alive(status.process):
             os.kill(status.process.pid, signal.SIGKILL)
-
-
-def start(phase: PhaseDir, started: list[subprocess.Popen[bytes]], *, stop_grace_s: float = 60.0) -> subprocess.Popen[bytes]:
-    """A supervisor of the toy programs in a process of its own."""
-    environment = {**os.environ, "PYTHONPATH": str(_REPOSITORY)}
-    with phase.supervisor_log.open("ab") as log:
-        command = [sys.executable, "-c", _SCRIPT, str(phase.path), str(stop_grace_s)]
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
-    started.append(process)
-    return process
 
 
 def wait_until(holds: Callable[[], object]) -> None:
@@ -208,9 +191,7 @@ def test_the_tiers_of_a_raised_cap_are_told_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("at_work", [False, True])
-def test_an_old_failure_is_not_shown_under_new_trainings(
-    tmp_path: Path, started: list[subprocess.Popen[bytes]], at_work: bool
-) -> None:
+def test_an_old_failure_is_not_shown_under_new_trainings(tmp_path: Path, start: Start, at_work: bool) -> None:
     """Once trainings are resumed the evaluation is still to come; one that somebody runs meanwhile keeps its word."""
     phase = make_toy_phase(tmp_path, mlp={"steps": 10_000}, transformer={"steps": 10_000})
     Progress(
@@ -224,7 +205,7 @@ def test_an_old_failure_is_not_shown_under_new_trainings(
         process=own_identity(),
         error=None if at_work else "there are no such weights",
     ).write(phase.progress(Stage.EVALUATE))
-    supervisor = start(phase, started)
+    supervisor = start(phase)
     wait_until(lambda: step(phase, "mlp") > 0 and step(phase, "transformer") > 0)
     wait_until(lambda: SupervisorState.read(phase.supervisor).stage is Stage.TRAIN)
     assert (Stage.EVALUATE in PhaseStore(phase.path).snapshot().progress) is at_work
@@ -259,10 +240,10 @@ def test_a_hanging_stage_is_told(tmp_path: Path) -> None:
     assert SupervisorState.read(phase.supervisor).error == "prepare: no audio"
 
 
-def test_a_training_that_is_given_up_is_shown_as_failed(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+def test_a_training_that_is_given_up_is_shown_as_failed(tmp_path: Path, start: Start) -> None:
     """A trainer that dies at every try leaves "running" as its last word; the person reads that it has failed, at once."""
     phase = make_toy_phase(tmp_path, mlp={"crash_at": 2}, transformer={"steps": 10_000})
-    supervisor = start(phase, started)
+    supervisor = start(phase)
     store = PhaseStore(phase.path)
     wait_until(lambda: phase.supervisor.exists() and SupervisorState.read(phase.supervisor).ended == {"mlp": "failed"})
     assert status(phase, "mlp").state is RunState.RUNNING
@@ -272,10 +253,10 @@ def test_a_training_that_is_given_up_is_shown_as_failed(tmp_path: Path, started:
     assert {run.name: run.state for run in store.snapshot().runs}["mlp"] is ShownState.FAILED
 
 
-def test_killed_trainers_are_started_again(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+def test_killed_trainers_are_started_again(tmp_path: Path, start: Start) -> None:
     """SIGKILL from outside: the training goes on from its checkpoint and finishes."""
     phase = make_toy_phase(tmp_path, mlp={"steps": 10_000}, transformer={"steps": 3})
-    supervisor = start(phase, started)
+    supervisor = start(phase)
     wait_until(lambda: step(phase, "mlp") > 3)
     behave(phase, mlp={"steps": step(phase, "mlp") + 10})
     os.kill(status(phase, "mlp").process.pid, signal.SIGKILL)
@@ -285,10 +266,10 @@ def test_killed_trainers_are_started_again(tmp_path: Path, started: list[subproc
     assert (alert.kind, alert.text.partition(":")[0]) == ("crashed", "the training was killed (signal 9)")
 
 
-def test_a_killed_supervisor_is_followed_by_one_that_takes_over(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+def test_a_killed_supervisor_is_followed_by_one_that_takes_over(tmp_path: Path, start: Start) -> None:
     """Training goes on without its supervisor; the next one adopts the very same processes and finishes the phase."""
     phase = make_toy_phase(tmp_path, mlp={"steps": 100}, transformer={"steps": 100})
-    first = start(phase, started)
+    first = start(phase)
     wait_until(lambda: step(phase, "mlp") > 3 and step(phase, "transformer") > 3)
     first.send_signal(signal.SIGKILL)
     first.wait()
@@ -298,23 +279,21 @@ def test_a_killed_supervisor_is_followed_by_one_that_takes_over(tmp_path: Path, 
     snapshot = store.snapshot()
     assert snapshot.state is PhaseState.TRAINING
     assert not snapshot.supervisor.alive and "brefine resume" in str(snapshot.supervisor.error)
-    assert start(phase, started).wait(_DEADLINE_S) == 0
+    assert start(phase).wait(_DEADLINE_S) == 0
     assert {model: status(phase, model).process for model in before} == before
     assert all(status(phase, model).state is RunState.FINISHED for model in before)
     assert alerts(phase) == []
 
 
 @pytest.mark.parametrize("before", [None, RunState.RUNNING], ids=["first start", "started again"])
-def test_a_trainer_that_has_not_spoken_yet_is_taken_over(
-    tmp_path: Path, started: list[subprocess.Popen[bytes]], before: RunState | None
-) -> None:
+def test_a_trainer_that_has_not_spoken_yet_is_taken_over(tmp_path: Path, start: Start, before: RunState | None) -> None:
     """Its supervisor dies while it still loads: it is shown as starting, adopted, and nobody starts a second one."""
     gate = tmp_path / "go"
     phase = make_toy_phase(tmp_path, mlp={"mute_until": str(gate)}, transformer={"mute_until": str(gate)})
     if before is not None:
         gone = own_identity().model_copy(update={"start_ticks": 1})
         running_word("mlp", before, process=gone).write(phase.run("mlp").status)
-    first = start(phase, started)
+    first = start(phase)
     wait_until(lambda: phase.supervisor.exists() and "mlp" in SupervisorState.read(phase.supervisor).processes)
     first.kill()
     first.wait()
@@ -325,7 +304,7 @@ def test_a_trainer_that_has_not_spoken_yet_is_taken_over(
     assert [alert.model for alert in snapshot.alerts if alert.id not in told] == [
         None
     ]  # the supervisor is gone, and nothing else
-    second = start(phase, started)
+    second = start(phase)
     wait_until(lambda: is_supervised(phase) and SupervisorState.read(phase.supervisor).process.pid == second.pid)
     gate.touch()
     assert second.wait(_DEADLINE_S) == 0
@@ -334,10 +313,10 @@ def test_a_trainer_that_has_not_spoken_yet_is_taken_over(
 
 
 @pytest.mark.parametrize("subject", ["mlp", "prepare"])
-def test_what_has_not_spoken_yet_is_stopped(tmp_path: Path, started: list[subprocess.Popen[bytes]], subject: str) -> None:
+def test_what_has_not_spoken_yet_is_stopped(tmp_path: Path, start: Start, subject: str) -> None:
     """`brefine stop` reaches a process that its supervisor has left before the first word, too."""
     phase = make_toy_phase(tmp_path, **{subject: {"mute_until": str(tmp_path / "never")}})
-    first = start(phase, started)
+    first = start(phase)
     wait_until(lambda: phase.supervisor.exists() and subject in SupervisorState.read(phase.supervisor).processes)
     first.kill()
     first.wait()
@@ -348,16 +327,16 @@ def test_what_has_not_spoken_yet_is_stopped(tmp_path: Path, started: list[subpro
 
 
 @pytest.mark.parametrize("stage", ["prepare", "evaluate"])
-def test_a_stage_without_its_supervisor_is_taken_over(tmp_path: Path, started: list[subprocess.Popen[bytes]], stage: str) -> None:
+def test_a_stage_without_its_supervisor_is_taken_over(tmp_path: Path, start: Start, stage: str) -> None:
     """Its process goes on; the next supervisor waits for that one instead of starting a second that writes the same files."""
     gate = tmp_path / "go"
     phase = make_toy_phase(tmp_path, **{stage: {"until": str(gate)}})
-    first = start(phase, started)
+    first = start(phase)
     wait_until(lambda: working_process(phase, Stage(stage)) is not None)
     first.kill()
     first.wait()
     worker = working_process(phase, Stage(stage))
-    second = start(phase, started)
+    second = start(phase)
 
     def has_taken_over() -> bool:
         found = SupervisorState.read(phase.supervisor)
@@ -384,10 +363,10 @@ def test_an_evaluation_by_hand_is_not_taken_for_the_supervisors(tmp_path: Path) 
     assert (phase.path / "evaluate.models").read_text() == "transformer mlp"
 
 
-def test_a_stage_without_its_supervisor_is_stopped(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+def test_a_stage_without_its_supervisor_is_stopped(tmp_path: Path, start: Start) -> None:
     """Whoever stops a phase leaves nothing behind that costs money."""
     phase = make_toy_phase(tmp_path, prepare={"until": str(tmp_path / "never")})
-    first = start(phase, started)
+    first = start(phase)
     wait_until(lambda: working_process(phase, Stage.PREPARE) is not None)
     first.kill()
     first.wait()
@@ -410,25 +389,25 @@ def test_a_damaged_word_keeps_no_phase_from_being_resumed(tmp_path: Path, monkey
     assert SupervisorState.read(phase.supervisor).state == "finished"
 
 
-def test_a_second_supervisor_is_refused(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+def test_a_second_supervisor_is_refused(tmp_path: Path, start: Start) -> None:
     """One phase, one supervisor; the refusal names the process that has it."""
     phase = make_toy_phase(tmp_path, mlp={"steps": 1000}, transformer={"steps": 1000})
-    first = start(phase, started)
+    first = start(phase)
     wait_until(lambda: is_supervised(phase))
     with pytest.raises(ProcessError, match=f"supervised already.*process {first.pid}"), phase_lock(phase):
         pass
-    second = start(phase, started)
+    second = start(phase)
     assert second.wait(_DEADLINE_S) == 1
     assert first.poll() is None
 
 
 @pytest.mark.parametrize("has_room", [True, False])
 def test_a_supervisor_whose_word_is_damaged_is_found_by_its_lock(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: list[subprocess.Popen[bytes]], has_room: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Start, has_room: bool
 ) -> None:
     """It is shown, refuses a second one, and is stopped by a request, or by a signal where there is no room for one."""
     phase = make_toy_phase(tmp_path, mlp={"steps": 10_000}, transformer={"steps": 10_000})
-    supervisor = start(phase, started)
+    supervisor = start(phase)
     wait_until(lambda: step(phase, "mlp") > 2 and step(phase, "transformer") > 2)
     supervisor.send_signal(signal.SIGSTOP)  # or it would write its word anew
     phase.supervisor.write_bytes(b"")
@@ -443,7 +422,6 @@ def test_a_supervisor_whose_word_is_damaged_is_found_by_its_lock(
     if not has_room:
         monkeypatch.setattr(launch, "request", refuse)
     threading.Timer(0.5, supervisor.send_signal, [signal.SIGCONT]).start()
-    threading.Thread(target=supervisor.wait, daemon=True).start()  # whoever started it collects it
     assert stop_phase(phase)
     assert SupervisorState.read(phase.supervisor).state == "stopped"
     assert [status(phase, model).state for model in ("mlp", "transformer")] == [RunState.STOPPED] * 2
@@ -480,10 +458,10 @@ def test_of_two_resumed_at_once_the_second_is_refused(tmp_path: Path, monkeypatc
             launch.start_supervisor(phase)
 
 
-def test_hangup_does_nothing_and_sigterm_checkpoints_everything(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+def test_hangup_does_nothing_and_sigterm_checkpoints_everything(tmp_path: Path, start: Start) -> None:
     """The terminal may close; SIGTERM to the supervisor ends every training in order, resumable."""
     phase = make_toy_phase(tmp_path, mlp={"steps": 1000}, transformer={"steps": 1000})
-    supervisor = start(phase, started)
+    supervisor = start(phase)
     wait_until(lambda: step(phase, "mlp") > 2 and step(phase, "transformer") > 2)
     supervisor.send_signal(signal.SIGHUP)
     now = step(phase, "mlp")
@@ -497,10 +475,10 @@ def test_hangup_does_nothing_and_sigterm_checkpoints_everything(tmp_path: Path, 
     assert PhaseStore(phase.path).snapshot().state is PhaseState.STOPPED
 
 
-def test_pause_resume_and_restart_by_request(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+def test_pause_resume_and_restart_by_request(tmp_path: Path, start: Start) -> None:
     """Requests are files, consumed once, and act on the model they name."""
     phase = make_toy_phase(tmp_path, mlp={"steps": 10_000}, transformer={"steps": 3})
-    supervisor = start(phase, started)
+    supervisor = start(phase)
     store = PhaseStore(phase.path)
 
     def shown() -> ShownState:
@@ -522,12 +500,10 @@ def test_pause_resume_and_restart_by_request(tmp_path: Path, started: list[subpr
     assert list(phase.control.iterdir()) == []
 
 
-def test_trainings_stopped_in_turn_before_they_have_learned_are_no_failure(
-    tmp_path: Path, started: list[subprocess.Popen[bytes]]
-) -> None:
+def test_trainings_stopped_in_turn_before_they_have_learned_are_no_failure(tmp_path: Path, start: Start) -> None:
     """Nothing is evaluated and nothing crashes: the phase is stopped, and the plain road ends as an interrupted one."""
     phase = make_toy_phase(tmp_path, **{model: {"steps": 10_000, "dull": True} for model in ("mlp", "transformer")})
-    supervisor = start(phase, started)
+    supervisor = start(phase)
     for model in ("mlp", "transformer"):
         wait_until(lambda model=model: step(phase, model) > 0)
         request(phase, "stop", model)
@@ -537,11 +513,11 @@ def test_trainings_stopped_in_turn_before_they_have_learned_are_no_failure(
     assert go_the_road(phase, lambda _: None) == 130
 
 
-def test_a_request_that_cannot_be_removed_is_heard_once(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+def test_a_request_that_cannot_be_removed_is_heard_once(tmp_path: Path, start: Start) -> None:
     """A folder in the place of a request: the supervisor says so, and neither ends by it nor listens to it again."""
     phase = make_toy_phase(tmp_path, mlp={"steps": 10_000})
     (phase.control / "0-stop.json").mkdir()
-    supervisor = start(phase, started)
+    supervisor = start(phase)
     wait_until(lambda: step(phase, "mlp") > 2)
     (phase.control / "1-stop.json").mkdir()
     request(phase, "stop")
@@ -552,44 +528,40 @@ def test_a_request_that_cannot_be_removed_is_heard_once(tmp_path: Path, started:
     assert [log.count(f"{number}-stop.json: cannot be removed") for number in (0, 1)] == [1, 1]
 
 
-def test_a_phase_is_stopped_on_a_full_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: list[subprocess.Popen[bytes]]
-) -> None:
+def test_a_phase_is_stopped_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Start) -> None:
     """The request to stop is a file; where there is no room for it the supervisor hears a signal."""
     phase = make_toy_phase(tmp_path, mlp={"steps": 10_000}, transformer={"steps": 10_000})
-    supervisor = start(phase, started)
+    start(phase)
     wait_until(lambda: step(phase, "mlp") > 2 and step(phase, "transformer") > 2)
 
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(launch, "request", refuse)
-    threading.Thread(target=supervisor.wait, daemon=True).start()  # whoever started it collects it
     stop_phase(phase)
     assert SupervisorState.read(phase.supervisor).state == "stopped"
     assert [status(phase, model).state for model in ("mlp", "transformer")] == [RunState.STOPPED] * 2
 
 
 @pytest.mark.parametrize("recipe", ["torn", "moved"])
-def test_a_phase_whose_recipe_is_damaged_is_stopped(tmp_path: Path, started: list[subprocess.Popen[bytes]], recipe: str) -> None:
+def test_a_phase_whose_recipe_is_damaged_is_stopped(tmp_path: Path, start: Start, recipe: str) -> None:
     """The supervisor knows what it has started, and needs nothing but a request."""
     phase = make_toy_phase(tmp_path, mlp={"steps": 10_000}, transformer={"steps": 10_000})
-    supervisor = start(phase, started)
+    start(phase)
     wait_until(lambda: step(phase, "mlp") > 2 and step(phase, "transformer") > 2)
     if recipe == "torn":
         phase.config.write_text("schema = 1\n[corp")
     else:
         phase.config.rename(tmp_path / "moved.toml")
-    threading.Thread(target=supervisor.wait, daemon=True).start()  # whoever started it collects it
     assert stop_phase(find_phase(phase.path.name, tmp_path))
     assert SupervisorState.read(phase.supervisor).state == "stopped"
     assert [status(phase, model).state for model in ("mlp", "transformer")] == [RunState.STOPPED] * 2
 
 
-def test_a_phase_that_is_moved_while_it_trains_is_stopped(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+def test_a_phase_that_is_moved_while_it_trains_is_stopped(tmp_path: Path, start: Start) -> None:
     """Nothing comes back under its old name, and under the new one it goes on from its checkpoints."""
     phase = make_toy_phase(tmp_path, mlp={"steps": 10_000}, transformer={"steps": 10_000})
-    supervisor = start(phase, started)
+    supervisor = start(phase)
     wait_until(lambda: step(phase, "mlp") > 2 and step(phase, "transformer") > 2)
     write_events(phase.run("mlp").path / "events.out.tfevents.1700000000.brefine", [version(), scalar(1, 1.0)])
     time.sleep(0.5)  # the supervisor looks at event files every 0.2 s
@@ -606,11 +578,11 @@ def test_a_phase_that_is_moved_while_it_trains_is_stopped(tmp_path: Path, starte
     assert [status(moved, model).state for model in ("mlp", "transformer")] == [RunState.FINISHED] * 2
 
 
-def test_a_deaf_trainer_is_ended_by_force(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+def test_a_deaf_trainer_is_ended_by_force(tmp_path: Path, start: Start) -> None:
     """Whoever ignores the request is killed when the grace is over; wishes to an earlier supervisor are void."""
     phase = make_toy_phase(tmp_path, mlp={"steps": 10_000, "deaf": True}, transformer={"steps": 2})
     request(phase, "stop")
-    supervisor = start(phase, started, stop_grace_s=0.3)
+    supervisor = start(phase, stop_grace_s=0.3)
     wait_until(lambda: step(phase, "mlp") > 2)
     assert list(phase.control.iterdir()) == []
     request(phase, "stop", "mlp")
@@ -756,7 +728,7 @@ def test_an_alert_reaches_the_person_through_the_supervisor(tmp_path: Path) -> N
     assert "toy: crashed as told" in message["text"]
 
 
-def test_what_a_killed_supervisor_had_not_sent_the_next_one_sends(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+def test_what_a_killed_supervisor_had_not_sent_the_next_one_sends(tmp_path: Path, start: Start) -> None:
     """One message an hour: the second alert waits for it when its supervisor is killed. Nothing is lost, nothing comes twice."""
     kept = tmp_path / "kept"
     command = f'{sys.executable} -c "import sys; open(sys.argv[1], chr(97)).write(sys.stdin.read() + chr(10))" {kept}'
@@ -769,7 +741,7 @@ def test_what_a_killed_supervisor_had_not_sent_the_next_one_sends(tmp_path: Path
         messages = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
         return [alert["model"] for message in messages for alert in message["alerts"] if alert["kind"] == "crashed"]
 
-    first = start(phase, started)
+    first = start(phase)
     wait_until(lambda: arrived() == ["mlp"] and phase.alerts_sent.exists() and step(phase, "transformer") > 0)
     os.kill(status(phase, "transformer").process.pid, signal.SIGKILL)
     wait_until(lambda: len(alerts(phase)) == 2)
@@ -777,7 +749,7 @@ def test_what_a_killed_supervisor_had_not_sent_the_next_one_sends(tmp_path: Path
     first.wait()
     assert arrived() == ["mlp"]
     for _ in range(2):
-        following = start(phase, started)
+        following = start(phase)
         wait_until(lambda: is_supervised(phase) and len(arrived()) == 2)
         request(phase, "stop")
         assert following.wait(_DEADLINE_S) == 0

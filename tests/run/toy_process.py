@@ -4,8 +4,8 @@ Behaviour of a trainer, from `toy.json`: `steps` to do, `step_s` each; `crash_at
 step; `once` = only without a checkpoint; `deaf` = SIGTERM is ignored; `dull` = it leaves no weights to judge. Of a stage:
 `seconds`, `until` a file is there, `fail` with words. Of both: `mute_until` a file is there, before the first word.
 
-It is started hundreds of times. So it is told where its files lie and writes plain JSON: importing the documents of a phase would
-take several times as long as all else that it does. Whoever reads its words checks them.
+It is started hundreds of times. So it is told where its files lie, writes plain JSON and imports next to nothing: the documents
+of a phase would take several times as long as all else that it does. Whoever reads its words checks them.
 """
 
 from __future__ import annotations
@@ -13,19 +13,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import sys
 import time
 from pathlib import Path
-from typing import Any
-
-from brefine.io.atomic import write_json_atomic, write_text_atomic
-from brefine.io.folders import never_make_anew
 
 
 def train(run: Path, status: Path, checkpoint: Path, weights: Path, *, resume: bool) -> int:
     """Counts to `steps`, a checkpoint a step."""
-    never_make_anew(run.parent)  # as a trainer does
     wish = json.loads((run.parent / "toy.json").read_text()).get(run.name, {})
     _wait_for(wish.get("mute_until"))
     asked: list[int] = []
@@ -54,7 +48,7 @@ def train(run: Path, status: Path, checkpoint: Path, weights: Path, *, resume: b
             "n_nonfinite": n_nonfinite,
             "error": error,
         }
-        write_json_atomic(status, word)
+        _replace(status, json.dumps(word))
 
     say("running")
     while step < n_steps:
@@ -72,7 +66,7 @@ def train(run: Path, status: Path, checkpoint: Path, weights: Path, *, resume: b
         if step == wish.get("nonfinite_at"):
             say("nonfinite", "the loss is nan", 1)
             return 4
-        write_text_atomic(checkpoint, str(step))  # as a trainer does
+        _replace(checkpoint, str(step))
         with (run / "steps").open("a") as steps:
             steps.write(f"{os.getpid()} {step}\n")
         if not wish.get("dull"):
@@ -88,6 +82,7 @@ def train(run: Path, status: Path, checkpoint: Path, weights: Path, *, resume: b
 def stage(phase: Path, progress: Path, name: str, models: list[str]) -> int:
     """Waits `seconds`, with a progress file; an evaluation writes down which models it was given."""
     wish = json.loads((phase / "toy.json").read_text()).get(name, {})
+    progress.parent.mkdir(exist_ok=True)
     _wait_for(wish.get("mute_until"))
     process, started_unix_s = _identity(), time.time()
 
@@ -104,7 +99,7 @@ def stage(phase: Path, progress: Path, name: str, models: list[str]) -> int:
             "process": process,
             "error": error,
         }
-        write_json_atomic(progress, word)
+        _replace(progress, json.dumps(word))
 
     say("running")
     if wish.get("die"):
@@ -119,7 +114,7 @@ def stage(phase: Path, progress: Path, name: str, models: list[str]) -> int:
     return 0
 
 
-def _identity() -> dict[str, Any]:
+def _identity() -> dict[str, object]:
     """`brefine.identity.own_identity`, as JSON; importing psutil would take as long as the rest of a start."""
     start_ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
     (booted,) = (line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime "))
@@ -127,9 +122,16 @@ def _identity() -> dict[str, Any]:
         "pid": os.getpid(),
         "started_unix_s": int(booted.split()[1]) + start_ticks / os.sysconf("SC_CLK_TCK"),
         "boot_id": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
-        "host": socket.gethostname(),
+        "host": os.uname().nodename,
         "start_ticks": start_ticks,
     }
+
+
+def _replace(path: Path, text: str) -> None:
+    """Replaces a file at once. Its folder is made by nobody: a phase that was moved does not come back under its old name."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text)
+    temporary.replace(path)
 
 
 def _wait_for(path: str | None) -> None:

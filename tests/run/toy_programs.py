@@ -64,4 +64,4 @@ def _stage(phase: PhaseDir, stage: Stage, *models: str) -> list[str]:
 
 
 def _toy(role: str, *arguments: str) -> list[str]:
-    return [sys.executable, str(Path(__file__).with_name("toy_process.py")), role, *arguments]
+    return [sys.executable, "-S", str(Path(__file__).with_name("toy_process.py")), role, *arguments]  # it needs no packages

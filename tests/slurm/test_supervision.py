@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from brefine.run.control import request
 from brefine.run.launch import stop_phase
 from brefine.run.snapshot import ShownState
 from brefine.run.store import PhaseStore
+from tests.run.nursery import Forked, Nursery
 from tests.run.toy_programs import RECIPE, behave, make_toy_phase
 from tests.slurm.conftest import IS_REAL, Cluster, FakeCluster
 
@@ -37,31 +37,17 @@ poll_s = 0.3
 array_tasks = 1
 """
 )
-_SCRIPT = """
-import sys
-from pathlib import Path
-from brefine.phasedir import PhaseDir
-from brefine.run.lock import phase_lock
-from brefine.run.supervise import Supervisor
-from tests.run.toy_programs import ToyPrograms
-phase = PhaseDir(Path(sys.argv[1]))
-with phase_lock(phase):
-    supervisor = Supervisor(phase, programs=ToyPrograms(), poll_s=0.05)
-    sys.exit(supervisor.run(supervisor.take_over()))
-"""
-Start = Callable[[PhaseDir], "subprocess.Popen[bytes]"]
+Start = Callable[[PhaseDir], Forked]
 
 
 @pytest.fixture
-def start(cluster: Cluster) -> Iterator[Start]:
+def start(cluster: Cluster, nursery: Nursery) -> Iterator[Start]:
     """Starts supervisors of the toy programs; whatever still runs afterwards is ended."""
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[Forked] = []
 
-    def run(phase: PhaseDir) -> subprocess.Popen[bytes]:
-        with phase.supervisor_log.open("ab") as log:
-            process = subprocess.Popen([sys.executable, "-c", _SCRIPT, str(phase.path)], stdout=log, stderr=log)
-        started.append(process)
-        return process
+    def run(phase: PhaseDir) -> Forked:
+        started.append(nursery.start(phase, poll_s=0.05))
+        return started[-1]
 
     yield run
     for process in started:
@@ -77,10 +63,10 @@ def wait_until(holds: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
-def ends_with(process: subprocess.Popen[bytes], phase: PhaseDir) -> int:
+def ends_with(process: Forked, phase: PhaseDir) -> int:
     """The supervisor's exit code."""
     try:
-        return process.wait(timeout=_DEADLINE_S)
+        return process.wait(_DEADLINE_S)
     except subprocess.TimeoutExpired:
         raise AssertionError(phase.supervisor_log.read_text()) from None
 
