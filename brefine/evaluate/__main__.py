@@ -31,6 +31,8 @@ from brefine.phasedir import (
     PhaseDir,
     SelectionRecord,
     Stage,
+    find_all_weights,
+    find_weights,
     phase_of_weights,
     refuse_unusable,
 )
@@ -107,11 +109,13 @@ def _evaluate(options: argparse.Namespace) -> None:
         config = phase.load_config()
         written = [phase.evaluation(model, options.split) for model in options.model or phase.models()]
         refuse_unwritable(written, hint="evaluate a copy of the phase: --phase COPY")
+        checkpoints = options.checkpoint or ["best"]
+        find_all_weights(phase, options.model, checkpoints)
 
         from brefine.evaluate.evaluation import evaluate_refiner, hear_part, load_checkpoints, write_evaluation
         from brefine.evaluate.recordings import GivenSplit
 
-        found = load_checkpoints(phase, options.model, options.checkpoint or ["best"], options.device)
+        found = load_checkpoints(phase, options.model, checkpoints, options.device)
         refiners = [(name, refiner) for name, own in found.items() for refiner in own]
         split = GivenSplit(config, options.split)
         total = len(refiners) * len(split.recordings)
@@ -156,6 +160,7 @@ def _integrate(options: argparse.Namespace) -> None:
                 where=phase.path,
                 hint=f"choose one (`brefine select --phase {phase.argument}`), or name it: --model NAME",
             )
+        find_weights(phase, model, options.checkpoint)
 
         from brefine.evaluate.evaluation import load_checkpoint
         from brefine.evaluate.integration import integrate, integrate_part

@@ -16,7 +16,6 @@ from brefine.config import ModelName, PhaseConfig
 from brefine.core.boundaries import boundaries_of
 from brefine.core.boundary_error import BoundaryErrors
 from brefine.core.matching import WINDOWS_S
-from brefine.errors import CheckpointError
 from brefine.evaluate.device import DeviceName, pick_device
 from brefine.evaluate.hearing import hear_kept, kept_heard
 from brefine.evaluate.moves import HeardRecording, fit_prior, hear_recording, refine_heard
@@ -25,7 +24,16 @@ from brefine.evaluate.score import ScoredRecording, abs_error_quantiles_ms, at_w
 from brefine.evaluate.speed import Stopwatch, speed_of
 from brefine.io.atomic import write_text_atomic
 from brefine.models.weights import Refiner, load_refiner
-from brefine.phasedir import OTHER_WEIGHTS, BoundaryRow, EvaluationReport, Look, PhaseDir, Speed, way_to_weights
+from brefine.phasedir import (
+    BoundaryRow,
+    EvaluationReport,
+    FoundWeights,
+    Look,
+    PhaseDir,
+    Speed,
+    find_all_weights,
+    find_weights,
+)
 
 
 def load_checkpoint(phase: PhaseDir, model: ModelName, checkpoint: str, device: DeviceName) -> Refiner:
@@ -34,39 +42,19 @@ def load_checkpoint(phase: PhaseDir, model: ModelName, checkpoint: str, device: 
     Raises:
         CheckpointError: there are none, or they are of another architecture.
     """
-    run = phase.run(model)
-    path = {"best": run.weights("best"), "last": run.weights("last")}.get(checkpoint, Path(checkpoint))
-    hint = way_to_weights(phase, model) if checkpoint in ("best", "last") else OTHER_WEIGHTS
-    refiner = load_refiner(path, pick_device(device), hint=hint)
-    if refiner.card.model != model:
-        raise CheckpointError("these weights are of another model", where=path, expected=model, got=refiner.card.model)
-    return refiner
+    return _load(find_weights(phase, model, checkpoint), device)
 
 
 def load_checkpoints(
     phase: PhaseDir, models: Sequence[ModelName] | None, checkpoints: Sequence[str], device: DeviceName
 ) -> dict[str, list[Refiner]]:
-    """Name of a checkpoint → its refiners: `best` and `last` of each model, a file of the model that it is.
+    """Name of a checkpoint → its refiners; see `find_all_weights`."""
+    found = find_all_weights(phase, models, checkpoints)
+    return {name: [_load(one, device) for one in own] for name, own in found.items()}
 
-    Args:
-        models: None = all of the phase.
 
-    Raises:
-        CheckpointError: there are no such weights, or a file is of another model.
-    """
-    found: dict[str, list[Refiner]] = {}
-    for checkpoint in dict.fromkeys(checkpoints):
-        if checkpoint in ("best", "last"):
-            found[checkpoint] = [load_checkpoint(phase, model, checkpoint, device) for model in models or phase.models()]
-            continue
-        path = Path(checkpoint)
-        refiner = load_refiner(path, pick_device(device))
-        if models and refiner.card.model not in models:
-            raise CheckpointError(
-                "these weights are of another model", where=path, expected=" or ".join(models), got=refiner.card.model
-            )
-        found[f"{path.stem}-{refiner.card.weights_sha256[:8]}"] = [refiner]
-    return found
+def _load(weights: FoundWeights, device: DeviceName) -> Refiner:
+    return load_refiner(weights.path, pick_device(device), hint=weights.hint)
 
 
 def evaluate_refiner(

@@ -106,4 +106,10 @@ from brefine.phasedir.training import (
     Validation as Validation,
     read_statuses as read_statuses,
 )
-from brefine.phasedir.weights import way_to_first_checkpoint as way_to_first_checkpoint, way_to_weights as way_to_weights
+from brefine.phasedir.weights import (
+    FoundWeights as FoundWeights,
+    find_all_weights as find_all_weights,
+    find_weights as find_weights,
+    way_to_first_checkpoint as way_to_first_checkpoint,
+    way_to_weights as way_to_weights,
+)

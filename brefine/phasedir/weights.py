@@ -1,14 +1,74 @@
-"""What to do where a phase has no weights of a model."""
+"""A phase's weights of a model, told by their headers, and what to do where there are none."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from brefine.config import ModelName
+from brefine.errors import CheckpointError
 from brefine.identity import is_alive
 from brefine.phasedir.folders import PhaseDir
 from brefine.phasedir.operation import SupervisorState
-from brefine.phasedir.training import RunState, RunStatus, read_statuses
+from brefine.phasedir.training import OTHER_WEIGHTS, CheckpointCard, RunState, RunStatus, read_statuses
+
+
+@dataclass(frozen=True, slots=True)
+class FoundWeights:
+    """A weights file whose header can be read.
+
+    Attributes:
+        hint: what to do should its tensors turn out to be spoiled.
+    """
+
+    path: Path
+    card: CheckpointCard
+    hint: str = OTHER_WEIGHTS
+
+
+def find_weights(phase: PhaseDir, model: ModelName, checkpoint: str) -> FoundWeights:
+    """The weights of a phase's model: `best`, `last`, or a file. Their tensors are not read.
+
+    Raises:
+        CheckpointError: there are none, they are torn, or of another architecture.
+    """
+    run = phase.run(model)
+    path = {"best": run.weights("best"), "last": run.weights("last")}.get(checkpoint, Path(checkpoint))
+    hint = way_to_weights(phase, model) if checkpoint in ("best", "last") else OTHER_WEIGHTS
+    card = CheckpointCard.of_weights(path, hint=hint)
+    _refuse_other(path, card, [model])
+    return FoundWeights(path, card, hint)
+
+
+def find_all_weights(
+    phase: PhaseDir, models: Sequence[ModelName] | None, checkpoints: Sequence[str]
+) -> dict[str, list[FoundWeights]]:
+    """Name of a checkpoint → its weights: `best` and `last` of each model, a file of the model that it is.
+
+    Args:
+        models: None = all of the phase.
+
+    Raises:
+        CheckpointError: there are no such weights, they are torn, or a file is of another model.
+    """
+    found: dict[str, list[FoundWeights]] = {}
+    for checkpoint in dict.fromkeys(checkpoints):
+        if checkpoint in ("best", "last"):
+            found[checkpoint] = [find_weights(phase, model, checkpoint) for model in models or phase.models()]
+            continue
+        path = Path(checkpoint)
+        card = CheckpointCard.of_weights(path)
+        if models:
+            _refuse_other(path, card, models)
+        found[f"{path.stem}-{card.weights_sha256[:8]}"] = [FoundWeights(path, card)]
+    return found
+
+
+def _refuse_other(path: Path, card: CheckpointCard, models: Sequence[ModelName]) -> None:
+    if card.model not in models:
+        raise CheckpointError("these weights are of another model", where=path, expected=" or ".join(models), got=card.model)
 
 
 def way_to_weights(phase: PhaseDir, model: ModelName) -> str:

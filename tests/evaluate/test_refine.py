@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -188,6 +189,8 @@ def test_what_cannot_be_done_is_refused_before_torch_is_loaded(talks: Path) -> N
     (talks / "notes.csv").write_text("mine")
     write_rttm(talks / "another.rttm", read_rttm(talks / "rttm" / "rec0.rttm")["rec0"])
     (talks / "phase").mkdir()
+    (talks / "untrained").mkdir()
+    shutil.copy(Path(__file__).parents[2] / "configs" / "mlp.toml", talks / "untrained" / "phase.toml")
     torn = shipped_weights().read_bytes()
     (talks / "torn").write_bytes(torn[: len(torn) // 2])
     asked = [
@@ -201,6 +204,8 @@ def test_what_cannot_be_done_is_refused_before_torch_is_loaded(talks: Path) -> N
         "calibrate audio/rec0.wav rttm/rec0.rttm nowhere.rttm -o mine.json",
         "calibrate no.wav rttm/rec0.rttm another.rttm -o mine.json",
         "evaluate phase",
+        *(f"evaluate untrained{given}" for given in ("", " --checkpoint nowhere", " --checkpoint torn")),
+        *(f"integrate untrained --model mlp{given}" for given in ("", " --checkpoint torn")),
     ]
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=talks, input="\n".join(asked), capture_output=True, text=True, check=True
@@ -219,6 +224,11 @@ def test_what_cannot_be_done_is_refused_before_torch_is_loaded(talks: Path) -> N
         "there is no such reference: False",
         "this audio cannot be read: format not recognised: False",
         "the phase has lost its recipe: False",
+        "there are no such weights: False",
+        "there are no such weights: False",
+        "the weights are torn or no safetensors file: False",
+        "there are no such weights: False",
+        "the weights are torn or no safetensors file: False",
     ]
 
 
