@@ -47,6 +47,13 @@ def test_the_command_line_starts_without_heavy_packages() -> None:
     assert heavy.isdisjoint(loaded)
 
 
+def test_a_preparation_starts_without_filters() -> None:
+    """`scipy.signal`, which takes half of such a process's start, is loaded where a sound is filtered: not for a real corpus."""
+    script = "import brefine.data.prepare, sys; print(*sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert {"scipy.signal", "torch"}.isdisjoint(loaded)
+
+
 def test_python_is_started_by_one_function() -> None:
     """Elsewhere the interpreter's path is only told: started without `-P`, it would run what lies where one stands."""
     users = []

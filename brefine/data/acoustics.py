@@ -9,7 +9,6 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfftfreq
-from scipy.signal import butter, oaconvolve, sosfilt
 
 Samples = NDArray[np.float32]
 
@@ -79,6 +78,8 @@ def _impulse_response(
 
 def reverberate(samples: Samples, response: Samples) -> Samples:
     """The samples as heard in the room; the same length, the direct sound in its place."""
+    from scipy.signal import oaconvolve  # takes a second to import: not before it is needed, and so below
+
     return np.asarray(oaconvolve(samples, response)[: len(samples)], np.float32)
 
 
@@ -119,6 +120,8 @@ def _coloured(rng: np.random.Generator, n_samples: int, *, slope_db_per_octave: 
 
 def _bursts(rng: np.random.Generator, n_samples: int) -> Samples:
     """Keys, cups and steps: short decaying bands of noise at random moments."""
+    from scipy.signal import butter, sosfilt
+
     noise = np.zeros(n_samples, dtype=np.float32)
     for start in rng.integers(0, n_samples, size=rng.poisson(n_samples / SAMPLE_RATE_HZ * 0.7)):
         length = int(rng.uniform(0.01, 0.12) * SAMPLE_RATE_HZ)
@@ -166,6 +169,8 @@ def telephone_band(samples: Samples) -> Samples:
 
     Source: ITU-T G.711 and G.712.
     """
+    from scipy.signal import butter, sosfilt
+
     # Forward only, as a line does it: delayed by 2 ms at the lower edge, 0.75 ms at 500 Hz and a quarter of one above 1 kHz.
     band = sosfilt(butter(4, [300.0, 3400.0], "bandpass", fs=SAMPLE_RATE_HZ, output="sos"), samples)
     peak = max(float(np.abs(band).max()), 1e-9)

@@ -21,7 +21,6 @@ from pathlib import Path
 import numpy as np
 import soxr
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from brefine.errors import DataError, run_main
 from brefine.io.atomic import write_bytes_atomic
@@ -191,6 +190,8 @@ class Synthesiser:
 
 def _tilt(samples: NDArray[np.float32], tilt_db: float) -> NDArray[np.float32]:
     """A first-order shelf around 1 kHz: `tilt_db` more at the highest frequencies than at the lowest."""
+    from scipy.signal import lfilter  # takes a second to import: not before it is needed
+
     gain = 10.0 ** (tilt_db / 20.0)
     pole = np.exp(-2.0 * np.pi * 1000.0 / SAMPLE_RATE_HZ)
     low = lfilter([1.0 - pole], [1.0, -pole], samples)

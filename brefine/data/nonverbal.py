@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import butter, sosfilt
 
 from brefine.data.acoustics import SAMPLE_RATE_HZ, Samples
 
@@ -109,4 +108,6 @@ def _swell(n_samples: int, peak: float) -> NDArray[np.float64]:
 
 
 def _band(samples: NDArray[np.float64], low_hz: float, high_hz: float) -> NDArray[np.float64]:
+    from scipy.signal import butter, sosfilt  # takes a second to import: not before it is needed
+
     return np.asarray(sosfilt(butter(2, [low_hz, high_hz], "bandpass", fs=SAMPLE_RATE_HZ, output="sos"), samples))

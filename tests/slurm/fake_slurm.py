@@ -121,6 +121,7 @@ class FakeSlurm:
         for job_id, job in self._jobs.items():
             wanted = job["name"] == options["--name"] if "--name" in options else job_id in options["--jobs"].split(",")
             if wanted:
+                job["is_new"] = False
                 elapsed_s = int(job.get("until", time.time()) - job["from"]) if "from" in job else 0
                 node = "node1" if "from" in job else ""
                 rows.append(f"{job_id}|{job['state']}|{job['reason']}|{node}|{elapsed_s // 60}:{elapsed_s % 60:02d}\n")
@@ -161,7 +162,7 @@ class FakeSlurm:
         for job_id, job in self._jobs.items():
             free = _N_CPUS - sum(other["state"] == "RUNNING" for other in self._jobs.values())
             before = [other for name, other in self._jobs.items() if job["after"] and name.split("_")[0] == job["after"]]
-            if job["state"] != "PENDING" or (job["restarts"] and _group_lives(job["pid"])):
+            if job["state"] != "PENDING" or (job["restarts"] and (job["is_new"] or _group_lives(job["pid"]))):
                 continue
             if any(other["state"] in ("PENDING", "RUNNING") for other in before):
                 job["reason"] = "Dependency"
@@ -205,7 +206,8 @@ def _environment_of(pid: str) -> dict[str, str]:
 
 
 def _requeue(job: dict[str, Any]) -> None:
-    job |= {"state": "PENDING", "reason": "BeginTime", "restarts": job["restarts"] + 1}
+    """The real one waits for minutes before it starts such a job again; here `squeue` has told of it once."""
+    job |= {"state": "PENDING", "reason": "BeginTime", "restarts": job["restarts"] + 1, "is_new": True}
     job.pop("from", None)
 
 
