@@ -2,7 +2,8 @@
 
 A chain is one training that is killed again and again at points drawn at random, each time goes on from its last checkpoint,
 and in the end is compared, bit for bit, with a training that was left alone. Each trainer is a process of its own, forked so
-that torch is loaded only once. `python -m tests.train.killed_trainings RUN_DIR POINT …` goes through the points it is given.
+that torch is loaded only once. `python -m tests.train.killed_trainings RUN_DIR POINT …` goes through the points it is given,
+and with `--models` through such chains as well.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import signal
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +52,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.train.killed_trainings", description=__doc__)
     parser.add_argument("run", type=Path, nargs="?", help="a run's folder; without one, the whole matrix in a scratch folder")
     parser.add_argument("points", nargs="*", help="`place:n`: die when the place is reached for the n-th time")
-    parser.add_argument("--models", default=",".join(MODEL_NAMES), help="only these, such as `mlp,contrastive`")
+    parser.add_argument("--models", help="chains of these, such as `mlp,contrastive`; of all, where no run is named")
     parser.add_argument("--chains", type=int, default=7, help="of each model")
     parser.add_argument("--epochs", type=int, default=3, help="of each training")
     parser.add_argument("--seed", type=int, default=0)
@@ -59,9 +61,10 @@ def main() -> int:
     if options.run is not None:
         for point, end in train_killed(RunDir(options.run), options.points):
             print(point, end, flush=True)
-        return 0
+        if options.models is None:
+            return 0
+    models = MODEL_NAMES if options.models is None else options.models.split(",")
     with tempfile.TemporaryDirectory(prefix="brefine-kills-") as scratch:
-        models = options.models.split(",")
         return _matrix(Path(scratch), models, options.chains, options.epochs, random.Random(options.seed))
 
 
@@ -103,7 +106,7 @@ def curves(run: RunDir) -> dict[str, list[tuple[int, float]]]:
     return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in tags}
 
 
-def _matrix(scratch: Path, models: list[str], n_chains: int, n_epochs: int, rng: random.Random) -> int:
+def _matrix(scratch: Path, models: Sequence[str], n_chains: int, n_epochs: int, rng: random.Random) -> int:
     """Prints a row for each chain and the sums; 1 where anything differed."""
     logging.getLogger("tensorboard").setLevel(logging.ERROR)  # that a process was killed is no news
     config = tiny_recipe(scratch, train={"precision": "auto", "epochs": n_epochs}, models={model: {} for model in models})

@@ -37,32 +37,24 @@ def train_whole(monkeypatch: pytest.MonkeyPatch) -> Callable[[RunDir], None]:
     return train
 
 
-def train_killed(run: RunDir, *points: str) -> list[str]:
-    """Goes to the end through kills, in a process that may fork; returns what became of each."""
-    command = [sys.executable, "-m", "tests.train.killed_trainings", str(run.path), *points]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
-
-
 def test_killed_trainings_end_as_if_nothing_had_happened(
     make_run: Callable[..., tuple[RunDir, PhaseConfig]], train_whole: Callable[[RunDir], None]
 ) -> None:
-    """Killed at steps, in validation, and before, in and after the writing of files, one training after the other."""
+    """Killed at steps, in validation, and before, in and after the writing of files, one training after the other.
+
+    And the other models at random points, a sample of `make kills`, in bfloat16 where the processor has it; all of them in one
+    process that may fork.
+    """
     whole, config = make_run("whole")
     parts, _ = make_run("parts")
     train_whole(whole)
-    ends = train_killed(parts, *_KILLS)
-    assert sum(end.endswith(" killed") for end in ends) >= len(_KILLS) // 2  # the rest were not reached before the end
-    assert differences(parts, whole, config) == []
-
-
-def test_the_other_models_survive_kills_at_random_points() -> None:
-    """A sample of `make kills`, in bfloat16 where the processor has it."""
-    options = ["--models", "transformer,contrastive", "--chains", "1", "--epochs", "2"]
-    command = [sys.executable, "-m", "tests.train.killed_trainings", *options]
+    chains = ["--models", "transformer,contrastive", "--chains", "1", "--epochs", "2"]
+    command = [sys.executable, "-m", "tests.train.killed_trainings", str(parts.path), *_KILLS, *chains]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
     assert done.returncode == 0, done.stdout + done.stderr
+    n_killed = sum(line.endswith(" killed") for line in done.stdout.splitlines())
+    assert n_killed >= len(_KILLS) // 2  # the rest were not reached before the end
+    assert differences(parts, whole, config) == []
     assert done.stdout.count("equal, bit for bit") == 2
 
 
