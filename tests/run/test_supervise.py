@@ -563,8 +563,9 @@ def test_a_phase_that_is_moved_while_it_trains_is_stopped(tmp_path: Path, start:
     phase = make_toy_phase(tmp_path, mlp={"steps": 10_000}, transformer={"steps": 10_000})
     supervisor = start(phase)
     wait_until(lambda: step(phase, "mlp") > 2 and step(phase, "transformer") > 2)
-    write_events(phase.run("mlp").path / "events.out.tfevents.1700000000.brefine", [version(), scalar(1, 1.0)])
-    time.sleep(0.5)  # the supervisor looks at event files every 0.2 s
+    events = [version(), scalar(1, float("nan"), "validation/mae_ms")]
+    write_events(phase.run("mlp").path / "events.out.tfevents.1700000000.brefine", events)
+    wait_until(lambda: [alert.kind for alert in alerts(phase)] == ["nonfinite"])  # the supervisor has looked into that file
     moved = PhaseDir(phase.path.rename(tmp_path / "moved"))
     assert supervisor.wait(_DEADLINE_S) == 0
     assert not phase.path.exists()
