@@ -104,7 +104,7 @@ class ProcessError(BrefineError):
 
 
 def hint_of(faults: Iterable[BrefineError], *others: str) -> str | None:
-    """What to do about faults that are listed together: each hint once, behind what it is for; then the others."""
+    """What to do about faults that are listed together: each hint once, after the fault that it is for; then the others."""
     hints = dict.fromkeys(f"{fault.what}: {fault.hint}" for fault in faults if fault.hint is not None)
     return "\n  → ".join([*hints, *others]) or None
 
@@ -148,7 +148,7 @@ and compiled code that found no room for its exception."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception, or one that it came of, tells of missing memory; not every library has a `MemoryError` for it."""
+    """Whether an exception, or its cause, reports a lack of memory; not every library raises a `MemoryError` for it."""
     before = error.__cause__ or error.__context__
     told = isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)) is not None
     return told or (before is not None and is_out_of_memory(before))
@@ -191,7 +191,7 @@ def interrupted_code(interrupt: KeyboardInterrupt) -> int:
 
 
 def stop_writing() -> int:
-    """Sends what is still to be printed nowhere, since nobody reads it; returns the exit code that says so."""
+    """Discards what is still to be printed, since nobody reads it any more; returns the exit code that says so."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 141
 
@@ -204,7 +204,7 @@ def _escape_what_cannot_be_encoded() -> None:
 
 
 def words_of(error: BrefineError | OSError) -> str:
-    """What a person is told: of the system's refusal, a full disk for instance, the file and the reason."""
+    """The message for a person; for a refusal by the system, such as a full disk, the file and the reason."""
     if isinstance(error, BrefineError):
         return str(error)
     where = "" if error.filename is None else f"{one_line(error.filename)}: "

@@ -23,9 +23,9 @@ def go_through(
             n_failed = run_batch(out, config, tell)
     except KeyboardInterrupt as interrupt:
         if config.executor.kind == "slurm":
-            tell("interrupted; jobs that were given to the scheduler go on, and the same command looks after them again")
+            tell("interrupted; jobs that were submitted go on, and the same command picks them up again")
         elif (other := at_work(out)) is not None:
-            tell(f"interrupted; another process goes on with this batch: {other}")
+            tell(f"interrupted; another process is still working on this batch: {other}")
         else:
             tell("interrupted and stopped; the same command goes on with what is left")
         return interrupted_code(interrupt)

@@ -29,8 +29,8 @@ def budget(
 ) -> None:
     """Example: brefine budget --correct 1.25 --note "the machine ran on over night"
 
-    What was spent, by which phase, and what is left. A machine is counted once, however many trainings share it,
-    and until now, where it is at work.
+    What was spent, by which phase, and what is left. A machine is counted once, however many trainings share it, and up to now if
+    it is at work.
     """
     section = BudgetConfig() if config is None else load_config(config).budget
     ledger = Ledger(ledger_path(section))

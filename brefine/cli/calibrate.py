@@ -30,11 +30,11 @@ def calibrate(
 
     Learns from a few labelled minutes how far a diarizer's boundaries are off and how much room your labels leave around speech;
     `brefine refine --calibration mine.json` and `brefine diarize --calibration mine.json` then refine its other recordings
-    accordingly. Of folders, the recordings that have labels count; the others are named. Where only a part of a recording is
-    labelled, --uem says which: a turn that is cut there would else count as if it ended there.
+    accordingly. In folders, only recordings with labels count; the others are named. If only part of a recording is labelled,
+    --uem says which: otherwise a turn that is cut there would count as ending there.
 
-    What labels win is told of recordings that they were not taken from: each one is refined with what the others' labels tell,
-    and without any. Recordings that share a speaker by name are held out together.
+    The gain is measured on recordings that the labels were not taken from: each one is refined with the others' labels, and
+    without any. Recordings that share a speaker by name are held out together.
     """
     given = option_words({"--uem": uem, "--weights": weights, "--device": device, "--json": json})
     raise typer.Exit(run_worker("brefine.evaluate", "calibrate", audio, rttm, reference, "-o", out, *given))

@@ -31,8 +31,8 @@ def evaluate(
     """Example: brefine evaluate --model mlp --checkpoint best --checkpoint last
 
     Boundary figures before and after, on the pairs matched before refinement, with intervals; and the speed. Several checkpoints
-    stand beside each other. The model is chosen by its best checkpoint, whatever else is evaluated.
-    Gate 4 counts everything that was scored on the gate split.
+    are shown side by side. The model is chosen by its best checkpoint, whatever else is evaluated. Gate 4 counts everything that
+    was scored on the gate split.
     """
     found = find_phase(phase, runs)
     chosen = [part for name in model or [] for part in ("--model", model_of(found, name))]

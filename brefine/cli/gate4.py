@@ -93,7 +93,7 @@ def _answers(given: list[str], note: str | None) -> dict[str, Answer]:
             raise ConfigError("a criterion is answered twice", where=f"--answer {text}", expected=f"one answer to {name}")
         answers[name] = Answer(yes, note)
     if note is not None and not answers:
-        raise ConfigError("a note stands beside an answer", where="--note", expected="--answer ID=yes|no as well")
+        raise ConfigError("a note needs an answer that it belongs to", where="--note", expected="--answer ID=yes|no as well")
     return answers
 
 

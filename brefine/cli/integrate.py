@@ -25,8 +25,8 @@ def integrate(
 ) -> None:
     """Example: brefine integrate
 
-    Runs the chosen model behind the diarizer on the gate split and measures DER and JER before and after. Labels that were
-    changed since the corpus was prepared are told first.
+    Runs the chosen model behind the diarizer on the gate split and measures DER and JER before and after. Labels that have
+    changed since the corpus was prepared are named first.
     """
     found = find_phase(phase, runs)
     chosen, config = _selected(found) if model is None else model_of(found, model), found.load_config()

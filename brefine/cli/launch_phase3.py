@@ -41,7 +41,7 @@ def launch_phase3(
     Closing the dashboard does not stop the training.
     """
     if json and not dry_run:
-        raise ConfigError("only the plan is told as JSON", where="--json", expected="--dry-run as well")
+        raise ConfigError("only the plan is printed as JSON", where="--json", expected="--dry-run as well")
     place = [f"executor.kind={executor}"] if executor is not None else []
     recipe = with_models(load_config(config, [*(overrides or ()), *place]), models)
     if runs is not None:
@@ -62,7 +62,7 @@ def launch_phase3(
     with starting(phase):
         start_supervisor(phase)
     if detach:
-        tell(f"it runs on its own; look in with: brefine watch {phase.argument}")
+        tell(f"it runs in the background; watch it with: brefine watch {phase.argument}")
     elif can_draw() and not plain and not no_input:
         from brefine.tui.open import open_dashboard
 

@@ -13,9 +13,9 @@ from brefine.io.interpreter import word_of
 
 
 def an_input(value: Path) -> Path:
-    """Callback of arguments that name what is read: `-` would be a file of that name, where stdin is meant."""
+    """Callback of arguments that are read: refuses `-`, which would be a file of that name where stdin is meant."""
     if str(value) == "-":
-        raise typer.BadParameter("files are read: give a path instead of -; turns from a pipe are /dev/stdin.")
+        raise typer.BadParameter("this command reads files: give a path instead of -, or /dev/stdin for turns from a pipe.")
     return value
 
 
@@ -71,16 +71,16 @@ def option_words(given: Mapping[str, object]) -> list[str]:
 
 
 def a_file(value: Path | str | None) -> Path | str | None:
-    """Callback of options that name a result: `-` would become a file of that name, which is meant for stdout."""
+    """Callback of options that name a result: refuses `-`, which would become a file of that name where stdout is meant."""
     if str(value) == "-":
-        raise typer.BadParameter("results are files: give a path instead of -; --json prints on stdout.")
+        raise typer.BadParameter("results are written to files: give a path instead of -; --json prints to stdout.")
     return value
 
 
 def a_page(value: Path | None) -> Path | None:
-    """Callback of options that name a page: whatever opens it goes by its ending, and shows no HTML as an image or a document."""
+    """Callback of options that name a page: programs go by the suffix, and would not show HTML under that of an image."""
     if value is not None and value.suffix.lower() not in (".html", ".htm"):
-        raise typer.BadParameter("a page is written: name it .html.")
+        raise typer.BadParameter("an HTML page is written: give a name that ends in .html.")
     return value
 
 
@@ -92,7 +92,7 @@ def finite(value: float | None) -> float | None:
 
 
 def positive(value: float | None) -> float | None:
-    """Callback of options that are numbers above 0: a range of Typer's holds its ends."""
+    """Callback of options that are numbers above 0: Typer's ranges include their ends."""
     if value is not None and value <= 0.0:
         raise typer.BadParameter(f"{value} is not above 0.")
     return finite(value)

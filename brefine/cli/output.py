@@ -39,17 +39,17 @@ def _are_terminals(*streams: TextIO | None) -> bool:
 
 
 def tell_trainings(phase: PhaseDir) -> None:
-    """Tells of trainings that still run, where their models are judged or chosen: they may become better, and they cost."""
+    """Names trainings that still run when their models are judged or chosen: they may still improve, and they cost money."""
     if models := models_in_training(phase):
-        tell(f"still training: {', '.join(models)}; what is judged is the best of each so far")
+        tell(f"still training: {', '.join(models)}; each is judged by its best checkpoint so far")
 
 
 @contextmanager
 def starting(phase: PhaseDir) -> Iterator[None]:
-    """Where a supervisor is started: it is a session of its own, which Ctrl-C doesn't reach, and it may cost money."""
+    """For the start of a supervisor: Ctrl-C does not reach its session, and it may cost money, so whoever interrupts is told."""
     try:
         yield
     except KeyboardInterrupt:
-        tell("interrupted while its supervisor started, which may go on without you")
-        tell(f"look in with: brefine watch {phase.argument}; end it with: brefine stop {phase.argument}")
+        tell("interrupted while the supervisor was starting; it may carry on without you")
+        tell(f"watch it with: brefine watch {phase.argument}; end it with: brefine stop {phase.argument}")
         raise

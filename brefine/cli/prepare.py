@@ -50,7 +50,7 @@ def prepare(
         given += [f"diarizer.name={hypothesis_from}"] if hypothesis_from in _DIARIZERS else []
     given += overrides or []
     if corpus not in _KINDS and gate is None and _recipe(config, [*given, "corpus.kind=simulated"]).corpus.gate is None:
-        raise ConfigError("a folder corpus needs one behind the gate", where="--gate", expected="--gate DIR")
+        raise ConfigError("a folder corpus needs a second folder, for the gate", where="--gate", expected="--gate DIR")
     recipe = _recipe(config, given)
     with tempfile.NamedTemporaryFile("w", suffix=".toml", encoding="utf-8") as file:
         file.write(format_config(with_absolute_paths(recipe)))
@@ -64,7 +64,9 @@ def _refuse_misplaced(corpus: str, gate: Path | None, audio_from: Path | None) -
     if corpus not in _KINDS and not Path(corpus).is_dir():
         raise ConfigError("there is no such corpus", where="CORPUS", expected="simulated, voxconverse or a folder", got=corpus)
     if gate is not None and corpus in _KINDS:
-        raise ConfigError("only a folder has its gate in another one", where="--gate", expected="brefine prepare DIR", got=corpus)
+        raise ConfigError(
+            "only a folder corpus takes a second folder for the gate", where="--gate", expected="brefine prepare DIR", got=corpus
+        )
     if audio_from is not None and corpus != "voxconverse":
         raise ConfigError(
             "only VoxConverse is downloaded", where="--audio-from", expected="brefine prepare voxconverse", got=corpus

@@ -19,6 +19,6 @@ def resume(phase: Phase = None, json: Json = False, runs: Runs = RUNS) -> None:
     with starting(found):
         unfinished = resume_phase(found)
     what = f"training {', '.join(unfinished)}" if unfinished else "evaluation"
-    tell(f"{one_line(found.path.name)} goes on with {what}; look in with: brefine watch {found.argument}")
+    tell(f"{one_line(found.path.name)} goes on with {what}; watch it with: brefine watch {found.argument}")
     if json:
         print_json({"phase": found.path.name, "training": list(unfinished)})

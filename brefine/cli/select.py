@@ -28,8 +28,8 @@ def select(
     """Example: brefine select --model contrastive --why "it must run on a phone"
 
     Recommends by a stated rule: the best capped mean on the validation split; of the models that are as good, the fastest, or a
-    better one that is more than half as fast. A choice that was made stands until another model is named, or one is evaluated
-    anew; then it is told which one has fallen.
+    better one that is more than half as fast. A choice stands until another model is named, or a model is evaluated again; then
+    the lapsed choice is reported.
     """
     found = find_phase(phase, runs)
     tell_trainings(found)

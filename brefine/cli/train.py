@@ -37,7 +37,7 @@ def train(
         if overrides or model is not None:
             given = "--set" if overrides else "--model"
             raise ConfigError(
-                "a run that is there has its own settings", where=given, hint=f"they stand in {run_dir.parent}/phase.toml"
+                "an existing run keeps its own settings", where=given, hint=f"they are in {run_dir.parent}/phase.toml"
             )
         run_model(run_dir)
         if config is not None:
@@ -48,7 +48,7 @@ def train(
         recipe = with_models(load_config(config, overrides or ()), model)
         if len(recipe.models) > 1:
             raise ConfigError(
-                "one model is trained in the foreground",
+                "only one model can be trained in the foreground",
                 where="--model",
                 expected=f"one of {', '.join(recipe.models)}",
                 hint="all of them: brefine launch-phase3",

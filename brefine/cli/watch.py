@@ -79,7 +79,7 @@ def _serve(folders: list[Path], port: int) -> None:
     from brefine.run.store import open_store
 
     if len(folders) > 1:
-        raise ConfigError("one phase at a time can be served", where="--serve", got=f"{len(folders)} phases")
+        raise ConfigError("only one phase at a time can be served", where="--serve", got=f"{len(folders)} phases")
     (folder,) = folders
     open_store(folder)  # a folder with nothing in it is refused here, not in the browser
     try:

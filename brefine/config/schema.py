@@ -111,11 +111,11 @@ class CorpusConfig(Section):
     gate: str | None = None
     """kind = "folder": the corpus folder behind the gate; none of its recordings or speakers may be in `train`."""
     known_to_differ: tuple[tuple[str, str], ...] = ()
-    """kind = "folder": pairs of recordings that sound alike and are different ones all the same, by name; the gate names them.
-    Names that no recording has are refused."""
+    """kind = "folder": pairs of recordings, by name, that sound alike but are different; the gate mentions them. Names that no
+    recording has are refused."""
     local_speaker_names: tuple[str, ...] = ()
     """kind = "folder": speaker names that mean somebody else in each recording, such as "agent" and "customer", as the references
-    spell them; the gate tells them. Names that no speaker has are refused. Numbers (spk00, Speaker_A, ch0) need none."""
+    spell them; the gate mentions them. Names that no speaker has are refused. Numbers (spk00, Speaker_A, ch0) need none."""
     validation_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
     """Share of the training recordings kept for validation (kinds voxconverse and folder)."""
     synthetic_per_real: NonNegative = 0.0
@@ -246,7 +246,7 @@ class TrainConfig(Section):
     label_sigma_s: Positive = 0.02
     """Standard deviation of the Gaussian target around the true boundary."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """In what models compute; parameters and their sums are float32 in any case. `auto`: bfloat16 on a GPU and on CPUs that
+    """What models compute in; parameters and their sums are float32 in any case. `auto`: bfloat16 on a GPU and on CPUs that
     multiply in it, else float32. `float32` is that on a GPU as well, without TF32."""
     nonfinite: Literal["skip", "rollback", "stop"] = "rollback"
     """What a non-finite loss or gradient leads to: `skip` leaves the step out, `rollback` goes back to the last checkpoint and
@@ -370,7 +370,7 @@ class ExecutorConfig(Section):
     time_minutes: Count = 240
     """Time limit of one job. A training that needs longer checkpoints ahead of it and is requeued."""
     checkpoint_ahead_s: Annotated[int, Field(ge=5)] = 120
-    """How long before the limit that is."""
+    """How long before the limit it does so."""
     max_timeouts: Annotated[int, Field(ge=0)] = 20
     """How often one job may go on after its time limit."""
     array_tasks: Count = 16

@@ -102,9 +102,8 @@ class BoundaryErrors:
         return np.minimum(np.where(np.isnan(self.error_s), np.inf, np.abs(self.error_s)), self.window_s)
 
     def without_cuts(self) -> BoundaryErrors:
-        """Without the ends that the cut of a recording has made, of kind EDGE: nobody starts or stops there, and whatever says
-        that somebody speaks finds them to the millisecond. Where an end at the cut is taken for one of the reference's, that
-        pair stays.
+        """Without the ends made by the cut of a recording, of kind EDGE: nobody starts or stops there, and any system that hears
+        speech finds them to the millisecond. A pair stays if only its hypothesised end is at the cut.
         """
         cut = _KINDS.index(BoundaryKind.EDGE)
         return self._only(self.kind != cut, self.extra_kind != cut)

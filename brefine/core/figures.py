@@ -1,6 +1,6 @@
-"""Figures as a person reads them, with their units; a dash stands where there is none.
+"""Figures as people read them, with their units; a dash stands for a missing one.
 
-And numbers with their nouns, and the first of many names.
+Also counts with their nouns, and long lists of names cut short.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def improvement(relative: float, low_high: tuple[float, float] | None = None) ->
 
     Args:
         relative: 1 − after/before of a rate of errors.
-        low_high: its interval; it is told as one of what the word says.
+        low_high: its interval; shown with the sign of the word, so that an interval of a `worse` is one of the increase.
     """
     sign = 1.0 if rounded(relative, 3) >= 0.0 else -1.0
     text = f"{percent(sign * relative)} {'better' if sign > 0.0 else 'worse'}"

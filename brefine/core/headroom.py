@@ -1,9 +1,9 @@
 """What refinement could win at most, from reference and hypothesis alone, before anything is trained or rented.
 
-Every matched boundary is moved a part of the way to its reference partner (25, 50, 75, 100 %) and the result is scored. That
-is no ceiling: ends without a partner, those of false or merged turns or further off than W, move as well. So two more figures
-are told (`brefine.core.movement`): a DER that can be had by moving any end as far as a refiner may, and one that no such movement
-undercuts. What adding missed and dropping false turns would win is measured on top of the matched boundaries' movement.
+Every matched boundary is moved a part of the way to its reference partner (25, 50, 75, 100 %) and the result is scored. That is
+no ceiling: ends without a partner (of false or merged turns, or further off than W) can move as well. So two more figures are
+given (`brefine.core.movement`): a DER that is reached by moving any end as far as a refiner may, and one below which no such
+movement gets. The gain of adding missed turns and dropping false ones is measured on top of moving the matched boundaries.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _REMEDIES = (*_MOVES, *_OPERATIONS[1:])
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordingHeadroom:
-    """One recording: its boundary errors, its scores after each remedy at each collar, and what movement leaves at least."""
+    """One recording: its boundary errors, its scores after each remedy at each collar, and the least that movement leaves."""
 
     errors: BoundaryErrors
     scores: dict[tuple[Remedy, float], DerParts]
@@ -104,7 +104,7 @@ class Headroom:
         return 1.0 - self.least_der(collar_s) / before if before > 0.0 else 0.0
 
     def interval(self, remedy: Remedy, collar_s: float) -> Interval | None:
-        """Of that improvement, 95 %; None where nothing was wrong, in too few recordings anything, or where it has no bounds."""
+        """The 95 % interval of `relative`; None if nothing was wrong, or only in too few recordings, or if it has no bounds."""
         sides = [[recording.scores[which, collar_s].error_s for which in (NOTHING, remedy)] for recording in self.recordings]
         return bootstrap_improvement(np.array(sides))
 
@@ -233,8 +233,8 @@ def oracle_refine(reference: Diarization, hypothesis: Diarization, *, window_s: 
 def reachable(headroom: Headroom, thresholds: Thresholds) -> tuple[Reach, ...]:
     """For each criterion of the gate, whether movement can meet it, and how much of it is needed.
 
-    A DER is out of reach only where no movement of ends by at most `shift_s` can give it, and within reach where one is known to.
-    On fewer recordings than the gate demands nothing is known, whatever they say.
+    A DER is out of reach only if no movement of ends by at most `shift_s` can give it, and within reach only if one is known that
+    does. On fewer recordings than the gate demands, everything is unknown.
     """
     found = [_reach_mae(headroom, thresholds), _reach_der(headroom, thresholds), _reach_target(headroom, thresholds)]
     n_recordings = sum(one.scores[NOTHING, 0.0].reference_speech_s > 0.0 for one in headroom.recordings)
@@ -275,7 +275,7 @@ def _reach_der(headroom: Headroom, thresholds: Thresholds) -> Reach:
         return Reach(CriterionId.DER, Found.UNKNOWN, f"{figure}, but that may be chance")
     gains = np.maximum.accumulate([headroom.relative(remedy, collar_s) for remedy in _MOVES])
     if gains[-1] <= thresholds.der_relative:
-        why = f"{figure}; the matched boundaries alone win {percent(gains[-1])}, so that others have to move as well"
+        why = f"{figure}; the matched boundaries alone win {percent(gains[-1])}, so others have to move as well"
         return Reach(CriterionId.DER, Found.WITHIN, why)
     needed = float(np.interp(thresholds.der_relative, gains, [remedy.reduction for remedy in _MOVES]))
     enough = f"enough if their errors shrink by about {percent(needed, 0)}"

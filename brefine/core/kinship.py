@@ -2,8 +2,8 @@
 
 A name lasts where it means the same person in every recording. Names such as spk00, SPEAKER_3, Speaker_A, 2 or B number the
 speakers of one recording, ch0 its channels, and unknown is anybody: they mean nothing in the next. Roles (agent, host, left) may
-be a person's in one corpus and everybody's in another. They last, unless they are said not to: a wrong guess would let a speaker
-of the training behind the gate.
+be a person's in one corpus and everybody's in another. They are taken to last unless they are declared local: a wrong guess would
+let a training speaker behind the gate.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def lasting_names(speakers: Iterable[str], local_names: Collection[str] = ()) ->
 
 
 def notes_on_names(trained: Iterable[str], behind: Iterable[str], local_names: Collection[str]) -> Iterator[str]:
-    """What nobody can tell of names, in words: those that are said to be local, and high numbers that both corpora have.
+    """Doubts about names, in words: those that are declared local, and high numbers that both corpora have.
 
     Args:
         trained: speakers of training and validation.
@@ -51,7 +51,7 @@ def groups_that_share(keys: Sequence[Iterable[Hashable]]) -> list[list[int]]:
     """Places in groups that have no key in common.
 
     Args:
-        keys: what each place has; places that share a key are of one group, and so are those that others join.
+        keys: of each place; places that share a key, directly or through others, are in one group.
     """
     leader = list(range(len(keys)))
 
@@ -71,7 +71,7 @@ def groups_that_share(keys: Sequence[Iterable[Hashable]]) -> list[list[int]]:
 
 
 def crowding(speakers: Sequence[Iterable[str]], local_names: Collection[str] = ()) -> str | None:
-    """What an interval over these recordings does not allow for, in words; None where they share no lasting name.
+    """In words, that recordings share speakers, which intervals do not allow for; None if they share no lasting name.
 
     Args:
         speakers: recording → the names in it.

@@ -1,9 +1,9 @@
 """How low the DER gets if any end of the hypothesis may move by at most W: what can be had, and what nothing undercuts.
 
 What can be had: whatever the others say, a speaker's time is never scored better than where he speaks exactly when his partner in
-the reference does. So each speaker's ends are put where the two disagree for the shortest time. For one who has a partner, and
-whose turns do not overlap, that is the best for him alone, but for the 20 ms that a turn keeps; where speakers share time it need
-not be the best for the DER. So more may be won than this.
+the reference does. So each speaker's ends are put where the two disagree for the shortest time. For a speaker with a partner and
+without overlapping turns that is the best for him alone, except for the 20 ms that a turn keeps; where speakers share time it
+need not be the best for the DER. So more may be gained than this.
 
 What nothing undercuts: turns whose ends move by at most W keep their core, `[onset + W, offset − W]`, and stay within
 `[onset − W, offset + W]`. `der.least_errors_s` tells what any such hypothesis gets wrong at least, under any speaker map.

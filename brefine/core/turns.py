@@ -89,7 +89,7 @@ class Diarization:
 
 
 def leaves_out(regions_s: Regions, duration_s: float) -> bool:
-    """Whether disjoint regions leave out more of a recording than what was rounded at its ends: a hole of any length counts."""
+    """Whether disjoint regions leave out any of a recording, beyond rounding at its ends; a hole of any length counts."""
     return not any(start_s <= _ROUNDED_S and end_s >= duration_s - _ROUNDED_S for start_s, end_s in regions_s)
 
 

@@ -146,7 +146,7 @@ def _audit_recording(
     if problems or reference is None:
         return None, problems, notes
     reference = reference.clipped(0.0, info.duration_s)
-    mute = f"{name}: nobody speaks inside the regions of its UEM, so that it is no evidence behind the gate"
+    mute = f"{name}: nobody speaks inside the regions of its UEM, so it is no evidence behind the gate"
     notes += [] if reference.limited(regions_s).turns else [mute]
     return Audited(recording, reference, hypothesis, info.duration_s, regions_s, sound, envelope_of(level_db)), problems, notes
 

@@ -132,7 +132,7 @@ class Tables:
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> Tables:
-        """Normalises, lines up and moves to the device what belongs to the recordings.
+        """Normalises the recordings' frames, joins frames and tracks, and moves them to the device.
 
         Args:
             recordings: frames as in the store, and the hypothesis, of each.

@@ -146,10 +146,10 @@ def _notes_on_gate(
         yield f"gate: {crowd}"
     n_simulated = sum(one.simulated for one in written)
     if n_simulated:
-        yield f"gate: {n_simulated} of its recordings were simulated by brefine, so that the evidence is simulated"
+        yield f"gate: {n_simulated} of its recordings were simulated by brefine, so the evidence is simulated"
     n_replayed = sum(one.replayed for one in written)
     if n_replayed and config.hypothesis.source == "folder":
-        yield f"gate: {n_replayed} of its hypotheses are errors that brefine replayed, so that the evidence is simulated"
+        yield f"gate: {n_replayed} of its hypotheses are errors that brefine replayed, so the evidence is simulated"
 
 
 def _let_through(refused: Sequence[SoundingAlike], shared: Sequence[str], config: PhaseConfig) -> Iterator[str]:
@@ -191,8 +191,8 @@ def audio_of_folders(config: PhaseConfig) -> dict[str, Path]:
 def sources_of(config: PhaseConfig) -> dict[str, str]:
     """What the recipe's corpus would be prepared from now; see `CorpusManifest.sources`.
 
-    Of audio the names are told; each recording has the digest of its own. The built-in voices are not told: brefine speaks them
-    itself. Neither are voices that are out of reach.
+    Audio is listed by name, since each recording has a digest of its own. The built-in voices are left out, since brefine speaks
+    them itself, and so are voices that are out of reach.
     """
     audio = {
         f"{part}/audio/{path.name}": ""
@@ -210,12 +210,12 @@ def sources_of(config: PhaseConfig) -> dict[str, str]:
 def changes_since(manifest: CorpusManifest, folder: Path, config: PhaseConfig) -> list[str]:
     """What was added, removed or changed since the corpus in this folder was prepared, in words.
 
-    That is said of what it was prepared from, of the labels that were prepared, and of the audio. Conversations do without the
-    voices and the errors that they were made of: that those are no longer there is no change.
+    This covers the sources, the prepared labels and the audio. Conversations no longer need the voices and errors that they were
+    made from: if these are gone, that is no change.
     """
     now, folders = sources_of(config), source_folders(config)
     if manifest.sources is None:
-        return ["an earlier version prepared it, and does not tell from what"] if now or folders else []
+        return ["an earlier version prepared it, and did not record from what"] if now or folders else []
     then = manifest.sources
     sources = [
         f"{name}: {'removed' if name not in now else 'changed' if name in then else 'added'}"

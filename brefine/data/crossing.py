@@ -1,4 +1,4 @@
-"""What must not cross: recordings and speakers from training to behind the gate, and the truth into the hypotheses."""
+"""Keeps training recordings and speakers away from the gate, and the references out of the hypotheses."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def equal_to_references(corpora: Mapping[str, Sequence[Audited]], hypotheses: Ma
     """Recordings whose hypothesis is the reference, turn by turn, whatever the speakers' names; a single turn proves nothing.
 
     Raises:
-        DataError: those are all of a corpus: there is no error to learn from, or to judge by.
+        DataError: these are all recordings of a corpus: there is no error to learn from, or to judge by.
     """
     notes, problems = list[str](), list[str]()
     for corpus, own in corpora.items():

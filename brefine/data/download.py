@@ -61,7 +61,7 @@ def require_space(folder: Path, needed_bytes: int) -> None:
     free_bytes = shutil.disk_usage(folder).free
     if free_bytes < needed_bytes + _SPARE_BYTES:
         raise DataError(
-            "there is too little room on the disk",
+            "there is too little space on the disk",
             where=folder,
             expected=f"{(needed_bytes + _SPARE_BYTES) / 1e9:.1f} GB free",
             got=f"{free_bytes / 1e9:.1f} GB",
@@ -117,7 +117,7 @@ def download(
         fruitless = fruitless + 1 if _size(part) <= before_bytes else 0  # the connection ended without a fault, but early
         if fruitless >= _PATIENCE:
             announced = None if remote.size_bytes is None else f"{remote.size_bytes} bytes"
-            raise DataError("the download stays incomplete", where=remote.url, expected=announced, got=f"{_size(part)} bytes")
+            raise DataError("the download remains incomplete", where=remote.url, expected=announced, got=f"{_size(part)} bytes")
     part.replace(path)
     note.unlink(missing_ok=True)
 
@@ -168,7 +168,7 @@ def _raise_if_hopeless(error: Exception, url: str, *, last: bool) -> None:
         "the server has no such file" if refused else "the server cannot be reached, or keeps failing",
         where=url,
         got=reason,
-        hint="what is there is kept, the next call goes on; or name audio that you have: --audio-from DIR",
+        hint="what was fetched is kept, and the next call goes on from there; or name audio that you have: --audio-from DIR",
     ) from None
 
 

@@ -135,7 +135,7 @@ def write_store(folder: Path, frames: Mapping[str, NDArray[np.float16]], config:
 
 
 def open_store(folder: Path, config: FeatureConfig) -> FeatureStore:
-    """Maps the store of `folder`, be it of an earlier version of the analysis: a phase goes on with what it was begun with.
+    """Maps the store of `folder`, even one of an earlier version of the analysis: a phase goes on with the frames it began with.
 
     Raises:
         DataError: there is none, it was made with other parameters, or its data file is short.

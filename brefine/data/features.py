@@ -91,7 +91,7 @@ def analyse(samples: NDArray[np.float32], config: FeatureConfig) -> NDArray[np.f
 def analyse_file(
     audio: Path, config: FeatureConfig, *, report: Callable[[float], None] = lambda heard_s: None
 ) -> tuple[NDArray[np.float16], int]:
-    """The same of a file, in a store's precision, and the number of its samples at `config.sample_rate_hz`.
+    """The same for a file, in a store's precision, and the number of its samples at `config.sample_rate_hz`.
 
     Decoded block by block: what is held grows with the frames alone, 16 kB a second, and not with the samples.
 

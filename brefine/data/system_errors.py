@@ -114,7 +114,7 @@ def learn_system_errors(pairs: Sequence[tuple[Diarization, Diarization]], *, sou
         raise DataError("there are too few boundaries to learn a system's errors from", expected=f"{MIN_ROWS}", got=len(rows))
     if not any(changes for _, _, _, changes in rows):
         raise DataError(
-            "there is no speech in any hypothesis, so that there are no errors of boundaries to learn",
+            "no hypothesis holds speech, so there are no boundary errors to learn from",
             where=source,
             expected="turns",
             got=f"none in {len(pairs)} recordings",

@@ -79,7 +79,7 @@ class BuiltinDiarizer:
         samples = np.asarray(samples)
         if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating):
             raise DataError(
-                "these are no samples of mono audio",
+                "these are not samples of mono audio",
                 where=recording,
                 expected="floats with full scale at ±1, shape (n_samples,)",
                 got=f"{samples.dtype}, shape {samples.shape}",

@@ -188,8 +188,8 @@ def _refine(options: argparse.Namespace) -> None:
         refuse_replacing(read, [options.report], "report", is_report, option="--report", beside=outs)
     if len(tasks) > _MANY:
         tell(
-            f"nothing is written before the recordings of all {len(tasks):,} RTTMs are heard; with --config RECIPE they are done "
-            "in shares, and the same command goes on after an interruption"
+            f"nothing is written until the recordings of all {len(tasks):,} RTTMs have been heard; with --config RECIPE they are "
+            "done in shares, and the same command goes on after an interruption"
         )
     require_usable(path for task in tasks for path in task.audio.values())
 
@@ -277,11 +277,11 @@ def _calibrated(found: Calibration) -> Iterator[str]:
     yield (
         f"{found.n_boundaries} labelled boundaries in {counted(found.n_recordings, 'recording', 'recordings')}: labels stand "
         f"{onsets_ms:+.0f} ms (onsets) and {offsets_ms:+.0f} ms (offsets) from what is heard; "
-        f"MAE {found.mae_before_ms:.0f} → {found.mae_after_ms:.0f} ms on these very boundaries"
+        f"MAE {found.mae_before_ms:.0f} → {found.mae_after_ms:.0f} ms on the very boundaries that it was fitted on"
     )
     held_out = found.held_out
     if held_out is None:
-        yield "too little is labelled to tell what it wins on other recordings: label recordings of more people"
+        yield "too little is labelled to tell what it gains on other recordings: label recordings of more speakers"
         return
     before, without, with_labels = (percent(der, 2) for der in (held_out.der_before, held_out.der_without, held_out.der_with))
     yield (
@@ -292,7 +292,7 @@ def _calibrated(found: Calibration) -> Iterator[str]:
     if held_out.der_relative > 0.0:
         yield f"so the DER is {difference} with the calibration"
     else:
-        yield f"so the calibration wins nothing here (DER {difference}): refine without it, or label more"
+        yield f"so the calibration gains nothing here (DER {difference}): refine without it, or label more"
 
 
 def _ship(options: argparse.Namespace) -> None:
@@ -328,7 +328,7 @@ def _told(refined: Refined) -> str:
     cut = counted(refined.n_cut, "turn was cut there", "turns were cut there")
     for n, what in ((refined.n_left_out, left_out), (refined.n_cut, cut)):
         if n:
-            lines.append(f"  the audio ends at {refined.audio_s:.1f} s, and {what}: is it whole?")
+            lines.append(f"  the audio ends at {refined.audio_s:.1f} s, and {what}: is the file complete?")
     return "\n".join(lines)
 
 

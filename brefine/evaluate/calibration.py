@@ -86,7 +86,9 @@ def read_calibration(path: Path, refiner: Refiner) -> ErrorPrior:
     """
     found = Calibration.read_for(path, refiner.card.weights_sha256)
     if found.scales_s != list(SCALES_S):
-        raise FormatError("the calibration is of another version of brefine", where=path, hint="make it anew: brefine calibrate")
+        raise FormatError(
+            "the calibration was made by another version of brefine", where=path, hint="make it again: brefine calibrate"
+        )
     return prior_of(found)
 
 

@@ -24,7 +24,7 @@ def pick_device(name: DeviceName) -> torch.device:
             "there is no such device",
             expected="auto, cpu or cuda",
             got=name,
-            hint="which of several GPUs is used, CUDA_VISIBLE_DEVICES says",
+            hint="of several GPUs, CUDA_VISIBLE_DEVICES says which one is used",
         )
     available = torch.cuda.is_available()
     if name == "cuda" and not available:

@@ -40,7 +40,7 @@ def read_references(path: Path, tasks: Sequence[Task]) -> dict[Path, Diarization
             continue
         owner = owners.setdefault(id(reference), audio)
         if owner != audio:
-            problems.append(f"{audio.stem}: the labels that would be its own are those of {owner.stem}")
+            problems.append(f"{audio.stem}: its labels are taken already, by {owner.stem}")
         found[audio] = reference
     if problems or not found:
         raise DataError(
@@ -70,7 +70,7 @@ def read_regions(path: Path, references: Mapping[Path, Diarization]) -> dict[Pat
         if named:
             found[audio] = regions[named[0]]
     if missing := sorted(audio.stem for audio in references if audio not in found):
-        raise DataError("the UEM does not tell what of recordings is labelled", where=path, problems=missing)
+        raise DataError("the UEM does not say which parts of these recordings are labelled", where=path, problems=missing)
     return found
 
 

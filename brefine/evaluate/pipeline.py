@@ -70,9 +70,9 @@ class RefinedPipeline:
     ) -> None:
         if isinstance(diarizer, type) or not callable(getattr(diarizer, "diarize", diarizer)):
             expected = "one of brefine's, or a callable that takes a path and returns an annotation"
-            raise ConfigError("this is no diarizer", expected=expected, got=repr(diarizer))
+            raise ConfigError("this is not a diarizer", expected=expected, got=repr(diarizer))
         if not isinstance(config, RefineConfig | None):
-            raise ConfigError("this is no configuration", expected="a RefineConfig, or None", got=repr(config))
+            raise ConfigError("this is not a configuration", expected="a RefineConfig, or None", got=repr(config))
         self._diarizer: Any = diarizer
         self._refiner = load_weights(None if weights is None else Path(weights), device)
         self._prior = None if calibration is None else read_calibration(Path(calibration), self._refiner)

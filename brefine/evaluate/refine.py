@@ -123,7 +123,7 @@ def refine_tasks(
             told_as = given.recording if n_called[given.recording] == 1 else task.audio[given.recording].stem
             refined.append(Refined(told_as, given, refinement, one.duration_s, hearing_s + time.perf_counter() - started))
         if not any(one.turns for one in task.hypotheses):
-            tell(f"{one_line(task.rttm.stem)}: no turns, so that nothing can be moved")
+            tell(f"{one_line(task.rttm.stem)}: no turns, so there is nothing to move")
         if task.out.exists():
             tell(f"replaced {one_line(task.out)}")
         write_lines_text(task.out, rewrite_rttm(task.text, [(one.refinement, one.audio_s) for one in refined]))
@@ -156,7 +156,7 @@ def _hear(refiner: Refiner, audio: Path, hypothesis: Diarization, progress: Hear
     started = time.perf_counter()
     frames, duration_s = frames_of(audio, refiner.features, report=progress.begin(audio.stem))
     if is_silent(frames, refiner.features):
-        tell(f"{one_line(audio)}: there is no sound in it (channels that cancel each other?), so that nothing can be heard")
+        tell(f"{one_line(audio)}: it holds no sound (do its channels cancel each other out?), so nothing can be heard")
     heard = hear_recording(refiner, frames, hypothesis, duration_s=duration_s)
     return heard, time.perf_counter() - started
 

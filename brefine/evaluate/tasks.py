@@ -95,7 +95,7 @@ def plan_refinement(audio: Path, rttm: Path, out: Path | None = None) -> list[Ta
             hint=f"audio files are named after the recording: talk1.wav for talk1 ({', '.join(AUDIO_SUFFIXES)})",
         )
     turnless = heard.keys() - {path.stem for task in tasks for path in task.audio.values()} - {file.stem for file in files}
-    tell_names("passed over, since no audio is given", unheard)
+    tell_names("ignored, since no audio is given", unheard)
     tell_names("no turns for", turnless)
     return tasks
 

@@ -24,7 +24,7 @@ class AppendedLines:
         self._inode: int | None = None
 
     def fresh(self) -> tuple[bool, list[bytes]]:
-        """Whether the file begins anew, so that its earlier lines count no more, and the lines that have come.
+        """Whether the file was started again, so that its earlier lines no longer count; and the new lines.
 
         Empty lines are left out. A file that is not there, or cannot be read, takes nothing back and adds nothing.
         """

@@ -119,13 +119,15 @@ def probe_all(paths: Iterable[Path]) -> list[str]:
             faults.append(fault)
             continue
         if info.missing_s > _INEXACT_S:
-            doubts.append(f"{one_line(path)}: it ends {info.missing_s:.2f} s before the end that its header tells: is it whole?")
+            doubts.append(
+                f"{one_line(path)}: it ends {info.missing_s:.2f} s before the end that its header states: is it complete?"
+            )
     raise_all(faults)
     return doubts
 
 
 def raise_all(faults: Sequence[BrefineError]) -> None:
-    """Raises what was found at fault with recordings as one error; nothing where nothing was.
+    """Raises the faults found in recordings as one error, if there are any.
 
     Raises:
         BrefineError: the only fault, or one that lists them: a DataError where all are of the audio, else a ProcessError.
@@ -348,7 +350,7 @@ def _require_read_to_its_end(descriptor: int, read_s: float, path: Path) -> None
     n_bytes, at_byte = os.fstat(descriptor).st_size, os.lseek(descriptor, 0, os.SEEK_CUR)
     if n_bytes - at_byte > _MAX_SHORTFALL * n_bytes and _GOES_ON.search(os.pread(descriptor, 1 << 16, at_byte)):
         raise DataError(
-            "the audio goes on behind the end that its header tells",
+            "the audio continues past the end that its header states",
             where=path,
             expected="one stream",
             got=f"{read_s:.3f} s in the first {at_byte} of {n_bytes} bytes",
@@ -374,11 +376,14 @@ def _require_length(n_samples: int, sample_rate_hz: int, path: Path) -> None:
             where=path,
             expected=f"between one sample and {MAX_DURATION_S / 3600:.0f} hours",
             got=f"{n_samples} samples at {sample_rate_hz} Hz",
-            hint="convert it anew, for instance with ffmpeg or sox",
+            hint="convert it again, for instance with ffmpeg or sox",
         )
     if sample_rate_hz < _MIN_RATE_HZ:  # a file of a few bytes would become hours at 16 kHz
         raise DataError(
-            "no speech is sampled so slowly", where=path, expected=f"at least {_MIN_RATE_HZ} Hz", got=f"{sample_rate_hz} Hz"
+            "this sampling rate is too low for speech",
+            where=path,
+            expected=f"at least {_MIN_RATE_HZ} Hz",
+            got=f"{sample_rate_hz} Hz",
         )
 
 

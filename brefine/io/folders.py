@@ -1,6 +1,6 @@
 """The files of a kind in a folder, without what systems leave beside them: the `._talk.rttm` of macOS holds no turns.
 
-And how folders are made that are missing, except those that may only have been moved; and where homes are.
+Also makes missing folders, except those that may only have been moved, and finds homes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def files_of(folder: Path, suffixes: Collection[str]) -> list[Path]:
 
 
 def from_home(path: str) -> Path:
-    """The path with `~` or `~NAME` as that home; as it stands where nobody here has this name, as a shell leaves it."""
+    """The path with `~` or `~NAME` expanded; left as it is, as a shell does, if there is no such user."""
     return Path(os.path.expanduser(path))  # noqa: PTH111 (Path.expanduser ends in a RuntimeError there)
 
 
@@ -39,7 +39,7 @@ def state_folder(*, setting: str = "XDG_STATE_HOME") -> Path:
     """Where brefine keeps for its user what outlives a phase: `$XDG_STATE_HOME/brefine`, or `~/.local/state/brefine`.
 
     Args:
-        setting: what else than the home may say where, for the hint.
+        setting: what else can name the folder, for the hint.
 
     Raises:
         ConfigError: neither the environment nor the system tells of the home, as of a user in a container.
@@ -49,7 +49,7 @@ def state_folder(*, setting: str = "XDG_STATE_HOME") -> Path:
         return Path(state).expanduser() / "brefine"
     except RuntimeError:
         raise ConfigError(
-            "the system does not tell which folder is this home", where=state, hint=f"set {setting} to a folder, or set HOME"
+            "the home folder cannot be determined", where=state, hint=f"set {setting} to a folder, or set HOME"
         ) from None
 
 

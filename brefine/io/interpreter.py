@@ -1,4 +1,4 @@
-"""How brefine starts Python: this interpreter, which imports nothing that happens to lie where the person stands."""
+"""How brefine starts Python: this interpreter, which imports nothing from the current directory."""
 
 from __future__ import annotations
 

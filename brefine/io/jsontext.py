@@ -1,4 +1,4 @@
-"""JSON that anybody may have written, read so that what comes out harms nobody.
+"""Reads JSON that anybody may have written, so that its content can do no harm.
 
 Numbers are finite with room for arithmetic, integers fit into 64 bits, and characters that a terminal would obey are escaped
 (`errors.printable`).

@@ -35,7 +35,7 @@ def refuse_replacing(
         if path.resolve() in inputs:
             raise BrefineError("the output would replace the input", where=path, hint=another)
         if path.resolve() in others:
-            raise BrefineError("two outputs would be one file", where=path, hint=another)
+            raise BrefineError("two outputs would go to the same file", where=path, hint=another)
         if path.is_dir():
             raise BrefineError("the output is a folder", where=path, expected="a file", hint=f"give a file as {option}")
         if path.is_file() and path.stat().st_size > 0 and not is_of_kind(path):
@@ -53,8 +53,7 @@ def refuse_unwritable(written: Iterable[Path], *, option: str = "-o", hint: str 
         hint: what to do where nothing can be put there, if not to give another `option`.
 
     Raises:
-        BrefineError: a device, a pipe or a socket lies there, a file where a folder on the way would be, or nothing can be put
-            there.
+        BrefineError: there is a device, a pipe or a socket, a file in place of a parent folder, or nothing can be written there.
     """
     another = hint or f"give another {option}"
     tried: set[Path] = set()

@@ -43,7 +43,7 @@ _SUM_DECIMALS = 9  # onset + duration is rounded to this: 0.1 + 0.2 must touch a
 
 
 def say_nothing(message: str) -> None:
-    """The `Tell` of who has nobody to tell."""
+    """A `Tell` where there is nobody to tell."""
 
 
 def read_rttm(path: str | PathLike[str], *, tell: Tell = say_nothing) -> dict[str, Diarization]:
@@ -83,7 +83,7 @@ def read_diarizations(path: str | PathLike[str], *, tell: Tell = say_nothing) ->
 
 
 def raise_faults(folder: Path, problems: Sequence[str]) -> None:
-    """Raises what was found at fault with RTTM files of a folder as one error; nothing where nothing was.
+    """Raises the faults found in RTTM files of a folder as one error, if there are any.
 
     Raises:
         FormatError: there are problems; it lists them.
@@ -156,12 +156,12 @@ def parse_rttm(text: str, *, where: object = "RTTM", tell: Tell = say_nothing) -
     problems.raise_if_any("broken lines" if problems.n > 1 else "broken line", where, expected=LINE_FORMAT)
     if n_empty:
         no_length = counted(n_empty, "turn has no length and is", "turns have no length and are")
-        tell(f"{one_line(where)}: {no_length} passed over")
+        tell(f"{one_line(where)}: {no_length} ignored")
     return {recording: Diarization(recording, tuple(own)) for recording, own in turns.items()}
 
 
 def recordings_marked(files: Iterable[Path], mark: str) -> set[str]:
-    """Recordings of valid RTTM files with a turn that bears this mark, by their names there; an only one also by its file's."""
+    """Names of recordings of valid RTTM files with a turn that bears this mark; a file's only one also by the file's name."""
     found: set[str] = set()
     for file in files:
         marked: dict[str, bool] = {}

@@ -227,7 +227,7 @@ def read_weights(path: Path, *, hint: str = OTHER_WEIGHTS) -> tuple[dict[str, Te
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (safe_open is no mapping)
     except (SafetensorError, OSError) as error:
-        raise CheckpointError("the weights are torn or no safetensors file", where=path, got=error, hint=hint) from None
+        raise CheckpointError("the weights are torn, or not a safetensors file", where=path, got=error, hint=hint) from None
     if _digest(tensors) != card.weights_sha256:
         raise CheckpointError("the weights do not match their card", where=path, hint=hint)
     return tensors, card

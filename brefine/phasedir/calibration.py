@@ -83,7 +83,7 @@ class Calibration(Document):
         except FileNotFoundError:
             raise DataError("there is no such calibration", where=path, hint="make one: brefine calibrate") from None
         if found.weights_sha256 != weights_sha256:
-            raise FormatError("the calibration is of other weights", where=path, hint="make it anew: brefine calibrate")
+            raise FormatError("the calibration was made with other weights", where=path, hint="make it again: brefine calibrate")
         return found
 
 

@@ -49,7 +49,7 @@ class AudioFile(Part):
         return cls(n_bytes=found.st_size, modified_ns=found.st_mtime_ns, sha256=file_digest(path))
 
     def is_untouched(self, path: Path) -> bool:
-        """Whether it has its size and its time of change still; its content is not read."""
+        """Whether its size and modification time are unchanged; its content is not read."""
         try:
             found = path.stat()
         except OSError:
@@ -57,9 +57,9 @@ class AudioFile(Part):
         return stat.S_ISREG(found.st_mode) and (found.st_size, found.st_mtime_ns) == (self.n_bytes, self.modified_ns)
 
     def is_changed(self, path: Path) -> bool | None:
-        """Whether the content is another now. What has its size and its time of change is not read: that takes minutes.
+        """Whether the content has changed. It is not read if size and modification time are unchanged: that takes minutes.
 
-        Of what is not there, no file, or cannot be read, nothing is known: None.
+        None if the file is missing, is no regular file, or cannot be read, so that nothing is known.
         """
         try:
             if not path.is_file():

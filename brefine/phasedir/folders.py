@@ -319,7 +319,7 @@ def find_phase(name: str | None, runs: Path) -> PhaseDir:
 
 
 def named_folder(path: str) -> Path:
-    """The folder that a person means; `.` and `..` tell no name, so they are replaced by the whole path."""
+    """The folder that a person means; `.` and `..` are no names, so they are replaced by the whole path."""
     folder = Path(path)
     return folder.resolve() if folder.name in ("", "..") else folder
 
@@ -336,7 +336,7 @@ def folder_argument(folder: Path) -> str:
 
 
 def runs_folder() -> Path:
-    """Where commands look for phases that no `--runs` leads elsewhere."""
+    """Where commands look for phases unless `--runs` says otherwise."""
     return Path(os.environ.get("BREFINE_RUNS") or "runs")
 
 

@@ -45,7 +45,7 @@ class Lines(Generic[_Line]):
 
     @property
     def loss(self) -> str | None:
-        """What of the file is not known, in words; None where nothing is lost."""
+        """What the file has lost, in words; None if nothing."""
         n_lost = self.entries.count(None)
         lost = f"{n_lost} line{'s' if n_lost > 1 else ''} of {self.name} cannot be read" if n_lost else None
         return "; ".join(filter(None, (self.problem, lost, self.unknown))) or None
@@ -67,5 +67,5 @@ def read_lines(path: Path, kind: type[_Kind]) -> Lines[_Kind]:
     except OSError as error:
         return Lines(path.name, problem=f"{path.name} cannot be read ({error.strerror})")
     whole = lines[1:] if begin else lines
-    problem = f"{path.name} is larger than {_MOST_BYTES} bytes, so that only its end is read" if begin else None
+    problem = f"{path.name} is larger than {_MOST_BYTES} bytes, so only its end is read" if begin else None
     return Lines(path.name, tuple(kind.parse_line(line, path) for line in whole if line.strip()), problem)

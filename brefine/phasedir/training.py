@@ -134,7 +134,7 @@ class CheckpointCard(Document):
         except FileNotFoundError:
             raise CheckpointError("there are no such weights", where=path, hint=hint) from None
         except (SafetensorError, OSError) as error:
-            raise CheckpointError("the weights are torn or no safetensors file", where=path, got=error, hint=hint) from None
+            raise CheckpointError("the weights are torn, or not a safetensors file", where=path, got=error, hint=hint) from None
         except (KeyError, ValidationError):
             raise CheckpointError(
                 "these weights were not written by brefine", where=path, expected=f"a card under {CARD_KEY!r}", hint=hint
@@ -154,7 +154,8 @@ class CheckpointCard(Document):
         return self.started_from_sha256 is not None and self.validation is not None and self.validation.step == 0
 
     def other_inputs(self, features: FeatureConfig, examples: ExampleConfig) -> dict[str, Any]:
-        """What a model sees, where these weights were trained with other settings: theirs, as a recipe names them.
+        """The settings of the model's input that these weights were trained with, where they differ from the given ones; keyed as
+        in a recipe.
 
         Raises:
             ValidationError: the card holds settings that this version does not know.

@@ -87,7 +87,7 @@ def way_to_weights(phase: PhaseDir, model: ModelName) -> str:
 
 
 def way_to_first_checkpoint(phase: PhaseDir) -> str:
-    """What brings a checkpoint where there is none yet: patience while a supervisor or a trainer lives on this machine."""
+    """How to get a first checkpoint: by waiting, while a supervisor or a trainer lives on this machine."""
     supervisor = SupervisorState.read_if_sound(phase.supervisor)
     at_work = [] if supervisor is None or supervisor.state != "running" else [supervisor.process]
     at_work += [status.process for status in read_statuses(phase).values()]

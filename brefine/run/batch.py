@@ -96,7 +96,7 @@ class Item(Part):
         )
 
     def difference(self, now: Item) -> str | None:
-        """What is another in the input of this recording `now`, in words; None where nothing is, as far as anybody knows."""
+        """How the input of this recording differs `now`, in words; None if it does not, as far as is known."""
         for path, path_now, stamp, stamp_now in (
             (self.audio, now.audio, self.audio_stamp, now.audio_stamp),
             (self.rttm, now.rttm, self.rttm_stamp, now.rttm_stamp),
@@ -161,7 +161,7 @@ class Batch(Document):
         """
         if self.key != found.key:
             raise ConfigError(
-                "this folder holds the output of other settings",
+                "this folder holds output made with other settings",
                 where=where,
                 expected=self.settings,
                 got=found.settings,
@@ -221,7 +221,7 @@ def write_batch(out: Path, command: Command, items: Sequence[Item], options: Seq
         ConfigError: the folder belongs to other settings.
         DataError: RTTMs lie in the output folder that no batch has written, or that were made from other input, or an option
             names a file that is not there.
-        ProcessError: the input of recordings is another that a process is at work on.
+        ProcessError: a process is working on recordings whose input has changed.
     """
     path = batch_folder(out) / BATCH_FILE
     found = Batch.begun(command, options, n_shares=n_shares)
@@ -229,7 +229,7 @@ def write_batch(out: Path, command: Command, items: Sequence[Item], options: Seq
     if before is None:
         foreign = [item.out for item in items if Path(item.out).exists()]
         if foreign:
-            raise DataError("these are there already", where=out, problems=_first(foreign), hint="give another -o")
+            raise DataError("these files exist already", where=out, problems=_first(foreign), hint="give another -o")
         before = found
     before.refuse_other_settings(found, where=out)
     given = {Path(item.out).name: item for item in items}  # all lie in one folder, which may be spelled otherwise each time
@@ -245,17 +245,17 @@ def write_batch(out: Path, command: Command, items: Sequence[Item], options: Seq
         done = [f"{one_line(item.out)}: {known[name].difference(item)}" for name, item in there.items()]
         if done:
             raise DataError(
-                "this folder holds results of other input",
+                "this folder holds results made from other input",
                 where=out,
                 problems=_first(done),
-                hint="give another -o, or remove these results: then they are made anew",
+                hint="give another -o, or remove these results, which are then made again",
             )
         if busy:
             raise ProcessError(
-                "another process works on recordings whose input is another now",
+                "another process is working on recordings whose input has changed",
                 where=out,
                 problems=_first([item.out for item in changed.values()]),
-                hint="let it end first; then the same command takes the new input",
+                hint="wait until it ends, then run the same command again: it takes the new input",
             )
         kept = [
             changed.get(name, item).model_copy(update={"handful": item.handful, "out": given.get(name, item).out})
@@ -303,7 +303,8 @@ def at_work(out: Path) -> str | None:
 def run_batch(out: Path, config: PhaseConfig, tell: Callable[[str], None]) -> int:
     """Has the executor of the recipe work through the batch, and waits; returns how many recordings could not be done.
 
-    Interrupted, jobs of a cluster go on, and what runs on this machine ends; called again, it finds them, or starts what is left.
+    If interrupted, jobs on a cluster go on and processes on this machine end; called again, it finds the jobs or starts what is
+    left.
 
     Raises:
         ProcessError: the work ended without an answer for every recording.
@@ -321,7 +322,7 @@ def run_batch(out: Path, config: PhaseConfig, tell: Callable[[str], None]) -> in
         if work is None:
             other = at_work(out)
             if other is not None:
-                tell(f"another process works on this batch: {other}; this one waits for it, and does what it leaves")
+                tell(f"another process is working on this batch: {other}; this one waits, then does what is left")
             command = tuple(python_command("-m", "brefine.run.share", folder))  # what is left; of one share with `--part K/N`
             work = executor.start(Order(_NAME, command, log, divisible=True))
         try:

@@ -1,4 +1,4 @@
-"""The ledger with what is not written into it yet: the time since a supervisor's last line, or of the work that it has left."""
+"""The ledger plus what is not written into it yet: the time since a supervisor's last line, or of work that has outlived it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from brefine.run.workers import left_at_work_until_unix_s
 
 
 def billed_until_now(account: Account, now_unix_s: float) -> Account:
-    """The account with every phase in it, where it lay last, billed until now."""
+    """The account with every phase in it billed until now; phases are looked for where they last were."""
     for path in dict.fromkeys(session.phase for session in account.sessions):
         phase = PhaseDir(Path(path))
         supervisor = SupervisorState.read_if_sound(phase.supervisor)
@@ -33,7 +33,7 @@ def with_debts_of(
 ) -> Account:
     """The account with one phase billed until now.
 
-    Alive, its supervisor writes a line a minute, or says why it cannot: what goes beyond is a clock that was set.
+    A living supervisor writes a line a minute, or says why it cannot: a longer gap comes from a clock that was set.
     """
     if config.executor.kind == "slurm":  # billed by allocations, which the supervisor alone knows
         return account

@@ -126,7 +126,7 @@ class BoundaryBook:
             try:
                 self._corpus = Path(Manifest.read(self._phase.manifest).corpus)
             except FileNotFoundError:
-                raise DataError("the manifest is gone, which names the corpus", where=self._phase.manifest) from None
+                raise DataError("the manifest, which names the corpus, is gone", where=self._phase.manifest) from None
             try:
                 corpus = CorpusManifest.read(self._corpus / CORPUS_FILE)
             except FileNotFoundError:

@@ -141,7 +141,10 @@ class Ledger:
         """
         if not abs(amount_usd) <= _LARGEST:
             raise ConfigError(
-                "such a correction would not be believed", where=self.path, expected=f"at most ${_LARGEST:,.0f}", got=amount_usd
+                "a correction this large is taken for a mistake",
+                where=self.path,
+                expected=f"at most ${_LARGEST:,.0f}",
+                got=amount_usd,
             )
         self._append({"kind": "correction", "amount_usd": amount_usd, "note": note, "unix_s": unix_s})
 

@@ -31,7 +31,7 @@ def standing_choice(phase: PhaseDir, tell_fallen: Callable[[str], None] = lambda
     """The choice on record, where it is this phase's own and no model was evaluated since; None where one is to be made.
 
     Args:
-        tell_fallen: called with the choice that counts no longer, where there is one, and why.
+        tell_fallen: called with words that name a choice that no longer counts, and why.
 
     Raises:
         ProcessError: a model was trained further since it was evaluated.
@@ -83,7 +83,7 @@ def choose(
         raise ConfigError(
             f"{recommended} is recommended, not {chosen}",
             where=phase.path.name,
-            expected="one line of why, since later readers will ask",
+            expected="a reason in one line, since later readers will ask",
             hint=ranking.reason,
         )
     record = SelectionRecord(
@@ -115,7 +115,7 @@ def _evaluated(phase: PhaseDir) -> dict[str, EvaluationReport]:
     stale = [report.model for report in reports.values() if _is_stale(phase, report)]
     if stale:
         raise ProcessError(
-            "models were trained further since they were evaluated, so that their figures are not those of their weights",
+            "models have been trained further since they were evaluated, so their figures no longer describe their weights",
             where=phase.path,
             problems=stale,
             hint=f"run: brefine evaluate --phase {phase.argument}",
@@ -129,7 +129,7 @@ def _refuse_other_figures(phase: PhaseDir, reports: dict[str, EvaluationReport],
     anew = [model for model, report in reports.items() if seen.get(model) != _candidate(report)]
     if anew:
         raise ProcessError(
-            "models were evaluated anew while you were choosing",
+            "models were evaluated again while you were choosing",
             where=phase.path,
             problems=anew,
             hint=f"see the new figures: brefine select --phase {phase.argument}",

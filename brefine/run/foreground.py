@@ -91,7 +91,7 @@ def parse_answer(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         raise ProcessError(
-            "a worker has printed something else than its result",
+            "a worker printed something other than its result",
             expected="one JSON document",
             got=repr(text.strip().partition("\n")[0][:200]),
             hint="whatever prints when Python starts, such as a sitecustomize.py, belongs on stderr",

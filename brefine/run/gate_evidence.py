@@ -87,7 +87,7 @@ class GateAudio:
     """How the audio behind the gate compares with what was prepared, as far as the corpus has digests of it.
 
     Attributes:
-        changed: recordings whose audio is another now.
+        changed: recordings whose audio has changed.
         gone: those without any.
         unreadable: those whose audio is there, but cannot be read, so that it cannot be compared.
         n_without_digest: recordings of which the corpus tells none.
@@ -124,11 +124,11 @@ class GateAudio:
     def notes(self) -> Iterator[str]:
         """Audio that cannot be compared; its turns can still be scored."""
         if self.gone:
-            yield f"the audio of gate recordings is no longer there ({some_of(self.gone)}), so that it cannot be checked"
+            yield f"the audio of gate recordings is no longer there ({some_of(self.gone)}), so it cannot be checked"
         if self.unreadable:
-            yield f"the audio of gate recordings cannot be read ({some_of(self.unreadable)}), so that it cannot be checked"
+            yield f"the audio of gate recordings cannot be read ({some_of(self.unreadable)}), so it cannot be checked"
         if self.n_without_digest:
-            yield "an earlier version prepared the corpus and kept no digest of its audio, so that this cannot be checked"
+            yield "an earlier version prepared the corpus and kept no digest of its audio, so the audio cannot be checked"
 
 
 def evidence_of(
@@ -210,10 +210,10 @@ def _is_simulated(config: PhaseConfig, manifest: CorpusManifest | None) -> bool:
 
 def _faults_of_corpus(phase: PhaseDir, report: IntegrationReport, corpus: Path, manifest: CorpusManifest | None) -> Iterator[str]:
     if manifest is None:
-        yield "the prepared corpus is no longer there, so that nothing can be checked"
+        yield "the prepared corpus is no longer there, so nothing can be checked"
         return
     if report.alike is not None and report.alike != manifest.alike:
-        yield "what the corpus says of recordings that sound alike is not what it said at the integration; integrate again"
+        yield "the corpus no longer names the same recordings as sounding alike as it did at the integration; integrate again"
     if manifest.fingerprint() != report.corpus_sha256:
         yield "the corpus is no longer the one that was integrated on; integrate again"
     elif digest_of_files(phase.gate_turns(corpus, manifest)) != report.turns_sha256:
@@ -223,19 +223,19 @@ def _faults_of_corpus(phase: PhaseDir, report: IntegrationReport, corpus: Path, 
     if exchanged:
         yield f"the audio of gate recordings is not what was integrated on ({some_of(exchanged)}); integrate again"
     if report.trained_corpus_sha256 is None:
-        yield "the weights do not tell what they were trained on"
+        yield "the weights do not say what they were trained on"
     elif report.trained_corpus_sha256 != report.corpus_sha256:
         yield "the weights were trained on another corpus, or its splits were changed after the training"
 
 
 def faults_of_labels(config: PhaseConfig, manifest: CorpusManifest | None) -> Iterator[str]:
-    """Labels that are others than when the corpus was prepared; hypotheses of a later diarizer are not this phase's."""
+    """Labels that have changed since the corpus was prepared; hypotheses of a newer diarizer belong to a new phase."""
     corrected = [] if manifest is None else corrected_labels(manifest, config)
     if corrected:
         diarized = any("hypothesis/" in name and name.endswith(".rttm") for name in corrected)
         yield (
             f"labels were changed after the corpus had been prepared ({some_of(corrected)}); prepare it again, then integrate "
-            f"again; where they are the training's, train again first"
+            f"again; if they are labels of training recordings, train again first"
             + ("; a new version of the diarizer is a new phase, with its RTTMs in another folder" if diarized else "")
         )
 
@@ -260,8 +260,8 @@ def _recordings(manifest: CorpusManifest | None) -> frozenset[str]:
 
 
 def notes_on_corpus(config: PhaseConfig, manifest: CorpusManifest | None) -> Iterator[str]:
-    """Gate recordings that sound like others or are named as different from them, speakers' names that tell nothing for sure, and
-    names in the recipe that exclude nothing.
+    """Gate recordings that sound like others or are declared different from them, speakers' names that prove nothing, and names
+    in the recipe that exclude nothing.
 
     The named pairs and the local names are read from the recipe, which names the corpus's folder: without them, that is another.
     """
@@ -282,9 +282,9 @@ def notes_on_corpus(config: PhaseConfig, manifest: CorpusManifest | None) -> Ite
 
 
 def notes_on_hypotheses(evidence: Evidence | None) -> Iterator[str]:
-    """Whether hypotheses are the references, or references these very hypotheses that were corrected here and there.
+    """Whether hypotheses equal the references, or the references are these hypotheses with some corrections.
 
-    What nobody had corrected yet is no error that could be lessened, and makes every figure better than it is.
+    Where nothing was corrected there is no error to reduce, so every figure looks better than it is.
     """
     if evidence is None:
         return
@@ -329,7 +329,7 @@ def _faults_of_weights(phase: PhaseDir, report: IntegrationReport, selection: Se
     elif evaluated.refine != report.refine:
         yield f"{report.model} was integrated with another [refine] than it was selected with; evaluate and select again"
     elif not selection.knew([evaluated]):
-        yield f"{report.model} was evaluated anew after it had been selected; select again"
+        yield f"{report.model} was evaluated again after it was selected; select again"
 
 
 def _faults_of_origin(

@@ -1,8 +1,8 @@
 """Who looked at the gate's recordings before: notes for whoever reads a verdict.
 
 An interval tells how sure a figure is. It allows neither for a choice of the best of several refiners, nor for recordings or
-labels that were chosen once figures had been seen. So every look at the gate split stands in the phase's `looks.jsonl`, and those
-of the other phases in the same folder are read beside its own.
+labels that were chosen once figures had been seen. So every look at the gate split is kept in the phase's `looks.jsonl`, and
+those of the other phases in the same folder are read as well.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def notes_on_looks(phase: PhaseDir, report: IntegrationReport | None) -> Iterato
         try:
             found += EvaluationReport.read(path).looks
         except FormatError as error:
-            yield f"{path.relative_to(phase.path)}: {error.what}; it cannot be told what was scored on the gate split"
+            yield f"{path.relative_to(phase.path)}: {error.what}; what was scored on the gate split is not known"
     lines = phase.look_lines()
     records = lines.readable
     if lines.loss is not None:
@@ -40,7 +40,7 @@ def notes_on_looks(phase: PhaseDir, report: IntegrationReport | None) -> Iterato
         return
     own = {record.look.refiner for record in records}
     if report.looked_at and report.looks[-1].refiner not in own and lines.loss is None:
-        yield f"{phase.looks.name} is missing or damaged; earlier looks at the gate split cannot be told"
+        yield f"{phase.looks.name} is missing or damaged; earlier looks at the gate split are not known"
     gate, others, unknown = _Gate(report), list[str](), set[str]()
     gate.compare(records)
     for other in phases_beside(phase):
@@ -62,7 +62,7 @@ def notes_on_looks(phase: PhaseDir, report: IntegrationReport | None) -> Iterato
             f"no interval allows for a choice among them"
         )
     if unknown:
-        yield f"it cannot be told all that was scored in other phases ({some_of(sorted(unknown))})"
+        yield f"not all that was scored in other phases is known ({some_of(sorted(unknown))})"
     yield from gate.changes()
 
 
@@ -134,13 +134,13 @@ class _Gate:
     def changes(self) -> Iterator[str]:
         """What differs from what earlier looks were at, in words."""
         for names, words in (
-            (self._audio, "the audio of gate recordings is another than a refiner had been scored on before"),
+            (self._audio, "the audio of gate recordings has changed since a refiner was scored on them"),
             (
                 self._references,
-                "references of gate recordings, or what of them is scored, were changed after a refiner had been scored on them",
+                "references of gate recordings, or what of them is scored, have changed since a refiner was scored on them",
             ),
-            (self._hypotheses, "hypotheses of gate recordings are others than a refiner had been scored on before"),
-            (self._missing, "recordings are no longer in the gate split after a refiner had been scored on them"),
+            (self._hypotheses, "hypotheses of gate recordings have changed since a refiner was scored on them"),
+            (self._missing, "recordings have left the gate split since a refiner was scored on them"),
         ):
             if names:
                 yield f"{words}: {some_of(sorted(names))}"

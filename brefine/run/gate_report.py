@@ -198,7 +198,7 @@ def _thresholds_of_launch(phase: PhaseDir) -> tuple[GateConfig | None, str]:
     try:
         return GateConfig.model_validate_json(json.dumps(manifest.gate)), ""
     except ValidationError:
-        return None, f"{phase.manifest.name}: its [gate] is none of this version"
+        return None, f"{phase.manifest.name}: its [gate] is not one that this version knows"
 
 
 def _manifest(phase: PhaseDir) -> tuple[Manifest | None, str]:
@@ -227,7 +227,7 @@ def _earlier_answers(
             continue
         if decision.criterion not in list(CriterionId):
             name, answer = printable(decision.criterion), printable(decision.answer)
-            stale[name] = f"{name}: the gate has no such criterion; the {answer} to it in {phase.decisions.name} is passed over"
+            stale[name] = f"{name}: the gate has no such criterion; the {answer} to it in {phase.decisions.name} is ignored"
             continue
         criterion = _criterion(decision.criterion)
         given.pop(criterion, None)
@@ -236,7 +236,7 @@ def _earlier_answers(
             given[criterion] = Answer(decision.answer == "yes", decision.note)
         else:
             when = utc_text(decision.unix_s)
-            stale[criterion] = f"{criterion}: the {decision.answer} of {when} was given on other evidence; it is asked anew"
+            stale[criterion] = f"{criterion}: the {decision.answer} of {when} was given on other evidence; it is asked again"
     return given, stale
 
 
@@ -280,7 +280,7 @@ def _met_before(report: IntegrationReport | None, gate: GateConfig) -> Iterator[
     before_ms, after_ms = report.comparison.before.mae_ms, report.comparison.after.mae_ms
     if before_ms is not None and after_ms is not None and max(before_ms, after_ms) < gate.mae_ms:
         yield (
-            f"the MAE was below {gate.mae_ms:g} ms before refinement, too ({before_ms:.1f} ms): that it is below says nothing of "
+            f"the MAE was below {gate.mae_ms:g} ms before refinement, too ({before_ms:.1f} ms): being below says nothing about "
             f"the refiner, only the change does"
         )
 

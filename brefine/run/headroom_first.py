@@ -23,7 +23,7 @@ def headroom_of_recipe(config: PhaseConfig) -> list[str]:
     try:
         pairs = _prepared(config) or _own_folder(config)
     except BrefineError as error:
-        return [f"headroom: cannot be told before the corpus is prepared: {error.what}"]
+        return [f"headroom: not known before the corpus is prepared: {error.what}"]
     if not pairs:
         return ["headroom: known once the corpus is prepared and diarized; then launch again, or ask: brefine headroom"]
     gate = config.gate

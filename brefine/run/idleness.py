@@ -1,4 +1,4 @@
-"""Since when a rented machine has nothing to do: every phase that works on it keeps it busy, not only the one looked at."""
+"""Since when a rented machine has been idle: any phase that works on it keeps it busy, not only the one that is watched."""
 
 from __future__ import annotations
 

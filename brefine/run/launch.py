@@ -100,11 +100,11 @@ def _refuse_narrow_cap(gate: GateConfig) -> None:
     least_s = _CAP_OF_THRESHOLD * gate.mae_ms / 1000.0
     if gate.window_s < least_s and not math.isclose(gate.window_s, least_s):
         raise ConfigError(
-            "boundaries further off than the cap are not matched: within so narrow a one the MAE is small with no refiner at all",
+            "the matching cap is too narrow: boundaries further off are not matched, so the MAE is small without any refiner",
             where="[gate] window_s",
             expected=f"at least {_CAP_OF_THRESHOLD:g} × mae_ms: {least_s:g} s",
             got=f"{gate.window_s:g} s",
-            hint=f"a cap of 1 s is what others use; with it mae_ms is at most {1000.0 / _CAP_OF_THRESHOLD:g}",
+            hint=f"a cap of 1 s is usual; with it mae_ms can be at most {1000.0 / _CAP_OF_THRESHOLD:g}",
         )
 
 
@@ -116,9 +116,9 @@ def _refuse_other_inputs(config: PhaseConfig) -> None:
     if settings:
         alike = " ".join(f"--set {name}={json.dumps(value)}" for name, value in settings.items())
         raise ConfigError(
-            "the weights that ship were trained on other features or windows than the recipe's",
+            "the shipped weights were trained with other features or windows than the recipe's",
             where='[train] start = "shipped"',
-            hint=f"set them alike ({alike}), or begin with random weights",
+            hint=f"use the same ones ({alike}), or start from random weights",
         )
 
 
@@ -220,7 +220,7 @@ def _refuse_beyond_the_cap(phase: PhaseDir) -> None:
             where=phase.config,
             expected=f"less than budget.cap_usd = {budget.cap_usd:g}",
             got=f"${spent_usd:,.2f}",
-            hint="give it a higher cap in its phase.toml; what is trained so far: "
+            hint="raise the cap in its phase.toml; to use what is trained so far: "
             f"brefine evaluate --phase {phase.argument}, then brefine select --phase {phase.argument}",
         )
 
@@ -228,8 +228,8 @@ def _refuse_beyond_the_cap(phase: PhaseDir) -> None:
 def stop_phase(phase: PhaseDir, *, timeout_s: float = 90.0) -> bool:
     """Checkpoints and stops everything that works in the phase, and returns when it has ended; the recipe may be damaged.
 
-    A supervisor that leaves the request unread and gives no sign of life is ended by force, and what it has started is asked
-    here. Beside one that wakes up it would be asked twice, which costs a checkpoint.
+    A supervisor that leaves the request unread and gives no sign of life is killed, and the processes that it started are asked
+    from here. Should it wake up, it would ask them a second time, which costs a checkpoint.
 
     Returns:
         whether anything was at work.
@@ -271,7 +271,7 @@ def stop_phase(phase: PhaseDir, *, timeout_s: float = 90.0) -> bool:
 
 
 def ask_to_stop(phase: PhaseDir) -> Path | None:
-    """A request is a file; where none can be written, a signal says the same to a supervisor on this machine.
+    """Asks the supervisor to stop: by a file, or, if none can be written, by a signal to a supervisor on this machine.
 
     Returns:
         the request; None for a signal.
@@ -299,9 +299,7 @@ def _silent_supervisor(phase: PhaseDir) -> ProcessIdentity | None:
 
 
 def _end_by_force(supervisor: ProcessIdentity) -> None:
-    tell(
-        f"the supervisor, process {supervisor.pid}, gives no sign of life: it is ended by force, and the phase stopped without it"
-    )
+    tell(f"the supervisor, process {supervisor.pid}, gives no sign of life: it is killed, and the phase is stopped without it")
     with contextlib.suppress(ProcessLookupError):
         os.kill(supervisor.pid, signal.SIGKILL)
 

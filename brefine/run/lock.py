@@ -66,7 +66,7 @@ def _write_name(lock: int, process: ProcessIdentity) -> None:
 
 
 def holder(path: Path) -> ProcessIdentity | None:
-    """The process on this machine that has signed a lock and still lives: nobody need try the lock, and hinder who takes it."""
+    """The process on this machine that has signed a lock and still lives; trying the lock would hinder whoever takes it."""
     found = LockHolder.read_if_sound(path)
     return found.process if found is not None and is_alive(found.process) else None
 

@@ -12,7 +12,7 @@ from brefine.run.budget import TICK_S, Ledger, ledger_path
 class Meter:
     """One session of the ledger. A machine that costs nothing is not billed and leaves the ledger alone.
 
-    It lasts from its beginning by the clock for as long as this process has lived: a clock that is set bills nothing.
+    It lasts as long as this process has lived, counted from its start: setting the clock bills nothing.
 
     Args:
         left_until_unix_s: until when work of the phase has gone on without a supervisor; the phase's last session lasts so long.

@@ -1,4 +1,4 @@
-"""Sends alerts out of the house: to a command, and through Apprise to any service. Never more than a person can read.
+"""Sends alerts to the outside: to a command, and through Apprise to any service. Never more than a person can read.
 
 Each message is handed to a process of its own, so that a network that hangs cannot hold up the supervisor.
 """

@@ -57,7 +57,7 @@ def _judged_today(snapshot: PhaseSnapshot, phase: PhaseDir) -> PhaseSnapshot:
         note = []
     elif standing is None and not snapshot.turns_changed:
         of = "another evaluation, selection or integration"
-        note = [f"the verdict on file ({filed.verdict}) is of {of}; judged anew for this report"]
+        note = [f"the verdict on file ({filed.verdict}) is of {of}; judged again for this report"]
     else:
         note = [f"the verdict on file was {filed.verdict}; judged again for this report it is {today.verdict}"]
     return replace(snapshot, gate=today.model_copy(update={"notes": [*today.notes, *note]}))

@@ -1,8 +1,8 @@
 """One share of a batch, or all that its shares have left over: `python -m brefine.run.share BATCH_DIR [--part K/N]`.
 
-Works in handfuls: a process loads its model once for each. Where some of a handful is done already, the rest is done together
-with it once more, so that it becomes what it would have been. A recording that cannot be done costs nobody else anything: the
-command names it or it is looked for by halves, it is tried once more alone and left out, and its reason is written to `failed/`.
+Works in handfuls: a process loads its model once for each. If part of a handful is done already, all of it is processed again
+together, so that the rest comes out as it would have. A recording that cannot be done does not hold up the others: it is named by
+the command or found by halving, tried once more alone, and left out; the reason is written to `failed/`.
 """
 
 from __future__ import annotations

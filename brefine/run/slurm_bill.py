@@ -64,7 +64,7 @@ class SlurmBill:
             self._settled.add(line.job_id)
 
     def forgot(self, job_id: str) -> None:
-        """Closes the session of a job that the scheduler no longer knows, at the moment at which it told of it last."""
+        """Closes the session of a job that the scheduler no longer knows, at the time when it last reported the job."""
         if job_id not in self._open:
             return
         session, _ = self._open.pop(job_id)

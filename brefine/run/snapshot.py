@@ -131,7 +131,7 @@ class RunView:
 
     @property
     def eta_s(self) -> float | None:
-        """Of a training that comes to its end by itself: what has stopped has none, whatever it last said."""
+        """Of a training that is under way; one that has stopped has none, whatever it last said."""
         under_way = self.state in (ShownState.STARTING, ShownState.RUNNING, ShownState.STALLED)
         return self.status.eta_s if self.status is not None and under_way else None
 
@@ -244,8 +244,8 @@ class PhaseSnapshot:
     def took_s(self) -> dict[Stage, float]:
         """What each station took so far, in their order.
 
-        Training is what lies between preparation and evaluation, also a night for which it was stopped, but not the time after
-        the trainers' last words: who evaluates again days later has not trained for days.
+        Training takes the time between preparation and evaluation, including a night for which it was stopped, but not the time
+        after the trainers' last words: evaluating again days later adds no days of training.
         """
         took = {stage: told.unix_s - told.started_unix_s for stage, told in self.progress.items()}
         if Stage.PREPARE in took and Stage.EVALUATE in took:

@@ -34,7 +34,7 @@ _POLL_S: Final = 0.2
 
 @contextmanager
 def stage_taken(phase: PhaseDir, stage: Stage) -> Iterator[int]:
-    """Takes a station for a process that is to be started, and to which the lock is handed on; its descriptor.
+    """Takes the lock of a station for a process that is about to start and inherits it; yields the lock's descriptor.
 
     Raises:
         ProcessError: it is at work already; a second process would write the same files.
@@ -112,7 +112,7 @@ class StageProcess:
         self._work.stop(by_force=False)
 
     def end(self) -> None:
-        """Asks it to end, and waits until it has; who interrupts that, waits no longer."""
+        """Asks it to end, and waits until it has, unless interrupted."""
         self.stop()
         with contextlib.suppress(KeyboardInterrupt):
             while self.exit_code() is None:

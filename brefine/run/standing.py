@@ -84,7 +84,7 @@ def phase_state(
     gate: GateRecord | None,
     integrates_elsewhere: bool = False,
 ) -> PhaseState:
-    """The station of the road, the furthest that the files prove; before all else goes what works, by its supervisor's stage."""
+    """The furthest station that the files prove; whatever is at work comes first, by its supervisor's stage."""
     runs = tuple(runs)
     if supervisor is not None and supervisor_alive:
         stages = {Stage.PREPARE: PhaseState.PREPARING, Stage.TRAIN: PhaseState.TRAINING, Stage.EVALUATE: PhaseState.EVALUATING}

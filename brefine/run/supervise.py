@@ -455,7 +455,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m brefine.run.supervise", description=__doc__)
     parser.add_argument("phase", type=Path, help="the phase directory")
     parser.add_argument(
-        "--ready", type=int, metavar="FD", help="file descriptor that is told when the phase is taken, or why not"
+        "--ready",
+        type=int,
+        metavar="FD",
+        help="file descriptor to which a word is written once the phase is taken, or the reason why it is not",
     )
     options = parser.parse_args(arguments)
     phase = PhaseDir(options.phase.resolve())

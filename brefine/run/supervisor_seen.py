@@ -57,7 +57,7 @@ class SeenSupervisor:
         return (Alert(id=f"stalled:supervisor:{told:.0f}", level="error", kind="stalled", text=text, unix_s=told),)
 
     def hindrances(self) -> tuple[str, ...]:
-        """What it cannot do, in its own words, while it lives; that alerts did not arrive counts when it has ended, too."""
+        """What it cannot do, in its own words, while it lives; undelivered alerts also after it has ended."""
         if self.word is None:
             return ()
         error = None if self.process is None else self.word.error

@@ -105,7 +105,7 @@ def test_a_file_that_is_no_fitting_calibration_is_refused_before_the_diarizer_is
     for calibration, message in (
         (_RECIPES / "mlp.toml", "this is not JSON"),
         (weights.with_suffix(".json"), "not a valid Calibration"),
-        (other, "the calibration is of other weights"),
+        (other, "the calibration was made with other weights"),
     ):
         for options in ([], batch):
             refused = CliRunner().invoke(app, [*given, "--calibration", str(calibration), *options]).exception

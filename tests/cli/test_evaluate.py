@@ -69,4 +69,4 @@ def test_an_answer_that_is_no_json_is_told_without_a_traceback(tmp_path: Path, m
     monkeypatch.setattr(evaluate_module, "run_worker", work)
     ended = CliRunner().invoke(app, ["evaluate", "--phase", str(phase.path)])
     assert isinstance(ended.exception, ProcessError)
-    assert "a worker has printed something else than its result (expected one JSON document, got 'hello')" in str(ended.exception)
+    assert "a worker printed something other than its result (expected one JSON document, got 'hello')" in str(ended.exception)

@@ -44,7 +44,7 @@ def test_a_recipe_that_can_prove_nothing_is_refused_before_its_headroom(tmp_path
     """The headroom of hundreds of recordings takes a while, and is no use to who has to launch again."""
     recipe = make_toy_phase(tmp_path / "other").config
     ended = CliRunner().invoke(app, ["launch-phase3", "--config", str(recipe), "--set", "gate.window_s=0.1"])
-    assert "so narrow" in str(ended.exception)
+    assert "too narrow" in str(ended.exception)
     assert "headroom" not in ended.stderr
 
 
@@ -67,7 +67,7 @@ def test_a_folder_of_any_name_is_told_in_one_line(tmp_path: Path, monkeypatch: p
     place = f"{tmp_path}/red\\x1b[31m/two\\nlines"
     assert ended.stderr.splitlines() == [
         f"phase {place}",
-        f"it runs on its own; look in with: brefine watch '{place}'",
+        f"it runs in the background; watch it with: brefine watch '{place}'",
     ]
 
 

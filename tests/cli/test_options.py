@@ -56,7 +56,7 @@ def test_a_dash_is_no_file(words: str) -> None:
     """Who writes it means stdout, and would find a file of that name."""
     ended = CliRunner().invoke(app, words.split())
     assert ended.exit_code == 2
-    assert "results are files" in ended.stderr
+    assert "results are written to files" in " ".join(ended.stderr.split())
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def phase(tmp_path: Path) -> PhaseDir:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--note", "only a note"], "a note stands beside an answer"),
+        (["--note", "only a note"], "a note needs an answer that it belongs to"),
         (["--answer", "go-on=yes", "--answer", "go-on=no"], "answered twice"),
     ],
 )

@@ -161,7 +161,7 @@ def test_figures_that_come_while_a_person_chooses_are_not_chosen_by(tmp_path: Pa
 
     monkeypatch.setattr("brefine.cli.select.on_terminal", lambda: True)
     monkeypatch.setattr("typer.prompt", evaluated_meanwhile)
-    with pytest.raises(ProcessError, match="evaluated anew while you were choosing"):
+    with pytest.raises(ProcessError, match="evaluated again while you were choosing"):
         select(str(phase.path))
     assert phase.selection.read_bytes() == before
 
@@ -173,7 +173,7 @@ def test_figures_that_come_while_the_dashboard_asks_are_not_chosen_by(tmp_path: 
     actions = PhaseActions(phase)
     shown = actions.recommend()
     evaluation("mlp", 150.0).write(phase.evaluation("mlp", "validation"))
-    with pytest.raises(ProcessError, match="evaluated anew while you were choosing"):
+    with pytest.raises(ProcessError, match="evaluated again while you were choosing"):
         actions.select("contrastive", "phones", shown)
     assert phase.selection.read_bytes() == before
     actions.select("contrastive", None, actions.recommend())

@@ -51,8 +51,8 @@ def test_a_training_goes_where_it_is_told(
         (["--config", "toy.toml"], "one of transformer, mlp"),
         (["--config", "toy.toml", "--model", "mlp,transformer"], "one of transformer, mlp"),
         ([], "--config FILE, or --run-dir PHASE/MODEL"),
-        (["--run-dir", "20261122T000000Z-toy/mlp", "--set", "train.lr=1"], "--set: a run that is there has its own settings"),
-        (["--run-dir", "20261122T000000Z-toy/mlp", "--model", "transformer"], "--model: a run that is there"),
+        (["--run-dir", "20261122T000000Z-toy/mlp", "--set", "train.lr=1"], "--set: an existing run keeps its own settings"),
+        (["--run-dir", "20261122T000000Z-toy/mlp", "--model", "transformer"], "--model: an existing run"),
     ],
 )
 def test_what_would_not_count_is_refused(tmp_path: Path, started: list[tuple[object, ...]], words: list[str], told: str) -> None:

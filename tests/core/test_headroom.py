@@ -129,7 +129,7 @@ def test_what_moving_an_unmatched_end_would_win_is_within_reach() -> None:
     assert figures["movement"][0].pop("interval") == pytest.approx([2 / 3, 2 / 3])
     assert figures["movement"][0] == pytest.approx(movement)
     assert [item["reach"] for item in figures["criteria"]] == ["out", "within", "within", "within"]
-    assert "the matched boundaries alone win 0.0 %, so that others have to move as well" in figures["criteria"][1]["why"]
+    assert "the matched boundaries alone win 0.0 %, so others have to move as well" in figures["criteria"][1]["why"]
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_what_vbx_can_reach(vbx_headroom: Headroom) -> None:
     assert "4.91 %" in found(reaches, CriterionId.DER_TARGET).why
     assert "shrink by 42 %" in found(reaches, CriterionId.MAE).why
     with_collar = reachable(vbx_headroom, Thresholds(der_collar_s=0.25, der_relative=0.11))
-    assert "the matched boundaries alone win 10.8 %, so that others" in found(with_collar, CriterionId.DER).why
+    assert "the matched boundaries alone win 10.8 %, so others" in found(with_collar, CriterionId.DER).why
     assert [reach.found for reach in reachable(vbx_headroom, Thresholds(der_relative=0.47))][1] is Found.OUT
 
 

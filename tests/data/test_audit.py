@@ -134,7 +134,7 @@ def test_turns_of_no_length_are_noted(tmp_path: Path, add: Add) -> None:
     path.write_text(path.read_text() + "SPEAKER talk 1 0.500 0.000 <NA> <NA> ann <NA> <NA>\n")
     audit = audit_corpus(tmp_path, needs_hypothesis=True)
     assert audit.problems == ()
-    assert f"{path}: 1 turn has no length and is passed over" in audit.notes
+    assert f"{path}: 1 turn has no length and is ignored" in audit.notes
 
 
 def test_regions_end_with_the_audio(tmp_path: Path, add: Add) -> None:
@@ -175,7 +175,7 @@ def test_a_recording_that_is_scored_where_nobody_speaks_is_told(tmp_path: Path, 
     (tmp_path / "all.uem").write_text("talk 1 0.0 4.0\nhush 1 3.6 4.0\n")
     audit = audit_corpus(tmp_path, needs_hypothesis=True)
     assert audit.problems == ()
-    assert audit.notes == ("hush: nobody speaks inside the regions of its UEM, so that it is no evidence behind the gate",)
+    assert audit.notes == ("hush: nobody speaks inside the regions of its UEM, so it is no evidence behind the gate",)
 
 
 def test_quiet_audio_is_not_silent(tmp_path: Path, add: Add) -> None:

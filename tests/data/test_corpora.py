@@ -248,7 +248,7 @@ def test_replayed_hypotheses_are_known_in_any_folder(tmp_path: Path, tone_bank: 
         manifest = CorpusManifest.read(home / "corpus.json")
         assert manifest.evidence == "simulated"
         assert all(one.replayed for split in SPLITS for one in manifest.splits[split])
-    words = "gate: 1 of its hypotheses are errors that brefine replayed, so that the evidence is simulated"
+    words = "gate: 1 of its hypotheses are errors that brefine replayed, so the evidence is simulated"
     assert words in read_json(home / "summary.json")["notes"]
 
 
@@ -421,7 +421,7 @@ def test_recordings_of_the_same_people_behind_the_gate_are_told(tmp_path: Path, 
     notes = read_json(prepare(config, n_processes=1) / "summary.json")["notes"]
     assert notes == [
         "gate: 3 recordings, but only 2 groups that share no speaker: intervals count recordings",
-        "gate: 1 of its recordings were simulated by brefine, so that the evidence is simulated",
+        "gate: 1 of its recordings were simulated by brefine, so the evidence is simulated",
     ]
 
 

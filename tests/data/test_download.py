@@ -101,7 +101,7 @@ def test_a_killed_download_goes_on_in_the_next_process(server: ScriptedServer, t
 def test_a_server_that_never_delivers_is_given_up(server: ScriptedServer, tmp_path: Path) -> None:
     """Attempts that bring nothing new end in a message; no file takes the name."""
     server.script = ["nothing"] * 50
-    with pytest.raises(DataError, match="stays incomplete"):
+    with pytest.raises(DataError, match="remains incomplete"):
         _download(server, tmp_path / "file.zip")
     server.script = ["503"] * 50
     with pytest.raises(DataError, match="keeps failing"):
@@ -120,7 +120,7 @@ def test_a_missing_file_and_a_missing_server_are_told_apart(server: ScriptedServ
 def test_the_disk_is_checked_before_anything_is_fetched(tmp_path: Path) -> None:
     """More than there is room for is refused with both figures; what fits passes."""
     require_space(tmp_path, 1000)
-    with pytest.raises(DataError, match="too little room"):
+    with pytest.raises(DataError, match="too little space"):
         require_space(tmp_path, shutil.disk_usage(tmp_path).free)
 
 

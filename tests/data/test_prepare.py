@@ -276,7 +276,7 @@ def test_a_simulated_corpus_of_an_earlier_version_is_kept_where_nothing_could_ha
     config, folder = prepared
     earlier = CorpusManifest.read(folder / "corpus.json").model_copy(update={"sources": None})
     assert changes_since(earlier, folder, _recipe(tmp_path, Path("builtin"))) == []
-    assert changes_since(earlier, folder, config) == ["an earlier version prepared it, and does not tell from what"]
+    assert changes_since(earlier, folder, config) == ["an earlier version prepared it, and did not record from what"]
 
 
 def test_a_simulated_label_that_was_edited_is_made_anew(tmp_path: Path, tone_bank: Path) -> None:

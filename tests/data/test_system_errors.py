@@ -323,7 +323,7 @@ def test_too_few_boundaries_are_refused() -> None:
 def test_hypotheses_without_speech_are_refused() -> None:
     """A diarizer that was stopped, or wrote empty files, says nothing of where boundaries are put; one turn of it does."""
     pairs = [(_reference(f"r{seed}", seed=seed), Diarization(f"r{seed}", ())) for seed in range(2)]
-    with pytest.raises(DataError, match=r"mine: there is no speech in any hypothesis.*expected turns, got none in 2 recordings"):
+    with pytest.raises(DataError, match=r"mine: no hypothesis holds speech.*expected turns, got none in 2 recordings"):
         learn_system_errors(pairs, source="mine")
     learned = learn_system_errors([*pairs, (pairs[0][0], Diarization("r0", (Turn(1.0, 2.0, "x"),)))], source="mine")
     assert any(learned.changes)

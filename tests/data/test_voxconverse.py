@@ -141,7 +141,7 @@ def test_the_disk_is_looked_at_before_audio_is_fetched(
     n_requests = len(server.ranges)
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr("brefine.data.download.shutil.disk_usage", lambda _: usage._replace(free=(256 << 20) + 1000))
-    with pytest.raises(DataError, match="too little room"):
+    with pytest.raises(DataError, match="too little space"):
         _lay_out(server, tmp_path / "root")
     assert len(server.ranges) == n_requests
 

@@ -125,7 +125,7 @@ def test_samples_of_any_float_are_heard_alike(shared_data: Path) -> None:
     [
         (
             np.ones(16000, np.int16),
-            r"no samples of mono audio \(expected floats .* ±1, .*, got int16, shape \(16000,\)\)\n.*32768",
+            r"not samples of mono audio \(expected floats .* ±1, .*, got int16, shape \(16000,\)\)\n.*32768",
         ),
         (np.zeros(16000, bool), "got bool"),
         (np.zeros((16000, 2), np.float32), r"got float32, shape \(16000, 2\)\)\n.*take the mean"),

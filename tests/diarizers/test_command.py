@@ -77,7 +77,9 @@ def test_files_of_any_name_are_told_in_one_line_that_orders_nothing(
     for _ in range(2):
         _run(monkeypatch, audio, "-o", out)
     first, replaced, second = capsys.readouterr().err.splitlines()[2:]
-    assert first == f"{tmp_path}/two\\nlines/red\\x1b[31m.wav: it ends 0.10 s before the end that its header tells: is it whole?"
+    assert (
+        first == f"{tmp_path}/two\\nlines/red\\x1b[31m.wav: it ends 0.10 s before the end that its header states: is it complete?"
+    )
     assert replaced == f"replaced {tmp_path}/red\\x1b[31m.rttm"
     assert second.startswith("red_[31m: 1 turns of 1 speakers")
 

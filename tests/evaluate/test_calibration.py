@@ -173,7 +173,7 @@ def test_labels_that_are_cut_where_the_labelled_part_ends_tell_nothing(labelled:
     assert n_boundaries(f"0 {onset_s}", f"{onset_s + 0.2} {cut_s}") == n_all - 2
     (labelled / "all.uem").write_text(f"rec0 1 0 {cut_s}\n")
     references = read_references(labelled / "labels", plan_refinement(labelled / "audio", labelled / "rttm"))
-    with pytest.raises(DataError, match=r"does not tell(?s:.*)rec1\n  rec2"):
+    with pytest.raises(DataError, match=r"does not say(?s:.*)rec1\n  rec2"):
         read_regions(labelled / "all.uem", references)
 
 
@@ -249,7 +249,7 @@ def test_no_labels_serve_two_recordings(labelled: Path) -> None:
         soundfile.write(labelled / "audio" / f"{name}.wav", bursts(0)[0], RATE_HZ)
         write_rttm(labelled / "rttm" / f"{name}.rttm", bursts(0)[2])
     write_rttm(labelled / "labels" / "my_talk.rttm", bursts(0)[1])
-    with pytest.raises(DataError, match="my_talk: the labels that would be its own are those of my talk"):
+    with pytest.raises(DataError, match="my_talk: its labels are taken already, by my talk"):
         paired(labelled)
 
 

@@ -162,9 +162,9 @@ def test_what_lies_outside_the_labelled_parts_does_not_count(refiner: Refiner) -
             _FOUND,
             ["MAE 152 ms, without labels 171 ms", "20.00 % → 15.00 %, without labels 16.00 %", "6.2 % better [-1.0 %, +12.0 %]"],
         ),
-        (_FOUND.model_copy(update={"der_with": 0.17}), ["wins nothing here (DER 6.2 % worse", "refine without it"]),
-        (_FOUND.model_copy(update={"der_with": 0.16}), ["wins nothing here (DER 0.0 % better", "refine without it"]),
-        (None, ["label recordings of more people"]),
+        (_FOUND.model_copy(update={"der_with": 0.17}), ["gains nothing here (DER 6.2 % worse", "refine without it"]),
+        (_FOUND.model_copy(update={"der_with": 0.16}), ["gains nothing here (DER 0.0 % better", "refine without it"]),
+        (None, ["label recordings of more speakers"]),
     ],
 )
 def test_the_command_says_what_labels_are_worth(

@@ -41,5 +41,5 @@ def test_labelled_parts_are_those_of_the_audios_name_before_those_of_the_labels(
     uem.write_text("interview 1 0 5\nmy_talk 1 0 7\nmy_talk 1 8 9\n")
     assert read_regions(uem, labelled) == {mine: ((0.0, 7.0), (8.0, 9.0))}
     other = {Path("other.wav"): Diarization("interview", TURNS)}
-    with pytest.raises(DataError, match=r"does not tell(?s:.*)\n  other$"):
+    with pytest.raises(DataError, match=r"does not say(?s:.*)\n  other$"):
         read_regions(uem, labelled | other)

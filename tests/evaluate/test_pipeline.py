@@ -115,10 +115,10 @@ def test_what_cannot_diarize_or_configure_is_refused_at_once() -> None:
     """Before weights are loaded, and in words: not when the first recording has been heard. A class is called first."""
     given: Any
     for given in (3, "builtin", SimpleNamespace(diarize="talk.wav"), _Told):
-        with pytest.raises(ConfigError, match=r"this is no diarizer \(expected one of brefine's, or a callable .*, got "):
+        with pytest.raises(ConfigError, match=r"this is not a diarizer \(expected one of brefine's, or a callable .*, got "):
             RefinedPipeline(given, weights="nowhere")
     for given in ({"max_shift_s": 0.1}, 0.1):
-        with pytest.raises(ConfigError, match=r"this is no configuration \(expected a RefineConfig, or None, got .*0\.1"):
+        with pytest.raises(ConfigError, match=r"this is not a configuration \(expected a RefineConfig, or None, got .*0\.1"):
             RefinedPipeline(_Told(Diarization("talk")), weights="nowhere", config=given)
 
 

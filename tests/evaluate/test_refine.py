@@ -212,8 +212,8 @@ def test_what_cannot_be_done_is_refused_before_torch_is_loaded(talks: Path) -> N
     )
     assert done.stdout.splitlines() == [
         "there are no such weights: False",
-        "the weights are torn or no safetensors file: False",
-        "the weights are torn or no safetensors file: False",
+        "the weights are torn, or not a safetensors file: False",
+        "the weights are torn, or not a safetensors file: False",
         "there is no such calibration: False",
         "this is not JSON: Expecting value: line 1 column 1 (char 0): False",
         "there are no such weights: False",
@@ -302,7 +302,7 @@ def test_many_recordings_in_one_piece_are_a_risk_that_is_told(
     assert "--config" not in capsys.readouterr().err
     monkeypatch.setattr(processes, "_MANY", 1)
     processes.main()
-    told = "nothing is written before the recordings of all 2 RTTMs are heard; with --config RECIPE they are done in shares"
+    told = "nothing is written until the recordings of all 2 RTTMs have been heard; with --config RECIPE they are done in shares"
     assert told in capsys.readouterr().err
 
 
@@ -349,7 +349,7 @@ def test_what_has_no_partner_is_named(talks: Path, capsys: pytest.CaptureFixture
     both = "".join((talks / "rttm" / f"rec{seed}.rttm").read_text() for seed in (0, 1))
     (talks / "both.rttm").write_text(both)
     plan_refinement(talks / "audio" / "rec0.wav", talks / "both.rttm", talks / "out.rttm")
-    assert capsys.readouterr().err == "passed over, since no audio is given: rec1\n"
+    assert capsys.readouterr().err == "ignored, since no audio is given: rec1\n"
     for number in range(2, 24):
         (talks / "audio" / f"rec{number}.wav").touch()
     (talks / "rttm" / "rec23.rttm").touch()
@@ -390,7 +390,7 @@ def test_turns_that_are_cut_at_the_end_of_the_audio_are_counted(talks: Path) -> 
             file.write(f"SPEAKER rec0 1 {onset_s} {duration_s} <NA> <NA> {speaker} <NA> <NA>\n")
     (one,) = refine(talks, talks / "audio" / "rec0.wav", talks / "rttm" / "rec0.rttm", talks / "out.rttm")
     assert (one.summary()["left_out"], one.summary()["cut"]) == (0, 2)
-    assert "12.0 s, and 2 turns were cut there: is it whole?" in processes._told(one)
+    assert "12.0 s, and 2 turns were cut there: is the file complete?" in processes._told(one)
     rows = [row for row in csv.DictReader(format_report([one]).splitlines()) if float(row["hypothesis_s"]) > 12.0]
     told = {row["speaker"]: (row["hypothesis_s"], row["refined_s"], row["shift_ms"], row["moved"]) for row in rows}
     assert told == {
@@ -409,7 +409,7 @@ def test_turns_of_no_length_stay_as_they_are(talks: Path, capsys: pytest.Capture
     assert one.summary()["left_out"] == 0
     lines = (talks / "out.rttm").read_text().splitlines(keepends=True)
     assert (lines[0], lines[-1]) == (empty.format(3), empty.format(5000))
-    assert f"{path}: 2 turns have no length and are passed over" in capsys.readouterr().err
+    assert f"{path}: 2 turns have no length and are ignored" in capsys.readouterr().err
 
 
 def test_hearing_that_takes_long_says_what_it_is_at(
@@ -432,7 +432,7 @@ def test_audio_without_a_sound_is_named(talks: Path, capsys: pytest.CaptureFixtu
     audio, samples = talks / "audio" / "rec0.wav", bursts(0)[0]
     soundfile.write(audio, samples[:, None] * loudness * [1.0, 0.0 if loudness == 1e-4 else -1.0], RATE_HZ, subtype="FLOAT")
     refine(talks, audio, talks / "rttm" / "rec0.rttm", talks / "out.rttm")
-    assert (f"{audio}: there is no sound in it" in capsys.readouterr().err) == (loudness != 1e-4)
+    assert (f"{audio}: it holds no sound" in capsys.readouterr().err) == (loudness != 1e-4)
 
 
 def test_a_file_that_may_lack_its_end_is_named(talks: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -440,7 +440,7 @@ def test_a_file_that_may_lack_its_end_is_named(talks: Path, capsys: pytest.Captu
     audio = talks / "audio" / "rec0.wav"
     audio.write_bytes(audio.read_bytes()[:-3200])
     refine(talks, audio, talks / "rttm" / "rec0.rttm", talks / "out.rttm")
-    assert f"{audio}: it ends 0.10 s before the end that its header tells: is it whole?" in capsys.readouterr().err
+    assert f"{audio}: it ends 0.10 s before the end that its header states: is it complete?" in capsys.readouterr().err
 
 
 def test_files_of_any_name_are_told_in_one_line_that_orders_nothing(
@@ -462,10 +462,10 @@ def test_files_of_any_name_are_told_in_one_line_that_orders_nothing(
     told, shown = capsys.readouterr().err, f"{talks}/two\\nlines/red\\x1b[31m"
     assert "\x1b" not in told
     assert [line.split(" s heard")[0] for line in told.splitlines()[4:]] == [
-        f"{shown}.rttm: 1 turn has no length and is passed over",
-        f"{shown}.wav: it ends 0.10 s before the end that its header tells: is it whole?",
+        f"{shown}.rttm: 1 turn has no length and is ignored",
+        f"{shown}.wav: it ends 0.10 s before the end that its header states: is it complete?",
         "hearing 1 of 1: red\\x1b[31m (12",
-        f"{shown}.wav: there is no sound in it (channels that cancel each other?), so that nothing can be heard",
+        f"{shown}.wav: it holds no sound (do its channels cancel each other out?), so nothing can be heard",
         f"replaced {shown}.out.rttm",
         "no turns for: rec1, x\\ny",
     ]

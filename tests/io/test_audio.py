@@ -204,7 +204,7 @@ def test_audio_that_may_lack_its_end_is_told(tmp_path: Path, kind: str) -> None:
     path.write_bytes(content[:-100])
     assert probe_all([path]) == []
     path.write_bytes(content[:-2000])
-    assert probe_all([path, path]) == [f"{path}: it ends 0.06 s before the end that its header tells: is it whole?"]
+    assert probe_all([path, path]) == [f"{path}: it ends 0.06 s before the end that its header states: is it complete?"]
     path.write_bytes(content[:-32000])
     with pytest.raises(DataError, match="cut off"):
         probe_all([path])
@@ -220,7 +220,7 @@ def test_streams_one_behind_the_other_are_refused(tmp_path: Path, suffix: str, s
     twice.write_bytes(2 * whole.read_bytes())
     for path in (whole, tagged):
         assert len(read_audio(path)) == pytest.approx(3 * 16000, abs=2000)
-    with pytest.raises(DataError, match=r"goes on behind the end[^$]*3\.0[0-9]* s in the first [0-9]+ of [0-9]+ bytes"):
+    with pytest.raises(DataError, match=r"continues past the end[^$]*3\.0[0-9]* s in the first [0-9]+ of [0-9]+ bytes"):
         read_audio(twice)
 
 

@@ -33,7 +33,7 @@ def test_pages_are_made_anew_and_missing_folders_are_made(tmp_path: Path) -> Non
     [
         ("in.rttm", "would replace the input"),
         ("link", "would replace the input"),
-        ("sub/../out.rttm", "two outputs would be one file"),
+        ("sub/../out.rttm", "two outputs would go to the same file"),
         ("notes.txt", "exists and is no page"),
         ("sub", "is a folder"),
         ("pipe", "not a regular file"),

@@ -42,7 +42,7 @@ def test_turns_of_no_length_are_told_of_files_and_folders(tmp_path: Path, name: 
     told: list[str] = []
     (pair,) = read_pairs(reference, tmp_path / name, tell=told.append).pairs
     assert pair.reference == pair.hypothesis
-    assert told == [f"{hypothesis}: 1 turn has no length and is passed over"]
+    assert told == [f"{hypothesis}: 1 turn has no length and is ignored"]
 
 
 def test_folders_in_which_all_is_called_the_same_go_by_their_files(tmp_path: Path) -> None:

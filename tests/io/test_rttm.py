@@ -83,7 +83,7 @@ def test_turns_of_no_length_are_passed_over_and_counted() -> None:
     empty = "SPEAKER {} 1 5.000 {} <NA> <NA> s <NA> <NA>\n"
     text = LINE + "".join(empty.format(*words) for words in (("a", "0.000"), ("a", "1e-12"), ("b", "-0")))
     assert parse_rttm(text, where="x.rttm", tell=told.append) == SPOKEN | {"b": Diarization("b")}
-    assert told == ["x.rttm: 3 turns have no length and are passed over"]
+    assert told == ["x.rttm: 3 turns have no length and are ignored"]
     assert parse_rttm(LINE, tell=told.append) == SPOKEN
     assert len(told) == 1
 

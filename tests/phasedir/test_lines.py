@@ -94,7 +94,7 @@ def test_the_newest_lines_of_a_large_file_are_read(tmp_path: Path, monkeypatch: 
         phase.record_look(look(seed), GATE)
         phase.record_decision(Decision(unix_s=1000.0 + seed, question="go on?", evidence="e" * 200, answer="yes"))
     assert phase.look_lines().readable[-1].look == look(99)
-    assert phase.look_lines().loss == "looks.jsonl is larger than 20000 bytes, so that only its end is read"
+    assert phase.look_lines().loss == "looks.jsonl is larger than 20000 bytes, so only its end is read"
     assert phase.decision_lines().after_loss[-1].unix_s == 1099.0
     before = phase.looks.read_bytes()
     phase.record_look(look(99), GATE)

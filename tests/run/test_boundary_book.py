@@ -117,7 +117,7 @@ def test_what_is_missing_is_told_in_words(phase: PhaseDir, tmp_path: Path) -> No
     ("gone", "told"),
     [
         ("corpus/a.hyp.rttm", "turns of this recording are gone"),
-        ("manifest.json", "manifest is gone"),
+        ("manifest.json", "the manifest, which names the corpus, is gone"),
         ("corpus.json", "corpus is"),
     ],
 )

@@ -11,9 +11,9 @@ from brefine.run.gate_report import judge_phase, write_gate
 from tests.run.honest_phase import HonestPhase
 from tests.run.records import WEIGHTS_SHA256, integration
 
-CHANGED = "references of gate recordings, or what of them is scored, were changed after a refiner had been scored on them"
-OTHERS = "hypotheses of gate recordings are others than a refiner had been scored on before"
-MISSING = "recordings are no longer in the gate split after a refiner had been scored on them"
+CHANGED = "references of gate recordings, or what of them is scored, have changed since a refiner was scored on them"
+OTHERS = "hypotheses of gate recordings have changed since a refiner was scored on them"
+MISSING = "recordings have left the gate split since a refiner was scored on them"
 
 
 def look(weights_sha256: str = WEIGHTS_SHA256, *, unix_s: float = 500.0) -> Look:
@@ -65,7 +65,7 @@ def test_a_recording_is_known_by_its_audio(honest: HonestPhase) -> None:
             changed(seen[4], audio_sha256="0"),
         ],
     )
-    converted = "the audio of gate recordings is another than a refiner had been scored on before: g4"
+    converted = "the audio of gate recordings has changed since a refiner was scored on them: g4"
     assert judge_phase(honest.phase).notes == [converted, f"{CHANGED}: g0, g2", f"{MISSING}: g1, g3"]
 
 
@@ -73,7 +73,7 @@ def test_looks_that_were_removed_are_missed(honest: HonestPhase) -> None:
     """The report tells of its own look; without a line about that, earlier ones may be gone as well."""
     honest.phase.looks.unlink()
     (told,) = judge_phase(honest.phase).notes
-    assert told == "looks.jsonl is missing or damaged; earlier looks at the gate split cannot be told"
+    assert told == "looks.jsonl is missing or damaged; earlier looks at the gate split are not known"
 
 
 def test_a_look_outlives_its_report(honest: HonestPhase) -> None:
@@ -124,7 +124,7 @@ def test_a_phase_of_an_earlier_version_tells_its_looks_by_its_integration(honest
     assert judge_phase(honest.phase).notes == [
         "this is one of 2 phases whose refiners were scored on these recordings (also same); "
         "no interval allows for a choice among them",
-        "it cannot be told all that was scored in other phases (damaged)",
+        "not all that was scored in other phases is known (damaged)",
     ]
 
 
@@ -146,7 +146,7 @@ def test_looks_that_cannot_be_read_are_told(honest: HonestPhase) -> None:
     beside.looks.write_bytes(beside.looks.read_bytes()[:-20])
     assert write_gate(honest.phase).notes == [
         "2 lines of looks.jsonl cannot be read; not every look at the gate split is known",
-        "it cannot be told all that was scored in other phases (beside)",
+        "not all that was scored in other phases is known (beside)",
     ]
     assert "2 lines of looks.jsonl" in honest.phase.gate_page.read_text()
 
@@ -174,7 +174,7 @@ def test_another_phase_whose_recordings_are_not_known_tells_its_looks_by_its_int
     assert judge_phase(honest.phase).notes == [
         "this is one of 2 phases whose refiners were scored on these recordings (also beside); "
         "no interval allows for a choice among them",
-        "it cannot be told all that was scored in other phases (beside)",
+        "not all that was scored in other phases is known (beside)",
     ]
 
 
@@ -186,5 +186,5 @@ def test_a_folder_in_the_place_of_looks_is_told(honest: HonestPhase) -> None:
         phase.looks.mkdir()
     assert judge_phase(honest.phase).notes == [
         "looks.jsonl cannot be read (it is not a regular file); not every look at the gate split is known",
-        "it cannot be told all that was scored in other phases (beside)",
+        "not all that was scored in other phases is known (beside)",
     ]

@@ -227,7 +227,7 @@ FRAUDS: dict[str, tuple[Callable[[HonestPhase], object], str]] = {
     ),
     "the corpus gone": (
         lambda it: shutil.rmtree(it.corpus),
-        "the prepared corpus is no longer there, so that nothing can be checked",
+        "the prepared corpus is no longer there, so nothing can be checked",
     ),
     "splits changed between training and integration": (
         lambda it: it.integrate(trained_corpus_sha256="00" * 32),
@@ -235,7 +235,7 @@ FRAUDS: dict[str, tuple[Callable[[HonestPhase], object], str]] = {
     ),
     "weights of unknown origin": (
         lambda it: it.integrate(trained_corpus_sha256=None),
-        "the weights do not tell what they were trained on",
+        "the weights do not say what they were trained on",
     ),
     "trained on a gate recording": (
         lambda it: it.integrate(trained_on=["t0", "g3"]),
@@ -276,11 +276,11 @@ FRAUDS: dict[str, tuple[Callable[[HonestPhase], object], str]] = {
         lambda it: (
             evaluation("mlp", 90.0).model_copy(update={"unix_s": 4e9}).write(it.phase.evaluation("mlp", "validation"))
         ),
-        "mlp was evaluated anew after it had been selected; select again",
+        "mlp was evaluated again after it was selected; select again",
     ),
     "evaluated anew after the choice, the clock set back": (
         lambda it: evaluation("mlp", 90.0).model_copy(update={"unix_s": 1.0}).write(it.phase.evaluation("mlp", "validation")),
-        "mlp was evaluated anew after it had been selected; select again",
+        "mlp was evaluated again after it was selected; select again",
     ),
     "the evaluation edited": (
         lambda it: it.edit(it.phase.evaluation("mlp", "validation"), '"mae_ms": 90.0', '"mae_ms": 20.0'),
@@ -317,7 +317,7 @@ FRAUDS: dict[str, tuple[Callable[[HonestPhase], object], str]] = {
     ),
     "what was agreed is of another version": (
         lambda it: _agreed_otherwise(it, {"mae_s": 0.1}),
-        "manifest.json: its [gate] is none of this version: what was agreed at the launch is not known",
+        "manifest.json: its [gate] is not one that this version knows: what was agreed at the launch is not known",
     ),
 }  # fmt: skip
 
@@ -487,7 +487,7 @@ def test_an_answer_counts_for_the_evidence_it_was_given_on(honest: HonestPhase) 
     assert record.verdict == "open"
     assert record.criteria[-1].answer is None
     (note,) = record.notes
-    assert re.fullmatch(r"go-on: the yes of .* UTC was given on other evidence; it is asked anew", note)
+    assert re.fullmatch(r"go-on: the yes of .* UTC was given on other evidence; it is asked again", note)
     assert write_gate(honest.phase, GO).verdict == "pass"
 
 
@@ -571,7 +571,7 @@ def test_an_answer_to_a_criterion_that_is_none_is_passed_over(honest: HonestPhas
     honest.phase.record_decision(other)
     record = write_gate(honest.phase)
     assert record.verdict == "pass"
-    assert record.notes == ["jer: the gate has no such criterion; the yes to it in decisions.jsonl is passed over"]
+    assert record.notes == ["jer: the gate has no such criterion; the yes to it in decisions.jsonl is ignored"]
 
 
 def test_a_choice_made_on_the_gate_split_is_told(honest: HonestPhase) -> None:
@@ -642,7 +642,7 @@ def test_an_evaluation_on_the_gate_split_that_is_edited_is_told(honest: HonestPh
     _evaluate_on_the_gate(honest, "transformer", "1" * 64)
     honest.edit(honest.phase.evaluation("transformer", "gate"), "1" * 64, WEIGHTS_SHA256)
     assert judge_phase(honest.phase).notes == [
-        f"evaluation/transformer/gate.json: {CHANGED}; it cannot be told what was scored on the gate split"
+        f"evaluation/transformer/gate.json: {CHANGED}; what was scored on the gate split is not known"
     ]
 
 
@@ -654,7 +654,7 @@ def test_audio_that_was_touched_or_is_gone_changes_no_verdict(honest: HonestPhas
         (honest.corpus / f"gate/audio/{name}.wav").unlink()
     record = write_gate(honest.phase)
     assert record.verdict == "pass"
-    assert record.notes == ["the audio of gate recordings is no longer there (g4, g7), so that it cannot be checked"]
+    assert record.notes == ["the audio of gate recordings is no longer there (g4, g7), so it cannot be checked"]
 
 
 def test_audio_that_cannot_be_read_is_not_called_unchanged(honest: HonestPhase, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -671,7 +671,7 @@ def test_audio_that_cannot_be_read_is_not_called_unchanged(honest: HonestPhase, 
     monkeypatch.setattr(Path, "open", refused)
     record = write_gate(honest.phase, GO)
     assert record.verdict == "pass"
-    assert record.notes == ["the audio of gate recordings cannot be read (g3), so that it cannot be checked"]
+    assert record.notes == ["the audio of gate recordings cannot be read (g3), so it cannot be checked"]
 
 
 def test_hypotheses_that_are_the_references_are_told(honest: HonestPhase) -> None:
@@ -711,7 +711,7 @@ def test_what_sounds_alike_and_was_let_through_is_told(honest: HonestPhase) -> N
     assert (record.verdict, record.notes) == ("pass", [words])
     assert "g1 sounds like t0" in honest.phase.gate_page.read_text()
     manifest.write(honest.corpus / "corpus.json")
-    words = "what the corpus says of recordings that sound alike is not what it said at the integration; integrate again"
+    words = "the corpus no longer names the same recordings as sounding alike as it did at the integration; integrate again"
     record = judge_phase(honest.phase)
     assert record.verdict == "open"
     assert words in record.criteria[0].why
@@ -799,7 +799,7 @@ def test_a_phase_from_before_audio_was_digested_is_judged_as_then(honest: Honest
     record = write_gate(honest.phase, GO)
     assert record.verdict == "pass"
     (told,) = record.notes
-    assert told == "an earlier version prepared the corpus and kept no digest of its audio, so that this cannot be checked"
+    assert told == "an earlier version prepared the corpus and kept no digest of its audio, so the audio cannot be checked"
     manifest.write(honest.corpus / "corpus.json")
     assert honest.fingerprint() == trained_on
 

@@ -105,7 +105,7 @@ def test_before_a_diarizer_has_run_nothing_can_be_told(tmp_path: Path) -> None:
 def test_a_corpus_that_is_not_there_does_not_stop_the_launch_here(tmp_path: Path) -> None:
     """Preparation will say what is wrong with it, in full."""
     (line,) = headroom_of_recipe(_recipe(tmp_path))
-    assert line.startswith("headroom: cannot be told")
+    assert line.startswith("headroom: not known before")
 
 
 def test_a_prepared_corpus_without_a_gate_split_does_not_stop_the_launch_here(tmp_path: Path) -> None:

@@ -61,10 +61,10 @@ def test_a_cap_within_which_any_hypothesis_is_near_enough_is_refused(tmp_path: P
     recipe = _RECIPE.replace('"runs"', f'"{tmp_path}/runs"') + f"[gate]\nmae_ms = {mae_ms}\nwindow_s = {window_s}\n"
     narrow = parse_config(recipe, where="mine.toml")
     for launched in (create_phase, lambda config: plan_phase(config, gpus=NoGpu("none"), n_cores=2)):
-        with pytest.raises(ConfigError, match="so narrow") as refused:
+        with pytest.raises(ConfigError, match="too narrow") as refused:
             launched(narrow)
         assert refused.value.where == "[gate] window_s"
-        assert refused.value.hint == "a cap of 1 s is what others use; with it mae_ms is at most 200"
+        assert refused.value.hint == "a cap of 1 s is usual; with it mae_ms can be at most 200"
         assert not (tmp_path / "runs").exists()
     wide = narrow.model_copy(update={"gate": narrow.gate.model_copy(update={"window_s": 5.0 * mae_ms / 1000.0})})
     assert create_phase(wide).load_config().gate == wide.gate

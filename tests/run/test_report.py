@@ -164,9 +164,9 @@ def test_a_phase_that_has_just_begun_has_a_report_too() -> None:
 
 
 def test_the_criteria_are_those_of_the_integration_beside_them(tmp_path: Path) -> None:
-    """A verdict of an earlier integration is judged anew, even where it says the same word; a standing one is shown as filed."""
+    """A verdict of an earlier integration is judged again, even where it says the same word; a standing one is shown as filed."""
     phase = make_phase(tmp_path)
-    assert "judged anew" not in write_report(phase).read_text()
+    assert "judged again" not in write_report(phase).read_text()
     filed = GateRecord.read(phase.gate)
     again = integration("mlp").model_copy(update={"unix_s": filed.unix_s + 1.0})
     figures = again.comparison.after.model_copy(update={"mae_ms": 61.5})
@@ -176,7 +176,7 @@ def test_the_criteria_are_those_of_the_integration_beside_them(tmp_path: Path) -
     why, earlier = judge_phase(phase).criteria[0].why, filed.criteria[0].why
     page = unescape(write_report(phase).read_text())
     assert (why != earlier, why in page, earlier in page) == (True, True, False)
-    assert "judged anew for this report" in page
+    assert "judged again for this report" in page
     assert (
         "overlap scored. 4.0 of 4.0 min scored; 620 of 1,000 reference boundaries matched; 500 of 900 boundaries moved." in page
     )

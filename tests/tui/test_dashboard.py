@@ -669,7 +669,7 @@ async def test_a_verdict_that_stands_is_taken_back_by_nobody_but_who_chooses_aga
     later = evaluation("mlp").model_copy(update={"unix_s": START_UNIX_S + 5000})
     anew = replace(decided, evaluations={**decided.evaluations, "mlp": later})
     async with open_desk(anew, place="select") as desk:
-        told = "evaluated anew since: mlp. The verdict stands until you choose again."
+        told = "evaluated again since: mlp. The verdict stands until you choose again."
         await desk.until(lambda: told in " ".join(desk.text.split()))
 
 
@@ -686,7 +686,7 @@ async def test_a_choice_that_was_overtaken_asks_for_another(open_desk: OpenDesk)
         await desk.press("end")
         await desk.until(lambda: "not written yet" in desk.text)
         await desk.press("3")
-        assert "▲ You chose transformer; evaluated anew since: transformer. Choose again." in desk.text
+        assert "▲ You chose transformer; evaluated again since: transformer. Choose again." in desk.text
         assert "✓" not in desk.text
         await desk.until(lambda: "Recommended: transformer." in desk.text)
         await desk.press("enter")
@@ -694,37 +694,37 @@ async def test_a_choice_that_was_overtaken_asks_for_another(open_desk: OpenDesk)
 
 
 @pytest.mark.parametrize(
-    ("state", "place", "key", "falls", "asked"),
+    ("state", "place", "key", "lapses", "asked"),
     [
         (PhaseState.TO_SELECT, "evaluate", "e", None, "evaluate"),
-        (PhaseState.TO_INTEGRATE, "evaluate", "e", "The choice of transformer falls: place 3", "evaluate"),
-        (PhaseState.DECIDED, "evaluate", "e", "transformer falls and the verdict of gate 4", "evaluate"),
+        (PhaseState.TO_INTEGRATE, "evaluate", "e", "The choice of transformer lapses: place 3", "evaluate"),
+        (PhaseState.DECIDED, "evaluate", "e", "transformer lapses and the verdict of gate 4", "evaluate"),
         (PhaseState.TO_DECIDE, "integrate", "enter", None, "integrate"),
-        (PhaseState.DECIDED, "integrate", "enter", "The verdict of gate 4 (fail) falls, and the answers", "integrate"),
+        (PhaseState.DECIDED, "integrate", "enter", "The verdict of gate 4 (fail) lapses, and so do the answers", "integrate"),
     ],
 )
 async def test_what_was_chosen_or_decided_does_not_fall_by_one_key(
-    open_desk: OpenDesk, state: PhaseState, place: str, key: str, falls: str | None, asked: str
+    open_desk: OpenDesk, state: PhaseState, place: str, key: str, lapses: str | None, asked: str
 ) -> None:
-    """To evaluate or integrate again asks once where a choice or a verdict falls with it, and starts at once elsewhere."""
+    """To evaluate or integrate again asks once where a choice or a verdict lapses with it, and starts at once elsewhere."""
     record = gate({"mae": "yes", "go-on": "no"}) if state is PhaseState.DECIDED else None
     async with open_desk(phase(state, gate=record), place=place) as desk:
         await desk.press(key)
-        if falls is not None:
-            assert falls in desk.text and "again?" in desk.text
+        if lapses is not None:
+            assert lapses in desk.text and "again?" in desk.text
             await desk.press("n")
             assert desk.actions.asked == [] and "is starting" not in desk.text
             await desk.press(key, "y")
         await desk.until(lambda: desk.actions.asked == [(asked,)])
 
 
-async def test_a_verdict_alone_falls_in_a_whole_sentence(open_desk: OpenDesk) -> None:
+async def test_a_verdict_alone_lapses_in_a_whole_sentence(open_desk: OpenDesk) -> None:
     """Where another model was evaluated since, no choice stands, and the verdict on the selected one does."""
     decided = phase(PhaseState.DECIDED, gate=gate({"mae": "yes", "go-on": "no"}))
     later = evaluation("mlp").model_copy(update={"unix_s": START_UNIX_S + 5000})
     async with open_desk(replace(decided, evaluations={**decided.evaluations, "mlp": later}), place="evaluate") as desk:
         await desk.press("e")
-        assert "The verdict of gate 4 (fail) falls: place 3 asks for" in desk.text
+        assert "The verdict of gate 4 (fail) lapses: place 3 asks for" in desk.text
 
 
 @pytest.mark.parametrize(

@@ -76,19 +76,19 @@ class EvaluatePlace(Place):
         table.redraw()
 
     def action_evaluate(self) -> None:
-        """Asks first where a choice or a verdict falls with the figures that it was made by."""
+        """Asks first where a choice or a verdict lapses with the figures that it was made by."""
         if self.snapshot is not None and _is_evaluating(self.snapshot):  # nobody is asked whether he is sure, and then refused
             self.app.notify("the evaluation runs", severity="warning")
             return
         wanted = Wanted(self._actions.evaluate)
         choice = None if self.snapshot is None else self.snapshot.standing_selection
         gate = None if self.snapshot is None else self.snapshot.standing_gate
-        falls = [] if choice is None else [f"The choice of {choice.model} falls"]
-        falls += [] if gate is None else [f"{'the' if falls else 'The'} verdict of gate 4 ({gate.verdict}) falls"]
-        if not falls:
+        lapses = [] if choice is None else [f"The choice of {choice.model} lapses"]
+        lapses += [] if gate is None else [f"{'the' if lapses else 'The'} verdict of gate 4 ({gate.verdict}) lapses"]
+        if not lapses:
             self.post_message(wanted)
             return
-        consequence = f"{' and '.join(falls)}: place 3 asks for a choice again."
+        consequence = f"{' and '.join(lapses)}: place 3 asks for a choice again."
         self.ask_before(lambda: self.post_message(wanted), "Evaluate the models again?", consequence)
 
 

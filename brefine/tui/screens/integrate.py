@@ -114,7 +114,7 @@ class IntegratePlace(Place):
         if gate is None:
             self._integrate()
             return
-        consequence = f"The verdict of gate 4 ({gate.verdict}) falls, and the answers to it: place 5 asks for them again."
+        consequence = f"The verdict of gate 4 ({gate.verdict}) lapses, and so do the answers to it: place 5 asks for them again."
         self.ask_before(self._integrate, "Run the integration again?", consequence)
 
     def _integrate(self) -> None:

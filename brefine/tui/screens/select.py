@@ -76,7 +76,7 @@ class Choice(Panel):
         anew = selection.overtaken_by(snapshot.evaluations.values())
         if anew:
             what = "The verdict stands until you choose again." if snapshot.state is PhaseState.DECIDED else "Choose again."
-            since = f"▲ {who} {selection.model}; evaluated anew since: {', '.join(anew)}. {what}"
+            since = f"▲ {who} {selection.model}; evaluated again since: {', '.join(anew)}. {what}"
             told = wrapped(since, width, "bold $warning")
         if selection.override_reason:
             told += wrapped(f"Why not {selection.recommended}: {selection.override_reason}", width, "", indent="   ")
