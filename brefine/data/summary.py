@@ -11,8 +11,6 @@ from brefine.core.boundary_error import BoundaryErrors
 from brefine.core.der import COLLARS_S, DerParts, score_der
 from brefine.core.headroom import oracle_refine
 from brefine.core.matching import WINDOWS_S, match_boundaries
-from brefine.core.turns import Diarization
-from brefine.io.rttm import read_rttm
 from brefine.phasedir import SPLITS, CorpusManifest, CorpusRecording
 
 
@@ -37,13 +35,6 @@ def summarise(folder: Path, manifest: CorpusManifest, *, notes: Sequence[str] = 
     }
 
 
-def read_pair(folder: Path, recording: CorpusRecording) -> tuple[Diarization, Diarization]:
-    """Reference and hypothesis of one recording; a hypothesis file without turns is a recording without speech."""
-    empty = Diarization(recording.name)
-    reference = read_rttm(folder / recording.reference).get(recording.name, empty)
-    return reference, read_rttm(folder / recording.hypothesis).get(recording.name, empty)
-
-
 def _summarise_split(folder: Path, recordings: Sequence[CorpusRecording]) -> dict[str, Any]:
     kinds: Counter[str] = Counter()
     sides: Counter[str] = Counter()
@@ -52,7 +43,7 @@ def _summarise_split(folder: Path, recordings: Sequence[CorpusRecording]) -> dic
     ders: dict[float, DerParts] = {}
     oracle_ders: dict[float, DerParts] = {}
     for recording in recordings:
-        reference, hypothesis = read_pair(folder, recording)
+        reference, hypothesis = recording.turns(folder)
         turns = reference.unioned().turns
         n_turns += len(turns)
         speech_s += sum(turn.duration_s for turn in turns)

@@ -58,6 +58,15 @@ def read_rttm(path: str | PathLike[str], *, tell: Tell = say_nothing) -> dict[st
     return parse_rttm(read_lines_text(Path(path)), where=path, tell=tell)
 
 
+def read_recording(path: str | PathLike[str], name: str) -> Diarization:
+    """Reads one recording of a file; without turns where the file has none of it.
+
+    Raises:
+        FormatError: as `read_rttm`.
+    """
+    return read_rttm(path).get(name, Diarization(name))
+
+
 def read_diarizations(path: str | PathLike[str], *, tell: Tell = say_nothing) -> dict[str, Diarization]:
     """Reads one RTTM file, or all `*.rttm` of a folder by `read_each`.
 

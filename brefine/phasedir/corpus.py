@@ -10,9 +10,11 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field
 
+from brefine.core.turns import Diarization
 from brefine.errors import FormatError
 from brefine.io.atomic import digest_of_files, file_digest
 from brefine.io.filenames import file_stem
+from brefine.io.rttm import read_recording
 from brefine.phasedir.document import Document, Part
 
 SPLITS: Final = ("train", "validation", "gate")
@@ -91,6 +93,14 @@ class CorpusRecording(Part):
     """Digest of reference and hypothesis as they were prepared; None where no digest was kept yet."""
     audio_file: AudioFile | None = None
     """The audio as it was prepared; None likewise."""
+
+    def turns(self, folder: Path) -> tuple[Diarization, Diarization]:
+        """Reference and hypothesis below this folder; a file without turns is that of a recording without speech.
+
+        Raises:
+            FormatError: a file cannot be read, or has broken lines.
+        """
+        return read_recording(folder / self.reference, self.name), read_recording(folder / self.hypothesis, self.name)
 
     def is_edited(self, folder: Path) -> bool:
         """Whether reference or hypothesis below this folder are no longer those that were prepared; without a digest, False."""

@@ -22,7 +22,6 @@ from brefine.errors import DataError, FormatError, ProcessError, printable
 from brefine.io.atomic import open_no_link
 from brefine.io.audio import read_excerpt
 from brefine.io.interpreter import python_command
-from brefine.io.rttm import read_rttm
 from brefine.phasedir import CORPUS_FILE, BoundaryRow, CorpusManifest, CorpusRecording, Manifest, PhaseDir
 
 SPLIT: Final = "validation"
@@ -140,12 +139,11 @@ class BoundaryBook:
 
     def _read_turns(self, name: str) -> tuple[Diarization, Diarization, dict[str, str]]:
         recording = self._recording(name)
-        both = []
         for path in (recording.reference, recording.hypothesis):
             if not (self._corpus / path).is_file():
                 raise DataError("the turns of this recording are gone", where=self._corpus / path)
-            both.append(read_rttm(self._corpus / path).get(name, Diarization(name)))
-        return both[0], both[1], map_speakers(both[0], both[1])
+        reference, hypothesis = recording.turns(self._corpus)
+        return reference, hypothesis, map_speakers(reference, hypothesis)
 
     def _posterior(
         self, model: ModelName, row: BoundaryRow, start_s: float, n_columns: int

@@ -22,10 +22,9 @@ from brefine.core.headroom import oracle_refine
 from brefine.core.kinship import notes_on_names
 from brefine.core.matching import match_boundaries
 from brefine.core.movement import unmovable_errors_s
-from brefine.core.turns import Diarization
 from brefine.errors import FormatError, printable
 from brefine.io.atomic import digest_of_files
-from brefine.io.rttm import read_rttm
+from brefine.io.rttm import read_recording
 from brefine.phasedir import (
     CheckpointCard,
     CorpusManifest,
@@ -369,8 +368,8 @@ def _score_again(
     parts, n_same, n_matched = [DerParts() for _ in range(4)], 0, 0
     silent, unmatched, faultless, equal = set[str](), set[str](), set[str](), set[str]()
     for one in manifest.gate:
-        files = (corpus / one.reference, corpus / one.hypothesis, phase.refined / f"{one.name}.rttm")
-        reference, hypothesis, refined = (read_rttm(path).get(one.name, Diarization(one.name)) for path in files)
+        reference, hypothesis = one.turns(corpus)
+        refined = read_recording(phase.refined / f"{one.name}.rttm", one.name)
         answers = (hypothesis, refined, oracle_refine(reference, hypothesis, window_s=window_s))
         own = [score_der(reference, answer, regions_s=one.regions_s, collar_s=collar_s) for answer in answers]
         (least_s,) = unmovable_errors_s((collar_s,), reference, hypothesis, regions_s=one.regions_s, window_s=shift_s)

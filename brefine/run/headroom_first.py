@@ -7,10 +7,8 @@ from pathlib import Path
 
 from brefine.config import PhaseConfig, prepared_corpus_path, with_absolute_paths
 from brefine.core.headroom import Headroom, measure_headroom
-from brefine.core.turns import Diarization
 from brefine.errors import BrefineError
 from brefine.io.pairs import Pair, read_pairs
-from brefine.io.rttm import read_rttm
 from brefine.io.uem import UEM_FILE
 from brefine.phasedir import CORPUS_FILE, CorpusManifest, corrected_labels
 from brefine.run.gate_report import thresholds_of
@@ -54,13 +52,7 @@ def _prepared(config: PhaseConfig) -> list[Pair]:
     manifest = CorpusManifest.read_if_there(folder / CORPUS_FILE)
     if manifest is None or corrected_labels(manifest, config):
         return []
-
-    def turns(path: str, name: str) -> Diarization:
-        return read_rttm(folder / path).get(name, Diarization(name))
-
-    return [
-        Pair(one.name, turns(one.reference, one.name), turns(one.hypothesis, one.name), one.regions_s) for one in manifest.gate
-    ]
+    return [Pair(one.name, *one.turns(folder), one.regions_s) for one in manifest.gate]
 
 
 def _own_folder(config: PhaseConfig) -> tuple[Pair, ...]:
