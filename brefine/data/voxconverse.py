@@ -132,7 +132,7 @@ def _take_labels(root: Path, audio_from: Path | None, sources: Sources, on_progr
             if audio_from is None:
                 raise
             hint = f"labels are looked for in {audio_from} as well: dev/*.rttm and test/*.rttm, of any depth"
-            raise DataError(error.what, where=error.where, expected=error.expected, got=error.got, hint=hint) from None
+            raise error.with_hint(hint) from None
     for split in SPLIT_NAMES:
         _unpack(archive, root / split / "reference", ".rttm", f"/{split}/", on_progress)
     archive.unlink()

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Lock
 
@@ -216,11 +216,4 @@ def _compare_der(found: Sequence[IntegratedRecording], scoring: _Scoring) -> Der
 
 
 def _der_figures(parts: DerParts, collar_s: float) -> DerFigures:
-    return DerFigures(
-        collar_s=collar_s,
-        der=parts.der,
-        missed_s=parts.missed_s,
-        false_alarm_s=parts.false_alarm_s,
-        confusion_s=parts.confusion_s,
-        reference_speech_s=parts.reference_speech_s,
-    )
+    return DerFigures(collar_s=collar_s, der=parts.der, **asdict(parts))

@@ -150,19 +150,6 @@ def evidence_of(
     comparison = report.comparison
     at_collar = [item for item in report.der if math.isclose(item.collar_s, config.gate.der_collar_s)]
     der = next(iter(at_collar or report.der), None)
-    all_faults = [
-        *faults,
-        *_faults_of_corpus(phase, report, corpus, manifest),
-        *faults_of_labels(config, manifest),
-        *audio.faults(),
-        *_faults_of_weights(phase, report, files.selection),
-    ]
-    again = None
-    if manifest is not None and der is not None and not all_faults:
-        again = _score_again(
-            phase, corpus, manifest, collar_s=der.collar_s, window_s=config.gate.window_s, shift_s=config.refine.max_shift_s
-        )
-        all_faults += _faults_of_scores(again, der)
     found = Evidence(
         simulated=report.evidence == "simulated" or _is_simulated(config, manifest),
         recordings=tuple(item.recording for item in report.recordings),
@@ -176,21 +163,18 @@ def evidence_of(
         der=_measured(der),
         der_after=None if der is None else _interval(der.after_interval),
         collar_s=config.gate.der_collar_s if der is None else der.collar_s,
-        faults=tuple(all_faults),
         shift_s=config.refine.max_shift_s,
+        faults=(
+            *faults,
+            *_faults_of_corpus(phase, report, corpus, manifest),
+            *faults_of_labels(config, manifest),
+            *audio.faults(),
+            *_faults_of_weights(phase, report, files.selection),
+        ),
     )
-    if again is None:
+    if manifest is None or der is None or found.faults:
         return found
-    return replace(
-        found,
-        oracle_der=again.oracle,
-        least_der=again.least,
-        silent=again.silent,
-        unmatched=again.unmatched,
-        faultless=again.faultless,
-        equal=again.equal,
-        same_boundaries=(again.n_same, again.n_matched),
-    )
+    return _scored_again(found, der, phase, corpus, manifest, window_s=config.gate.window_s)
 
 
 def _measured(der: DerComparison | None) -> Measured:
@@ -342,37 +326,18 @@ def _faults_of_origin(
             yield f"the {what} was written in another phase ({document.phase}); {cure} again"
 
 
-@dataclass(frozen=True, slots=True)
-class _Scores:
-    """DERs of the gate split, by its files of turns.
-
-    `oracle` is that of the matched boundaries put where the reference has them, `least` what no movement undercuts. For the
-    recordings, and the boundaries that are the same, see `core.gate.Evidence`.
-    """
-
-    before: float
-    after: float
-    oracle: float
-    least: float
-    silent: frozenset[str]
-    unmatched: frozenset[str]
-    faultless: frozenset[str]
-    equal: frozenset[str]
-    n_same: int
-    n_matched: int
-
-
-def _score_again(
-    phase: PhaseDir, corpus: Path, manifest: CorpusManifest, *, collar_s: float, window_s: float, shift_s: float
-) -> _Scores:
+def _scored_again(
+    found: Evidence, told: DerComparison, phase: PhaseDir, corpus: Path, manifest: CorpusManifest, *, window_s: float
+) -> Evidence:
+    """The evidence with what the gate split's files of turns say themselves: whether they give the DERs told, and what else."""
     parts, n_same, n_matched = [DerParts() for _ in range(4)], 0, 0
     silent, unmatched, faultless, equal = set[str](), set[str](), set[str](), set[str]()
     for one in manifest.gate:
         reference, hypothesis = one.turns(corpus)
         refined = read_recording(phase.refined / f"{one.name}.rttm", one.name)
         answers = (hypothesis, refined, oracle_refine(reference, hypothesis, window_s=window_s))
-        own = [score_der(reference, answer, regions_s=one.regions_s, collar_s=collar_s) for answer in answers]
-        (least_s,) = unmovable_errors_s((collar_s,), reference, hypothesis, regions_s=one.regions_s, window_s=shift_s)
+        own = [score_der(reference, answer, regions_s=one.regions_s, collar_s=found.collar_s) for answer in answers]
+        (least_s,) = unmovable_errors_s((found.collar_s,), reference, hypothesis, regions_s=one.regions_s, window_s=found.shift_s)
         own.append(DerParts(own[0].reference_speech_s, missed_s=least_s))
         parts = [whole + part for whole, part in zip(parts, own, strict=True)]
         match = match_boundaries(reference, hypothesis, window_s=window_s, regions_s=one.regions_s)
@@ -391,27 +356,23 @@ def _score_again(
         if max(own[0].error_s, own[1].error_s) < _NO_ERROR_S:
             faultless.add(one.name)
     before, after, oracle, least = (part.der for part in parts)
-    return _Scores(
-        before,
-        after,
-        oracle,
-        least,
+    return replace(
+        found,
+        faults=tuple(_faults_of_scores(before, after, told)),
+        oracle_der=oracle,
+        least_der=least,
         silent=frozenset(silent),
         unmatched=frozenset(unmatched),
         faultless=frozenset(faultless),
         equal=frozenset(equal),
-        n_same=n_same,
-        n_matched=n_matched,
+        same_boundaries=(n_same, n_matched),
     )
 
 
-def _faults_of_scores(again: _Scores, told: DerComparison) -> Iterator[str]:
-    same = (
-        math.isclose(found, der, abs_tol=_SAME_DER)
-        for found, der in ((again.before, told.before.der), (again.after, told.after.der))
-    )
-    if not all(same):
+def _faults_of_scores(before: float, after: float, told: DerComparison) -> Iterator[str]:
+    pairs = ((before, told.before.der), (after, told.after.der))
+    if not all(math.isclose(found, der, abs_tol=_SAME_DER) for found, der in pairs):
         yield (
-            f"scored again, the turns give a DER of {percent(again.before, 2)} → {percent(again.after, 2)}, the integration told "
+            f"scored again, the turns give a DER of {percent(before, 2)} → {percent(after, 2)}, the integration told "
             f"{percent(told.before.der, 2)} → {percent(told.after.der, 2)}"
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from pydantic import ValidationError
 
@@ -320,15 +320,7 @@ def _edited(phase: PhaseDir) -> Iterator[str]:
 
 def thresholds_of(gate: GateConfig) -> Thresholds:
     """The recipe's `[gate]` as the values that `core.gate` judges with."""
-    return Thresholds(
-        mae_ms=gate.mae_ms,
-        window_s=gate.window_s,
-        der_relative=gate.der_relative,
-        der_collar_s=gate.der_collar_s,
-        der_target=gate.der_target,
-        min_recordings=gate.min_recordings,
-        min_recall=gate.min_recall,
-    )
+    return Thresholds(**{field.name: getattr(gate, field.name) for field in fields(Thresholds)})
 
 
 def _criterion(name: str) -> CriterionId:

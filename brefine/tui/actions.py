@@ -27,35 +27,27 @@ class Actions(Protocol):
 
     def control(self, wish: Wish, model: str | None) -> str:
         """Asks the supervisor to stop, pause, resume or restart one training, or, for None, all of them."""
-        ...
 
     def evaluate(self) -> str:
         """Starts the evaluation of all trained models."""
-        ...
 
     def recommend(self) -> Ranking:
         """Says which model the rule would take, and why."""
-        ...
 
     def select(self, model: str, why: str | None, shown: Ranking | None) -> str:
         """Records the person's choice; `why` is given where it is not the recommended model, `shown` where models were ranked."""
-        ...
 
     def integrate(self) -> str:
         """Starts the run of the selected model behind the diarizer."""
-        ...
 
     def judge(self) -> GateRecord:
         """Judges what can be judged, without writing anything."""
-        ...
 
     def answer(self, criterion: str, answer: Answer) -> GateRecord:
         """Records the person's answer to one criterion and writes the gate's record anew."""
-        ...
 
     def book(self) -> Book:
         """The boundaries to look at one by one."""
-        ...
 
 
 class Book(Protocol):
@@ -63,15 +55,12 @@ class Book(Protocol):
 
     def rows(self, model: ModelName) -> Sequence[BoundaryRow]:
         """Every matched boundary, before and after the model."""
-        ...
 
     def excerpt(self, model: ModelName, row: BoundaryRow, *, n_columns: int, n_bands: int) -> Excerpt:
         """What surrounds one of them."""
-        ...
 
     def compute_posteriors(self, model: ModelName) -> str:
         """Runs the model once more, to see what else it thought possible."""
-        ...
 
 
 class PhaseActions:
