@@ -42,7 +42,7 @@ class Section(BaseModel):
 class SimulationConfig(Section):
     """Simulated conversations with exact boundaries.
 
-    How many there are beside real recordings `corpus.synthetic_per_real` says; numbers here are for kind = "simulated" only.
+    The numbers here are for kind = "simulated" only; how many there are beside real recordings, `corpus.synthetic_per_real` says.
     """
 
     n_train: Count = 240

@@ -1,4 +1,4 @@
-"""Which frames tell what is ordinary for a frame: the two minutes around it in which the hypothesis has somebody speak.
+"""Which frames say what is normal around a frame: those of the two minutes around it in which the hypothesis has speech.
 
 Level, channel, room and voices are those of a conversation, and a recording may hold several, one after the other, or an hour in
 which nobody is there. Models are trained on conversations of a minute: the average of a whole recording may be far from that. So

@@ -4,8 +4,8 @@
 reused. Everything is made in the folder that `config.prepared_corpus_path` names after the settings: others, another folder.
 Where labels were corrected, or the prepared ones edited, audio exchanged, or recordings added or removed, or where a simulated
 corpus has other voices or errors to replay than before, what depends on them is made again in the same folder; weights that
-were trained on other labels then no longer fit its fingerprint. That holds as well where an earlier version does not tell what
-it read: labels that are older than their correction would bear a verdict unnoticed, and looking at them again takes minutes.
+were trained on other labels then no longer fit its fingerprint. The same holds for a corpus by an earlier version, which did not
+record what it read: a verdict might rest on labels older than their correction, and reading them again takes only minutes.
 """
 
 from __future__ import annotations

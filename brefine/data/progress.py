@@ -18,8 +18,8 @@ _LEAST_LINE_S = 10.0
 class ProgressReporter:
     """Writes one stage's progress file; without a path, and without lines, it says nothing.
 
-    As a context it writes the last word itself: finished, or failed with the error's text. A disk that refuses one of the others
-    costs the screen half a second, not the stage its hours; nor does it hide why a stage failed.
+    As a context it writes the last word itself: finished, or failed with the error's text. If the disk refuses any other word,
+    the screen lags by half a second and the stage goes on; nor does that hide why a stage failed.
     """
 
     def __init__(self, path: Path | None, stage: Stage, *, lines: TextIO | None = None) -> None:

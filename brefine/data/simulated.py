@@ -1,7 +1,7 @@
 """Simulated conversations as files of a corpus: made in parallel, restartable, the same bytes on any number of processes.
 
-Their hypotheses are measured errors, replayed, where those are given and the take asks for no other; else a diarizer hears the
-audio afterwards.
+Their hypotheses are replayed errors of a measured system; where there are none, or a take asks for it, a diarizer hears the audio
+afterwards instead.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Worker processes of a preparation, and what is told where the system kills one."""
+"""Worker processes of a preparation, and what is said if the system kills one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from brefine.errors import ProcessError
 
 @contextmanager
 def told_if_killed() -> Iterator[None]:
-    """Tells in words that a process of a pool has died; the pool itself says no more than that it is broken.
+    """Says in words that a process of a pool has died; the pool itself only says that it is broken.
 
     Raises:
         ProcessError: one was killed, as the system does where memory runs out.

@@ -1,6 +1,6 @@
 """Judgement as processes: `python -m brefine.evaluate evaluate|integrate PHASE_DIR`, and `refine AUDIO RTTM -o OUT`.
 
-Torch takes seconds to load. So what needs it is imported where it is used: what cannot be done is refused at once.
+Torch takes seconds to load, so whatever needs it is imported where it is used: what cannot be done is refused before that.
 """
 
 from __future__ import annotations

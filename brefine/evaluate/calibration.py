@@ -1,4 +1,4 @@
-"""`brefine calibrate`: what a few labelled minutes tell of a system's errors and of the labels' convention.
+"""`brefine calibrate`: what a few labelled minutes say about a system's errors and the labels' convention.
 
 Without labels a refiner estimates the system's errors from its output (`models.error_prior`), but it can't tell a biased system
 from a convention that leaves room around speech. Labels can. The constants are kept in a small JSON file that `refine` and

@@ -69,7 +69,7 @@ def evaluate_refiner(
     """Refines a split with `config.refine` and scores it at the cap W of the gate.
 
     As `brefine refine` does with a folder, all recordings are heard before the first is moved: together they tell how far their
-    system's boundaries are off. No label has a part in that.
+    system's boundaries are off. No labels are used for that.
 
     Args:
         checkpoint: its name, for the report.

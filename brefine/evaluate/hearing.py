@@ -1,4 +1,4 @@
-"""What a model says of a recording, kept in a safetensors file: asking is what takes the time of a refinement."""
+"""What a model says of a recording, kept in a safetensors file: asking the model is the slow part of a refinement."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What a calibration wins on recordings that it was not fitted on.
+"""What a calibration gains on recordings that it was not fitted on.
 
-Constants that were fitted on some minutes always look well on these minutes. So the labelled recordings are parted, each part is
-refined with what the labels of the others have taught, and beside that with what its hypotheses tell without any label: what
-`brefine refine` does where there is no calibration. Recordings that share a speaker by name stay in one part.
+Constants always look good on the minutes that they were fitted on. So the labelled recordings are divided into parts, and each
+part is refined twice: with what the labels of the others have taught, and from its hypotheses alone, as `brefine refine` does
+without a calibration. Recordings that share a speaker by name stay in one part.
 
 Source: cross-fitting, as in Stone 1974, "Cross-validatory choice and assessment of statistical predictions".
 """

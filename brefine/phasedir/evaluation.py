@@ -87,7 +87,7 @@ class Comparison(Part):
 
     @property
     def counts_cuts(self) -> bool:
-        """Whether these are in all figures, as in reports of earlier versions, and not in those by kind alone."""
+        """Whether all figures count these, as in reports of earlier versions, and not only those by kind."""
         n_of_all_kinds = sum(kind.n_reference for kind in self.before.by_kind.values())
         return self.at_cuts is not None and self.before.n_reference == n_of_all_kinds
 

@@ -223,7 +223,7 @@ class PhaseDir:
             ) from None
 
     def launched_as(self) -> str | None:
-        """The name that the manifest tells, whatever the folder was renamed to; None where none can be read."""
+        """The phase's name by its manifest, whatever the folder was renamed to; None where none can be read."""
         manifest = Manifest.read_if_sound(self.manifest)
         return None if manifest is None else manifest.phase
 

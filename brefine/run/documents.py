@@ -12,7 +12,7 @@ D = TypeVar("D", bound=Document)
 
 
 class WatchedDocument(Generic[D]):
-    """One file: its newest readable content, and what is wrong with it now."""
+    """One file: its newest readable content, and what is wrong with it at present."""
 
     def __init__(self, path: Path, kind: type[D]) -> None:
         self._path = path

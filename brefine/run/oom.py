@@ -1,4 +1,4 @@
-"""Whether the kernel kills for want of memory: its own counter, so that no other `kill -9` is taken for it.
+"""Whether the kernel kills for lack of memory: by its own counter, so that no other `kill -9` is mistaken for it.
 
 Source: `memory.events` of cgroup v2, `memory.oom_control` of v1, and `/proc/vmstat`, each with a line `oom_kill N`.
 """

@@ -1,4 +1,4 @@
-"""What Slurm says of jobs: `squeue`, and for those it has forgotten `sacct`, where the cluster keeps accounts.
+"""What Slurm says of jobs: by `squeue`, or, for jobs that it has forgotten, by `sacct`, where the cluster keeps accounts.
 
 Source: squeue(1), the job state codes and reason codes of Slurm 22.05 and later.
 """

@@ -48,7 +48,7 @@ WORKING: Final = (PhaseState.PREPARING, PhaseState.TRAINING, PhaseState.EVALUATI
 
 
 class ShownState(StrEnum):
-    """What the person is told about one run: the trainer's own word, corrected by what the reader sees."""
+    """What a person is shown of a run: the trainer's own word, corrected by what the reader sees."""
 
     PENDING = "pending"
     STARTING = "starting"

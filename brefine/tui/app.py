@@ -123,7 +123,7 @@ class DashboardApp(App[int]):
         place: where to begin; None = where the phase stands.
         which: the number of this phase, from 0, and how many are watched; `<` and `>` end the app with the step to another one.
         bell: ring the terminal's bell when something new is to be told.
-        way_back: gives the command that opens this dashboard again; asked when it is closed, and None where nothing is told then.
+        way_back: gives the command that opens this dashboard again, for the message when it closes; None = no message.
         theme: to begin with; None = as the environment says.
     """
 
