@@ -35,6 +35,11 @@ def from_home(path: str) -> Path:
     return Path(os.path.expanduser(path))  # noqa: PTH111 (Path.expanduser ends in a RuntimeError there)
 
 
+def real_path(path: Path) -> Path:
+    """The absolute path without links, as far as they lead anywhere."""
+    return Path(os.path.realpath(path))  # noqa: PTH (Path.resolve ends in a RuntimeError where links lead in a circle)
+
+
 def state_folder(*, setting: str = "XDG_STATE_HOME") -> Path:
     """Where brefine keeps for its user what outlives a phase: `$XDG_STATE_HOME/brefine`, or `~/.local/state/brefine`.
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from brefine.errors import BrefineError
 from brefine.io.atomic import is_special
+from brefine.io.folders import real_path
 
 
 def refuse_replacing(
@@ -29,12 +31,12 @@ def refuse_replacing(
         BrefineError: an output is an input, another output, a folder, a device, something else that is not empty, or cannot be
             written.
     """
-    inputs, others = ({path.resolve() for path in paths} for paths in (read, beside))
+    inputs, others = ({real_path(path) for path in paths} for paths in (read, beside))
     another = f"give another {option}"
     for path in written:
-        if path.resolve() in inputs:
+        if real_path(path) in inputs:
             raise BrefineError("the output would replace the input", where=path, hint=another)
-        if path.resolve() in others:
+        if real_path(path) in others:
             raise BrefineError("two outputs would go to the same file", where=path, hint=another)
         if path.is_dir():
             raise BrefineError("the output is a folder", where=path, expected="a file", hint=f"give a file as {option}")
@@ -60,14 +62,13 @@ def refuse_unwritable(written: Iterable[Path], *, option: str = "-o", hint: str 
     for path in written:
         if is_special(path) or (path.exists() and not path.is_file() and not path.is_dir()):
             raise BrefineError("the output is not a regular file; it is left alone", where=path, hint=f"give a file as {option}")
-        folder = next(place for place in (path, *path.parents) if place.exists() and (place != path or place.is_dir()))
+        folder = next(place for place in (path, *path.parents) if os.path.lexists(place) and (place != path or place.is_dir()))
         if folder in tried:
             continue
         tried.add(folder)
         if not folder.is_dir():
-            raise BrefineError(
-                "a folder to write into is needed here", where=folder, expected="a folder", got="a file", hint=another
-            )
+            got = "a file" if folder.exists() else "a link that leads nowhere"
+            raise BrefineError("a folder to write into is needed here", where=folder, expected="a folder", got=got, hint=another)
         try:
             with tempfile.TemporaryFile(dir=folder):  # permissions alone tell root little
                 pass

@@ -15,6 +15,7 @@ from typing import Literal
 from brefine.config import MODEL_NAMES, ModelName, PhaseConfig, load_config
 from brefine.errors import BrefineError, ConfigError, FormatError, one_line
 from brefine.io.atomic import read_json
+from brefine.io.folders import real_path
 from brefine.io.interpreter import word_of
 from brefine.phasedir.corpus import CorpusManifest
 from brefine.phasedir.evaluation import Look, LookedAt, LookLine, LookRecord
@@ -375,7 +376,7 @@ def is_phase(path: Path) -> bool:
 
 def phase_of_weights(weights: Path) -> PhaseDir | None:
     """The phase that a weights file is a checkpoint of; None where it lies elsewhere."""
-    checkpoints = weights.resolve().parent
+    checkpoints = real_path(weights).parent
     run = RunDir(checkpoints.parent)
     return PhaseDir(run.path.parent) if run.checkpoints == checkpoints and is_phase(run.path.parent) else None
 
@@ -387,7 +388,7 @@ def run_model(path: Path) -> ModelName:
         BrefineError: the folder is not named after a model.
     """
     for name in MODEL_NAMES:
-        if path.resolve().name == name:
+        if real_path(path).name == name:
             return name
     raise BrefineError(
         "this is not a run directory", where=path, expected=f"a folder named {', '.join(MODEL_NAMES)}", got=path.name

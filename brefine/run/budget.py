@@ -25,7 +25,7 @@ from brefine.errors import ConfigError, FormatError
 from brefine.identity import boot_id
 from brefine.io.appended import AppendedLines
 from brefine.io.atomic import append_line
-from brefine.io.folders import state_folder
+from brefine.io.folders import real_path, state_folder
 from brefine.io.jsontext import parse_json
 from brefine.phasedir import Manifest, PhaseDir
 from brefine.run.documents import WatchedDocument
@@ -165,7 +165,7 @@ class Ledger:
 
     def _append(self, entry: dict[str, Any]) -> None:
         # Nobody else need read it; a link that lies there is followed here as well.
-        append_line(self.path.resolve(), json.dumps({"schema": 1, **entry}, allow_nan=False), mode=0o600)
+        append_line(real_path(self.path), json.dumps({"schema": 1, **entry}, allow_nan=False), mode=0o600)
 
     def _take(self, line: bytes) -> None:
         try:

@@ -44,6 +44,8 @@ BAD = [
     ("refine noise.wav good.rttm -o out.rttm --report out.rttm", 1, "two outputs would go to the same file"),
     ("refine noise.wav good.rttm -o out.rttm --report good.toml", 1, "is no report"),
     ("calibrate noise.wav good.rttm good.rttm -o good.rttm", 1, "would replace the input"),
+    ("diarize circle.wav -o out.rttm", 1, "circle.wav: there is no such audio"),
+    ("train --run-dir circle.wav", 1, "circle.wav: this is not a run directory"),
     ("diarize noise.wav -o /proc/x.rttm", 1, "/proc/x.rttm: the output cannot be written"),
     (
         "headroom --reference broken.rttm --hypothesis good.rttm --plot charts.png",
@@ -75,6 +77,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "turns.html").write_text(line)
     (tmp_path / "notes.html").write_text("# notes\n")
     (tmp_path / "broken.rttm").write_text(line + line.replace("1.0", "x") + "GARBAGE\n")
+    (tmp_path / "circle.wav").symlink_to(tmp_path / "circle.wav")
     (tmp_path / "noise.wav").write_bytes(b"RIFF of nothing")
     return tmp_path
 

@@ -28,6 +28,16 @@ def test_pages_are_made_anew_and_missing_folders_are_made(tmp_path: Path) -> Non
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty.html", "page.html"]
 
 
+@pytest.mark.parametrize("target", ["circle", "nowhere"])
+def test_a_link_that_leads_nowhere_is_no_folder_to_write_into(tmp_path: Path, target: str) -> None:
+    """Nor can it be made one, which would be noticed when all is computed."""
+    link = tmp_path / "circle"
+    link.symlink_to(tmp_path / target)
+    with pytest.raises(BrefineError, match="a folder to write into is needed here.*got a link that leads nowhere") as caught:
+        _refuse(link / "sub" / "out.html", read=(link,))
+    assert str(caught.value).startswith(f"{link}: ")
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [
