@@ -11,6 +11,7 @@ within an utterance. Annotators leave margins: `onset_margin_s` and `offset_marg
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -169,6 +170,6 @@ def write_audio(path: Path, samples: Samples) -> None:
 def is_simulated(audio: Path) -> bool:
     """Whether brefine made this file: it stays simulated in whatever folder it is found, unless it is converted."""
     try:
-        return bool(soundfile.SoundFile(audio).copy_metadata().get("comment") == _MARK)
+        return bool(soundfile.SoundFile(os.fsencode(audio)).copy_metadata().get("comment") == _MARK)
     except soundfile.LibsndfileError:  # a format that is read by other means
         return False

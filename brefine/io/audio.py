@@ -265,7 +265,7 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
     _require_file(path)
     try:
         if path.suffix.lower() not in _STREAMED_SUFFIXES:
-            with soundfile.SoundFile(str(path)) as file:
+            with soundfile.SoundFile(os.fsencode(path)) as file:  # as text, a name must be UTF-8
                 yield file
         else:  # by its descriptor, which tells afterwards how far it was read
             with path.open("rb") as content, soundfile.SoundFile(content.fileno(), closefd=False) as file:

@@ -50,6 +50,16 @@ def test_channels_are_averaged(tmp_path: Path) -> None:
     np.testing.assert_allclose(read_audio(path), left, rtol=0.0, atol=1e-4)
 
 
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg"])
+def test_a_name_that_is_no_utf8_is_read_like_any_other(tmp_path: Path, suffix: str) -> None:
+    """Names are bytes to the system: archives from elsewhere have them in Latin-1."""
+    there, elsewhere = tmp_path / f"talk{suffix}", tmp_path / f"Gespr\udce4ch{suffix}"
+    soundfile.write(there, np.zeros(1600), 16000)
+    there.rename(elsewhere)
+    assert probe_audio(elsewhere).n_samples == len(read_audio(elsewhere)) == 1600
+    assert not read_excerpt(elsewhere, start_s=0.0, duration_s=0.05).any()
+
+
 def test_the_header_is_told(tmp_path: Path) -> None:
     """Duration, rate, channels and samples per channel."""
     path = tmp_path / "a.flac"
