@@ -51,6 +51,33 @@ def test_recipes_that_ship_are_there_without_a_checkout(
         load_config(Path(name))
 
 
+def test_a_recipe_that_begins_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    """Editors on Windows put one there."""
+    recipe = tmp_path / "demo.toml"
+    recipe.write_text((_RECIPES / "demo.toml").read_text(), encoding="utf-8-sig")
+    assert load_config(recipe) == load_config(_RECIPES / "demo.toml")
+
+
+def test_an_override_of_several_lines_is_refused() -> None:
+    """The keys behind its first line would be lost in silence."""
+    with pytest.raises(ConfigError, match=r"train\.lr: input should be a valid number \(got '1\.0\\nseed = 3'\)"):
+        load_config(_RECIPES / "demo.toml", ["train.lr=1.0\nseed = 3"])
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("budget.price_usd_per_hour=1e308", "less than or equal to 1000000000000"),
+        ("budget.cap_usd=1e308", "less than or equal to 1000000000000"),
+        ("corpus.simulation.duration_s=1e300", "less than or equal to 86400"),
+    ],
+)
+def test_amounts_beyond_all_measure_are_refused(override: str, said: str) -> None:
+    """A plan would cost infinity, which JSON does not know; a conversation of years would be worked at without end."""
+    with pytest.raises(ConfigError, match=said):
+        load_config(_RECIPES / "demo.toml", [override])
+
+
 @pytest.mark.parametrize("overridden", [False, True])
 def test_a_key_of_a_thousand_dots_is_refused(overridden: bool) -> None:
     """TOML reads it as sections in sections, deeper than anything that goes through them; an override likewise."""

@@ -32,7 +32,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> PhaseConfig:
         ConfigError: the file is missing, not TOML, or has faults; all faults are listed with key and value.
     """
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:  # editors on Windows begin it with a byte-order mark
             text = file.read(_MOST_CHARACTERS + 1)
     except FileNotFoundError:
         shipped = _RECIPES / path.name
@@ -183,9 +183,10 @@ def _set_key(tree: dict[str, Any], override: str) -> None:
             "an override must read key=value", where=f"--set {override}", expected="section.key=value", got=override
         )
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
+        parsed = tomllib.loads(f"value = {text}")
     except (ValueError, RecursionError):
-        value = text
+        parsed = {}
+    value = parsed["value"] if len(parsed) == 1 else text  # further keys on further lines would be lost
     *sections, last = key.strip().split(".")
     for section in sections:
         tree = tree.setdefault(section, {})

@@ -18,6 +18,8 @@ DiarizerName = Literal["builtin", "diarizen", "pyannote"]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 NonNegative = Annotated[float, Field(ge=0.0)]
+_MOST_USD = 1e12
+Usd = Annotated[float, Field(ge=0.0, le=_MOST_USD)]
 Count = Annotated[int, Field(ge=1, le=10**12)]
 
 
@@ -51,7 +53,7 @@ class SimulationConfig(Section):
     """kind = "simulated": conversations that choose the checkpoint and the model; no voice of theirs is trained on."""
     n_gate: Count = 40
     """kind = "simulated": conversations behind the gate; no voice of theirs occurs elsewhere."""
-    duration_s: Annotated[float, Field(ge=10.0)] = 60.0
+    duration_s: Annotated[float, Field(ge=10.0, le=24 * 3600.0)] = 60.0
     """Length of one conversation. In a shorter one the first turn, which begins after up to 1.5 s, might find no room."""
     lively_probability: Probability = 0.0
     """Share of conversations livelier than those whose statistics are used: shorter turns, more of them at a time."""
@@ -296,13 +298,13 @@ class SupervisorConfig(Section):
 class BudgetConfig(Section):
     """Money. A machine is billed by wall time, once, however many trainings share it."""
 
-    total_usd: NonNegative = 999.28
+    total_usd: Usd = 999.28
     """What was left before the first phase in the ledger."""
-    price_usd_per_hour: NonNegative = 0.0
+    price_usd_per_hour: Usd = 0.0
     """Price of the machine; 0 for one's own."""
     priced_on: date | None = None
     """Day on which that price was seen."""
-    cap_usd: Positive | None = None
+    cap_usd: Annotated[float, Field(gt=0.0, le=_MOST_USD)] | None = None
     """A phase that has spent this is checkpointed and stopped."""
     ledger: HomePath | None = None
     """Path of the ledger; none = the user's state directory."""
