@@ -33,7 +33,7 @@ def test_a_link_that_leads_nowhere_is_no_folder_to_write_into(tmp_path: Path, ta
     """Nor can it be made one, which would be noticed when all is computed."""
     link = tmp_path / "circle"
     link.symlink_to(tmp_path / target)
-    with pytest.raises(BrefineError, match="a folder to write into is needed here.*got a link that leads nowhere") as caught:
+    with pytest.raises(BrefineError, match=r"a folder to write into is needed here.*got a link that leads nowhere") as caught:
         _refuse(link / "sub" / "out.html", read=(link,))
     assert str(caught.value).startswith(f"{link}: ")
 
