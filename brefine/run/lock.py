@@ -16,6 +16,7 @@ from brefine.identity import ProcessIdentity, boot_id, is_alive, is_same, own_id
 from brefine.io.folders import never_make_anew
 from brefine.io.lock import held
 from brefine.phasedir import LockHolder, PhaseDir, SupervisorState
+from brefine.run.control import pending_requests
 from brefine.run.pulse import Pulse
 
 READY: Final = "ready"
@@ -25,8 +26,11 @@ _ELSEWHERE_S: Final = 60.0
 
 
 @contextmanager
-def phase_lock(phase: PhaseDir) -> Iterator[None]:
+def phase_lock(phase: PhaseDir) -> Iterator[tuple[Path, ...]]:
     """Held by the phase's supervisor as long as it lives; the file names it, since its own word may be lost or damaged.
+
+    Yields:
+        the requests that waited before the file named it: whatever is asked later is asked of this supervisor.
 
     Raises:
         ProcessError: another supervisor has the phase.
@@ -36,13 +40,14 @@ def phase_lock(phase: PhaseDir) -> Iterator[None]:
     with held(phase.supervisor_lock, wait=False) as lock:
         if lock is None or _is_supervised_elsewhere(phase):
             raise refusal(phase)
+        waiting = tuple(path for path, _ in pending_requests(phase))
         try:
             _write_name(lock, own_identity())
         except OSError as error:
             error.filename = str(phase.supervisor_lock)
             raise
         try:
-            yield
+            yield waiting
         finally:
             with contextlib.suppress(OSError):  # then it names a process that is gone
                 os.ftruncate(lock, 0)

@@ -78,6 +78,7 @@ class Supervisor:
 
     Args:
         phase: the phase, whose lock `lock` is held.
+        void: requests to an earlier supervisor, as `phase_lock` has found them.
         programs: the commands of its stages.
         poll_s: seconds between two looks at processes and files.
         stop_grace_s: what a process that was asked to end is given before it is ended by force.
@@ -87,12 +88,12 @@ class Supervisor:
         self,
         phase: PhaseDir,
         *,
+        void: Sequence[Path] = (),
         programs: Programs = BREFINE,
         poll_s: float = _POLL_S,
         stop_grace_s: float = _STOP_GRACE_S,
     ) -> None:
-        self._void = [path for path, _ in pending_requests(phase)]
-        """Requests to an earlier supervisor. Not by their time: a clock may have been set back since."""
+        self._void = void  # not by their time: a clock may have been set back since
         config = phase.load_config()
         models = tuple(config.models)
         self._phase = phase
@@ -472,8 +473,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         remove_leftovers(phase.path)  # which may make the room that is needed
-        with phase_lock(phase):
-            supervisor = Supervisor(phase)
+        with phase_lock(phase) as void:
+            supervisor = Supervisor(phase, void=void)
             began = supervisor.take_over()
             answer(READY)
             return supervisor.run(began)

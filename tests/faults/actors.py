@@ -101,8 +101,8 @@ class SupervisorActor(Actor):
 
     def work(self, folder: Path) -> int:
         phase = PhaseDir(folder / "20261122T000000Z-toy")
-        with phase_lock(phase):
-            supervisor = Supervisor(phase, programs=ToyPrograms(), poll_s=0.02, stop_grace_s=20.0)
+        with phase_lock(phase) as void:
+            supervisor = Supervisor(phase, void=void, programs=ToyPrograms(), poll_s=0.02, stop_grace_s=20.0)
             return supervisor.run(supervisor.take_over())
 
     def result(self, folder: Path) -> Any:

@@ -170,8 +170,9 @@ def _live(wish: dict[str, Any]) -> NoReturn:
         for source, number in ((nothing, 0), (log, 1), (log, 2)):
             os.dup2(source, number)
         inspection._EVERY_S = wish["events_every_s"]
-        with phase_lock(phase):
-            supervisor = Supervisor(phase, programs=ToyPrograms(), poll_s=wish["poll_s"], stop_grace_s=wish["stop_grace_s"])
+        with phase_lock(phase) as void:
+            given = {name: wish[name] for name in ("poll_s", "stop_grace_s")}
+            supervisor = Supervisor(phase, void=void, programs=ToyPrograms(), **given)
             code = supervisor.run(supervisor.take_over())
     except BaseException:
         traceback.print_exc()

@@ -446,11 +446,12 @@ def test_a_wish_to_a_supervisor_that_takes_the_phase_is_heard(
     now_ns = time.time_ns
     monkeypatch.setattr(time, "time_ns", lambda: now_ns() - int(set_back_s * 1e9))
     monkeypatch.setattr(time, "time", lambda: time.time_ns() / 1e9)
-    with phase_lock(phase):
-        supervisor = Supervisor(phase, programs=ToyPrograms())
+    with phase_lock(phase) as void:
+        request(phase, "resume", "mlp")
+        supervisor = Supervisor(phase, void=void, programs=ToyPrograms())
         request(phase, "stop")
         supervisor.take_over()
-    assert [path.name.partition("-")[2] for path in phase.control.iterdir()] == ["stop.json"]
+    assert sorted(path.name.partition("-")[2] for path in phase.control.iterdir()) == ["resume-mlp.json", "stop.json"]
 
 
 def test_of_two_resumed_at_once_the_second_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
