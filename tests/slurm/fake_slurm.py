@@ -54,7 +54,7 @@ class FakeSlurm:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._one_at_a_time = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._thread = threading.Thread(target=self._listen)
+        self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
         self._write_programs(self._listener.getsockname()[1])
 
