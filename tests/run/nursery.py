@@ -65,7 +65,7 @@ class Nursery:
         repository = Path(__file__).parents[2]
         self._process = subprocess.Popen(command, cwd=repository, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._unread = b""
-        self._told: list[list[str]] = []
+        self._started: int | None = None
         self._codes: dict[int, int] = {}
 
     def start(self, phase: PhaseDir, *, poll_s: float, stop_grace_s: float = 60.0, events_every_s: float = 5.0) -> Forked:
@@ -84,10 +84,10 @@ class Nursery:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(wish).encode() + b"\n")
         self._process.stdin.flush()
-        while not (started := [pid for what, pid in self._told if what == "started"]):
+        while self._started is None:
             self._listen(None)
-        self._told.clear()
-        return Forked(int(started[0]), self)
+        pid, self._started = self._started, None
+        return Forked(pid, self)
 
     def code_of(self, pid: int, *, timeout_s: float) -> int | None:
         """The exit code of a supervisor; None where it has not ended in time."""
@@ -114,10 +114,11 @@ class Nursery:
         *lines, self._unread = (self._unread + more).split(b"\n")
         for line in lines:
             what, pid, *code = line.decode().split()
-            if what == "ended":
-                self._codes[int(pid)] = int(code[0])
+            if what == "started":
+                self._started = int(pid)
+                self._codes.pop(self._started, None)  # of an earlier one: numbers come again
             else:
-                self._told.append([what, pid])
+                self._codes[int(pid)] = int(code[0])
 
 
 def main() -> int:
