@@ -122,7 +122,7 @@ def test_one_folder_never_holds_the_output_of_two_settings(tmp_path: Path) -> No
         write_batch(tmp_path / "out", "diarize", items, ["--diarizer", "pyannote"], n_shares=2)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "a.rttm").write_text("")
-    with pytest.raises(DataError, match="there already"):
+    with pytest.raises(DataError, match="exist already"):
         write_batch(tmp_path / "mine", "diarize", [Item(audio="a", rttm=None, out=str(tmp_path / "mine/a.rttm"))], [], n_shares=1)
 
 
@@ -290,7 +290,7 @@ def test_the_input_of_what_is_worked_on_is_not_exchanged(tmp_path: Path) -> None
     begun = list_folder(tmp_path / "one", out)
     with held(share_lock(batch_folder(out), 0)):
         assert list_folder(tmp_path / "one", out) == begun
-        with pytest.raises(ProcessError, match="works on recordings"):
+        with pytest.raises(ProcessError, match="is working on recordings"):
             list_folder(tmp_path / "two", out)
     assert Batch.read(batch_folder(out) / "batch.json") == begun
 
@@ -489,7 +489,7 @@ def test_a_process_that_works_on_the_batch_is_named_at_once(tmp_path: Path, monk
     recipe = parse_config(_SITE.format(kind="local"), where="site")
     with share_taken(batch_folder(out), 0):
         assert run_batch(out, recipe, told.append) == 0
-        assert told[0].startswith(f"another process works on this batch: pid {os.getpid()} on ")
+        assert told[0].startswith(f"another process is working on this batch: pid {os.getpid()} on ")
         share_lock(batch_folder(out), 0).write_text("")
         assert at_work(out) == "it has not told its pid"
     assert at_work(out) is None
@@ -508,7 +508,7 @@ def test_who_interrupts_a_batch_is_told_whether_it_has_stopped(
     with share_taken(batch_folder(tmp_path / "out"), 0) if is_worked_on else contextlib.nullcontext():
         assert go_through_files(tmp_path) == 130
     words = capsys.readouterr().err
-    assert (f"another process goes on with this batch: pid {os.getpid()} on" in words) == is_worked_on
+    assert (f"another process is still working on this batch: pid {os.getpid()} on" in words) == is_worked_on
     assert ("stopped" in words) != is_worked_on
 
 
