@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from brefine.core.turns import Diarization, Turn
 from brefine.errors import BrefineError, FormatError
 from brefine.io.filenames import file_stem
-from brefine.io.rttm import format_rttm, parse_rttm, read_diarizations, read_rttm, recordings_marked, write_rttm
+from brefine.io.rttm import format_rttm, parse_rttm, read_diarizations, read_recording, read_rttm, recordings_marked, write_rttm
 
 LINE = "SPEAKER a 1 0.5 1.25 <NA> <NA> spk00 <NA> <NA>\n"
 SPOKEN = {"a": Diarization("a", (Turn(0.5, 1.75, "spk00"),))}
@@ -290,3 +290,10 @@ def test_a_mark_is_found_again_and_changes_nothing(tmp_path: Path) -> None:
     database = pytest.importorskip("pyannote.database.util")
     spans = database.load_rttm(tmp_path / "first.rttm")["first"].itersegments()
     assert [(span.start, span.end) for span in spans] == [(0.5, 1.5), (2.0, 3.0)]
+
+
+def test_a_recording_of_which_a_file_has_nothing_is_without_turns(tmp_path: Path) -> None:
+    """A diarizer that heard nobody writes an empty file."""
+    (tmp_path / "a.rttm").write_text(LINE)
+    assert read_recording(tmp_path / "a.rttm", "a") == SPOKEN["a"]
+    assert read_recording(tmp_path / "a.rttm", "b") == Diarization("b")
