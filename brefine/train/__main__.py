@@ -1,6 +1,7 @@
 """Trainer processes: `python -m brefine.train RUN_DIR [--resume]`, and the checks `overfit` and `bench`.
 
 RUN_DIR is `<phase>/<model>`: its name is the model, `<phase>/phase.toml` the recipe. What it writes is described in `phasedir`.
+Torch takes seconds to load. So what needs it is imported where it is used: what cannot be done is refused at once.
 """
 
 from __future__ import annotations
@@ -21,9 +22,6 @@ from brefine.identity import boot_id, is_alive, is_same, own_identity
 from brefine.io.folders import is_gone, never_make_anew
 from brefine.io.lock import held
 from brefine.phasedir import PhaseDir, RunDir, RunState, RunStatus, folder_argument, run_model
-from brefine.train.loop import train
-from brefine.train.reporter import Reporter
-from brefine.train.setup import build_training
 from brefine.train.signals import StopSignal
 
 _BEAT_S = 2.0
@@ -77,6 +75,10 @@ def _was_elsewhere(run: RunDir) -> bool:
 
 
 def _train_alone(run: RunDir, model: ModelName, stop: StopSignal, *, resume: bool) -> int:
+    from brefine.train.loop import train
+    from brefine.train.reporter import Reporter
+    from brefine.train.setup import build_training
+
     try:
         config = load_config(PhaseDir(run.path.parent).config)
         first_word = _announce(run, model)
@@ -184,9 +186,11 @@ def _fail(run: RunDir, state: RunState, error: str) -> None:
 
 
 def _overfit(config: Path, *, as_json: bool) -> int:
+    recipe = load_config(config)
+
     from brefine.train.overfit import overfit
 
-    results = overfit(load_config(config))
+    results = overfit(recipe)
     for result in results:
         verdict = "ok" if result.passed else "FAILED"
         print(

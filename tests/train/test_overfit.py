@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,3 +49,32 @@ def test_without_a_corpus_it_simulates_with_the_recipes_voices_and_errors(
     simulation = config.corpus.simulation
     assert (simulation.voices, simulation.room_probability, simulation.n_train) == ("bank", 0.0, 4)
     assert (config.hypothesis.source, config.hypothesis.errors) == ("replayed", errors)
+
+
+def test_what_cannot_be_trained_is_refused_before_torch_is_loaded(tmp_path: Path) -> None:
+    """That takes seconds: a recipe that is not there, or is none, and a run that is no phase's or has been trained."""
+    script = """if True:
+        import sys
+        from brefine.errors import BrefineError
+        from brefine.train.__main__ import main
+        for line in sys.stdin.read().splitlines():
+            sys.argv[1:] = line.split()
+            try:
+                main()
+            except BrefineError as error:
+                print(error.what, "torch" in sys.modules, sep=": ")
+        """
+    (tmp_path / "none.toml").write_text("]")
+    trained = tmp_path / "phase" / "mlp" / "checkpoints" / "last.state"
+    trained.parent.mkdir(parents=True)
+    trained.touch()
+    asked = ["overfit nowhere.toml", "overfit none.toml", "nophase/mlp", "phase/mlp"]
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, input="\n".join(asked), capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == [
+        "there is no such recipe: False",
+        "this is not TOML: Invalid statement (at line 1, column 1): False",
+        "there is no such recipe: False",
+        "this run has a checkpoint already: False",
+    ]

@@ -148,7 +148,7 @@ def test_a_trainer_has_its_run_until_it_ends(
         run.status.unlink()  # so that it is the lock alone that tells
         trainer._train(run, "mlp", resume=False)
 
-    monkeypatch.setattr(trainer, "build_training", second)
+    monkeypatch.setattr("brefine.train.setup.build_training", second)
     with pytest.raises(ProcessError, match="is being trained already"):
         trainer._train(run, "mlp", resume=False)
 
@@ -164,7 +164,7 @@ def test_a_run_that_is_moved_while_it_trains_does_not_come_back(
         run.path.parent.rename(away)
         status("mlp").write(run.status)
 
-    monkeypatch.setattr(trainer, "build_training", moved)
+    monkeypatch.setattr("brefine.train.setup.build_training", moved)
     with pytest.raises(FileNotFoundError, match="was it moved"):
         trainer._train(run, "mlp", resume=False)
     assert not run.path.parent.exists()
@@ -183,7 +183,7 @@ def test_a_run_that_is_moved_between_two_words_is_trained_no_further(
 ) -> None:
     """What came until the next checkpoint would be lost, since that cannot be written."""
     run, _ = make_run()
-    monkeypatch.setattr(trainer, "train", lambda *_, **__: pytest.fail("it trains on"))
+    monkeypatch.setattr("brefine.train.loop.train", lambda *_, **__: pytest.fail("it trains on"))
     started = Reporter.started
 
     def moved(reporter: Reporter, *words: object, **more: object) -> None:
