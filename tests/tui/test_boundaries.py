@@ -25,6 +25,7 @@ def at_evaluation() -> object:
 async def opened(desk: Desk) -> None:
     await desk.press("enter")
     await desk.until(lambda: "A new" in desk.text)
+    await desk.pilot.pause()  # the lines below the picture are laid out after it
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 45), (200, 60)])
