@@ -188,7 +188,7 @@ def test_each_supervisor_tells_of_its_own_crashes(tmp_path: Path) -> None:
 
 def test_the_tiers_of_a_raised_cap_are_told_anew(tmp_path: Path) -> None:
     """A cap that stays is told once, however many supervisors see it spent; another one has tiers of its own."""
-    phase = make_toy_phase(tmp_path)
+    phase = make_toy_phase(tmp_path, evaluate={"until": str(tmp_path / "never")})  # or it might end before the first look
     for cap_usd, n_told in ((0.001, 1), (0.001, 1), (0.002, 2)):
         money = f"[budget]\nprice_usd_per_hour = 360000.0\ncap_usd = {cap_usd}\n"
         phase.config.write_text(RECIPE + money)
@@ -274,7 +274,8 @@ def test_killed_trainers_are_started_again(tmp_path: Path, start: Start) -> None
 
 def test_a_killed_supervisor_is_followed_by_one_that_takes_over(tmp_path: Path, start: Start) -> None:
     """Training goes on without its supervisor; the next one adopts the very same processes and finishes the phase."""
-    phase = make_toy_phase(tmp_path, mlp={"steps": 100}, transformer={"steps": 100})
+    gate = tmp_path / "go"
+    phase = make_toy_phase(tmp_path, **{model: {"steps": 5, "until": str(gate)} for model in ("mlp", "transformer")})
     first = start(phase)
     wait_until(lambda: step(phase, "mlp") > 3 and step(phase, "transformer") > 3)
     first.send_signal(signal.SIGKILL)
@@ -285,7 +286,10 @@ def test_a_killed_supervisor_is_followed_by_one_that_takes_over(tmp_path: Path, 
     snapshot = store.snapshot()
     assert snapshot.state is PhaseState.TRAINING
     assert not snapshot.supervisor.alive and "brefine resume" in str(snapshot.supervisor.error)
-    assert start(phase).wait(_DEADLINE_S) == 0
+    second = start(phase)
+    wait_until(partial(leads, phase, second))
+    gate.touch()
+    assert second.wait(_DEADLINE_S) == 0
     assert {model: status(phase, model).process for model in before} == before
     assert all(status(phase, model).state is RunState.FINISHED for model in before)
     assert alerts(phase) == []
@@ -397,7 +401,7 @@ def test_a_damaged_word_keeps_no_phase_from_being_resumed(tmp_path: Path, monkey
 
 def test_a_second_supervisor_is_refused(tmp_path: Path, start: Start) -> None:
     """One phase, one supervisor; the refusal names the process that has it."""
-    phase = make_toy_phase(tmp_path, mlp={"steps": 1000}, transformer={"steps": 1000})
+    phase = make_toy_phase(tmp_path, mlp={"steps": 10_000}, transformer={"steps": 10_000})
     first = start(phase)
     wait_until(lambda: is_supervised(phase))
     with pytest.raises(ProcessError, match=f"supervised already.*process {first.pid}"), phase_lock(phase):
@@ -467,7 +471,7 @@ def test_of_two_resumed_at_once_the_second_is_refused(tmp_path: Path, monkeypatc
 
 def test_hangup_does_nothing_and_sigterm_checkpoints_everything(tmp_path: Path, start: Start) -> None:
     """The terminal may close; SIGTERM to the supervisor ends every training in order, resumable."""
-    phase = make_toy_phase(tmp_path, mlp={"steps": 1000}, transformer={"steps": 1000})
+    phase = make_toy_phase(tmp_path, mlp={"steps": 10_000}, transformer={"steps": 10_000})
     supervisor = start(phase)
     wait_until(lambda: step(phase, "mlp") > 2 and step(phase, "transformer") > 2)
     supervisor.send_signal(signal.SIGHUP)
@@ -634,7 +638,7 @@ def test_a_stop_that_fails_is_told_and_tried_again(tmp_path: Path, monkeypatch: 
 def test_the_cap_of_the_budget_checkpoints_and_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A phase that has spent its cap ends with exit code 5, resumable, its tiers and the idle machine told."""
     money = '[budget]\nprice_usd_per_hour = 36000.0\ncap_usd = 0.5\nterminate = "lambda terminate"\n'
-    phase = make_toy_phase(tmp_path, recipe=RECIPE + money, mlp={"steps": 1000}, transformer={"steps": 1000})
+    phase = make_toy_phase(tmp_path, recipe=RECIPE + money, mlp={"steps": 10_000}, transformer={"steps": 10_000})
     spent_usd_by_now = Meter.spent_usd
 
     def spent_once_training(meter: Meter) -> float:

@@ -2,7 +2,7 @@
 
 Behaviour of a trainer, from `toy.json`: `steps` to do, `step_s` each; `crash_at`, `hang_at`, `oom_at`, `eat_at`, `nonfinite_at` a
 step; `once` = only without a checkpoint; `deaf` = SIGTERM is ignored; `dull` = it leaves no weights to judge. Of a stage:
-`seconds`, `until` a file is there, `fail` with words. Of both: `mute_until` a file is there, before the first word.
+`seconds`, `fail` with words. Of both: `mute_until` a file is there, before the first word; `until` one is, before the last.
 
 It is started hundreds of times. So it is told where its files lie, writes plain JSON and imports next to nothing: the documents
 of a phase would take several times as long as all else that it does. Whoever reads its words checks them.
@@ -75,6 +75,7 @@ def train(run: Path, status: Path, checkpoint: Path, weights: Path, *, resume: b
         if asked:
             say("stopped")
             return 0
+    _wait_for(wish.get("until"))
     say("finished")
     return 0
 
