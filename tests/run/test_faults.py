@@ -33,10 +33,10 @@ from brefine.run.standing import shown_state
 from brefine.run.store import PhaseStore
 from brefine.run.workers import working_process
 from tests.run.records import status as status_record
-from tests.run.test_supervise import alerts, run_here, start, started, status, step, wait_until
+from tests.run.test_supervise import Start, alerts, run_here, start, status, step, wait_until
 from tests.run.toy_programs import RECIPE, ToyPrograms, make_toy_phase
 
-__all__ = ["started"]  # a fixture
+__all__ = ["start"]  # a fixture
 pytestmark = pytest.mark.end_to_end
 
 _REPOSITORY = Path(__file__).parents[2]
@@ -86,7 +86,7 @@ def fill(folder: Path) -> Path:
     return filler
 
 
-def test_a_full_disk_is_told_and_outlived(small_disk: Path, tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+def test_a_full_disk_is_told_and_outlived(small_disk: Path, tmp_path: Path, start: Start) -> None:
     """Without a byte the supervisor lives, sends what it cannot write down, and trains on when there is room again."""
     sent = tmp_path / "sent"
     recipe = RECIPE.replace("max_restarts = 2", "max_restarts = 100")
@@ -94,7 +94,7 @@ def test_a_full_disk_is_told_and_outlived(small_disk: Path, tmp_path: Path, star
         f"""[alerts]\ncommand = "{sys.executable} -c 'import sys; open(sys.argv[1], chr(97)).write(sys.stdin.read())' {sent}"\n"""
     )
     phase = make_toy_phase(small_disk, recipe=recipe, mlp={"steps": 400}, transformer={"steps": 3})
-    supervisor = start(phase, started)
+    supervisor = start(phase)
     wait_until(lambda: step(phase, "mlp") > 3)
     filler = fill(small_disk)
     wait_until(lambda: "mlp: the training ended" in (sent.read_text() if sent.exists() else ""))
@@ -127,20 +127,18 @@ def test_a_phase_is_not_resumed_where_its_supervisor_has_no_room_for_a_word(smal
     assert not is_supervised(phase)
 
 
-def test_a_trainer_that_takes_all_memory_is_told_by_the_kernels_word(
-    small_memory: Path, tmp_path: Path, started: list[subprocess.Popen[bytes]]
-) -> None:
+def test_a_trainer_that_takes_all_memory_is_told_by_the_kernels_word(small_memory: Path, tmp_path: Path, start: Start) -> None:
     """The kernel really kills it, without a word in its log; the next kill, by hand, is not called so."""
     wish = {"steps": 10_000, "eat_at": 5, "once": True}
     phase = make_toy_phase(tmp_path, prepare={"seconds": 0.5}, mlp=wish, transformer={"steps": 10_000})
-    supervisor = start(phase, started)
+    supervisor = start(phase)
     (small_memory / "cgroup.procs").write_text(str(supervisor.pid))
     wait_until(lambda: step(phase, "mlp") > 5)
     killed = status(phase, "transformer")
     assert killed is not None
     os.kill(killed.process.pid, signal.SIGKILL)
     wait_until(lambda: len(alerts(phase)) == 2)
-    supervisor.terminate()
+    supervisor.send_signal(signal.SIGTERM)
     assert supervisor.wait(120) == 0
     by_kernel, by_hand = alerts(phase)
     assert (by_kernel.kind, by_kernel.model) == ("out-of-memory", "mlp")
@@ -168,10 +166,10 @@ def test_a_heartbeat_from_the_future_is_a_sign_of_life() -> None:
     assert state is ShownState.RUNNING
 
 
-def test_a_killed_dashboard_hurts_nobody(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+def test_a_killed_dashboard_hurts_nobody(tmp_path: Path, start: Start) -> None:
     """SIGKILL to the person's screen: the supervisor and the trainings do not even notice."""
     phase = make_toy_phase(tmp_path, mlp={"steps": 10_000}, transformer={"steps": 3})
-    supervisor = start(phase, started)
+    supervisor = start(phase)
     wait_until(lambda: step(phase, "mlp") > 2)
     command = [sys.executable, "-m", "brefine", "watch", str(phase.path), "--plain", "--follow"]
     environment = {**os.environ, "PYTHONPATH": str(_REPOSITORY)}
@@ -194,19 +192,19 @@ def brefine(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
 
 
-def orphaned_trainings(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> PhaseDir:
+def orphaned_trainings(tmp_path: Path, start: Start) -> PhaseDir:
     """Two trainings that run on after their supervisor was killed."""
     phase = make_toy_phase(tmp_path, mlp={"steps": 10_000}, transformer={"steps": 10_000})
-    supervisor = start(phase, started)
+    supervisor = start(phase)
     wait_until(lambda: step(phase, "mlp") > 2 and step(phase, "transformer") > 2)
     supervisor.kill()
     supervisor.wait()
     return phase
 
 
-def test_resume_takes_over_what_runs_and_leaves_it_untouched(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+def test_resume_takes_over_what_runs_and_leaves_it_untouched(tmp_path: Path, start: Start) -> None:
     """Supervisor killed, `brefine resume`: the same processes, not one step lost or done twice; a second one is refused."""
-    phase = orphaned_trainings(tmp_path, started)
+    phase = orphaned_trainings(tmp_path, start)
     before = {model: status(phase, model).process for model in phase.models()}
     taken = {model: (phase.run(model).path / "steps").read_bytes() for model in phase.models()}
     resumed = brefine("resume", str(phase.path))
@@ -226,9 +224,9 @@ def test_resume_takes_over_what_runs_and_leaves_it_untouched(tmp_path: Path, sta
     assert SupervisorState.read(phase.supervisor).restarts == {} and alerts(phase) == []
 
 
-def test_trainings_without_a_supervisor_can_be_stopped(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+def test_trainings_without_a_supervisor_can_be_stopped(tmp_path: Path, start: Start) -> None:
     """After `kill -9` the trainings go on alone, and even alone they can be stopped in order, each with its checkpoint."""
-    phase = orphaned_trainings(tmp_path, started)
+    phase = orphaned_trainings(tmp_path, start)
     now = step(phase, "mlp")
     wait_until(lambda: step(phase, "mlp") > now + 2)
     assert not is_supervised(phase)
@@ -241,12 +239,12 @@ def test_trainings_without_a_supervisor_can_be_stopped(tmp_path: Path, started: 
 @pytest.mark.parametrize("supervised", [False, True])
 @pytest.mark.parametrize("stage", [Stage.EVALUATE, Stage.INTEGRATE])
 def test_a_station_that_was_started_by_hand_is_stopped_with_the_phase(
-    tmp_path: Path, started: list[subprocess.Popen[bytes]], stage: Stage, supervised: bool
+    tmp_path: Path, start: Start, stage: Stage, supervised: bool
 ) -> None:
     """It has a session of its own and no supervisor; a phase that is stopped has nothing left that costs money."""
     phase = make_toy_phase(tmp_path, mlp={"steps": 10_000}, **{stage: {"until": str(tmp_path / "never")}})
     if supervised:
-        start(phase, started)
+        start(phase)
         wait_until(lambda: step(phase, "mlp") > 2)
     programs = ToyPrograms()
     command = programs.integrate(phase) if stage is Stage.INTEGRATE else programs.evaluate(phase, ("mlp",))
