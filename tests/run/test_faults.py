@@ -93,7 +93,7 @@ def test_a_full_disk_is_told_and_outlived(small_disk: Path, tmp_path: Path, star
     recipe += (
         f"""[alerts]\ncommand = "{sys.executable} -c 'import sys; open(sys.argv[1], chr(97)).write(sys.stdin.read())' {sent}"\n"""
     )
-    phase = make_toy_phase(small_disk, recipe=recipe, mlp={"steps": 400}, transformer={"steps": 3})
+    phase = make_toy_phase(small_disk, recipe=recipe, mlp={"steps": 10_000}, transformer={"steps": 3})
     supervisor = start(phase)
     wait_until(lambda: step(phase, "mlp") > 3)
     filler = fill(small_disk)
