@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
+import scipy.signal  # noqa: F401  # each forked preparer would import it anew
 import soundfile
 import torch
 import torch._dynamo  # a forked trainer's first step would import it, for longer than it trains
