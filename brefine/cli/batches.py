@@ -10,12 +10,14 @@ from brefine.config import PhaseConfig
 from brefine.core.figures import counted
 from brefine.errors import interrupted_code, one_line, tell, terminated_as_interrupted
 from brefine.run.batch import at_work, batch_folder, plan_items, run_batch, write_batch
+from brefine.run.executor import refuse_without_slurm
 
 
 def go_through(
     command: Literal["refine", "diarize"], audio: Path, rttm: Path | None, out: Path, options: Sequence[str], config: PhaseConfig
 ) -> int:
     """Plans the batch, or goes on with it, and waits for its end; returns the exit code."""
+    refuse_without_slurm(config)
     shares = config.executor.array_tasks if config.executor.kind == "slurm" else 1
     write_batch(out, command, plan_items(audio, rttm, out), [_absolute(option) for option in options], n_shares=shares)
     try:

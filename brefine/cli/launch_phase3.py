@@ -14,6 +14,7 @@ from brefine.cli.output import can_draw, print_json, print_lines, starting
 from brefine.config import load_config, with_models
 from brefine.errors import ConfigError, one_line, tell
 from brefine.run.budget import ledger_path
+from brefine.run.executor import refuse_without_slurm
 from brefine.run.gpu import find_gpus
 from brefine.run.launch import create_phase, refuse_useless, start_supervisor
 from brefine.run.plan import plan_lines, plan_phase, plan_to_json
@@ -51,6 +52,7 @@ def launch_phase3(
         print_json(plan_to_json(plan)) if json else print_lines(plan_lines(plan))
         return
     refuse_useless(recipe)  # before the headroom takes its time
+    refuse_without_slurm(recipe)
     ledger_path(recipe.budget)  # raises where nobody knows the home: the supervisor would end at once
     if headroom:
         from brefine.run.headroom_first import headroom_of_recipe

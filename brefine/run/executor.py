@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from brefine.config import PhaseConfig
+from brefine.errors import ConfigError
 from brefine.identity import ProcessIdentity, is_alive
 from brefine.phasedir import PhaseDir, SupervisorState
 from brefine.run.children import Adopted, Child
@@ -59,6 +61,23 @@ class LocalExecutor(ThisMachine):
 
     def news(self) -> Sequence[Tell]:
         return ()
+
+
+def refuse_without_slurm(config: PhaseConfig) -> None:
+    """Refuses, before anything is made or submitted, a recipe whose jobs this machine cannot submit.
+
+    Raises:
+        ConfigError: the executor is Slurm, whose commands are not on the PATH.
+    """
+    missing = [command for command in ("sbatch", "squeue", "scancel") if shutil.which(command) is None]
+    if config.executor.kind == "slurm" and missing:
+        raise ConfigError(
+            "this machine cannot submit Slurm jobs",
+            where="[executor] kind",
+            expected="Slurm's commands on the PATH",
+            got=f"no {', no '.join(missing)}",
+            hint='use a login node of the cluster, or a recipe with kind = "local"',
+        )
 
 
 def executor_of(phase: PhaseDir, config: PhaseConfig) -> Executor:

@@ -35,7 +35,7 @@ from brefine.io.shipped import shipped_weights
 from brefine.phasedir import CheckpointCard, Manifest, PhaseDir, RunState, Stage, SupervisorState, read_statuses
 from brefine.run.budget import Ledger, ledger_path
 from brefine.run.control import request
-from brefine.run.executor import ThisMachine, executor_of
+from brefine.run.executor import ThisMachine, executor_of, refuse_without_slurm
 from brefine.run.lock import READY, holder, is_supervised, refusal, silence_s, supervisor_of
 from brefine.run.work import Finder, Work
 from brefine.run.workers import training_process, working_process
@@ -168,9 +168,11 @@ def resume_phase(phase: PhaseDir) -> tuple[ModelName, ...]:
         the models whose training was not finished.
 
     Raises:
+        ConfigError: its jobs cannot be submitted here.
         ProcessError: see `unfinished_models`; or its supervisor does not start.
     """
     unfinished = unfinished_models(phase)
+    refuse_without_slurm(phase.load_config())
     start_supervisor(phase)
     return unfinished
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from typer.testing import CliRunner
 
 from brefine.cli import app, launch_phase3
@@ -77,3 +79,26 @@ def test_a_folder_of_any_name_that_is_refused_is_told_in_one_line(tmp_path: Path
     (tmp_path / "two\nlines").mkdir()
     error = CliRunner().invoke(app, [command, str(tmp_path / "two\nlines")]).exception
     assert str(error).splitlines()[0].startswith(f"{tmp_path}/two\\nlines: ")
+
+
+def test_without_slurm_nothing_is_made_for_its_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a laptop: said before there is a phase or a batch that could not start, and of a phase that was copied there."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    phase = make_toy_phase(tmp_path / "other")
+    recipe = tmp_path / "slurm.toml"
+    recipe.write_text(phase.config.read_text(encoding="utf-8") + '\n[executor]\nkind = "slurm"\n', encoding="utf-8")
+    talk, out = tmp_path / "talk.wav", tmp_path / "out"
+    soundfile.write(talk, np.zeros(16000), 16000)
+    (tmp_path / "talk.rttm").touch()
+    recipe_of_phase = recipe.read_bytes()
+    for words in (
+        ["launch-phase3", "--config", recipe, "--no-headroom", "--detach", "--runs", tmp_path / "mine"],
+        ["refine", talk, tmp_path / "talk.rttm", "-o", out, "--config", recipe],
+        ["resume", phase.path],
+    ):
+        phase.config.write_bytes(recipe_of_phase)
+        ended = CliRunner().invoke(app, [str(word) for word in words])
+        assert "this machine cannot submit Slurm jobs" in str(ended.exception), ended.output
+        assert "no sbatch, no squeue, no scancel" in str(ended.exception)
+    assert not any(path.exists() for path in (tmp_path / "mine", out, tmp_path / "out.batch", phase.supervisor_log))
