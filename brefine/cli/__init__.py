@@ -1,6 +1,6 @@
 """The command line: parse, call, render, exit code.
 
-Commands are loaded when they are called, so that `brefine --help` costs no more than typer itself.
+A command's module is imported only when the command is called, so `brefine --help` takes no longer than typer itself.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ COMMANDS = {
     "doctor": "Check this environment.",
     "bench": "Measure this machine.",
 }
-"""Command → what it does. `name` lives in the module `brefine.cli.name`, in the function of that name, with - as _."""
+"""Command → what it does. The command `name` is the function `name` of the module `brefine.cli.name`, with _ for -."""
 
 
 class _LazyGroup(TyperGroup):
@@ -84,7 +84,7 @@ app = typer.Typer(
 
 def _show_version(asked: bool) -> None:
     if asked:
-        from importlib import metadata  # it loads the whole of `email`
+        from importlib import metadata  # slow to import: it loads all of `email`
 
         typer.echo(f"brefine {metadata.version('brefine')}")
         raise typer.Exit

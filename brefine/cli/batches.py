@@ -38,5 +38,5 @@ def go_through(
 
 
 def _absolute(option: str) -> str:
-    """Paths among the options, for processes that are started from other folders."""
+    """The option, made absolute if it names an existing path: the processes of a batch may start in other folders."""
     return str(Path(option).absolute()) if not option.startswith("-") and Path(option).exists() else option

@@ -22,7 +22,7 @@ _HERE = {
     "tail": ("brefine.run.bench_tail", "bench_tail"),
     "watch": ("brefine.tui.bench_watch", "bench_watch"),
 }
-"""Benchmarks of the operator half: module and function; `bench_lines` of the module tells the result."""
+"""Benchmarks of the operator half: module and function; the module's `bench_lines` puts the result into words."""
 _NAMES = sorted([*_WORKERS, *_HERE])
 
 
@@ -37,12 +37,12 @@ def bench(
 ) -> None:
     """Example: brefine bench train --baseline
 
-    Measures this machine, as ratios side by side and CPU seconds, since wall times depend on the neighbours. train: examples a
-    second, shares of the time, the fraction of the matrix product's rate. phase: time and cost of all models at once, on noise
-    of the phase's size, counted as by `launch-phase3 --dry-run`; without a GPU a small part is trained and the rest projected.
-    tail: loading 1,000,000 scalars beside TensorBoard's EventAccumulator. scale: how time and memory grow, up to 5,000,000
-    scalars, 20,000 turns, 10,000 recordings. watch: start, first frame, delay, CPU and memory of the dashboard. soak: its memory
-    over an hour that takes a minute.
+    Measures this machine, in CPU seconds and in ratios of runs side by side, since wall times depend on what else runs. train:
+    examples a second, shares of the time, the fraction of the matrix product's rate. phase: time and cost of all models at once,
+    on noise of the phase's size, counted as by `launch-phase3 --dry-run`; without a GPU a small part is trained and the rest
+    projected. tail: loading 1,000,000 scalars, compared with TensorBoard's EventAccumulator. scale: how time and memory grow, up
+    to 5,000,000 scalars, 20,000 turns, 10,000 recordings. watch: start, first frame, delay, CPU and memory of the dashboard.
+    soak: its memory over an hour, replayed in a minute.
     """
     if what in _WORKERS:
         options = option_words({"--config": config, "--models": models, "--baseline": baseline, "--json": json})

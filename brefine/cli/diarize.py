@@ -56,7 +56,8 @@ def diarize(
     """Example: brefine diarize talk.wav -o talk.rttm
 
     Says who spoke when: a diarizer, then the refiner on its turns. The built-in diarizer needs no account and no network.
-    With --config, thousands of recordings: interrupted, the same command goes on, and nothing is done twice.
+    With --config it works through thousands of recordings; if it is interrupted, the same command goes on, and nothing is done
+    twice.
     """
     out = Path(to) if audio.is_dir() else output_path(to, f"{audio.stem}.rttm")
     refining = option_words({"--weights": weights, "--calibration": calibration})
@@ -80,7 +81,7 @@ def diarize(
     in_folder = audio.is_dir() or out.is_dir()
     refuse_replacing(files, [out / f"{path.stem}.rttm" if in_folder else out for path in files], "RTTM", is_rttm)
     with tempfile.TemporaryFile("w+", encoding="utf-8") as told, _kept_if_unrefined(audio, out, refining) as scratch:
-        # For a folder the refiner wants a folder; for a file it names its output after what it was given.
+        # The refiner wants a folder of turns for a folder of audio; for a file it names its output after the turns' file.
         unrefined = scratch if audio.is_dir() else scratch / f"{audio.stem}.rttm"
         options = option_words({"--python": diarizer_python, "--model": diarizer_model})
         answer = out if no_refine else unrefined
@@ -94,7 +95,7 @@ def diarize(
         for one in document["recordings"]:
             path = Path(one["rttm"])
             one["rttm"] = str(out / path.name if out.is_dir() else out)
-            one["refined"] = refined.get(path.stem, refined.get(one["recording"]))  # the stem where several have one name
+            one["refined"] = refined.get(path.stem, refined.get(one["recording"]))  # by stem if several share a name
             if no_refine or one["refined"] or not one["turns"]:
                 done.append(one)
                 (scratch / path.name).unlink(missing_ok=True)
@@ -105,10 +106,10 @@ def diarize(
 
 @contextmanager
 def _kept_if_unrefined(audio: Path, out: Path, refining: list[str]) -> Iterator[Path]:
-    """A folder for the diarizer's turns. Those that are still there in the end are kept: they may have taken hours.
+    """A folder for the diarizer's turns. Turns that are left in it at the end are kept: they may have taken hours.
 
     Args:
-        refining: the refiner's options, for the command that goes on from there.
+        refining: the refiner's options, for the command that refines the turns that were kept.
     """
     turns = Path(tempfile.mkdtemp(prefix="brefine-turns-"))
     try:
@@ -125,8 +126,8 @@ def _run(told: IO[str], module: str, *arguments: object) -> tuple[int, Any]:
     """The exit code of a worker, and the JSON document that it has printed into the file `told`.
 
     Raises:
-        typer.Exit: it was interrupted, or has done nothing.
-        ProcessError: it has printed something else.
+        typer.Exit: the worker was interrupted, or has printed nothing.
+        ProcessError: it has printed something that is not JSON.
     """
     told.seek(0)
     told.truncate()

@@ -27,7 +27,7 @@ def doctor(
     """Example: brefine doctor --diarizer-python ~/diarizen-env/bin/python
 
     What this machine has and lacks: Python, torch and its set, GPU, disk, audio, voices, terminal, logout, DiariZen, pyannote.
-    A dash marks what is optional and not there. Exits with 1 if something has to be mended.
+    A dash marks what is optional and missing. Exits with 1 if something has to be fixed.
     """
     recipe = None if config is None else load_config(config)
     chosen = DiarizenChoice.of(DiarizerConfig() if recipe is None else recipe.diarizer, diarizer_python)

@@ -37,8 +37,8 @@ def gate4(
     """Example: brefine gate4 --answer go-on=no --note "iterate on overlap first"
 
     The checklist: question, evidence, threshold, finding, your answer. Without a terminal it judges what can be judged and
-    leaves the rest open. In one it shows the dashboard, and judges again once that is closed. Exits with 3 unless the gate is
-    passed, with 1 where the verdict cannot be recorded.
+    leaves the rest open. In a terminal it shows the dashboard, and judges again when that is closed. Exits with 3 unless the
+    gate is passed, with 1 if the verdict cannot be recorded.
     """
     found = find_phase(phase, runs)
     answers = _answers(answer or [], note)
@@ -49,7 +49,7 @@ def gate4(
         from brefine.tui.open import open_dashboard
 
         told, record = open_dashboard(found.path, place="gate"), judge_phase(found)
-        if told is None or verdict_text(told) != verdict_text(record):  # what the exit code and the log go by is told last
+        if told is None or verdict_text(told) != verdict_text(record):  # told last: the verdict that exit code and log follow
             tell(f"{verdict_text(record)}: judged now, not on file")
     else:
         try:
@@ -72,7 +72,7 @@ def gate4(
 
 
 def _refuse_unwritable_log(log: Path) -> None:
-    """Before anything is judged and recorded: what is on record stands, and cannot be told to the log a second time."""
+    """Called before anything is judged and recorded: a verdict on record cannot be taken back because its log is unwritable."""
     try:
         if log.is_symlink() or (log.exists() and not log.is_file()):
             raise BrefineError("the log is not a regular file")

@@ -34,7 +34,7 @@ def headroom(
 ) -> None:
     """Example: brefine headroom --reference ref/ --hypothesis hyp/
 
-    What could refinement win at most on this pair, and can the gate be met at all? Ask before a GPU is rented.
+    What could refinement win at most on this pair, and can the gate be met at all? Ask before you rent a GPU.
     """
     from brefine.config import GateConfig, RefineConfig, load_config
     from brefine.errors import one_line

@@ -37,9 +37,9 @@ def launch_phase3(
 ) -> None:
     """Example: brefine launch-phase3 --config configs/demo.toml
 
-    Prepares what is missing, trains the models at once under a supervisor of their own, and shows them in the dashboard; then
-    evaluation, selection, integration and gate 4. Without a terminal, or with --plain, it prints lines and decides by rule.
-    Closing the dashboard does not stop the training.
+    Prepares what is missing, trains the models side by side under a supervisor, and shows them in the dashboard; evaluation,
+    selection, integration and gate 4 follow. Without a terminal, or with --plain, it prints lines and decides by rule. Closing
+    the dashboard does not stop the training.
     """
     if json and not dry_run:
         raise ConfigError("only the plan is printed as JSON", where="--json", expected="--dry-run as well")
@@ -53,7 +53,7 @@ def launch_phase3(
         return
     refuse_useless(recipe)  # before the headroom takes its time
     refuse_without_slurm(recipe)
-    ledger_path(recipe.budget)  # raises where nobody knows the home: the supervisor would end at once
+    ledger_path(recipe.budget)  # raises if the home directory is unknown: the supervisor would end at once
     if headroom:
         from brefine.run.headroom_first import headroom_of_recipe
 

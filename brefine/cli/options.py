@@ -60,12 +60,12 @@ PIPES = frozenset(map(Path, ("/dev", "/dev/fd", "/proc/self/fd")))
 
 
 def output_path(text: str, name: str) -> Path:
-    """Where a file of this name goes: into a folder, or into `new/`, there or not; a `Path` would have dropped the slash."""
+    """The path `text`, or `name` in it if it is a folder: one that exists, or ends in a slash, which a `Path` would drop."""
     return Path(text) / name if text.endswith("/") or Path(text).is_dir() else Path(text)
 
 
 def option_words(given: Mapping[str, object]) -> list[str]:
-    """Options as another command takes them: a flag that is set, name and value of others; None and False were not given."""
+    """Options as words for another command: the name of a flag, name and value of others; None and False are left out."""
     said = {name: value for name, value in given.items() if value is not None and value is not False}
     return [word_of(part) for name, value in said.items() for part in ((name,) if value is True else (name, value))]
 

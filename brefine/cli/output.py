@@ -15,7 +15,7 @@ from brefine.run.workers import models_in_training
 
 
 def print_json(document: Any) -> None:
-    """Prints one JSON document; not-a-number has to be null by now."""
+    """Prints one JSON document; the caller has replaced not-a-number by null."""
     print(json.dumps(document, indent=1, allow_nan=False))
 
 
@@ -25,17 +25,17 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def on_terminal() -> bool:
-    """Whether a person sits at a terminal, and can be asked."""
+    """Whether a person is at a terminal and can be asked."""
     return _are_terminals(sys.stdin, sys.stdout)
 
 
 def can_draw() -> bool:
-    """Whether a person would see the dashboard: Textual draws on the standard error stream, a dumb terminal nowhere."""
+    """Whether a person would see the dashboard: Textual draws on standard error, and a dumb terminal cannot show it."""
     return os.environ.get("TERM") != "dumb" and _are_terminals(sys.stdin, sys.stdout, sys.__stderr__)
 
 
 def _are_terminals(*streams: TextIO | None) -> bool:
-    return all(stream is not None and stream.isatty() for stream in streams)  # None: `<&-`
+    return all(stream is not None and stream.isatty() for stream in streams)  # None if it was closed: `<&-`
 
 
 def tell_trainings(phase: PhaseDir) -> None:

@@ -37,8 +37,8 @@ def prepare(
     """Example: brefine prepare simulated --config configs/demo.toml
 
     Gets a corpus ready: audio, references and hypotheses in three splits that share no speaker and no recording, and its
-    features; ends with a summary. What is there already is reused, unless labels, voices or errors to replay were changed or
-    recordings came or went. A folder has audio/ reference/ hypothesis/ and maybe all.uem.
+    features; ends with a summary. What exists already is reused, unless labels, voices or errors to replay have changed or
+    recordings were added or removed. A folder has audio/ reference/ hypothesis/ and optionally all.uem.
     """
     _refuse_misplaced(corpus, gate, audio_from)
     given = [f"corpus.kind={corpus}"] if corpus in _KINDS else ["corpus.kind=folder", f"corpus.train={_quoted(corpus)}"]
@@ -60,7 +60,7 @@ def prepare(
 
 
 def _refuse_misplaced(corpus: str, gate: Path | None, audio_from: Path | None) -> None:
-    """Raises where CORPUS is none, or an option belongs to another one: ignored, it would cost minutes to notice."""
+    """Refuses an unknown CORPUS, and options of another one: were they ignored, it would take minutes to notice."""
     if corpus not in _KINDS and not Path(corpus).is_dir():
         raise ConfigError("there is no such corpus", where="CORPUS", expected="simulated, voxconverse or a folder", got=corpus)
     if gate is not None and corpus in _KINDS:

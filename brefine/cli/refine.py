@@ -56,11 +56,12 @@ def refine(
 ) -> None:
     """Example: brefine refine talk.wav talk.rttm
 
-    Moves each turn's onset and offset to where the speech really starts or stops. No turn is added, dropped or renamed; only
-    those that start after the audio's end are left out, and what others say of the time after it is cut.
-    With --config, thousands of recordings, one an RTTM file: interrupted, the same command goes on, and nothing is done twice.
+    Moves each turn's onset and offset to where the speech really starts or stops. No turn is added, dropped or renamed, except
+    that turns that start after the end of the audio are left out, and turns that reach beyond it are cut there.
+    With --config it works through thousands of recordings, one per RTTM file; if it is interrupted, the same command goes on, and
+    nothing is done twice.
     """
-    # A folder's name may hold dots: nothing of it is an ending.
+    # A folder has no suffix, though its name may contain dots.
     target = rttm.parent / f"{rttm.name}.refined" if rttm.is_dir() else rttm.with_suffix(".refined.rttm")
     piped = rttm.parent in PIPES
     if out is None and piped:

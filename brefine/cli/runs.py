@@ -32,7 +32,7 @@ def runs(json: Json = False, runs: Runs = RUNS) -> None:
 
 
 def _readable(phases: Iterable[PhaseDir]) -> Iterator[PhaseSnapshot]:
-    """One damaged phase, or one of another version, hides none of the others."""
+    """The phases that can be read: one that is damaged, or of another version, does not hide the others."""
     for phase in phases:
         try:
             yield PhaseStore(phase.path, curves=False).snapshot()

@@ -30,8 +30,8 @@ def score(
     """Example: brefine score --reference ref/ --hypothesis hyp/ --collar-s 0.25
 
     DER, JER and boundary errors. Overlapped speech is scored. A collar of 0.25 here is md-eval's and dscore's 0.25, and 0.5 in
-    pyannote.metrics. All boundaries count; those that the cut of a recording has made, as far as a UEM tells where it ends, have
-    a row of their own (edge): evaluate, integrate and the gate leave them out.
+    pyannote.metrics. All boundaries count. Those that were made by the cut of a recording, as far as a UEM says where it ends,
+    have a row of their own (edge); evaluate, integrate and the gate leave them out.
     """
     found = read_pairs(reference, hypothesis, uem, tell=tell)
     if found.unreferenced:

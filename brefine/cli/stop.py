@@ -27,12 +27,12 @@ def stop(phase: Phase = None, json: Json = False, runs: Runs = RUNS) -> None:
 
 
 def _next(phase: PhaseDir) -> str:
-    """What `brefine resume` would do, or say."""
+    """What can be done next: resume, or what `brefine resume` would refuse with."""
     try:
         unfinished_models(phase)
     except ProcessError as error:
         return f"{error.what}; {error.hint}"
     except FormatError as error:
-        lost = not phase.config.exists()  # told with `brefine stop` as what to do
+        lost = not phase.config.exists()  # whose hint is `brefine stop`, which was just done
         return f"before it can go on: {error.with_hint('move it back') if lost else error}"
     return f"go on with: brefine resume {phase.argument}"

@@ -34,9 +34,9 @@ def watch(
 ) -> None:
     """Example: brefine watch
 
-    Attaches to a phase, running or finished, or to any folder of TensorBoard event files; of several, < and > turn the pages.
+    Attaches to a phase, running or finished, or to any folder of TensorBoard event files; < and > switch between several.
     Without a terminal, and with --once, it prints the state once; --plain --follow prints what happens, line by line. --json
-    prints one document, of several phases a list.
+    prints one document, or a list for several phases.
     """
     if serve:
         _refuse_beside("--serve", {"--once": once, "--plain": plain, "--follow": follow, "--json": json})
@@ -48,7 +48,7 @@ def watch(
         _serve(folders, port)
         return
     if not (once or json or plain or follow) and can_draw():
-        gc.disable()  # what starting makes stays to the end: looking for garbage in it only delays the first frame
+        gc.disable()  # what is made at the start lives to the end: collecting garbage only delays the first frame
         from brefine.tui.open import open_dashboard
 
         open_dashboard(*folders, read_only=read_only)
@@ -69,7 +69,7 @@ def watch(
 
 
 def _refuse_beside(option: str, others: dict[str, bool]) -> None:
-    """Refuses what would silently be passed over beside `option`."""
+    """Refuses options that would silently be ignored beside `option`."""
     for other, is_given in others.items():
         if is_given:
             raise ConfigError(f"{option} and {other} exclude each other", where="brefine watch", expected="one of them")
@@ -89,7 +89,7 @@ def _serve(folders: list[Path], port: int) -> None:
 
     def announce(address: str, token: Path) -> None:
         tell(f"{folder.name} is served at {address} for browsers on this machine; Ctrl-C ends it")
-        if sys.stderr.isatty():  # a person, not a log: the address may hold the token
+        if sys.stderr.isatty():  # a person's screen, not a log: the address may contain the token
             tell(f"open {address}?token={token.read_text().strip()}")
         else:
             tell(f"the token that it asks for: {token}")
@@ -102,7 +102,7 @@ def _serve(folders: list[Path], port: int) -> None:
 
 
 def _folder(name: str | None, runs: Path) -> Path:
-    """A phase, or any other folder that was named: the store says whether there is anything in it."""
+    """The folder of a phase, or any other that was named; `open_store` refuses one that has nothing to show."""
     if name is not None and Path(name).is_dir():
         return named_folder(name)
     return find_phase(name, runs).path
