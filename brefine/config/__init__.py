@@ -3,7 +3,7 @@
 A recipe is complete and readable alone: `configs/phase3.toml` trains three models, `configs/mlp.toml` the same phase with
 one. There is no inheritance between files; `--set train.lr=1e-3` overrides single keys and is validated the same way.
 
-`schema` has the sections and their keys, `recipe` the files.
+`schema` defines the sections and their keys; `recipe` reads and writes the files.
 """
 
 from brefine.config.recipe import (

@@ -1,4 +1,4 @@
-"""Recipes as files: read with overrides, every fault reported at once; written out whole; and the paths in them."""
+"""Recipes as files: reads them with overrides, reporting every fault at once, writes them out whole, and resolves their paths."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from brefine.errors import ConfigError, one_line, tell
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 """A key that TOML takes without quotes."""
 _RECIPES: Final = Path(__file__).parents[1] / "recipes"
-"""The folder `configs/`, as it is installed: in a checkout a link."""
+"""The folder `configs/` as it is installed; in a checkout it is a link."""
 _MOST_CHARACTERS: Final = 1 << 22
-"""Of a recipe: the longest that ships has a few thousand."""
+"""A recipe with more is refused; the longest one that ships has a few thousand."""
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> PhaseConfig:
     """Reads a recipe and applies `key.path=value` overrides (values in TOML syntax; bare words are strings).
 
-    Where there is no `configs/NAME.toml`, it is the one of this name that was installed with brefine, which is told on stderr.
+    If there is no file `configs/NAME.toml`, the recipe of this name that was installed with brefine is read, and stderr says so.
 
     Raises:
         ConfigError: the file is missing, not TOML, or has faults; all faults are listed with key and value.
@@ -56,7 +56,7 @@ def parse_config(text: str, *, where: str, overrides: Sequence[str] = ()) -> Pha
         raise ConfigError(f"this is not TOML: {error}", where=where, hint="is the file complete?") from None
     for override in overrides:
         _set_key(tree, override)
-    if (schema := tree.get("schema", 1)) != 1:  # its keys may mean something else: their faults would lead astray
+    if (schema := tree.get("schema", 1)) != 1:  # its keys may mean something else, so reporting their faults would mislead
         raise ConfigError(
             "the recipe has another schema",
             where=where,
@@ -69,7 +69,7 @@ def parse_config(text: str, *, where: str, overrides: Sequence[str] = ()) -> Pha
             f"{where}: {key}: {ascii(value)[:60]} holds characters that cannot be printed" for key, value in _unprintable(tree)
         ]
         content = _to_json(tree)
-    except RecursionError:  # of a key with hundreds of dots, in the text or in an override
+    except RecursionError:  # a key with hundreds of dots, in the text or in an override
         raise ConfigError("the recipe has sections in sections without end", where=where) from None
     if unprintable:
         raise ConfigError("the recipe has faults", where=where, problems=unprintable)
@@ -85,22 +85,22 @@ def parse_config(text: str, *, where: str, overrides: Sequence[str] = ()) -> Pha
 
 
 def format_config(config: PhaseConfig) -> str:
-    """The whole resolved recipe as TOML, loadable as it is."""
+    """The whole resolved recipe as TOML, which `load_config` reads back."""
     tree = config.model_dump(mode="json", by_alias=True, exclude_none=True)
     return "\n".join(_format_table(tree, ())) + "\n"
 
 
 def prepared_corpus_path(config: PhaseConfig) -> Path:
-    """The folder of the prepared corpus: one for every distinct corpus, hypotheses, features and seed.
+    """The folder of the prepared corpus: one for each combination of corpus, hypotheses, features and seed.
 
-    A recipe with relative paths names the same corpus as one with the absolute paths that they mean here.
+    Paths are made absolute first, so a recipe with relative paths names the same corpus as one with the absolute paths.
     """
     config = with_absolute_paths(config)
     sections = config.model_dump(mode="json", include={"corpus", "hypothesis", "features", "seed"})
-    del sections["corpus"]["root"]  # where it lies does not make it another corpus
+    del sections["corpus"]["root"]  # the same corpus may lie elsewhere
     for added in ("known_to_differ", "local_speaker_names"):
         if not sections["corpus"][added]:
-            del sections["corpus"][added]  # recipes without the key name the corpora that they always did
+            del sections["corpus"][added]  # so that recipes without this key, which is newer, keep their corpora
     if config.hypothesis.builtin_share == 0.0:
         del sections["hypothesis"]["builtin_share"]  # likewise
     if config.hypothesis.source not in ("replayed", "folder"):
@@ -163,7 +163,7 @@ def _to_json(tree: dict[str, Any]) -> str:
 
 
 def _unprintable(tree: Any, key: str = "(top level)") -> Iterator[tuple[str, str]]:
-    """Key and value of strings that a screen or a file name could not hold."""
+    """Key and value of each string with characters that cannot be shown on a screen or used in a file name."""
     if isinstance(tree, dict):
         for name, value in tree.items():
             if not name.isprintable():
@@ -186,7 +186,7 @@ def _set_key(tree: dict[str, Any], override: str) -> None:
         parsed = tomllib.loads(f"value = {text}")
     except (ValueError, RecursionError):
         parsed = {}
-    value = parsed["value"] if len(parsed) == 1 else text  # further keys on further lines would be lost
+    value = parsed["value"] if len(parsed) == 1 else text  # with more keys, on further lines, all but the first would be lost
     *sections, last = key.strip().split(".")
     for section in sections:
         tree = tree.setdefault(section, {})
@@ -226,6 +226,6 @@ def _format_value(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(_format_value(item) for item in value) + "]"
     if isinstance(value, str):
-        # JSON would escape what lies beyond U+FFFF as pairs of surrogates, which TOML forbids; and it leaves DEL as it is.
+        # By default, JSON escapes characters beyond U+FFFF as surrogate pairs, which TOML forbids; and it leaves DEL unescaped.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
     return repr(value)

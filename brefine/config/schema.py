@@ -1,4 +1,4 @@
-"""What a recipe may say: every section and key, with what it means, what it may be, and what it is where nothing is said."""
+"""What a recipe may say: every section and key, with its meaning, its range, and its default."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _has_home(path: str) -> str:
 
 
 HomePath = Annotated[str, AfterValidator(_has_home)]
-"""A path that may begin with `~` or `~NAME`, the home of somebody who is known here."""
+"""A path that may begin with `~` or `~NAME`, the home of a user that this machine knows."""
 
 
 class Section(BaseModel):
@@ -44,24 +44,24 @@ class Section(BaseModel):
 class SimulationConfig(Section):
     """Simulated conversations with exact boundaries.
 
-    The numbers here are for kind = "simulated" only; how many there are beside real recordings, `corpus.synthetic_per_real` says.
+    The numbers of conversations are for kind = "simulated" only; for other kinds, `corpus.synthetic_per_real` decides.
     """
 
     n_train: Count = 240
     """kind = "simulated": conversations to train on."""
     n_validation: Count = 40
-    """kind = "simulated": conversations that choose the checkpoint and the model; no voice of theirs is trained on."""
+    """kind = "simulated": conversations on which the checkpoint and the model are chosen; none of their voices is trained on."""
     n_gate: Count = 40
-    """kind = "simulated": conversations behind the gate; no voice of theirs occurs elsewhere."""
+    """kind = "simulated": conversations behind the gate; none of their voices occurs elsewhere."""
     duration_s: Annotated[float, Field(ge=10.0, le=24 * 3600.0)] = 60.0
     """Length of one conversation. In a shorter one the first turn, which begins after up to 1.5 s, might find no room."""
     lively_probability: Probability = 0.0
-    """Share of conversations livelier than those whose statistics are used: shorter turns, more of them at a time."""
+    """Share of conversations that are livelier than the measured ones: with shorter turns and more overlap."""
     short_turns: tuple[Probability, Probability] = (0.0, 0.0)
-    """Range of the share of turns that are but a word or two, often soft; drawn per conversation."""
+    """Range of the share of turns that are only a word or two, often soft; drawn per conversation."""
     silence_factor: tuple[Positive, Positive] = (1.0, 1.0)
-    """Range of what silences are multiplied by, drawn per conversation: those of meetings are three times as long as those of
-    debates on television, of which the statistics are."""
+    """Range of the factor on the length of silences, drawn per conversation: silences in meetings are three times as long as in
+    the television debates that the statistics come from."""
     n_speakers: tuple[Count, Count] = (2, 4)
     """Fewest and most speakers in a conversation."""
     voices: str = "builtin"
@@ -81,17 +81,17 @@ class SimulationConfig(Section):
     codec_probability: Probability = 0.1
     """Share of conversations that went through a lossy codec."""
     nonverbal_probability: Probability = 0.0
-    """Share of conversations with breath, laughter, coughs, smacking lips and knocks, which no label marks."""
+    """Share of conversations with breaths, laughter, coughs, lip smacks and knocks, which the labels do not mark."""
     bystander_probability: Probability = 0.0
-    """Share of conversations in which voices from elsewhere are heard now and then, which no label marks."""
+    """Share of conversations in which voices from elsewhere are heard now and then, which the labels do not mark."""
     level_spread_db: NonNegative = 6.0
     """Standard deviation of the loudness between speakers."""
     bridge_pause_s: tuple[NonNegative, NonNegative] = (0.2, 0.8)
-    """Range of the pause rule: shorter pauses within one speaker's speech do not end his turn; drawn per conversation."""
+    """Range of the shortest pause that ends a turn: shorter ones within one speaker's speech do not; drawn per conversation."""
     onset_margin_s: tuple[NonNegative, NonNegative] = (0.0, 0.0)
-    """Range of what the labels leave before the first sound of a turn; drawn per conversation."""
+    """Range of the room that labels leave before the first sound of a turn; drawn per conversation."""
     offset_margin_s: tuple[NonNegative, NonNegative] = (0.0, 0.0)
-    """Range of what the labels leave after the last sound of a turn; drawn per conversation."""
+    """Range of the room that labels leave after the last sound of a turn; drawn per conversation."""
 
     @model_validator(mode="after")
     def _ranges_rise(self) -> SimulationConfig:
@@ -117,14 +117,15 @@ class CorpusConfig(Section):
     recording has are refused."""
     local_speaker_names: tuple[str, ...] = ()
     """kind = "folder": speaker names that mean somebody else in each recording, such as "agent" and "customer", as the references
-    spell them; the gate mentions them. Names that no speaker has are refused. Numbers (spk00, Speaker_A, ch0) need none."""
+    spell them; the gate mentions them. Names that no speaker has are refused. Numbered names (spk00, Speaker_A, ch0) need no
+    entry."""
     validation_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
     """Share of the training recordings kept for validation (kinds voxconverse and folder)."""
     synthetic_per_real: NonNegative = 0.0
     """Simulated training boundaries added for each real one (2 in phase 3's recipes); kinds voxconverse and folder.
 
-    They are made of [corpus.simulation]'s voices and rooms, as many conversations as it takes, and get the errors that the
-    training recordings' own hypotheses show."""
+    They come from as many conversations as that takes, with the voices and rooms of [corpus.simulation], and get errors like
+    those of the training recordings' own hypotheses."""
     simulation: SimulationConfig = SimulationConfig()
 
     @property
@@ -145,15 +146,15 @@ class HypothesisConfig(Section):
     """Whose errors the refiners learn to correct."""
 
     source: Literal["replayed", "folder", "builtin", "diarizen", "pyannote"] = "replayed"
-    """`replayed`: measured errors of a real diarizer drawn anew; `folder`: RTTMs that are there; else run that diarizer."""
+    """`replayed`: errors drawn from those measured on a real diarizer; `folder`: existing RTTMs; else the diarizer to run."""
     folder: str | None = None
-    """source = "folder": where the RTTMs of all recordings lie; none = in each corpus folder's `hypothesis/`."""
+    """source = "folder": the folder with the RTTMs of all recordings; none = each corpus folder's `hypothesis/`."""
     errors: str = "vbx-voxconverse"
     """source = "replayed": a summary that ships with brefine, or the path of one made by `python -m brefine.data errors`."""
     builtin_share: Probability = 0.0
     """source = "replayed", corpus.kind = "simulated": share of the training and validation conversations that the built-in
-    diarizer hears instead, spread evenly: at 0.5 every second one. Replayed errors do not depend on what is heard at a boundary,
-    a diarizer's own do. Behind the gate all are replayed."""
+    diarizer processes instead, spread evenly: at 0.5 every second one. Replayed errors do not depend on the sound at a boundary;
+    a diarizer's own errors do. Behind the gate all errors are replayed."""
 
     @model_validator(mode="after")
     def _only_replayed_errors_leave_room(self) -> HypothesisConfig:
@@ -166,7 +167,7 @@ class DiarizerConfig(Section):
     """The diarizer in front of the refiner."""
 
     name: DiarizerName = "builtin"
-    """Which: brefine's own, which needs no account, `diarizen` or `pyannote`."""
+    """`builtin`: brefine's own, which needs no account; or `diarizen` or `pyannote`."""
     python: str | None = None
     """Interpreter of the environment in which DiariZen is installed."""
     model: str | None = None
@@ -181,14 +182,14 @@ class FeatureConfig(Section):
     n_mels: Annotated[int, Field(ge=20, le=128)] = 80
     """Mel bands of one frame."""
     hop_s: Annotated[float, Field(ge=0.005, le=0.02)] = 0.01
-    """From one frame to the next. A model tells of each frame how likely the boundary lies in it."""
+    """From one frame to the next. For each frame, a model says how likely the boundary lies in it."""
     window_s: Annotated[float, Field(gt=0.0, le=4.0)] = 0.025
-    """Analysis window of one frame; a longer one than any example's context would take memory and hours, and tell no time."""
+    """Analysis window of one frame; one longer than any example's context would cost memory and hours and locate nothing."""
     speech: bool = False
-    """Also the probability of speech, by Silero's detector: it has heard rooms and voices that no simulation holds. Without it no
-    end goes on where its speaker is heard beyond it (`models.going_on`)."""
+    """Also the probability of speech, by Silero's detector, which was trained on rooms and voices that no simulation has. Without
+    it, no end moves on to where its speaker is still heard (`models.going_on`)."""
     pitch: bool = False
-    """Also how clear the pitch of a voice, and that of a second one, is: where two speak at once, mel bands do not tell."""
+    """Also how clear the pitch of a voice is, and that of a second voice: mel bands do not show that two speak at once."""
 
     @model_validator(mode="after")
     def _frames_do_not_drift(self) -> FeatureConfig:
@@ -208,13 +209,13 @@ class ExampleConfig(Section):
     """Boundary-centred examples."""
 
     context_s: Annotated[float, Field(ge=0.5, le=4.0)] = 2.0
-    """Seconds of audio on each side of the hypothesised boundary; also the largest shift a model can express."""
+    """Seconds of audio on each side of the hypothesised boundary; also the largest shift that a model can express."""
     n_train: Count | None = None
     """Training boundaries an epoch; none = all there are."""
     match_window_s: Positive = 1.0
-    """A hypothesised boundary is an example when its reference partner lies within this distance."""
+    """A hypothesised boundary is an example if its reference partner lies within this distance."""
     negatives_per_positive: NonNegative = 0.1
-    """Boundaries without a reference partner that teach "there is no boundary here", for each matched one."""
+    """Boundaries without a reference partner, for each matched one; they teach "there is no boundary here"."""
     redraw_rate: Probability = 0.5
     """Share of the matched boundaries of simulated hypotheses that get a freshly drawn error in every epoch."""
     augment_rate: Probability = 0.0
@@ -225,8 +226,8 @@ class TrainConfig(Section):
     """One training, the same for all models unless a model says otherwise."""
 
     start: Literal["random", "shipped"] = "random"
-    """Weights that a training begins with: `random` ones, or `shipped`, those of the same model in the refiner that comes with
-    brefine; [features] and `context_s` must then be those that it was trained with."""
+    """Weights that a training begins with: `random`, or `shipped`: those of the same model in the refiner that comes with
+    brefine, for which [features] and `context_s` must be those that it was trained with."""
     epochs: Count = 50
     """Passes over the training boundaries, or over `examples.n_train` of them."""
     batch_size: Count = 32
@@ -248,23 +249,23 @@ class TrainConfig(Section):
     label_sigma_s: Positive = 0.02
     """Standard deviation of the Gaussian target around the true boundary."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """What models compute in; parameters and their sums are float32 in any case. `auto`: bfloat16 on a GPU and on CPUs that
-    multiply in it, else float32. `float32` is that on a GPU as well, without TF32."""
+    """What models compute in; parameters and their sums are always float32. `auto`: bfloat16 on a GPU and on CPUs that multiply
+    in it, else float32. `float32` means float32 on a GPU as well, without TF32."""
     nonfinite: Literal["skip", "rollback", "stop"] = "rollback"
-    """What a non-finite loss or gradient leads to: `skip` leaves the step out, `rollback` goes back to the last checkpoint and
+    """What happens on a non-finite loss or gradient: `skip` leaves the step out, `rollback` goes back to the last checkpoint and
     halves the learning rate, `stop` ends the training."""
     max_nonfinite: Count = 10
     """Non-finite steps after which the training fails."""
     log_every_s: Positive = 2.0
-    """Seconds between two writings of training scalars and status."""
+    """Seconds between two writes of training scalars and status."""
     capture: Literal["auto", "off"] = "auto"
-    """Whether a GPU records the step once, as a CUDA graph, and replays it; `off`: it launches kernel by kernel."""
+    """Whether a GPU records the step once, as a CUDA graph, and replays it; `off`: it launches each kernel separately."""
     threads: Annotated[int, Field(ge=0)] = 0
     """CPU threads of one trainer; 0 = as many as `OMP_NUM_THREADS` says, or its share of the machine."""
 
 
 class ModelConfig(Section):
-    """One model of the phase. What is left out is taken from [train]."""
+    """One model of the phase. Keys that are left out are taken from [train]."""
 
     epochs: Count | None = None
     """Passes over the training boundaries."""
@@ -278,8 +279,8 @@ class RefineConfig(Section):
     """How shifts are applied to a recording."""
 
     min_confidence: Probability = 0.0
-    """Boundaries whose shift the model is less sure of stay where they are; any but 0 also keeps ends
-    from going on where no boundary is heard (`models.going_on`), since there is no place to be sure of."""
+    """Boundaries whose shift the model is less sure of stay where they are. Any value but 0 also keeps ends from moving on where
+    no boundary is heard (`models.going_on`), since there is no place to be sure of."""
     max_shift_s: Positive = 1.0
     """Largest move of one boundary."""
 
@@ -299,9 +300,9 @@ class BudgetConfig(Section):
     """Money. A machine is billed by wall time, once, however many trainings share it."""
 
     total_usd: Usd = 999.28
-    """What was left before the first phase in the ledger."""
+    """Money that was left before the first phase in the ledger."""
     price_usd_per_hour: Usd = 0.0
-    """Price of the machine; 0 for one's own."""
+    """Price of the machine; 0 for a machine of one's own."""
     priced_on: date | None = None
     """Day on which that price was seen."""
     cap_usd: Annotated[float, Field(gt=0.0, le=_MOST_USD)] | None = None
@@ -320,32 +321,32 @@ class AlertsConfig(Section):
     command: str | None = None
     """A program and its arguments, run for each message: JSON on standard input, BREFINE_ALERT_TITLE and _TEXT beside it."""
     apprise: HomePath | None = None
-    """Path of an Apprise configuration file (needs `pip install brefine[apprise]`). Its URLs hold passwords: they stay there."""
+    """Path of an Apprise configuration file (needs `pip install brefine[apprise]`). The passwords in its URLs stay there."""
     least_level: Literal["info", "warning", "error"] = "warning"
     """Alerts below this are shown, not sent."""
     per_hour: Count = 20
-    """Messages an hour at most; what is beyond that is gathered into one message when the hour allows it."""
+    """Messages an hour at most; further alerts are gathered into one message as soon as the limit allows it."""
 
 
 class GateConfig(Section):
     """Gate 4: what must hold before the project goes on."""
 
     mae_ms: Positive = 100.0
-    """`mae`: refined boundary MAE below this at `window_s`, and below what it was before, by more than chance;
-    boundaries made by the cut of a recording do not count."""
+    """`mae`: the refined boundary MAE must be below this at `window_s`, and below the MAE before by more than chance. Boundaries
+    made by the cut of a recording do not count."""
     window_s: Positive = 1.0
-    """Matching cap of the `mae` criterion; a launch refuses one below 5 × `mae_ms`: within it any hypothesis is near enough."""
+    """Matching cap of the `mae` criterion. A launch refuses less than 5 × `mae_ms`: within it, any hypothesis is near enough."""
     der_relative: Probability = 0.10
-    """`der`: relative improvement of the DER above this, with an interval above 0."""
+    """`der`: the relative improvement of the DER must be above this, and its interval above 0."""
     der_collar_s: NonNegative = 0.0
     """Collar on each side of a reference boundary for `der` and `der-target`."""
     der_target: Probability = 0.03
-    """`der-target`: DER after refinement below this."""
+    """`der-target`: the DER after refinement must be below this."""
     min_recordings: Count = 20
-    """Fewer recordings than this leave a criterion unknown, and so do fewer than five, of which there are no intervals. Those
-    that say nothing about its figure, without a matched boundary or without an error, do not count."""
+    """With fewer recordings than this a criterion is unknown; with fewer than five it always is, since there are no intervals.
+    Recordings that say nothing about its figure, without a matched boundary or without an error, do not count."""
     min_recall: Probability = 0.3
-    """Matched share of the reference boundaries below which the `mae` criterion is unknown."""
+    """The `mae` criterion is unknown if a smaller share of the reference boundaries than this is matched."""
     diarizer_trained_on: tuple[str, ...] = ()
     """Recordings that the diarizer was trained on, by name or by file name; the gate does not pass on them."""
 
@@ -353,8 +354,8 @@ class GateConfig(Section):
 class ExecutorConfig(Section):
     """Where the processes of a phase run: on this machine, or as jobs that `submitit` gives to Slurm.
 
-    All but `kind` is for Slurm. There `budget.price_usd_per_hour` is the price of one GPU-hour (where `gpus = 0`: of one
-    job-hour), and what is billed is the time for which jobs have their allocation.
+    All keys but `kind` are for Slurm. There `budget.price_usd_per_hour` is the price of one GPU-hour (or of one job-hour, if
+    `gpus = 0`), and jobs are billed for the time in which they have their allocation.
     """
 
     kind: Literal["local", "slurm"] = "local"
@@ -362,7 +363,7 @@ class ExecutorConfig(Section):
     partition: str | None = None
     """None = the cluster's default."""
     account: str | None = None
-    """Whom Slurm charges; none = the cluster's default."""
+    """The account that Slurm charges; none = the cluster's default."""
     gpus: Annotated[int, Field(ge=0)] = 1
     """GPUs of one training. Preparation takes none."""
     cpus: Count = 4
@@ -370,15 +371,15 @@ class ExecutorConfig(Section):
     memory_gb: Positive | None = None
     """None = the cluster's default."""
     time_minutes: Count = 240
-    """Time limit of one job. A training that needs longer checkpoints ahead of it and is requeued."""
+    """Time limit of one job. A training that needs longer writes a checkpoint before the limit and is requeued."""
     checkpoint_ahead_s: Annotated[int, Field(ge=5)] = 120
-    """How long before the limit it does so."""
+    """How long before the limit the training is told to write that checkpoint."""
     max_timeouts: Annotated[int, Field(ge=0)] = 20
-    """How often one job may go on after its time limit."""
+    """How often one job may be requeued at its time limit."""
     array_tasks: Count = 16
     """Tasks of a job array that works through recordings; 1 = no array."""
     poll_s: Positive = 10.0
-    """Seconds between two questions to the scheduler."""
+    """Seconds between two queries to the scheduler."""
     python: str | None = None
     """The interpreter on the nodes, as a shell command; None = this one, which must lie on a shared disk."""
     setup: tuple[str, ...] = ()
@@ -391,11 +392,11 @@ class PhaseConfig(Section):
     """A whole phase: corpus, hypotheses, examples, trainings, judgement, money."""
 
     version: Annotated[Literal[1], Field(alias="schema")]
-    """`schema = 1`: the form of this file, by which a later version knows it."""
+    """`schema = 1`: the version of this file's format."""
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")] = "phase3"
-    """Behind the time in the name of the phase's folder."""
+    """The part of the phase folder's name that follows the time."""
     seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
-    """Of all that is drawn: conversations, replayed errors, the validation split, initial weights, the order of examples."""
+    """For everything that is random: conversations, replayed errors, the validation split, initial weights, order of examples."""
     runs: str = "runs"
     """Folder in which phase directories are made."""
     corpus: CorpusConfig
