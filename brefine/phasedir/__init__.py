@@ -3,7 +3,7 @@
     runs/<utc>-phase3/
       phase.toml  manifest.json  supervisor.{json,lock,log}  decisions.jsonl  alerts.jsonl  alerts.sent
       control/<nanoseconds>-<action>[-<model>].json            requests, consumed atomically by the supervisor
-      progress/<stage>.{json,lock}  logs/<stage>.log           prepare, evaluate, integrate; the gate's gate4.lock beside them
+      progress/<stage>.{json,lock}  logs/<stage>.log           prepare, evaluate, integrate; also gate4.lock for the gate
       jobs/<model or stage>.json  <model or stage>.word.json   on a cluster: what the scheduler says of a job, and its node
       <model>/status.json  events.out.tfevents.*  train.{log,lock}
       <model>/checkpoints/{last,best}.{safetensors,json}  {last,previous}.state
@@ -13,10 +13,11 @@
       selection.json  integration.json  integration/<recording>.rttm  <recording>.reading.safetensors
       looks.jsonl  verdicts.jsonl  gate4.json  gate4.md  report.html
 
-One writer a file; whoever looks at the gate split appends to looks.jsonl. All but events and logs are replaced atomically. Every
-JSON document carries `"schema"`. A reader ignores keys that it does not know and refuses a schema that it does not know.
+Each file has one writer, except looks.jsonl, to which every scoring of the gate split appends. All files but events, logs and
+*.jsonl are replaced atomically. Every JSON document carries `"schema"`. A reader ignores keys that it does not know and refuses a
+schema that it does not know.
 
-A module for each writer; `document` has what they share, `folders` the paths.
+There is a module for each writer; `document` has what they share, `folders` the paths.
 """
 
 from brefine.phasedir.calibration import Calibration as Calibration, HeldOut as HeldOut, refuse_unusable as refuse_unusable

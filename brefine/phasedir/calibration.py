@@ -1,4 +1,4 @@
-"""The file of `brefine calibrate`: it lies where a person puts it, and can be checked without torch before a diarizer's hours."""
+"""The file that `brefine calibrate` writes; it can be checked without torch, before a diarizer has worked for hours."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from brefine.phasedir.training import CheckpointCard
 
 
 class HeldOut(Part):
-    """Labelled recordings, each refined with what the labels of others have taught (`with`) and without any label (`without`).
+    """Labelled recordings, each refined with what the other recordings' labels teach (`with`) and without labels (`without`).
 
     Attributes:
-        n_groups: of recordings that share no speaker by name; the interval counts these.
-        mae_before_ms: of the labelled boundaries as the system has them, matched within 1 s; the same boundaries afterwards.
-        der_before: at collar 0, overlap scored, in what is labelled; a fraction.
-        interval: 95 % bootstrap over groups of 1 − der_with/der_without, positive = better with labels; None where it has no
+        n_groups: groups of recordings; no two groups share a speaker by name. The interval resamples groups.
+        mae_before_ms: MAE of the labelled boundaries as the system has them, matched within 1 s; the other two MAEs are of the
+            same boundaries.
+        der_before: at collar 0, overlap scored, in the labelled part; a fraction.
+        interval: 95 % bootstrap over groups of 1 − der_with/der_without, positive = better with labels; None if it has no
             bounds.
     """
 
@@ -35,7 +36,7 @@ class HeldOut(Part):
 
     @property
     def der_relative(self) -> float:
-        """What `interval` is of; 0 where `der_without` is 0."""
+        """1 − der_with/der_without, the figure of `interval`; 0 if `der_without` is 0."""
         return 1.0 - self.der_with / self.der_without if self.der_without else 0.0
 
 
@@ -43,12 +44,12 @@ class Calibration(Document):
     """What was learnt from labels.
 
     Attributes:
-        weights_sha256: of the refiner that listened; another one hears differently.
+        weights_sha256: digest of the refiner's weights; the constants do not fit another refiner.
         weights: one for each of `scales_s`, like `change_weights`.
-        change_weights: None in files of versions that did not tell changes from other boundaries.
-        mae_before_ms: of the labelled boundaries as the system has them, matched within 1 s.
-        mae_after_ms: refined with these constants; the same boundaries fitted them, so it flatters.
-        held_out: what does not flatter; None where too little is labelled to tell, and in files of earlier versions.
+        change_weights: None in files of versions that did not distinguish changes from other boundaries.
+        mae_before_ms: MAE of the labelled boundaries as the system has them, matched within 1 s.
+        mae_after_ms: MAE after refinement with these constants; it flatters, since they were fitted on the same boundaries.
+        held_out: figures that do not flatter; None if too little is labelled for them, and in files of earlier versions.
     """
 
     weights_sha256: str
@@ -75,7 +76,7 @@ class Calibration(Document):
         """The calibration in a file, for the refiner with these weights.
 
         Raises:
-            FormatError: the file is no calibration, or one of other weights.
+            FormatError: the file is not a calibration, or is one for other weights.
             DataError: there is no such file.
         """
         try:
@@ -88,15 +89,15 @@ class Calibration(Document):
 
 
 def refuse_unusable(weights: Path | None, calibration: Path | None) -> None:
-    """Refuses at a glance what a refiner would refuse after the seconds that torch takes to load, or a diarizer's hours.
+    """Refuses at once what a refiner would refuse only after torch has loaded, or after a diarizer has worked for hours.
 
     Args:
-        weights: None = those that ship.
-        calibration: None = there is none.
+        weights: None = those that ship with brefine.
+        calibration: None = refine without one.
 
     Raises:
         CheckpointError: the weights are missing, torn, or were not written by brefine.
-        FormatError: the file is no calibration, or one of other weights.
+        FormatError: the file is not a calibration, or is one for other weights.
         DataError: there is no such calibration.
     """
     card = CheckpointCard.of_weights(weights or shipped_weights())

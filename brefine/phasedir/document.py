@@ -16,7 +16,7 @@ from brefine.io.jsontext import parse_json
 SCHEMA: Final = 1
 
 UnixTime = Annotated[float, Field(ge=0.0, le=1e11)]
-"""Seconds since 1970; later than the year 5000 is no time that a clock can have told."""
+"""Seconds since 1970; times beyond the year 5000 are refused, since no clock can have given them."""
 
 
 class Document(BaseModel):
@@ -31,7 +31,7 @@ class Document(BaseModel):
         write_json_atomic(path, self.to_json())
 
     def append_to(self, path: Path) -> None:
-        """Adds one line to a file of such documents; see `parse_line`."""
+        """Appends the document as one line to a file of such lines; see `parse_line`."""
         append_line(path, json.dumps(self.to_json(), allow_nan=False))
 
     def to_json(self) -> dict[str, Any]:
@@ -42,14 +42,14 @@ class Document(BaseModel):
         """Reads and checks the file.
 
         Raises:
-            FormatError: it is not JSON, has another schema, or lacks a key.
+            FormatError: the file is not JSON, has another schema, or lacks a key.
             FileNotFoundError: there is no such file.
         """
         return cls._parse(read_json(path), path)
 
     @classmethod
     def _parse(cls, tree: Any, path: Path) -> Self:
-        """The document of what was read at `path`."""
+        """The document in a JSON tree that was read from `path`."""
         found = tree.get("schema") if isinstance(tree, dict) else None
         if found != SCHEMA:
             raise FormatError(
@@ -67,7 +67,7 @@ class Document(BaseModel):
 
     @classmethod
     def read_if_there(cls, path: Path) -> Self | None:
-        """Like `read`, but None where there is no such file."""
+        """Like `read`, but None if there is no such file."""
         try:
             return cls.read(path)
         except FileNotFoundError:
@@ -75,7 +75,7 @@ class Document(BaseModel):
 
     @classmethod
     def read_if_sound(cls, path: Path) -> Self | None:
-        """Like `read`, but None where nothing can be read: for words whose owner writes them anew, damaged or not."""
+        """Like `read`, but None if the file cannot be read: for documents that their owner rewrites, damaged or not."""
         try:
             return cls.read(path)
         except (FormatError, OSError):
@@ -83,7 +83,7 @@ class Document(BaseModel):
 
     @classmethod
     def parse_line(cls, line: bytes, path: Path) -> Self | None:
-        """The document in a line of the file at `path`; None where it cannot be read: torn, damaged, or of another schema."""
+        """The document in a line of the file at `path`; None if it cannot be read: torn, damaged, or of another schema."""
         try:
             return cls.model_validate(parse_json(line, where=path))
         except (FormatError, ValidationError):
@@ -91,7 +91,7 @@ class Document(BaseModel):
 
 
 class SealedDocument(Document):
-    """A file that a verdict rests on: it carries a digest of itself, so that nothing written by hand is taken for measured."""
+    """A file that a verdict rests on: it carries a digest of itself, so that nothing written by hand passes for measured."""
 
     seal: str | None = None
 

@@ -1,4 +1,4 @@
-"""What `evaluate` writes of a model, and which model was chosen for what reason."""
+"""What `evaluate` writes about a model, and which model was chosen and why."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from brefine.phasedir.document import Document, Part, SealedDocument, UnixTime
 
 
 class BoundaryFigures(Part):
-    """The boundary figures of ARCHITECTURE's section 4, always shown together. Rates 0–1; None where nothing matched."""
+    """The boundary figures of ARCHITECTURE's section 4, always shown together. Rates 0–1; None if nothing matched."""
 
     window_s: float
     n_reference: int
@@ -46,7 +46,7 @@ class BoundaryRow(Part):
     refined_s: float
     confidence: float
     spread_s: float | None = None
-    """How far off its place may well be; None where nobody says, as in tables of earlier versions."""
+    """How far off the refined boundary may well be; None if unknown, as in tables of earlier versions."""
 
     @property
     def error_before_s(self) -> float:
@@ -71,7 +71,7 @@ class Comparison(Part):
     after: BoundaryFigures
     intervals: dict[str, tuple[float, float]]
     """95 % paired bootstrap over recordings: mae_ms, median_ms, within_50ms, …, of `after`; `mae_change_ms` = after − before.
-    What too few recordings have is left out."""
+    Figures that too few recordings have are left out."""
     improved: int
     worsened: int
     unchanged: int
@@ -81,13 +81,13 @@ class Comparison(Part):
 
     @property
     def at_cuts(self) -> BoundaryFigures | None:
-        """Reference boundaries that the cut of a recording has made, before refinement; None without any."""
+        """Reference boundaries that the cut of a recording has made, before refinement; None if there are none."""
         found = self.before.by_kind.get("edge")
         return found if found is not None and found.n_reference else None
 
     @property
     def counts_cuts(self) -> bool:
-        """Whether all figures count these, as in reports of earlier versions, and not only those by kind."""
+        """Whether all figures count boundaries at cuts, as in reports of earlier versions, and not only the figures by kind."""
         n_of_all_kinds = sum(kind.n_reference for kind in self.before.by_kind.values())
         return self.at_cuts is not None and self.before.n_reference == n_of_all_kinds
 
@@ -99,7 +99,7 @@ class CalibrationBin(Part):
 
 
 class Speed(Part):
-    """What refining takes, less the time in which other programs had the cores."""
+    """The time that refining takes, less the time in which other programs had the cores."""
 
     device: str
     boundaries_per_s: float
@@ -107,7 +107,7 @@ class Speed(Part):
 
 
 class WindowFigures(Part):
-    """What another matching cap would have said."""
+    """The figures with another matching cap."""
 
     window_s: float
     recall: float | None
@@ -140,7 +140,7 @@ class Look(Part):
 
     @property
     def refiner(self) -> tuple[str, str]:
-        """What was scored, as a key: looks at the gate split by the same weights and settings are one."""
+        """What was scored, as a key: scorings of the gate split with the same weights and settings count as one look."""
         return self.weights_sha256, json.dumps(self.refine, sort_keys=True)
 
 
@@ -150,9 +150,9 @@ class LookedAt(Part):
     name: str
     duration_s: float
     audio_sha256: str | None = None
-    """Of the audio file's content; None where the prepared corpus has no digest of it."""
+    """Digest of the audio file's content; None if the prepared corpus has none."""
     reference_sha256: str
-    """Of its turns, and of the regions in which they are scored."""
+    """Digest of the reference's turns and of the regions in which they are scored."""
     hypothesis_sha256: str
 
 
@@ -161,9 +161,9 @@ class LookLine(Document):
 
     look: Look
     recordings: list[LookedAt] | None = None
-    """None where another line tells them, by the same digest."""
+    """None if another line, with the same digest, lists them."""
     recordings_sha256: str | None = None
-    """Digest of the recordings; None in lines of earlier versions, which all tell their own."""
+    """Digest of the recordings; None in lines of earlier versions, each of which lists its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +172,10 @@ class LookRecord:
 
     look: Look
     recordings: list[LookedAt]
-    """Empty where no sound line tells them any more."""
+    """Empty if no line that lists them can be read any more."""
 
     def repeats(self, earlier: LookRecord) -> bool:
-        """Whether the same refiner was scored on the same before."""
+        """Whether `earlier` is a look by the same refiner at the same recordings."""
         return self.look.refiner == earlier.look.refiner and self.recordings == earlier.recordings
 
 
@@ -187,7 +187,7 @@ class EvaluationReport(SealedDocument):
     evidence: Literal["real", "simulated"]
     hypothesis_source: str
     checkpoint: str = "best"
-    """best, last, or for a file its stem and the start of its weights' digest."""
+    """best, last, or, for a file, its stem and the start of its weights' digest."""
     checkpoint_step: int
     weights_sha256: str
     refine: dict[str, Any]
@@ -204,14 +204,14 @@ class EvaluationReport(SealedDocument):
     expected_calibration_error: float | None
     speed: Speed
     speed_on_cpu: Speed | None = None
-    """Where `speed` is that of a GPU: one recording on the CPU beside it."""
+    """If `speed` was measured on a GPU: the speed on the CPU, of one recording."""
     unix_s: UnixTime
     earlier_looks: list[Look] = []
-    """Of the gate split: what other weights or settings were scored under this name before."""
+    """For the gate split: earlier scorings under this name, with other weights or settings."""
     looked_at: list[LookedAt] = []
     """The gate split as it was; empty for another split, and in reports of earlier versions."""
     phase: str | None = None
-    """The phase in which it was measured, as its manifest calls it; None where there is none, and in earlier versions."""
+    """The phase in which it was measured, as its manifest calls it; None without a manifest, and in earlier versions."""
 
     @property
     def looks(self) -> list[Look]:
@@ -228,16 +228,16 @@ class SelectionRecord(SealedDocument):
     reason: str
     """The rule's reason for its recommendation."""
     override_reason: str | None = None
-    """The person's reason, where `model` is not the recommended one."""
+    """The person's reason, if `model` is not the recommended one."""
     chosen_by: Literal["person", "rule"]
     unix_s: UnixTime
     phase: str | None = None
     """The phase in which it was chosen; see `EvaluationReport.phase`."""
     evaluations: dict[str, str] | None = None
-    """Model → seal of the report that it was chosen by; None in records of earlier versions."""
+    """Model → seal of its report at the time of the choice; None in records of earlier versions."""
 
     def overtaken_by(self, reports: Iterable[EvaluationReport]) -> list[ModelName]:
-        """Models that were evaluated after the choice. By seals, since a clock may be set back; without them, by times."""
+        """Models that were evaluated after the choice: by seals, since a clock may be set back, or, without seals, by times."""
         if self.evaluations is not None:
             return [report.model for report in reports if self.evaluations.get(report.model) != report.seal]
         return [report.model for report in reports if report.unix_s > self.unix_s]

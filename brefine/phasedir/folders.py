@@ -66,7 +66,7 @@ class PhaseDir:
 
     @property
     def argument(self) -> str:
-        """What names the phase on the command line, here and now; see `folder_argument`."""
+        """The phase as an argument of a command, here and now; see `folder_argument`."""
         return folder_argument(self.path)
 
     @property
@@ -83,7 +83,7 @@ class PhaseDir:
 
     @property
     def supervisor_lock(self) -> Path:
-        """Held by the supervisor as long as it lives, and names it."""
+        """Held by the supervisor as long as it lives; the file names it."""
         return self.path / "supervisor.lock"
 
     @property
@@ -96,7 +96,7 @@ class PhaseDir:
 
     @property
     def looks(self) -> Path:
-        """Every look at the gate split, one a line."""
+        """Every look at the gate split, one per line."""
         return self.path / "looks.jsonl"
 
     @property
@@ -105,7 +105,7 @@ class PhaseDir:
 
     @property
     def alerts_sent(self) -> Path:
-        """The ids of the alerts that have left for the person's services, one a line."""
+        """The ids of the alerts that were sent to the person's services, one per line."""
         return self.path / "alerts.sent"
 
     @property
@@ -119,7 +119,7 @@ class PhaseDir:
         return self.path / "progress" / f"{stage}.json"
 
     def stage_lock(self, stage: Stage) -> Path:
-        """Held by the process of a stage that is started by hand, as long as it lives."""
+        """Held by the process of a stage that a person has started, as long as it lives."""
         return self.path / "progress" / f"{stage}.lock"
 
     def stage_log(self, stage: Stage) -> Path:
@@ -127,7 +127,7 @@ class PhaseDir:
 
     @property
     def jobs(self) -> Path:
-        """Folder of what a scheduler and its nodes say; there is none where all runs on one machine."""
+        """Folder of what a scheduler and its nodes say about jobs; not made if everything runs on one machine."""
         return self.path / "jobs"
 
     def job(self, name: str) -> Path:
@@ -140,18 +140,18 @@ class PhaseDir:
         return self.path / "evaluation" / model / f"{_of_checkpoint(split, checkpoint)}.json"
 
     def gate_evaluations(self) -> list[Path]:
-        """The evaluations on the gate split, of whatever model and checkpoint."""
+        """The evaluations on the gate split, of every model and checkpoint."""
         return sorted({path for name in ("gate", "gate@*") for path in self.path.glob(f"evaluation/*/{name}.json")})
 
     def heard(self, model: ModelName) -> Path:
-        """Where the tasks of an array leave what a model says of recordings, until the evaluation has taken it in."""
+        """Where the tasks of an array leave a model's readings of recordings, until the evaluation has collected them."""
         return self.path / "evaluation" / model / "heard"
 
     def boundaries(self, model: ModelName, split: str, checkpoint: str = "best") -> Path:
         return self.path / "evaluation" / model / f"{_of_checkpoint(split, checkpoint)}.boundaries.csv"
 
     def posteriors(self, model: ModelName, split: str) -> Path:
-        """Where the model puts each boundary, as `evaluate.posterior` writes it on demand."""
+        """The model's posterior of each boundary, as `evaluate.posterior` writes them on demand."""
         return self.path / "evaluation" / model / f"{split}.posteriors.npz"
 
     @property
@@ -181,12 +181,12 @@ class PhaseDir:
 
     @property
     def verdicts(self) -> Path:
-        """Every verdict that was written down, one a line."""
+        """Every verdict that was written down, one per line."""
         return self.path / "verdicts.jsonl"
 
     @property
     def gate_lock(self) -> Path:
-        """Held by whoever judges and writes the record."""
+        """Held by the process that judges and writes the record."""
         return self.path / "progress" / "gate4.lock"
 
     @property
@@ -201,7 +201,8 @@ class PhaseDir:
         """The phase's recipe.
 
         Raises:
-            FormatError: it is missing, damaged, or of another schema. What brefine itself has written is no fault of usage.
+            FormatError: it is missing, damaged, or of another schema. It is not a ConfigError, since brefine wrote the file and
+                not the user.
         """
         if not self.config.exists():
             raise FormatError(
@@ -209,7 +210,7 @@ class PhaseDir:
                 where=self.config,
                 hint=f"move it back; what works in the phase is stopped by: brefine stop {self.argument}",
             )
-        if not self.config.is_file():  # a pipe would be waited for, a device read for ever
+        if not self.config.is_file():  # reading a pipe would block, reading a device might never end
             raise FormatError("the phase's recipe is not a regular file", where=self.config)
         try:
             return load_config(self.config)
@@ -224,7 +225,7 @@ class PhaseDir:
             ) from None
 
     def launched_as(self) -> str | None:
-        """The phase's name by its manifest, whatever the folder was renamed to; None where none can be read."""
+        """The phase's name by its manifest, whatever the folder was renamed to; None if the manifest cannot be read."""
         manifest = Manifest.read_if_sound(self.manifest)
         return None if manifest is None else manifest.phase
 
@@ -236,7 +237,7 @@ class PhaseDir:
         decision.append_to(self.decisions)
 
     def decision_lines(self) -> Lines[Decision]:
-        """decisions.jsonl, with what cannot be read of it."""
+        """decisions.jsonl, lines that cannot be read included."""
         return read_lines(self.decisions, Decision)
 
     def read_decisions(self) -> list[Decision]:
@@ -247,13 +248,13 @@ class PhaseDir:
         verdict.append_to(self.verdicts)
 
     def verdict_lines(self) -> Lines[FiledVerdict]:
-        """verdicts.jsonl, with what cannot be read of it."""
+        """verdicts.jsonl, lines that cannot be read included."""
         return read_lines(self.verdicts, FiledVerdict)
 
     def record_look(self, look: Look, recordings: list[LookedAt]) -> None:
-        """Remembers that a refiner was scored on the gate split, unless it had been on the same before.
+        """Records that a refiner was scored on the gate split, unless it was scored on the same recordings before.
 
-        Recordings that stand in the file already are not written again: a line of hundreds of them takes tens of kilobytes.
+        Recordings that the file lists already are not written again: a line of hundreds of them takes tens of kilobytes.
         """
         lines, digest = read_lines(self.looks, LookLine), _digest_of(recordings)
         by_digest, record = _recordings_by_digest(lines), LookRecord(look, recordings)
@@ -263,13 +264,13 @@ class PhaseDir:
         line.append_to(self.looks)
 
     def look_lines(self) -> Lines[LookRecord]:
-        """looks.jsonl, with what cannot be read of it; a look whose recordings no sound line tells has none, which is told."""
+        """looks.jsonl, lines that cannot be read included. Looks whose recordings no sound line lists are counted as unknown."""
         lines = read_lines(self.looks, LookLine)
         return _with_recordings(lines, _recordings_by_digest(lines))
 
 
 def _recordings_by_digest(lines: Lines[LookLine]) -> dict[str, list[LookedAt]]:
-    """The recordings that lines tell, by the digest in the line; those that do not fit it were damaged, and are left out."""
+    """Digest → the recordings that a line lists under it; recordings that do not fit their digest are damaged and left out."""
     return {
         line.recordings_sha256: line.recordings
         for line in lines.readable
@@ -295,10 +296,10 @@ def _of_checkpoint(split: str, checkpoint: str) -> str:
 
 
 def find_phase(name: str | None, runs: Path) -> PhaseDir:
-    """Finds a phase by its directory, by its folder's name under `runs`, or, for None, the newest.
+    """Finds a phase by its directory or by its folder's name under `runs`; for None, the newest one.
 
     Raises:
-        BrefineError: there is none, or the directory is not a phase.
+        BrefineError: there is no such phase, or the directory is not a phase.
     """
     if name is None:
         phases = list_phases(runs)
@@ -320,15 +321,15 @@ def find_phase(name: str | None, runs: Path) -> PhaseDir:
 
 
 def named_folder(path: str) -> Path:
-    """The folder that a person means; `.` and `..` are no names, so they are replaced by the whole path."""
+    """The folder that a person means; `.` and `..` are not names, so they are replaced by the whole path."""
     folder = Path(path)
     return folder.resolve() if folder.name in ("", "..") else folder
 
 
 def folder_argument(folder: Path) -> str:
-    """What names a phase, or another folder to watch, on the command line, here and now, quoted for a shell.
+    """A phase, or another folder to watch, as an argument of a command, here and now, quoted for a shell.
 
-    The folder's name alone, where `find_phase` leads from it to this very folder; else its path.
+    This is the folder's name alone if `find_phase` finds this folder by it; else its path.
     """
     here = folder.resolve()
     found = next((path for path in (Path(here.name), runs_folder() / here.name) if path.exists()), None)
@@ -350,14 +351,14 @@ def list_phases(runs: Path) -> list[PhaseDir]:
 
 
 def phases_beside(phase: PhaseDir) -> Iterator[PhaseDir]:
-    """The other phases in the folder of this one, as far as one may look."""
+    """The other phases in the folder of this one; none if that folder may not be read."""
     home = phase.path.resolve()
     with contextlib.suppress(OSError):
         yield from (PhaseDir(path) for path in sorted(home.parent.iterdir()) if is_phase(path) and path.resolve() != home)
 
 
 def _created_unix_s(phase: PhaseDir) -> float:
-    """By the manifest's word, sealed or not; where there is none, by the recipe's file."""
+    """The time in the manifest, sealed or not; without one, the modification time of the recipe."""
     with contextlib.suppress(FormatError, OSError, LookupError, TypeError, ValueError):
         return float(read_json(phase.manifest)["created_unix_s"])
     with contextlib.suppress(OSError):
@@ -366,7 +367,7 @@ def _created_unix_s(phase: PhaseDir) -> float:
 
 
 def is_phase(path: Path) -> bool:
-    """Whether the folder holds a recipe, or a supervisor's word where that was moved; no, where it may not be entered."""
+    """Whether the folder has a recipe or, if that was moved away, a supervisor.json; False if it may not be entered."""
     phase = PhaseDir(path)
     try:
         return phase.config.is_file() or phase.supervisor.is_file()
@@ -375,7 +376,7 @@ def is_phase(path: Path) -> bool:
 
 
 def phase_of_weights(weights: Path) -> PhaseDir | None:
-    """The phase that a weights file is a checkpoint of; None where it lies elsewhere."""
+    """The phase that a weights file is a checkpoint of; None if it is not in a phase."""
     checkpoints = real_path(weights).parent
     run = RunDir(checkpoints.parent)
     return PhaseDir(run.path.parent) if run.checkpoints == checkpoints and is_phase(run.path.parent) else None

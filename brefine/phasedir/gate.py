@@ -1,4 +1,4 @@
-"""What the gate writes, and what the person answered."""
+"""What the gate writes, and what the person has answered."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from brefine.phasedir.integration import IntegrationReport
 
 
 class GateCriterion(Part):
-    """One line of the checklist: what was found, and what the person answered."""
+    """One line of the checklist: what was found, and what the person has answered."""
 
     id: Literal["mae", "der", "der-target", "go-on"]
     question: str
@@ -28,7 +28,7 @@ class GateCriterion(Part):
 
 
 class FiledVerdict(Document):
-    """One line of verdicts.jsonl, which outlives `gate4.json`: a verdict that was written down, and when it first was."""
+    """One line of verdicts.jsonl, which outlives `gate4.json`: a verdict, and when it was first written down."""
 
     unix_s: UnixTime
     verdict: Literal["pass", "fail", "open"]
@@ -37,7 +37,7 @@ class FiledVerdict(Document):
     integration_seal: str | None = None
 
     def repeats(self, earlier: FiledVerdict) -> bool:
-        """Whether it says the same of the same integration, also as earlier versions wrote it: `5%` for `5 %`."""
+        """Whether `earlier` is the same verdict on the same integration; earlier versions wrote `5%` for `5 %`."""
         return self._said() == earlier._said()
 
     def _said(self) -> FiledVerdict:
@@ -51,13 +51,13 @@ class GateRecord(SealedDocument):
     winner: ModelName | None
     criteria: list[GateCriterion]
     notes: list[str] = []
-    """What a reader of the verdict has to know beside the findings: changed thresholds, answers that no longer count, …"""
+    """What a reader of the verdict must know besides the findings: changed thresholds, answers that no longer count, …"""
     recommendation: str
     unix_s: UnixTime
     integration_seal: str | None = None
-    """Seal of the integration that was judged; None = there was none, or the record is older than this key."""
+    """Seal of the integration that was judged; None if there was none, or if the record is older than this key."""
     selection_seal: str | None = None
-    """Seal of the selection that was judged; None likewise."""
+    """Seal of the selection that was judged; None in the same cases."""
     earlier: list[FiledVerdict] = []
     """Other verdicts that were written down before this one, oldest first."""
 
@@ -87,8 +87,9 @@ class GateRecord(SealedDocument):
         A record without seals is taken to judge the model that it names, and what had been integrated when it was written.
 
         Args:
-            evaluations: model → its report on the validation split. Where that of the selected one is newer than the selection,
-                the gate is not passed until a model is selected again: of records, one that was written since then stands.
+            evaluations: model → its report on the validation split. If the selected model was evaluated after the selection, the
+                gate cannot be passed until a model is selected again: a `pass` no longer stands, nor does any record that is
+                older than that evaluation.
         """
         if selection is not None and selection.model in selection.overtaken_by(evaluations.values()):
             written_since = self.unix_s >= evaluations[selection.model].unix_s
@@ -114,6 +115,6 @@ class Decision(Document):
     answer: str
     note: str | None = None
     criterion: str | None = None
-    """The gate's criterion that was answered."""
+    """The criterion of the gate that was answered."""
     evidence_seal: str | None = None
     """Seal of the integration that was shown; None = there was none."""

@@ -10,7 +10,7 @@ from brefine.phasedir.evaluation import Comparison, Look, LookedAt
 
 
 class DerFigures(Part):
-    """Diarization error of a corpus. Times in seconds, `der` a fraction."""
+    """Diarization error of a corpus: times in seconds, `der` as a fraction."""
 
     collar_s: float
     der: float
@@ -27,9 +27,9 @@ class DerComparison(Part):
     relative: float
     """1 − after/before, positive = better; 0 where before is 0."""
     interval: tuple[float, float] | None
-    """95 % paired bootstrap over recordings of `relative`; None where it has no bounds: too few recordings had any error."""
+    """95 % paired bootstrap over recordings of `relative`; None if it has no bounds because too few recordings had any error."""
     after_interval: tuple[float, float] | None = None
-    """95 % bootstrap over recordings of the DER after; None where too few recordings have speech, and in older reports."""
+    """95 % bootstrap over recordings of the DER after; None if too few recordings have speech, and in older reports."""
 
 
 class RecordingChange(Part):
@@ -43,7 +43,7 @@ class RecordingChange(Part):
     mae_before_ms: float | None = None
     mae_after_ms: float | None = None
     error_before_s: float | None = None
-    """What it adds to the errors before, likewise; None in older reports."""
+    """Seconds that it adds to the corpus's errors before, at the same collar; None in older reports."""
     reference_speech_s: float | None = None
 
 
@@ -53,12 +53,12 @@ class Scored(Part):
     audio_s: float
     scored_s: float
     n_boundaries: int
-    """Ends of hypothesised turns in what is scored."""
+    """Ends of hypothesised turns in the scored parts."""
     n_moved: int
     n_limited: int | None = None
-    """Recordings of which something is left out, but for roundings at their ends; None in older reports."""
+    """Recordings of which something is left out, apart from rounding at their ends; None in older reports."""
     n_left_out: int | None = None
-    """Ends of reference speech in what is left out; None likewise."""
+    """Ends of reference speech in the parts that are left out; None in older reports."""
 
     @property
     def left_out_s(self) -> float:
@@ -66,7 +66,7 @@ class Scored(Part):
 
     @property
     def is_limited(self) -> bool:
-        """Whether anything is left out of a recording; where that is not told, more than a tenth of a second of all."""
+        """Whether anything is left out of a recording; in older reports, whether more than 0.1 s is left out in all."""
         return self.left_out_s > 0.1 if self.n_limited is None else self.n_limited > 0
 
 
@@ -78,13 +78,13 @@ class IntegrationReport(SealedDocument):
     refine: dict[str, Any]
     """The recipe's [refine] with which boundaries were moved."""
     trained_corpus_sha256: str | None
-    """Fingerprint of the corpus on which these weights were trained; None where they do not tell."""
+    """Fingerprint of the corpus on which these weights were trained; None if the weights do not say."""
     corpus_sha256: str
     """Fingerprint of the corpus whose gate split this is."""
     turns_sha256: str
     """Digest of the gate split's references, hypotheses and refined turns; see `PhaseDir.gate_turns`."""
     looks: list[Look]
-    """Every integration so far, one for each set of weights and settings, this one last."""
+    """Every integration so far, one per combination of weights and settings, this one last."""
     looked_at: list[LookedAt] = []
     """The gate split as it was; empty in reports of earlier versions."""
     alike: list[str] | None = None
@@ -100,11 +100,12 @@ class IntegrationReport(SealedDocument):
     der: list[DerComparison]
     """At collar 0 and 0.25, overlap scored: what the gate judges."""
     der_without_overlap: list[DerComparison] = []
-    """The same where several reference speakers at once are left out."""
+    """The same without the time in which several reference speakers speak at once."""
     jer_before: float
     jer_after: float
     jer_interval: tuple[float, float] | None = None
-    """95 % paired bootstrap over recordings of the relative improvement of the JER; None likewise, and in older reports."""
+    """95 % paired bootstrap over recordings of the relative improvement of the JER; None if it has no bounds, and in older
+    reports."""
     n_boundaries: int
     """Ends of hypothesised turns, scored or not."""
     n_moved: int

@@ -1,4 +1,4 @@
-"""Files of one document a line, to which writers append. What cannot be read of them is counted, so that it can be told."""
+"""Files with one document per line, to which writers append. Lines that cannot be read are counted and can be reported."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _Kind = TypeVar("_Kind", bound=Document)
 
 @dataclass(frozen=True, slots=True)
 class Lines(Generic[_Line]):
-    """A file of lines as read.
+    """The lines of a file as they were read.
 
     Attributes:
         name: of the file.
         entries: oldest first; None is a line that cannot be read: torn, damaged, or of another schema.
-        problem: why the file cannot be read, or not from its beginning; None where it can, and where there is none.
-        unknown: what readable lines no longer tell; None where they tell all.
+        problem: why the file cannot be read, or only its end; None if all of it was read, or if there is no file.
+        unknown: information that is missing from readable lines, in words; None if nothing is.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Lines(Generic[_Line]):
 
     @property
     def after_loss(self) -> list[_Line]:
-        """Those behind the last line that cannot be read: nothing that is lost came after them."""
+        """The lines behind the last one that cannot be read, so nothing that was lost is newer."""
         places = [place for place, entry in enumerate(self.entries) if entry is None]
         return [entry for entry in self.entries[places[-1] + 1 if places else 0 :] if entry is not None]
 
@@ -51,12 +51,12 @@ class Lines(Generic[_Line]):
         return "; ".join(filter(None, (self.problem, lost, self.unknown))) or None
 
     def map(self, change: Callable[[_Line], _Other], unknown: str | None) -> Lines[_Other]:
-        """The same with each readable line changed, and what these no longer tell."""
+        """The same lines with each readable one changed; `unknown` says what information is missing from them."""
         return Lines(self.name, tuple(None if entry is None else change(entry) for entry in self.entries), self.problem, unknown)
 
 
 def read_lines(path: Path, kind: type[_Kind]) -> Lines[_Kind]:
-    """Reads what there is; of more than 16 MiB the end, where the newest lines are. A symbolic link is not followed."""
+    """Reads the file, or, beyond 16 MiB, only its end, where the newest lines are. A symbolic link is not followed."""
     try:
         with open_no_link(path) as file:
             begin = max(0, file.seek(0, os.SEEK_END) - _MOST_BYTES)

@@ -1,4 +1,4 @@
-"""What the launcher, the supervisor, a cluster's jobs and the stage processes write about their own work."""
+"""What the launcher, the supervisor, cluster jobs and stage processes write about their own work."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from brefine.phasedir.document import Document, SealedDocument, UnixTime
 
 
 class Stage(StrEnum):
-    """Stations of the road, in order. Training and the person's decisions have files of their own."""
+    """The stages of a phase, in order. Training and the person's decisions have files of their own."""
 
     PREPARE = "prepare"
     TRAIN = "train"
@@ -28,7 +28,7 @@ class Manifest(SealedDocument):
     git_commit: str | None
     git_dirty: bool | None
     versions: dict[str, str]
-    """Package → version, of brefine and what decides its results."""
+    """Package → version, of brefine and of the packages that affect its results."""
     seed: int
     models: list[ModelName]
     corpus: str
@@ -36,11 +36,11 @@ class Manifest(SealedDocument):
     price_usd_per_hour: float
     priced_on: str | None
     gate: dict[str, Any]
-    """The recipe's [gate] at the launch: what was agreed before there was anything to see."""
+    """The recipe's [gate] at the launch: the thresholds as agreed before any figures were known."""
 
 
 class SupervisorState(Document):
-    """The supervisor's own word; whether it is alive is for the reader to find out from `process` and `heartbeat_unix_s`."""
+    """What the supervisor says about itself; readers find out from `process` and `heartbeat_unix_s` whether it is alive."""
 
     process: ProcessIdentity
     stage: Stage
@@ -50,18 +50,18 @@ class SupervisorState(Document):
     restarts: dict[str, int] = {}
     """Model → how often its trainer was restarted."""
     paused: list[ModelName] = []
-    """Models that the person paused: their trainers are checkpointed and gone until they are resumed."""
+    """Models that the person has paused: their trainers wrote a checkpoint and ended, until they are resumed."""
     ended: dict[str, Literal["stopped", "failed"]] = {}
-    """Models whose training is stopped or given up: killed, or ended by force, it could not say so itself."""
+    """Models whose training is stopped or given up: a trainer that was killed could not say so itself."""
     processes: dict[str, ProcessIdentity] = {}
-    """Model or stage → the process that works for it on this machine, from its start on: its own first word takes seconds."""
+    """Model or stage → the process that works on it on this machine, noted at its start: its own first status takes seconds."""
     error: str | None = None
     undelivered: str | None = None
-    """That alerts do not arrive where the recipe sends them; None where they do."""
+    """Where alerts do not arrive, of the places that the recipe sends them to, in words; None if they all arrive."""
 
 
 class LockHolder(Document):
-    """Who has a lock, written into its file by the holder: the lock itself says only that somebody has it."""
+    """Who holds a lock, written into its file by the holder: the lock itself only says that it is held."""
 
     process: ProcessIdentity
 
@@ -74,7 +74,7 @@ AlertLevel = Literal["info", "warning", "error"]
 
 
 class Alert(Document):
-    """One line of alerts.jsonl. `id` is stable, so that one cause is told once."""
+    """One line of alerts.jsonl. `id` is stable, so that each cause is reported only once."""
 
     id: str
     level: AlertLevel
@@ -89,7 +89,7 @@ Wish = Literal["stop", "pause", "resume", "restart"]
 
 
 class ControlRequest(Document):
-    """A wish of the person, one file each in control/, deleted by the supervisor when it has acted."""
+    """A request by the person: a file in control/, which the supervisor deletes when it has acted on it."""
 
     action: Wish
     model: ModelName | None = None
@@ -98,7 +98,7 @@ class ControlRequest(Document):
 
 
 class JobRecord(Document):
-    """A job of a cluster, as its scheduler sees it; written by whoever has submitted it, as long as that lives."""
+    """A cluster job as its scheduler sees it; written by the process that submitted it, as long as that process lives."""
 
     name: str
     """The model or the stage."""
@@ -108,15 +108,15 @@ class JobRecord(Document):
     waits: bool
     is_over: bool
     reason: str | None = None
-    """Why it waits or ended, in the scheduler's words: Resources, Priority, …"""
+    """Why it is waiting or has ended, in the scheduler's words: Resources, Priority, …"""
     node: str | None = None
     price_usd_per_hour: float = 0.0
-    """Of its allocation."""
+    """Price of its allocation."""
     unix_s: UnixTime
 
 
 class JobWord(Document):
-    """What the node says of the command that it runs for a job."""
+    """What the node says about the command that it runs for a job."""
 
     job_id: str
     restarts: int
@@ -125,12 +125,12 @@ class JobWord(Document):
     code: int | None = None
     """The command's exit code, negative for a signal; None while it runs."""
     asked: Literal["time limit", "terminate"] | None = None
-    """What the scheduler has sent it."""
+    """What the scheduler's last signal to it meant."""
     unix_s: UnixTime
 
 
 class Progress(Document):
-    """How far a stage is. The last one written has `state` finished or failed."""
+    """How far a stage is. The last one that is written has `state` finished or failed."""
 
     stage: Stage
     state: Literal["running", "finished", "failed"]

@@ -1,4 +1,4 @@
-"""The labels that a corpus is prepared from: where they lie, and whether somebody has corrected them since."""
+"""The labels that a corpus is prepared from: where they are, and whether they were corrected since."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from brefine.phasedir.corpus import CorpusManifest
 
 
 def source_folders(config: PhaseConfig) -> dict[str, Path]:
-    """train and gate → the corpus folder that it is prepared from; none where brefine makes everything itself."""
+    """Split (train, gate) → the corpus folder that it is prepared from; empty if brefine makes everything itself."""
     corpus = config.corpus
     if corpus.kind == "simulated":
         return {}
@@ -24,10 +24,11 @@ def source_folders(config: PhaseConfig) -> dict[str, Path]:
 
 
 def label_digests(config: PhaseConfig) -> dict[str, str]:
-    """Files of labels that go into the recipe's corpus, such as `gate/reference/a.rttm` → digest of the content: RTTM, UEM, and
-    a summary of errors to replay where it is a file of one's own, also for conversations that brefine makes itself.
+    """File of labels of the recipe's corpus, such as `gate/reference/a.rttm` → digest of its content.
 
-    Of a folder that is not there nothing is told. One without `all.uem` has everything scored, so that a later one is a change.
+    These are RTTMs, UEMs, and a summary of errors to replay if it is a file of the user's own, also for conversations that
+    brefine makes itself. A folder that is missing is left out. A missing `all.uem` has a digest, too: everything is scored
+    without it, so adding one later is a change.
     """
     folders, hypothesis = source_folders(config), config.hypothesis
     brought = bool(folders) and hypothesis.source == "folder"
@@ -48,9 +49,9 @@ def label_digests(config: PhaseConfig) -> dict[str, str]:
 
 
 def corrected_labels(manifest: CorpusManifest, config: PhaseConfig) -> list[str]:
-    """Labels with another content than when the corpus was prepared: files that it was made from, and what was made of them.
+    """Labels that have changed since the corpus was prepared: the files that it was made from, and the labels made from them.
 
-    Of files that are out of reach nothing is known.
+    Files that are out of reach count as unchanged.
     """
     edited = manifest.edited_labels(prepared_corpus_path(config))
     if manifest.sources is None:

@@ -16,7 +16,7 @@ from brefine.phasedir.document import Document, Part, UnixTime
 from brefine.phasedir.folders import PhaseDir
 
 TRAINERS_VARIABLE = "BREFINE_TRAINERS"
-"""Environment variable: how many trainers of the phase see the same GPUs as this one; none = it alone."""
+"""Environment variable: how many trainers of the phase share this trainer's GPUs, itself included; unset = only this one."""
 
 
 class Tag(StrEnum):
@@ -36,11 +36,11 @@ class Tag(StrEnum):
     UNREFINED_MAE_MS = "validation/unrefined_mae_ms"
     DEVICE_MEMORY_BYTES = "system/device_memory_bytes"
     NONFINITE = "train/nonfinite"
-    """Words, not a curve: what was caught, and every example of its batch."""
+    """Text, not a curve: what was non-finite, and every example of its batch."""
 
 
 class RunState(StrEnum):
-    """What a trainer says of itself. STALLED and LOST are derived by readers, never written."""
+    """What a trainer says about itself. STALLED and LOST are derived by readers, never written."""
 
     STARTING = "starting"
     RUNNING = "running"
@@ -62,11 +62,11 @@ class Validation(Part):
     within_100ms: float | None
     within_200ms: float | None
     confidence: float | None = None
-    """Mean of what the model itself says of the probability of lying within 100 ms; see `models.heads.mean_confidence`."""
+    """Mean of the probability, by the model itself, of lying within 100 ms; see `models.heads.mean_confidence`."""
 
 
 class RunStatus(Document):
-    """A trainer's word about itself."""
+    """A trainer's status, as it reports it."""
 
     model: ModelName
     state: RunState
@@ -83,47 +83,47 @@ class RunStatus(Document):
     steps_per_s: float | None = None
     eta_s: float | None = None
     unrefined_mae_ms: float | None = None
-    """MAE of the same validation examples when nothing is moved."""
+    """MAE of the same validation examples without refinement."""
     last: Validation | None = None
     best: Validation | None = None
     n_nonfinite: int = 0
     nonfinite_batch: list[str] = []
     """The examples of the last batch that was not finite: `ES2011a at 3.20 s`, hypothesised times."""
     message: str | None = None
-    """What the person should know now: `rolled back to step 9,400 (non-finite gradient)`."""
+    """Something the person should know now: `rolled back to step 9,400 (non-finite gradient)`."""
     error: str | None = None
 
 
 CARD_KEY: Final = "brefine_card"
-"""Under which a weights file carries its card."""
+"""The metadata key of a weights file under which it carries its card."""
 OTHER_WEIGHTS: Final = "use checkpoints/best.safetensors of a run, or train again"
-"""What to do where a file is no weights."""
+"""What to do if a file does not contain weights."""
 
 
 class CheckpointCard(Document):
-    """The metrics beside the weights: nobody needs torch to choose a checkpoint."""
+    """The metrics beside the weights, so that a checkpoint can be chosen without torch."""
 
     model: ModelName
     n_parameters: int
     validation: Validation | None
     weights_sha256: str
     config: dict[str, Any]
-    """The sections that rebuild the model and its inputs: features, examples."""
+    """The recipe's sections from which the model and its inputs are rebuilt: features, examples."""
     members: list[ModelName] = []
     """The architectures of an ensemble, of which `model` is the first; none = a single model."""
     prior: dict[str, float] = {}
-    """What its training errors were like: weights of a mixture, by scale, e.g. trained_120ms."""
+    """Distribution of the errors that it was trained on: weights of a mixture, by scale, e.g. trained_120ms."""
     corpus_sha256: str | None = None
     """Fingerprint of the prepared corpus that it was trained on."""
     started_from_sha256: str | None = None
-    """`weights_sha256` of the weights that its training began with; None = random ones."""
+    """`weights_sha256` of the weights that its training began with; None = random weights."""
 
     @classmethod
     def of_weights(cls, path: Path, *, hint: str = OTHER_WEIGHTS) -> Self:
         """The card that a weights file carries; its tensors are not read.
 
         Args:
-            hint: what to do where the file cannot be used.
+            hint: what to do if the file cannot be used.
 
         Raises:
             CheckpointError: the file is missing, torn, or was not written by brefine.
@@ -142,7 +142,7 @@ class CheckpointCard(Document):
 
     @classmethod
     def in_weights(cls, path: Path) -> Self | None:
-        """Like `of_weights`, but None where none can be read."""
+        """Like `of_weights`, but None if no card can be read."""
         try:
             return cls.of_weights(path)
         except CheckpointError:
@@ -150,12 +150,12 @@ class CheckpointCard(Document):
 
     @property
     def is_its_start(self) -> bool:
-        """Whether these are the very weights that the training began with: no later validation was better."""
+        """Whether these are the weights that the training began with, because no later validation was better."""
         return self.started_from_sha256 is not None and self.validation is not None and self.validation.step == 0
 
     def other_inputs(self, features: FeatureConfig, examples: ExampleConfig) -> dict[str, Any]:
-        """The settings of the model's input that these weights were trained with, where they differ from the given ones; keyed as
-        in a recipe.
+        """Recipe key → the setting of the model's input that these weights were trained with, for settings that differ from the
+        given ones.
 
         Raises:
             ValidationError: the card holds settings that this version does not know.
@@ -174,9 +174,9 @@ def _inputs(features: FeatureConfig, examples: ExampleConfig) -> dict[str, Any]:
 
 
 def read_statuses(phase: PhaseDir) -> dict[ModelName, RunStatus]:
-    """What the trainers of a phase said last, of those whose word can be read, also where the phase has lost its recipe.
+    """Model → its trainer's last status, if it can be read; works also if the phase has lost its recipe.
 
-    One in the foreground, and one that a killed supervisor has left, have told nobody else.
+    For a trainer in the foreground, or one whose supervisor was killed, the status is the only source.
     """
     told = {model: RunStatus.read_if_sound(phase.run(model).status) for model in MODEL_NAMES}
     return {model: status for model, status in told.items() if status is not None}

@@ -1,4 +1,4 @@
-"""A phase's weights of a model, told by their headers, and what to do where there are none."""
+"""The weights of a phase's models, identified by their headers, and what to do if there are none."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class FoundWeights:
     """A weights file whose header can be read.
 
     Attributes:
-        hint: what to do should its tensors turn out to be spoiled.
+        hint: what to do if its tensors turn out to be damaged.
     """
 
     path: Path
@@ -32,7 +32,7 @@ def find_weights(phase: PhaseDir, model: ModelName, checkpoint: str) -> FoundWei
     """The weights of a phase's model: `best`, `last`, or a file. Their tensors are not read.
 
     Raises:
-        CheckpointError: there are none, they are torn, or of another architecture.
+        CheckpointError: the weights are missing, torn, or of another architecture.
     """
     run = phase.run(model)
     path = {"best": run.weights("best"), "last": run.weights("last")}.get(checkpoint, Path(checkpoint))
@@ -45,13 +45,13 @@ def find_weights(phase: PhaseDir, model: ModelName, checkpoint: str) -> FoundWei
 def find_all_weights(
     phase: PhaseDir, models: Sequence[ModelName] | None, checkpoints: Sequence[str]
 ) -> dict[str, list[FoundWeights]]:
-    """Name of a checkpoint → its weights: `best` and `last` of each model, a file of the model that it is.
+    """Name of a checkpoint → its weights: for `best` and `last` one of each model, for a file one of the model that it is of.
 
     Args:
-        models: None = all of the phase.
+        models: None = all models of the phase.
 
     Raises:
-        CheckpointError: there are no such weights, they are torn, or a file is of another model.
+        CheckpointError: weights are missing or torn, or a file is of another model.
     """
     found: dict[str, list[FoundWeights]] = {}
     for checkpoint in dict.fromkeys(checkpoints):
@@ -72,7 +72,7 @@ def _refuse_other(path: Path, card: CheckpointCard, models: Sequence[ModelName])
 
 
 def way_to_weights(phase: PhaseDir, model: ModelName) -> str:
-    """What to do where a phase's own checkpoint cannot be used.
+    """What to do if a phase's own checkpoint cannot be used.
 
     Raises:
         FormatError: the phase has lost its recipe.
