@@ -1,4 +1,4 @@
-"""Alerts: one line each in alerts.jsonl, told once for one cause."""
+"""Alerts: one line each in alerts.jsonl; each cause is reported once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class AlertLog:
         self._alerts: dict[str, Alert] = {}
 
     def read(self) -> tuple[Alert, ...]:
-        """All alerts, oldest first; lines that are torn or of another schema are passed over."""
+        """All alerts, oldest first; lines that are torn or of another schema are skipped."""
         anew, lines = self._lines.fresh()
         if anew:
             self._alerts.clear()
@@ -32,7 +32,7 @@ class AlertLog:
         return tuple(self._alerts.values())
 
     def tell(self, alert: Alert) -> bool:
-        """Appends an alert unless its id was told before; returns whether it was new."""
+        """Appends an alert unless one with its id is there already; returns whether it was new."""
         self.read()
         if alert.id in self._alerts:
             return False
@@ -53,7 +53,7 @@ def alert_of_fault(model: str | None, fault: TailFault, unix_s: float) -> Alert:
 
 
 def alerts_of_curves(model: str, curves: Iterable[Curve]) -> list[Alert]:
-    """One alert for each curve that holds a value which is not a number, at the first such step."""
+    """One alert for each curve with non-finite values, at the first such step."""
     alerts = []
     for curve in curves:
         bad = np.flatnonzero(~np.isfinite(curve.values))

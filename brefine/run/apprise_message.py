@@ -1,4 +1,4 @@
-"""Hands one message to Apprise: the services stand in the person's own configuration file, so no password is ever an argument.
+"""Hands one message to Apprise. The services are listed in the person's own configuration file, so no password is an argument.
 
 python -m brefine.run.apprise_message CONFIG < message.json
 """

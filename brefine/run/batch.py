@@ -1,13 +1,16 @@
 """Thousands of recordings through one command, in shares that can be interrupted anywhere: `refine` and `diarize` with --config.
 
-What is to be done stands in `<out>.batch/batch.json`, written before anything runs; what is done is what lies in `<out>`, since
-every RTTM appears there whole, by a rename. The list falls into handfuls, whose recordings are refined together: the errors of
-their system are estimated from all of them. So a handful is decided when its recordings come to the list, by their order alone,
-and never by what is done already or by the number of shares: interrupted or spread otherwise, a batch ends with the same RTTMs.
-Share k of n takes the handfuls k, k + n, k + 2n, …, and the list only ever grows at its end: no two shares have a recording in
-common, not even those of two submissions. A share holds a lock of its own, so that a task that Slurm starts anew waits for its
-predecessor. What is done is never taken for the result of other input, and what is not takes other input only while nobody has
-the lock of its share. Hence nothing is written twice, and what a share has not done when it ends, the last job of the batch does.
+`<out>.batch/batch.json` lists what is to be done, and is written before anything runs. A recording is done if its RTTM is in
+`<out>`, since every RTTM appears there whole, by a rename.
+
+The list is divided into handfuls. The recordings of a handful are refined together: the errors of their system are estimated from
+all of them. So a handful is fixed when its recordings are listed, by their order alone, and not by what is done already or by the
+number of shares: a batch ends with the same RTTMs if it is interrupted or divided otherwise.
+
+Share k of n takes the handfuls k, k + n, k + 2n, …, and the list grows only at its end: no two shares have a recording in common,
+not even those of two submissions. A share holds a lock of its own, so a task that Slurm starts again waits for its predecessor.
+An RTTM that was made from other input is refused; a recording that is not done takes other input only while nobody holds the lock
+of its share. Hence nothing is written twice. What a share has not done when it ends, the last job of the batch does.
 """
 
 from __future__ import annotations
@@ -42,26 +45,26 @@ from brefine.run.supervision import Ended
 from brefine.run.work import Order, Work
 
 BATCH_FILE: Final = "batch.json"
-"""Where a batch's folder says what it is."""
+"""Name of the file in a batch's folder that lists the batch."""
 _LOOK_S: Final = 2.0
-"""Seconds between two looks at what is done; of ten thousand recordings each costs as many questions to a disk."""
+"""Seconds between two looks at what is done; with ten thousand recordings, each look asks the disk as many times."""
 _MOST_NAMED: Final = 20
 _NAME: Final = "batch"
 _HANDFUL: Final = {"refine": 32, "diarize": 8}
-"""Recordings for which a command is started; an interruption costs no more of the diarizer's work than this."""
+"""Recordings per call of the command; an interruption loses no more of the diarizer's work than this."""
 
 Command = Literal["refine", "diarize"]
 
 
 class Stamp(Part):
-    """A file as it was when its recording came to the list; no content is read, which would take hours for thousands."""
+    """A file as it was when its recording was listed. Its content is not read: with thousands of files, that would take hours."""
 
     n_bytes: int
     modified_ns: int
 
     @classmethod
     def of(cls, path: Path) -> Stamp | None:
-        """The file as it is now; None where it cannot be asked."""
+        """The file as it is now; None if it cannot be looked at."""
         try:
             found = path.stat()
         except OSError:
@@ -70,11 +73,11 @@ class Stamp(Part):
 
 
 class Item(Part):
-    """One recording: its audio, its turns where the command refines given ones, and the file that will say that it is done.
+    """One recording: its audio, the turns that are given for it, if any, and the file to write, which shows that it is done.
 
     Attributes:
-        handful: those with the same number are refined together.
-        audio_stamp, rttm_stamp: of these files; None where nobody knows.
+        handful: recordings with the same number are refined together.
+        audio_stamp, rttm_stamp: of these files; None if unknown.
     """
 
     audio: str
@@ -86,7 +89,7 @@ class Item(Part):
 
     @classmethod
     def found(cls, audio: Path, rttm: Path | None, out: Path) -> Item:
-        """The recording of these files as they are now."""
+        """The recording with these files as they are now."""
         return cls(
             audio=str(audio),
             rttm=None if rttm is None else str(rttm),
@@ -109,10 +112,10 @@ class Item(Part):
 
 
 class Batch(Document):
-    """batch.json. `key` covers what decides the result, so that one folder never holds the output of two settings.
+    """batch.json. `key` is a digest of everything that affects the result, so one folder never holds output of two settings.
 
     Attributes:
-        contents: of the files that decide, and the version of brefine: name → what it was when the batch began.
+        contents: name → digest of a file that affects the result, or the version of brefine, as it was when the batch began.
     """
 
     command: Command
@@ -124,10 +127,10 @@ class Batch(Document):
 
     @classmethod
     def begun(cls, command: Command, options: Sequence[str], *, n_shares: int) -> Batch:
-        """A batch without recordings, of the files that are there now.
+        """A batch without recordings, with the files as they are now.
 
         Raises:
-            DataError: an option names a file that is not there.
+            DataError: an option names a file that does not exist.
         """
         contents = _contents(command, options)
         told = json.dumps([command, list(options), sorted(contents.items())])
@@ -136,12 +139,12 @@ class Batch(Document):
 
     @property
     def is_each_alone(self) -> bool:
-        """Whether nothing is estimated from several recordings together."""
+        """Whether each recording's result is independent of the other recordings."""
         return "--no-refine" in self.options or "--calibration" in self.options
 
     @property
     def settings(self) -> str:
-        """What decides the result, as a person may compare it."""
+        """What affects the result, as text that a person can compare."""
         contents = ", ".join(f"{name} {value}" for name, value in self.contents.items())
         return f"{' '.join([self.command, *self.options])} ({contents or 'by another version of brefine'})"
 
@@ -157,7 +160,7 @@ class Batch(Document):
         """Refuses to go on with other settings than those that the batch began with.
 
         Raises:
-            ConfigError: `found` has others.
+            ConfigError: `found` has other settings.
         """
         if self.key != found.key:
             raise ConfigError(
@@ -175,7 +178,7 @@ def batch_folder(out: Path) -> Path:
 
 
 def plan_items(audio: Path, rttm: Path | None, out: Path) -> list[Item]:
-    """Pairs audio and turns by their stems, one recording an RTTM file.
+    """Pairs audio and turns by their stems, one recording per RTTM file.
 
     Raises:
         DataError: there is nothing to do, or recordings have no audio; all of them are listed.
@@ -204,7 +207,7 @@ def plan_items(audio: Path, rttm: Path | None, out: Path) -> list[Item]:
 
 
 def _held(rttm: Path) -> str:
-    """How many recordings an RTTM holds, as the end of a sentence, where they are several."""
+    """How many recordings an RTTM holds, as the end of a sentence; empty unless there are several."""
     try:
         found = read_rttm(rttm)
     except (FormatError, OSError):
@@ -213,14 +216,14 @@ def _held(rttm: Path) -> str:
 
 
 def write_batch(out: Path, command: Command, items: Sequence[Item], options: Sequence[str], *, n_shares: int) -> Batch:
-    """Writes the list, or extends the one there is by recordings that have come since; a share keeps what it had.
+    """Writes the list, or extends the existing one by new recordings; a share keeps the recordings that it had.
 
     A recording that is not done takes the input that is given now.
 
     Raises:
         ConfigError: the folder belongs to other settings.
-        DataError: RTTMs lie in the output folder that no batch has written, or that were made from other input, or an option
-            names a file that is not there.
+        DataError: the output folder contains RTTMs that no batch has written or that were made from other input; or an option
+            names a file that does not exist.
         ProcessError: a process is working on recordings whose input has changed.
     """
     path = batch_folder(out) / BATCH_FILE
@@ -232,10 +235,10 @@ def write_batch(out: Path, command: Command, items: Sequence[Item], options: Seq
             raise DataError("these files exist already", where=out, problems=_first(foreign), hint="give another -o")
         before = found
     before.refuse_other_settings(found, where=out)
-    given = {Path(item.out).name: item for item in items}  # all lie in one folder, which may be spelled otherwise each time
+    given = {Path(item.out).name: item for item in items}  # by name: all are in one folder, whose path may be spelled otherwise
     known = {Path(item.out).name: item for item in before.items}
     changed = {name: item for name, item in given.items() if name in known and known[name].difference(item) is not None}
-    first = 1 + max((item.handful for item in before.items), default=-1)  # one that has begun gets nothing more
+    first = 1 + max((item.handful for item in before.items), default=-1)  # a handful that has begun gets no further recordings
     new = [item for name, item in given.items() if name not in known]
     numbered = [item.model_copy(update={"handful": first + place // _HANDFUL[command]}) for place, item in enumerate(new)]
     with ExitStack() as locks:
@@ -269,7 +272,7 @@ def write_batch(out: Path, command: Command, items: Sequence[Item], options: Seq
 
 
 def _is_one_file(path: str | None, path_now: str | None) -> bool:
-    """Whether two paths lead to the same file, as through a link or from another folder."""
+    """Whether two paths lead to the same file, for instance through a link."""
     try:
         return path is not None and path_now is not None and Path(path).samefile(path_now)
     except OSError:
@@ -283,7 +286,7 @@ def share_lock(folder: Path, index: int) -> Path:
 
 @contextmanager
 def share_taken(folder: Path, index: int) -> Iterator[None]:
-    """Waits until nobody else does this share of the batch in `folder`, and names this process to whoever asks."""
+    """Waits until no other process does this share of the batch in `folder`, and holds its lock in this process's name."""
     with held(share_lock(folder, index)) as lock:
         assert lock is not None
         sign(lock, own_identity())
@@ -291,7 +294,7 @@ def share_taken(folder: Path, index: int) -> Iterator[None]:
 
 
 def at_work(out: Path) -> str | None:
-    """The process that does a share of the batch of this output folder, in words; None where none does."""
+    """The process that does a share of the batch of this output folder, in words; None if none does."""
     for path in sorted((batch_folder(out) / "locks").glob("[0-9]*")):
         with held(path, wait=False) as lock:
             if lock is None:
@@ -301,13 +304,13 @@ def at_work(out: Path) -> str | None:
 
 
 def run_batch(out: Path, config: PhaseConfig, tell: Callable[[str], None]) -> int:
-    """Has the executor of the recipe work through the batch, and waits; returns how many recordings could not be done.
+    """Has the recipe's executor work through the batch and waits for the end; returns how many recordings could not be done.
 
     If interrupted, jobs on a cluster go on and processes on this machine end; called again, it finds the jobs or starts what is
     left.
 
     Raises:
-        ProcessError: the work ended without an answer for every recording.
+        ProcessError: the work ended before every recording was done or had failed.
     """
     folder = batch_folder(out)
     batch = Batch.read(folder / BATCH_FILE)
@@ -323,7 +326,7 @@ def run_batch(out: Path, config: PhaseConfig, tell: Callable[[str], None]) -> in
             other = at_work(out)
             if other is not None:
                 tell(f"another process is working on this batch: {other}; this one waits, then does what is left")
-            command = tuple(python_command("-m", "brefine.run.share", folder))  # what is left; of one share with `--part K/N`
+            command = tuple(python_command("-m", "brefine.run.share", folder))  # all that is left, or one `--part K/N`
             work = executor.start(Order(_NAME, command, log, divisible=True))
         try:
             ended = _wait(work, _Standing(batch, folder), tell, every_s=min(_LOOK_S, executor.poll_s))
@@ -343,7 +346,7 @@ def run_batch(out: Path, config: PhaseConfig, tell: Callable[[str], None]) -> in
 
 
 def _wait(work: Work, standing: _Standing, tell: Callable[[str], None], *, every_s: float) -> Ended:
-    """Waits for the end, asked for `every_s` seconds, and tells where it stands whenever that has changed."""
+    """Waits for the end of the work, looking every `every_s` seconds, and reports progress whenever it has changed."""
     told, looked_s = "", float("-inf")
     while True:
         ended = work.ended()
@@ -359,7 +362,7 @@ def _wait(work: Work, standing: _Standing, tell: Callable[[str], None], *, every
 
 
 class _Standing:
-    """How far a batch is; a recording that was done once is not looked for again."""
+    """How far a batch is; the file of a recording that was done is not looked for again."""
 
     def __init__(self, batch: Batch, folder: Path) -> None:
         self._phase = PhaseDir(folder)
@@ -390,7 +393,7 @@ def _first(problems: Sequence[str]) -> list[str]:
 
 
 def _contents(command: Command, options: Sequence[str]) -> dict[str, str]:
-    """Digests of the files that decide the result beside the recordings, and the version of brefine."""
+    """Digests of the files that affect the result, apart from the recordings, and the version of brefine."""
     given = {name: Path(value) for name, value in pairwise(options) if name.startswith("--")}
     files: dict[str, list[Path]] = {}
     if "--no-refine" not in options:
@@ -400,6 +403,6 @@ def _contents(command: Command, options: Sequence[str]) -> dict[str, str]:
     for path in (path for paths in files.values() for path in paths if not path.is_file()):
         raise DataError("there is no such file", where=path)
     model = given.get("--diarizer-model")
-    if command == "diarize" and model is not None and model.exists():  # else it is the name of one on a hub
+    if command == "diarize" and model is not None and model.exists():  # else it is a name on a hub
         files["diarizer-model"] = sorted(path for path in model.rglob("*") if path.is_file()) if model.is_dir() else [model]
     return {"brefine": metadata.version("brefine")} | {name: digest_of_files(paths)[:16] for name, paths in files.items()}

@@ -1,4 +1,4 @@
-"""What a whole phase takes and costs here: all its models at once, by their real trainers, on noise of the phase's size."""
+"""Time and cost of a whole phase on this machine: all models at once, by their real trainers, on noise of the phase's size."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from brefine.run.programs import BREFINE
 from brefine.run.work import Order
 
 _ON_CPUS: Final = (640, 1)
-"""Examples and epochs that are really trained where there is no GPU; the rest is projected."""
+"""Examples and epochs that are really trained if there is no GPU; the rest is projected."""
 _POLL_S: Final = 0.2
 
 
@@ -34,7 +34,7 @@ def bench_phase(recipe: Path | None = None, *, n_examples: int | None = None, n_
         n_epochs: epochs that are really trained; None = the recipe's on a GPU, one without one.
 
     Raises:
-        DataError: how many examples the phase has is not known.
+        DataError: the number of examples of the phase is not known.
         RunError: a training failed.
     """
     config = load_config(recipe) if recipe is not None else parse_config(_RECIPE, where="bench phase")
@@ -83,7 +83,7 @@ def bench_lines(result: dict[str, Any]) -> list[str]:
 
 
 def _n_examples(config: PhaseConfig) -> int:
-    """Examples of an epoch as the plan of a launch counts them."""
+    """Examples per epoch, as the plan of a launch counts them."""
     counted = examples_an_epoch(config, prepared_corpus(config))
     if counted is None:
         raise DataError(
@@ -95,14 +95,14 @@ def _n_examples(config: PhaseConfig) -> int:
 
 
 def _validation_share(corpus: CorpusConfig) -> float:
-    """Boundaries to validate on, for each one to train on."""
+    """Validation boundaries per training boundary."""
     if corpus.kind == "simulated":
         return corpus.simulation.n_validation / corpus.simulation.n_train
     return corpus.validation_fraction / (1.0 - corpus.validation_fraction) / (1.0 + corpus.synthetic_per_real)
 
 
 def _phase(config: PhaseConfig, scratch: Path, n_examples: int, epochs: dict[Any, int]) -> PhaseDir:
-    """A phase in `scratch`; all its examples are matched boundaries of the noise: those without a partner take as long."""
+    """A phase in `scratch`. All its examples are matched boundaries, since examples without a partner take as long."""
     models = {model: own.model_copy(update={"epochs": epochs[model]}) for model, own in config.models.items()}
     return create_phase(
         config.model_copy(
@@ -143,7 +143,7 @@ def _train(phase: PhaseDir) -> float:
 
 
 def _figures(word: RunStatus, n_examples: int, n_whole: int) -> dict[str, Any]:
-    """Of one training; its validations grow with the examples as its steps do."""
+    """The figures of one training. The projection is in proportion to the examples, for validations as for steps."""
     training_s = word.heartbeat_unix_s - word.started_unix_s
     n_trained = word.n_epochs * n_examples
     return {

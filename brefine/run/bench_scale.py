@@ -1,8 +1,8 @@
 """How time and memory grow with size: a phase of many curves, a long recording, a corpus of many recordings.
 
-Each measurement runs in a process of its own, at a sixteenth, a quarter and the whole of a size beyond what anybody has. Told are
-CPU seconds without start and without the making of the data, the largest resident memory, and from the quarter to the whole the
-exponent of growth: 1 is linear.
+Each measurement runs in a process of its own, at a sixteenth, a quarter and the whole of a size beyond what anybody has. The
+figures are CPU seconds, without the start and without making the data; the largest resident memory; and the exponent of growth
+from the quarter to the whole: 1 is linear.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from brefine.run.watch_json import snapshot_to_json
 
 _SHARES: Final = (1 / 16, 1 / 4, 1.0)
 LARGEST_EXPONENT: Final = 1.15
-"""Of what counts as linear: caches and allocators are not exactly so."""
+"""The largest exponent that counts as linear: caches and allocators do not scale exactly linearly."""
 _N_RUNS: Final = 20
 _TAGS: Final = tuple(Tag)[:10]
 _TURN_S: Final = 12 * 3600.0 / 20_000
@@ -73,21 +73,21 @@ def _measured(name: str, size: int) -> dict[str, Any]:
 
 
 def _make_phase(folder: Path, n_scalars: int) -> None:
-    """20 runs of ten curves each."""
+    """A folder of event files: 20 runs with ten curves each."""
     for index in range(_N_RUNS):
         path = folder / f"run-{index:02d}" / "events.out.tfevents.1.bench"
         write_scalars(path, _TAGS, n_scalars // (_N_RUNS * len(_TAGS)), from_unix_s=1000.0)
 
 
 def _watch(folder: Path) -> None:
-    """What the first frame of a dashboard reads, and the second, to which nothing was added."""
+    """Reads what the first frame of a dashboard needs, and then the second frame, with nothing new."""
     store = FolderStore(folder)
     store.snapshot(drain=True)
     snapshot_to_json(store.snapshot(drain=True))
 
 
 def _make_recording(folder: Path, n_turns: int) -> None:
-    """One recording, twelve hours with 20,000 turns of six speakers."""
+    """One recording with six speakers: at the full size, twelve hours with 20,000 turns."""
     for kind, diarization in zip(("reference", "hypothesis"), _pair("long", n_turns, n_speakers=6), strict=True):
         write_rttm(folder / kind / "long.rttm", diarization)
 
@@ -117,13 +117,13 @@ def _make_corpus(folder: Path, n_recordings: int) -> None:
 
 
 def _read_corpus(folder: Path) -> None:
-    """The manifest, and every pair scored."""
+    """Reads the manifest, and scores every pair."""
     CorpusManifest.read(folder / CORPUS_FILE)
     _score(folder)
 
 
 def _pair(name: str, n_turns: int, *, n_speakers: int) -> tuple[Diarization, Diarization]:
-    """Turns that touch or nearly so, and the same with ends that are wrong by some 100 ms."""
+    """Turns that touch, or nearly do, and the same turns with ends that are off by some 100 ms."""
     rng = np.random.default_rng(n_turns)
     onsets_s = _TURN_S * np.arange(n_turns) + rng.uniform(0.0, 0.2, n_turns)
     offsets_s = onsets_s + rng.uniform(0.5, 1.0, n_turns) * _TURN_S
@@ -139,7 +139,7 @@ def _pair(name: str, n_turns: int, *, n_speakers: int) -> tuple[Diarization, Dia
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """What is made, by a process that is gone when it is read, and what is measured."""
+    """What to make, in a process that has ended before the data is read, and what to measure."""
 
     full: int
     unit: str

@@ -1,4 +1,4 @@
-"""How fast curves are loaded: our tailer beside TensorBoard's EventAccumulator, on the same file, in the same process."""
+"""How fast curves are loaded: our tailer against TensorBoard's EventAccumulator, on the same file, in the same process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ledger plus what is not written into it yet: the time since a supervisor's last line, or of work that has outlived it."""
+"""The ledger, plus time that is not in it yet: since a supervisor's last line, or of work that has outlived its supervisor."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from brefine.run.workers import left_at_work_until_unix_s
 
 
 def billed_until_now(account: Account, now_unix_s: float) -> Account:
-    """The account with every phase in it billed until now; phases are looked for where they last were."""
+    """The account with all its phases billed until now; a phase is looked for where it was last."""
     for path in dict.fromkeys(session.phase for session in account.sessions):
         phase = PhaseDir(Path(path))
         supervisor = SupervisorState.read_if_sound(phase.supervisor)
-        if supervisor is None or supervisor.state != "running":  # it has ended, and has billed all
+        if supervisor is None or supervisor.state != "running":  # it has ended, and everything is billed
             continue
         try:
             config = phase.load_config()
@@ -33,9 +33,9 @@ def with_debts_of(
 ) -> Account:
     """The account with one phase billed until now.
 
-    A living supervisor writes a line a minute, or says why it cannot: a longer gap comes from a clock that was set.
+    A living supervisor writes a line a minute, or says why it cannot. So a longer gap means that the clock was set.
     """
-    if config.executor.kind == "slurm":  # billed by allocations, which the supervisor alone knows
+    if config.executor.kind == "slurm":  # billed by allocations, which only the supervisor knows
         return account
     own = account.sessions_of(phase.path)
     if supervisor is None or not own:

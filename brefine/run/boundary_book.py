@@ -29,22 +29,22 @@ WIDTH_S: Final = 4.0
 """Seconds of audio around a boundary."""
 _SAMPLE_RATE_HZ: Final = 16000
 _SAME_TIME_S: Final = 2e-6
-"""The table of boundaries is written to the microsecond."""
+"""Times that differ by less are equal: the table of boundaries is written to the microsecond."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Excerpt:
-    """What surrounds one boundary.
+    """The surroundings of one boundary.
 
     Attributes:
-        start_s: of the excerpt, in the recording; it may lie before its start.
+        start_s: start of the excerpt, in the recording's time; it may be negative.
         end_s: its end.
         levels: shape (n_bands, n_columns), 0 (soft) to 1 (loud), lowest band first.
-        turns: source (reference, hypothesis, refined) → its turns here, under the reference's names of speakers; of the refined
-            ones only the matched ends have moved.
+        turns: source (reference, hypothesis, refined) → its turns here, with the reference's names of speakers; in the refined
+            turns only the matched ends have moved.
         speaker: whose boundary it is, under the same name.
-        posterior: shape (n_columns,), 0–1 of its peak; None where there is none.
-        computed: whether the posteriors of this evaluation are there; a boundary without one then has no window.
+        posterior: shape (n_columns,), as a fraction 0–1 of its peak; None if there is none.
+        computed: whether the posteriors of this evaluation were computed; if so, a boundary without one has no window.
         audio: the recording's file.
     """
 
@@ -76,17 +76,17 @@ class BoundaryBook:
 
         Raises:
             DataError: the model was not evaluated.
-            FormatError: the table is broken.
+            FormatError: the table is damaged.
         """
         self._rows[model] = read_rows(self._phase.boundaries(model, SPLIT))
         return self._rows[model]
 
     def excerpt(self, model: ModelName, row: BoundaryRow, *, n_columns: int, n_bands: int) -> Excerpt:
-        """The four seconds around a boundary, the reference's end in the middle.
+        """The four seconds around a boundary, with the reference's boundary in the middle.
 
         Raises:
-            DataError: the manifest, the prepared corpus, its turns or its audio are gone.
-            FormatError: one of them is broken.
+            DataError: the manifest, the prepared corpus, its turns or its audio are missing.
+            FormatError: one of them is damaged.
         """
         recording = self._recording(row.recording)
         start_s = row.reference_s - WIDTH_S / 2
@@ -148,7 +148,7 @@ class BoundaryBook:
     def _posterior(
         self, model: ModelName, row: BoundaryRow, start_s: float, n_columns: int
     ) -> tuple[NDArray[np.float64] | None, bool]:
-        """The boundary's posterior, and whether the model's were computed since it was evaluated."""
+        """The boundary's posterior, and whether the model's posteriors were computed after its evaluation."""
         path = self._phase.posteriors(model, SPLIT)
         try:
             stamp = path.stat().st_mtime_ns
@@ -158,12 +158,12 @@ class BoundaryBook:
             return None, False
         try:
             return _drawn(_load_posteriors(path, stamp), row, start_s, n_columns), True
-        except Exception:  # torn or foreign, in any of a dozen ways that zip and numpy know; it can be computed again
+        except Exception:  # torn or foreign: zip and numpy raise a dozen errors; it can be computed again
             return None, False
 
 
 def _drawn(kept: dict[str, NDArray[Any]], row: BoundaryRow, start_s: float, n_columns: int) -> NDArray[np.float64] | None:
-    """The boundary's posterior as columns of a screen; None where it is not among those kept."""
+    """The boundary's posterior as columns of a screen; None if it is not among those that were kept."""
     here = (kept["recording"] == row.recording) & (kept["speaker"] == row.speaker) & (kept["side"] == row.side)
     found = np.flatnonzero(here & (np.abs(kept["hypothesis_s"] - row.hypothesis_s) < _SAME_TIME_S))
     if not len(found):
@@ -183,7 +183,7 @@ def read_rows(path: Path) -> tuple[BoundaryRow, ...]:
 
     Raises:
         DataError: there is no such file.
-        FormatError: it is broken, or of another version.
+        FormatError: it is damaged, or of another version.
     """
     try:
         with open_no_link(path) as file:
@@ -197,7 +197,7 @@ def read_rows(path: Path) -> tuple[BoundaryRow, ...]:
 
 @lru_cache(maxsize=4)
 def _load_posteriors(path: Path, stamp: int) -> dict[str, NDArray[Any]]:
-    """The arrays of one file; `stamp` makes a rewritten file another one."""
+    """The arrays of one file; `stamp` is part of the cache's key, so that a rewritten file is read again."""
     with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
 
@@ -205,8 +205,8 @@ def _load_posteriors(path: Path, stamp: int) -> dict[str, NDArray[Any]]:
 def _refined(hypothesis: Diarization, rows: Sequence[BoundaryRow]) -> Diarization:
     """The hypothesis with its matched ends moved.
 
-    Ends without a partner in the reference stay, since no table tells of them, though refinement may have moved them: those at
-    which the speaker is heard to go on, say.
+    Ends without a partner in the reference stay where they are, since no table lists them, though refinement may have moved them:
+    for instance ends at which the speaker is heard to go on.
     """
     moved = {(row.speaker, row.side, round(row.hypothesis_s, 4)): row.refined_s for row in rows}
     turns = []

@@ -1,12 +1,12 @@
 """The budget ledger: what machines have cost, over all phases, in an append-only file that survives crashes.
 
-A rented machine bills wall time, once, however many trainings share it. So the ledger holds *sessions*, one a supervisor: an
-opening line with machine, phase and price, and a line a minute that says "still running". What a machine has cost is the
-union of its sessions' times; a crash loses at most the last minute. Work that goes on when its supervisor is killed is not lost:
-the next one extends the session until the work's last sign of life, and until then readers do. Corrections are lines too: nothing
-is ever rewritten.
+A rented machine is billed by wall time, once, however many trainings share it. So the ledger holds *sessions*, one per
+supervisor: an opening line with machine, phase and price, and a line a minute that says "still running". The cost of a machine
+follows from the union of its sessions' times; a crash loses at most the last minute. Work that goes on after its supervisor was
+killed is billed, too: the next supervisor extends the session to the work's last sign of life, and until then readers do.
+Corrections are lines, too: nothing is ever rewritten.
 
-A phase is told by its manifest, so that it keeps its spending where it is renamed; a copy of it is the same phase here.
+A phase is identified by its manifest, so it keeps its spending if it is renamed; a copy counts as the same phase.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ TICK_S: Final = 60.0
 """Seconds between two lines of a running session."""
 
 _LARGEST: Final = 1e12
-"""Of a time or an amount in a line that is believed."""
+"""The largest time or amount that is believed."""
 
 TIERS: Final = (0.5, 0.75, 0.9, 1.0)
-"""Shares of the cap, or else of what was left, at which the person is told."""
+"""Shares of the cap, or, without one, of the money that was left, at which the person is alerted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +52,12 @@ class Session:
     from_unix_s: float
     until_unix_s: float
     phase_id: str | None = None
-    """Which phase lay at that path; None in older ledgers."""
+    """The phase that was at that path; None in older ledgers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """Money that the sessions do not know of: positive = spent beside them."""
+    """Money that no session covers: positive = spent, negative = given back."""
 
     amount_usd: float
     note: str
@@ -66,10 +66,10 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The ledger as read.
+    """The ledger as it was read.
 
     Attributes:
-        n_torn: lines that cannot be read (a crash while writing); what they said is lost.
+        n_torn: number of lines that cannot be read (after a crash while writing); their content is lost.
     """
 
     sessions: tuple[Session, ...] = ()
@@ -82,18 +82,18 @@ class Account:
         return sum(_machine_costs(self.sessions).values(), corrected_usd)
 
     def spent_by_phase_usd(self) -> tuple[tuple[str, float], ...]:
-        """Where each phase lay last, and what the machines have cost while it was on them; in order of their first session."""
+        """Each phase's last path, and what the machines have cost while it was on them; in order of the first sessions."""
         by_phase: dict[str, list[Session]] = {}
         for session in self.sessions:
             by_phase.setdefault(session.phase_id or session.phase, []).append(session)
         return tuple((own[-1].phase, _costs(own)) for own in by_phase.values())
 
     def spent_on_usd(self, phase: Path) -> float:
-        """What the machines have cost while this phase was on them, wherever it lay then."""
+        """What the machines have cost while this phase was on them, whatever its path was then."""
         return _costs(self.sessions_of(phase))
 
     def sessions_of(self, phase: Path) -> tuple[Session, ...]:
-        """The sessions of a phase; those that do not say which it was go by the path."""
+        """The sessions of a phase; sessions without a phase's id are found by the path."""
         path, phase_id = str(phase.resolve()), _id_of(phase)
 
         def is_its(session: Session) -> bool:
@@ -103,7 +103,7 @@ class Account:
         return tuple(filter(is_its, self.sessions))
 
     def extended(self, session_id: str, until_unix_s: float) -> Account:
-        """The same with one session running until now: what a supervisor owes since its last line."""
+        """The same with one session extended to this time: a supervisor's debt since its last line."""
         sessions = tuple(
             replace(item, until_unix_s=max(item.until_unix_s, until_unix_s)) if item.id == session_id else item
             for item in self.sessions
@@ -112,18 +112,18 @@ class Account:
 
 
 class Ledger:
-    """The file. Reading is incremental: only what was appended is parsed again."""
+    """The file. Reading is incremental: only lines that were appended are parsed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._sessions: dict[str, Session] = {}
         self._corrections: list[Correction] = []
         self._n_torn = 0
-        # The file is the person's own and may be a link of his.
+        # Links are followed: the file is the person's own, who may have put a link there.
         self._lines = AppendedLines(path, opened=lambda path: path.open("rb"))
 
     def open_session(self, phase: Path, price_usd_per_hour: float, unix_s: float, *, machine: str | None = None) -> str:
-        """Begins to bill this machine, or another that is named; returns the session's id."""
+        """Begins to bill this machine, or the one that is named; returns the session's id."""
         session_id = uuid.uuid4().hex[:12]
         opening = {"machine": machine or boot_id(), "phase": str(phase.resolve()), "price_usd_per_hour": price_usd_per_hour}
         self._append({"kind": "open", "session": session_id, **opening, "phase_id": _id_of(phase), "unix_s": unix_s})
@@ -134,10 +134,10 @@ class Ledger:
         self._append({"kind": "tick", "session": session_id, "unix_s": unix_s})
 
     def correct(self, amount_usd: float, note: str, unix_s: float) -> None:
-        """Adds spending that the sessions do not know of, or takes back (negative) what they counted too much.
+        """Adds spending that no session covers, or takes back (negative) what they have counted too much.
 
         Raises:
-            ConfigError: the amount is one that `read` would not believe.
+            ConfigError: the amount is too large for `read` to believe.
         """
         if not abs(amount_usd) <= _LARGEST:
             raise ConfigError(
@@ -149,7 +149,7 @@ class Ledger:
         self._append({"kind": "correction", "amount_usd": amount_usd, "note": note, "unix_s": unix_s})
 
     def read(self) -> Account:
-        """Everything in the ledger; an absent file is an empty one, and where it vanishes what it said is kept."""
+        """Everything in the ledger. A missing file counts as empty; if the file vanishes, what was read before is kept."""
         anew, lines = self._lines.fresh()
         if anew:
             self._sessions.clear()
@@ -160,11 +160,11 @@ class Ledger:
         return Account(tuple(self._sessions.values()), tuple(self._corrections), self._n_torn)
 
     def cannot_be_written(self, error: OSError) -> str:
-        """What a person is told where a session or a tick could not be written."""
+        """What a person is told if a session or a tick could not be written."""
         return f"{self.path}: the ledger cannot be written: {error.strerror}"
 
     def _append(self, entry: dict[str, Any]) -> None:
-        # Nobody else need read it; a link that lies there is followed here as well.
+        # Nobody else needs to read it; a link is followed here as well.
         append_line(real_path(self.path), json.dumps({"schema": 1, **entry}, allow_nan=False), mode=0o600)
 
     def _take(self, line: bytes) -> None:
@@ -177,7 +177,7 @@ class Ledger:
                 self._sessions[entry["session"]] = Session(entry["session"], machine, phase, price, unix_s, unix_s, phase_id)
             elif entry["kind"] == "tick":
                 session = self._sessions[entry["session"]]
-                until_unix_s = max(session.until_unix_s, unix_s)  # a clock set back takes nothing back
+                until_unix_s = max(session.until_unix_s, unix_s)  # a clock that is set back takes nothing back
                 self._sessions[session.id] = replace(session, until_unix_s=until_unix_s)
             elif entry["kind"] == "correction":
                 self._corrections.append(Correction(_sane(entry["amount_usd"]), str(entry["note"]), unix_s))
@@ -186,18 +186,22 @@ class Ledger:
 
 
 def _sane(number: Any) -> float:
-    """A time or an amount of money that sums up without overflow."""
+    """The time or amount of money as a number that can be summed without overflow.
+
+    Raises:
+        ValueError: it is too large, or not a number.
+    """
     value = float(number)
-    if not abs(value) <= _LARGEST:  # nor is not-a-number
+    if not abs(value) <= _LARGEST:  # true of not-a-number, too
         raise ValueError(f"{value} is beyond anything that can be paid")
     return value
 
 
 def ledger_path(config: BudgetConfig) -> Path:
-    """Where the ledger lies: `[budget] ledger`, or the user's state directory.
+    """The path of the ledger: `[budget] ledger`, or a file in the user's state directory.
 
     Raises:
-        ConfigError: the recipe names none, and there is no such directory.
+        ConfigError: the recipe names no ledger, and there is no such directory.
     """
     if config.ledger is not None:
         return Path(config.ledger).expanduser()
@@ -205,7 +209,7 @@ def ledger_path(config: BudgetConfig) -> Path:
 
 
 def left_before_usd(config: BudgetConfig, phase: Path) -> float | None:
-    """What all other phases have left to this one; None where the machine costs nothing."""
+    """The money that all other phases have left for this one; None if the machine costs nothing."""
     if config.price_usd_per_hour == 0.0:
         return None
     account = Ledger(ledger_path(config)).read()
@@ -219,8 +223,8 @@ def view_budget(
 
     Args:
         guarded: whether a supervisor ends the phase at its cap.
-        idle_s: since when the machine has nothing to do; what that costs is shown beside what is on record, not added to it:
-            nobody here knows whether the machine was rented on for something else.
+        idle_s: for how long the machine has had nothing to do. Its cost is shown beside the recorded spending and not added to
+            it, since the machine may have been rented on for something else.
     """
     spent_usd = account.spent_on_usd(phase)
     return BudgetView(
@@ -238,14 +242,14 @@ def view_budget(
 
 
 def _id_of(phase: Path) -> str | None:
-    """The same for a phase wherever it lies; None for one without a manifest."""
+    """The phase's id, independent of its path; None without a manifest."""
     manifest = _manifest_at(phase.resolve()).read()
     return None if manifest is None else f"{manifest.phase}@{manifest.created_unix_s}"
 
 
 @cache
 def _manifest_at(phase: Path) -> WatchedDocument[Manifest]:
-    """Read once, though a supervisor asks several times a second; a phase that comes to lie there instead is seen."""
+    """The manifest at this path: read only when it has changed, though a supervisor asks several times a second."""
     return WatchedDocument(PhaseDir(phase).manifest, Manifest)
 
 
@@ -254,7 +258,7 @@ def _costs(sessions: Iterable[Session]) -> float:
 
 
 def _machine_costs(sessions: Iterable[Session]) -> dict[str, float]:
-    """What each machine has cost: the union of its sessions; where they overlap, the higher price."""
+    """What each machine has cost: for the union of its sessions' times, at the higher price where they overlap."""
     by_machine: dict[str, list[Session]] = {}
     for session in sessions:
         by_machine.setdefault(session.machine, []).append(session)

@@ -1,4 +1,4 @@
-"""Processes that a supervisor starts or takes over, each in a session of its own with its own log."""
+"""Processes that a supervisor starts or takes over, each in a session of its own and with a log of its own."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded", re.IGNOR
 
 
 class LastWords:
-    """What is written to a log from now on: how the process ended that writes it."""
+    """What is written to a log from now on: it says how the process that writes it has ended."""
 
     def __init__(self, log: Path) -> None:
         self._log = log
         self._start_bytes = log.stat().st_size if log.exists() else 0
 
     def of_end(self, code: int | None) -> Ended:
-        """How it ended, from its exit code, None where nobody knows it, and from its words."""
+        """How the process ended, by its exit code, None if unknown, and by its last words."""
         words = self._read()
         return Ended(code, _cause(words) if code != 0 else None, _last_line(words))
 
@@ -61,7 +61,7 @@ class _Process:
         return is_same(self.process, writer)
 
     def waits(self) -> bool:
-        """It has begun."""
+        """False: a process here has begun."""
         return False
 
 
@@ -90,7 +90,7 @@ class Child(_Process):
                 start_new_session=True,
                 pass_fds=holds,
             )
-        self.process = identity_of(self._process.pid)  # as a zombie at worst: nobody but `ended` collects it
+        self.process = identity_of(self._process.pid)  # found even if it has ended: only `ended` collects the zombie
 
     def ended(self) -> Ended | None:
         """How it ended; None while it runs."""
@@ -98,7 +98,7 @@ class Child(_Process):
         if code is None:
             self._oom_kills.look()
             return None
-        _signal_group(self._process.pid, signal.SIGKILL)  # what it started and left behind would keep the GPU's memory
+        _signal_group(self._process.pid, signal.SIGKILL)  # processes that it has left behind would keep the GPU's memory
         how = self._last_words.of_end(code)
         if how.cause is None and code > 0 and _is_full(self._folder):  # there was no room for its last words
             how = replace(how, cause="disk-full")
@@ -107,7 +107,7 @@ class Child(_Process):
         return how
 
     def stop(self, *, by_force: bool) -> None:
-        """Asks it to checkpoint and end, or ends it with all that it started."""
+        """Asks it to checkpoint and end, or kills it with everything that it has started."""
         self._forced |= by_force
         if by_force:
             _signal_group(self._process.pid, signal.SIGKILL)
@@ -117,14 +117,14 @@ class Child(_Process):
 
 
 class Adopted(_Process):
-    """A process that an earlier supervisor started; its exit code goes to nobody."""
+    """A process that an earlier supervisor has started; its exit code cannot be known."""
 
     def __init__(self, identity: ProcessIdentity, *, log: Path, oom_kills: OomKills) -> None:
         self.process = identity
         super().__init__(log, oom_kills)
 
     def ended(self) -> Ended | None:
-        """How it ended, as far as its log and the kernel tell; None while it runs."""
+        """How it ended, as far as its log and the kernel show; None while it runs."""
         if is_alive(self.process):
             self._oom_kills.look()
             return None
@@ -150,7 +150,7 @@ def _signal_group(pid: int, number: signal.Signals) -> None:
 
 
 def _last_line(words: str) -> str | None:
-    """What the process said last; of a message of several lines, the one that `brefine:` begins."""
+    """The last line that the process wrote; of a message of several lines, the one that begins with `brefine:`."""
     lines = [clean_line(line) for line in words.splitlines() if line.strip()]
     told = [line for line in lines[-20:] if line.startswith("brefine: ")]
     if told:

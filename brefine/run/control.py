@@ -1,4 +1,4 @@
-"""Wishes of the person, handed to the supervisor as files: one each, acted upon once, in the order in which they were made."""
+"""Requests by the person, handed to the supervisor as files: one file each, acted on once, in the order of the requests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def request(phase: PhaseDir, action: Wish, model: ModelName | None = None) -> Pa
     """Asks the phase's supervisor to stop, pause, resume or restart one training, or, without a model, all of them.
 
     Returns:
-        the request, which is there until it was acted upon.
+        the file of the request, which exists until it has been acted on.
     """
     name = f"{time.time_ns()}-{action}" + (f"-{model}" if model is not None else "")
     path = phase.control / f"{name}.json"
@@ -24,7 +24,7 @@ def request(phase: PhaseDir, action: Wish, model: ModelName | None = None) -> Pa
 
 
 def pending_requests(phase: PhaseDir) -> Iterator[tuple[Path, ControlRequest | FormatError]]:
-    """The wishes that wait, oldest first; whoever acts on one deletes its file afterwards."""
+    """The requests that wait, oldest first; whoever acts on one deletes its file afterwards."""
     if not phase.control.is_dir():
         return
     for path in sorted(phase.control.glob("*.json")):

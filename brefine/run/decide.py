@@ -20,15 +20,15 @@ def recommend(phase: PhaseDir) -> Ranking:
     """Ranks the evaluated models by the rule of `core.selection`.
 
     Raises:
-        ProcessError: no model is evaluated, one was trained further since, none has a figure to be ranked by, or an earlier
-            version evaluated some of them by another convention.
+        ProcessError: no model is evaluated, one was trained further since, none has a figure to rank it by, or an earlier version
+            evaluated some of them by another convention.
         FormatError: an evaluation is damaged.
     """
     return _rank(phase, _evaluated(phase))
 
 
 def standing_choice(phase: PhaseDir, tell_fallen: Callable[[str], None] = lambda words: None) -> SelectionRecord | None:
-    """The choice on record, where it is this phase's own and no model was evaluated since; None where one is to be made.
+    """The choice on record, if it is of this phase and no model was evaluated since; None if a choice is still to be made.
 
     Args:
         tell_fallen: called with words that name a choice that no longer counts, and why.
@@ -66,11 +66,11 @@ def choose(
     """Writes down which model goes on; None takes the recommended one.
 
     Args:
-        shown: the ranking that the person has seen; it is the evidence on record. None = the models are ranked now.
+        shown: the ranking that the person has seen, which is recorded as the evidence. None = the models are ranked now.
 
     Raises:
         ConfigError: the model is not evaluated, or it is not the recommended one and `why` is missing.
-        ProcessError: no model is evaluated, one was trained further since, or its figures are others than those shown.
+        ProcessError: no model is evaluated, one was trained further since, or its figures are not the ones that were shown.
     """
     reports = _evaluated(phase)
     if shown is not None:
@@ -96,7 +96,7 @@ def choose(
         phase=phase.launched_as(),
         evaluations={name: report.seal for name, report in reports.items() if report.seal is not None},
     )
-    phase.record_decision(  # first: killed in between, the choice is made again, and no answer is missing
+    phase.record_decision(  # first: if this is killed in between, the choice is made again, and no answer is missing
         Decision(
             unix_s=record.unix_s,
             question="Which model goes on?",
@@ -110,7 +110,7 @@ def choose(
 
 
 def _evaluated(phase: PhaseDir) -> dict[str, EvaluationReport]:
-    """The evaluations of the models, all of them of the weights that there are now."""
+    """The evaluations of the models; raises unless all of them are of the present weights."""
     reports = evaluation_reports(phase)
     stale = [report.model for report in reports.values() if _is_stale(phase, report)]
     if stale:
@@ -124,7 +124,7 @@ def _evaluated(phase: PhaseDir) -> dict[str, EvaluationReport]:
 
 
 def _refuse_other_figures(phase: PhaseDir, reports: dict[str, EvaluationReport], shown: Ranking) -> None:
-    """A choice names the evaluations that it was made by: it must not name those that came while the person was choosing."""
+    """Refuses a choice whose evaluations changed while the person was choosing: it records those that it was made by."""
     seen = {one.model: one for one in shown.candidates}
     anew = [model for model, report in reports.items() if seen.get(model) != _candidate(report)]
     if anew:
@@ -137,7 +137,7 @@ def _refuse_other_figures(phase: PhaseDir, reports: dict[str, EvaluationReport],
 
 
 def no_better_than_start(model: str) -> str:
-    """What is said of a model whose best checkpoint is the one that its training began with."""
+    """The words for a model whose best checkpoint is the one that its training began with."""
     return f"no epoch was better than the shipped weights that {model} began with"
 
 
@@ -168,7 +168,7 @@ def _rank(phase: PhaseDir, reports: dict[str, EvaluationReport]) -> Ranking:
 
 
 def _is_stale(phase: PhaseDir, report: EvaluationReport) -> bool:
-    """Whether the best checkpoint is another than the one that was evaluated; without a card that can be read, nobody knows."""
+    """Whether the best checkpoint is not the one that was evaluated; False if its card cannot be read."""
     card = CheckpointCard.read_if_sound(phase.run(report.model).card("best"))
     return card is not None and card.weights_sha256 != report.weights_sha256
 

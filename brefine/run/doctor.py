@@ -1,6 +1,6 @@
 """What this machine has and lacks for brefine, each with what to do about it.
 
-Nothing is imported here that a check is about: torch and the diarizers are asked in processes of their own, so that a broken
+Nothing that a check is about is imported here: torch and the diarizers are queried in processes of their own, so a broken
 installation is a finding and not a crash.
 """
 
@@ -30,7 +30,7 @@ State = Literal["ok", "absent", "warning", "error"]
 _TIMEOUT_S: Final = 240.0
 _GIB: Final = 1 << 30
 _HOME: Final = Path(__file__).parents[2]
-"""brefine's checkout, where it was installed from one with `-e`."""
+"""brefine's checkout, if it was installed from one with `-e`."""
 _SMALLEST_TERMINAL: Final = (80, 24)
 
 
@@ -39,8 +39,8 @@ class Check:
     """One finding.
 
     Attributes:
-        state: `absent` is something optional that is not there, `warning` works with losses, `error` has to be mended.
-        found: what is there, as a phrase.
+        state: `absent` = optional and missing, `warning` = works with limitations, `error` = must be fixed.
+        found: what was found, as a phrase.
         hints: what to do, line by line.
     """
 
@@ -54,7 +54,7 @@ class Check:
 
 
 def examine(diarizer: DiarizenChoice, *, runs: Path, budget: BudgetConfig, on_terminal: bool) -> list[Check]:
-    """All checks, in the order in which one would mend them."""
+    """All checks, in the order in which one would fix them."""
     return [
         check_python(sys.version_info[:3]),
         *check_torch(ask_torch(), _versions(("torch", "torchaudio", "torchcodec"))),
@@ -72,7 +72,7 @@ def examine(diarizer: DiarizenChoice, *, runs: Path, budget: BudgetConfig, on_te
 
 @dataclass(frozen=True, slots=True)
 class DiarizenChoice:
-    """Which DiariZen is meant, and whether anything needs it."""
+    """Which DiariZen to check, and whether anything needs it."""
 
     python: str | None
     model: str | None
@@ -102,8 +102,8 @@ def check_torch(told: Mapping[str, Any], versions: Mapping[str, str | None]) -> 
     """torch, torchaudio and torchcodec as a set, and the GPU as the driver and as torch see it.
 
     Args:
-        told: what a process of its own said after importing them; `error` where it could not.
-        versions: as installed; None = not there.
+        told: what another process reported after importing them; `error` if it could not.
+        versions: as installed; None = not installed.
     """
     shown = ", ".join(f"{name} {version}" for name, version in versions.items() if version) or "not installed"
     reinstall = _install(*(["-e", str(_HOME)] if _pins().is_file() else ["--upgrade", "torch", "torchaudio"]))
@@ -144,7 +144,7 @@ def check_disk(folder: Path) -> Check:
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder itself, or the nearest one above it that is there."""
+    """The folder itself, or the nearest one above it that exists."""
     return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
 
 
@@ -218,7 +218,7 @@ def check_terminal(environment: Mapping[str, str], size: os.terminal_size, on_te
 
 
 def check_logind(kills: bool | None, has_systemd: bool) -> Check:
-    """logind may kill whatever a user leaves behind: a training, too, since a session of its own does not protect it."""
+    """Whether logind kills what a user leaves running at logout: a training, too, since its own session does not protect it."""
     if not has_systemd:
         return Check("logout", "ok", "no systemd: trainings outlive the terminal")
     if kills is None:
@@ -242,10 +242,10 @@ def check_diarizen(told: Mapping[str, Any] | None, wanted: bool) -> Check:
 
 
 def check_pyannote(version: str | None, ask: Callable[[], dict[str, Any]]) -> Check:
-    """Whether the adapter can use it: version 4, and an import that works.
+    """Whether the adapter can use pyannote.audio: version 4, and an import that works.
 
     Args:
-        ask: what a process that imports it says; asked only where it is installed.
+        ask: gives what a process that imports it reports; called only if it is installed.
     """
     if version is None:
         return Check("pyannote", "absent", "not installed", (_install("brefine[pyannote]"),))
@@ -259,12 +259,12 @@ def check_pyannote(version: str | None, ask: Callable[[], dict[str, Any]]) -> Ch
 
 
 def _pins() -> Path:
-    """The versions that brefine is tested with: a file of its checkout."""
+    """The file with the versions that brefine is tested with; only a checkout has it."""
     return _HOME / "constraints.txt"
 
 
 def _install(*words: str) -> str:
-    """The command that installs this here, from whatever folder it is typed in; in tested versions where they are known."""
+    """The command that installs these here, whatever the current folder; in the tested versions if they are known."""
     pinned = ["-c", str(_pins())] if _pins().is_file() else []
     return f"{shlex.quote(sys.executable)} -m pip install {shlex.join([*pinned, *words])}"
 
@@ -283,7 +283,7 @@ except Exception as error:
 
 
 def ask_torch() -> dict[str, Any]:
-    """What a process that imports torch and torchaudio says."""
+    """What a process that imports torch and torchaudio reports."""
     return _ask(python_command("-c", _TORCH_QUESTION)) or {"error": "the process gave no answer"}
 
 
@@ -299,13 +299,13 @@ except Exception as error:
 
 
 def ask_pyannote() -> dict[str, Any]:
-    """What a process that imports pyannote.audio says."""
+    """What a process that imports pyannote.audio reports."""
     told = _ask(python_command("-c", _PYANNOTE_QUESTION))
     return {"error": "the process gave no answer"} if told is None else told
 
 
 def ask_diarizen(options: DiarizenChoice) -> dict[str, Any] | None:
-    """What the module that would start DiariZen says about its environment."""
+    """What the module that would start DiariZen reports about its environment."""
     command = python_command("-m", "brefine.diarizers.diarizen_environment")
     command += ["--python", options.python] if options.python else []
     command += ["--model", options.model] if options.model else []
@@ -322,7 +322,7 @@ def _ask(command: list[str]) -> dict[str, Any] | None:
 
 
 def read_logind() -> bool | None:
-    """Whether logind kills what users leave behind: its own word, else its files', else None."""
+    """Whether logind kills what users leave running: by its own answer, else by its files; None if neither says."""
     try:
         path = ["org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager", "KillUserProcesses"]
         told = subprocess.run(["busctl", "get-property", *path], capture_output=True, text=True, timeout=5.0, check=False).stdout
@@ -336,7 +336,7 @@ def read_logind() -> bool | None:
 
 
 def parse_logind(texts: Iterable[str]) -> bool | None:
-    """The last KillUserProcesses= of these files; systemd's own default is yes, distributions' often no, so none = unknown."""
+    """The last KillUserProcesses= of these files; None if there is none: systemd's default is yes, distributions' often no."""
     found = re.findall(r"^\s*KillUserProcesses\s*=\s*(\w+)", "\n".join(texts), re.MULTILINE)
     return found[-1].lower() in ("yes", "true", "1", "on") if found else None
 

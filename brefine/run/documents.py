@@ -22,7 +22,7 @@ class WatchedDocument(Generic[D]):
         self.problem: str | None = None
 
     def read(self) -> D | None:
-        """The content; None where the file is not there. An unreadable file keeps its last readable content."""
+        """The content; None if there is no file. If the file cannot be read, its last readable content."""
         try:
             found = self._path.stat()
             stamp = (found.st_ino, found.st_mtime_ns, found.st_size)
@@ -34,6 +34,6 @@ class WatchedDocument(Generic[D]):
         except FormatError as error:
             self._stamp, self.problem = stamp, str(error)
         except OSError as error:
-            self._stamp = None  # read again as soon as it can be, though it has not changed
+            self._stamp = None  # so it is read again as soon as that works, even if it has not changed
             self.problem = f"{self._path}: cannot be read: {error.strerror}"
         return self._content

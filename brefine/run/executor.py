@@ -24,7 +24,7 @@ from brefine.run.workers import left_at_work_until_unix_s
 
 
 class ThisMachine:
-    """Finds processes here; no recipe is needed for that."""
+    """Finds processes on this machine, for which no recipe is needed."""
 
     poll_s = 0.1
 

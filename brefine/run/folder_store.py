@@ -1,4 +1,4 @@
-"""A foreign folder of event files, read into snapshots as a phase is."""
+"""A foreign folder of event files, read into snapshots like a phase."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from brefine.run.tail.run import RunTail, find_run_folders
 
 _FOLDERS_EVERY_S: Final = 5.0
 _FOREIGN_QUIET_S: Final = 300.0
-"""A foreign run that has written nothing for this long is taken for stopped: event files do not say."""
+"""A foreign run that has written nothing for this long counts as stopped: event files do not say."""
 
 
 class FolderStore:
-    """Reads a foreign folder of event files: each folder at or under it that holds some is a run."""
+    """Reads a foreign folder of event files: itself and every folder below it is a run if it contains some."""
 
     def __init__(self, path: Path) -> None:
         self._root = path.resolve()
@@ -77,7 +77,7 @@ class FolderStore:
             self._tails.setdefault(folder, RunTail(folder))
 
     def _name(self, folder: Path) -> str:
-        """What a run is called: by its place under the root, or as the root; a folder of the root's name in it is `./name`."""
+        """A run's name: its path below the root, or the root's name; a folder in the root with the root's name is `./name`."""
         if folder == self._root:
             return printable(self._root.name)
         place = folder.relative_to(self._root).as_posix()

@@ -1,4 +1,4 @@
-"""A worker of the other half in the foreground: a command of `brefine` starts it, passes signals on, and waits for its answer."""
+"""A worker of the torch half in the foreground: a command of `brefine` starts it, passes signals on, and waits for its end."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from brefine.io.interpreter import python_command
 from brefine.run.lock import sign
 
 _REACHES_S: Final = 0.5
-"""A signal to the whole group reaches the worker within this time."""
+"""A signal to the whole process group reaches the worker within this time."""
 _DESCRIPTOR: Final = re.compile(r"/(?:dev|proc/self)/fd/([0-9]+)")
 
 
 def run_worker(module: str, *arguments: object, stdout: IO[str] | None = None, lock: int | None = None) -> int:
     """Runs `python -m module arguments` in the foreground, its output passed through; returns its exit code.
 
-    What it prints goes to the file `stdout`, where one is given. SIGTERM, SIGINT and SIGHUP are handed on unless they reach the
-    worker by themselves, as Ctrl-C does, since it is in the same process group: a second one would cost a trainer its checkpoint.
-    This process waits for the worker to end in its own way. Descriptors among the arguments, as `<(…)` of a shell makes them,
-    are open there, too.
+    If a file `stdout` is given, the output goes there. SIGTERM, SIGINT and SIGHUP are passed on unless they reach the worker
+    directly, as Ctrl-C does, since it is in the same process group: a second signal would cost a trainer its checkpoint. This
+    process waits for the worker to end by itself. Descriptors among the arguments, as a shell's `<(…)` makes them, are open in
+    the worker, too.
 
     Args:
-        lock: descriptor of a lock that the worker goes on holding, should this process be killed, and that names it.
+        lock: descriptor of a lock whose file is made to name the worker, which keeps holding it if this process is killed.
     """
     command = python_command("-m", module, *arguments)
     kept = _descriptors_among(command)
-    reached, noted = os.pipe()  # the worker notes there what reaches it
+    reached, noted = os.pipe()  # the worker writes to `noted` which signals reach it
     os.set_blocking(noted, False)
     try:
         kept += [noted] if lock is None else [noted, lock]
@@ -66,7 +66,7 @@ def run_worker(module: str, *arguments: object, stdout: IO[str] | None = None, l
     earlier = {number: signal.signal(number, hand_on) for number in numbers}
     try:
         if lock is not None:
-            sign(lock, identity_of(process.pid))  # its own first word comes only after seconds
+            sign(lock, identity_of(process.pid))  # its own first status comes only after seconds
         code = process.wait()
         return code if code >= 0 else 128 - code
     finally:
@@ -76,7 +76,7 @@ def run_worker(module: str, *arguments: object, stdout: IO[str] | None = None, l
 
 
 def _descriptors_among(words: Sequence[str]) -> list[int]:
-    """Those of this process that words name as files: `/dev/fd/63`."""
+    """Descriptors of this process that words name as files: `/dev/fd/63`."""
     found = (_DESCRIPTOR.fullmatch(word) for word in words)
     return [int(one[1]) for one in found if one is not None and Path(one[0]).exists()]
 
@@ -85,7 +85,7 @@ def parse_answer(text: str) -> Any:
     """The JSON document that a worker has printed.
 
     Raises:
-        ProcessError: it has printed something else.
+        ProcessError: it has printed something that is not JSON.
     """
     try:
         return json.loads(text)

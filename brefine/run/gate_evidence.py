@@ -2,7 +2,8 @@
 
 The figures were measured by another process, perhaps weeks ago. Since then somebody may have trained further, diarized again,
 chosen another model, prepared another corpus, or edited a file. Whatever no longer fits is a fault, and a fault leaves the gate
-open. Digests find changes, and the turns are scored again; who forges turns, digests and seals together lies to himself.
+open. Digests find changes, and the turns are scored again. There is no protection against somebody who forges turns, digests and
+seals together.
 """
 
 from __future__ import annotations
@@ -38,27 +39,29 @@ from brefine.phasedir import (
 from brefine.run.decide import no_better_than_start
 
 _SAME_DER = 1e-5
-"""Turns are written to the microsecond."""
+"""DERs that differ by no more are the same: turns are written to the microsecond."""
 _NO_ERROR_S = 1e-6
-"""Likewise."""
+"""A smaller error time is none, for the same reason."""
 _SAME_TIME_S = 5e-4
-"""Some tools write milliseconds."""
+"""Boundaries that differ by less are the same: some tools write milliseconds."""
 _TELLING_SHARE = 0.25
-"""So many matched boundaries are seldom the reference's to the millisecond by chance: of VBx on VoxConverse dev 0.4 % are."""
+"""So many matched boundaries seldom equal the reference's to the millisecond by chance: for VBx on VoxConverse dev, 0.4 % do."""
 _NEAR_S, _MOST_NEAR = 0.06, 4
-"""But where both lie on a grid, a good system's are. It then misses others by a step or two: for each that is the same, one that
-is near with steps of 20 ms (a mean error of 15 ms; references of VoxConverse dev, on one of 40 ms), a third with 40 ms. Who
-corrects a hypothesis changes what is far off, and lets the rest stand as it is."""
+"""A recording's equal boundaries count only if there are more than `_MOST_NEAR` of them per boundary that is off by up to
+`_NEAR_S`. For if both files are on a time grid, many boundaries of a good system equal the reference's, but it misses others by a
+step or two: per equal boundary there is one near boundary with steps of 20 ms (a mean error of 15 ms; references of VoxConverse
+dev, put on a grid of 40 ms), and a third of one with 40 ms. Somebody who corrects a hypothesis changes what is far off and leaves
+the rest as it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class GateFiles:
-    """The files that the gate judges, as far as they are there and whole.
+    """The files that the gate judges, as far as they exist and are sound.
 
     Attributes:
-        selection: None where nobody has chosen.
+        selection: None if no model was chosen.
         report: the integration of the selected model; that of another model proves nothing about it.
-        problem: why there is no report, where there should be one.
+        problem: why there is no report, if there should be one.
     """
 
     selection: SelectionRecord | None = None
@@ -87,9 +90,9 @@ class GateAudio:
 
     Attributes:
         changed: recordings whose audio has changed.
-        gone: those without any.
-        unreadable: those whose audio is there, but cannot be read, so that it cannot be compared.
-        n_without_digest: recordings of which the corpus tells none.
+        gone: recordings whose audio is missing.
+        unreadable: recordings whose audio exists but cannot be read, so that it cannot be compared.
+        n_without_digest: number of recordings for which the corpus has no digest.
     """
 
     changed: tuple[str, ...] = ()
@@ -99,7 +102,7 @@ class GateAudio:
 
     @classmethod
     def of(cls, config: PhaseConfig, manifest: CorpusManifest | None) -> GateAudio:
-        """Reads what does not have its size and time of change, once: that takes minutes."""
+        """Compares the audio, reading, which takes minutes, only files whose size or modification time has changed."""
         corpus, gate = prepared_corpus_path(config), [] if manifest is None else manifest.gate
         changed, gone, unreadable = list[str](), list[str](), list[str]()
         for one in gate:
@@ -121,7 +124,7 @@ class GateAudio:
             )
 
     def notes(self) -> Iterator[str]:
-        """Audio that cannot be compared; its turns can still be scored."""
+        """Notes on audio that cannot be compared; its turns can still be scored."""
         if self.gone:
             yield f"the audio of gate recordings is no longer there ({some_of(self.gone)}), so it cannot be checked"
         if self.unreadable:
@@ -138,10 +141,10 @@ def evidence_of(
     audio: GateAudio,
     faults: Sequence[str] = (),
 ) -> Evidence | None:
-    """The figures of the integration with these faults and every other that is found; None where there are no figures.
+    """The figures of the integration with these faults and all others that are found; None if there are no figures.
 
     Args:
-        manifest: of the recipe's prepared corpus; None where there is none that can be read.
+        manifest: of the recipe's prepared corpus; None if there is none that can be read.
     """
     report = files.report
     if report is None:
@@ -186,7 +189,7 @@ def _interval(bounds: tuple[float, float] | None) -> Interval | None:
 
 
 def _is_simulated(config: PhaseConfig, manifest: CorpusManifest | None) -> bool:
-    """Whatever the report calls it: what brefine made, or whose errors it drew, proves nothing about real recordings."""
+    """Whether the evidence is simulated, whatever the report says: if brefine made any audio or drew any hypothesis's errors."""
     made = [] if manifest is None else [one for one in manifest.gate if one.simulated or one.replayed]
     return config.corpus.kind == "simulated" or config.hypothesis.source == "replayed" or bool(made)
 
@@ -212,7 +215,7 @@ def _faults_of_corpus(phase: PhaseDir, report: IntegrationReport, corpus: Path, 
 
 
 def faults_of_labels(config: PhaseConfig, manifest: CorpusManifest | None) -> Iterator[str]:
-    """Labels that have changed since the corpus was prepared; hypotheses of a newer diarizer belong to a new phase."""
+    """Faults: labels that have changed since the corpus was prepared. Hypotheses of a newer diarizer need a new phase."""
     corrected = [] if manifest is None else corrected_labels(manifest, config)
     if corrected:
         diarized = any("hypothesis/" in name and name.endswith(".rttm") for name in corrected)
@@ -224,7 +227,7 @@ def faults_of_labels(config: PhaseConfig, manifest: CorpusManifest | None) -> It
 
 
 def _is_gone(path: Path) -> bool:
-    """Whether no file lies there; what lies in a folder that may not be entered is not gone."""
+    """Whether there is no such file; a file in a folder that may not be entered is not gone."""
     try:
         return not path.is_file()
     except OSError:
@@ -232,7 +235,7 @@ def _is_gone(path: Path) -> bool:
 
 
 def _trained_on(config: PhaseConfig, manifest: CorpusManifest | None) -> dict[str, str]:
-    """What the recipe says that the diarizer was trained on → the recording: `talk`, also where a file is named, `talk.wav`."""
+    """Name in the recipe's list of what the diarizer was trained on → its recording: `talk`, also for a file `talk.wav`."""
     known = _recordings(manifest)
     stems = {name: name.rpartition(".")[0] for name in config.gate.diarizer_trained_on}
     return {name: stem if name not in known and stem in known else name for name, stem in stems.items()}
@@ -243,10 +246,10 @@ def _recordings(manifest: CorpusManifest | None) -> frozenset[str]:
 
 
 def notes_on_corpus(config: PhaseConfig, manifest: CorpusManifest | None) -> Iterator[str]:
-    """Gate recordings that sound like others or are declared different from them, speakers' names that prove nothing, and names
-    in the recipe that exclude nothing.
+    """Notes on gate recordings that sound like others or are declared different from them, on speakers' names that prove nothing,
+    and on names in the recipe that exclude nothing.
 
-    The named pairs and the local names are read from the recipe, which names the corpus's folder: without them, that is another.
+    The pairs and the local names are read from the recipe, since the name of the corpus's folder depends on them.
     """
     if manifest is None:
         return
@@ -265,7 +268,7 @@ def notes_on_corpus(config: PhaseConfig, manifest: CorpusManifest | None) -> Ite
 
 
 def notes_on_hypotheses(evidence: Evidence | None) -> Iterator[str]:
-    """Whether hypotheses equal the references, or the references are these hypotheses with some corrections.
+    """Notes on hypotheses that equal the references, and on references that seem to be corrected hypotheses.
 
     Where nothing was corrected there is no error to reduce, so every figure looks better than it is.
     """
@@ -283,7 +286,7 @@ def notes_on_hypotheses(evidence: Evidence | None) -> Iterator[str]:
 
 
 def notes_on_weights(phase: PhaseDir, config: PhaseConfig, report: IntegrationReport | None) -> Iterator[str]:
-    """What the integrated model had learnt before the phase, and whether it has learnt anything in it."""
+    """Notes on what the integrated model had learnt before the phase, and on whether it has learnt anything in it."""
     if report is not None and config.train_of(report.model).start == "shipped":
         yield (
             f"{report.model} began with the weights that ship with brefine: the voices and recordings on their card "
@@ -318,7 +321,8 @@ def _faults_of_weights(phase: PhaseDir, report: IntegrationReport, selection: Se
 def _faults_of_origin(
     phase: PhaseDir, report: IntegrationReport, selection: SelectionRecord, evaluated: EvaluationReport | None
 ) -> Iterator[str]:
-    """Files that another phase has written. Those of earlier versions do not say which; without a manifest nobody knows."""
+    """Faults: files that another phase has written. Files of earlier versions do not say which phase wrote them, and without a
+    manifest this phase's own name is unknown; then nothing is a fault."""
     own = phase.launched_as()
     found = (("evaluation", evaluated, "evaluate"), ("selection", selection, "select"), ("integration", report, "integrate"))
     for what, document, cure in found:
@@ -329,7 +333,7 @@ def _faults_of_origin(
 def _scored_again(
     found: Evidence, told: DerComparison, phase: PhaseDir, corpus: Path, manifest: CorpusManifest, *, window_s: float
 ) -> Evidence:
-    """The evidence with what the gate split's files of turns say themselves: whether they give the DERs told, and what else."""
+    """The evidence with what scoring the gate split's turns again shows: whether they give the reported DERs, and more."""
     parts, n_same, n_matched = [DerParts() for _ in range(4)], 0, 0
     silent, unmatched, faultless, equal = set[str](), set[str](), set[str](), set[str]()
     for one in manifest.gate:

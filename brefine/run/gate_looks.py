@@ -1,8 +1,8 @@
 """Who looked at the gate's recordings before: notes for whoever reads a verdict.
 
-An interval tells how sure a figure is. It allows neither for a choice of the best of several refiners, nor for recordings or
-labels that were chosen once figures had been seen. So every look at the gate split is kept in the phase's `looks.jsonl`, and
-those of the other phases in the same folder are read as well.
+An interval says how certain a figure is. It does not allow for choosing the best of several refiners, nor for recordings or
+labels that were chosen after figures had been seen. So every look at the gate split is kept in the phase's `looks.jsonl`, and
+the looks of the other phases in the same folder are read as well.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from brefine.phasedir import EvaluationReport, IntegrationReport, Look, LookedAt
 
 
 def notes_on_looks(phase: PhaseDir, report: IntegrationReport | None) -> Iterator[str]:
-    """Whether several refiners were scored on these recordings, here or elsewhere, and what was changed after one had been.
+    """Notes on several refiners being scored on these recordings, here or in other phases, and on changes after such a look.
 
     Args:
-        report: the integration that is judged; without one there is nothing to choose for.
+        report: the integration that is judged; without one, only the refiners that were scored in this phase are counted.
     """
     found: list[Look] = []
     for path in phase.gate_evaluations():
@@ -72,13 +72,13 @@ def _times(model: str, n: int) -> str:
 
 
 def _looks_of(other: PhaseDir, records: list[LookRecord], report: IntegrationReport, gate: _Gate) -> list[LookRecord]:
-    """The looks of another phase that were at recordings of this report; of an earlier version's, at the same corpus.
+    """The looks of another phase at recordings of this report; for a phase of an earlier version, at the same corpus.
 
     Args:
-        records: what its looks.jsonl tells.
+        records: the looks in its looks.jsonl.
 
     Raises:
-        FormatError: its integration is damaged, and nothing else tells the recordings of its looks.
+        FormatError: its integration is damaged, and nothing else lists the recordings of its looks.
     """
     if any(record.recordings for record in records):
         return [record for record in records if gate.has_any(record.recordings)]
@@ -89,10 +89,10 @@ def _looks_of(other: PhaseDir, records: list[LookRecord], report: IntegrationRep
 
 
 class _Gate:
-    """The recordings of an integration, and what was changed of them after earlier looks.
+    """The recordings of an integration, and how they have changed since earlier looks.
 
-    They are found again by their audio, whatever they are called; by name and duration where no digest of it is told, or where
-    the reference is the same: a file may have been converted.
+    Recordings are found by the digest of their audio, whatever they are called. They are found by name and duration if a digest
+    is missing, or if the reference is the same, since a file may have been converted.
     """
 
     def __init__(self, report: IntegrationReport) -> None:
@@ -102,7 +102,7 @@ class _Gate:
         self._audio, self._references, self._hypotheses, self._missing = set[str](), set[str](), set[str](), set[str]()
 
     def find(self, other: LookedAt) -> LookedAt | None:
-        """The same recording among these."""
+        """The recording of the integration that is the same as `other`; None if none is."""
         if other.audio_sha256 in self._by_audio:
             return self._by_audio[other.audio_sha256]
         found = self._by_name.get((other.name, other.duration_s))
@@ -114,7 +114,7 @@ class _Gate:
         return any(self.find(one) is not None for one in others)
 
     def compare(self, records: Iterable[LookRecord]) -> None:
-        """Takes earlier looks at any of these recordings into account; others, and later ones, say nothing."""
+        """Takes into account those looks that were at any of these recordings and earlier than the integration."""
         for record in records:
             if record.look.unix_s < self._looked_at_unix_s and self.has_any(record.recordings):
                 for then in record.recordings:
@@ -132,7 +132,7 @@ class _Gate:
             self._hypotheses.add(now.name)
 
     def changes(self) -> Iterator[str]:
-        """What differs from what earlier looks were at, in words."""
+        """What has changed since earlier looks, in words."""
         for names, words in (
             (self._audio, "the audio of gate recordings has changed since a refiner was scored on them"),
             (

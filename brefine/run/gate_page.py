@@ -1,4 +1,4 @@
-"""`gate4.md`: the decision record of gate 4, readable years later without brefine."""
+"""`gate4.md`: the decision record of gate 4, which can be read years later without brefine."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def gate_page(
 
 
 def log_line(phase: PhaseDir, record: GateRecord) -> str:
-    """The verdict as one item of a list, for a log that a person keeps in Markdown."""
+    """The verdict as a list item, for a log that a person keeps in Markdown."""
     when = time.strftime("%Y-%m-%d", time.gmtime(record.unix_s))
     found = "; ".join(f"{item.id} {item.finding}" for item in record.criteria)
     evidence = record.evidence or "no"
@@ -89,7 +89,7 @@ def _earlier(record: GateRecord) -> list[str]:
 
 
 def _digests(report: IntegrationReport | None) -> list[str]:
-    """What the figures were measured on, to be compared years later."""
+    """Digests of what the figures were measured on, for a comparison years later."""
     if report is None:
         return []
     found = {"Weights": report.weights_sha256, "Splits": report.corpus_sha256, "Turns": report.turns_sha256}
@@ -106,5 +106,5 @@ def _provenance(manifest: Manifest) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """Text from people and files as one cell of a table: no line breaks, no bars, no markup of its own."""
+    """Text from people and files as one cell of a table: without line breaks, bars or markup."""
     return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;").replace("`", "'")

@@ -1,7 +1,7 @@
-"""Gate 4 of a phase: its evidence gathered, judged, answered and written down.
+"""Gate 4 of a phase: gathers its evidence, judges it, takes answers, and writes the record.
 
-The judgement is `core.gate`'s. Here it meets the files: what the integration measured, what the person answered so far, and
-the records `gate4.json`, `gate4.md`, `verdicts.jsonl` and `decisions.jsonl`.
+`core.gate` makes the judgement. This module reads what the integration measured and what the person has answered so far, and
+writes `gate4.json`, `gate4.md`, `verdicts.jsonl` and `decisions.jsonl`.
 """
 
 from __future__ import annotations
@@ -46,25 +46,26 @@ from brefine.run.gate_verdicts import Verdicts
 from brefine.run.tables import amount_text, utc_text
 
 _MOST_OF_ONE = 1 / 3
-"""Of the errors or of the speech; see `core.bootstrap` for what uneven recordings make of an interval."""
+"""Largest share of the errors or of the speech that one recording may have; `core.bootstrap` says what uneven recordings do to an
+interval."""
 
 
 def judge_phase(phase: PhaseDir) -> GateRecord:
-    """Judges what can be judged, with earlier answers; writes nothing."""
+    """Judges what can be judged, with the earlier answers; writes nothing."""
     return _Case.of(phase, GateFiles.of(phase)).judged({})
 
 
 def write_gate(phase: PhaseDir, answers: Mapping[str, Answer] | None = None) -> GateRecord:
     """Judges, and writes `gate4.json`, `gate4.md` and one line of `decisions.jsonl` for each new answer.
 
-    One writer after the other, from the first file that is read: an answer given while another writer scores is judged with.
+    Writers wait for each other before they read any file, so an answer that is given while another writer scores is not lost.
 
     Args:
         answers: criterion id → answer; they replace earlier ones.
 
     Raises:
-        ConfigError: an id is none of the criteria.
-        OSError: a file cannot be written; where it is verdicts.jsonl, the record and its page are.
+        ConfigError: an id is not that of a criterion.
+        OSError: a file cannot be written; if it is verdicts.jsonl, the record and its page have been written.
     """
     with held(phase.gate_lock):
         return _write(phase, GateFiles.of(phase), {_criterion(name): answer for name, answer in (answers or {}).items()})
@@ -89,19 +90,19 @@ def _write(phase: PhaseDir, files: GateFiles, answers: Mapping[CriterionId, Answ
             )
     record.write(phase.gate)
     write_text_atomic(phase.gate_page, gate_page(phase, record, _manifest(phase)[0], files.selection, files.report))
-    case.verdicts.file(phase, record.filed())  # last: gate4.json tells meanwhile what it lacks, a stale one would mislead
+    case.verdicts.file(phase, record.filed())  # last: until then gate4.json has what it lacks; a stale gate4.json would mislead
     return record
 
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """What the gate judges, gathered and scored once: before new answers, as the person was shown it, and with them.
+    """What the gate judges. It is gathered and scored once, and judged twice: as the person was shown it, and with new answers.
 
     Attributes:
         given: earlier answers that count.
         stale: criterion → a note on its earlier answer, which does not count.
-        notes: what a reader of the verdict has to know, whatever is answered.
-        verdicts: those that were written down before.
+        notes: what a reader of the verdict must know, whatever the answers are.
+        verdicts: the verdicts that were written down before.
     """
 
     thresholds: Thresholds
@@ -171,9 +172,9 @@ class _Case:
 
 
 def _agreed(phase: PhaseDir) -> tuple[PhaseConfig, list[str], list[str]]:
-    """The recipe with the [gate] of the launch, a note on each threshold that differs now, and what makes it unknown.
+    """The recipe with the [gate] of the launch, a note on each threshold that differs now, and faults if that [gate] is unknown.
 
-    Thresholds that move once the figures are known decide nothing. Recordings that the diarizer was trained on may be added.
+    A threshold that is changed once figures are known has no effect. Recordings that the diarizer was trained on may be added.
     """
     config = phase.load_config()
     agreed, problem = _thresholds_of_launch(phase)
@@ -191,7 +192,7 @@ def _agreed(phase: PhaseDir) -> tuple[PhaseConfig, list[str], list[str]]:
 
 
 def _thresholds_of_launch(phase: PhaseDir) -> tuple[GateConfig | None, str]:
-    """The [gate] in the manifest, or why there is none."""
+    """The [gate] in the manifest; None, and the reason, if there is none."""
     manifest, problem = _manifest(phase)
     if manifest is None:
         return None, problem
@@ -202,7 +203,7 @@ def _thresholds_of_launch(phase: PhaseDir) -> tuple[GateConfig | None, str]:
 
 
 def _manifest(phase: PhaseDir) -> tuple[Manifest | None, str]:
-    """The manifest, or why there is none."""
+    """The manifest; None, and the reason, if there is none."""
     try:
         return Manifest.read(phase.manifest), ""
     except FileNotFoundError:
@@ -214,11 +215,11 @@ def _manifest(phase: PhaseDir) -> tuple[Manifest | None, str]:
 def _earlier_answers(
     phase: PhaseDir, decisions: Iterable[Decision], report: IntegrationReport | None
 ) -> tuple[dict[CriterionId, Answer], dict[str, str]]:
-    """The last answer to each criterion, where this very evidence was shown; and a note on each that was given on other evidence,
-    or to a criterion that the gate hasn't.
+    """The last answer to each criterion, if it was given on this evidence; and a note on each answer that was given on other
+    evidence, or to a criterion that the gate does not have.
 
-    They are read from decisions.jsonl: `gate4.json` tells answers, it does not give them. Where a line of it cannot be read, only
-    those behind it are given here: what is lost may have taken back an answer.
+    Answers are read from decisions.jsonl, of which `gate4.json` has only a copy. If lines of it cannot be read, the caller passes
+    the decisions after the last such line: what is lost may have taken back an answer.
     """
     given: dict[CriterionId, Answer] = {}
     stale: dict[str, str] = {}
@@ -259,7 +260,7 @@ def _left_out(report: IntegrationReport | None) -> Iterator[str]:
 
 
 def _counted_cuts(comparison: Comparison) -> str:
-    """What the figures of an earlier version were without the ends that the cut of recordings has made."""
+    """The figures of an earlier version without the ends that the cut of recordings has made."""
     wholes = (comparison.before, comparison.after)
     cuts = [figures.by_kind["edge"] for figures in wholes]
     n_matched, n_reference = (getattr(wholes[0], key) - getattr(cuts[0], key) for key in ("n_matched", "n_reference"))
@@ -286,7 +287,7 @@ def _met_before(report: IntegrationReport | None, gate: GateConfig) -> Iterator[
 
 
 def _company(config: PhaseConfig, manifest: CorpusManifest | None) -> Iterator[str]:
-    """Whether real recordings behind the gate share speakers, which no interval allows for."""
+    """A note if real recordings behind the gate share speakers, which no interval allows for."""
     real = [] if manifest is None else [one.speakers for one in manifest.gate if not one.simulated]
     crowd = crowding(real, config.corpus.local_speaker_names)
     if crowd is not None:
@@ -294,7 +295,7 @@ def _company(config: PhaseConfig, manifest: CorpusManifest | None) -> Iterator[s
 
 
 def _weight(report: IntegrationReport | None) -> Iterator[str]:
-    """Where one of the recordings has so much of what is counted that an interval over them promises too much."""
+    """A note if one recording has so large a share of what is counted that intervals over recordings are too narrow."""
     changes = [] if report is None else report.recordings
     if len(changes) < LEAST_RECORDINGS:
         return
@@ -332,7 +333,7 @@ def _criterion(name: str) -> CriterionId:
 
 
 def criterion_record(finding: Finding) -> GateCriterion:
-    """A finding as the gate's file holds it."""
+    """A finding as the gate's file stores it."""
     criterion, answer = finding.criterion, finding.answer
     return GateCriterion(
         id=criterion.id.value,

@@ -10,11 +10,11 @@ from brefine.io.atomic import digest_of_files
 from brefine.phasedir import CORPUS_FILE, CorpusManifest, GateRecord, IntegrationReport, PhaseDir
 
 _EVERY_S: Final = 60.0
-"""Hundreds of files are too many to be read at every glance."""
+"""Seconds between two reads: hundreds of files are too many to read for every snapshot."""
 
 
 class WatchedTurns:
-    """The gate split's references, hypotheses and refined turns: read again once a minute, as long as a verdict needs them."""
+    """The gate split's references, hypotheses and refined turns; read again once a minute while a verdict rests on them."""
 
     def __init__(self, phase: PhaseDir, config: PhaseConfig) -> None:
         self._phase = phase
@@ -23,9 +23,9 @@ class WatchedTurns:
         self._looked_s = float("-inf")
 
     def outdate(self, gate: GateRecord | None, report: IntegrationReport | None) -> bool:
-        """Whether the gate would leave this verdict open, because it is about other turns than lie there now.
+        """Whether the gate would now leave this verdict open, because the turns have changed since.
 
-        A person's no stands, whatever was changed. Where the corpus is out of reach, nothing is known: False.
+        A person's no stands, whatever was changed. False, too, if the corpus is out of reach, so that nothing is known.
         """
         if gate is None or report is None or gate.verdict == "open" or gate.is_refused:
             return False

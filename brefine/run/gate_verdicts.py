@@ -1,7 +1,7 @@
-"""The verdicts that were written down before: by `verdicts.jsonl`, and by the `gate4.json` that stands.
+"""The verdicts that were written down before: those in `verdicts.jsonl`, and those in the present `gate4.json`.
 
-Either may have lost what the other tells: a crash tears a line, a person removes a file, an earlier version wrote `gate4.json`
-alone. So both are read, and what `verdicts.jsonl` lacks is written into it with the next verdict.
+Either file may lack what the other has: a crash may tear a line, a person may remove a file, and earlier versions wrote only
+`gate4.json`. So both are read, and what `verdicts.jsonl` lacks is appended to it with the next verdict.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ class Verdicts:
     """What is known of earlier verdicts.
 
     Attributes:
-        filed: verdicts.jsonl.
-        standing: gate4.json; None where there is none, or none that is sound.
+        filed: the lines of verdicts.jsonl.
+        standing: gate4.json; None if there is none, or if it cannot be read.
     """
 
     filed: Lines[FiledVerdict]
@@ -30,7 +30,7 @@ class Verdicts:
 
     @property
     def known(self) -> list[FiledVerdict]:
-        """All, in order of time; of those that repeat one another the first, with its date."""
+        """All verdicts in order of time; of consecutive ones that repeat each other only the first, with its date."""
         told = [] if self.standing is None else [*self.standing.earlier, self.standing.filed()]
         known: list[FiledVerdict] = []
         for one in sorted(dict.fromkeys([*self.filed.readable, *told]), key=lambda verdict: verdict.unix_s):
@@ -40,17 +40,17 @@ class Verdicts:
 
     @property
     def lacking(self) -> list[FiledVerdict]:
-        """Those that verdicts.jsonl lacks; none where it cannot be read, or not whole, so that nobody knows."""
+        """The verdicts that verdicts.jsonl lacks; none if it cannot be read as a whole, since nothing is known then."""
         on_file = set(self.filed.readable)
         return [] if self.filed.problem is not None else [one for one in self.known if one not in on_file]
 
     def before(self, verdict: FiledVerdict) -> list[FiledVerdict]:
-        """Those that are not this one."""
+        """The known verdicts without this one."""
         known = self.known
         return known[:-1] if known and verdict.repeats(known[-1]) else known
 
     def notes(self) -> Iterator[str]:
-        """What a reader of the next verdict has to know: earlier versions left one in gate4.json alone, which is no loss."""
+        """What a reader of the next verdict must know. That earlier versions wrote only gate4.json is not a loss."""
         if self.filed.loss is not None:
             yield f"{self.filed.loss}; not every earlier verdict is known"
         n = len(self.lacking)
@@ -58,10 +58,10 @@ class Verdicts:
             yield f"{self.filed.name} lacks {n} verdict{'s' if n > 1 else ''} that gate4.json tells"
 
     def file(self, phase: PhaseDir, verdict: FiledVerdict) -> None:
-        """Appends to verdicts.jsonl what it lacks, and this verdict unless it stands there last.
+        """Appends to verdicts.jsonl what it lacks, and this verdict unless it is the last one there.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the file cannot be written.
         """
         lacking = self.lacking
         for one in lacking:

@@ -1,4 +1,4 @@
-"""What the GPUs and the machine are doing; an honest note where there is no GPU."""
+"""What the GPUs and the machine are doing, or a note that says why there are no GPU figures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from brefine.run.snapshot import GpuView, HostView
 
 
 class GpuProbe(Protocol):
-    """Reads the GPUs; `note` says why there are no figures, None where there are."""
+    """Reads the GPUs; `note` says why there are no figures, and is None if there are."""
 
     note: str | None
 
@@ -21,7 +21,7 @@ class GpuProbe(Protocol):
 
 
 class NoGpu:
-    """A machine without figures of a GPU."""
+    """A machine without GPU figures."""
 
     def __init__(self, note: str) -> None:
         self.note: str | None = note
@@ -31,7 +31,7 @@ class NoGpu:
 
 
 class NvmlProbe:
-    """The GPUs as NVIDIA's driver tells of them. What it does not tell (utilisation under MIG) is None, never 0."""
+    """The GPUs as NVIDIA's driver reports them. What it does not report (utilisation under MIG) is None, never 0."""
 
     note: str | None = None
 
@@ -85,7 +85,7 @@ def find_gpus() -> GpuProbe:
 
 
 def read_host(disk: Path) -> HostView:
-    """CPU use since the last call, memory, and what is free on the disk that holds `disk`."""
+    """CPU use since the last call, memory, and free space on the disk that contains `disk`."""
     memory = psutil.virtual_memory()
     try:
         free_bytes = psutil.disk_usage(str(disk)).free

@@ -1,4 +1,4 @@
-"""The headroom of a recipe's gate split, shown before anything is started that costs time or money."""
+"""The headroom of a recipe's gate split, shown before anything that costs time or money is started."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from brefine.run.headroom_table import headroom_lines
 
 
 def headroom_of_recipe(config: PhaseConfig) -> list[str]:
-    """One screen where reference and hypothesis of the gate split are there already; else one line that says why not."""
+    """One screen if reference and hypothesis of the gate split exist already; else one line that says why there is none."""
     config = with_absolute_paths(config)
     try:
         pairs = _prepared(config) or _own_folder(config)
@@ -56,7 +56,7 @@ def _prepared(config: PhaseConfig) -> list[Pair]:
 
 
 def _own_folder(config: PhaseConfig) -> tuple[Pair, ...]:
-    """A corpus of one's own that brings its hypotheses can be looked at before it is prepared."""
+    """The pairs of a user's own corpus that contains its hypotheses: they can be measured before it is prepared."""
     if config.corpus.kind != "folder" or config.hypothesis.source != "folder" or config.corpus.gate is None:
         return ()
     gate = Path(config.corpus.gate)

@@ -1,4 +1,4 @@
-"""The headroom as a page to be mailed: the DER over what is left of the boundary errors, its parts, and the screen's words."""
+"""The headroom as a page to mail: the DER over what is left of the boundary errors, its parts, and the text of the screen."""
 
 from __future__ import annotations
 

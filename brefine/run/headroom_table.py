@@ -1,4 +1,4 @@
-"""The headroom on one screen: what movement can win, what it leaves, and which criteria of the gate are within reach."""
+"""The headroom on one screen: what moving boundaries can win, what it leaves, and which criteria of the gate are within reach."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from brefine.run.tables import align
 
 _BAR_CELLS: Final = 40
 PARTS: Final = (("matched", "boundary"), ("missed", "missed"), ("false alarm", "false_alarm"), ("confusion", "confusion"))
-"""What the DER consists of: its name, and its key in `Headroom.figures`."""
+"""The parts of the DER: name, and key in `Headroom.figures`."""
 _REACH: Final = {"within": "within reach", "out": "OUT OF REACH", "unknown": "CANNOT BE JUDGED"}
 
 
 def headroom_lines(figures: Mapping[str, Any]) -> list[str]:
-    """Renders `Headroom.figures`."""
+    """The lines of a screen for `Headroom.figures`."""
     return [*_head(figures), "", *_movement(figures), "", *_bars(figures), "", *_rest(figures), "", *_criteria(figures)]
 
 
@@ -59,7 +59,7 @@ def _movement(figures: Mapping[str, Any]) -> list[str]:
 
 
 def _bars(figures: Mapping[str, Any]) -> Iterator[str]:
-    """What the DER at collar 0 consists of, to scale: what the matched boundaries' movement takes away, and what it leaves."""
+    """The parts of the DER at collar 0, to scale: what moving the matched boundaries takes away, and what it leaves."""
     (split,) = (item for item in figures["parts"] if item["collar_s"] == 0.0)
     total = figures["der"] or 1.0
     yield "the DER at collar 0 consists of errors at matched boundaries, and others"

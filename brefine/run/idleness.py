@@ -1,4 +1,4 @@
-"""Since when a rented machine has been idle: any phase that works on it keeps it busy, not only the one that is watched."""
+"""Since when a rented machine has been idle; any phase that works on it keeps it busy, not only the one that is watched."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from brefine.run.lock import holder, supervising
 from brefine.run.workers import signs_of_life
 
 BY_HAND: Final = (Stage.EVALUATE, Stage.INTEGRATE)
-"""Stages that a person may start; their locks name who works at them."""
+"""Stages that a person may start; their locks name the process that works on them."""
 _LOOKS_EVERY_S: Final = 5.0
 
 
 class OtherPhases:
-    """The other phases on this machine, looked at every few seconds: a folder may hold hundreds."""
+    """The other phases on this machine, looked at only every few seconds, since a folder may contain hundreds."""
 
     def __init__(self, phase: PhaseDir) -> None:
         self._phase = phase
@@ -28,7 +28,7 @@ class OtherPhases:
         self._until_unix_s: float | None = None
 
     def worked_until_unix_s(self, account: Account) -> float | None:
-        """Until when they have worked since the machine was started: infinite while one does, None where none has."""
+        """The last time at which they worked since the machine was started: infinite while one works, None if none has."""
         if time.monotonic() - self._looked_s >= _LOOKS_EVERY_S:
             self._looked_s = time.monotonic()
             others = tuple(_others(self._phase, account))
@@ -44,7 +44,7 @@ def others_at_work(phase: PhaseDir, account: Account) -> Iterator[PhaseDir]:
 
 
 def last_sign_unix_s(signs: Iterable[tuple[ProcessIdentity, float]]) -> float | None:
-    """The latest of these signs of life that a process has given since this machine was started; None where none has."""
+    """The latest of these signs of life since this machine was started; None if there is none."""
     return _latest(unix_s for process, unix_s in signs if process.boot_id == boot_id())
 
 
@@ -55,7 +55,7 @@ def _others(phase: PhaseDir, account: Account) -> Iterator[PhaseDir]:
 
 
 def _works_here(phase: PhaseDir) -> bool:
-    """Whether its supervisor lives on this machine, or what one has left at work, or what a person has started."""
+    """Whether its supervisor lives on this machine, or a process that a supervisor has left, or one that a person has started."""
     word = SupervisorState.read_if_sound(phase.supervisor)
     supervisor = supervising(phase, word)
     started = [] if word is None else word.processes.values()

@@ -1,4 +1,4 @@
-"""The supervisor's own look at what the trainings write: damage in event files, validations that are no numbers."""
+"""The supervisor's own checks of what the trainings write: damaged event files, and non-finite validations."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _LIMIT_S: Final = 0.1
 
 
 class EventInspector:
-    """Follows the event files of all models, so that their faults are told although nobody looks.
+    """Follows the event files of all models, so that their faults are reported even if nobody watches.
 
-    Non-finite losses and gradients are told by the trainers themselves, with what was done about them; here only the
-    validation curves are looked at.
+    Trainers report non-finite losses and gradients themselves, with what was done about them; here only the validation curves
+    are checked.
     """
 
     def __init__(self, phase: PhaseDir, models: Sequence[ModelName]) -> None:
@@ -29,7 +29,7 @@ class EventInspector:
         self._looked_s = float("-inf")
 
     def look(self, *, now: bool = False) -> list[Alert]:
-        """Everything that is wrong so far, every few seconds; nothing in between. `AlertLog` tells each only once."""
+        """Everything that is wrong so far, every few seconds; nothing in between. `AlertLog` reports each alert only once."""
         if not now and time.monotonic() - self._looked_s < _EVERY_S:
             return []
         self._looked_s = time.monotonic()
@@ -40,4 +40,4 @@ class EventInspector:
             alerts += [alert_of_fault(model, fault, time.time()) for fault in tail.faults]
             validation = [curve for tag, curve in tail.curves().items() if tag.startswith("validation/")]
             alerts += alerts_of_curves(model, validation)
-        return [] if is_gone(self._folder) else alerts  # moved with all that it holds, it has lost no event file
+        return [] if is_gone(self._folder) else alerts  # a folder that was moved as a whole has lost no event file

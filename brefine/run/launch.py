@@ -1,4 +1,4 @@
-"""Makes a phase directory and starts, resumes or stops what works in it."""
+"""Makes a phase directory, and starts, resumes or stops the processes that work in it."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ from brefine.run.workers import training_process, working_process
 _SUPERVISED: Final = (Stage.PREPARE, Stage.EVALUATE)
 """Stages whose processes a supervisor starts and stops."""
 _CAP_OF_THRESHOLD: Final = 5.0
-"""The gate's matching cap is at least so many times its threshold. Of VBx on VoxConverse dev, unrefined, the MAE is 42 ms within
-0.1 s, 83 ms within 0.25 s and 172 ms within 1 s."""
+"""The gate's matching cap must be at least this many times its threshold. For VBx on VoxConverse dev, unrefined, the MAE is 42 ms
+within 0.1 s, 83 ms within 0.25 s and 172 ms within 1 s."""
 _UNREAD_S: Final = 10.0
-"""A supervisor at work reads a request within a second."""
+"""A request that waits longer is not being read: a working supervisor reads one within a second."""
 _PACKAGES: Final = ("brefine", "torch", "torchaudio", "numpy", "scipy", "safetensors", "tensorboard", "soundfile")
 
 
@@ -54,8 +54,8 @@ def create_phase(config: PhaseConfig, *, argv: Sequence[str] = ()) -> PhaseDir:
     """Makes a new phase directory `<runs>/<utc>-<name>` with its recipe and manifest; nothing is started.
 
     Raises:
-        ConfigError: nobody could open the phase: a path, made absolute, holds characters that a recipe may not; or see
-            `refuse_useless`.
+        ConfigError: the phase could not be opened, because a path, made absolute, has characters that a recipe may not have; or
+            see `refuse_useless`.
     """
     refuse_useless(config)
     config = with_absolute_paths(config)
@@ -80,7 +80,7 @@ def create_phase(config: PhaseConfig, *, argv: Sequence[str] = ()) -> PhaseDir:
     for model in config.models:
         phase.run(model).path.mkdir()
     phase.control.mkdir()
-    write_text_atomic(phase.config, recipe)  # last: with it the folder is a phase
+    write_text_atomic(phase.config, recipe)  # last: this file makes the folder a phase
     return phase
 
 
@@ -88,15 +88,15 @@ def refuse_useless(config: PhaseConfig) -> None:
     """Refuses a phase that could learn or prove nothing.
 
     Raises:
-        ConfigError: the weights to begin with were trained on other features or windows than the recipe's; or the gate's matching
-            cap is so narrow that any hypothesis meets its threshold.
+        ConfigError: the weights to begin with were trained with other features or windows than the recipe's; or the gate's
+            matching cap is so narrow that any hypothesis meets its threshold.
     """
     _refuse_narrow_cap(config.gate)
     _refuse_other_inputs(config)
 
 
 def _refuse_narrow_cap(gate: GateConfig) -> None:
-    """Phases that were launched before can still be opened: the gate tells where unrefined boundaries meet the threshold."""
+    """Refuses a launch only: older phases can still be opened, and the gate notes if unrefined boundaries meet the threshold."""
     least_s = _CAP_OF_THRESHOLD * gate.mae_ms / 1000.0
     if gate.window_s < least_s and not math.isclose(gate.window_s, least_s):
         raise ConfigError(
@@ -112,7 +112,7 @@ def _refuse_other_inputs(config: PhaseConfig) -> None:
     if config.train.start == "random":
         return
     card = CheckpointCard.in_weights(shipped_weights())
-    settings = {} if card is None else card.other_inputs(config.features, config.examples)  # None: the trainer says why
+    settings = {} if card is None else card.other_inputs(config.features, config.examples)  # None: the trainer will say why
     if settings:
         alike = " ".join(f"--set {name}={json.dumps(value)}" for name, value in settings.items())
         raise ConfigError(
@@ -126,7 +126,7 @@ def start_supervisor(phase: PhaseDir) -> None:
     """Starts the phase's supervisor in a session of its own and returns when it has taken the phase.
 
     Raises:
-        ProcessError: another supervisor has the phase, or this one could not take it; it says why.
+        ProcessError: another supervisor has the phase, or this one could not take it; the message says why.
     """
     if is_supervised(phase):
         raise refusal(phase)
@@ -148,12 +148,12 @@ def start_supervisor(phase: PhaseDir) -> None:
             raise
         finally:
             os.close(write_end)
-    # Whoever starts a process must collect it, or it stands as a zombie for as long as this one lives.
+    # A child must be collected, or it stays a zombie for as long as this process lives.
     threading.Thread(target=process.wait, name="supervisor-reaper", daemon=True).start()
     with os.fdopen(read_end, "rb") as ready:
-        answer = ready.read().decode("utf-8", errors="replace")  # ends with the process, which may have had no word
+        answer = ready.read().decode("utf-8", errors="replace")  # ends with the process, which may have written nothing
     if answer != READY:
-        if is_supervised(phase):  # somebody else was faster
+        if is_supervised(phase):  # another one was faster
             raise refusal(phase)
         with phase.supervisor_log.open("rb") as log:
             log.seek(log_start_bytes)
@@ -169,7 +169,7 @@ def resume_phase(phase: PhaseDir) -> tuple[ModelName, ...]:
 
     Raises:
         ConfigError: its jobs cannot be submitted here.
-        ProcessError: see `unfinished_models`; or its supervisor does not start.
+        ProcessError: see `unfinished_models`; or the supervisor does not start.
     """
     unfinished = unfinished_models(phase)
     refuse_without_slurm(phase.load_config())
@@ -178,7 +178,7 @@ def resume_phase(phase: PhaseDir) -> tuple[ModelName, ...]:
 
 
 def unfinished_models(phase: PhaseDir) -> tuple[ModelName, ...]:
-    """The models that `resume_phase` would train further; none where only what comes after training is left.
+    """The models that `resume_phase` would train further; none if only the stages after training are left.
 
     Raises:
         ProcessError: the phase is supervised already, there is nothing left to do, or its cap is spent.
@@ -195,7 +195,7 @@ def unfinished_models(phase: PhaseDir) -> tuple[ModelName, ...]:
 
 
 def _next_command(phase: PhaseDir) -> str:
-    """What takes a phase on whose trainings have ended and which nobody supervises."""
+    """The next command for a phase whose trainings have ended and which nobody supervises."""
     from brefine.run.snapshot import PhaseState
     from brefine.run.store import PhaseStore
 
@@ -210,7 +210,7 @@ def _next_command(phase: PhaseDir) -> str:
 
 
 def _refuse_beyond_the_cap(phase: PhaseDir) -> None:
-    """Raises where a new supervisor would only stop what it has started; what runs already it takes over, and stops in order."""
+    """Refuses a phase that has spent its cap, unless trainings run: a supervisor takes those over and stops them in order."""
     config = phase.load_config()
     budget = config.budget
     if budget.cap_usd is None:
@@ -230,8 +230,8 @@ def _refuse_beyond_the_cap(phase: PhaseDir) -> None:
 def stop_phase(phase: PhaseDir, *, timeout_s: float = 90.0) -> bool:
     """Checkpoints and stops everything that works in the phase, and returns when it has ended; the recipe may be damaged.
 
-    A supervisor that leaves the request unread and gives no sign of life is killed, and the processes that it started are asked
-    from here. Should it wake up, it would ask them a second time, which costs a checkpoint.
+    A supervisor that does not read the request and gives no sign of life is killed, and the processes that it has started are
+    asked from here. If it woke up instead, it would ask them a second time, which costs a checkpoint.
 
     Returns:
         whether anything was at work.
@@ -245,7 +245,7 @@ def stop_phase(phase: PhaseDir, *, timeout_s: float = 90.0) -> bool:
     supervised = is_supervised(phase)
     wish = ask_to_stop(phase) if supervised else None
     finder, models = _finder(phase, supervised=supervised)
-    orphans: tuple[Stage, ...] = (Stage.INTEGRATE,)  # no supervisor has to do with it
+    orphans: tuple[Stage, ...] = (Stage.INTEGRATE,)  # no supervisor starts or stops it
     if supervised:
         alone = _stages_at_work(phase, finder, orphans)
     else:
@@ -276,7 +276,7 @@ def ask_to_stop(phase: PhaseDir) -> Path | None:
     """Asks the supervisor to stop: by a file, or, if none can be written, by a signal to a supervisor on this machine.
 
     Returns:
-        the request; None for a signal.
+        the file of the request; None if a signal was sent.
     """
     try:
         return request(phase, "stop")
@@ -289,13 +289,13 @@ def ask_to_stop(phase: PhaseDir) -> Path | None:
 
 
 def _is_supervised(phase: PhaseDir, *, but: ProcessIdentity | None) -> bool:
-    """Whether another process than that one supervises the phase: killed, one may wait for its disk before it is gone."""
+    """Whether a process other than `but` supervises the phase; a killed one may have to wait for its disk before it ends."""
     found = supervisor_of(phase)
     return found is not None and (but is None or not is_same(found, but))
 
 
 def _silent_supervisor(phase: PhaseDir) -> ProcessIdentity | None:
-    """The phase's supervisor where it is a process of this machine that gives no sign of life."""
+    """The phase's supervisor if it is a process on this machine that gives no sign of life; else None."""
     found = supervisor_of(phase)
     return found if found is not None and is_alive(found) and silence_s(phase) is not None else None
 
@@ -307,13 +307,13 @@ def _end_by_force(supervisor: ProcessIdentity) -> None:
 
 
 def _not_yet(works: Sequence[Work], asked: Sequence[Work]) -> list[Work]:
-    """Those whose process was not asked; a job elsewhere has none here."""
+    """The works whose process is not among those that were asked; a job elsewhere has no process here."""
     processes = [work.process for work in asked if work.process is not None]
     return [work for work in works if work.process not in processes]
 
 
 def _finder(phase: PhaseDir, *, supervised: bool) -> tuple[Finder, Sequence[ModelName]]:
-    """Who finds the works of a phase, and the models they may be for; without its recipe, what runs on this machine."""
+    """What finds the works of a phase, and the models that they may be for; without the recipe, only on this machine."""
     try:
         config = phase.load_config()
     except FormatError:
@@ -324,7 +324,7 @@ def _finder(phase: PhaseDir, *, supervised: bool) -> tuple[Finder, Sequence[Mode
 
 
 def _at_work(phase: PhaseDir, finder: Finder, models: Sequence[ModelName], stages: Sequence[Stage]) -> list[Work]:
-    """The trainers of these models that run, and the processes of these stages, whoever has started them."""
+    """The running trainers of these models and processes of these stages, whoever has started them."""
     found = [finder.find(model, log=phase.run(model).log, process=training_process(phase, model)) for model in models]
     return [*(work for work in found if work is not None), *_stages_at_work(phase, finder, stages)]
 
@@ -335,14 +335,14 @@ def _stages_at_work(phase: PhaseDir, finder: Finder, stages: Sequence[Stage]) ->
 
 
 def _evaluations_by_hand(phase: PhaseDir) -> list[Work]:
-    """The evaluation that somebody runs here, as its lock tells, also where the phase's own works are jobs elsewhere."""
+    """The evaluation that a person runs on this machine, by its lock, even if the phase's own works are jobs elsewhere."""
     process = holder(phase.stage_lock(Stage.EVALUATE))
     found = ThisMachine().find(Stage.EVALUATE, log=phase.stage_log(Stage.EVALUATE), process=process)
     return [] if found is None else [found]
 
 
 def _new_folder(runs: Path, name: str, unix_s: float) -> Path:
-    """A folder that nobody else has made: two launches in one second get two."""
+    """A folder that did not exist before: two launches in one second get two folders."""
     stem = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(unix_s))}-{name}"
     runs.mkdir(parents=True, exist_ok=True)
     for attempt in range(1, 100):
@@ -364,7 +364,7 @@ def _versions() -> dict[str, str]:
 
 
 def _commit() -> dict[str, str | bool | None]:
-    """The commit of the code that runs, and whether files differ from it; None where it is installed from a package."""
+    """The commit of the running code, and whether files differ from it; None if it was installed from a package."""
     folder = Path(brefine.__file__).parent
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         if (folder.parent / ".git").exists():

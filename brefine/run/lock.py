@@ -1,4 +1,4 @@
-"""One supervisor a phase: its lock here, its heartbeat on another machine that shares the disk."""
+"""One supervisor per phase: known by its lock on this machine, by its heartbeat on another machine that shares the disk."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from brefine.run.control import pending_requests
 from brefine.run.pulse import Pulse
 
 READY: Final = "ready"
-"""What a supervisor answers to whoever has started it when it has the phase; else it answers why it has not."""
+"""What a supervisor answers to its starter when it has taken the phase; otherwise it answers why it has not."""
 _ELSEWHERE_S: Final = 60.0
 """A process on another machine (a shared disk) counts as alive when its heartbeat is younger than this."""
 
 
 @contextmanager
 def phase_lock(phase: PhaseDir) -> Iterator[tuple[Path, ...]]:
-    """Held by the phase's supervisor as long as it lives; the file names it, since its own word may be lost or damaged.
+    """Held by the phase's supervisor as long as it lives. The file names it, since supervisor.json may be missing or damaged.
 
     Yields:
-        the requests that waited before the file named it: whatever is asked later is asked of this supervisor.
+        the requests that waited before the file named this supervisor; later requests are meant for it.
 
     Raises:
         ProcessError: another supervisor has the phase.
-        OSError: the lock cannot be taken, or there is no room for the name.
+        OSError: the lock cannot be taken, or the disk has no room for the name.
     """
     never_make_anew(phase.path)
     with held(phase.supervisor_lock, wait=False) as lock:
@@ -49,43 +49,43 @@ def phase_lock(phase: PhaseDir) -> Iterator[tuple[Path, ...]]:
         try:
             yield waiting
         finally:
-            with contextlib.suppress(OSError):  # then it names a process that is gone
+            with contextlib.suppress(OSError):  # the file then names a process that is gone
                 os.ftruncate(lock, 0)
 
 
 def sign(lock: int, process: ProcessIdentity) -> None:
-    """Writes into a lock's file who has it; on a full disk it is the lock alone that tells.
+    """Writes the holder into a lock's file. On a full disk nothing is written, and only the lock itself shows that it is held.
 
     Args:
-        lock: its descriptor, as `held` gives it.
+        lock: the lock's descriptor, as `held` gives it.
     """
     with contextlib.suppress(OSError):
         _write_name(lock, process)
 
 
 def _write_name(lock: int, process: ProcessIdentity) -> None:
-    """In place, since another file of that name would be another lock."""
+    """Writes in place, since a new file of the same name would be another lock."""
     name = json.dumps(LockHolder(process=process).to_json()).encode("utf-8")
     os.pwrite(lock, name, 0)
     os.ftruncate(lock, len(name))
 
 
 def holder(path: Path) -> ProcessIdentity | None:
-    """The process on this machine that has signed a lock and still lives; trying the lock would hinder whoever takes it."""
+    """The living process on this machine that has signed a lock. The lock is not tried: that would hinder whoever takes it."""
     found = LockHolder.read_if_sound(path)
     return found.process if found is not None and is_alive(found.process) else None
 
 
 def supervising(phase: PhaseDir, word: SupervisorState | None) -> ProcessIdentity | None:
-    """The process that supervises the phase now; None where none does.
+    """The process that supervises the phase now; None if none does.
 
     Args:
-        word: what is known of supervisor.json. Where that is damaged, old, or cannot be written, the lock tells, on this machine.
+        word: what is known of supervisor.json. If that is damaged, old, or cannot be written, the lock decides, on this machine.
     """
     if word is not None and is_at_work(word):
         return word.process
     found = holder(phase.supervisor_lock)
-    has_ended = found is not None and word is not None and is_same(found, word.process)  # that was its last word
+    has_ended = found is not None and word is not None and is_same(found, word.process)  # it has said that it ended
     return None if has_ended else found
 
 
@@ -100,23 +100,23 @@ def is_supervised(phase: PhaseDir) -> bool:
 
 
 def is_at_work(supervisor: SupervisorState) -> bool:
-    """Whether that supervisor lives: its process here, or a fresh heartbeat on another machine that shares the disk."""
+    """Whether that supervisor lives: by its process here, or by a fresh heartbeat on another machine that shares the disk."""
     return supervisor.state == "running" and (is_alive(supervisor.process) or _is_elsewhere(supervisor))
 
 
 def works_elsewhere(process: ProcessIdentity, heartbeat_unix_s: float, now_unix_s: float) -> bool:
-    """Whether a process of another machine has given a sign of life lately; nobody here can see more of it."""
+    """Whether a process on another machine has given a sign of life lately, which is all that can be seen from here."""
     return process.boot_id != boot_id() and abs(now_unix_s - heartbeat_unix_s) < _ELSEWHERE_S
 
 
 def silence_s(phase: PhaseDir) -> float | None:
-    """For how long the phase's supervisor has lived without a sign of life, at one look; None while it works, or nobody knows."""
+    """For how long the phase's supervisor has lived without a sign of life; None if it works, or if that is unknown."""
     word = SupervisorState.read_if_sound(phase.supervisor)
     return Pulse().silence_s(word, supervising(phase, word), time.time())
 
 
 def refusal(phase: PhaseDir) -> ProcessError:
-    """What is said to a second supervisor."""
+    """The error for a second supervisor."""
     found = supervisor_of(phase)
     silent_s = silence_s(phase)
     silent = "" if silent_s is None else f", without a sign of life for {silent_s:,.0f} s"

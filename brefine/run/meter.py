@@ -12,13 +12,13 @@ from brefine.run.budget import TICK_S, Ledger, ledger_path
 class Meter:
     """One session of the ledger. A machine that costs nothing is not billed and leaves the ledger alone.
 
-    It lasts as long as this process has lived, counted from its start: setting the clock bills nothing.
+    The session's length is counted from this process's start by a monotonic clock, so setting the clock bills nothing.
 
     Args:
-        left_until_unix_s: until when work of the phase has gone on without a supervisor; the phase's last session lasts so long.
+        left_until_unix_s: until when work of the phase went on without a supervisor; the phase's last session is extended to it.
 
     Attributes:
-        problem: why the ledger cannot be written; the phase goes on, and its cap is kept from what this process knows.
+        problem: why the ledger cannot be written. The phase goes on, and its cap is checked with what this process knows.
     """
 
     def __init__(self, budget: BudgetConfig, phase: Path, *, left_until_unix_s: float | None = None) -> None:
@@ -37,7 +37,7 @@ class Meter:
         self.tick()
 
     def tick(self, *, force: bool = False) -> None:
-        """Writes down, once a minute, that the machine is in use, from its beginning where that could not be written."""
+        """Writes down, once a minute, that the machine is in use; opens the session first if that could not be written before."""
         now_s = time.monotonic()
         if self._price == 0.0 or (not force and now_s - self._ticked_s < TICK_S):
             return
@@ -53,5 +53,5 @@ class Meter:
             self.problem = self._ledger.cannot_be_written(error)
 
     def spent_usd(self) -> float:
-        """What the phase has cost: its earlier sessions, and this one up to now by a clock that nobody sets back."""
+        """What the phase has cost: its earlier sessions, and this one up to now by a monotonic clock."""
         return self._before_usd + self._price * (time.monotonic() - self._began_s) / 3600.0

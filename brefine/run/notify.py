@@ -1,6 +1,6 @@
-"""Sends alerts to the outside: to a command, and through Apprise to any service. Never more than a person can read.
+"""Sends alerts to a command, and through Apprise to any service, but never more than a person can read.
 
-Each message is handed to a process of its own, so that a network that hangs cannot hold up the supervisor.
+Each message is handed to a process of its own, so a network that hangs cannot hold up the supervisor.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _HOUR_S: Final = 3600.0
 _PATIENCE_S: Final = 30.0
 """A delivery that takes longer is given up."""
 _AGAIN_S: Final = (30.0, 120.0, 600.0, 3600.0)
-"""What did not arrive is tried again after these waits, the last one for ever."""
+"""A message that did not arrive is tried again after these waits, of which the last one repeats for ever."""
 _SHOWN: Final = 8
 """Alerts that a gathered message spells out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a person gets: one alert, or several gathered."""
+    """A message to the person: one alert, or several gathered ones."""
 
     title: str
     text: str
@@ -44,7 +44,7 @@ class Message:
 
 @dataclass(slots=True)
 class _Channel:
-    """One way out of the house: what waits for it, when it was used, and how often it has failed since it last worked."""
+    """One way of sending: what waits for it, when it was used, and how often it has failed since it last worked."""
 
     name: str
     command: str
@@ -69,8 +69,8 @@ class Notifier:
 
     Args:
         phase: its name, for the title.
-        sent: the file that remembers the ids of what has arrived, so that another supervisor sends the rest, and only that.
-        log: is told what could not be delivered.
+        sent: the file with the ids of alerts that have arrived, so that a later supervisor sends only the others.
+        log: is called with what could not be delivered.
         clock: monotonic seconds.
     """
 
@@ -96,17 +96,17 @@ class Notifier:
             _Channel(name, command, deque(maxlen=config.per_hour)) for name, command in commands.items() if command is not None
         ]
         self._owed: dict[str, int] = {}
-        """By how many channels an alert has still to arrive."""
+        """Alert's id → number of channels through which it has still to arrive."""
         self._deliveries: list[_Delivery] = []
 
     @property
     def problem(self) -> str | None:
-        """Which channels do not work, in words; None where all do."""
+        """Which channels do not work, in words; None if all work."""
         failing = " and ".join(channel.name for channel in self._channels if channel.n_failed)
         return f"alerts do not arrive by {failing}; supervisor.log says why" if failing else None
 
     def add(self, alert: Alert) -> None:
-        """Takes an alert; unless it has left before, it leaves with the next `tick` that the rate allows."""
+        """Takes an alert; unless it was sent before, the next `tick` that the rate allows sends it."""
         line = _line(alert)
         if line in self._taken or _LEVELS.index(alert.level) < _LEVELS.index(self._config.least_level):
             return
@@ -117,7 +117,7 @@ class Notifier:
             channel.waiting.append(alert)
 
     def tick(self) -> None:
-        """Sends what waits, as one message a channel, and collects deliveries that have ended."""
+        """Sends what waits, as one message per channel, and collects deliveries that have ended."""
         self._collect()
         now_s = self._clock()
         for channel in self._channels:
@@ -126,7 +126,7 @@ class Notifier:
                 self._send(channel, now_s)
 
     def close(self, *, patience_s: float = _PATIENCE_S) -> None:
-        """Sends what waits, whatever the rate, since nobody will later, and waits for it to arrive."""
+        """Sends what waits at once, whatever the rate, since nobody will send it later, and waits for it to arrive."""
         for channel in self._channels:
             if channel.waiting:
                 self._send(channel, self._clock())
@@ -147,7 +147,7 @@ class Notifier:
         words: IO[bytes] | None = None
         try:
             words = _nameless_file()  # lives as long as the process
-            with _nameless_file() as given:  # a file, not a pipe: whoever does not read it blocks nobody
+            with _nameless_file() as given:  # a file, not a pipe, which would block if the command did not read it
                 given.write(json.dumps(document, allow_nan=False).encode())
                 given.seek(0)
                 process = subprocess.Popen(
@@ -173,7 +173,7 @@ class Notifier:
         self._remember([_line(alert, channel if self._owed[_line(alert)] else None) for alert in delivery.alerts])
 
     def _failed(self, channel: _Channel, alerts: Sequence[Alert], sent_s: float, why: str) -> None:
-        """What did not arrive waits again, before what has come since, and does not count for the rate."""
+        """Puts alerts that did not arrive back in front of newer ones; the failed message does not count for the rate."""
         self._log(f"{channel.name} {why}")
         with contextlib.suppress(ValueError):
             channel.sent_s.remove(sent_s)
@@ -182,7 +182,7 @@ class Notifier:
         channel.n_failed += 1
 
     def _remember(self, lines: Sequence[str]) -> None:
-        """Afterwards, not before: killed in between, an alert is told twice rather than never."""
+        """Notes alerts as sent: after sending, so that if this is killed in between, they are sent twice rather than never."""
         try:
             append_line(self._sent, "\n".join(lines))
         except OSError as error:
@@ -224,7 +224,7 @@ def compose(phase: str, alerts: Sequence[Alert]) -> Message:
 
 
 def _lines_of(path: Path) -> set[str]:
-    """What the file holds; one that is damaged, or of another kind, costs a message sent twice and not the supervisor."""
+    """The lines of the file; none if it cannot be read: then a message is sent twice, and the supervisor goes on."""
     try:
         with open_no_link(path) as file:
             return set(file.read().decode("utf-8", errors="replace").splitlines())
@@ -233,12 +233,12 @@ def _lines_of(path: Path) -> set[str]:
 
 
 def _line(alert: Alert, channel: _Channel | None = None) -> str:
-    """An alert's id as one line of text, of one channel or of all; the names of files in it may hold anything."""
+    """An alert's id as one line of text, for one channel or for all; the names of files in it may contain anything."""
     return json.dumps(alert.id if channel is None else [channel.name, alert.id])
 
 
 def _nameless_file() -> IO[bytes]:
-    """In memory where the system has such files: that a disk is full must be told without room on it."""
+    """An open file without a name, in memory if the system has such files: a full disk must be reported without room on it."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("brefine-alert"), "w+b")
     return tempfile.TemporaryFile()

@@ -1,4 +1,4 @@
-"""Whether the kernel kills for lack of memory: by its own counter, so that no other `kill -9` is mistaken for it.
+"""Whether the kernel has killed for lack of memory: by its own counter, so that no other `kill -9` is mistaken for it.
 
 Source: `memory.events` of cgroup v2, `memory.oom_control` of v1, and `/proc/vmstat`, each with a line `oom_kill N`.
 """
@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Final
 
 _SOON_S: Final = 10.0
-"""A process that the kernel kills for memory has given all of it back within this time."""
+"""A process that the kernel kills for lack of memory has given all of it back, and ended, within this time."""
 
 
 class OomKills:
-    """The kernel's kills that no death has been put down to yet: each explains one, and only soon afterwards.
+    """The kernel's kills that do not explain the end of a process yet: each explains one, and only one soon after it.
 
     Args:
-        count: the kernel's counter.
+        count: reads the kernel's counter.
         clock: monotonic seconds.
     """
 
@@ -31,7 +31,7 @@ class OomKills:
         self._seen_s: deque[float] = deque()
 
     def look(self) -> None:
-        """Notes when the counter rises: it must be looked at more often than every few seconds."""
+        """Notes whether the counter has risen; must be called at least every few seconds."""
         now_s, known = self._clock(), self._known
         self._known = self._count()
         self._seen_s.extend([now_s] * (self._known - known))
@@ -39,7 +39,7 @@ class OomKills:
             self._seen_s.popleft()
 
     def explain_one(self) -> bool:
-        """Whether a process that has just ended by SIGKILL is one of them."""
+        """Whether the kernel killed a process that has just ended by SIGKILL; uses up one kill."""
         self.look()
         if not self._seen_s:
             return False
@@ -48,9 +48,9 @@ class OomKills:
 
 
 def count_oom_kills(*, proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> int:
-    """How often the kernel has killed for memory: in this process's control group, which its children share.
+    """How often the kernel has killed for lack of memory in this process's control group, which its children share.
 
-    Where no control group tells, on the whole machine since its boot; 0 where nothing tells.
+    If no control group says, the count is of the whole machine since its boot; 0 if nothing says.
     """
     for counter in (*_own_counters(proc, cgroups), proc / "vmstat"):
         try:
@@ -63,7 +63,7 @@ def count_oom_kills(*, proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs
 
 
 def _own_counters(proc: Path, cgroups: Path) -> Iterator[Path]:
-    """The counter of the control group, most particular first; in a container its path may be that of the host."""
+    """Files that may have the control group's counter, most specific first; in a container its path may be that of the host."""
     try:
         lines = (proc / "self" / "cgroup").read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Which part of the machine each trainer gets: its share of the cores, one GPU where there are several, and with how many."""
+"""Which part of the machine each trainer gets: its share of the cores, and one GPU if there are several, perhaps shared."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def trainer_environments(
     """The environment of each model's trainer.
 
     Args:
-        models: all models of the phase, whether or not they run now: shares stay the same over restarts.
+        models: all models of the phase, running or not, so that shares stay the same over restarts.
         threads: CPU threads of one trainer; 0 = its share of the machine.
-        base: the environment they inherit; a CUDA_VISIBLE_DEVICES in it limits the choice, an OMP_NUM_THREADS is kept.
+        base: the environment that they inherit; a CUDA_VISIBLE_DEVICES in it limits the choice, an OMP_NUM_THREADS is kept.
     """
     share = threads or max(1, len(os.sched_getaffinity(0)) // len(models))
     devices = _visible_devices(base, gpus)

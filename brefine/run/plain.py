@@ -14,11 +14,11 @@ _LONGEST_SILENCE_S: Final = 10.0
 _LOOK_S: Final = 1.0
 _PROGRESS_EVERY_S: Final = 5.0
 _WORDS_OF_CURVES: Final[Mapping[str, str]] = {Tag.VALIDATION_MAE_MS: "validation MAE {:.0f} ms", Tag.LOSS: "loss {:.3f}"}
-"""What is told of a training whose own word cannot be read."""
+"""What is reported of a training whose status cannot be read."""
 
 
 class PlainLines:
-    """Turns snapshots into lines: what is new since the one before, and a sign of life when nothing is."""
+    """Turns snapshots into lines: what is new since the last snapshot, and a sign of life if nothing is."""
 
     def __init__(self) -> None:
         self._state: PhaseState | None = None
@@ -30,7 +30,7 @@ class PlainLines:
         self._spoke_unix_s = float("-inf")
 
     def of(self, snapshot: PhaseSnapshot) -> list[str]:
-        """The lines that this snapshot adds, behind the local time of day; alerts have their own, and their day if it is past."""
+        """The lines that this snapshot adds, each behind the local time of day; alerts have their own time, and a past date."""
         now_unix_s = snapshot.unix_s
         news = [*self._phase(snapshot), *self._stages(snapshot)]
         for run in snapshot.runs:
@@ -101,7 +101,7 @@ def follow(
     """Writes lines until the phase waits for the person (or `until` says so); returns the last snapshot.
 
     Args:
-        lines: what has been told before, where the following goes on.
+        lines: knows what was written before, so that only news follows.
     """
     ended = until or (lambda snapshot: snapshot.state not in WORKING)
     while True:
@@ -114,7 +114,7 @@ def follow(
 
 
 def follow_all(reads: Sequence[Callable[[], PhaseSnapshot]], write: Callable[[str], object]) -> None:
-    """Follows several phases at once, each line with its phase's name in front; ends when the last of them has ended."""
+    """Follows several phases at once, with the phase's name before each line; ends when the last of them has ended."""
     told = [PlainLines() for _ in reads]
     working = set(range(len(reads)))
     while working:
@@ -129,7 +129,7 @@ def follow_all(reads: Sequence[Callable[[], PhaseSnapshot]], write: Callable[[st
 
 
 def overview(snapshot: PhaseSnapshot) -> list[str]:
-    """The whole phase at one moment, as `watch --once --plain` prints it."""
+    """The state of the whole phase, as `watch --once --plain` prints it."""
     lines = [f"{snapshot.name}: {snapshot.state} ({_evidence(snapshot)})", money_line(snapshot)]
     lines += [progress_line(progress) for progress in snapshot.progress.values()]
     lines += [_run_line(run, foreign=snapshot.foreign) for run in snapshot.runs]

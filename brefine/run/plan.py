@@ -31,18 +31,18 @@ from brefine.run.plain import duration
 _EXAMPLES_PER_S_A_CORE: Final[dict[ModelName, float]] = {"transformer": 120.0, "mlp": 1250.0, "contrastive": 220.0}
 """Rough rates of training on ±2 s, for machines on which no phase has run yet; measured on one core of a busy machine."""
 _EXAMPLES_PER_S_A_GPU: Final = 5000.0
-"""Rough, for a data-centre GPU, where the launching of kernels is the limit and not the arithmetic."""
+"""Rough, for a data-centre GPU, where launching kernels is the limit and not the arithmetic."""
 _BOUNDARIES_A_MINUTE: Final = 18.0
-"""Matched boundaries of a minute of simulated conversation, as measured on 2 and 4 hours of it."""
+"""Matched boundaries per minute of simulated conversation, as measured on 2 and 4 hours of it."""
 _VOXCONVERSE_BOUNDARIES: Final = 10_000.0
-"""Matched boundaries of VoxConverse's dev recordings: VBx has 10,290 of 16,536 within 1 s."""
+"""Matched boundaries in VoxConverse's dev recordings: VBx has 10,290 of 16,536 within 1 s."""
 _ALIKE: Final = ("corpus", "hypothesis", "diarizer", "features")
-"""Sections on which the time of a station depends, beside machine and device."""
+"""Sections of the recipe on which the time of a stage depends, besides machine and device."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedStage:
-    """One station: seconds of wall time, None where nothing is known, and what the figure rests on."""
+    """One stage: seconds of wall time, None if nothing is known, and what the figure is based on."""
 
     name: str
     seconds: float | None
@@ -51,7 +51,7 @@ class PlannedStage:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A launch on paper."""
+    """What a launch would do, take and cost."""
 
     models: tuple[ModelName, ...]
     corpus: Path
@@ -59,15 +59,15 @@ class Plan:
     devices: str
     stages: tuple[PlannedStage, ...]
     billed_s: float | None
-    """Time that is paid: of this machine until the last station has ended; of a cluster its jobs' time × GPUs. None = unknown."""
+    """Time that is paid: for this machine, until the last stage has ended; on a cluster, jobs' time × GPUs. None = unknown."""
     known_billed_s: float
-    """The same of the stations whose time is known."""
+    """The same for the stages whose time is known."""
     price_usd_per_hour: float
     cap_usd: float | None
 
     @property
     def seconds(self) -> float | None:
-        """Wall time of all stations; None where one of them is unknown."""
+        """Wall time of all stages; None if one of them is unknown."""
         return _sum(stage.seconds for stage in self.stages)
 
     @property
@@ -76,7 +76,7 @@ class Plan:
 
     @property
     def known_cost_usd(self) -> float:
-        """The cost of the stations whose time is known: of all, or the least that the launch costs."""
+        """The cost of the stages whose time is known: if some are unknown, the launch costs at least this."""
         return self.price_usd_per_hour * self.known_billed_s / 3600.0
 
 
@@ -92,7 +92,7 @@ def plan_phase(config: PhaseConfig, *, gpus: GpuProbe, n_cores: int) -> Plan:
     prepared = prepared_corpus(config)
     ready = prepared is not None
     on_cluster, n_models = config.executor.kind == "slurm", len(config.models)
-    if on_cluster:  # what this login node has is nobody's business
+    if on_cluster:  # what the login node has does not matter
         n_gpus, n_cores = n_models * config.executor.gpus, n_models * config.executor.cpus
     else:
         n_gpus = len(gpus.read())
@@ -127,17 +127,17 @@ def plan_phase(config: PhaseConfig, *, gpus: GpuProbe, n_cores: int) -> Plan:
 
 
 def prepared_corpus(config: PhaseConfig) -> Path | None:
-    """The recipe's prepared corpus; None where it is not there, or where labels have been corrected since."""
+    """The recipe's prepared corpus; None if it does not exist, or if labels have been corrected since."""
     corpus = prepared_corpus_path(config)
     manifest = CorpusManifest.read_if_there(corpus / CORPUS_FILE)
     return None if manifest is None or corrected_labels(manifest, config) else corpus
 
 
 def examples_an_epoch(config: PhaseConfig, prepared: Path | None) -> float | None:
-    """Positives and negatives as `data.examples.draw_epoch` takes them; None where their number is not known.
+    """Number of positives and negatives that `data.examples.draw_epoch` takes; None if it is not known.
 
     Args:
-        prepared: the corpus, where it is there: its summary has counted them, synthetic recordings included.
+        prepared: the prepared corpus, if it exists: its summary has counted them, with synthetic recordings.
     """
     examples = config.examples
     counted = None if prepared is None else _counted(prepared)
@@ -200,7 +200,7 @@ def plan_to_json(plan: Plan) -> dict[str, object]:
 
 
 def _jobs(executor: ExecutorConfig, longest_s: float | None) -> str:
-    """What the scheduler will be asked for."""
+    """What will be requested from the scheduler, in words."""
     gpus = f"{counted(executor.gpus, 'GPU', 'GPUs')}, " if executor.gpus else ""
     memory = "" if executor.memory_gb is None else f"{executor.memory_gb:g} GB, "
     place = f" in {executor.partition}" if executor.partition else ""
@@ -213,7 +213,7 @@ def _jobs(executor: ExecutorConfig, longest_s: float | None) -> str:
 
 
 def _billed(executor: ExecutorConfig, training: Iterable[PlannedStage], stages: Sequence[PlannedStage]) -> list[float | None]:
-    """The allocations' time × GPUs; preparation has none. An array shares its station's work, whatever its length."""
+    """Each allocation's time × GPUs, or × 1 for preparation, which has none. The tasks of an array share the work of a stage."""
     gpus = max(1, executor.gpus)
     prepare, _, *judging = stages
     works = [(prepare, 1), *((one, gpus) for one in training), *((one, gpus) for one in judging)]
@@ -221,7 +221,7 @@ def _billed(executor: ExecutorConfig, training: Iterable[PlannedStage], stages: 
 
 
 def _sum(seconds: Iterable[float | None]) -> float | None:
-    """None where one of them is unknown."""
+    """The sum; None if one of them is unknown."""
     total_s = 0.0
     for one_s in seconds:
         if one_s is None:
@@ -231,7 +231,7 @@ def _sum(seconds: Iterable[float | None]) -> float | None:
 
 
 def _past(config: PhaseConfig) -> dict[PhaseDir, PhaseConfig]:
-    """The phases on record that can be read and ran where this one would, newest first."""
+    """Phase → its recipe, for phases on record that can be read and ran where this one would, newest first."""
     found = {}
     for phase in reversed(list_phases(Path(config.runs))):
         with contextlib.suppress(BrefineError):
@@ -259,7 +259,7 @@ def _training(
 
 
 def _counted(prepared: Path) -> tuple[float, float] | None:
-    """Hypothesised training boundaries with a partner, and those without; None where the summary does not tell."""
+    """Number of hypothesised training boundaries with a partner, and without one; None if the summary does not say."""
     with contextlib.suppress(FormatError, OSError, LookupError, TypeError, ValueError):
         found = read_json(prepared / SUMMARY_FILE)["splits"]["train"]["boundary"]
         n_matched = float(found["n_matched"])
@@ -268,7 +268,7 @@ def _counted(prepared: Path) -> tuple[float, float] | None:
 
 
 def _is_alike(phase: PhaseDir, theirs: PhaseConfig, config: PhaseConfig, *, has_gpu: bool) -> bool:
-    """Whether the stations of that phase take as long as this recipe's: the same to work on, on the same kind of device."""
+    """Whether the stages of that phase take as long as this recipe's: the same data, on the same kind of device."""
     return all(getattr(theirs, name) == getattr(config, name) for name in _ALIKE) and all(
         _is_on_gpu(status) == has_gpu for status in read_statuses(phase).values()
     )

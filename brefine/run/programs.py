@@ -10,7 +10,7 @@ from brefine.phasedir import PhaseDir, RunDir, Stage
 
 
 class Programs(Protocol):
-    """What a supervisor starts; tests give it other programs, which are processes all the same."""
+    """The commands that a supervisor starts; tests give it other programs, which are real processes as well."""
 
     def prepare(self, phase: PhaseDir) -> list[str]: ...
 

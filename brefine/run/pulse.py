@@ -1,4 +1,4 @@
-"""Whether a supervisor whose process lives also works: it may be stopped, or wait for a disk that does not answer."""
+"""Whether a supervisor whose process lives also works: it may be suspended, or be waiting for a disk that does not answer."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from brefine.identity import ProcessIdentity, is_same
 from brefine.phasedir import SupervisorState
 
 _SILENT_S: Final = 75.0
-"""A supervisor with an older heartbeat is silent: it waits up to a minute for a scheduler that does not answer."""
+"""A supervisor with an older heartbeat is silent; waiting for a scheduler that does not answer takes it up to a minute."""
 
 
 class Pulse:
     """How long a supervisor has been silent, as one reader has seen it.
 
-    A heartbeat that was there before the reader is as old as the clock of the day says. From then on the reader counts for
-    itself, by seconds in which it could have seen another one: no machine that slept, and no clock that was set, makes a silence.
+    The age of a heartbeat from before the reader's first look is taken from the wall clock. From then on the reader counts the
+    seconds in which it could have seen a new one, so neither a machine that slept nor a clock that was set makes a silence.
 
     Args:
         clock: monotonic seconds, which do not pass while the machine sleeps.
@@ -30,11 +30,11 @@ class Pulse:
         self._age_s = 0.0
 
     def silence_s(self, word: SupervisorState | None, process: ProcessIdentity | None, now_unix_s: float) -> float | None:
-        """For how long the supervisor has given no sign of life; None while it gives some, or where nobody knows.
+        """For how long the supervisor has given no sign of life; None if it gives some, or if that is unknown.
 
         Args:
             word: what is known of supervisor.json.
-            process: who supervises the phase now; None where nobody does.
+            process: the process that supervises the phase now; None if none does.
         """
         if word is None or process is None or word.state != "running" or not is_same(word.process, process):
             return None

@@ -1,7 +1,7 @@
-"""`report.html`: a whole phase in one self-contained file, to be mailed, filed, and read years later without brefine.
+"""`report.html`: a whole phase in one self-contained file, to mail, to file, and to read years later without brefine.
 
-Nothing is loaded from anywhere: styles, charts and spectrograms are inside, there is no script, and a policy in the page forbids
-the rest. Names, notes and log lines come from people and files, and are escaped wherever they stand.
+The page loads nothing: styles, charts and spectrograms are inside, there is no script, and a policy in the page forbids the rest.
+Names, notes and log lines come from people and files, and are escaped wherever they appear.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from brefine.run.store import PhaseStore
 
 
 def write_report(phase: PhaseDir, out: Path | None = None) -> Path:
-    """Writes the report of what the phase has so far; returns where it is.
+    """Writes the report of what the phase has so far; returns its path.
 
     Raises:
-        BrefineError: it cannot be written, or `out` would replace a file of the phase, or something else that is no page.
+        BrefineError: it cannot be written, or `out` would replace a file of the phase, or another file that is not a page.
     """
     if out is not None:
         files = [path for path in phase.path.rglob("*") if path.suffix != ".html"]
@@ -38,7 +38,7 @@ def write_report(phase: PhaseDir, out: Path | None = None) -> Path:
     snapshot = _judged_today(PhaseStore(phase.path).snapshot(drain=True), phase)
     try:
         manifest = Manifest.read_if_there(phase.manifest)
-    except FormatError:  # the gate tells what is wrong with it
+    except FormatError:  # the gate says what is wrong with it
         manifest = None
     path = phase.report if out is None else out
     write_text_atomic(path, report_page(snapshot, manifest, phase))
@@ -46,7 +46,7 @@ def write_report(phase: PhaseDir, out: Path | None = None) -> Path:
 
 
 def _judged_today(snapshot: PhaseSnapshot, phase: PhaseDir) -> PhaseSnapshot:
-    """With the verdict that is on file, unless it is of earlier evidence or would now differ: then with today's, and a note."""
+    """The snapshot with the verdict on file; if that is on earlier evidence or would now differ, with today's and a note."""
     if not phase.gate.exists():
         return snapshot
     today, filed = judge_phase(phase), snapshot.gate
@@ -88,7 +88,7 @@ def report_page(snapshot: PhaseSnapshot, manifest: Manifest | None, phase: Phase
 
 
 def _chosen(snapshot: PhaseSnapshot) -> ModelName | None:
-    """The model whose boundaries are shown: the selected one, else the first that is evaluated."""
+    """The model whose boundaries are shown: the selected one, else the first one that was evaluated."""
     if snapshot.selection is not None:
         return snapshot.selection.model
     return next((report.model for report in snapshot.evaluations.values()), None)

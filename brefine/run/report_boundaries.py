@@ -28,7 +28,7 @@ _ROWS: Final = 96
 
 @dataclass(frozen=True, slots=True)
 class BoundaryPicture:
-    """One boundary; `image` is the body of a PNG data address, None where the audio is not there any more."""
+    """One boundary; `image` is the body of a PNG data URL, or None if the audio no longer exists."""
 
     row: BoundaryRow
     start_s: float
@@ -37,8 +37,8 @@ class BoundaryPicture:
 
 
 def read_boundaries(path: Path) -> list[BoundaryRow]:
-    """The rows of `<split>.boundaries.csv` that are judged, without ends made by the cut of a recording; none where there is no
-    such file or it is of another version.
+    """The rows of `<split>.boundaries.csv` that are judged, without ends made by the cut of a recording; none if there is no
+    such file or if it is of another version.
     """
     try:
         return [row for row in read_rows(path) if row.kind != "edge"]
@@ -47,19 +47,19 @@ def read_boundaries(path: Path) -> list[BoundaryRow]:
 
 
 def extremes(rows: list[BoundaryRow], n: int = N_SHOWN) -> tuple[list[BoundaryRow], list[BoundaryRow]]:
-    """The n whose absolute error fell most, and the n whose rose most; what did not change is in neither."""
+    """The n rows whose absolute error fell most, and the n rows whose rose most; unchanged ones are in neither list."""
     change = sorted(rows, key=_change_s)
     return [row for row in change[:n] if _change_s(row) < 0.0], [row for row in change[::-1][:n] if _change_s(row) > 0.0]
 
 
 def audio_of(corpus: Path) -> dict[str, Path]:
-    """Recording → its audio file, of a prepared corpus; nothing where that is not there any more."""
+    """Recording → its audio file, for a prepared corpus; empty if that no longer exists."""
     manifest = CorpusManifest.read_if_sound(corpus / CORPUS_FILE)
     return {} if manifest is None else {one.name: corpus / one.audio for part in manifest.splits.values() for one in part}
 
 
 def picture(row: BoundaryRow, audio: Mapping[str, Path]) -> BoundaryPicture:
-    """The boundary with the spectrogram of what is around its three places.
+    """The boundary with the spectrogram around its three places: reference, hypothesis and refined.
 
     Args:
         audio: recording → its file.
@@ -79,7 +79,7 @@ def picture(row: BoundaryRow, audio: Mapping[str, Path]) -> BoundaryPicture:
 
 
 def _pixels(level_db: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Dark is loud, low frequencies at the bottom, squeezed to few rows by their maxima so that the file stays small."""
+    """Pixels of the spectrogram: dark is loud, low frequencies at the bottom; few rows, by their maxima, so files stay small."""
     edges = np.linspace(0, len(level_db), _ROWS + 1).round().astype(int)
     rows = np.stack([level_db[a:b].max(axis=0) for a, b in pairwise(edges.tolist()) if b > a])
     share = np.clip(1.0 + rows[::-1] / _RANGE_DB, 0.0, 1.0)

@@ -1,4 +1,4 @@
-"""Charts of the report as SVG text: lines, bars, scatter. Colours come from the page's style sheet; text is escaped here."""
+"""Charts of the report as SVG text: lines, bars, scatter. Colours come from the page's style sheet; this module escapes text."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Series:
     x: Sequence[float]
     y: Sequence[float]
     labels: Sequence[str] = ()
-    """Shown when the pointer rests on a point."""
+    """Each is shown while the pointer rests on its point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +42,14 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A line across the chart that stands for a target: horizontal at a value of y, or the diagonal y = x."""
+    """A line across the chart for a target: horizontal at a value of y, or the diagonal y = x."""
 
     at: float | Literal["diagonal"]
     label: str
 
 
 def line_chart(series: Sequence[Series], x: Axis, y: Axis, *, rules: Sequence[Rule] = (), points: bool = False) -> str:
-    """Lines through finite points; where a value is not finite the line breaks and a cross marks it."""
+    """Lines through finite points; at a value that is not finite, the line breaks and a cross marks the place."""
     frame = _Frame.of(series, x, y, rules)
     body = [frame.grid(), *(frame.rule(rule) for rule in rules)]
     for one in series:
@@ -72,7 +72,7 @@ def bar_chart(groups: Sequence[str], series: Sequence[tuple[str, str, Sequence[f
     """Bars side by side in groups; a bar without a value is left out.
 
     Args:
-        series: name, look and one value a group.
+        series: for each series, name, look and one value per group.
     """
     high = max((value for _, _, values in series for value in values if value is not None), default=1.0) or 1.0
     y = Axis(label, low=0.0, high=high * 1.12)
@@ -148,7 +148,7 @@ class _Frame:
         if rule.at == "diagonal":
             low, high = max(self.x_low, self.y_low), min(self.x_high, self.y_high)
             ends = (self.x_of(low), self.y_of(low), self.x_of(high), self.y_of(high))
-            text = f'x="{ends[0] + 26:.1f}" y="{ends[1] - 6:.1f}"'  # where few points are: the best have little to lose
+            text = f'x="{ends[0] + 26:.1f}" y="{ends[1] - 6:.1f}"'  # few points are here: the best have little to gain
         else:
             at = self.y_of(float(rule.at))
             ends = (float(_LEFT), at, float(_WIDTH - _RIGHT), at)

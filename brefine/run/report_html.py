@@ -1,4 +1,4 @@
-"""What the sections of the report are put together from."""
+"""The pieces of HTML that the sections of the report are made of."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LOOKS: Final = ("s0", "s1", "s2")
 
 
 def html_page(title: str, body: str) -> str:
-    """A whole page that loads nothing; `title` is HTML already."""
+    """A whole page that loads nothing; the arguments are HTML already."""
     style = files("brefine.run").joinpath("report.css").read_text(encoding="utf-8")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
@@ -27,7 +27,7 @@ def html_section(anchor: str, title: str, body: str) -> str:
 
 
 def html_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[int] = ()) -> str:
-    """Cells are HTML already."""
+    """A table; its cells are HTML already, and `numbers` are the columns with numbers."""
 
     def cells(tag: str, row: Sequence[str]) -> str:
         return "".join(f"<{tag}{' class=n' if place in numbers else ''}>{cell}</{tag}>" for place, cell in enumerate(row))

@@ -73,7 +73,7 @@ def curves_section(snapshot: PhaseSnapshot, n_parameters: Mapping[str, int]) -> 
     """The curves, and a row for each training.
 
     Args:
-        n_parameters: of the models that have a checkpoint, by name.
+        n_parameters: model → number of its parameters, for models that have a checkpoint.
     """
     charts = []
     for tag, label in ((Tag.VALIDATION_MAE_MS, "validation MAE, ms"), (Tag.LOSS, "training loss")):
@@ -142,7 +142,7 @@ def calibration_section(snapshot: PhaseSnapshot) -> str:
 
 
 def _row(name: str, figures: BoundaryFigures, report: EvaluationReport | None = None, *, chosen: bool = False) -> tuple[str, ...]:
-    """The figures of a model by its report, or of the boundaries that no model has moved."""
+    """A row with the figures of a model, by its report, or of the boundaries before refinement."""
     return (
         f'<span class="{"chosen" if chosen else ""}">{escape(name)}{" ◀" if chosen else ""}</span>',
         milliseconds(figures.mae_ms),
@@ -184,7 +184,7 @@ def _kinds(report: EvaluationReport) -> str:
 
 
 def _thinned(name: str, look: str, curve: Curve) -> Series:
-    """The whole curve where it is short; of a long one the middle of each bucket's extremes, gaps kept."""
+    """The whole curve if it is short; for a long one, the middle between each bucket's extremes, with gaps kept."""
     if len(curve.steps) <= _MAX_POINTS:
         return Series(name, look, curve.steps.tolist(), curve.values.tolist(), [f"{value:.4g}" for value in curve.values])
     buckets = downsample_minmax(curve.steps, curve.values, _MAX_POINTS)

@@ -1,4 +1,4 @@
-"""What can be looked at and looked up: single boundaries, cost, decisions, provenance."""
+"""The report's details: single boundaries, cost, decisions, provenance."""
 
 from __future__ import annotations
 

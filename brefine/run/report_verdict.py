@@ -1,4 +1,4 @@
-"""The verdict, what it rests on, and what the chosen model did behind the diarizer."""
+"""The report's verdict, the evidence for it, and what the chosen model did behind the diarizer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from brefine.run.snapshot import PhaseSnapshot
 from brefine.run.tables import earlier_verdicts, judged, mae_change, rate_rows, scored_text, utc_text
 
 _LEAST_DER_PCT: Final = 0.1
-"""Where the logarithmic scatter begins: recordings without any error stand on its edge."""
+"""Where the logarithmic scatter begins; recordings without any error are drawn on its edge."""
 _EVIDENCE: Final = {
     "simulated": "simulated recordings: they show the road and prove nothing about real ones",
     "real": "real recordings",
@@ -24,7 +24,7 @@ _EVIDENCE: Final = {
 
 
 def head(snapshot: PhaseSnapshot, anchors: Iterable[str]) -> str:
-    """Name, verdict and the figures that it rests on, and links to the sections of the page."""
+    """The phase's name, the verdict with the figures that it rests on, and links to the sections of the page."""
     gate = snapshot.gate
     verdict = "open" if gate is None else gate.verdict
     words = gate.recommendation if gate is not None else f"the phase is {snapshot.state}; gate 4 has not been judged"

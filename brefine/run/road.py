@@ -1,4 +1,4 @@
-"""The whole road without a person: follow the supervisor, take the recommended model, integrate it, judge the gate."""
+"""A whole phase without a person: follow the supervisor, take the recommended model, integrate it, judge the gate."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _INTERRUPTED: Final = 130
 def go_the_road(phase: PhaseDir, write: Callable[[str], None]) -> int:
     """Follows a supervised phase in plain lines and goes on by rule to the gate's verdict; returns the exit code.
 
-    Nobody is asked: the gate's questions to a person stay open. Interrupted, the supervisor and its trainings go on; an
-    integration ends.
+    Nobody is asked: the gate's questions to a person stay open. If it is interrupted, the supervisor and its trainings go on,
+    and an integration ends.
     """
     store, lines = PhaseStore(phase.path), PlainLines()
     try:
@@ -46,7 +46,7 @@ def go_the_road(phase: PhaseDir, write: Callable[[str], None]) -> int:
 
 
 def _after_supervision(phase: PhaseDir, snapshot: PhaseSnapshot, write: Callable[[str], None]) -> int | None:
-    """The exit code where the road ends here; None where it goes on to the decision."""
+    """The exit code if the phase ends here; None if it goes on to the choice of a model."""
     supervisor = SupervisorState.read_if_there(phase.supervisor)
     if supervisor is None or supervisor.state == "running":
         write(f"The supervisor is gone without a word. `brefine resume {phase.argument}` starts a new one.")

@@ -1,8 +1,8 @@
-"""One share of a batch, or all that its shares have left over: `python -m brefine.run.share BATCH_DIR [--part K/N]`.
+"""One share of a batch, or everything that its shares have left: `python -m brefine.run.share BATCH_DIR [--part K/N]`.
 
-Works in handfuls: a process loads its model once for each. If part of a handful is done already, all of it is processed again
-together, so that the rest comes out as it would have. A recording that cannot be done does not hold up the others: it is named by
-the command or found by halving, tried once more alone, and left out; the reason is written to `failed/`.
+Works through handfuls; for each, a process loads the model once. If part of a handful is done already, the whole handful is
+processed again, so that the rest comes out as it would have. A recording that cannot be done does not hold up the others: it is
+named by the command or found by halving, tried once more alone, and left out; the reason is written to `failed/`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from brefine.run.batch import BATCH_FILE, Batch, Item, share_taken
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Does what is left of the share; 0 also where recordings failed, since their reasons are written down."""
+    """Does what is left of the share; returns 0 even if recordings failed, since the reasons are written down."""
     parser = argparse.ArgumentParser(prog="python -m brefine.run.share", description=__doc__)
     parser.add_argument("batch", type=Path, help="the batch's folder")
     parser.add_argument("--part", metavar="K/N", help="one share alone; all of them, one after the other, if left out")
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     shares = range(batch.n_shares) if options.part is None else [int(options.part.partition("/")[0])]
     for index in shares:
         with share_taken(options.batch, index):
-            batch = Batch.read(options.batch / BATCH_FILE)  # it may have changed until now, but for this share no longer
+            batch = Batch.read(options.batch / BATCH_FILE)  # again: from now on this share's part does not change
             with _scratch(options.batch, index) as scratch:
                 _do_share(options.batch, batch, index, scratch)
     return 0
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _scratch(folder: Path, index: int) -> Iterator[Path]:
-    """A folder for what a share needs meanwhile, without what a predecessor that was killed has left there."""
+    """A folder for a share's temporary files, without what a predecessor that was killed has left there."""
     scratch = folder / "scratch" / str(index)
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True, exist_ok=True)
@@ -67,7 +67,7 @@ def _do_share(folder: Path, batch: Batch, index: int, scratch: Path) -> None:
 
 
 def _reasons(batch: Batch, failed: Sequence[Item], scratch: Path) -> dict[str, str]:
-    """Which of recordings that cannot be done together cannot be done alone either, and why."""
+    """Recording → why it cannot be done, for those of the recordings that cannot be done alone either."""
     if not failed:
         return {}
     if len(failed) == 1:
@@ -90,10 +90,10 @@ def _failure(folder: Path, item: Item) -> Path:
 
 
 def _run(batch: Batch, items: Sequence[Item], scratch: Path, *, wanted: Sequence[Item] = ()) -> tuple[bool, str]:
-    """Runs the command on links to these recordings, and puts the RTTMs that are wanted into the output folder.
+    """Runs the command on links to these recordings, and moves the RTTMs that are wanted into the output folder.
 
     Returns:
-        Whether all could be done, and the command's words, which name the recordings' own files.
+        Whether all could be done, and the command's output, with the recordings' own files in place of the links.
     """
     with tempfile.TemporaryDirectory(dir=scratch) as place:
         audio, rttm, out = (Path(place) / name for name in ("audio", "rttm", "out"))
@@ -127,11 +127,11 @@ def _link(link: Path, source: Path) -> None:
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
             raise
-        shutil.copyfile(source, link)  # the disk of the results knows no links: exFAT, shares of Windows
+        shutil.copyfile(source, link)  # the disk of the results has no links, like exFAT or Windows shares
 
 
 def _naming(meant: Mapping[Path, Path], words: str) -> str:
-    """The words with the files and folders that are `meant` in place of the links, which are gone when they are read."""
+    """The words with each link replaced by the file or folder that is `meant`: the links are gone when a person reads them."""
     told = {one_line(link): one_line(source) for link, source in meant.items()}
     longest_first = sorted(told, key=len, reverse=True)  # a file before its folder
     return re.sub("|".join(map(re.escape, longest_first)), lambda found: told[found[0]], words)

@@ -1,11 +1,11 @@
 """The executor that gives its work to Slurm, through `submitit`.
 
 A job runs the same command line as a local process would (`slurm_job.JobCommand`). What submitit pickles for its node (that
-command line, and at the end its exit code) lies in `<runs>/.submitit/<phase>/`, a folder that its user alone can enter, outside
-the phase directory; it is read on the node alone, by submitit, and nothing here ever unpickles.
+command line, and at the end its exit code) is in `<runs>/.submitit/<phase>/`, outside the phase directory, a folder that only its
+user can enter. Only submitit reads it, on the node; nothing here ever unpickles.
 
-The supervisor stays on the login node. It asks `squeue` where the jobs stand, writes that into the phase directory for readers
-(`JobRecord`), and trusts the files of the phase directory for all else.
+The supervisor stays on the login node. It asks `squeue` for the jobs' states, writes them into the phase directory for readers
+(`JobRecord`), and relies on the files of the phase directory for everything else.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from brefine.run.work import Billing, Order, Work
 
 _RECORD_EVERY_S: Final = 30.0
 _LAST_WORD_S: Final = 15.0
-"""What the node's last word may take to arrive over the shared disk after the scheduler has told of the end."""
+"""How long the node's last word may take to arrive over the shared disk after the scheduler has reported the end."""
 _ENDINGS: Final = {
     "FAILED": "failed though its command did not: it could not be requeued",
     "CANCELLED": "was cancelled from outside",
@@ -46,7 +46,7 @@ _ENDINGS: Final = {
     "NODE_FAIL": "lost its node",
     "BOOT_FAIL": "never got its node",
 }
-"""What becomes of a job in the words of people, by Slurm's."""
+"""Slurm's state → what has happened to the job, in plain words."""
 
 
 class SlurmExecutor:
@@ -66,10 +66,10 @@ class SlurmExecutor:
         self._told_problem = False
 
     def start(self, order: Order) -> Work:
-        """Submits a job, behind an array of its shares where the order can be divided.
+        """Submits a job; if the order can be divided, an array that does its shares goes before it.
 
         Raises:
-            OSError: the scheduler did not take it.
+            OSError: the scheduler did not accept it.
         """
         self._phase.job_word(order.name).unlink(missing_ok=True)
         n_tasks = self._config.array_tasks
@@ -88,7 +88,7 @@ class SlurmExecutor:
         return self._watched(order.name, job_id, order.log, gpus, shares=parent)
 
     def find(self, name: str, *, log: Path, process: ProcessIdentity | None) -> Work | None:
-        """The job of this name that waits or runs, and the array before it, found by the scheduler's memory, not by ours.
+        """The job of this name that waits or runs, with the array before it, as the scheduler knows them.
 
         Raises:
             OSError: the scheduler does not answer.
@@ -108,7 +108,7 @@ class SlurmExecutor:
         return self._bill
 
     def news(self) -> Sequence[Tell]:
-        """Jobs that were requeued, and a scheduler that does not answer."""
+        """Alerts about jobs that were requeued, and about a scheduler that does not answer."""
         self.look()
         if self._queue.problem is not None and not self._told_problem:
             self._news.append(Tell("scheduler", "warning", self._queue.problem, f"{time.time():.0f}"))
@@ -117,7 +117,7 @@ class SlurmExecutor:
         return news
 
     def look(self, *, now: bool = False) -> None:
-        """Asks the scheduler when it is time, and writes down what it says."""
+        """Asks the scheduler if it is time to, and writes down what it says."""
         if self._queue.ask(now=now):
             for line in self._queue.lines():
                 self._bill.saw(line)
@@ -162,7 +162,7 @@ class SlurmExecutor:
         return f"brefine-{self._phase.path.name}-{path}-{name}"
 
     def _array(self, name: str) -> str:
-        """The name of the array that does the shares of a job."""
+        """The name of the array that does a job's shares."""
         return f"{self._name(name)}-array"
 
 
@@ -170,9 +170,9 @@ class SlurmWork:
     """One job.
 
     Args:
-        model: the model that it trains; None = it is a stage.
-        shares: the array that does its shares beforehand.
-        price_usd_per_hour: of its allocation.
+        model: the model that it trains; None for a stage.
+        shares: id of the array that does its shares first.
+        price_usd_per_hour: price of its allocation.
     """
 
     def __init__(
@@ -203,12 +203,12 @@ class SlurmWork:
         self._over_s: float | None = None
 
     def wrote(self, writer: ProcessIdentity) -> bool:
-        """Whether the job's process is the writer of a status, whichever machine it is on."""
+        """Whether the job's process is the writer of a status, on whatever machine."""
         word = self._own_word()
         return word is not None and is_same(word.process, writer)
 
     def waits(self) -> bool:
-        """Whether it has no node yet, or none any more."""
+        """Whether it has no node: not yet, or no longer."""
         self._executor.look()
         return self._line is not None and self._line.waits
 
@@ -226,7 +226,7 @@ class SlurmWork:
         return ended_job(self.job_id, self._line, word, self._last_words.of_end(1))
 
     def stop(self, *, by_force: bool) -> None:
-        """Asks the command to checkpoint and end; a job that waits, or that does not hear, is cancelled."""
+        """Asks the command to checkpoint and end; cancels a job that waits, or, `by_force`, one that has not ended when asked."""
         ask = [] if by_force or self.waits() else ["--signal=TERM"]
         try:
             if self._shares is not None:
@@ -237,7 +237,7 @@ class SlurmWork:
         self._executor.look(now=True)
 
     def saw(self, line: JobLine | None) -> list[Tell]:
-        """Takes the scheduler's newest answer; returns what the person should know of it."""
+        """Takes the scheduler's newest answer; returns what the person should know about it."""
         before, self._line = self._line, line
         self.is_over = line is None or line.is_over
         if line != before or time.monotonic() - self._recorded_s > _RECORD_EVERY_S:
@@ -249,7 +249,7 @@ class SlurmWork:
     def _requeued(self, before: JobLine) -> Tell:
         word = self._own_word()
         asked = None if word is None else word.asked
-        silent = word is not None and word.code is None  # it worked, and the scheduler has sent it nothing
+        silent = word is not None and word.code is None  # it was at work, and the scheduler has sent it nothing
         why = {"time limit": "its time limit or a preemption was near", "terminate": "it was preempted"}.get(
             asked or "", f"its node {before.node} failed" if silent else "Slurm took its node away"
         )
@@ -274,22 +274,22 @@ class SlurmWork:
             price_usd_per_hour=self._price_usd_per_hour,
             unix_s=time.time(),
         )
-        with contextlib.suppress(OSError):  # a full disk ends no supervisor; the record is for readers alone
+        with contextlib.suppress(OSError):  # a full disk must not end the supervisor; only readers need the record
             record.write(self._record)
 
 
 def submit(
     config: ExecutorConfig, folder: Path, name: str, jobs: Sequence[JobCommand], *, gpus: int, after: str | None = None
 ) -> list[str]:
-    """Gives a job, or for several of them an array, to Slurm; returns the ids.
+    """Submits a job to Slurm, or an array for several; returns the ids.
 
     Args:
-        folder: where submitit keeps its files; only its user can enter it afterwards.
-        after: a job (or array) that must have ended before, however it did.
+        folder: where submitit keeps its files; made accessible to its user only.
+        after: a job (or array) that must have ended first, in whatever way.
 
     Raises:
         ProcessError: this machine has no Slurm.
-        OSError: the scheduler did not take it; it says why.
+        OSError: the scheduler did not accept the job; the message says why.
     """
     import submitit
 
@@ -324,17 +324,17 @@ def submit(
 
 
 def _interpreter(config: ExecutorConfig) -> str:
-    """The nodes' Python as a shell command; the folder in which a job starts holds no modules for it either."""
+    """The nodes' Python as a shell command, which does not import modules from the folder in which a job starts."""
     return shlex.join(python_command()) if config.python is None else f"{config.python} -P"
 
 
 def ended_job(job_id: str, line: JobLine | None, word: JobWord | None, told: Ended) -> Ended:
-    """How a job ended, in the words of a supervisor.
+    """How a job ended, in a supervisor's terms.
 
     Args:
         line: the scheduler's last answer; None = it has forgotten the job.
-        word: the node's.
-        told: what the log says of a command that failed.
+        word: what the node said about it.
+        told: what the log says about a command that failed.
     """
     code = None if word is None else word.code
     if line is None:

@@ -11,7 +11,7 @@ from brefine.run.slurm_queue import JobLine
 
 
 class SlurmBill:
-    """One ledger session an allocation; a job that is requeued has several, and pays nothing while it waits.
+    """One ledger session per allocation: a job that is requeued has several, and costs nothing while it waits.
 
     Attributes:
         problem: why the ledger cannot be written; the phase goes on.
@@ -24,20 +24,20 @@ class SlurmBill:
         self._phase = phase.resolve()
         self._gpus: dict[str, int] = {}
         self._open: dict[str, tuple[str, float]] = {}
-        """Job → its session, and when that was written last."""
+        """Job → its session, and when that was last written."""
         self._seen_unix_s: dict[str, float] = {}
-        """Job → when the scheduler told of it last."""
+        """Job → when the scheduler last reported it."""
         self._settled: set[str] = set()
 
     def price(self, gpus: int) -> float:
-        """Of one job, an hour."""
+        """Price of one job with so many GPUs, per hour."""
         return self._price_usd_per_hour * max(1, gpus)
 
     def watch(self, job_id: str, gpus: int) -> None:
         self._gpus[job_id] = gpus
 
     def saw(self, line: JobLine, *, now_unix_s: float | None = None) -> None:
-        """Opens, extends or closes the session of a job, after the scheduler's word on it."""
+        """Opens, extends or closes the session of a job, according to the scheduler's answer."""
         if self._price_usd_per_hour == 0.0 or line.job_id in self._settled:
             return
         now_unix_s = time.time() if now_unix_s is None else now_unix_s
@@ -75,7 +75,7 @@ class SlurmBill:
             self.problem = self._ledger.cannot_be_written(error)
 
     def tick(self, *, force: bool = False) -> None:
-        """Writes down that the open allocations are still in use; without `force`, `saw` does it when it is due."""
+        """With `force`, writes down that the open allocations are still in use; otherwise `saw` does that when it is due."""
         if not force:
             return
         try:
@@ -85,7 +85,7 @@ class SlurmBill:
             self.problem = self._ledger.cannot_be_written(error)
 
     def spent_usd(self) -> float:
-        """What the phase has cost by now, its open allocations included."""
+        """What the phase has cost so far, including its open allocations."""
         account, now_unix_s = self._ledger.read(), time.time()
         for session, _ in self._open.values():
             account = account.extended(session, now_unix_s)

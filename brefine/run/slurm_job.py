@@ -1,7 +1,7 @@
-"""What runs on a node: one command of brefine, its output in its log, and a word on how it went in the phase directory.
+"""What runs on a node: one command of brefine, with its output in its log and a `JobWord` in the phase directory on how it goes.
 
-`submitit` hands a `JobCommand` to the node as a pickle, in a folder that its user alone can enter (see `slurm.py`). It holds
-command lines and paths, no data; the phase directory holds none of it.
+`submitit` hands a `JobCommand` to the node as a pickle, in a folder that only its user can enter (see `slurm.py`). The pickle
+contains command lines and paths, no data, and is never in the phase directory.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _POLL_S: Final = 0.2
 
 @dataclass(slots=True)
 class JobCommand:
-    """A callable for submitit: runs `command`, or `again` where Slurm has started the job before.
+    """A callable for submitit: runs `command`, or `again` if Slurm has started the job before.
 
     Attributes:
-        word: the file in which the node tells what it does.
-        checkpoint_s: what the command is given to write its checkpoint when the time limit or a preemption is near.
+        word: the file in which the node says what it does.
+        checkpoint_s: time that the command has to write its checkpoint when the time limit or a preemption is near.
     """
 
     command: tuple[str, ...]
@@ -46,13 +46,13 @@ class JobCommand:
     _told: JobWord | None = None
 
     def __call__(self) -> int:
-        """Runs it to its end; ends the job with its exit code."""
+        """Runs the command to its end, and ends the job with its exit code."""
         never_make_anew(self.word.parent.parent)
         restarts = int(os.environ.get("SLURM_RESTART_COUNT") or 0)
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         if cpus := os.environ.get("SLURM_CPUS_PER_TASK"):
             environment |= {"OMP_NUM_THREADS": cpus, "MKL_NUM_THREADS": cpus, "OPENBLAS_NUM_THREADS": cpus}
-        # In the same process group: what Slurm sends to the job reaches the command as well.
+        # In the same process group, so that signals that Slurm sends to the job reach the command as well.
         with open_to_append(self.log) as log:
             process = subprocess.Popen(
                 list(self.again if restarts else self.command),
@@ -72,7 +72,7 @@ class JobCommand:
         return code
 
     def checkpoint(self) -> DelayedSubmission:
-        """What submitit calls ahead of the time limit, before it has the job requeued: waits for the command's checkpoint."""
+        """Waits for the command's checkpoint; submitit calls this before the time limit, and then has the job requeued."""
         from submitit.helpers import DelayedSubmission
 
         self._tell_more(asked="time limit")
@@ -85,11 +85,11 @@ class JobCommand:
         return DelayedSubmission(replace(self, _pid=None, _told=None))
 
     def _on_terminate(self, number: int, frame: FrameType | None) -> None:
-        """Slurm ends the job: a preemption, `scancel`, a node that goes down. The command hears it by itself."""
+        """Called when Slurm ends the job: a preemption, `scancel`, a node that goes down. The command gets the signal, too."""
         self._tell_more(asked="terminate")
 
     def _runs(self) -> bool:
-        # Not `poll`: this runs inside a signal handler that may have interrupted it.
+        # Not by `poll`: this runs in a signal handler, which may have interrupted `poll`.
         if self._pid is None:
             return False
         try:
@@ -103,7 +103,7 @@ class JobCommand:
 
     def _tell(self, word: JobWord) -> None:
         self._told = word
-        with contextlib.suppress(OSError):  # a full disk ends no training
+        with contextlib.suppress(OSError):  # a full disk must not end a training
             word.write(self.word)
 
 

@@ -1,4 +1,4 @@
-"""What Slurm says of jobs: by `squeue`, or, for jobs that it has forgotten, by `sacct`, where the cluster keeps accounts.
+"""What Slurm says about jobs: by `squeue`, or, for jobs that it has forgotten, by `sacct`, if the cluster keeps accounts.
 
 Source: squeue(1), the job state codes and reason codes of Slurm 22.05 and later.
 """
@@ -23,7 +23,7 @@ class JobLine:
 
     Attributes:
         state: Slurm's own word: PENDING, RUNNING, COMPLETED, FAILED, CANCELLED, TIMEOUT, PREEMPTED, NODE_FAIL, …
-        reason: why it waits or ended: Resources, Priority, Dependency, …; None where Slurm gives none.
+        reason: why it is waiting or has ended: Resources, Priority, Dependency, …; None if Slurm gives none.
         node: where it runs or ran.
         elapsed_s: for how long it has had its allocation.
     """
@@ -44,10 +44,10 @@ class JobLine:
 
 
 class SlurmQueue:
-    """The scheduler's answers, asked for at most every `every_s` seconds: a login node is shared.
+    """The scheduler's answers, asked for at most every `every_s` seconds, since a login node is shared.
 
     Attributes:
-        problem: why the scheduler did not answer the last time; its earlier answers stand.
+        problem: why the scheduler did not answer the last time; its earlier answers are kept.
     """
 
     def __init__(self, *, every_s: float) -> None:
@@ -57,23 +57,23 @@ class SlurmQueue:
         self._lines: dict[str, JobLine | None] = {}
 
     def watch(self, job_id: str) -> None:
-        """From now on this job is asked for; it counts as waiting until the scheduler has told."""
+        """Asks about this job from now on; it counts as waiting until the scheduler has answered."""
         self._lines.setdefault(job_id, JobLine(job_id, "PENDING"))
 
     def line(self, job_id: str) -> JobLine | None:
-        """What is known of a watched job; None where the scheduler has no memory of it."""
+        """What is known of a watched job; None if the scheduler has forgotten it."""
         return self._lines[job_id]
 
     def lines(self) -> list[JobLine]:
-        """All watched jobs that the scheduler remembers."""
+        """All watched jobs that the scheduler still knows."""
         return [line for line in self._lines.values() if line is not None]
 
     def forgotten(self) -> list[str]:
-        """The watched jobs that it does not remember; it is not asked for them again."""
+        """The watched jobs that it has forgotten; it is not asked about them again."""
         return [job_id for job_id, line in self._lines.items() if line is None]
 
     def ask(self, *, now: bool = False) -> bool:
-        """Asks again when it is time; returns whether there is news."""
+        """Asks again if it is time to; returns whether there is news."""
         open_jobs = [job_id for job_id, line in self._lines.items() if line is not None and not line.is_over]
         if not open_jobs or (not now and time.monotonic() - self._asked_s < self._every_s):
             return False
@@ -83,7 +83,7 @@ class SlurmQueue:
             self.problem = f"squeue does not answer: {_words(error)}"
             return False
         finally:
-            self._asked_s = time.monotonic()  # afterwards: else one that hangs would be asked again at once
+            self._asked_s = time.monotonic()  # after the answer: else a scheduler that hangs would be asked again at once
         self.problem = None
         for job_id in open_jobs:
             self._lines[job_id] = found.get(job_id) or _remembered(job_id)
@@ -124,7 +124,7 @@ def _squeue(*selection: str) -> dict[str, JobLine]:
 
 
 def ask_slurm(*command: str) -> str:
-    """What one of Slurm's commands prints; a job that is over is no error.
+    """What one of Slurm's commands prints; it is not an error if the job is over.
 
     Raises:
         OSError, subprocess.SubprocessError: the scheduler does not answer.
@@ -136,7 +136,7 @@ def ask_slurm(*command: str) -> str:
 
 
 def _remembered(job_id: str) -> JobLine | None:
-    """What the accounts say of a job that the queue has forgotten; None where there are none, or it is not in them."""
+    """What the accounts say about a job that the queue has forgotten; None if there are no accounts, or if it is not there."""
     command = ["sacct", "--noheader", "--allocations", "--parsable2", "--jobs", job_id, "--format=State,NodeList"]
     try:
         ended = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)

@@ -1,4 +1,4 @@
-"""What a phase looks like at one moment: the only thing that screens, `--json` and plain lines ever render.
+"""The state of a phase at one moment: the only thing that screens, `--json` and plain lines render.
 
 A snapshot is immutable and complete. `run.store` makes one per tick from files; nothing here reads a file or a clock.
 """
@@ -29,7 +29,7 @@ from brefine.phasedir import (
 
 
 class PhaseState(StrEnum):
-    """Where a phase stands on its road, derived from its files."""
+    """How far a phase is, derived from its files."""
 
     PREPARING = "preparing"
     TRAINING = "training"
@@ -44,11 +44,11 @@ class PhaseState(StrEnum):
 
 
 WORKING: Final = (PhaseState.PREPARING, PhaseState.TRAINING, PhaseState.EVALUATING, PhaseState.INTEGRATING)
-"""States in which something goes on without the person."""
+"""States in which processes work without the person."""
 
 
 class ShownState(StrEnum):
-    """What a person is shown of a run: the trainer's own word, corrected by what the reader sees."""
+    """A run's state as a person is shown it: the trainer's own status, corrected by what the reader sees."""
 
     PENDING = "pending"
     STARTING = "starting"
@@ -64,7 +64,7 @@ class ShownState(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Curve:
-    """One scalar of one run, in order of step. Not-a-number and infinity are kept, so that they can be shown.
+    """One scalar of one run, ordered by step. Not-a-number and infinity are kept, so that they can be shown.
 
     Attributes:
         steps: shape (n,), optimiser steps, rising.
@@ -90,7 +90,7 @@ class RunView:
     name: str
     state: ShownState
     status: RunStatus | None
-    """None before the trainer's first word, and for foreign folders of event files."""
+    """None before the trainer's first status, and for foreign folders of event files."""
     curves: Mapping[str, Curve]
     """Tag → curve."""
     log_tail: tuple[str, ...]
@@ -98,10 +98,10 @@ class RunView:
     restarts: int = 0
     """How often the supervisor has started it again after a crash."""
     job: JobRecord | None = None
-    """On a cluster, what the scheduler said of it last."""
+    """On a cluster, what the scheduler last said about it."""
 
     def newest(self, tag: str) -> float | None:
-        """The newest value of a curve, finite or not; while there is none, what the trainer said of it last."""
+        """The newest value of a curve, finite or not; if there is none, the value in the trainer's last status."""
         curve, status = self.curves.get(tag), self.status
         if status is None or (curve is not None and curve.last is not None):
             return None if curve is None else curve.last
@@ -115,7 +115,7 @@ class RunView:
 
     @property
     def best_mae_ms(self) -> float | None:
-        """The best validation by the trainer's own word; of a training that writes none, the least finite one of the curve."""
+        """The best validation by the trainer's status; for a training that writes none, the least finite one of the curve."""
         if self.status is not None and self.status.best is not None:
             return self.status.best.mae_ms
         curve = self.curves.get(Tag.VALIDATION_MAE_MS)
@@ -124,21 +124,21 @@ class RunView:
 
     @property
     def step(self) -> int | None:
-        """The step by the trainer's own word; of a training that writes none, the last one of its curves."""
+        """The step by the trainer's status; for a training that writes none, the last step of its curves."""
         if self.status is not None:
             return self.status.step
         return max((int(curve.steps[-1]) for curve in self.curves.values() if len(curve.steps)), default=None)
 
     @property
     def eta_s(self) -> float | None:
-        """Of a training that is under way; one that has stopped has none, whatever it last said."""
+        """Seconds until a training that is under way ends; None for one that has stopped, whatever its status says."""
         under_way = self.state in (ShownState.STARTING, ShownState.RUNNING, ShownState.STALLED)
         return self.status.eta_s if self.status is not None and under_way else None
 
 
 @dataclass(frozen=True, slots=True)
 class GpuView:
-    """One GPU. None where the driver does not tell (MIG reports no utilisation)."""
+    """One GPU. Figures that the driver does not report are None (under MIG, utilisation)."""
 
     index: int
     name: str
@@ -152,7 +152,7 @@ class GpuView:
 
 @dataclass(frozen=True, slots=True)
 class HostView:
-    """CPU, memory and disk of the machine that is watched from."""
+    """CPU, memory and disk of the machine on which the reader runs."""
 
     cpu_utilisation: float
     """0–1 over all cores."""
@@ -169,9 +169,9 @@ class BudgetView:
     price_usd_per_hour: float
     priced_on: str | None
     spent_usd: float
-    """By this phase so far: wall time of the machine × price."""
+    """Spent by this phase so far: wall time of the machine × price."""
     remaining_usd: float
-    """Left of the total, over all phases in the ledger."""
+    """What all phases in the ledger have left of the total."""
     projected_usd: float | None
     """This phase's spending at its ETA; None while there is no ETA."""
     cap_usd: float | None
@@ -181,8 +181,8 @@ class BudgetView:
     terminate: str | None = None
     """The command that ends the rented machine."""
     idle_s: float | None = None
-    """How long the machine has been rented without work since the phase ended; None on another machine, and while it works for
-    this phase, or for another that the ledger or the phase's folder knows."""
+    """How long the machine has been rented without work since the phase ended; None on another machine, and while the machine
+    works for this phase, or for another one that is known from the ledger or the phase's folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ class SupervisorView:
     heartbeat_unix_s: float | None
     error: str | None
     silent_s: float | None = None
-    """For how long its process has lived without a sign of life; None while it works."""
+    """For how long its process has given no sign of life; None while it works."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -227,25 +227,25 @@ class PhaseSnapshot:
     integration: IntegrationReport | None
     gate: GateRecord | None
     turns_changed: bool = False
-    """Since the integration that `gate` judges somebody has changed references, hypotheses or refined turns of the gate split."""
+    """Whether references, hypotheses or refined turns of the gate split have changed since the integration that `gate` judges."""
     foreign: bool = False
-    """A folder of event files that brefine did not write: runs, curves and alerts are all there is."""
+    """Whether this is a folder of event files that brefine did not write: it has only runs, curves and alerts."""
     starting: frozenset[Stage] = frozenset()
-    """Stages whose process was started by hand and has not said its first word, which takes it a few seconds."""
+    """Stages that a person has started and whose process has not yet reported, which takes it a few seconds."""
     problems: tuple[str, ...] = ()
-    """Files that cannot be read, or by the supervisor written, in words; the figures beside them are the last known ones."""
+    """Files that cannot be read, or that the supervisor cannot write, in words; their figures here are the last known ones."""
 
     @property
     def standing_selection(self) -> SelectionRecord | None:
-        """The choice, where no model was evaluated after it; otherwise a new one is to be made."""
+        """The choice, if no model was evaluated after it; else None, since a new choice must be made."""
         return self.selection if self.selection is not None and self.selection.knew(self.evaluations.values()) else None
 
     @property
     def took_s(self) -> dict[Stage, float]:
-        """What each station took so far, in their order.
+        """Seconds that each stage has taken so far, in the order of the stages.
 
-        Training takes the time between preparation and evaluation, including a night for which it was stopped, but not the time
-        after the trainers' last words: evaluating again days later adds no days of training.
+        Training is the time between preparation and evaluation, including a night for which it was stopped. It ends with the
+        trainers' last status, so evaluating again days later does not add days of training.
         """
         took = {stage: told.unix_s - told.started_unix_s for stage, told in self.progress.items()}
         if Stage.PREPARE in took and Stage.EVALUATE in took:
@@ -257,9 +257,9 @@ class PhaseSnapshot:
 
     @property
     def standing_gate(self) -> GateRecord | None:
-        """The gate's record, where it judges what is evaluated, selected and integrated now; an earlier one is history.
+        """The gate's record, if it judges what is evaluated, selected and integrated now; else None.
 
-        So is one whose turns were changed since: the gate would leave it open.
+        None, too, if the turns were changed since, because the gate would then leave the verdict open.
         """
         if self.gate is None or self.turns_changed:
             return None

@@ -1,4 +1,4 @@
-"""Starting a station of the road as a process, and waiting for it."""
+"""Starts a stage as a process, and waits for it."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _POLL_S: Final = 0.2
 
 @contextmanager
 def stage_taken(phase: PhaseDir, stage: Stage) -> Iterator[int]:
-    """Takes the lock of a station for a process that is about to start and inherits it; yields the lock's descriptor.
+    """Takes the lock of a stage for a process that is about to start and inherits it; yields the lock's descriptor.
 
     Raises:
-        ProcessError: it is at work already; a second process would write the same files.
+        ProcessError: the stage is at work already; a second process would write the same files.
     """
     with held(phase.stage_lock(stage), wait=False) as lock:
         worker = working_process(phase, stage)
@@ -57,28 +57,28 @@ def find_or_start(
     process: ProcessIdentity | None,
     holds: tuple[int, ...] = (),
 ) -> Work:
-    """The work of a station: what was started before and has not ended, with what it said so far, or else a new one.
+    """The work of a stage: one that was started before and has not ended, with its progress so far, or else a new one.
 
     Args:
-        process: what is at work here by the files of the phase, where it may be taken over.
+        process: the process that is at work here by the files of the phase, if it may be taken over.
         holds: descriptors that a new process keeps open.
 
     Raises:
-        OSError: it cannot be started, or a scheduler does not answer.
+        OSError: the work cannot be started, or a scheduler does not answer.
     """
     log = phase.stage_log(stage)
     found = executor.find(stage, log=log, process=process)
     if found is not None:
         return found
-    phase.progress(stage).unlink(missing_ok=True)  # the word of one that has ended
+    phase.progress(stage).unlink(missing_ok=True)  # the progress of one that has ended
     return executor.start(Order(stage, tuple(command), log, divisible=True, holds=holds))
 
 
 class StageProcess:
-    """One station at work: its progress, its end, its error.
+    """One stage at work: its progress, its end, its error.
 
     Raises:
-        ProcessError: it is at work already; a second process would write the same files.
+        ProcessError: the stage is at work already; a second process would write the same files.
     """
 
     def __init__(self, phase: PhaseDir, stage: Stage, command: Sequence[str]) -> None:
@@ -91,14 +91,14 @@ class StageProcess:
         with stage_taken(phase, stage) as lock:
             self._work = find_or_start(executor, phase, stage, command, process=None, holds=(lock,))
             if self._work.process is not None:
-                sign(lock, self._work.process)  # its own first word comes only after seconds
+                sign(lock, self._work.process)  # its own first status comes only after seconds
 
     def progress(self) -> Progress | None:
-        """How far it is; None before its first word."""
+        """How far it is; None before its first report."""
         return self._progress.read()
 
     def exit_code(self) -> int | None:
-        """None while it works; `error` is set when it was not 0."""
+        """The exit code; None while it works. `error` is set if the code is not 0."""
         if self._code is None and (ended := self._work.ended()) is not None:
             self._code = ended.code if ended.code is not None else 1
             if self._code != 0:
@@ -119,10 +119,10 @@ class StageProcess:
                 time.sleep(_POLL_S)
 
     def wait(self, on_progress: Callable[[Progress], None] | None = None) -> None:
-        """Waits for its end; `on_progress` is called with every new word. Stopped, it takes the process with it.
+        """Waits for its end, and calls `on_progress` with every new report. If the wait is interrupted, the process is ended.
 
         Raises:
-            ProcessError: it failed.
+            ProcessError: the stage failed.
         """
         seen: Progress | None = None
         try:
@@ -143,7 +143,7 @@ class StageProcess:
 
 
 def at_work_already(phase: PhaseDir, stage: Stage, who: str) -> ProcessError:
-    """What is said to whoever would start a station a second time."""
+    """The error for whoever tries to start a stage a second time."""
     return ProcessError(
         f"{stage} is at work already", where=phase.path, got=who, hint=f"watch it: brefine watch {phase.argument}"
     )
@@ -153,16 +153,16 @@ def model_of(phase: PhaseDir, name: str) -> ModelName:
     """The model of the phase's recipe that has this name.
 
     Raises:
-        ConfigError: none has.
+        ConfigError: no model has this name.
     """
     return named_model(name, phase.models(), "this model is not in the phase's recipe", phase)
 
 
 def named_model(name: str, known: Sequence[ModelName], otherwise: str, phase: PhaseDir) -> ModelName:
-    """The model among those known that has this name.
+    """The known model that has this name.
 
     Raises:
-        ConfigError: none has, which `otherwise` says.
+        ConfigError: no model has this name; the message is `otherwise`.
     """
     for model in known:
         if name == model:
@@ -174,7 +174,7 @@ def start_evaluation(phase: PhaseDir) -> StageProcess:
     """Evaluates every model that has a checkpoint on the validation split.
 
     Raises:
-        ProcessError: no model has one.
+        ProcessError: no model has a checkpoint.
     """
     models = [model for model in phase.models() if phase.run(model).weights("best").exists()]
     if not models:
@@ -186,7 +186,7 @@ def start_integration(phase: PhaseDir, model: ModelName) -> StageProcess:
     """Runs the model behind the diarizer on the gate split.
 
     Raises:
-        CheckpointError: it has no best weights; what is on record of an earlier integration stays.
+        CheckpointError: it has no best weights; the record of an earlier integration is kept.
     """
     weights = phase.run(model).weights("best")
     if not weights.exists():
@@ -195,10 +195,10 @@ def start_integration(phase: PhaseDir, model: ModelName) -> StageProcess:
 
 
 def evaluation_reports(phase: PhaseDir) -> dict[str, EvaluationReport]:
-    """The reports on the validation split there are, in the order of the recipe.
+    """The existing reports on the validation split, in the order of the recipe.
 
     Raises:
-        FormatError: one is damaged.
+        FormatError: a report is damaged.
     """
     try:
         found = {model: EvaluationReport.read_if_there(phase.evaluation(model, "validation")) for model in phase.models()}

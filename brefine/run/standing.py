@@ -1,4 +1,4 @@
-"""Where a training and a phase stand, from what their files say and which of their processes still run."""
+"""The state of a training and of a phase, from their files and from which of their processes still run."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def shown_state(
     job: JobRecord | None = None,
     started: ProcessIdentity | None = None,
 ) -> ShownState:
-    """What the person is told: the trainer's word, unless its process is gone (LOST) or silent (STALLED).
+    """The state that the person is shown: the trainer's own, unless its process is gone (LOST) or silent (STALLED).
 
-    Whether a process on another machine lives, nobody here can see: there the scheduler's word on its `job` counts, or else the
-    process's own heartbeat. A supervisor that lives sees a process end within a second and acts, so under supervision the word
-    LOST is left to it; and what it has `ended`, stopped by force or given up, has no last word of its own.
+    From here one cannot see whether a process on another machine lives: for it, the scheduler's word on its `job` counts, or else
+    the process's own heartbeat. A living supervisor sees a process end within a second and acts, so no supervised training is
+    shown as LOST. A training that the supervisor has `ended`, by force or by giving it up, cannot report that itself.
 
     Args:
         supervisor: the process that supervises the phase now.
-        started: whom a supervisor has started last, who may not have spoken yet.
+        started: the process that a supervisor has started last, which may not have reported yet.
     """
     silent = started is not None and (status is None or not is_same(started, status.process)) and is_alive(started)
     if paused or silent:
@@ -64,8 +64,8 @@ def shown_state(
 
 
 def _lives_elsewhere(status: RunStatus, supervisor: ProcessIdentity | None, now_unix_s: float) -> bool:
-    """A supervisor of another machine answers for its trainers there; without one, a fresh heartbeat does."""
-    if status.process.host == gethostname():  # of another boot: this machine was started anew
+    """Whether a trainer lives on another machine: with its supervisor there, or, without one, by its fresh heartbeat."""
+    if status.process.host == gethostname():  # this machine was restarted since
         return False
     if supervisor is None:
         return works_elsewhere(status.process, status.heartbeat_unix_s, now_unix_s)
@@ -84,7 +84,7 @@ def phase_state(
     gate: GateRecord | None,
     integrates_elsewhere: bool = False,
 ) -> PhaseState:
-    """The furthest station that the files prove; whatever is at work comes first, by its supervisor's stage."""
+    """The furthest state that the files prove; whatever is at work comes first, by its supervisor's stage."""
     runs = tuple(runs)
     if supervisor is not None and supervisor_alive:
         stages = {Stage.PREPARE: PhaseState.PREPARING, Stage.TRAIN: PhaseState.TRAINING, Stage.EVALUATE: PhaseState.EVALUATING}
@@ -94,7 +94,7 @@ def phase_state(
         told = progress.get(stage)
         return told is not None and told.state == "running" and is_alive(told.process)
 
-    # What was found about a model that is no longer the selected one, or about an earlier integration, decides nothing.
+    # Findings about a model that is no longer selected, or about an earlier integration, do not count.
     integrated = integration is not None and (selection is None or selection.model == integration.model)
     anew = [] if selection is None else selection.overtaken_by(evaluations.values())
     fallen = selection is not None and selection.model in anew
@@ -117,7 +117,7 @@ def phase_state(
 
 
 def _is_at_work(run: RunView) -> bool:
-    """Whether a training goes on without a supervisor; an old word of a scheduler proves nothing of a silent one."""
+    """Whether a training goes on without a supervisor. A scheduler's old word does not prove that for a silent training."""
     if run.state is ShownState.STALLED:
         return run.job is None
     return run.state in (ShownState.STARTING, ShownState.RUNNING)
@@ -126,6 +126,6 @@ def _is_at_work(run: RunView) -> bool:
 def _unproved_state(supervisor: SupervisorState | None, runs: Sequence[RunView]) -> PhaseState:
     if any(run.state is ShownState.STALLED for run in runs):
         return PhaseState.TRAINING
-    if supervisor is None:  # a training in the foreground, whose preparation has no word of its own
+    if supervisor is None:  # a training in the foreground, which does not report its preparation
         return PhaseState.PREPARING if all(run.state is ShownState.PENDING for run in runs) else PhaseState.STOPPED
     return PhaseState.FAILED if supervisor.state == "failed" else PhaseState.STOPPED

@@ -1,4 +1,4 @@
-"""A phase directory, or any folder of event files, read into snapshots: incrementally, and cheaply at one or two a second."""
+"""Reads a phase directory, or any folder of event files, into snapshots: incrementally, so that one or two a second are cheap."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from brefine.run.vigilance import STAGE_STALLS_AFTER, words_of_silence
 
 _JOB_QUIET_S: Final = 300.0
 _SAME_CAUSE_S: Final = 60.0
-"""What came less than this after an alert of its kind is what that alert told of: clocks of two machines differ."""
+"""Something that is seen less than this after an alert of its kind is what that alert reported: two machines' clocks differ."""
 
 
 def open_store(path: Path) -> PhaseStore | FolderStore:
@@ -70,7 +70,8 @@ class PhaseStore:
     """Reads one phase directory.
 
     Args:
-        curves: whether snapshots hold curves; without, event files are read only of trainings that have told no best validation.
+        curves: whether snapshots hold curves; if not, event files are read only for trainings that have not reported a best
+            validation.
     """
 
     def __init__(self, path: Path, *, gpus: GpuProbe | None = None, curves: bool = True) -> None:
@@ -98,7 +99,7 @@ class PhaseStore:
         """The phase now.
 
         Args:
-            drain: read the event files to their ends, however long that takes, instead of a bounded piece of each.
+            drain: read the event files to their ends, however long that takes, instead of a piece of bounded size of each.
 
         Raises:
             BrefineError: the phase is no longer there.
@@ -160,11 +161,11 @@ class PhaseStore:
         word = self._supervisor.read()
         process = supervising(self.phase, word)
         if word is not None and process is None and word.state == "running":
-            word = self._supervisor.read()  # it may have ended in between: now its last word is there, if it had one
+            word = self._supervisor.read()  # it may have ended in between: its last status, if any, is there now
         return SeenSupervisor(word, process, self._pulse.silence_s(word, process, now_unix_s))
 
     def _refuse_if_gone(self) -> None:
-        """Without its files the phase would seem to be prepared, for ever; what else hinders a reader is told file by file."""
+        """Refuses a phase that has vanished, which would seem to be preparing for ever; other problems are reported per file."""
         try:
             self.phase.config.stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -180,7 +181,7 @@ class PhaseStore:
         """The money of the phase.
 
         Args:
-            eta_s: what remains to be billed.
+            eta_s: hours that remain to be billed, in seconds.
         """
         account, word, at_work = self._ledger.read(), supervisor.word, supervisor.is_at_work
         return view_budget(
@@ -193,7 +194,7 @@ class PhaseStore:
         )
 
     def _billed_eta_s(self, runs: tuple[RunView, ...], eta_s: float | None) -> float | None:
-        """The hours that remain to be billed: of the machine, or of the GPUs of every training."""
+        """Seconds that remain to be billed: of the machine, or, on a cluster, of the GPUs of all trainings."""
         if self.config.executor.kind == "local" or eta_s is None:
             return eta_s
         waiting = [run.status.eta_s or 0.0 for run in runs if run.state is ShownState.RUNNING and run.status is not None]
@@ -207,9 +208,9 @@ class PhaseStore:
         account: Account,
         now_unix_s: float,
     ) -> float | None:
-        """How long this very machine has been without work since the supervisor has ended.
+        """How long this machine has been without work since the supervisor ended.
 
-        What the person starts by hand afterwards is work, too, and so is all that other phases do there.
+        Stages that the person starts afterwards count as work, and so does everything that other phases do on it.
         """
         if self.config.executor.kind != "local" or self.config.budget.price_usd_per_hour == 0.0:
             return None
@@ -224,14 +225,15 @@ class PhaseStore:
         return max(0.0, idle_s) if math.isfinite(idle_s) else None
 
     def _integrates_elsewhere(self, now_unix_s: float) -> bool:
-        """Whether a job integrates: its starter renews the record as long as it waits for it."""
+        """Whether a cluster job is integrating: its starter renews the job's record as long as it waits for it."""
         job = self._integration_job.read()
         return job is not None and not job.is_over and now_unix_s - job.unix_s < _JOB_QUIET_S
 
     def _all_alerts(self, runs: tuple[RunView, ...], stages: Iterable[Progress], now_unix_s: float) -> tuple[Alert, ...]:
-        """What the supervisor told, and what this reader sees beside it (nobody supervises a phase that is over).
+        """The supervisor's alerts, and what this reader sees itself (nobody supervises a phase that is over).
 
-        The supervisor tells of damage by the same ids, and of numbers and absences in a trainer's words and soon after the cause.
+        The supervisor reports damage under the same ids as this reader. It reports non-finite numbers and absences in other words
+        and soon after the cause, so they are matched by kind, model and time.
         """
         told = self._alerts.read()
         ids = {alert.id for alert in told}
@@ -240,10 +242,10 @@ class PhaseStore:
         seen = [alert for run in runs for alert in alerts_of_curves(run.name, run.curves.values())]
         seen += [_absence_alert(run, now_unix_s) for run in runs if run.state in (ShownState.LOST, ShownState.STALLED)]
         stall_after_s = STAGE_STALLS_AFTER * self.config.supervisor.stall_after_s
-        # A process elsewhere may be gone, or wait in a queue: nobody here can tell.
+        # A process on another machine may be gone, or wait in a queue: that cannot be seen from here.
         at_work = [stage for stage in stages if stage.state == "running" and is_alive(stage.process)]
         silent = [stage for stage in at_work if now_unix_s - stage.unix_s > stall_after_s]
-        seen += [_silence_alert(stage, now_unix_s) for stage in silent]  # of integration no supervisor tells
+        seen += [_silence_alert(stage, now_unix_s) for stage in silent]  # no supervisor reports a silent integration
 
         def is_news(alert: Alert) -> bool:
             return alert.unix_s > last_unix_s.get((alert.kind, alert.model), float("-inf")) + _SAME_CAUSE_S
@@ -302,7 +304,7 @@ class _RunReader:
 
 
 def _has_vanished(progress: Progress) -> bool:
-    """Whether a stage was stopped or killed before its last word; a process on another machine cannot be seen from here."""
+    """Whether a stage was stopped or killed before its last report; a process on another machine cannot be seen from here."""
     process = progress.process
     return progress.state == "running" and process.host == gethostname() and not is_alive(process)
 

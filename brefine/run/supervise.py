@@ -3,7 +3,7 @@
     python -m brefine.run.supervise PHASE_DIR
 
 It is the thin shell around `transitions.advance`: it turns what happens into events, and actions into processes and files.
-Killed itself, its trainers go on; the next supervisor of the phase takes them over.
+If it is killed, its trainers go on; the next supervisor of the phase takes them over.
 """
 
 from __future__ import annotations
@@ -78,10 +78,10 @@ class Supervisor:
 
     Args:
         phase: the phase, whose lock `lock` is held.
-        void: requests to an earlier supervisor, as `phase_lock` has found them.
+        void: requests to an earlier supervisor, as `phase_lock` yields them; they are dropped.
         programs: the commands of its stages.
         poll_s: seconds between two looks at processes and files.
-        stop_grace_s: what a process that was asked to end is given before it is ended by force.
+        stop_grace_s: how long a process that was asked to end has before it is ended by force.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Supervisor:
         poll_s: float = _POLL_S,
         stop_grace_s: float = _STOP_GRACE_S,
     ) -> None:
-        self._void = void  # not by their time: a clock may have been set back since
+        self._void = void  # known by name and not by time, since a clock may have been set back
         config = phase.load_config()
         models = tuple(config.models)
         self._phase = phase
@@ -114,11 +114,11 @@ class Supervisor:
         self._progress = {stage: WatchedDocument(phase.progress(stage), Progress) for stage in (Stage.PREPARE, Stage.EVALUATE)}
         self._alerts = AlertLog(phase.alerts)
         self._notifier = Notifier(config.alerts, phase.path.name, sent=phase.alerts_sent, log=_log)
-        for alert in self._alerts.read():  # what an earlier supervisor had written and not sent
+        for alert in self._alerts.read():  # an earlier supervisor may have written alerts and not sent them
             self._notifier.add(alert)
         self._inspector = EventInspector(phase, models)
         self._unwritten: set[str] = set()
-        self._id = uuid.uuid4().hex[:12]  # no pid: in a container every supervisor may have the same
+        self._id = uuid.uuid4().hex[:12]  # not the pid: in a container every supervisor may have the same one
         self._meter = self._executor.billing()
         self._state = State()
         self._trainers: dict[ModelName, Work] = {}
@@ -128,23 +128,23 @@ class Supervisor:
         self._unstarted: list[tuple[StartTrainer | StartStage, OSError]] = []
         self._asked_to_stop = False
         self._heard: set[str] = set()
-        """Requests that cannot be removed."""
+        """Names of requests that were acted on and cannot be removed."""
         earlier = SupervisorState.read_if_sound(phase.supervisor)
         self._started_unix_s = time.time() if earlier is None else earlier.started_unix_s
         processes = {} if earlier is None else earlier.processes
         self._left = {name: process for name, process in processes.items() if is_alive(process)}
-        """What an earlier supervisor had started, until it is taken over."""
+        """Model or stage → a process of an earlier supervisor, until it is taken over."""
         self._written_s = float("-inf")
 
     def take_over(self) -> Began:
-        """Finds what an earlier supervisor has left, and says that this process has the phase; wishes to that one are void.
+        """Finds what an earlier supervisor has left, drops requests to that one, and reports that this process has the phase.
 
         Returns:
-            what `run` begins with.
+            the event that `run` begins with.
 
         Raises:
-            OSError: the scheduler does not tell what is at work: started beside it, a second trainer would write the same files;
-                or there is no room for the first word, without which nobody would find this supervisor.
+            OSError: the scheduler does not say what is at work, so that a second trainer might be started on the same files; or
+                there is no room for the first supervisor.json, without which nobody would find this supervisor.
         """
         found = self._found_at_work()
         progress = Progress.read_if_sound(self._phase.progress(Stage.PREPARE))
@@ -187,7 +187,7 @@ class Supervisor:
     # --- what happens ---------------------------------------------------------------------------------------------------
 
     def _found_at_work(self) -> dict[ModelName, Found]:
-        """Each training as it is; the processes of those that go on are kept for `AdoptTrainer`."""
+        """Each training as it is now; the works of running ones are kept for `AdoptTrainer`."""
         found = {}
         for model, document in self._statuses.items():
             status = document.read()
@@ -199,10 +199,10 @@ class Supervisor:
         return found
 
     def _forget_evaluation(self) -> None:
-        """Takes away how the last evaluation went where one is still to come: an old failure says nothing of these trainings."""
+        """Removes the last evaluation's progress if another is still to come: its failure says nothing about these trainings."""
         worker = working_process(self._phase, Stage.EVALUATE)
         if self._state.stage is not Stage.EVALUATE and (worker is None or not is_alive(worker)):
-            with contextlib.suppress(OSError):  # then it is seen until the next one starts
+            with contextlib.suppress(OSError):  # the old progress is then shown until the next one starts
                 self._phase.progress(Stage.EVALUATE).unlink(missing_ok=True)
 
     def _happened(self) -> Iterator[Event]:
@@ -228,7 +228,7 @@ class Supervisor:
         yield Ticked(time.monotonic(), signs, self._meter.spent_usd(), free_bytes, self._stage_beat())
 
     def _requests(self) -> Iterator[ControlRequest | FormatError]:
-        """The wishes that wait, each once; whoever goes on to the next has acted on it."""
+        """The requests that wait, each once; asking for the next one means that the last one was acted on."""
         for path, wish in pending_requests(self._phase):
             if path.name not in self._heard:
                 yield wish
@@ -257,19 +257,19 @@ class Supervisor:
             if (how := trainer.ended()) is not None:
                 del self._trainers[model]
                 status = self._statuses[model].read()
-                spoke = status is not None and trainer.wrote(status.process)  # else it ended before its first word
+                spoke = status is not None and trainer.wrote(status.process)  # else it ended before its first status
                 yield self._trainer_ended(model, how, status if spoke else None)
 
     def _stage_ended(self, stage: Work, how: Ended) -> StageEnded:
         progress = Progress.read_if_sound(self._phase.progress(self._state.stage))
         if how.code is None and progress is not None and progress.state != "running" and stage.wrote(progress.process):
-            how = replace(how, code=0 if progress.state == "finished" else 1)  # taken over: its last word stands for its code
+            how = replace(how, code=0 if progress.state == "finished" else 1)  # taken over: its progress replaces its code
         if how.code != 0 and progress is not None and progress.error:
             how = replace(how, text=progress.error)
         return StageEnded(time.monotonic(), self._state.stage, how)
 
     def _trainer_ended(self, model: ModelName, how: Ended, status: RunStatus | None) -> TrainerEnded:
-        """What has become of a training; `status` is the word of the process that has ended."""
+        """The event for a training that has ended; `status` is what its process wrote last, if anything."""
         if status is not None and status.error and how.code != 0:
             how = replace(how, text=status.error.splitlines()[0])
         return TrainerEnded(
@@ -317,11 +317,11 @@ class Supervisor:
             try:
                 self._perform(action)
             except OSError as error:
-                if isinstance(action, StopTrainer | StopStage):  # the rules ask for it again until it has ended
+                if isinstance(action, StopTrainer | StopStage):  # the rules repeat the action until it has ended
                     self._tell_unstopped(action, error)
-                elif isinstance(action, StartTrainer | StartStage):  # for instance because its log cannot be written
+                elif isinstance(action, StartTrainer | StartStage):  # for example, its log cannot be written
                     self._unstarted.append((action, error))
-            self._beat()  # each may wait for a scheduler
+            self._beat()  # each action may wait for a scheduler
         after = _standings(self._state)
         if after != before:
             _log(after)
@@ -337,7 +337,7 @@ class Supervisor:
                 run = self._phase.run(model)
                 command, again = (tuple(self._programs.train(run, resume=resumed)) for resumed in (resume, True))
                 self._trainers[model] = self._executor.start(Order(model, command, run.log, again))
-                self._write()  # at once: killed now, the next supervisor must know of it
+                self._write()  # at once: if this one is killed now, the next must know the process
             case AdoptTrainer(model):
                 self._trainers[model] = self._found.pop(model)
             case StopTrainer(model, by_force) if model in self._trainers:
@@ -348,7 +348,7 @@ class Supervisor:
     def _start_stage(self, stage: Stage, models: Sequence[ModelName]) -> None:
         prepares, programs = stage is Stage.PREPARE, self._programs
         command = programs.prepare(self._phase) if prepares else programs.evaluate(self._phase, models)
-        by_hand = holder(self._phase.stage_lock(stage)) is not None  # it may judge something else
+        by_hand = holder(self._phase.stage_lock(stage)) is not None  # it may evaluate something else
         worker = working_process(self._phase, stage) if self._takes_over and not by_hand else None
         self._stage = find_or_start(self._executor, self._phase, stage, command, process=worker)
         self._write()  # at once, as for a trainer
@@ -356,7 +356,7 @@ class Supervisor:
     def _tell(self, told: Tell) -> None:
         subject = told.model or "phase"
         alert = Alert(
-            # Tiers of the cap are told once a phase; everything else once a supervisor.
+            # Tiers of the cap are reported once per phase, everything else once per supervisor.
             id=f"{told.kind}:{subject}:{told.key}" + ("" if told.kind == "budget" else f":{self._id}"),
             level=told.level,
             kind=told.kind,
@@ -368,7 +368,7 @@ class Supervisor:
         self._report([alert])
 
     def _report(self, alerts: Sequence[Alert]) -> None:
-        """Writes down and sends what was not told before; a full disk keeps nobody from being told."""
+        """Writes down and sends alerts that are new; they are sent even if a full disk keeps them from being written."""
         for alert in alerts:
             try:
                 new = self._alerts.tell(alert)
@@ -382,7 +382,7 @@ class Supervisor:
                 self._notifier.add(alert)
 
     def _tell_unstopped(self, action: StopTrainer | StopStage, error: OSError) -> None:
-        """What runs on though it should not is billed on: told once for each process, and logged at every try."""
+        """Reports a process that cannot be stopped, since it still costs money: once as an alert, in the log at every try."""
         model = action.model if isinstance(action, StopTrainer) else None
         key = f"stop:{self._state.stage}" if model is None else f"stop:{self._state.trainers[model].starts}"
         text = f"it cannot be stopped and is tried again: {error.strerror}"
@@ -405,7 +405,7 @@ class Supervisor:
             self._write()
 
     def _write(self) -> None:
-        """The supervisor's own word, with its heartbeat. On a full disk the old word stays, and the phase goes on."""
+        """Writes supervisor.json, with the heartbeat. On a full disk the old file stays, and the phase goes on."""
         self._written_s = time.monotonic()
         try:
             self._word().write(self._phase.supervisor)
@@ -447,7 +447,7 @@ def _standings(state: State) -> str:
 
 
 def _log(text: str) -> None:
-    with contextlib.suppress(OSError):  # a full disk ends no supervisor
+    with contextlib.suppress(OSError):  # a full disk must not end the supervisor
         print(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), text, flush=True)
 
 
@@ -465,14 +465,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     phase = PhaseDir(options.phase.resolve())
 
     def answer(words: str) -> None:
-        """Told once, and not to the log alone: its disk may be full. Nobody need listen: whoever started it may be gone."""
+        """Answers the starter once; the log alone would not do, since its disk may be full. The starter may be gone by now."""
         ready, options.ready = options.ready, None
         if ready is not None:
             with contextlib.suppress(BrokenPipeError), os.fdopen(ready, "w", encoding="utf-8") as starter:
                 starter.write(words)
 
     try:
-        remove_leftovers(phase.path)  # which may make the room that is needed
+        remove_leftovers(phase.path)  # which may free the space that is needed
         with phase_lock(phase) as void:
             supervisor = Supervisor(phase, void=void)
             began = supervisor.take_over()

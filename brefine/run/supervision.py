@@ -1,6 +1,6 @@
-"""What a supervisor knows, what can happen to it, and what it can do: the words of `transitions.advance`.
+"""What a supervisor knows, what can happen to it, and what it can do: the types that `transitions.advance` works with.
 
-All times are seconds of a monotonic clock, so a stepped wall clock neither stalls a training nor wakes one.
+All times are seconds of a monotonic clock, so setting the wall clock neither stalls a training nor wakes one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Outcome = Literal["finished", "failed", "stopped", "budget"]
 
 
 class Standing(StrEnum):
-    """A trainer, as its supervisor sees it."""
+    """The state of a trainer, as its supervisor sees it."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -29,7 +29,7 @@ class Standing(StrEnum):
 
 
 NOT_STARTED = -1000
-"""The exit code of a process that could not be started: no signal has this number."""
+"""The exit code that stands for a process that could not be started: no signal has this number."""
 AT_REST = (Standing.FINISHED, Standing.STOPPED, Standing.FAILED)
 
 
@@ -42,10 +42,10 @@ class Policy:
     restart_backoff_s: float
     stall_after_s: float
     stop_grace_s: float
-    """A process that was asked to stop and has not after this long is ended by force, and so on until it is gone."""
+    """A process that has not ended this long after it was asked to is ended by force, again and again until it is gone."""
     cap_usd: float | None = None
     left_usd: float | None = None
-    """What was left before the phase, whose tiers are told where there is no cap; None = nothing costs money."""
+    """Money that was left before the phase; without a cap, its tiers are reported. None = nothing costs money."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +57,17 @@ class Trainer:
         resume: whether it goes on from its checkpoint.
         learned: whether it has left weights that can be judged.
         then: what a STOPPING one becomes when its process has ended.
-        starts: how often this supervisor has started it; no wish sets it back, so alerts of two starts are told apart by it.
+        starts: how often this supervisor has started it. No request resets it, so it distinguishes the alerts of two starts.
         since_s: since when it is STOPPING, or when it was last ended by force.
-        beat: its last sign of life, as a mark that changes; None before the first.
-        beat_s: when that mark was seen to change.
-        stalled: whether its silence was told.
-        n_nonfinite: non-finite steps that were told.
-        least_loss: the least training loss it has shown.
-        diverging: whether it is told to run away from what it had learned.
-        fastest_per_s: the most examples a second it has shown.
-        slow_since_s: since when it is far below that; None while it is not.
-        slow: whether its slowness was told.
+        beat: its last sign of life, as a value that changes; None before the first.
+        beat_s: when that value was seen to change.
+        stalled: whether its silence was reported.
+        n_nonfinite: number of non-finite steps that were reported.
+        least_loss: the least training loss that it has reported.
+        diverging: whether it was reported to diverge from what it had learned.
+        fastest_per_s: the most examples a second that it has reported.
+        slow_since_s: since when it has been far below that; None while it is not.
+        slow: whether its slowness was reported.
     """
 
     model: ModelName
@@ -97,7 +97,7 @@ class State:
     stage: Stage = Stage.PREPARE
     trainers: Mapping[ModelName, Trainer] = field(default_factory=dict)
     ending: Outcome | None = None
-    """Set when the whole phase is to stop; the outcome when all processes have ended."""
+    """Set if the whole phase is to stop: its outcome, once all processes have ended."""
     outcome: Outcome | None = None
     error: str | None = None
     stage_restarts: int = 0
@@ -105,16 +105,16 @@ class State:
     stage_asked_s: float | None = None
     """When the stage's process was asked to stop, or was last ended by force."""
     stage_beat: float | None = None
-    """The last sign of life of the stage's process, as a mark that changes; None while none is at work."""
+    """The last sign of life of the stage's process, as a value that changes; None while none is at work."""
     stage_beat_s: float = 0.0
-    """When that mark was seen to change."""
+    """When that value was seen to change."""
     stage_stalled: bool = False
-    """Whether its silence was told."""
+    """Whether its silence was reported."""
     told_tiers: int = 0
     told_disk: AlertLevel | None = None
-    """The worst that was told of the disk since it last had room."""
+    """The worst level at which the disk was reported since it last had room."""
     n_disk_relieved: int = 0
-    """How often it had room again after that, so that alerts of two shortages are told apart by it."""
+    """How often it had room again after a report; distinguishes the alerts of two shortages."""
 
 
 # --- what happens -----------------------------------------------------------------------------------------------------
@@ -132,7 +132,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """The supervisor has started, in a new phase or in one that was left."""
+    """The supervisor has started, in a new phase or in one that an earlier supervisor has left."""
 
     now_s: float
     prepared: bool = False
@@ -144,8 +144,8 @@ class Ended:
     """A process has ended.
 
     Attributes:
-        code: its exit code, negative for a signal; None where the process was adopted and nobody can know.
-        cause: what its words or the kernel's say beyond the code.
+        code: its exit code, negative for a signal; None for an adopted process, whose code cannot be known.
+        cause: what its last words or the kernel say beyond the code.
         text: its last words.
     """
 
@@ -163,7 +163,7 @@ class StageEnded:
 
 @dataclass(frozen=True, slots=True)
 class TrainerEnded:
-    """A trainer's process has ended; `state` is what it wrote of itself last."""
+    """A trainer's process has ended; `state` is that of its last status."""
 
     now_s: float
     model: ModelName
@@ -176,7 +176,7 @@ class TrainerEnded:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A person asked for something; no model = all of the phase."""
+    """A person has asked for something; no model = for the whole phase."""
 
     now_s: float
     action: Wish
@@ -185,7 +185,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """What a trainer's status says: a mark that changes while it lives, its non-finite steps, and how it learns."""
+    """What a trainer's status says: a value that changes while it lives, its non-finite steps, and how it learns."""
 
     beat: float
     n_nonfinite: int = 0
@@ -193,7 +193,7 @@ class Sign:
     message: str | None = None
     loss: float | None = None
     mae_ms: float | None = None
-    """Of the newest validation."""
+    """MAE of the newest validation."""
     best_mae_ms: float | None = None
     examples_per_s: float | None = None
 
@@ -207,7 +207,7 @@ class Ticked:
     spent_usd: float = 0.0
     disk_free_bytes: int | None = None
     stage_beat: float | None = None
-    """A mark that changes while a stage's process gives signs of life; 0 before its first word; None where none works."""
+    """A value that changes while a stage's process gives signs of life; 0 before its first report; None if none is at work."""
 
 
 Event = Began | StageEnded | TrainerEnded | Asked | Ticked
@@ -235,7 +235,7 @@ class StartTrainer:
 
 @dataclass(frozen=True, slots=True)
 class AdoptTrainer:
-    """Its process runs already, started by a supervisor that is no more."""
+    """Take over a process that runs already, started by a supervisor that is gone."""
 
     model: ModelName
 
@@ -248,7 +248,7 @@ class StopTrainer:
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """Raise an alert; `key` makes its id, so that one cause is told once."""
+    """Raise an alert; `key` is part of its id, so that each cause is reported once."""
 
     kind: AlertKind
     level: AlertLevel

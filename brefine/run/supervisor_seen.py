@@ -1,4 +1,4 @@
-"""What a reader knows of a phase's supervisor at one moment, and what it alone can tell: that it was killed, or hangs."""
+"""What a reader knows of a phase's supervisor at one moment, and what only a reader can report: that it was killed, or hangs."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class SeenSupervisor:
     """What a reader knows of the supervisor at one moment.
 
     Attributes:
-        word: its own; None where there is none that can be read.
-        process: who supervises the phase now; None where nobody does.
+        word: its supervisor.json; None if there is none that can be read.
+        process: the process that supervises the phase now; None if none does.
         silent_s: for how long that process has given no sign of life; None while it works.
     """
 
@@ -32,11 +32,11 @@ class SeenSupervisor:
 
     @property
     def is_at_work(self) -> bool:
-        """Whether somebody stops the phase at its cap: a supervisor that lives, and does not hang."""
+        """Whether the phase is stopped at its cap: the supervisor lives and does not hang."""
         return self.process is not None and self.silent_s is None
 
     def view(self) -> SupervisorView:
-        """The supervisor as its word has it; where that cannot be read, its process is all that is known."""
+        """The supervisor by its supervisor.json; if that cannot be read, only its process is known."""
         word, process, alive = self.word, self.process, self.process is not None
         if word is None:
             return SupervisorView(alive, None if process is None else process.pid, heartbeat_unix_s=None, error=None)
@@ -44,7 +44,7 @@ class SeenSupervisor:
         return SupervisorView(alive, (process or word.process).pid, word.heartbeat_unix_s, error, self.silent_s)
 
     def desertion(self, state: PhaseState) -> tuple[Alert, ...]:
-        """That it was killed, or hangs: nothing is restarted, told or stopped at the cap, and only a reader can say so."""
+        """An alert if it was killed or hangs: nothing is restarted, reported or stopped at the cap; only a reader can say so."""
         left = (PhaseState.PREPARING, PhaseState.TRAINING, PhaseState.EVALUATING, PhaseState.STOPPED)
         if self.word is None or self.word.state != "running" or state not in left:
             return ()
@@ -57,7 +57,7 @@ class SeenSupervisor:
         return (Alert(id=f"stalled:supervisor:{told:.0f}", level="error", kind="stalled", text=text, unix_s=told),)
 
     def hindrances(self) -> tuple[str, ...]:
-        """What it cannot do, in its own words, while it lives; undelivered alerts also after it has ended."""
+        """What it says that it cannot do, while it lives; undelivered alerts also after it has ended."""
         if self.word is None:
             return ()
         error = None if self.process is None else self.word.error

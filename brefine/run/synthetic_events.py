@@ -1,4 +1,4 @@
-"""Event files for benchmarks: scalars as TensorBoard's writers frame them, made by the hundred thousand."""
+"""Event files for benchmarks: hundreds of thousands of scalars, framed as TensorBoard's writers frame them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def scalar_payload(tag: str, step: int, value: float, unix_s: float) -> bytes:
 
 
 def framed(payload: bytes) -> bytes:
-    """One record."""
+    """The payload as one TFRecord."""
     length = struct.pack("<Q", len(payload))
     return length + struct.pack("<I", masked_crc32c(length)) + payload + struct.pack("<I", masked_crc32c(payload))
 

@@ -22,11 +22,11 @@ from brefine.phasedir import (
 _FINDINGS: Final = {"met": "[x]", "not-met": "[ ]", "unknown": "[?]"}
 _NO_INTERVAL: Final = "[n/a]"
 _SAME_WITHIN: Final = 5e-5
-"""Change of a recording's DER that two decimals of a percentage do not show."""
+"""A smaller change of a recording's DER does not show in two decimals of a percentage."""
 
 
 def evaluation_table(reports: Mapping[str, EvaluationReport]) -> list[str]:
-    """One row a figure, one column a model, beside what the hypotheses are before refinement."""
+    """A row per figure, a column per model, and a column for the hypotheses before refinement."""
     if not reports:
         return ["no model is evaluated yet"]
     first = next(iter(reports.values()))
@@ -84,7 +84,7 @@ def rate_rows(report: IntegrationReport) -> list[tuple[str, ...]]:
 
 
 def mae_change(comparison: Comparison) -> tuple[str, str]:
-    """How the MAE has changed, and the interval that there is of it: of the MAE after, unlike that of a rate's change."""
+    """How the MAE has changed, and an interval: unlike for a rate's change, it is that of the MAE after."""
     before_ms, after_ms = comparison.before.mae_ms, comparison.after.mae_ms
     change = signed_percent(after_ms / before_ms - 1.0) if before_ms and after_ms is not None else ""
     interval = comparison.intervals.get("mae_ms")
@@ -92,13 +92,13 @@ def mae_change(comparison: Comparison) -> tuple[str, str]:
 
 
 def judged(change: RecordingChange) -> Literal["better", "worse", "unchanged"]:
-    """What became of a recording's DER, as far as two decimals of a percentage show it."""
+    """Whether a recording's DER got better or worse, as far as two decimals of a percentage show."""
     gained = change.der_before - change.der_after
     return "better" if gained > _SAME_WITHIN else "worse" if gained < -_SAME_WITHIN else "unchanged"
 
 
 def choice_text(record: SelectionRecord) -> str:
-    """Which model goes on, who says so, and why: the rule's reason speaks for the model that it recommends, and no other."""
+    """Which model goes on, who says so, and why; the rule's reason is given only for the model that it recommends."""
     chosen = f"{record.model} goes on (chosen by the {record.chosen_by})"
     if record.model == record.recommended:
         return f"{chosen}, as recommended: {record.reason}"
@@ -124,7 +124,7 @@ def counts_text(comparison: Comparison) -> str:
 
 
 def cuts_text(reports: Sequence[EvaluationReport | IntegrationReport]) -> str:
-    """How many boundaries were made by the cut of recordings, and whether these figures are without them; empty without any."""
+    """How many boundaries were made by the cut of recordings, and whether the figures include them; empty if there are none."""
     cuts = reports[0].comparison.at_cuts
     if cuts is None:
         return ""
@@ -136,13 +136,13 @@ def cuts_text(reports: Sequence[EvaluationReport | IntegrationReport]) -> str:
 
 
 def amount_text(scored: Scored) -> str:
-    """`18.20 of 19.65 h`; minutes below an hour of audio."""
+    """`18.20 of 19.65 h`; in minutes for less than an hour of audio."""
     unit, unit_s, digits = ("h", 3600.0, 2) if scored.audio_s >= 3600.0 else ("min", 60.0, 1)
     return f"{scored.scored_s / unit_s:.{digits}f} of {scored.audio_s / unit_s:.{digits}f} {unit}"
 
 
 def code_text(manifest: Manifest) -> str:
-    """What was launched: `5213c16… with uncommitted changes`."""
+    """The code that was launched: `5213c16… with uncommitted changes`."""
     return (manifest.git_commit or "an installed package") + (" with uncommitted changes" if manifest.git_dirty else "")
 
 
@@ -152,7 +152,7 @@ def versions_text(manifest: Manifest) -> str:
 
 
 def gate_table(record: GateRecord) -> list[str]:
-    """The checklist: what was asked, what was found, what the person said, and the verdict."""
+    """The checklist: the questions, the findings, the person's answers, and the verdict."""
     lines = []
     for item in record.criteria:
         lines.append(f"{_FINDINGS[item.finding]} {item.id}: {item.question} ({item.threshold})")
@@ -171,28 +171,28 @@ def verdict_text(record: GateRecord) -> str:
 
 
 def earlier_verdicts(record: GateRecord) -> list[str]:
-    """One line with the dates of the last ones; none where there were none."""
+    """One line with the dates of the last earlier verdicts; no line if there are none."""
     earlier = [f"{one.verdict.upper()} ({utc_text(one.unix_s)})" for one in reversed(record.earlier)]
     return [f"earlier verdicts: {some_of(earlier)}"] if earlier else []
 
 
 def improvement_text(low_high: tuple[float, float] | None) -> str:
-    """An interval of improvements as one of changes: less is better; `[n/a]` where there is none."""
+    """An interval of improvements as one of changes, where less is better; `[n/a]` if there is none."""
     return _NO_INTERVAL if low_high is None else f"[{signed_percent(-low_high[1])}, {signed_percent(-low_high[0])}]"
 
 
 def interval_text(low_high: tuple[float, float] | None) -> str:
-    """`[80, 100]`, in the unit of the figure beside it; `[n/a]` where there is none."""
+    """`[80, 100]`, in the unit of the figure beside it; `[n/a]` if there is none."""
     return _NO_INTERVAL if low_high is None else f"[{low_high[0]:.0f}, {low_high[1]:.0f}]"
 
 
 def utc_text(unix_s: float) -> str:
-    """`2026-11-22 14:02 UTC`: the same wherever it is read."""
+    """`2026-11-22 14:02 UTC`, independent of the reader's time zone."""
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(unix_s))
 
 
 def align(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns under one another: the first to the left, figures to the right."""
+    """Rows with aligned columns: the first one left, figures right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join(

@@ -1,8 +1,8 @@
-"""What a supervisor does next: a pure function from what it knows and what has happened to what it shall do.
+"""What a supervisor does next: a pure function from what it knows and what has happened to what it is to do.
 
     state, actions = advance(state, event, policy)
 
-Nothing here starts a process, reads a clock or a file; `supervise.py` is the thin shell that does.
+Nothing here starts a process or reads a clock or a file; the thin shell `supervise.py` does that.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from brefine.run.supervision import (
 from brefine.run.vigilance import watch_disk, watch_money, watch_stage, watch_trainer
 
 _RESTS: Final[dict[Wish, Standing]] = {"stop": Standing.STOPPED, "pause": Standing.PAUSED, "restart": Standing.WAITING}
-"""What a person's wish makes of a training; a restart is a rest that ends at once."""
+"""Request → the state that it puts a training into; a restart is a rest that ends at once."""
 
 
 def advance(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Action, ...]]:
@@ -73,7 +73,7 @@ def _begin(state: State, event: Began, policy: Policy, actions: list[Action]) ->
             actions.append(AdoptTrainer(model))
         elif found.state is RunState.FINISHED:
             trainer = replace(trainer, standing=Standing.FINISHED)
-        elif found.state in (RunState.STARTING, RunState.RUNNING):  # the machine rebooted, or all was killed together
+        elif found.state in (RunState.STARTING, RunState.RUNNING):  # the machine was rebooted, or everything was killed together
             how = "goes on from its checkpoint" if found.resumable else "starts anew"
             text = f"its process is gone without a word; it {how}"
             actions.append(Tell("lost", "error", text, f"begin:{event.now_s:.0f}", model))
@@ -94,7 +94,7 @@ def _stage_ended(state: State, event: StageEnded, policy: Policy, actions: list[
     if event.how.code == 0:
         return replace(state, outcome="finished", error=_failures(state))
     actions.append(_ending(event.how, f"the stage {state.stage}", f"{state.stage}:{state.stage_restarts}"))
-    was_killed = event.how.code is None or event.how.code < 0  # else it gave its own reason, and would give it again
+    was_killed = event.how.code is None or event.how.code < 0  # else it ended for a reason of its own, which would stop it again
     if was_killed and event.how.cause != "cancelled" and state.stage_restarts < policy.max_restarts:
         starts_at_s = event.now_s + policy.restart_backoff_s * 2**state.stage_restarts
         return replace(state, stage_restarts=state.stage_restarts + 1, stage_starts_at_s=starts_at_s)
@@ -102,8 +102,8 @@ def _stage_ended(state: State, event: StageEnded, policy: Policy, actions: list[
 
 
 def _trainer_ended(trainer: Trainer, event: TrainerEnded, policy: Policy, actions: list[Action]) -> Trainer:
-    """What becomes of a training whose process has ended."""
-    # Whenever it is started again, it goes on from what it has left.
+    """The state of a training whose process has ended."""
+    # If it is started again, it goes on from the checkpoint that it has left.
     trainer = replace(trainer, learned=event.learned, resume=event.resumable)
     if event.how.cause == "cancelled" and trainer.standing is not Standing.STOPPING:
         return _cancelled(trainer, event, actions)
@@ -111,13 +111,13 @@ def _trainer_ended(trainer: Trainer, event: TrainerEnded, policy: Policy, action
 
 
 def _after_end(trainer: Trainer, event: TrainerEnded, policy: Policy, actions: list[Action]) -> Trainer:
-    """What becomes of one that nobody has cancelled behind the supervisor's back."""
+    """The state of a training whose process has ended and was not cancelled past the supervisor."""
     orderly = event.how.code in (0, None)
-    if event.state is RunState.FINISHED and orderly:  # perhaps before it heard that it should stop
+    if event.state is RunState.FINISHED and orderly:  # perhaps before the request to stop reached it
         return replace(trainer, standing=Standing.FINISHED)
     if trainer.standing is Standing.STOPPING:
         return replace(trainer, standing=trainer.then, start_at_s=event.now_s)
-    if event.state is RunState.STOPPED and orderly:  # a signal that was not ours
+    if event.state is RunState.STOPPED and orderly:  # by a signal from somebody else
         return replace(trainer, standing=Standing.STOPPED)
     key = f"end:{trainer.starts}"
     if event.state is RunState.NONFINITE:
@@ -134,7 +134,7 @@ def _after_end(trainer: Trainer, event: TrainerEnded, policy: Policy, actions: l
 
 
 def _cancelled(trainer: Trainer, event: TrainerEnded, actions: list[Action]) -> Trainer:
-    """Ended by somebody who went past the supervisor, and does not want to see it started again."""
+    """The state of a training that somebody has cancelled past the supervisor, and so does not want to have restarted."""
     if event.state is RunState.FINISHED:
         return replace(trainer, standing=Standing.FINISHED)
     text = event.how.text or "it was cancelled from outside"
@@ -145,7 +145,7 @@ def _cancelled(trainer: Trainer, event: TrainerEnded, actions: list[Action]) -> 
 def _asked(state: State, event: Asked, actions: list[Action]) -> State:
     if event.action == "stop" and event.model is None:
         return _end_all(state, "stopped", event.now_s, actions)
-    if state.stage is Stage.EVALUATE or state.ending is not None:  # there is no training to act upon
+    if state.stage is Stage.EVALUATE or state.ending is not None:  # there is no training to act on
         return state
     for model, trainer in state.trainers.items():
         if event.model not in (None, model):
@@ -166,7 +166,7 @@ def _resumed(trainer: Trainer, now_s: float) -> Trainer:
 
 
 def _put_to_rest(trainer: Trainer, rest: Standing, now_s: float, actions: list[Action]) -> Trainer:
-    """Stops, pauses or restarts one training, by the standing that it shall have afterwards."""
+    """Stops, pauses or restarts one training, by the standing that it is to have afterwards."""
     if trainer.standing is Standing.FINISHED:
         return trainer
     if rest is Standing.WAITING:
@@ -234,7 +234,7 @@ def _move_on(state: State, now_s: float, actions: list[Action]) -> State:
 
 
 def _afresh(trainer: Trainer, now_s: float) -> Trainer:
-    """A trainer whose process has just been started; only its history of starts is kept."""
+    """The state of a trainer whose process has just been started; only the history of its starts is kept."""
     return Trainer(
         trainer.model,
         Standing.RUNNING,
@@ -248,7 +248,7 @@ def _afresh(trainer: Trainer, now_s: float) -> Trainer:
 
 
 def _worth_judging(state: State) -> tuple[ModelName, ...]:
-    """The models to evaluate: finished, or stopped by the person after they had learned something."""
+    """The models to evaluate: those that finished, or that the person stopped after they had learned something."""
     return tuple(
         trainer.model
         for trainer in state.trainers.values()
@@ -269,7 +269,7 @@ def _ending(how: Ended, subject: str, key: str) -> Tell:
 
 
 def _manner(how: Ended) -> str:
-    if how.code is None:  # adopted: nobody can know its exit code
+    if how.code is None:  # adopted: its exit code cannot be known
         return "ended and nobody saw how"
     if how.code == NOT_STARTED:
         return "ended at once"

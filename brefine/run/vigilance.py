@@ -1,4 +1,4 @@
-"""What a supervisor watches for while time passes: silence, numbers that are none, divergence, slowness, a full disk, money."""
+"""What a supervisor watches for: silence, non-finite numbers, divergence, slowness, a full disk, spent money."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from brefine.run.budget import TIERS
 from brefine.run.supervision import Action, Policy, Sign, Standing, State, StopTrainer, Tell, Ticked, Trainer
 
 _HANGS_AFTER = 2.0
-"""A trainer silent for this many times `stall_after_s` is ended and started again: a hung GPU costs as much as a busy one."""
+"""A trainer that is silent for this many times `stall_after_s` is ended and restarted: a hung GPU costs as much as a busy one."""
 STAGE_STALLS_AFTER = 10.0
-"""A stage silent for this many times `stall_after_s` is told: one long recording may keep a diarizer busy for minutes."""
+"""A stage that is silent for this many times `stall_after_s` is reported: a long recording may occupy a diarizer for minutes."""
 _DIVERGES_BY = 1.5
-"""A validation MAE this many times the best one means that the training runs away from what it had learned …"""
+"""A validation MAE of this many times the best one means that the training diverges from what it had learned …"""
 _LOSS_RISES_BY = 3.0
-"""… and so does a training loss this many times the least one."""
+"""… and so does a training loss of this many times the least one."""
 _SLOW_BELOW = 1 / 3
-"""A trainer that does less than this share of what it did at its fastest is slow …"""
+"""A trainer whose speed is below this share of its fastest is slow …"""
 _SLOW_AFTER_S = 60.0
-"""… when it lasts this long: validations and checkpoints take their time too."""
+"""… if that lasts this long: validations and checkpoints take their time, too."""
 _LOW_DISK_BYTES = 1 << 30
 _FULL_DISK_BYTES = 64 << 20
 _ROOMY_DISK_BYTES = 2 << 30
-"""With more than this free again the next shortage is told anew: a disk that wavers about what is low is told of once."""
+"""Once more than this is free, the next shortage is reported again. So a disk that wavers around the limit is reported once."""
 
 
 def watch_trainer(trainer: Trainer, sign: Sign | None, now_s: float, policy: Policy, actions: list[Action]) -> Trainer:
-    """Tells of silence and non-finite steps; ends a trainer that hangs or does not stop when asked."""
+    """Reports silence and non-finite steps; ends a trainer that hangs or does not stop when asked."""
     if trainer.standing is Standing.STOPPING and now_s - trainer.since_s > policy.stop_grace_s:
         actions.append(StopTrainer(trainer.model, by_force=True))
         return replace(trainer, since_s=now_s)
@@ -47,7 +47,7 @@ def watch_trainer(trainer: Trainer, sign: Sign | None, now_s: float, policy: Pol
 
 
 def watch_stage(state: State, beat: float | None, now_s: float, policy: Policy, actions: list[Action]) -> State:
-    """Tells once of a stage that has fallen silent, and again only after it had spoken; nothing is ended, its work may be long.
+    """Reports a stage that has fallen silent, once until it reports again. It is not ended, since its work may take long.
 
     Args:
         beat: see `Ticked.stage_beat`.
@@ -63,12 +63,12 @@ def watch_stage(state: State, beat: float | None, now_s: float, policy: Policy, 
 
 
 def words_of_silence(stage: Stage, silent_s: float) -> str:
-    """What a person is told of a stage that has said nothing for so long."""
+    """The words for a stage that has been silent for so long."""
     return f"the stage {stage} gives no sign of life for {silent_s:,.0f} s; it hangs, or its step is long: see logs/{stage}.log"
 
 
 def watch_disk(state: State, free_bytes: int | None, actions: list[Action]) -> State:
-    """Tells once when little is free on the phase's disk, once more when nothing is, and again only after it had room."""
+    """Reports once that little is free on the phase's disk, once more that nothing is, and again only after it had room."""
     if free_bytes is None:
         return state
     if free_bytes > _ROOMY_DISK_BYTES and state.told_disk is not None:
@@ -84,7 +84,7 @@ def watch_disk(state: State, free_bytes: int | None, actions: list[Action]) -> S
 
 
 def watch_money(state: State, event: Ticked, policy: Policy, actions: list[Action]) -> State:
-    """Tells at each tier of the cap, or, without one, of the money that was left before the phase."""
+    """Reports each tier that is reached of the cap, or, without one, of the money that was left before the phase."""
     limit_usd = policy.left_usd if policy.cap_usd is None else policy.cap_usd
     if limit_usd is None:
         return state
@@ -95,13 +95,13 @@ def watch_money(state: State, event: Ticked, policy: Policy, actions: list[Actio
     level: AlertLevel = "error" if tier >= 1.0 else "warning" if tier >= 0.9 else "info"
     of = "what was left" if policy.cap_usd is None else "the cap"
     text = f"${event.spent_usd:,.2f} of ${limit_usd:,.2f} are spent ({percent(tier, 0)} of {of})"
-    key = f"{tier:.2f}" if policy.cap_usd is None else f"{tier:.2f}:{limit_usd:g}"  # a cap that was raised has tiers of its own
+    key = f"{tier:.2f}" if policy.cap_usd is None else f"{tier:.2f}:{limit_usd:g}"  # a raised cap has tiers of its own
     actions.append(Tell("budget", level, text, key))
     return replace(state, told_tiers=reached)
 
 
 def _watch_learning(trainer: Trainer, sign: Sign, actions: list[Action]) -> Trainer:
-    """Tells once when validation or loss runs away, and again only after it had come back."""
+    """Reports once that validation or loss diverges, and again only after it had recovered."""
     least = trainer.least_loss
     if sign.loss is not None and sign.loss > 0.0:
         least = sign.loss if least is None else min(least, sign.loss)
@@ -117,7 +117,7 @@ def _watch_learning(trainer: Trainer, sign: Sign, actions: list[Action]) -> Trai
 
 
 def _watch_speed(trainer: Trainer, sign: Sign, now_s: float, actions: list[Action]) -> Trainer:
-    """Tells once when a training has become much slower for a while, and again only after it had recovered."""
+    """Reports once that a training has been much slower for a while, and again only after it had recovered."""
     speed = sign.examples_per_s
     if speed is None:
         return trainer

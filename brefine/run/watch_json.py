@@ -11,7 +11,7 @@ from brefine.run.snapshot import BudgetView, GpuView, HostView, PhaseSnapshot, R
 
 
 def snapshot_to_json(snapshot: PhaseSnapshot) -> dict[str, Any]:
-    """The document; numbers that are none are null, and an alert of kind `nonfinite` tells of them."""
+    """The document; non-finite numbers are null, and an alert of kind `nonfinite` reports them."""
     return {
         "schema": SCHEMA,
         "phase": snapshot.name,

@@ -1,7 +1,7 @@
-"""What a supervisor asks of an executor, and what it gets: one small interface, whether processes run here or as jobs elsewhere.
+"""The interface between a supervisor and an executor, the same whether processes run here or as jobs elsewhere.
 
 A supervisor gives *orders* and gets *work*: something that waits or runs, writes the files of the phase directory, and ends.
-What the work does is the same everywhere, `python -m brefine.train RUN_DIR`; where it stands, the executor finds out.
+The command is the same everywhere, such as `python -m brefine.train RUN_DIR`; the executor finds out how it is going.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ class Order:
     """One process to run.
 
     Attributes:
-        name: the model or the stage; a phase has one work of a name at a time.
-        again: the command where a scheduler starts the same job again; None = the same.
-        holds: descriptors that the process keeps open, where it runs on this machine: a lock's.
-        divisible: whether the command takes `--part K/N`, with which it does a share of its work for a later whole.
+        name: the model or the stage; a phase has only one work of a name at a time.
+        again: the command if a scheduler starts the same job again; None = the same command.
+        holds: descriptors, of a lock, that the process keeps open if it runs on this machine.
+        divisible: whether the command takes `--part K/N`, with which it does a share of the work, for a later call to complete.
     """
 
     name: str
@@ -35,20 +35,20 @@ class Order:
 
 
 class Work(Protocol):
-    """A process somewhere."""
+    """A process, here or elsewhere."""
 
     @property
     def process(self) -> ProcessIdentity | None:
-        """Which it is, where it runs on this machine."""
+        """The process, if it runs on this machine; else None."""
 
     def wrote(self, writer: ProcessIdentity) -> bool:
         """Whether this work is the writer of a status."""
 
     def waits(self) -> bool:
-        """Whether it has not begun, so that its silence means nothing."""
+        """Whether it has not begun yet, so that its silence means nothing."""
 
     def ended(self) -> Ended | None:
-        """How it ended; None before that."""
+        """How it ended; None until it has."""
 
     def stop(self, *, by_force: bool) -> None:
         """Asks it to checkpoint and end, or ends it."""
@@ -64,7 +64,7 @@ class Billing(Protocol):
     problem: str | None
 
     def tick(self, *, force: bool = False) -> None:
-        """Writes down what is owed by now, when it is due."""
+        """Writes down what is owed by now, if that is due."""
 
     def spent_usd(self) -> float: ...
 
@@ -73,20 +73,20 @@ class Finder(Protocol):
     """What is needed of an executor to stop a phase.
 
     Attributes:
-        poll_s: seconds between two looks that it bears well.
+        poll_s: seconds to leave between two looks.
     """
 
     poll_s: float
 
     def find(self, name: str, *, log: Path, process: ProcessIdentity | None) -> Work | None:
-        """What an earlier supervisor has started under this name and has not ended: `process`, by the files of the phase."""
+        """The work that was started earlier under this name and has not ended; `process` is it by the files of the phase."""
 
 
 class Executor(Finder, Protocol):
     """Runs what a phase needs.
 
     Attributes:
-        price_goes_on: whether the machine costs money after its last process has ended.
+        price_goes_on: whether the machine still costs money after its last process has ended.
     """
 
     price_goes_on: bool
@@ -96,4 +96,4 @@ class Executor(Finder, Protocol):
     def billing(self) -> Billing: ...
 
     def news(self) -> Sequence[Tell]:
-        """What the person should know of since the last call."""
+        """What has happened since the last call that the person should know."""

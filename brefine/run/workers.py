@@ -1,4 +1,4 @@
-"""Who works at a phase, and until when, by the files that it leaves there."""
+"""Which processes work on a phase, and until when, by the phase's files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from brefine.run.lock import holder
 
 
 def training_process(phase: PhaseDir, model: ModelName) -> ProcessIdentity | None:
-    """The process that trains a model, or did so last; whether it still lives is for the caller to find out."""
+    """The process that trains a model, or did so last; the caller finds out whether it still lives."""
     told = RunStatus.read_if_sound(phase.run(model).status)
     return _newest(phase, model, None if told is None else told.process)
 
@@ -23,7 +23,7 @@ def models_in_training(phase: PhaseDir) -> tuple[ModelName, ...]:
 
 
 def working_process(phase: PhaseDir, stage: Stage) -> ProcessIdentity | None:
-    """The process that is at work at a stage; whether it still lives is for the caller to find out."""
+    """The process that works on a stage; the caller finds out whether it still lives."""
     if by_hand := holder(phase.stage_lock(stage)):
         return by_hand
     told = Progress.read_if_sound(phase.progress(stage))
@@ -31,9 +31,9 @@ def working_process(phase: PhaseDir, stage: Stage) -> ProcessIdentity | None:
 
 
 def left_at_work_until_unix_s(phase: PhaseDir, supervisor: SupervisorState | None, now_unix_s: float) -> float | None:
-    """Until when the processes of a supervisor that is gone have worked on; None where it had ended in order, or left none.
+    """Until when the processes of a supervisor that is gone went on working; None if it ended in order, or left none.
 
-    What still lives works until now; what is gone has worked until its last sign of life.
+    A process that still lives counts until now, one that is gone until its last sign of life.
     """
     if supervisor is None or supervisor.state != "running":
         return None
@@ -45,14 +45,14 @@ def left_at_work_until_unix_s(phase: PhaseDir, supervisor: SupervisorState | Non
 
 
 def signs_of_life(phase: PhaseDir) -> Iterator[tuple[ProcessIdentity, float]]:
-    """Who has worked in the phase, and when each of them said so last."""
+    """The processes that have worked on the phase, each with the time of its last sign of life."""
     yield from ((told.process, told.heartbeat_unix_s) for told in read_statuses(phase).values())
     stages = (Progress.read_if_sound(phase.progress(stage)) for stage in Stage)
     yield from ((told.process, told.unix_s) for told in stages if told is not None)
 
 
 def _newest(phase: PhaseDir, name: str, writer: ProcessIdentity | None) -> ProcessIdentity | None:
-    """The writer of the last word; where it is gone, whom a supervisor has started, who may not have spoken yet."""
+    """The writer of the last status; if it is gone, the process that a supervisor started last, which may not have reported."""
     if writer is not None and is_alive(writer):
         return writer
     supervisor = SupervisorState.read_if_sound(phase.supervisor)

@@ -1,7 +1,7 @@
 """TensorBoard `Event` messages: the scalars in them, and the marks of a restarted session.
 
-Only what a curve needs is read, straight from the protobuf wire format: loading the generated classes would cost more time
-than a dashboard has for its first frame, and parsing through them ten times the processor. Whatever else a message holds
+Only what a curve needs is read, directly from the protobuf wire format: loading the generated classes would take more time than
+a dashboard has for its first frame, and parsing with them would take ten times the processor time. Everything else in a message
 (images, histograms, graphs, hyperparameters) is skipped.
 
 Source: tensorboard/compat/proto/{event,summary,tensor}.proto; https://protobuf.dev/programming-guides/encoding.
@@ -26,10 +26,10 @@ _STEP_KEY: Final = 0x10  # field 2, varint
 _SESSION_START: Final = 1
 _DTYPES: Final = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8"}
 _FEWEST_ROWS: Final = 24
-"""Below this many alike records the plain reader is the quicker one."""
+"""For fewer records of one length, the plain reader is faster."""
 _MOST_ALIKE_TAGS: Final = 64
 _LATEST_UNIX_S: Final = 1e11
-"""No clock can have told a later time than this, nor one before 1970, nor what is no number: then it counts as not told."""
+"""A later time, one before 1970, or not-a-number cannot come from a clock, and counts as unknown."""
 
 
 _Series = dict[str, list[tuple[NDArray[Any], ...]]]
@@ -48,7 +48,7 @@ class Scalars:
 
 @dataclass(frozen=True, slots=True)
 class SessionStart:
-    """A writer took up again at `step`: what was written for that step and later ones no longer counts."""
+    """A writer has started again at `step`: values that were written for that step and later ones no longer count."""
 
     step: int
 
@@ -67,8 +67,8 @@ def decode_frames(buffer: bytes, frames: Frames) -> tuple[list[Scalars | Session
     """Reads the scalars of a buffer's records.
 
     Returns:
-        scalars and session starts, in written order as far as one tag and the starts are concerned; and the offsets of
-        payloads that are no `Event` although their checksum holds.
+        scalars and session starts, with the values of each tag in the order of writing relative to the starts; and the offsets
+        of payloads that are not an `Event` although their checksum is right.
     """
     small = np.flatnonzero(frames.lengths <= CHECKED_BYTES)
     offsets, lengths = frames.offsets[small], frames.lengths[small]
@@ -101,7 +101,7 @@ def decode_frames(buffer: bytes, frames: Frames) -> tuple[list[Scalars | Session
 
 
 def _distinct(small: NDArray[np.int64]) -> list[int]:
-    """The different values of small counts, rising; `np.unique` would load numpy.ma, half of a first snapshot's time."""
+    """The distinct values of small counts, rising. `np.unique` would load numpy.ma, half of a first snapshot's time."""
     found: list[int] = np.flatnonzero(np.bincount(small)).tolist()
     return found
 
@@ -110,7 +110,7 @@ def parse_event(payload: bytes) -> Event:
     """Reads one message.
 
     Raises:
-        ValueError: the bytes are no protobuf message, or a field has another type than `Event` gives it.
+        ValueError: the bytes are not a protobuf message, or a field does not have the type that it has in `Event`.
     """
     unix_s, step, starts_session = 0.0, 0, False
     scalars: list[tuple[str, float]] = []
@@ -134,10 +134,10 @@ def _decode_alike(
     length: int,
     series: _Series,
 ) -> NDArray[np.intp]:
-    """Decodes records of one length all at once; returns the rows left to the plain reader.
+    """Decodes records of one length all at once; returns the rows that are left to the plain reader.
 
-    A scalar as every writer makes it is `09 wall_time · 10 step · 2a … tag … 15 value`: between the step and the last four
-    bytes nothing changes from one value of a tag to the next, so the plain reader has to see those bytes only once.
+    Every writer writes a scalar as `09 wall_time · 10 step · 2a … tag … 15 value`. Between the step and the last four bytes,
+    nothing changes from one value of a tag to the next, so the plain reader has to read those bytes only once.
     """
     if len(rows) < _FEWEST_ROWS or length < 24:
         return rows

@@ -1,4 +1,4 @@
-"""One event file while it is written: where reading stands, what was read, and what was wrong with it."""
+"""One event file while it is being written: how far it was read, what was read, and what was wrong with it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from brefine.run.tail.tfrecord import HEADER_BYTES, FrameScanner, find_record
 
 CHUNK_BYTES: Final = 1 << 20
 _ANCHOR_BYTES: Final = 32
-"""The last bytes read are compared at the next poll: a file that was rewritten in place does not have them any more."""
+"""The last bytes that were read are compared at the next poll: a file that was rewritten in place no longer has them."""
 _MOST_FAULTS: Final = 20
-"""Of one kind in one file that are told: each is an alert on disk, and a file that is all damage has thousands."""
+"""Faults of one kind in one file that are reported: each is an alert on disk, and a file that is all damage has thousands."""
 
 FaultKind = Literal["damaged", "zero-filled", "rewritten", "deleted", "unreadable"]
 
 
 @dataclass(frozen=True, slots=True)
 class TailFault:
-    """Something that is wrong with an event file; told once."""
+    """Something that is wrong with an event file; reported once."""
 
     file: str
     kind: FaultKind
@@ -34,13 +34,13 @@ class TailFault:
 
 
 class EventFileTail:
-    """Follows one event file: resumes at its place, waits for a torn end, steps over damage and says so.
+    """Follows one event file: resumes where it stopped, waits for a torn end to be completed, skips damage and reports it.
 
     Attributes:
-        series: tag → what the file says of it.
-        first_step: the first step of each tag, for files that come before this one.
-        session_step: where the file's own session starts; None when it does not say.
-        faults: what was found wrong so far; damaged records of one chunk are one fault.
+        series: tag → its values in this file.
+        first_step: tag → its first step here, from which on earlier files no longer count.
+        session_step: step at which the file's own session starts; None if it does not say.
+        faults: the faults that were found so far; damaged records of one chunk are one fault.
     """
 
     def __init__(self, path: Path) -> None:
@@ -112,14 +112,14 @@ class EventFileTail:
         return before != self._anchor
 
     def _pass_over(self, descriptor: int, record_bytes: int, size: int) -> bool:
-        """Steps over a record larger than a chunk (an image, a graph) once it is whole."""
+        """Skips a record that is larger than a chunk (an image, a graph) once it is whole."""
         if self._offset + record_bytes > size:
             return False
         self._advance(descriptor, record_bytes)
         return self._offset < size
 
     def _seek(self, descriptor: int, size: int) -> bool:
-        """Looks for the next record behind damage, a chunk a time."""
+        """Looks for the next record behind damage, one chunk at a time."""
         assert self._seeking_from is not None
         buffer = os.pread(descriptor, CHUNK_BYTES, self._seeking_from)
         place = find_record(buffer)

@@ -16,7 +16,7 @@ _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?
 
 
 class LogTail:
-    """Follows one log. A file that was replaced or cut is read anew; only its last part is ever read."""
+    """Follows one log. A file that was replaced or cut is read again; only its last part is ever read."""
 
     def __init__(self, path: Path, *, n_lines: int = 200) -> None:
         self._path = path
@@ -26,11 +26,11 @@ class LogTail:
         self._rest = b""
 
     def poll(self) -> tuple[str, ...]:
-        """Reads what has come, at most the last 256 KiB of it, and returns the last lines."""
+        """Reads what is new, at most the last 256 KiB of it, and returns the last lines."""
         try:
             with open_no_link(self._path) as file:
                 self._read(file)
-        except OSError:  # not there yet, or not readable: the lines known so far stay
+        except OSError:  # not there yet, or not readable: the lines so far are kept
             pass
         rest = clean_line(self._rest.decode("utf-8", errors="replace"))
         shown = tuple(self._lines)
@@ -45,7 +45,7 @@ class LogTail:
             return
         start = max(self._offset, found.st_size - _CHUNK_BYTES)
         if start > self._offset:
-            self._rest = b""  # the jump lands inside a line: what is left of it is not worth showing
+            self._rest = b""  # the jump lands inside a line, whose rest is not worth showing
         file.seek(start)
         content = self._rest + file.read(found.st_size - start)
         *whole, rest = content.split(b"\n")
@@ -57,7 +57,7 @@ class LogTail:
 
 
 def clean_line(text: str) -> str:
-    """One line without escape sequences, control and direction characters; of an overwritten line, what stood last."""
+    """One line without escape sequences, control and direction characters; of an overwritten line, the last text."""
     text = text[-_LONGEST_LINE * 4 :].rstrip("\r\n")
     text = text.rsplit("\r", 1)[-1]
     shown = _ESCAPE.sub("", text).replace("\t", "    ")[:_LONGEST_LINE]

@@ -1,4 +1,4 @@
-"""All event files of one training, seen as one set of curves."""
+"""All event files of one training, as one set of curves."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _EVENTS: Final = "tfevents"
 class RunTail:
     """Follows the event files of one folder.
 
-    A later file (their names carry their time) takes over from its first step on, tag by tag, and from its session's step on
-    for all tags: a restarted training never draws a saw-tooth, whether or not its writer purged.
+    A later file (by the time in its name) replaces the earlier ones from its first step on, tag by tag, and from its session's
+    step on for all tags. So the curve of a restarted training never jumps back, whether or not its writer purged.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -32,7 +32,7 @@ class RunTail:
         self._curves: dict[str, Curve] = {}
 
     def poll(self, *, limit_s: float = 0.2) -> bool:
-        """Reads what has come, for about `limit_s` at most; returns whether more is waiting."""
+        """Reads what is new, for about `limit_s` seconds at most; returns whether more is waiting."""
         until_s = time.monotonic() + limit_s
         for path in event_files(self.folder):
             self._files.setdefault(path.name, EventFileTail(path))
@@ -54,10 +54,10 @@ class RunTail:
         return tuple(fault for _, tail in sorted(self._files.items()) for fault in tail.faults)
 
     def last_written_unix_s(self) -> float | None:
-        """When one of the files last changed; None without files."""
+        """When any of the files last changed; None without files."""
         times = []
         for path in event_files(self.folder):
-            with contextlib.suppress(OSError):  # it was removed after it had been listed
+            with contextlib.suppress(OSError):  # it was removed after it was listed
                 times.append(path.stat().st_mtime)
         return max(times, default=None)
 
@@ -88,7 +88,7 @@ class RunTail:
 
 
 def event_files(folder: Path) -> list[Path]:
-    """The event files that lie in a folder itself, oldest first; none where it cannot be read, or is gone."""
+    """The event files directly in a folder, oldest first; none if it cannot be read, or is gone."""
     try:
         return sorted(path for path in folder.iterdir() if _EVENTS in path.name and path.is_file())
     except OSError:
@@ -96,6 +96,6 @@ def event_files(folder: Path) -> list[Path]:
 
 
 def find_run_folders(root: Path, *, limit: int = 200) -> list[Path]:
-    """The folders at and under `root` that hold event files, as TensorBoard would list them; others may vanish meanwhile."""
+    """`root` and the folders below it that contain event files, as TensorBoard would list them; folders may vanish meanwhile."""
     folders = (Path(folder) for folder, _, names in os.walk(root) if any(_EVENTS in name for name in names))
     return sorted(filter(event_files, folders))[:limit]

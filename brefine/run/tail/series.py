@@ -1,4 +1,4 @@
-"""Scalars of one event file as they grow, cut back where a training took up again at an earlier step."""
+"""Growing scalars of one event file, which are cut back if a training starts again at an earlier step."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _FIRST_CAPACITY = 256
 
 
 class GrowingSeries:
-    """One tag of one file: steps rise, later writings win.
+    """One tag of one file: steps rise, and what is written later wins.
 
-    Views that were handed out stay as they were: growing writes behind them, and cutting back moves to new memory.
+    Views that were handed out do not change: growing writes behind them, and cutting back moves to new memory.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class GrowingSeries:
         return self._unix_s[: self._n]
 
     def extend(self, scalars: Scalars) -> None:
-        """Appends values; each one drops the earlier ones of its step and beyond, as a restarted training means it."""
+        """Appends values; each one drops earlier values of its step and later ones, which a restarted training replaces."""
         last_of_later = np.minimum.accumulate(scalars.steps[::-1])[::-1]
         kept = np.append(scalars.steps[:-1] < last_of_later[1:], True)
         steps = scalars.steps[kept]

@@ -1,8 +1,8 @@
-"""TFRecord framing: where the records of a byte stream lie, and which of its bytes are damaged.
+"""TFRecord framing: where the records in a byte stream are, and which of its bytes are damaged.
 
-A record is `u64 length · u32 masked crc32c(length) · payload · u32 masked crc32c(payload)`, little-endian. The errors carry
-the decision: a torn end is no error (the writer is not done), a damaged payload costs one record, a damaged length costs all
-bytes up to the next record that proves itself.
+A record is `u64 length · u32 masked crc32c(length) · payload · u32 masked crc32c(payload)`, little-endian. The kind of error
+decides what to do: a torn end is not an error (the writer is not done), a damaged payload loses one record, and a damaged length
+loses all bytes up to the next record whose checksums are right.
 
 Source: tensorflow/core/lib/io/record_writer.h; crc32c is RFC 3720, appendix B.4.
 """
@@ -19,17 +19,17 @@ from numpy.typing import NDArray
 HEADER_BYTES: Final = 12
 FOOTER_BYTES: Final = 4
 LONGEST_RECORD_BYTES: Final = 256 << 20
-"""A length beyond this is taken for damage even when its checksum holds: no scalar, image or graph is that large."""
+"""A greater length counts as damage even if its checksum is right: no scalar, image or graph is that large."""
 
 CHECKED_BYTES: Final = 2048
-"""Payloads up to this length have their checksum verified always; longer ones hold no scalar and are never opened."""
+"""The checksums of payloads up to this length are always verified; longer payloads contain no scalar and are never opened."""
 
 _MASK_DELTA: Final = 0xA282EAD8
 _KNOWN_LENGTHS: Final = 4096
 
 
 def _crc_table() -> NDArray[np.uint32]:
-    """One step of crc32c (polynomial 0x1EDC6F41, reflected) for each value of a byte."""
+    """Shape (256,): one step of crc32c (polynomial 0x1EDC6F41, reflected) for each value of a byte."""
     table = np.arange(256, dtype=np.uint32)
     for _ in range(8):
         table = np.where(table & 1, (table >> 1) ^ np.uint32(0x82F63B78), table >> 1).astype(np.uint32)
@@ -41,7 +41,7 @@ _TABLE_INTS: Final = tuple(int(entry) for entry in _TABLE)
 
 
 def masked_crc32c(data: bytes) -> int:
-    """The checksum of one piece of bytes, masked as TFRecord wants it."""
+    """The checksum of these bytes, masked as TFRecord requires."""
     crc = 0xFFFFFFFF
     for byte in data:
         crc = _TABLE_INTS[(crc ^ byte) & 0xFF] ^ (crc >> 8)
@@ -52,12 +52,12 @@ def masked_crc32c(data: bytes) -> int:
 def masked_crc32c_each(
     data_N: NDArray[np.uint8], offsets_M: NDArray[np.int64], lengths_M: NDArray[np.int64]
 ) -> NDArray[np.uint32]:
-    """The masked checksums of many pieces of one buffer, all pieces a byte further at each step.
+    """The masked checksums of many pieces of one buffer, in parallel: each step advances all pieces by one byte.
 
     Args:
         data_N: the buffer.
         offsets_M: where each piece starts.
-        lengths_M: how many bytes each piece has; time grows with the longest.
+        lengths_M: number of bytes of each piece; the time grows with the longest one.
 
     Returns:
         shape (M,).
@@ -82,12 +82,12 @@ class Frames:
     """The records of a buffer up to where it is torn or damaged.
 
     Attributes:
-        offsets: shape (n,), where each whole and sound payload starts in the buffer.
-        lengths: shape (n,), its bytes.
-        damaged: where the payloads start whose checksum is wrong.
-        consumed: bytes up to the first that no record here explains.
-        awaits: bytes that the record at `consumed` needs in all; 0 when that is not known yet.
-        broken: whether the bytes at `consumed` are no header: not torn, but damaged.
+        offsets: shape (n,), where each payload starts that is whole and has the right checksum.
+        lengths: shape (n,), its number of bytes.
+        damaged: where payloads with a wrong checksum start.
+        consumed: number of bytes up to the end of the last whole record.
+        awaits: bytes that the record at `consumed` needs in all; 0 if that is not known yet.
+        broken: whether the bytes at `consumed` are not a header: damaged, not just torn.
     """
 
     offsets: NDArray[np.int64]
@@ -99,7 +99,7 @@ class Frames:
 
 
 class FrameScanner:
-    """Finds the records of a buffer; remembers the checksums of lengths it has met, which are few."""
+    """Finds the records of a buffer; caches the checksums of the lengths that it has met, which are few."""
 
     def __init__(self) -> None:
         self._sound_headers: dict[bytes, int] = {}
@@ -140,9 +140,9 @@ class FrameScanner:
 
 
 def find_record(buffer: bytes) -> int | None:
-    """The first place in the buffer where a record starts and proves itself; None where there is none.
+    """The first place in the buffer where a record starts whose checksums are right; None if there is none.
 
-    The proof is the checksum of the length, and that of the payload too where the payload is whole and short.
+    These are the checksum of the length and, if the payload is whole and short, that of the payload.
     """
     data = np.frombuffer(buffer, dtype=np.uint8)
     n_places = len(data) - HEADER_BYTES + 1
