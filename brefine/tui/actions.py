@@ -1,4 +1,4 @@
-"""What the person can do from the dashboard: the interface that screens know, and its way into a phase directory."""
+"""What the person can do from the dashboard: the interface that screens use, and its implementation for a phase directory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from brefine.config import MODEL_NAMES, ModelName
 from brefine.errors import ProcessError
 from brefine.phasedir import BoundaryRow, GateRecord, PhaseDir, RunStatus, SelectionRecord, Stage, Wish
 
-if TYPE_CHECKING:  # loaded by the action that needs them: the first frame waits for none of it
+if TYPE_CHECKING:  # imported by the actions that need them, so that the first frame need not wait
     from brefine.core.gate import Answer
     from brefine.core.selection import Ranking
     from brefine.run.boundary_book import Excerpt
@@ -20,22 +20,22 @@ _DONE = {"stop": "is checkpointed and stopped", "pause": "is paused", "resume": 
 
 
 class Actions(Protocol):
-    """Each is called in a thread of its own and returns what was done, in the person's words.
+    """Each method is called in a thread of its own. If it returns text, that says what was done, in words for the person.
 
-    Every method raises BrefineError where it cannot be done.
+    Every method raises BrefineError if the action cannot be done.
     """
 
     def control(self, wish: Wish, model: str | None) -> str:
-        """Asks the supervisor to stop, pause, resume or restart one training, or, for None, all of them."""
+        """Asks the supervisor to stop, pause, resume or restart one training, or, if `model` is None, all of them."""
 
     def evaluate(self) -> str:
         """Starts the evaluation of all trained models."""
 
     def recommend(self) -> Ranking:
-        """Says which model the rule would take, and why."""
+        """The ranking, which says which model the rule recommends, and why."""
 
     def select(self, model: str, why: str | None, shown: Ranking | None) -> str:
-        """Records the person's choice; `why` is given where it is not the recommended model, `shown` where models were ranked."""
+        """Records the person's choice; `why` is given if it is not the recommended model, `shown` if a ranking was shown."""
 
     def integrate(self) -> str:
         """Starts the run of the selected model behind the diarizer."""
@@ -44,7 +44,7 @@ class Actions(Protocol):
         """Judges what can be judged, without writing anything."""
 
     def answer(self, criterion: str, answer: Answer) -> GateRecord:
-        """Records the person's answer to one criterion and writes the gate's record anew."""
+        """Records the person's answer to one criterion and rewrites the gate's record."""
 
     def book(self) -> Book:
         """The boundaries to look at one by one."""
@@ -57,14 +57,14 @@ class Book(Protocol):
         """Every matched boundary, before and after the model."""
 
     def excerpt(self, model: ModelName, row: BoundaryRow, *, n_columns: int, n_bands: int) -> Excerpt:
-        """What surrounds one of them."""
+        """The surroundings of one boundary."""
 
     def compute_posteriors(self, model: ModelName) -> str:
-        """Runs the model once more, to see what else it thought possible."""
+        """Runs the model once more for its posteriors, which show where else it may have put each boundary."""
 
 
 class PhaseActions:
-    """Acts on a phase directory. What it starts goes on when the dashboard is closed."""
+    """Acts on a phase directory. Processes that it starts go on when the dashboard is closed."""
 
     def __init__(self, phase: PhaseDir) -> None:
         self._phase = phase
@@ -138,7 +138,7 @@ class PhaseActions:
         return BoundaryBook(self._phase)
 
     def _start(self, stage: Stage, start: Callable[[], StageProcess]) -> None:
-        """Starts a station unless this dashboard has started it before: its first word takes it a few seconds."""
+        """Starts a stage unless this dashboard has started it already: its first report takes it a few seconds."""
         with self._starting:
             self._started = [earlier for earlier in self._started if earlier.exit_code() is None]
             if any(earlier.stage is stage for earlier in self._started):

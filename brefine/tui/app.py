@@ -1,4 +1,4 @@
-"""Mission control: five places in one frame, fed by snapshots, able to ask for actions; training never depends on it."""
+"""The dashboard: five places in one frame, which show snapshots and ask for actions; training never depends on it."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ from brefine.tui.widgets.panel import line
 
 _WIDTHS = (120, 160, 200)
 _HEIGHTS = (34, 44, 56)
-"""Breakpoints, in cells; dashboard.tcss says what they change."""
+"""Breakpoints of the height, in cells; dashboard.tcss says what they change."""
 
 _READING_SHARE = 0.94
 _READING_FRAME = 9
-"""The window to read in, as dashboard.tcss has it: its share of the width, less margin, border, padding and scrollbar."""
+"""The reading window, by dashboard.tcss: its share of the screen's width, and the cells of margin, border, padding, scrollbar."""
 
 _LEADS = {
     PhaseState.EVALUATING: "The trainings have ended; the models are evaluated now.",
@@ -57,7 +57,7 @@ _ENDED = (PhaseState.STOPPED, PhaseState.FAILED)
 
 
 def _ended_words(snapshot: PhaseSnapshot, goes_on: str) -> str:
-    """Why the phase has come to no end of the road, and what to do; `goes_on` is how it is resumed."""
+    """Why the phase has ended before its decision, and what to do; `goes_on` is how it is resumed."""
     budget = snapshot.budget
     if any(run.state in (ShownState.FAILED, ShownState.NONFINITE) for run in snapshot.runs):
         return f"A training failed: l tells why, {goes_on} goes on."
@@ -69,13 +69,13 @@ def _ended_words(snapshot: PhaseSnapshot, goes_on: str) -> str:
 
 
 def closing_words(snapshot: PhaseSnapshot | None, way_back: str) -> str:
-    """What the terminal says when the dashboard has closed.
+    """What the terminal shows when the dashboard has closed.
 
     Args:
-        snapshot: the last one; None = closed before the first.
+        snapshot: the last one; None if it was closed before the first one.
         way_back: the command that opens the dashboard again.
     """
-    if snapshot is None:  # nobody knows yet whether anything trains there
+    if snapshot is None:  # it is not known yet whether anything trains
         return f"Nothing was stopped. `{way_back}` opens the dashboard again."
     if snapshot.state in (PhaseState.PREPARING, PhaseState.TRAINING):
         return f"Training goes on. `{way_back}` brings you back."
@@ -83,31 +83,31 @@ def closing_words(snapshot: PhaseSnapshot | None, way_back: str) -> str:
         return f"`{way_back}` shows the folder again."
     if snapshot.state in (PhaseState.DECIDED, PhaseState.STOPPED, PhaseState.FAILED):
         return f"The phase is {snapshot.state}. `{way_back}` shows it again."
-    if snapshot.state is PhaseState.TO_DECIDE:  # or decided by now, if an answer is just being recorded
+    if snapshot.state is PhaseState.TO_DECIDE:  # or already decided, if an answer is just being recorded
         return f"The phase is at gate 4. `{way_back}` brings you back."
     return f"The phase is at: {snapshot.state}. `{way_back}` brings you back."
 
 
 def _why_unreadable(error: BrefineError | OSError) -> str:
-    """The sentence behind its article, which begins it or does not."""
+    """The sentence without its article, which the caller writes as `the` or `The`."""
     return f"phase cannot be read at present: {reason_first(words_of(error))}"
 
 
 def _reached(size: Size) -> dict[str, bool]:
-    """Breakpoints as classes of a screen → whether it has them."""
+    """Class of a screen for a breakpoint → whether this size has reached it."""
     reached = {f"-w{width}": size.width >= width for width in _WIDTHS}
     return reached | {f"-h{height}": size.height >= height for height in _HEIGHTS}
 
 
 def _collect_again() -> None:
-    """Collects garbage from now on, where the command put that off; what starting made is never looked through."""
+    """Turns on garbage collection, which the command has put off; objects made before are excluded from it."""
     if not gc.isenabled():
         gc.freeze()
         gc.enable()
 
 
 class Frame(Screen[Any]):
-    """The frame of all places: nothing on it looks different with another focus, so that it is not painted for that."""
+    """The frame of all places. Nothing on it looks different when the focus changes, so it is not repainted for that."""
 
     focused = Reactive[Widget | None](None, repaint=False)
 
@@ -119,12 +119,12 @@ class DashboardApp(App[int]):
         source: gives snapshots; called in a thread of its own.
         actions: what the person can do.
         poll_s: seconds between two snapshots.
-        read_only: look, but change nothing.
-        place: where to begin; None = where the phase stands.
+        read_only: the person can look, but change nothing.
+        place: where to begin; None = at the place of the phase's state.
         which: the number of this phase, from 0, and how many are watched; `<` and `>` end the app with the step to another one.
-        bell: ring the terminal's bell when something new is to be told.
+        bell: ring the terminal's bell when there is a new alert.
         way_back: gives the command that opens this dashboard again, for the message when it closes; None = no message.
-        theme: to begin with; None = as the environment says.
+        theme: the theme to begin with; None = as the environment says.
     """
 
     CSS_PATH = "dashboard.tcss"
@@ -174,16 +174,16 @@ class DashboardApp(App[int]):
         self._unreadable: BrefineError | OSError | None = None
         """Why the last snapshot could not be made."""
         self._ends = False
-        """Whether the app was told to end: what is typed or clicked behind that opens no window any more."""
+        """Whether the app was told to end: keys and clicks after that no longer open windows."""
         self.ended_by: int | None = None
-        """The signal that has ended it, where no person has."""
+        """The signal that has ended the app; None if a person has."""
         self._mounting = asyncio.Lock()
         self._other_places_mounted = False
         self.snapshot: PhaseSnapshot | None = None
         for known in themes_in(self.console.color_system):
             self.register_theme(known)
-        self.set_reactive(App.theme, theme or first_theme())  # before anything is drawn, or all styles are made twice
-        self.stylesheet.set_variables(self.get_css_variables())  # App has already taken those of Textual's theme
+        self.set_reactive(App.theme, theme or first_theme())  # before anything is drawn; later, all styles would be made twice
+        self.stylesheet.set_variables(self.get_css_variables())  # App has already set those of Textual's theme
 
     def get_default_screen(self) -> Screen[Any]:
         screen = Frame(id="_default")
@@ -210,7 +210,7 @@ class DashboardApp(App[int]):
                 asyncio.get_running_loop().add_signal_handler(number, self._end_by, number)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Each width and height that is reached has a class of its own, so that rules for wide screens build on narrower ones."""
+        """Sets a class for each width and height that is reached, so that rules for wide screens build on narrower ones."""
         for screen in self.screen_stack:
             screen.update_classes(_reached(event.size))
 
@@ -219,7 +219,7 @@ class DashboardApp(App[int]):
 
     @property
     def place(self) -> str:
-        """The place that is shown."""
+        """Id of the place that is shown."""
         return self.query_one(ContentSwitcher).current or "watch"
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
@@ -283,16 +283,16 @@ class DashboardApp(App[int]):
             self.screen.refresh_lines()
 
     def _ring(self, snapshot: PhaseSnapshot, *, first: bool) -> None:
-        """One ring for what is new since the last tick, however much it is."""
+        """Rings once if there is anything new since the last tick."""
         serious = {alert.id for alert in snapshot.alerts if alert.level != "info"}
         if self._bell and not first and not serious <= self._told:
             self.bell()
         self._told |= serious
 
     def _lead(self, snapshot: PhaseSnapshot) -> None:
-        """Announces that the phase has moved on; the person goes there with one key, and is never moved.
+        """Announces that the phase has moved on; the person can go there with one key, and is never taken there.
 
-        Where it has ended before its decision, the line says what to do, and stays.
+        If the phase has ended before its decision, the line says what to do, and stays.
         """
         if snapshot.state in _ENDED and not snapshot.foreign:
             goes_on = "brefine resume" if self._read_only else "R in 1 Watch"
@@ -313,7 +313,7 @@ class DashboardApp(App[int]):
     # --- going about -------------------------------------------------------------------------------------------------
 
     async def action_place(self, place: str) -> None:
-        """Shows a place; a screen that lies over the places, as the boundary viewer does, is left."""
+        """Shows a place; leaves a screen that lies over the places, such as the boundary viewer."""
         if self._is_asking():
             return
         while len(self.screen_stack) > 1:
@@ -332,7 +332,7 @@ class DashboardApp(App[int]):
         self.action_alerts()
 
     def _is_asking(self) -> bool:
-        """Whether a question is open, which is told: the palette opens over it, and a line half typed there would be lost."""
+        """Whether a question is open; if so, tells the person: the palette can open over it, and what is typed would be lost."""
         asking = any(isinstance(screen, AskLine | Confirm) for screen in self.screen_stack)
         if asking:
             self.notify("a question is open: answer it first, or leave it with esc", severity="warning")
@@ -343,7 +343,7 @@ class DashboardApp(App[int]):
             self._close()
 
     def _end_by(self, number: int) -> None:
-        """Gives the terminal back before a signal ends the command: it would go on telling of the mouse, and not echo."""
+        """Restores the terminal before a signal ends the command: else it would go on reporting the mouse, and would not echo."""
         if not self._ends:
             self.ended_by = number
             self._close()
@@ -358,21 +358,21 @@ class DashboardApp(App[int]):
             self.exit(message=f"The {_why_unreadable(self._unreadable)}")
 
     def action_back_out(self) -> None:
-        """Does what escape does in a window, which may hold a line half typed, or the viewer, and closes where none is open."""
+        """Does what escape does in a window, which may have a half typed line, or the viewer; else closes the dashboard."""
         if len(self.screen_stack) > 1:
             self.simulate_key("escape")
         else:
             self.action_close()
 
     def action_copy_or_back_out(self) -> None:
-        """Leaves the key to what copies, where something is marked."""
+        """Leaves the key to the copy command if something is marked; else backs out."""
         typed = self.focused.selected_text if isinstance(self.focused, Input) else ""
         if typed or self.screen.get_selected_text():
             raise SkipAction
         self.action_back_out()
 
     def action_turn(self, step: int) -> None:
-        """Goes to another phase: whoever has opened this app opens it there."""
+        """Goes to another phase: the caller of this app opens the next one there."""
         if self._is_asking():
             return
         self._stop_following()
@@ -419,17 +419,17 @@ class DashboardApp(App[int]):
         self._read(ReadingScreen(f"log {run.name}" if run is not None else "log", self._log_lines, searching=True))
 
     def _read(self, window: ReadingScreen) -> None:
-        """Opens a window to read in; on a screen that is being taken down none would stand."""
+        """Opens a reading window, unless the screen is being taken down, where no window could open."""
         if not self._ends:
             self.push_screen(window)
 
     async def _complete(self) -> None:
-        """What the first frame had no need of: the garbage collector, and the places that nobody has entered yet."""
+        """Starts what the first frame did not need: the garbage collector, and the places that were not entered yet."""
         _collect_again()
         await self._mount_other_places()
 
     async def _mount_other_places(self) -> None:
-        """Mounts them once; whoever asks again while they are being mounted waits until they stand."""
+        """Mounts the other places once; a second caller waits until they are mounted."""
         from brefine.tui.screens.evaluate import EvaluatePlace
         from brefine.tui.screens.gate import GatePlace
         from brefine.tui.screens.integrate import IntegratePlace

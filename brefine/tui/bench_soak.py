@@ -1,8 +1,8 @@
-"""An hour of watching in a minute: does the dashboard's memory stay where it is?
+"""An hour of watching in a minute: does the dashboard's memory stay constant?
 
-A process of its own writes the scalars of three trainings in an hour (20 a second each) sixty times as fast, and a status of each
-four times a second, while `brefine watch` draws it on a pseudo-terminal. The curves themselves grow, by 24 bytes a scalar;
-whatever grows beyond that leaks.
+A separate process writes an hour's scalars of three trainings (20 a second each) sixty times as fast, and each training's status
+four times a second, while `brefine watch` draws them on a pseudo-terminal. The curves themselves grow, by 24 bytes a scalar;
+anything beyond that is a leak.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _HOUR_S: Final = 3600.0
 _SCALARS_A_SECOND: Final = 20
 _TAGS: Final = (Tag.LOSS, Tag.GRADIENT_NORM, Tag.LEARNING_RATE, Tag.EXAMPLES_PER_S, Tag.VALIDATION_MAE_MS)
 _N_STEPS: Final = round(_HOUR_S * _SCALARS_A_SECOND / len(_TAGS))
-"""Of each training in the hour; a step writes one scalar of each tag."""
+"""Steps of each training in the hour; a step writes one scalar of each tag."""
 _SAMPLES: Final = 12
 _MOST_GROWTH_BYTES: Final = 16 << 20
-"""Of the second half of the hour: its curves twice over, for arrays that are growing, and what an allocator keeps."""
+"""Most growth in the second half of the hour: twice its curves, for arrays that are growing, and what an allocator keeps."""
 
 
 def bench_soak(seconds: float = 60.0) -> dict[str, Any]:
-    """Watches an hour that takes `seconds`; resident memory at twelve moments."""
+    """Watches an hour that is played in `seconds`; the result has the resident memory at twelve moments."""
     with tempfile.TemporaryDirectory() as name:
         phase = PhaseDir(Path(name) / "20260101T000000Z-soak")
         phase.path.mkdir()
@@ -74,7 +74,7 @@ def bench_lines(result: dict[str, Any]) -> Iterable[str]:
 
 
 def _write(phase: PhaseDir, seconds: float, n_steps: int = _N_STEPS) -> None:
-    """Plays the hour, or as many steps of it as are asked for: what is due of it is written four times a second."""
+    """Plays the hour, or its first `n_steps` steps: four times a second, writes what is due."""
     files = {}
     for model in phase.models():
         phase.run(model).path.mkdir(exist_ok=True)

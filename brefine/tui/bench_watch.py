@@ -1,7 +1,7 @@
-"""What watching costs: start, first frame, and a dashboard on three trainings that write twenty scalars a second each.
+"""The cost of watching: start, first frame, and a dashboard on three trainings that write twenty scalars a second each.
 
-Every figure comes from real processes: `brefine --help`, `brefine watch` on a pseudo-terminal of 160 × 45, and, for the time
-from an event's writing to its showing, the same app without a terminal, which notes when each newest value was rendered.
+Every figure comes from real processes: `brefine --help`; `brefine watch` on a pseudo-terminal of 160 × 45; and, for the time
+from the writing of an event to its display, the same app without a terminal, which notes when each new value was rendered.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ kind = "simulated"
 
 
 def bench_watch(seconds: float = 30.0) -> dict[str, Any]:
-    """Takes about three times `seconds`.
+    """Measures for about three times `seconds`.
 
-    Times of processes are the best of five: on a busy machine the others measure the neighbours.
+    The times of processes are the best of five: on a busy machine the others measure what else runs.
     """
     with tempfile.TemporaryDirectory() as name, _writers(Path(name)) as phase:
         result: dict[str, Any] = {"seconds": seconds, "runs": 3, "scalars_a_second_each": _SCALARS_A_SECOND}
@@ -130,7 +130,7 @@ def _help() -> tuple[float, float]:
 
 @contextmanager
 def terminal_of(path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """`brefine watch` on a terminal of its own, and the terminal's other end."""
+    """Yields `brefine watch` on a terminal of its own, and the descriptor of the terminal's other end."""
     outer, inner = pty.openpty()
     columns, rows = _SIZE
     fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -147,7 +147,7 @@ def terminal_of(path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
 
 
 def _first_frame(path: Path) -> tuple[float, float]:
-    """Until the name of a run stands on the terminal."""
+    """Seconds of wall and processor time until a run's name is on the terminal."""
     began_s = time.monotonic()
     with terminal_of(path) as (process, terminal):
         seen = b""
@@ -159,7 +159,7 @@ def _first_frame(path: Path) -> tuple[float, float]:
 
 
 def _cost(path: Path, seconds: float) -> dict[str, float]:
-    """CPU and memory of a dashboard that has settled, its output read as a terminal does."""
+    """CPU and memory of a dashboard after its start, with its output read as a terminal reads it."""
     with terminal_of(path) as (process, terminal):
         os.set_blocking(terminal, False)
         watched = psutil.Process(process.pid)
@@ -192,7 +192,7 @@ def _visibility(path: Path, seconds: float) -> dict[str, float]:
 
 
 class _NotingApp(DashboardApp):
-    """Notes for every event how long it took from its writing until a frame that holds it was rendered."""
+    """Notes for every event the time from its writing until a frame that shows it was rendered."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(PhaseStore(path), PhaseActions(PhaseDir(path)))

@@ -1,4 +1,4 @@
-"""From a snapshot's curves to a plot: which scalar, on which axis, how much of it, and how smooth."""
+"""Turns a snapshot's curves into a plot: which scalar, on which axis, which part of it, and how smooth."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Metric:
 
     @property
     def noisy(self) -> bool:
-        """Whether it is worth smoothing; validation figures are few and are shown as they are."""
+        """Whether it is worth smoothing; validation figures are few and are shown unsmoothed."""
         return not self.tag.startswith("validation/")
 
 
@@ -53,7 +53,7 @@ METRICS = (
 
 
 def metrics_of(snapshot: PhaseSnapshot) -> tuple[Metric, ...]:
-    """What can be drawn: the scalars of a training, or, of a foreign folder, whatever its event files hold."""
+    """The scalars that can be drawn: those of a training, or, for a foreign folder, all that its event files contain."""
     if not snapshot.foreign:
         return METRICS
     tags = {tag for run in snapshot.runs for tag in run.curves}
@@ -64,7 +64,7 @@ def metrics_of(snapshot: PhaseSnapshot) -> tuple[Metric, ...]:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What part of the curves is looked at, and how; all charts of a place share it."""
+    """Which part of the curves is shown, and how; all charts of a place share it."""
 
     axis: str = "step"
     smoothing: float = 0.6
@@ -76,11 +76,11 @@ class View:
     cursor: float | None = None
 
     def smoother(self) -> View:
-        """The next smoothing."""
+        """The view with the next degree of smoothing."""
         return replace(self, smoothing=SMOOTHINGS[(SMOOTHINGS.index(self.smoothing) + 1) % len(SMOOTHINGS)])
 
     def other_axis(self) -> View:
-        """The next axis; positions on the old one mean nothing there."""
+        """The view with the next x axis, reset to all of it, since positions on the old axis mean nothing there."""
         return replace(self, axis=AXES[(AXES.index(self.axis) + 1) % len(AXES)], span=None, end=None, cursor=None)
 
     def range_in(self, extent: tuple[float, float]) -> tuple[float, float]:
@@ -135,7 +135,7 @@ def labels_of(runs: Sequence[RunView]) -> list[str]:
 
 
 def plot_metric(metric: Metric, snapshot: PhaseSnapshot, view: View, *, chosen: int = 0) -> Plot | None:
-    """The plot of one scalar of all runs, the chosen run's curve on top; None where no run has a value of it."""
+    """The plot of one scalar for all runs, with the chosen run's curve on top; None if no run has a value of it."""
     traces = _traces(metric, snapshot.runs, view, snapshot.started_unix_s)
     if not traces:
         return None
@@ -155,14 +155,14 @@ def plot_metric(metric: Metric, snapshot: PhaseSnapshot, view: View, *, chosen: 
 
 def extent_of(metric: Metric, snapshot: PhaseSnapshot, view: View) -> tuple[float, float]:
     """First and last position of a scalar on the view's axis, over all runs."""
-    as_written = replace(view, smoothing=0.0)  # smoothing moves no position
+    as_written = replace(view, smoothing=0.0)  # smoothing does not change positions
     ends = [trace.x[[0, -1]] for trace in _traces(metric, snapshot.runs, as_written, snapshot.started_unix_s)]
     low, high = (float(min(end[0] for end in ends)), float(max(end[1] for end in ends))) if ends else (0.0, 1.0)
     return widened(low, high)
 
 
 def title_of(metric: Metric, snapshot: PhaseSnapshot, view: View) -> str:
-    """The chart's title: how it is drawn, or, with a cursor, the values there."""
+    """The chart's title, with how it is drawn, or, with a cursor, the values there."""
     if view.cursor is None:
         manner = [f"smooth {view.smoothing:.1f}".replace("0.", ".")] if view.smoothing and metric.noisy else []
         manner += ["log y"] if view.log_y else []

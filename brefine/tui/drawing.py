@@ -1,8 +1,8 @@
-"""Curves as braille text: a pure function from arrays to rows of characters with roles, so that tests read charts as text.
+"""Curves as braille text: a pure function from arrays to rows of characters with roles, so tests can read charts as text.
 
-A terminal cell holds 2 × 4 braille dots. Every dot column shows the least and the greatest value of its points, so that a
-single peak among 100,000 points stays visible and the cost does not grow with the curve. Not-a-number and infinity are
-marked with ✕ where they happened.
+A terminal cell has 2 × 4 braille dots. Every dot column shows the least and the greatest value of its points, so a single peak
+among 100,000 points stays visible and the cost of drawing does not grow with the curve. Not-a-number and infinity are marked
+with ✕ where they occur.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ DASHES = (
     (True, False, False, False, False, False),
     (True, True, True, False, True, False, True, False),
 )
-"""Which dot columns of a curve are drawn, repeated along it; a curve is known by its dash where there is no colour."""
+"""Patterns of the dot columns that are drawn, repeated along a curve; without colour, a curve is recognised by its dash."""
 
 _BRAILLE = 0x2800
 _DOT_BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 _NOTHING = -1
 _LEAST_LOG = 1e-100
-"""What lies between this and its inverse may have a logarithmic axis: no quotient there is infinite."""
+"""Values between this and its inverse may have a logarithmic axis, since no quotient of two of them is infinite."""
 
 NONFINITE = "✕"
 ROLES = ("axis", "level", "nonfinite", "cursor", "text")
@@ -63,23 +63,23 @@ class Level:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plot:
-    """What is to be drawn."""
+    """What to draw."""
 
     traces: Sequence[Trace]
     levels: Sequence[Level] = ()
     x_range: tuple[float, float] | None = None
-    """None = all there is."""
+    """None = all values."""
     y_range: tuple[float, float] | None = None
-    """None = what is visible, and the levels."""
+    """None = the range of the visible values and of the levels."""
     log_y: bool = False
-    """Ignored where a visible value is not positive, or beyond any scale that is worth a logarithm."""
+    """Ignored if a visible value is not positive, or too small or too large for a logarithmic axis (`_LEAST_LOG`)."""
     cursor_x: float | None = None
     x_label: str = ""
     x_ticks: Sequence[tuple[float, str]] | None = None
     """None = round whole numbers: steps, epochs, seconds."""
     format_x: Callable[[float], str] = field(default=lambda value: f"{value:,.0f}")
     format_y: Callable[[float], str] | None = field(default=lambda value: f"{value:g}")
-    """Of the newest values, shown beside the labels; None = labels alone."""
+    """Formats the newest values, which are shown beside the labels; None = labels alone."""
     format_tick: Callable[[float], str] = field(default=lambda value: f"{value:.6g}")
 
 
@@ -97,9 +97,9 @@ Row = list[Span]
 
 
 def draw(plot: Plot, *, width: int, height: int) -> list[Row]:
-    """Draws a plot into `height` rows of `width` cells: the values' axis left, labels of the curves right, `x` below.
+    """Draws a plot into `height` rows of `width` cells, with the axis of the values left, the curves' labels right and `x` below.
 
-    Rows are empty where the place is too small for any drawing.
+    The rows are empty if the space is too small for any drawing.
     """
     visible = [_visible(trace, _x_range(plot)) for trace in plot.traces]
     labels = _labels(plot, visible)
@@ -138,7 +138,7 @@ def text_of(rows: Sequence[Row]) -> str:
 
 
 def nice_ticks(low: float, high: float, most: int, *, whole: bool = False) -> list[float]:
-    """At most `most` round numbers (1, 2, 5 × a power of ten) within `[low, high]`; none, where `whole` ones are wanted there."""
+    """At most `most` round numbers (1, 2, 5 × a power of ten) in `[low, high]`; if `whole`, only whole ones, perhaps none."""
     if not high > low or most < 1:
         return [low]
     magnitude = 10.0 ** (math.floor(math.log10((high - low) / most)) - 1)
@@ -152,7 +152,7 @@ def nice_ticks(low: float, high: float, most: int, *, whole: bool = False) -> li
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """Values to rows, linear or logarithmic."""
+    """Maps values to rows, on a linear or logarithmic axis."""
 
     low: float
     high: float
@@ -180,13 +180,13 @@ class _Scale:
         return cls(*widened(low, high), log, rows)
 
     def share(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """0 at the bottom, 1 at the top."""
+        """The values' places along the axis: 0 at the bottom, 1 at the top."""
         if self.log:
             return np.log(np.maximum(values, _LEAST_LOG) / self.low) / math.log(self.high / self.low)
         return (values - self.low) / (self.high - self.low)
 
     def dots(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Dot rows counted from the top, clipped into the place."""
+        """The values' dot rows, counted from the top and clipped to the plot."""
         last = 4 * self.rows - 1
         return np.clip(np.rint((1.0 - self.share(values)) * last), 0, last).astype(np.int64)
 
@@ -197,7 +197,7 @@ class _Scale:
         return self.low <= value <= self.high
 
     def ticks(self, format_y: Callable[[float], str]) -> dict[int, str]:
-        """Row → label, at least two rows apart; on a logarithmic axis powers of ten first."""
+        """Row → label, at least two rows apart; on a logarithmic axis, powers of ten come first."""
         most = max(2, self.rows // 3)
         wanted = nice_ticks(self.low, self.high, most)
         if self.log:
@@ -215,7 +215,7 @@ class _Scale:
 
 @dataclass(slots=True)
 class _Cells:
-    """A grid of dots and characters that is drawn into."""
+    """A grid of dots and characters to draw into."""
 
     dots: NDArray[np.bool_]
     """Shape (4 · rows, 2 · columns)."""
@@ -244,12 +244,12 @@ class _Cells:
         if not len(filled):
             return
         columns = np.arange(filled[0], filled[-1] + 1)
-        # Between filled columns a straight line; dot rows count from the top, so the greatest value has the least row.
+        # A straight line between filled columns. Dot rows count from the top, so the greatest value has the least row.
         high = np.rint(np.interp(columns, filled, scale.dots(buckets.high[filled]))).astype(np.int64)
         low = np.rint(np.interp(columns, filled, scale.dots(buckets.low[filled]))).astype(np.int64)
         empty = np.isnan(buckets.low[columns])
         high[empty] = low[empty] = (high[empty] + low[empty]) // 2
-        # Steep steps are joined half-way, so that the line has no holes.
+        # Steep steps are joined half-way, so that the line has no gaps.
         down, up = high[1:] - low[:-1], high[:-1] - low[1:]
         low[:-1] = np.where(down > 1, low[:-1] + down // 2, low[:-1])
         high[1:] = np.where(down > 1, low[:-1] + 1, high[1:])
@@ -268,13 +268,13 @@ class _Cells:
         marks = [mark for trace in traces for mark in self._marks(trace, scale, x_low, x_high)]
         for row, column, _ in marks:
             self._put_word(row, column, NONFINITE)
-        # Words come when all marks stand, so that no mark cuts one.
+        # Words are written after all marks, so that no mark overwrites one.
         for row, column, word in marks:
             if self._is_free(row, column + 1, len(word)):
                 self._put_word(row, column + 1, word)
 
     def _marks(self, trace: Trace, scale: _Scale, x_low: float, x_high: float) -> list[tuple[int, int, str]]:
-        """Row, column and word of what is not finite, each word once a column."""
+        """Row, column and word of each non-finite value; each word only once per column."""
         rows, columns = self.owner.shape
         finite = np.isfinite(trace.y)
         before = np.maximum.accumulate(np.where(finite, np.arange(len(finite)), _NOTHING))
@@ -338,7 +338,7 @@ def _visible(trace: Trace, x_range: tuple[float, float]) -> Trace:
 
 
 def _labels(plot: Plot, visible: Sequence[Trace]) -> list[tuple[float, str, str]]:
-    """Value, text and role of everything that is named at the right end; curves first, since they matter more."""
+    """Value, text and role of every label at the right end; curves first, since they matter more than levels."""
     labels = []
     for trace in visible:
         finite = trace.y[np.isfinite(trace.y)]
@@ -350,7 +350,7 @@ def _labels(plot: Plot, visible: Sequence[Trace]) -> list[tuple[float, str, str]
 
 
 def _spread(labels: Sequence[tuple[float, str, str]], scale: _Scale, rows: int) -> dict[int, tuple[str, str]]:
-    """Row → label: each as near to its value as the others leave room, those of levels giving way."""
+    """Row → label: each as near to its value as the labels before it leave room."""
     taken: dict[int, tuple[str, str]] = {}
     for value, label, role in labels:
         if not scale.shows(value):

@@ -1,4 +1,4 @@
-"""Numbers for eyes: each keeps its width and carries its unit, so that nothing on the screen jumps."""
+"""Numbers for a screen: each has a constant width, so that nothing jumps, and its unit."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def format_rate(rate: float | None, width: int = 6) -> str:
 
 
 def format_der(der: float | None, width: int = 8) -> str:
-    """An error rate as `  6.86 %`: the field reads its DERs with two decimals."""
+    """An error rate as `  6.86 %`: DERs are usually given with two decimals."""
     return _odd(der, width) if der is None or not math.isfinite(der) else f"{100 * der:.2f} %".rjust(width)
 
 
@@ -75,7 +75,7 @@ def format_usd(usd: float | None) -> str:
 
 
 def format_gib(used_bytes: int | None, total_bytes: int | None) -> str:
-    """`12.1/139 GiB`; `n/a` where the driver does not tell."""
+    """`12.1/139 GiB`; `n/a` if the driver does not report it."""
     if used_bytes is None or total_bytes is None:
         return "n/a"
     used, total = used_bytes / _BYTES_PER_GIB, total_bytes / _BYTES_PER_GIB
@@ -93,7 +93,7 @@ def format_date(unix_s: float | None) -> str:
 
 
 def format_interval(interval: tuple[float, float] | None, scale: float = 1.0) -> str:
-    """`68–75`, or `-5, 3` where it begins below 0, in the unit of the figure beside it; a dash where there is none."""
+    """`68–75`, or `-5, 3` if it begins below 0, in the unit of the figure beside it; a dash if there is none."""
     if interval is None:
         return UNKNOWN
     low, high = (rounded(scale * bound) for bound in interval)
@@ -101,7 +101,7 @@ def format_interval(interval: tuple[float, float] | None, scale: float = 1.0) ->
 
 
 def bar(rate: float | None, width: int) -> str:
-    """A bar of `width` cells with eighths; rates beyond 0–1 are clipped, None is an empty dotted one."""
+    """A bar of `width` cells, drawn to an eighth of a cell; rates beyond 0–1 are clipped, None gives a dotted bar."""
     if rate is None or not math.isfinite(rate):
         return "┄" * width
     eighths = round(min(1.0, max(0.0, rate)) * width * 8)
@@ -115,12 +115,12 @@ def harmless(text: str) -> str:
 
 
 def clip(text: str, width: int) -> str:
-    """At most `width` characters, the cut marked with an ellipsis."""
+    """The text, cut to at most `width` characters; an ellipsis marks the cut."""
     return text if len(text) <= width else text[: max(0, width - 1)] + "…"
 
 
 def clip_middle(text: str, width: int) -> str:
-    """At most `width` characters; names of one series differ behind what they share, so their ends are kept as well."""
+    """At most `width` characters, cut in the middle: names of a series share their beginnings and differ at their ends."""
     if len(text) <= width:
         return text
     n_last = max(0, width - 1) // 2
@@ -128,7 +128,7 @@ def clip_middle(text: str, width: int) -> str:
 
 
 def reason_first(error: str) -> str:
-    """An error's text with the path at its front put behind the reason, which a short line would cut off."""
+    """An error's text with the path moved from the front to the end, so that a short line does not cut off the reason."""
     first, newline, rest = error.partition("\n")
     where, colon, reason = first.partition(": ")
     return f"{reason}: {where}{newline}{rest}" if colon and "/" in where else error

@@ -26,25 +26,25 @@ from brefine.tui.theme import first_theme
 def open_dashboard(
     path: Path, *others: Path, read_only: bool = False, place: str | None = None, last_words: bool = True
 ) -> GateRecord | None:
-    """Shows `path` until the person closes the dashboard; what works in the phase goes on, and gate 4's verdict is told last.
+    """Shows `path` until the person closes the dashboard; the phase's processes go on. At the end, prints gate 4's verdict.
 
     Args:
-        others: further phases and folders that one can turn to.
-        read_only: look, but change nothing; a folder that brefine did not write can only be looked at.
-        place: `watch`, `evaluate`, `select`, `integrate` or `gate`; None = where the phase stands.
-        last_words: whether the terminal is told how to come back, and the verdict.
+        others: further phases and folders that the person can switch to.
+        read_only: the person can look, but change nothing; always so for a folder that brefine did not write.
+        place: `watch`, `evaluate`, `select`, `integrate` or `gate`; None = the place of the phase's state.
+        last_words: whether to print, at the end, how to come back, and the verdict.
 
     Returns:
-        the record whose verdict was told; None where none was.
+        the record whose verdict was printed; None if none was.
 
     Raises:
-        BrefineError: a folder is neither a phase nor holds event files.
+        BrefineError: a folder is not a phase and has no event files.
         ProcessError: the dashboard has crashed.
         KeyboardInterrupt: SIGTERM or SIGHUP has ended it, see `errors.interrupted_code`.
     """
     paths = (path, *others)
     for other in others:
-        open_store(other)  # what cannot be shown is refused before anything is
+        open_store(other)  # refuse what cannot be shown before showing anything
     number, theme = 0, first_theme()
     while True:
         store = open_store(paths[number])
@@ -73,8 +73,8 @@ def open_dashboard(
 
 
 def _tell_verdict(source: SnapshotSource) -> GateRecord | None:
-    """Tells the verdict that stands, if one does; looks again, since an answer may be on record since the last frame."""
-    from brefine.run.tables import verdict_text  # the first frame has no need of it
+    """Prints the standing verdict, if any; reads the phase again, since an answer may have been recorded after the last frame."""
+    from brefine.run.tables import verdict_text  # not needed for the first frame
 
     try:
         snapshot = source.snapshot()
@@ -87,7 +87,7 @@ def _tell_verdict(source: SnapshotSource) -> GateRecord | None:
 
 
 def way_back(path: Path) -> str:
-    """The command that opens `path` again, here; the newest phase of the folder that is looked into needs no name."""
+    """The command that opens `path` again from the current folder; the newest phase under runs/ needs no name."""
     phases = list_phases(runs_folder())
     is_newest = bool(phases) and phases[-1].path.resolve() == path.resolve()
     return "brefine watch" if is_newest else f"brefine watch {folder_argument(path)}"
@@ -99,7 +99,7 @@ def _open_for_visitor() -> None:
 
 
 def _end_with(server_pid: int) -> None:
-    """Ends this process when its server is gone; Textual's web driver would draw into the broken pipe for ever."""
+    """Ends this process when its server is gone: Textual's web driver would write to the broken pipe for ever."""
     while os.getppid() == server_pid:
         time.sleep(0.5)
     os._exit(0)

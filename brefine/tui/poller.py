@@ -15,11 +15,11 @@ from brefine.errors import BrefineError
 from brefine.run.snapshot import PhaseSnapshot
 
 _LOOK_AGAIN_S = 0.05
-"""How long a terminal that is behind is left alone."""
+"""Seconds between two looks at whether the terminal has caught up."""
 
 
 class SnapshotSource(Protocol):
-    """Where snapshots come from: `run.store.PhaseStore`, or memory in tests."""
+    """A source of snapshots: `run.store.PhaseStore`, or one in memory in tests."""
 
     def snapshot(self) -> PhaseSnapshot:
         """The phase as it is now; called from one thread at a time.
@@ -49,14 +49,15 @@ class SnapshotFailed(Message):
 class Poller:
     """Polls a source until it is closed.
 
-    The next snapshot is fetched only after the last one was drawn (`shown`) and handed to the terminal, so that a slow one is
-    never flooded: what answers a key waits behind one picture, not behind all that Textual keeps for its terminal.
+    The next snapshot is fetched only after the last one was drawn (`shown`) and handed to the terminal. So a slow terminal is
+    never flooded, and the reaction to a key waits behind one frame, not behind a queue of them.
 
     Args:
         source: gives snapshots.
-        target: is sent them.
+        target: gets the messages.
         poll_s: seconds between two snapshots, at least.
-        handed_over: whether nothing that was drawn waits for the terminal, see `nothing_waits`; asked in the poller's thread.
+        handed_over: says whether everything that was drawn has reached the terminal, see `nothing_waits`; called in the poller's
+            thread.
     """
 
     def __init__(self, source: SnapshotSource, target: MessagePump, poll_s: float, handed_over: Callable[[], bool]) -> None:
@@ -68,7 +69,7 @@ class Poller:
         self._shown = threading.Event()
 
     def run(self) -> None:
-        """Works until `close`; for a thread of its own."""
+        """Polls until `close`; to be run in a thread of its own."""
         while not self._closed.is_set():
             started_s = time.monotonic()
             self._shown.clear()
@@ -84,7 +85,7 @@ class Poller:
                 pass
 
     def shown(self) -> None:
-        """Says that the last message was dealt with."""
+        """Tells the poller that the last message was handled."""
         self._shown.set()
 
     def close(self) -> None:
@@ -94,10 +95,9 @@ class Poller:
 
 
 def nothing_waits(driver: Driver | None) -> bool:
-    """Whether the terminal has been given all that a driver was told to write.
+    """Whether the driver has passed everything on to the terminal.
 
-    Textual tells it nowhere but in the queue of the thread that writes; drivers without one (in memory, for a browser) write at
-    once.
+    Textual shows this only in the queue of its writer thread; drivers without one (in memory, for a browser) write at once.
     """
     queue = getattr(getattr(driver, "_writer_thread", None), "_queue", None)
     return queue is None or bool(queue.empty())

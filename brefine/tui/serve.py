@@ -1,8 +1,8 @@
 """The dashboard in a browser on this machine: loopback only, read-only, behind a token.
 
-textual-serve draws a Textual app in a browser but lets anybody in. Here every request needs a cookie that only the token
-gives; the token lies in a file that its owner alone can read, and is in no argument, environment or log. Each visitor gets a
-read-only dashboard in a process of its own, as textual-serve works.
+textual-serve shows a Textual app in a browser but lets anybody in. Here every request needs a cookie, which one gets only with
+the token. The token is in a file that only its owner can read, and not in any argument, environment or log. Each visitor gets a
+read-only dashboard in a process of its own, as in textual-serve.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ HOST: Final = "127.0.0.1"
 _OWN_NAMES: Final = {"127.0.0.1", "localhost"}
 _MOST_VISITORS: Final = 8
 _PATIENCE_S: Final = 5.0
-"""What a dashboard gets to end by itself, once it draws no more or nobody looks."""
+"""Time that a dashboard has to end by itself when it no longer draws or nobody watches it."""
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self' 'unsafe-inline' data: blob:; frame-ancestors 'none'",
-    "Referrer-Policy": "same-origin",  # without any, browsers send the door's form with `Origin: null`
+    "Referrer-Policy": "same-origin",  # with no policy, browsers send the login form with `Origin: null`
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
 _PAGES: Final = Path(__file__).with_name("pages")
 _LIGHT: Final = "/light"
-"""What the page puts behind the socket's address where the browser is set to light colours."""
+"""The page appends this to the socket's address if the browser is set to light colours."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class _Dashboard(AppService):
-    """A visitor's dashboard. Where it ends, in whatever way, its connection does, so that no page stands still.
+    """A visitor's dashboard. When it ends, in whatever way, it closes its connection, so that the page does not freeze.
 
-    Where the connection or the server ends first, no process is left behind.
+    If the connection or the server ends first, no process is left behind.
     """
 
     async def run(self) -> None:
@@ -62,10 +62,10 @@ class _Dashboard(AppService):
         if process is None:
             return
         try:
-            await asyncio.wait_for(process.wait(), _PATIENCE_S)  # its pipes stay open until somebody has
+            await asyncio.wait_for(process.wait(), _PATIENCE_S)  # its pipes stay open until it is waited for
         except TimeoutError:
             pass
-        finally:  # also where this wait is cancelled, as by a server that ends
+        finally:  # also if this wait is cancelled, for instance because the server ends
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
@@ -77,14 +77,14 @@ class WatchServer(Server):
     Args:
         path: the phase, or a folder of event files.
         port: on loopback; the caller has found it free.
-        token: opens the door.
+        token: what a visitor must know.
     """
 
     def __init__(self, path: Path, *, port: int, token: str) -> None:
         command = python_command("-m", "brefine.tui.open", path)
         super().__init__(shlex.join(command), host=HOST, port=port, title=path.name, templates_path=_PAGES)
         self._token = token
-        self._cookie_name = f"brefine-{port}"  # cookies do not tell ports apart
+        self._cookie_name = f"brefine-{port}"  # cookies do not distinguish ports
         self._n_visitors = 0
 
     async def _make_app(self) -> web.Application:
@@ -95,20 +95,20 @@ class WatchServer(Server):
         return app
 
     async def on_startup(self, app: web.Application) -> None:
-        """Says nothing: the command line has told where to look."""
+        """Prints nothing: the command has printed the address."""
 
     def initialize_logging(self) -> None:
-        """Logs nothing: no request is worth a line, and none shall hold the token."""
+        """Logs nothing: requests are not worth logging, and the token must not get into a log."""
 
     async def handle_index(self, request: web.Request) -> web.StreamResponse:
-        """The page, with the socket under the host that the browser knows: a tunnel may have changed the port."""
+        """The page, with the socket at the host and port that the browser uses: a tunnel may have changed the port."""
         if self._n_visitors >= _MOST_VISITORS:
             return _door(request, 503, n_visitors=self._n_visitors)
         context = {"name": self.title, "socket": f"ws://{request.host}/ws"}
         return aiohttp_jinja2.render_template("dashboard.html", request, context)
 
     async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
-        """A visitor, while there is room for one more process; whichever of the two ends, the other ends with it."""
+        """Serves a visitor if there is room for one more process; if the connection or the process ends, so does the other."""
         if self._n_visitors >= _MOST_VISITORS:
             raise web.HTTPServiceUnavailable(text=f"{_MOST_VISITORS} visitors are here already")
         self._n_visitors += 1
@@ -120,7 +120,7 @@ class WatchServer(Server):
                 await socket.close()
 
             is_light = request.path.endswith(_LIGHT) and "TEXTUAL_THEME" not in os.environ
-            # A shell starts it; `exec` makes it this process's own child, so that it sees it end.
+            # A shell starts the dashboard; with `exec` it is a direct child of this process, which then sees it end.
             dashboard = _Dashboard(
                 f"exec {'env TEXTUAL_THEME=brefine-light ' if is_light else ''}{self.command}",
                 write_bytes=socket.send_bytes,
@@ -140,12 +140,12 @@ class WatchServer(Server):
     async def _enter(self, request: web.Request) -> web.StreamResponse:
         given = (await request.post()).get("token", "")
         if not isinstance(given, str) or not self._opens(given.strip()):
-            await asyncio.sleep(1.0)  # guessing shall not pay
+            await asyncio.sleep(1.0)  # makes guessing slow
             return _door(request, 403, refused=True)
         return self._welcome()
 
     def _welcome(self) -> web.Response:
-        response = web.Response(status=303, headers={"Location": "/"})  # away from an address that holds the token
+        response = web.Response(status=303, headers={"Location": "/"})  # so that the token leaves the address bar
         response.set_cookie(self._cookie_name, self._token, httponly=True, samesite="Strict", path="/")
         return response
 
@@ -155,7 +155,7 @@ class WatchServer(Server):
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             try:
                 response = await self._guarded(request, handler)
-            except web.HTTPException as refusal:  # that there is no such page, for instance
+            except web.HTTPException as refusal:  # for instance, no such page
                 refusal.headers.update(_HEADERS)
                 raise
             if not response.prepared:
@@ -165,7 +165,7 @@ class WatchServer(Server):
         return guard
 
     async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        # Names that are not ours come from pages that have turned their own name into 127.0.0.1.
+        # A foreign name comes from a page that has made its own name resolve to 127.0.0.1.
         if request.host.rpartition(":")[0] not in _OWN_NAMES:
             return web.Response(text="this is not served under that name", status=421)
         origin = request.headers.get("Origin")
@@ -188,11 +188,11 @@ def _door(request: web.Request, status: int, *, refused: bool = False, n_visitor
 
 
 def serve_dashboard(path: Path, *, port: int, announce: Callable[[str, Path], None]) -> None:
-    """Serves until Ctrl-C, SIGTERM, or SIGHUP, as of a terminal that closes.
+    """Serves until Ctrl-C, SIGTERM, or SIGHUP, which a closing terminal sends.
 
     Args:
         port: 0 = any free one.
-        announce: is called with the address, without the token, and with the token's file.
+        announce: called with the address, without the token, and with the token's file.
 
     Raises:
         OSError: the port is taken.
@@ -213,7 +213,7 @@ def serve_dashboard(path: Path, *, port: int, announce: Callable[[str, Path], No
 
 
 def write_token(token: str, port: int) -> Path:
-    """Writes the token where its owner alone can read it."""
+    """Writes the token into a file that only its owner can read."""
     file = state_folder() / f"serve-{port}.token"
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     file.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Colours and glyphs: state and identity are always told by a glyph or a dash as well as by a colour."""
+"""Colours and glyphs: state and identity are always shown by a glyph or a dash as well as by a colour."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ THEMES: Final = (
         variables=DEFAULT_VARIABLES,
     ),
     Theme(
-        # Okabe and Ito's palette: told apart with every common kind of colour vision.
+        # Okabe and Ito's palette, whose colours can be distinguished with every common kind of colour vision.
         name="brefine-colour-blind",
         primary="#56b4e9",
         secondary="#9aa7b5",
@@ -151,7 +151,7 @@ THEMES: Final = (
         },
     ),
 )
-"""brefine's own, the one that it comes up in first. Text stands out by 4.5:1 or more from what it is written on."""
+"""brefine's own themes, the default one first. The contrast of text and background is at least 4.5:1."""
 
 
 _IN_16_COLOURS: Final[dict[str, dict[str, str]]] = {
@@ -163,11 +163,11 @@ _IN_16_COLOURS: Final[dict[str, dict[str, str]]] = {
         **dict.fromkeys(("foreground", "level", "quiet", "curve-4"), "#000000"),
     },
 }
-"""What gives way where there are 16 colours: on white, blue, magenta, red and black alone can be read in every terminal's own."""
+"""Replacements for terminals with 16 colours: on white, only blue, magenta, red and black are legible in every palette."""
 
 
 def themes_in(color_system: str | None) -> tuple[Theme, ...]:
-    """The themes as they are on a terminal with these colours, in Rich's words: `standard` is 16 of them."""
+    """The themes for a terminal with this color system, as Rich calls it: `standard` means 16 colours."""
     if color_system != "standard":
         return THEMES
     return tuple(_changed(theme, _IN_16_COLOURS.get(theme.name, {})) for theme in THEMES)
@@ -180,6 +180,6 @@ def _changed(theme: Theme, colours: dict[str, str]) -> Theme:
 
 
 def first_theme() -> str:
-    """The theme that a dashboard comes up in: that of the environment's `TEXTUAL_THEME` where it is one of brefine's."""
+    """The theme that a dashboard starts with: the environment's `TEXTUAL_THEME` if it is one of brefine's, else the default."""
     names = [theme.name for theme in THEMES]
     return constants.DEFAULT_THEME if constants.DEFAULT_THEME in names else names[0]

@@ -37,17 +37,17 @@ class Confirm(ModalScreen[bool]):
 
 
 class _Line(Input):
-    """One line to type; what is pasted comes into it whole, also where it was several lines."""
+    """A line to type into; pasted text goes into it as a whole, even if it has several lines."""
 
     def on_paste(self, event: events.Paste) -> None:
-        event.text = " ".join(event.text.split())  # Textual goes on with the event, and would take the first line alone
+        event.text = " ".join(event.text.split())  # Textual handles the event next, and would take only the first line
 
 
 class AskLine(ModalScreen[str | None]):
     """Asks for one line; escape gives None.
 
     Args:
-        fault_of: what is wrong with a line, which then stays to be mended; None where nothing is.
+        fault_of: says what is wrong with a line, which then stays open to be corrected; None if nothing is wrong.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "leave it", priority=True)]

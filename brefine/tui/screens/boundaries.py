@@ -1,4 +1,4 @@
-"""The boundary viewer: one matched boundary after another, heard by the eye."""
+"""The boundary viewer: shows one matched boundary after another, with its sound as a spectrogram."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from brefine.tui.widgets.excerpt import LINES, ExcerptView
 from brefine.tui.widgets.keys import KeyHints
 from brefine.tui.widgets.panel import line, stack, wrapped
 
-if TYPE_CHECKING:  # audio and scipy are loaded with the first boundary
+if TYPE_CHECKING:  # it imports audio and scipy, which are loaded with the first boundary
     from brefine.run.boundary_book import Excerpt
 
 
 class BoundaryScreen(Screen[None]):
-    """Looks at boundaries one by one.
+    """Shows boundaries one by one.
 
     Args:
-        book: gives them.
-        models: those that were evaluated, the one to begin with first.
-        read_only: nothing is computed.
-        computing: the models whose posteriors are being computed, of all viewers.
+        book: gives the boundaries.
+        models: the models that were evaluated; the viewer begins with the first.
+        read_only: if so, no posteriors are computed.
+        computing: the models whose posteriors are being computed, shared by all viewers.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -63,7 +63,7 @@ class BoundaryScreen(Screen[None]):
         self._kind: str | None = None
         self._excerpt: Excerpt | None = None
         self._shown: BoundaryRow | None = None
-        """Whose excerpt it is: that of the next one is still being read when its figures stand."""
+        """The boundary of the excerpt: when the next boundary's figures are shown, its excerpt is still being read."""
         self._played: BoundaryRow | None = None
         self._asked = 0
 
@@ -92,13 +92,13 @@ class BoundaryScreen(Screen[None]):
         self._look()
 
     def action_model(self) -> None:
-        """The same boundary as another model has moved it, where that one has matched it too."""
+        """Shows the same boundary for the next model, if that model's table has it, too; else its first one."""
         row = self._row()
         self._models.append(self._models.pop(0))
         rows = self._rows()
         same = [index for index, other in enumerate(rows) if row is not None and _is_same(other, row)]
         self._at = same[0] if same else 0
-        self._excerpt = self._shown = None  # of the other model, whose posteriors may be there when this one's are not
+        self._excerpt = self._shown = None  # they are the other model's: its posteriors may exist when this one's do not
         self._look()
 
     def action_compute(self) -> None:
@@ -113,7 +113,7 @@ class BoundaryScreen(Screen[None]):
             self._computing.discard(model)
             if why is not None:
                 self.app.notify(why, severity="error", timeout=15, markup=False)
-            for screen in self.app.screen_stack:  # this one, or another that was opened when it was left
+            for screen in self.app.screen_stack:  # this viewer, or another that was opened after this one was left
                 if isinstance(screen, BoundaryScreen):
                     screen._ask()
 
@@ -159,7 +159,7 @@ class BoundaryScreen(Screen[None]):
         self._ask()
 
     def _ask(self) -> None:
-        """Asks for the excerpt of the boundary; an answer that comes after a newer question is dropped."""
+        """Asks for the boundary's excerpt; an answer that arrives after a newer request is dropped."""
         row, rows, model = self._row(), self._rows(), self._models[0]
         self.query_one("#boundary-head", Static).update(self._head(row, len(rows)))
         if row is None:
@@ -191,12 +191,12 @@ class BoundaryScreen(Screen[None]):
         return "not computed" if self._read_only else "not computed: press c"
 
     def _tell(self, row: BoundaryRow, excerpt: Excerpt) -> None:
-        """The boundary's figures, or the command that plays it: that stays while the foot's new height redraws the excerpt."""
+        """Shows the boundary's figures, or the command that plays it, which stays while the foot's height redraws the excerpt."""
         foot = _legend(row)
         if row is self._played:
             told = line((" play it: ", "bold $primary"), ("copied, where the terminal lets it", "$quiet"))
             foot = stack([told, line(harmless(play_command(excerpt)))])
-        for below in self.query("#boundary-foot").results(Static):  # none where the screen was left while the audio was read
+        for below in self.query("#boundary-foot").results(Static):  # none if the screen was left while the audio was being read
             below.update(foot)
 
     def _head(self, row: BoundaryRow | None, n: int) -> Content:
@@ -214,7 +214,7 @@ class BoundaryScreen(Screen[None]):
 
 
 def play_command(excerpt: Excerpt) -> str:
-    """A command that plays the excerpt, with a player that this machine has, if any."""
+    """A command that plays the excerpt, with a player that this machine has, if there is one."""
     start_s, path = max(0.0, excerpt.start_s), Path(excerpt.audio)
     length_s = excerpt.end_s - start_s
     if shutil.which("ffplay") is None and shutil.which("play") is not None:

@@ -1,4 +1,4 @@
-"""Evaluate: every model on the validation split, before against after."""
+"""Evaluate: every model on the validation split, before and after."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class EvaluatePlace(Place):
         super().__init__(id="evaluate", read_only=read_only)
         self._actions = actions
         self._computing: set[ModelName] = set()
-        """Models whose posteriors are being computed, whether the viewer is open or was left."""
+        """Models whose posteriors are being computed, even if the viewer was left."""
 
     def compose(self) -> ComposeResult:
         yield ProgressPanel((Stage.EVALUATE,), id="evaluate-progress")
@@ -61,7 +61,7 @@ class EvaluatePlace(Place):
         )
 
     def action_boundaries(self) -> None:
-        """Opens the boundary viewer on the models that were evaluated, the selected or first one before the others."""
+        """Opens the boundary viewer on the models that were evaluated, beginning with the selected one, or else the first."""
         models = list(reports_in_order(self.snapshot)) if self.snapshot is not None else []
         if self.snapshot is None or not models:
             self.app.notify("there is no boundary to look at before the evaluation", severity="warning")
@@ -76,8 +76,8 @@ class EvaluatePlace(Place):
         table.redraw()
 
     def action_evaluate(self) -> None:
-        """Asks first where a choice or a verdict lapses with the figures that it was made by."""
-        if self.snapshot is not None and _is_evaluating(self.snapshot):  # nobody is asked whether he is sure, and then refused
+        """Evaluates; asks first if a choice or a verdict would lapse with the figures that it was made by."""
+        if self.snapshot is not None and _is_evaluating(self.snapshot):  # refused before the person is asked for a confirmation
             self.app.notify("the evaluation runs", severity="warning")
             return
         wanted = Wanted(self._actions.evaluate)
@@ -121,6 +121,6 @@ def plot_cdf(snapshot: PhaseSnapshot) -> Plot | None:
 
 
 def _cdf(name: str, look: int, quantiles_ms: list[float]) -> Trace:
-    """All curves end at the same height, where no label stands beside its own: its dash tells which it is, as its colour does."""
+    """A curve whose label shows its dash: all curves end at the same height, so not every label can be beside its curve."""
     errors_ms = np.maximum(np.asarray(quantiles_ms, dtype=np.float64), 0.1)
     return Trace(f"{dash_sample(look)} {name}", look, np.log10(errors_ms), np.linspace(0.0, 1.0, len(errors_ms)))

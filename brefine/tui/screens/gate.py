@@ -24,14 +24,14 @@ from brefine.tui.widgets.panel import Panel, line, refusal, stack, why_empty, wr
 
 _VERDICT_LOOKS = {"pass": Look("✓", "$success"), "fail": Look("✗", "$error"), "open": Look("▲", "$warning")}
 _ROOMY = 30
-"""Screen height from which the questions stand apart."""
+"""Screen height in cells from which the questions are separated by blank lines."""
 _ANSWER = re.compile(r"(y|yes|n|no)\s*(?:[.!]?|[,:;\uff0c\uff1a\uff1b]\s*(.*))", re.IGNORECASE)
-"""A word, alone or with a note behind a comma, colon or semicolon, also a Chinese one: `no doubt, it goes on` is no answer."""
+"""A word, alone or with a note behind a comma, colon or semicolon, also a Chinese one; `no doubt, it goes on` does not match."""
 _HOW_TO_ANSWER = "begin with yes or no; a note stands behind a comma: “no, it is worse than before”"
 
 
 class Checklist(Panel):
-    """The paper checklist on a screen."""
+    """The gate's checklist."""
 
     grows = True
     BORDER_TITLE = "gate 4: does the project go on?"
@@ -43,19 +43,19 @@ class Checklist(Panel):
         """Why the evidence could not be judged when it was last tried."""
         self.written = False
         self.given: list[tuple[str, Answer]] = []
-        """Answers on their way into the record, as (criterion, answer): the first is being written."""
+        """Answers that are not in the record yet, as (criterion, answer); the first one is being written."""
         self.chosen = 0
         self._heads: list[int] = []
-        """The line that each question begins in."""
+        """The line in which each question begins."""
 
     @property
     def head_of_chosen(self) -> int:
-        """The row of the mark among the cells of the place."""
+        """The row of the mark, in the place's coordinates."""
         return self.virtual_region.y + self.gutter.top + self._heads[self.chosen]
 
     @property
     def region_of_chosen(self) -> Region:
-        """The marked question among the cells of the place: the first with the title above it, the last with the verdict."""
+        """The marked question's region in the place's coordinates; the first includes the title, the last the verdict."""
         region = self.virtual_region
         top = self.head_of_chosen if self.chosen else region.y
         is_last = self.chosen + 1 == len(self._heads)
@@ -78,7 +78,7 @@ class Checklist(Panel):
 
 
 class GatePlace(Place):
-    """`y` and `n` answer the marked question; the record is written anew with every answer."""
+    """Gate 4. `y` and `n` answer the marked question; the record is rewritten with every answer."""
 
     CHANGING = frozenset({"answer", "note"})
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -93,7 +93,7 @@ class GatePlace(Place):
         super().__init__(id="gate", read_only=read_only)
         self._actions = actions
         self._judged: tuple[float, float | None, float | None] | None = None
-        """Times of the integration, the selection and the evaluation that were judged last; None: they are to be judged."""
+        """Times of the integration, the selection and the evaluation that were judged last; None = not judged yet."""
 
     def compose(self) -> ComposeResult:
         yield Checklist()
@@ -104,7 +104,7 @@ class GatePlace(Place):
         report, selection = snapshot.integration, snapshot.selection
         if snapshot.standing_gate is not None:
             checklist.record, checklist.written = snapshot.standing_gate, True
-            self._judged = None  # should it fall, with whatever is changed, what was judged before it is history, too
+            self._judged = None  # if the record lapses, an earlier judgement does not count either
         elif report is not None:
             evaluated = snapshot.evaluations.get(report.model)
             evidence = (
@@ -144,7 +144,7 @@ class GatePlace(Place):
         self.app.push_screen(AskLine("Your answer and a note", "yes, because …", required=True, fault_of=fault_of), take)
 
     def _answer(self, answer: Answer) -> None:
-        """Answers the marked question and marks the next open one at once: a key answers what is marked when it is hit."""
+        """Answers the marked question and marks the next open one at once, so that the next key answers that one."""
         checklist = self.query_one(Checklist)
         if checklist.record is None:
             return
@@ -159,7 +159,7 @@ class GatePlace(Place):
             self._write_next()
 
     def _write_next(self) -> None:
-        """One answer at a time, in the order in which they were given."""
+        """Writes the first of the answers that were given; they are written one at a time."""
         criterion, answer = self.query_one(Checklist).given[0]
         self.post_message(Wanted(lambda: self._actions.answer(criterion, answer), self._answered, self._not_written))
 
@@ -181,12 +181,12 @@ class GatePlace(Place):
         checklist.record, checklist.written = record, True
         del checklist.given[0]
         checklist.redraw()
-        self.call_after_refresh(self._show_chosen)  # the record may have become longer
+        self.call_after_refresh(self._show_chosen)  # the record may be longer now
         if checklist.given:
             self._write_next()
 
     def _not_written(self, why: str) -> None:
-        """The question is marked again; what was answered behind it is asked again, too."""
+        """Marks the question again whose answer was not written; answers that were given after it are dropped, too."""
         checklist = self.query_one(Checklist)
         failed, n_behind = checklist.given[0][0], len(checklist.given) - 1
         checklist.given.clear()
@@ -199,7 +199,7 @@ class GatePlace(Place):
         self.app.notify(f"{why}{lost}", severity="error", timeout=15, markup=False)
 
     def _finds_chosen(self) -> bool:
-        """Whether the marked question is on the screen; it is brought there where it is not, and nothing else is done."""
+        """Whether the marked question is on the screen; if not, scrolls to it."""
         checklist = self.query_one(Checklist)
         if checklist.record is None or self._window.contains(0, checklist.head_of_chosen):
             return True
@@ -212,12 +212,12 @@ class GatePlace(Place):
 
     @property
     def _window(self) -> Region:
-        """What of the place is on the screen."""
+        """The part of the place that is on the screen."""
         return self.scrollable_content_region.at_offset(self.scroll_offset)
 
 
 def answer_in(text: str) -> Answer | None:
-    """The answer and the note behind it; None where the line does not say beyond doubt which of the two it is."""
+    """The answer and the note behind it; None if the line is not clearly a yes or a no."""
     found = _ANSWER.fullmatch(text)
     return None if found is None else Answer(found[1][0] in "yY", (found[2] or "").rstrip() or None)
 

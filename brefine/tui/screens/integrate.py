@@ -24,12 +24,12 @@ from brefine.tui.widgets.panel import Panel, line, stack, why_empty, wrapped
 from brefine.tui.widgets.progress import ProgressPanel
 
 _WIDE = 100
-"""Cells from which each recording's JER and MAE stand beside its DER."""
+"""Width in cells from which each recording's JER and MAE are shown beside its DER."""
 _MARKS = {"better": ("✓", "$success"), "worse": ("✗", "$error"), "unchanged": ("=", "$quiet")}
 
 
 class Outcome(Panel):
-    """The corpus: DER at each collar with overlap and without, what it is made of, JER, boundaries, recordings."""
+    """The whole corpus: DER at each collar with and without overlap, the DER's parts, JER, boundaries, recordings."""
 
     grows = True
     BORDER_TITLE = "behind the diarizer"
@@ -53,7 +53,7 @@ class Outcome(Panel):
 
 
 class RecordingList(Panel):
-    """Every recording, in the order it was refined or the most worsened first."""
+    """Every recording, in the order of refinement, or with the most worsened first."""
 
     grows = True
     BORDER_TITLE = "DER by recording, collar 0"
@@ -87,7 +87,7 @@ class IntegratePlace(Place):
         super().__init__(id="integrate", read_only=read_only)
         self._actions = actions
         self._told_from_unix_s = 0.0
-        """From when on snapshots tell whether the integration that was asked for works: infinite until its process stands."""
+        """When snapshots begin to show whether the integration that was asked for runs; infinite until its process exists."""
 
     def compose(self) -> ComposeResult:
         yield ProgressPanel((Stage.INTEGRATE,), id="integrate-progress")
@@ -104,7 +104,7 @@ class IntegratePlace(Place):
             panel.show(snapshot)
 
     def action_integrate(self) -> None:
-        """Asks first where gate 4 has judged the integration there is: its verdict and answers are of that one alone."""
+        """Integrates; asks first if gate 4 has judged the present integration, since verdict and answers are only about that."""
         if self.snapshot is None or Stage.INTEGRATE in self.snapshot.starting:
             return
         if _is_running(self.snapshot):
@@ -130,7 +130,7 @@ class IntegratePlace(Place):
             self.show(self.snapshot)
 
     def action_worst_first(self) -> None:
-        """Sorts the recordings by what the refiner has done to them, or puts them back in order."""
+        """Sorts the recordings by how much the refiner has worsened them, or puts them back in order."""
         recordings = self.query_one(RecordingList)
         recordings.worst_first = not recordings.worst_first
         recordings.entitle(RecordingList.BORDER_TITLE + (", worst first" if recordings.worst_first else ""))
@@ -151,7 +151,7 @@ def _is_running(snapshot: PhaseSnapshot) -> bool:
 
 
 def _heard(snapshot: PhaseSnapshot) -> str:
-    """How many recordings the model has been through; none has figures before the last one is, see `evaluate.integration`."""
+    """How many recordings the model has processed; there are no figures before the last one, see `evaluate.integration`."""
     progress = snapshot.progress.get(Stage.INTEGRATE)
     if progress is None or progress.state != "running" or not progress.done:
         return "no recording refined yet"
@@ -161,7 +161,7 @@ def _heard(snapshot: PhaseSnapshot) -> str:
 def _row(
     name: str, before: float, after: float, relative: float, interval: tuple[float, float] | None, style: str = "bold"
 ) -> Content:
-    """One rate before and after; less is better, and so a gain is shown as a minus."""
+    """One rate before and after; less is better, so an improvement is shown with a minus."""
     low, high = interval if interval is not None else (0.0, 0.0)
     colour = "$success" if low > 0 else "$error" if high < 0 else "$warning"
     return line(
@@ -189,7 +189,7 @@ def _mae_line(comparison: Comparison) -> Content:
 
 
 def _parts(der: DerComparison) -> str:
-    """What the DER is made of, as shares of the reference speech."""
+    """The parts of the DER, as shares of the reference speech."""
     words = []
     for name, key in (("missed", "missed_s"), ("false alarm", "false_alarm_s"), ("confusion", "confusion_s")):
         before, after = (_share(getattr(side, key), side.reference_speech_s) for side in (der.before, der.after))
@@ -211,7 +211,7 @@ def _boundaries_line(comparison: Comparison) -> Content:
 
 
 def _recordings_lines(changes: Sequence[RecordingChange], width: int) -> list[Content]:
-    """How many got better; the extremes beside it, or on a line of their own where there is no room."""
+    """How many recordings got better; the extremes beside that, or, without room, on a line of their own."""
     found = Counter(map(judged, changes))
     counts = line(
         (" recordings ", "bold"),

@@ -14,7 +14,7 @@ from brefine.tui.screens.asking import Confirm
 
 
 class Wanted(Message):
-    """An action that the person asked for; the app carries it out in a thread and tells how it ended."""
+    """An action that the person has asked for; the app carries it out in a thread and reports the outcome."""
 
     def __init__(
         self,
@@ -23,9 +23,9 @@ class Wanted(Message):
         failed: Callable[[str], None] | None = None,
     ) -> None:
         """Args:
-        call: does it; what it returns is told to the person where it is text.
-        done: called in the app's thread with what `call` returned.
-        failed: called there with the reason, which otherwise the person is told.
+        call: does it; if it returns text, the person is shown that.
+        done: called in the app's thread with what `call` has returned.
+        failed: called in the app's thread with the reason; without it, the person is shown the reason.
         """
         self.call = call
         self.done = done
@@ -52,17 +52,17 @@ class Place(VerticalScroll):
         raise NotImplementedError
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys that change something do not exist where one may only look, nor the one that scrolls where all is in sight."""
+        """Hides keys that change something if the dashboard is read-only, and the key that scrolls if everything fits."""
         if action == "page_down":
             return self.allow_vertical_scroll
         return not (self.read_only and action in self.CHANGING)
 
     def watch_show_vertical_scrollbar(self) -> None:
-        """With more or less than fits, the key that scrolls comes and goes."""
+        """Shows or hides the key that scrolls."""
         self.refresh_bindings()
 
     def ask_before(self, act: Callable[[], object], question: str, consequence: str) -> None:
-        """Asks once, and acts where the answer is yes."""
+        """Asks once, and acts if the answer is yes."""
 
         def answered(sure: bool | None) -> None:
             if sure:

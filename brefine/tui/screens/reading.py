@@ -1,4 +1,4 @@
-"""Windows to read in: all alerts, a run's log with search, and the keys."""
+"""Windows to read in: all alerts, a run's log, and the keys; each can be searched."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _GAP = "   "
 
 
 class ReadingScreen(ModalScreen[None]):
-    """Lines that can be searched; follows new lines while it stands at the end.
+    """Lines that can be searched; scrolls with new lines while it is at the end.
 
     Args:
         title: of the window.
-        lines: gives the lines as they are now; asked again at every snapshot.
+        lines: gives the lines as they are now; called again at every snapshot.
         searching: whether the search is open from the start.
-        from_end: whether the newest lines stand last, so that reading begins there.
+        from_end: whether the newest lines are last, so that reading begins at the end.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -66,7 +66,7 @@ class ReadingScreen(ModalScreen[None]):
 
     def refresh_lines(self) -> None:
         """Shows the lines as they are now."""
-        if not self.query("#text"):  # a snapshot came before the window stands: its frame is there a moment earlier
+        if not self.query("#text"):  # a snapshot arrived before the window was complete
             return
         reading = self.query_one("#reading", VerticalScroll)
         at_end = reading.scroll_offset.y >= reading.max_scroll_y
@@ -94,7 +94,7 @@ class ReadingScreen(ModalScreen[None]):
         self.action_found(-1)
 
     def action_found(self, step: int) -> None:
-        """Goes to the next or previous line that holds what is searched; the search begins at the newest line."""
+        """Goes to the next or previous line that contains the searched text; the search begins at the newest line."""
         contents = self._contents()
         found = [index for index, content in enumerate(contents) if _places(content.plain, self._needle)]
         reading = self.query_one("#reading", VerticalScroll)
@@ -114,7 +114,7 @@ class ReadingScreen(ModalScreen[None]):
         self.refresh_lines()
         until = contents[self._at][: _places(contents[self._at].plain, self._needle)[0][1]]
         width = self.query_one("#text").content_size.width
-        row = sum(content.get_height({}, width) for content in [*contents[: self._at], until])  # long lines take several
+        row = sum(content.get_height({}, width) for content in [*contents[: self._at], until])  # a long line takes several rows
         reading.scroll_to(y=max(0, row - 1 - reading.size.height // 2), animate=False)
 
     def _contents(self) -> list[Content]:
@@ -122,5 +122,5 @@ class ReadingScreen(ModalScreen[None]):
 
 
 def _places(text: str, needle: str) -> list[tuple[int, int]]:
-    """Start and end of each place where the needle stands in the text, whatever the case."""
+    """Start and end of each occurrence of the needle in the text, ignoring case."""
     return [found.span() for found in re.finditer(re.escape(needle), text, re.IGNORECASE)] if needle else []

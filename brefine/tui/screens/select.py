@@ -21,7 +21,7 @@ from brefine.tui.widgets.panel import Panel, line, refusal, stack, wrapped
 
 
 class Choice(Panel):
-    """The sentence and the candidates."""
+    """The recommendation and the candidates."""
 
     grows = True
     BORDER_TITLE = "which model goes on?"
@@ -47,7 +47,7 @@ class Choice(Panel):
     def _candidate(
         self, snapshot: PhaseSnapshot, model: str, report: EvaluationReport, width: int, *, chosen: bool
     ) -> list[Content]:
-        """The figures of a model and what it is marked with; that stands below them where there is no room beside."""
+        """A model's figures and its marks, which go below the figures if there is no room beside them."""
         after, comparison = report.comparison.after, report.comparison
         figures = line(
             (" › " if chosen else "   ", "bold $primary"),
@@ -96,7 +96,7 @@ class Choice(Panel):
 
 
 class SelectPlace(Place):
-    """Enter takes the marked model; one that was not recommended asks for one line of why."""
+    """Enter takes the marked model; for one that is not recommended, it asks for one line that says why."""
 
     CHANGING = frozenset({"select"})
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -109,9 +109,9 @@ class SelectPlace(Place):
         super().__init__(id="select", read_only=read_only)
         self._actions = actions
         self._asked_for: frozenset[tuple[str, float]] = frozenset()
-        """Models and times of the reports that the ranking is of."""
+        """Models and times of the reports that were ranked."""
         self._selection: SelectionRecord | None = None
-        """The choice that the mark was put on last."""
+        """The choice for which the mark was last placed."""
 
     def compose(self) -> ComposeResult:
         yield Choice()
@@ -143,7 +143,7 @@ class SelectPlace(Place):
         if selection is not None and model == selection.model and not _waits_for_choice(self.snapshot):
             self.app.notify(f"{model} is selected already", markup=False)
             return
-        shown = choice.ranking if self._asked_for == _compared(self.snapshot) else None  # however long the question waits
+        shown = choice.ranking if self._asked_for == _compared(self.snapshot) else None  # kept while the question waits
         recommended = shown.recommended if shown is not None else None
         if recommended is None and selection is not None:
             recommended = selection.recommended
@@ -179,7 +179,7 @@ class SelectPlace(Place):
 
 
 def _compared(snapshot: PhaseSnapshot) -> frozenset[tuple[str, float]]:
-    """What a ranking is of: models and times of their reports."""
+    """What identifies a ranking: models and times of their reports."""
     return frozenset((model, report.unix_s) for model, report in snapshot.evaluations.items())
 
 

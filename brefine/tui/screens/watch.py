@@ -24,7 +24,7 @@ from brefine.tui.widgets.progress import ProgressPanel
 from brefine.tui.widgets.run_table import RunTable
 
 _STEP = 0.02
-"""Share of the visible axis that an arrow key moves the cursor."""
+"""Share of the visible axis by which an arrow key moves the cursor."""
 _ENDED = (ShownState.STOPPED, ShownState.FAILED, ShownState.NONFINITE)
 _CONSEQUENCES = {
     "pause": "It saves a checkpoint and gives its memory back; p again, and it goes on from there.",
@@ -34,7 +34,7 @@ _CONSEQUENCES = {
 
 
 class WatchPlace(Place):
-    """Where a person looks for two seconds, or for an hour."""
+    """The overview, made for a glance of two seconds as well as for an hour."""
 
     CHANGING = frozenset({"pause", "stop_run", "restart_run", "stop_all", "resume_all"})
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -205,7 +205,7 @@ class WatchPlace(Place):
 
 
 def _in_vain(wish: Wish, run: RunView, snapshot: PhaseSnapshot) -> str | None:
-    """Why nothing would come of a wish, so that nobody is asked whether he is sure and then told that it is done."""
+    """Why a request would have no effect; None if it has one. Checked before the person is asked for a confirmation."""
     if run.state is ShownState.FINISHED or (wish != "restart" and run.state in _ENDED):
         return f"there is nothing to {wish}: the state of {run.name} is {run.state}"
     if snapshot.state is PhaseState.EVALUATING:

@@ -32,12 +32,12 @@ class AlertsPanel(Panel):
 
 
 def problem_lines(snapshot: PhaseSnapshot, width: int) -> list[Content]:
-    """What hinders reading or writing now; it has no time, and stands before all that has happened."""
+    """Files that cannot be read or written now; these lines have no time and come before all alerts."""
     return [told for problem in snapshot.problems for told in wrapped(f"✗ {harmless(problem)}", width, "$error")]
 
 
 def alert_lines(alert: Alert, width: int) -> list[Content]:
-    """An alert in one line, or in a few where its text is longer than the line."""
+    """An alert in one line, or in several if its text is longer than the line."""
     look = ALERT_LOOKS[alert.level]
     about = " ".join(part for part in (alert.model, f"step {format_count(alert.step)}" if alert.step is not None else "") if part)
     head = f" {format_clock(alert.unix_s)} "
@@ -53,5 +53,5 @@ def alert_lines(alert: Alert, width: int) -> list[Content]:
 
 
 def newest_first(snapshot: PhaseSnapshot) -> list[Alert]:
-    """What the supervisor told and what the reader saw, in one order."""
+    """The alerts of the supervisor and of the reader together, newest first."""
     return sorted(snapshot.alerts, key=lambda alert: -alert.unix_s)

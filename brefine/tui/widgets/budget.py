@@ -1,4 +1,4 @@
-"""Money: price with its date, spent, projected at the ETA, left, and how much of the cap that is."""
+"""Money: price with its date, spent, projected at the ETA, left, and the share of the cap that is spent."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class BudgetPanel(Panel):
 
 
 def share_of_limit(budget: BudgetView) -> tuple[float | None, str]:
-    """How much of what may be spent is spent, and of what: the phase's cap, or all that was left before it."""
+    """The share of the limit that is spent, and the limit in words: the phase's cap, or all that was left before the phase."""
     if budget.cap_usd is not None:
         return budget.spent_usd / budget.cap_usd, "of the cap"
     before_usd = budget.remaining_usd + budget.spent_usd
@@ -75,7 +75,7 @@ def _outlook(budget: BudgetView) -> str:
 
 
 def _idle(budget: BudgetView) -> str:
-    """What the machine has cost since it has nothing to do."""
+    """What the machine has cost since it became idle."""
     idle_s = budget.idle_s or 0.0
     return f"idle {format_duration(idle_s)}, {format_usd(idle_s * budget.price_usd_per_hour / 3600)} burnt"
 

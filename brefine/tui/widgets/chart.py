@@ -18,7 +18,7 @@ from brefine.tui.theme import N_CURVE_LOOKS
 from brefine.tui.widgets.panel import line
 
 _LEFT = 7
-"""Cells of the values' axis, as `drawing.draw` makes it."""
+"""Width in cells of the values' axis, as `drawing.draw` draws it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Waiting:
 
 
 class Chart(Widget):
-    """Draws a `Plot`; says what it waits for where there is none."""
+    """Draws a `Plot`, or says what it is waiting for."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         *(f"chart--{role}" for role in ROLES),
@@ -48,13 +48,13 @@ class Chart(Widget):
         self._shown: Plot | Waiting = Waiting("")
         self._title = ""
         self._rows: list[Row] = []
-        """What is on the screen, at the size it was drawn for."""
+        """The rows on the screen, at the size for which they were drawn."""
         self._drawn_for = Size()
         self._styles: dict[str, Style] = {}
-        """Role → style: asking Textual for every piece of a line costs more than drawing it."""
+        """Cache, role → style: asking Textual for every piece of a line takes longer than drawing it."""
 
     def show(self, plot: Plot | Waiting, title: str) -> None:
-        """Follows another plot under another title; what looks as before is not sent to the terminal again."""
+        """Shows a new plot and title; what has not changed is not sent to the terminal again."""
         self._shown = plot
         if title != self._title:
             self._title = title
@@ -78,7 +78,7 @@ class Chart(Widget):
         return Strip(segments).adjust_cell_length(width, self._style(""))
 
     def notify_style_update(self) -> None:
-        """Forgets the colours, as another theme wants it."""
+        """Forgets the cached colours, since the theme may have changed."""
         super().notify_style_update()
         self._styles.clear()
 
@@ -89,7 +89,7 @@ class Chart(Widget):
             self.post_message(self.Pointed(min(1.0, (offset.x - _LEFT) / max(1, columns - 1))))
 
     def _drawn(self) -> list[Row]:
-        """What is shown, a row for each line that there is room for."""
+        """The rows to show, one for each line that there is room for."""
         self._drawn_for = width, height = self.content_size
         if isinstance(self._shown, Plot):
             return draw(self._shown, width=width, height=height)
@@ -97,7 +97,7 @@ class Chart(Widget):
         return [[Span(self._shown.reason.center(width)[:width], "text")] if y == height // 2 else blank for y in range(height)]
 
     def _style(self, role: str) -> Style:
-        """The style of a role; of none, the chart's own."""
+        """The style of a role; without a role, the chart's own style."""
         style = self._styles.get(role)
         if style is None:
             style = self.rich_style if not role else self.get_component_rich_style(f"chart--{role}", partial=role == "cursor")

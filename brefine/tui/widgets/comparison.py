@@ -1,4 +1,4 @@
-"""Before against after: the figures of all models side by side, by figure and by kind of boundary."""
+"""Before and after: the figures of all models side by side, by figure and by kind of boundary."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from brefine.tui.widgets.panel import Panel, line, stack, why_empty, wrapped
 KINDS: tuple[str, ...] = tuple(BoundaryKind)
 _LABEL_WIDTH = 17
 _LEAST_COLUMN = 10
-"""Cells of a model's figures and the mark behind them: in so few its name is shortened."""
+"""Least width in cells of a model's column, with figures and the mark behind them; its name is cut to fit."""
 _COLUMN_OF_SHARES = 13
-"""From which a count has room for its share beside it: that gives way first."""
+"""Width in cells of a column from which a count has room for its share beside it; the share is dropped first."""
 
 Better = Literal["less", "more"]
 
@@ -33,11 +33,11 @@ class Figure:
 
     title: str
     key: str
-    """Of `BoundaryFigures`, and of the interval."""
+    """The field of `BoundaryFigures`, and the key of the interval."""
     better: Better
     format: Callable[[float | None], str]
     scale: float
-    """To the unit that is shown, for the interval."""
+    """Factor to the unit that is shown, for the interval."""
 
 
 FIGURES = (
@@ -99,7 +99,7 @@ class ComparisonTable(Panel):
     def _rows(
         self, figure: Figure, before: BoundaryFigures, reports: Mapping[str, EvaluationReport], column: int
     ) -> list[Content]:
-        """The figure of every model; the intervals beside it, or, where a column is too narrow for both, below it."""
+        """The figure of every model, with the intervals beside it, or, if a column is too narrow for both, below it."""
         values = [getattr(report.comparison.after, figure.key) for report in reports.values()]
         best = _best(figure, values)
         texts = [figure.format(value).strip() for value in values]
@@ -179,7 +179,7 @@ def waiting_for_evaluation(snapshot: PhaseSnapshot) -> str:
 
 
 def convention(reports: Sequence[EvaluationReport], width: int) -> list[Content]:
-    """What the figures mean: a figure without these words is worth nothing."""
+    """The convention of the figures, without which they say nothing."""
     report, cuts = reports[0], cuts_text(reports)
     before = report.comparison.before
     parts = [
@@ -225,4 +225,4 @@ def _cells(title: str, before: str, cells: Sequence[str], column: int) -> Conten
 
 
 def _time_of_one(per_s: float) -> str:
-    return f"{1000 / per_s:.1f} ms" if per_s > 0.0 else UNKNOWN  # none, where the recordings that were timed have no boundary
+    return f"{1000 / per_s:.1f} ms" if per_s > 0.0 else UNKNOWN  # unknown if the recordings that were timed have no boundary

@@ -18,12 +18,12 @@ from textual.widget import Widget
 from brefine.core.turns import Turn
 from brefine.phasedir import BoundaryRow
 
-if TYPE_CHECKING:  # audio and scipy are loaded with the first boundary
+if TYPE_CHECKING:  # it imports audio and scipy, which are loaded with the first boundary
     from brefine.run.boundary_book import Excerpt
 
 SOURCES: Final = ("reference", "hypothesis", "refined")
 LINES: Final = {"reference": "┃", "hypothesis": "┆", "refined": "║"}
-"""The three upright lines, told apart without colour."""
+"""The three upright lines, which can be distinguished without colour."""
 _TRACKS: Final = {"reference": "━", "hypothesis": "╌", "refined": "═"}
 _SHORT: Final = {"reference": "ref", "hypothesis": "hyp", "refined": "new"}
 _LEFT: Final = 7
@@ -31,26 +31,26 @@ _EIGHTHS: Final = " ▁▂▃▄▅▆▇█"
 _RAMP: Final = np.array(
     [(0x0B, 0x0F, 0x1A), (0x2A, 0x1E, 0x4F), (0x6B, 0x2A, 0x6E), (0xB3, 0x3F, 0x5F), (0xE8, 0x7A, 0x3D), (0xFB, 0xD3, 0x6B)]
 )
-"""Soft to loud, lighter at every step, so that it can be read in grey as well."""
+"""Colours from soft to loud, lighter at every step, so that they can be read in grey as well."""
 
 Cell = tuple[str, str]
 """A character and its role: `text`, `posterior`, one of `SOURCES`, or `ramp-TOP-BOTTOM` with levels of 0–63."""
 
 
 def lines_at(row: BoundaryRow) -> dict[str, float]:
-    """When each source has the boundary."""
+    """Source → time of the boundary, in seconds."""
     return {"reference": row.reference_s, "hypothesis": row.hypothesis_s, "refined": row.refined_s}
 
 
 def layout(height: int) -> tuple[int, int, int]:
-    """Rows of the posterior, of the spectrogram and of the tracks; one more is the time axis."""
+    """Numbers of rows of the posterior, the spectrogram and the tracks; the time axis takes one more."""
     posterior = 2 if height < 20 else 4
     tracks = 3 if height < 16 else 6 if height < 30 else 9
     return posterior, max(2, height - posterior - tracks - 1), tracks
 
 
 def draw_excerpt(excerpt: Excerpt, row: BoundaryRow, why_no_posterior: str, *, width: int, height: int) -> list[list[Cell]]:
-    """`height` rows of `width` cells; the words stand where a posterior would be."""
+    """`height` rows of `width` cells; without a posterior, the words `why_no_posterior` are in its place."""
     columns = width - _LEFT
     n_posterior, n_spectrogram, n_tracks = layout(height)
     rows = _posterior_rows(excerpt.posterior, why_no_posterior, n_posterior, columns)
@@ -60,10 +60,10 @@ def draw_excerpt(excerpt: Excerpt, row: BoundaryRow, why_no_posterior: str, *, w
     for index, cells in enumerate(rows):
         for column in {column for column, _ in upright if 0 <= column < columns}:
             if (character := cells[_LEFT + column])[1] == "text" and character[0] != " ":
-                continue  # the words stay whole
+                continue  # no line cuts the words
             sources = [source for place, source in upright if place == column]
-            source = sources[index % len(sources)]  # lines in one place take turns, so that each is seen
-            cells[_LEFT + column] = (LINES[source], source)  # no colour stands out from soft and loud: it has no ramp behind it
+            source = sources[index % len(sources)]  # lines in one column alternate, so that each is seen
+            cells[_LEFT + column] = (LINES[source], source)  # without the ramp: no colour is visible on soft and on loud
     return [*rows, *tracks, _axis(columns, row.reference_s)][:height]
 
 
@@ -76,12 +76,12 @@ def ramp_colour(level: int) -> Color:
 
 
 class ExcerptView(Widget):
-    """Draws an excerpt; says why where there is none."""
+    """Draws an excerpt, or says why there is none."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"excerpt--text", "excerpt--posterior", *(f"excerpt--{name}" for name in SOURCES)}
 
     class Resized(Message):
-        """The excerpt has to be made anew, for another number of columns and bands."""
+        """The excerpt must be made again, for another number of columns and bands."""
 
     def __init__(self) -> None:
         super().__init__(id="excerpt")
@@ -93,7 +93,7 @@ class ExcerptView(Widget):
 
     @property
     def wanted(self) -> tuple[int, int]:
-        """Columns and bands that there is room for."""
+        """Numbers of columns and bands that there is room for."""
         return max(8, self.content_size.width - _LEFT), 2 * layout(self.content_size.height)[1]
 
     def show(self, excerpt: Excerpt, row: BoundaryRow, why_no_posterior: str) -> None:
@@ -101,7 +101,7 @@ class ExcerptView(Widget):
         self._redraw()
 
     def say(self, words: str) -> None:
-        """Shows words instead."""
+        """Shows words instead of an excerpt."""
         self._excerpt, self._words = None, words
         self._redraw()
 
@@ -166,7 +166,7 @@ def _spectrogram_rows(levels: NDArray[np.float64], n_rows: int, columns: int) ->
 
 
 def _track_rows(excerpt: Excerpt, n_rows: int, columns: int) -> list[list[Cell]]:
-    """Three rows a speaker, the boundary's own speaker first."""
+    """Three rows per speaker, the boundary's own speaker first."""
     speakers = {turn.speaker for turns in excerpt.turns.values() for turn in turns} | {excerpt.speaker}
     order = sorted(speakers, key=lambda speaker: (speaker != excerpt.speaker, speaker))
     rows: list[list[Cell]] = []

@@ -1,4 +1,4 @@
-"""The two lines on top of every place: what phase this is, how it goes, what it costs; and where one can go."""
+"""The two lines at the top of every place: the phase, its state and its cost; and the places to go to."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PLACES = {
     "integrate": "Integrate",
     "gate": "Gate 4",
 }
-"""Id → title, in the order of the road; the number keys follow this order."""
+"""Id → title, in the order of the stages, which the number keys follow."""
 
 _STATE_PLACES = {
     PhaseState.EVALUATING: "evaluate",
@@ -36,12 +36,12 @@ _STAMP = re.compile(r"^\d{4}-?\d{2}-?\d{2}[0-9T:._-]*Z?-")
 
 
 def place_of(state: PhaseState) -> str:
-    """The place where a phase in this state is dealt with."""
+    """The place that belongs to this state of a phase."""
     return _STATE_PLACES.get(state, "watch")
 
 
 def short_name(snapshot: PhaseSnapshot) -> str:
-    """The phase's name without the time at its front; the time stands beside it, in the person's own time zone."""
+    """The phase's name without the time at its front; the time is shown beside it, in the person's time zone."""
     return snapshot.name if snapshot.foreign else _STAMP.sub("", snapshot.name) or snapshot.name
 
 
@@ -93,7 +93,7 @@ class PhaseHeader(Panel):
             name = f"{number + 1}/{n_phases} {name}"
         left: list[tuple[str, str]] = [(f" {clip(name, max(8, room))}", "bold $primary")]
         used = len(left[0][0])
-        # The title says what the evidence is worth, so it goes last when the line is short.
+        # The title says what the evidence is worth, so it is the last to be dropped from a short line.
         if used + 3 + len(title) <= room:
             left.append((f"   {title}", ""))
             used += 3 + len(title)
@@ -128,7 +128,7 @@ class PhaseHeader(Panel):
         return line(*parts)
 
     def _tab_parts(self, here: str, titled: Container[str]) -> Iterator[tuple[str, str, str]]:
-        """Text, style and id of each place; those that are not `titled` are told by their numbers."""
+        """Text, style and id of each place; places that are not `titled` show only their numbers."""
         for number, (place, title) in enumerate(PLACES.items(), start=1):
             mark = "●" if place == here and place != self.place else " "
             style = "bold $background on $primary" if place == self.place else "$warning" if mark == "●" else "$quiet"

@@ -1,4 +1,4 @@
-"""Keys and what they do, to be pressed or clicked: the last line of the screen, taken from the bindings, and those of windows."""
+"""Keys and what they do, to press or click: the last line of the screen, made from the bindings, and that of windows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from brefine.tui.widgets.panel import line
 
 
 def key_hint(key: str, shown: str, meaning: str) -> Content:
-    """A key as it is `shown`, with what it does; a click on either presses it."""
+    """A key as it is `shown`, and what it does; a click on either presses the key."""
     click = Style.from_meta({"@click": f"app.simulate_key({key!r})"})
     return line((shown, "bold $primary"), f" {meaning}").stylize(click)
 
@@ -24,11 +24,11 @@ class WindowKeys(Static):
 
     def __init__(self, *hints: Content) -> None:
         super().__init__(Content("    ").join(hints), classes="keys")
-        self.auto_links = False  # a key looks like a key, not like a link
+        self.auto_links = False  # keys must not look like links
 
 
 class KeyHints(Widget):
-    """Key and meaning of every binding that shows itself, as many as fit; help and the way out are always among them."""
+    """Key and meaning of every visible binding, as many as fit; help and the way out are always among them."""
 
     def __init__(self) -> None:
         super().__init__(id="keys")
@@ -43,7 +43,7 @@ class KeyHints(Widget):
             binding = active.binding
             if binding.show and active.enabled and binding.description:
                 shown.setdefault(binding.action, binding)
-        # The place's own keys stand first; help and the way out keep their corner however short the line is.
+        # The place's own keys come first; help and the way out keep their corner, however short the line is.
         corner = [shown.pop(action) for action in ("help", "leave", "close") if action in shown]
         hints = [(self._key(binding), binding.description, binding.action) for binding in shown.values()]
         last = [(self._key(binding), binding.description, binding.action) for binding in corner]

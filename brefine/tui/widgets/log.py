@@ -1,4 +1,4 @@
-"""The last lines that the chosen training wrote."""
+"""The last lines of the chosen training's log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from brefine.tui.format import clip, harmless
 from brefine.tui.widgets.panel import Panel, line, stack
 
 _ROOMY = 10
-"""Rows from which lines are shown whole: fewer rows show more lines."""
+"""Number of rows from which lines are wrapped; with fewer rows they are cut, so that more lines are shown."""
 
 
 class LogPanel(Panel):

@@ -1,4 +1,4 @@
-"""The machine: GPUs where there are any, honest words where there are none, and CPU, memory and disk."""
+"""The machine: GPUs, or a note that says why there are no figures of them, and CPU, memory and disk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _GIB = 1 << 30
 
 
 class MachinePanel(Panel):
-    """One line for each GPU and one for the host; both share a line where there is little room."""
+    """One line for each GPU and one for the host; both share a line if there is little room."""
 
     BORDER_TITLE = "machine"
 
@@ -34,7 +34,7 @@ class MachinePanel(Panel):
 
 
 def _gpu(gpu: GpuView, room: int) -> Content:
-    """As much as there is room for: a smaller bar before the temperature goes."""
+    """A GPU's figures, as many as there is room for: the bar shrinks before the temperature is dropped."""
     whole, close = _gpu_figures(gpu, 8, "   "), _gpu_figures(gpu, 6, "  ")
     if whole.cell_length <= room:
         return whole

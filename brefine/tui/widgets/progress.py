@@ -1,4 +1,4 @@
-"""How far the stages outside training are: preparing, evaluating, integrating."""
+"""The progress of the stages other than training: preparing, evaluating, integrating."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NAMES = {Stage.PREPARE: "preparing", Stage.TRAIN: "training", Stage.EVALUATE: "
 
 
 class ProgressPanel(Panel):
-    """One line for each of the named stages that starts, runs or has failed; nothing when all is well."""
+    """One line for each of the named stages that is starting, runs or has failed; empty if there is none."""
 
     grows = True
 

@@ -1,4 +1,4 @@
-"""One line a training: state, progress, figures; what a run has to say stands where its figures would be."""
+"""One line per training: state, progress, figures; a run's message takes the place of its figures."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ from brefine.tui.theme import RUN_LOOKS, curve_style, dash_sample
 from brefine.tui.widgets.panel import Panel, line, stack
 
 _NAME_WIDTH = 12
-"""Least room of the names and the blank behind them: what the longest of brefine's own models needs."""
+"""Least width of the names and the blank behind them: the longest of brefine's own models needs this."""
 _NAME_SHARE = 0.3
-"""Of the width, what figures leave to longer names."""
+"""Share of the width that figures leave for longer names."""
 _STATE_WIDTH = 9
 _MESSAGE_WIDTH = 24
-"""Least room in which a message, cut short, still says enough to stand beside the figures."""
+"""Least width in which a message, cut short, is worth showing beside the figures."""
 _TAG_WIDTH = 16
-"""Most cells of a column of a scalar that brefine does not know."""
+"""Greatest width in cells of a column with a scalar that brefine does not know."""
 _SCREEN_SHARE = 1 / 3
-"""Of the screen's height, for the lines of the runs."""
+"""Share of the screen's height for the lines of the runs."""
 _LEAST_RUNS = 3
-"""Shown at once on however small a screen: what brefine trains."""
+"""Number of runs that even the smallest screen shows at once: as many as brefine trains."""
 _HIDES_FIGURES = {ShownState.FAILED, ShownState.NONFINITE, ShownState.STALLED, ShownState.LOST, ShownState.STOPPED}
 _SAME_WITHIN = 0.005
 """Relative change of the validation MAE below which it counts as unchanged."""
@@ -56,23 +56,23 @@ class Column:
     title: str
     width: int
     least_screen: int
-    """Screen width from which the column is shown."""
+    """Screen width in cells from which the column is shown."""
     text: Callable[[RunView], str]
     style: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How the lines of a table are divided."""
+    """How the lines of the table are divided into columns."""
 
     labels: Sequence[str]
-    """What the runs' curves are called, where that is not the initial of their names."""
+    """The letters of the runs' curves, if they are not the initials of their names."""
     name_width: int
     columns: Sequence[Column]
 
     @classmethod
     def of(cls, snapshot: PhaseSnapshot, width: int) -> Layout:
-        """The figures of a training, or those of a foreign folder that there is room for; names have what is left."""
+        """The layout with the figures of a training, or those of a foreign folder that fit; names get the room that is left."""
         runs = snapshot.runs
         labels = labels_of(runs)
         if labels == [run.name[:1].upper() for run in runs]:
@@ -90,18 +90,18 @@ class Layout:
 
     @property
     def label_width(self) -> int:
-        """Of the letters and the blank behind them."""
+        """Width of the letters and the blank behind them."""
         longest = max(map(len, self.labels))
         return longest + 1 if longest else 0
 
     @property
     def head_width(self) -> int:
-        """Of everything before a run's state: the mark, the letter, the name and the dash."""
+        """Width of everything before a run's state: the mark, the letter, the name and the dash."""
         return 3 + self.label_width + self.name_width + 4
 
 
 class RunTable(Panel):
-    """The runs, one of them chosen; of many, those around it that there is room for."""
+    """The runs, one of them chosen; if there are many, those around it that fit."""
 
     grows = True
 
@@ -141,7 +141,7 @@ class RunTable(Panel):
             self.post_message(self.RunChosen(visible[row]))
 
     def _visible(self, snapshot: PhaseSnapshot) -> range:
-        """The runs that are shown, the chosen one among them; the title counts them where they are not all."""
+        """Indices of the runs that are shown, the chosen one among them; if these are not all, the title counts them."""
         n_runs = len(snapshot.runs)
         self._first = min(max(self._first, self.chosen - self._most_runs + 1), self.chosen, max(0, n_runs - self._most_runs))
         visible = range(self._first, min(n_runs, self._first + self._most_runs))
@@ -180,7 +180,7 @@ class RunTable(Panel):
 
 
 def _foreign_columns(snapshot: PhaseSnapshot) -> list[Column]:
-    """What event files alone tell: the figures of `COLUMNS` that some run has, then all other scalars; the chief ones first."""
+    """The columns for event files alone: the figures of `COLUMNS` that some run has, then all other scalars, by importance."""
     known = [column for column in COLUMNS if any(column.text(run).strip(f" {UNKNOWN}") for run in snapshot.runs)]
     others = [_column_of(metric) for metric in metrics_of(snapshot) if metric.tag not in _TAGS_OF_COLUMNS]
     return sorted([*known, *others], key=lambda column: column.least_screen)
@@ -192,12 +192,12 @@ def _column_of(metric: Metric) -> Column:
 
 
 def _importance(column: Column) -> int:
-    """The least for what is left on a screen that has no room for all."""
+    """Sort key of a column: columns with the least values are kept if there is no room for all."""
     return _IMPORTANT.index(column.title) if column.title in _IMPORTANT else len(_IMPORTANT)
 
 
 def _fitting(columns: Sequence[Column], room: int) -> list[Column]:
-    """As many of the columns as there is room for, the first ones first."""
+    """The columns that there is room for; earlier ones take precedence."""
     fitting: list[Column] = []
     for column in columns:
         if column.width <= room:
@@ -207,20 +207,20 @@ def _fitting(columns: Sequence[Column], room: int) -> list[Column]:
 
 
 def message_of(run: RunView) -> str:
-    """What the person should know of a run: its error, its message, where its job is and why it waits, or nothing."""
+    """What the person should know about a run: its error, its message, where its job is or why it waits; or nothing."""
     told = "" if run.status is None else reason_first(run.status.error or "") or run.status.message or ""
     return harmless(" · ".join(part for part in (_place(run.job), told.split("\n", maxsplit=1)[0]) if part))
 
 
 def _place(job: JobRecord | None) -> str:
-    """`waits: Resources`, `on gpu3`; nothing for a process of this machine, or a job that is over."""
+    """`waits: Resources`, `on gpu3`; empty for a process on this machine, or a job that is over."""
     if job is None or job.is_over:
         return ""
     return f"waits: {job.reason or job.state}" if job.waits else f"on {job.node}" if job.node else ""
 
 
 def trend(curve: Curve | None) -> str:
-    """Where the validation MAE is going: ↓ better, ↑ worse, → neither."""
+    """The direction of the validation MAE: ↓ better, ↑ worse, → neither."""
     finite = curve.values[np.isfinite(curve.values)] if curve is not None else np.zeros(0)
     if len(finite) < 2:
         return " "
