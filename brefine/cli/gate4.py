@@ -72,7 +72,7 @@ def gate4(
 
 
 def _refuse_unwritable_log(log: Path) -> None:
-    """Called before anything is judged and recorded: a verdict on record cannot be taken back because its log is unwritable."""
+    """Refuses a log that cannot be written, before anything is judged: a recorded verdict could not be taken back for that."""
     try:
         if log.is_symlink() or (log.exists() and not log.is_file()):
             raise BrefineError("the log is not a regular file")

@@ -17,7 +17,7 @@ _SOON_S: Final = 10.0
 
 
 class OomKills:
-    """The kernel's kills that do not explain the end of a process yet: each explains one, and only one soon after it.
+    """The kernel's kills that no ended process has been matched with yet: each explains one end, which must follow soon.
 
     Args:
         count: reads the kernel's counter.

@@ -181,7 +181,7 @@ class PhaseStore:
         """The money of the phase.
 
         Args:
-            eta_s: hours that remain to be billed, in seconds.
+            eta_s: see `_billed_eta_s`.
         """
         account, word, at_work = self._ledger.read(), supervisor.word, supervisor.is_at_work
         return view_budget(

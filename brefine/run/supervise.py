@@ -128,7 +128,7 @@ class Supervisor:
         self._unstarted: list[tuple[StartTrainer | StartStage, OSError]] = []
         self._asked_to_stop = False
         self._heard: set[str] = set()
-        """Names of requests that were acted on and cannot be removed."""
+        """Names of requests that were acted on, or are void, and cannot be removed."""
         earlier = SupervisorState.read_if_sound(phase.supervisor)
         self._started_unix_s = time.time() if earlier is None else earlier.started_unix_s
         processes = {} if earlier is None else earlier.processes
