@@ -20,7 +20,7 @@ def select(
     model: Annotated[
         str | None, typer.Option(help="Take this one; if left out, the one on record, or else the recommended one.")
     ] = None,
-    why: Annotated[str | None, typer.Option(help="One line of why, where it is not the recommended one.")] = None,
+    why: Annotated[str | None, typer.Option(help="One line of why, if it is not the recommended one.")] = None,
     no_input: NoInput = False,
     json: Json = False,
     runs: Runs = RUNS,

@@ -20,7 +20,7 @@ def train(
     config: Annotated[
         Path | None, typer.Option("--config", metavar="FILE", help="The recipe; with --run-dir that of its phase counts.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Which of the recipe's models, where it has several.")] = None,
+    model: Annotated[str | None, typer.Option(help="Which of the recipe's models, if it has several.")] = None,
     run_dir: Annotated[
         Path | None, typer.Option("--run-dir", metavar="DIR", help="An existing run, PHASE/MODEL, to train or go on with.")
     ] = None,
