@@ -3,10 +3,10 @@
 Boundaries of one recording share its speakers, noise and annotator, so recordings are drawn, not boundaries. Before and after
 are drawn together ("paired"): what makes a recording hard does not blur the difference. Seeded, hence reproducible.
 
-The plain quantiles of the resamples lie too close together where recordings are few, so quantiles further out are taken (see
-`_tail`). How often an interval of 95 % then holds the true change of the DER, and how often the gate's criterion `der` (more than
-10 % better, interval above 0) is met where nothing or 20 % is won; 1,000 simulated corpora for each of six kinds of gain and
-spread, durations and DERs lognormal:
+With few recordings, the plain quantiles of the resamples lie too close together, so quantiles further out are taken (see
+`_tail`). The table shows how often an interval of 95 % then holds the true change of the DER, and how often the gate's criterion
+`der` (more than 10 % better, interval above 0) is met if nothing or 20 % is really won; 1,000 simulated corpora for each of six
+kinds of gain and spread, durations and DERs lognormal:
 
     recordings                                  3     4     5     8    12    20    24
     held, plain quantiles                     .74   .78   .82   .86   .87   .90   .90
@@ -16,10 +16,10 @@ spread, durations and DERs lognormal:
     met where 20 % is won, plain              .56   .62   .65   .68   .72   .81   .84
     met where 20 % is won, expanded           .56   .50   .50   .57   .68   .79   .82
 
-So 95 % is what they aim at, .93 what uneven recordings leave of it. Real ones are more uneven: the logarithm of VBx's error
-seconds on the 216 recordings of VoxConverse dev (collar 0, overlap scored) has a standard deviation of 1.4. With recordings drawn
-from these, and of each recording after/before lognormal with a mean of 1 (nothing is won) or 0.8, its logarithm with a standard
-deviation of .3 or .5; expanded, 4,000 corpora each, seed 0:
+So the intervals aim at 95 %, and uneven recordings leave .93 of it. Real recordings are more uneven: the logarithm of VBx's error
+seconds on the 216 recordings of VoxConverse dev (collar 0, overlap scored) has a standard deviation of 1.4. In the next table,
+recordings are drawn from these, and after/before of each recording is lognormal with a mean of 1 (nothing is won) or 0.8, its
+logarithm with a standard deviation of .3 or .5; expanded, 4,000 corpora each, seed 0:
 
     recordings                                    5     8    12    20    24    40
     held, .3                                    .90   .91   .92   .92   .93   .93
@@ -31,17 +31,19 @@ deviation of .3 or .5; expanded, 4,000 corpora each, seed 0:
     met where 20 % is won, .3                   .41   .48   .59   .72   .77   .89
     met where 20 % is won, .5                   .29   .33   .38   .45   .49   .59
 
-Where durations spread lognormally by 2, DERs by 1 and after/before by .8, .85 hold and .14 are met where nothing is won, of five
-recordings as of forty. What misses is mostly too good: the rare recording that loses much is seldom among few. So the gate tells
-where one recording has more than a third of the errors or of the speech. An MAE's hold .89 of five recordings and .90 to .92 of
-twelve and more (boundaries a recording lognormal by .8 to 1.5, their MAEs by .5; 2,000 corpora each).
+If durations spread lognormally by 2, DERs by 1 and after/before by .8, .85 of the intervals hold the truth and .14 meet the
+criterion where nothing is won, with five recordings as with forty. Intervals that miss are mostly too good: the rare recording
+that loses much is seldom among few. So the gate says if one recording has more than a third of the errors or of the speech. Of an
+MAE's intervals, .89 hold the truth with five recordings and .90 to .92 with twelve and more (boundaries a recording lognormal by
+.8 to 1.5, their MAEs by .5; 2,000 corpora each).
 
-Others are no better throughout (1,000 corpora each): BCa holds less everywhere; a jackknife t and a bootstrap t of the logarithm
-of after/before hold up to .02 more of VoxConverse's, up to .05 less of very uneven ones, and meet 20 % less often: .40 and .34 of
-20 recordings by .5, where these meet .46.
+No other method is better throughout (1,000 corpora each): BCa holds the truth less often everywhere; a jackknife t and a
+bootstrap t of the logarithm of after/before hold it up to .02 more often on VoxConverse's recordings, up to .05 less often on
+very uneven ones, and meet the criterion less often where 20 % is won: .40 and .34 with 20 recordings and a spread of .5, where
+these intervals meet it .46.
 
-A recording that adds nothing to a figure (no error, no boundary) says nothing about it and is not counted. Fewer than five that
-count give no interval: whatever is drawn from three or four recordings holds the truth too seldom.
+A recording that adds nothing to a figure (no error, no boundary) says nothing about it and is not counted. With fewer than five
+that count there is no interval: any that is drawn from three or four recordings holds the truth too seldom.
 
 Sources: Bisani and Ney, "Bootstrap estimates for confidence intervals in ASR performance evaluation", ICASSP 2004; Hesterberg,
 "What teachers should know about the bootstrap", The American Statistician 69, 2015.
@@ -99,7 +101,7 @@ def paired_bootstrap(
 
 
 def bootstrap_ratio(parts: NDArray[np.float64]) -> Interval | None:
-    """The interval of the ratio of two sums, first by second; None where too few recordings have any part, or it has no bounds.
+    """The interval of the ratio of two sums, first by second; None if too few recordings have any part, or if it has no bounds.
 
     Args:
         parts: shape (n_recordings, 2): for a DER the error seconds and those of reference speech.
@@ -110,7 +112,7 @@ def bootstrap_ratio(parts: NDArray[np.float64]) -> Interval | None:
 def bootstrap_improvement(errors: NDArray[np.float64]) -> Interval | None:
     """The interval of the relative improvement 1 − after/before of summed errors.
 
-    None where too few recordings have any error, and where it has no bounds: nothing was wrong before, or nothing in so many
+    None if too few recordings have any error, or if the interval has no bounds: nothing was wrong before, or nothing in so many
     resamples that their −∞ reaches the interval.
 
     Args:
@@ -163,7 +165,7 @@ def _tail(n_recordings: int) -> float:
 
 
 def _n_resamples(tail: float) -> int:
-    """As many as leave 50 beyond each bound, within reason."""
+    """Enough to leave 50 beyond each bound, up to a limit."""
     return min(_MOST_RESAMPLES, math.ceil(_N_BEYOND / tail))
 
 

@@ -23,7 +23,7 @@ between them, or let them overlap by a few."""
 
 
 MIN_TURN_S = 0.02
-"""No turn gets shorter."""
+"""No turn is made shorter than this."""
 
 
 class Side(StrEnum):
@@ -73,8 +73,8 @@ class Boundary:
 class Shift:
     """A proposed move of one boundary: refined − hypothesis in seconds, positive = later; confidence in 0–1.
 
-    `goes_on`: nothing is known of a place for this end, but its speaker is heard beyond it. `spread_s`: how far off it may well
-    be, one standard deviation where errors are normal; None where nobody says.
+    `goes_on`: no place is known for this end, but its speaker is heard beyond it. `spread_s`: how far off the shift may well be,
+    as one standard deviation if errors are normal; None if unknown.
     """
 
     turn_index: int
@@ -104,11 +104,11 @@ def ends_of_speech(
 ) -> tuple[Boundary, ...]:
     """The boundaries at which a speaker really starts or stops, in the order of `boundaries_of`.
 
-    Ends at which his own speech goes on, because another turn of his touches or overlaps this one, are left out. These are what
-    is scored: a diarizer gains and loses nothing by cutting a turn in two.
+    Ends at which his own speech goes on, because another of his turns touches or overlaps this one, are left out. Only ends of
+    speech are scored, so a diarizer gains and loses nothing by cutting a turn in two.
 
     Args:
-        bridged_s: turns of one speaker this far apart touch as well.
+        bridged_s: turns of one speaker that are at most this far apart count as touching.
     """
     latest: dict[str, tuple[float, int]] = {}  # speaker → end of his stretch of speech so far, and the turn that ends it
     onsets: set[int] = set()
@@ -142,7 +142,7 @@ def inside(boundaries: Sequence[Boundary], regions_s: Regions) -> NDArray[np.boo
 def touching_changes(boundaries: Sequence[Boundary]) -> tuple[tuple[int, int], ...]:
     """Where one speaker stops and another starts at once: the places in `boundaries` of each such offset and its onset.
 
-    At most `TOUCHING_S` lie between the two. Each belongs to one change; the nearest find each other first.
+    The two are at most `TOUCHING_S` apart. Each belongs to one change only; the nearest are paired first.
     """
     onsets = sorted((place for place, b in enumerate(boundaries) if b.side is Side.ONSET), key=lambda p: boundaries[p].time_s)
     onset_s = np.array([boundaries[place].time_s for place in onsets])
@@ -163,7 +163,7 @@ def touching_changes(boundaries: Sequence[Boundary]) -> tuple[tuple[int, int], .
 
 
 def apply_shifts(diarization: Diarization, shifts: Sequence[Shift], *, duration_s: float) -> Diarization:
-    """Moves boundaries as far as proposed, or less where a turn would invert, meet its neighbour or leave the recording.
+    """Moves boundaries as far as proposed, or less if a turn would invert, meet its neighbour or leave the recording.
 
     See `moved_ends_s`; turns that begin after `duration_s` are dropped.
     """
@@ -181,11 +181,11 @@ def apply_shifts(diarization: Diarization, shifts: Sequence[Shift], *, duration_
 def moved_ends_s(diarization: Diarization, shifts: Sequence[Shift], *, duration_s: float) -> NDArray[np.float64]:
     """Where `apply_shifts` puts the ends of every turn.
 
-    A boundary moves by a share between none and all of its shift, never the other way and never further. No turn gets shorter
-    than `MIN_TURN_S` (or than it was); no two turns of one speaker that were apart overlap; no end leaves [0, `duration_s`].
-    Where two ends of one speaker run into each other they meet half-way between their proposals. Where turns of one speaker
-    overlap already, only the ends of their union move, inwards to the next end within it at most. Equal turns move as one, by
-    the shifts of the first.
+    A boundary moves by between none and all of its shift, never the other way and never further. No turn gets shorter than
+    `MIN_TURN_S` (or than it was); no two turns of one speaker that were apart overlap; no end leaves [0, `duration_s`]. If two
+    ends of one speaker run into each other, they meet half-way between their proposals. If turns of one speaker overlap already,
+    only the ends of their union move, and inwards at most to the next end within it. Equal turns move as one, by the shifts of
+    the first.
 
     Args:
         shifts: at most one for each boundary; boundaries without one stay.
@@ -209,7 +209,7 @@ def moved_ends_s(diarization: Diarization, shifts: Sequence[Shift], *, duration_
 
 
 def first_equal(diarization: Diarization) -> list[int]:
-    """For each turn the place of the first that is equal to it, mostly its own: an RTTM may hold a line twice."""
+    """For each turn, the place of the first turn equal to it, usually its own; an RTTM may hold a line twice."""
     places: dict[Turn, int] = {}
     return [places.setdefault(turn, index) for index, turn in enumerate(diarization.turns)]
 
@@ -241,7 +241,7 @@ def _by_speaker(diarization: Diarization) -> dict[str, list[int]]:
 def _chain(ends_s: NDArray[np.float64], indices: list[int]) -> tuple[list[int], NDArray[np.float64], NDArray[np.bool_]]:
     """One speaker's boundaries in time order, as places in the raveled ends.
 
-    Of turns that overlap him only the ends of their union, and the ends within it that these come to first, which stay.
+    Of overlapping turns it holds only the ends of their union, which may move, and the nearest ends within it, which stay.
 
     Returns:
         The places; the distance to be kept before each next one, shape (n − 1,); and which may move, shape (n,).
@@ -258,7 +258,7 @@ def _chain(ends_s: NDArray[np.float64], indices: list[int]) -> tuple[list[int], 
             continue
         second, last_but_one = own[1], max((index for index in own if index != last), key=lambda index: ends_s[index, 1])
         onset_s, offset_s = ends_s[second, 0], ends_s[last_but_one, 1]
-        # what the first and the last turn keep where their ends have come to those within
+        # what is left of the first and of the last turn once their outer ends have reached the nearest ends within
         kept_s = min(ends_s[first, 1], offset_s) - onset_s, offset_s - max(ends_s[last, 0], onset_s)
         chain += [2 * first, 2 * second, 2 * last_but_one + 1, 2 * last + 1]
         least_s += [max(0.0, MIN_TURN_S - kept_s[0]), 0.0, max(0.0, MIN_TURN_S - kept_s[1]), 0.0]
@@ -268,7 +268,7 @@ def _chain(ends_s: NDArray[np.float64], indices: list[int]) -> tuple[list[int], 
 
 
 def _unions(ends_s: NDArray[np.float64], indices: list[int]) -> list[list[int]]:
-    """One speaker's turns in order of onset, those together that overlap without a break."""
+    """One speaker's turns in order of onset, in groups that overlap without a break."""
     unions: list[list[int]] = []
     end_s = -math.inf
     for index in indices:
@@ -283,10 +283,10 @@ def _unions(ends_s: NDArray[np.float64], indices: list[int]) -> list[list[int]]:
 def _yielded(old_s: NDArray[np.float64], wishes_s: NDArray[np.float64], gaps_s: NDArray[np.float64]) -> NDArray[np.float64]:
     """Shortens wishes until each is at least `gaps_s` before the next one.
 
-    Every pair is `gaps_s` apart before moving, so a pair can only be at fault where the left one moves right or the right one
-    moves left. First, pairs that approach each other meet. A shortened right-mover may then be in the way of a right-mover
-    behind it, which one pass from the right mends; left-movers likewise from the left. No pass undoes another, because
-    shortening a wish only makes room for those that come towards it.
+    Every pair is `gaps_s` apart before moving, so a pair can only come too close if the left one moves right or the right one
+    moves left. First, pairs that approach each other are made to meet. A shortened right-mover may then be in the way of a
+    right-mover behind it, which one pass from the right mends; a pass from the left does the same for left-movers. No pass undoes
+    another, because shortening a wish only makes room for those that come towards it.
     """
     new_s = wishes_s.copy()
     right, left = new_s > old_s, new_s < old_s
@@ -326,7 +326,7 @@ def _others_speak(
     """Whether somebody else speaks both before and after each end; shape (n_turns, 2)."""
     turns = diarization.unioned().turns
     speech_s = np.array([(turn.onset_s, turn.offset_s) for turn in turns])
-    # All speakers one after the other on one axis: one search tells for every end whether its own speaker speaks there.
+    # All speakers one after the other on one axis: one search finds for every end whether its own speaker speaks there.
     lane_s = diarization.end_s + 1.0
     lanes_s = lane_s * np.array([numbers[turn.speaker] for turn in turns])
     own = _n_speaking(speech_s + lanes_s[:, None], ends_s + lane_s * speaker[:, None])

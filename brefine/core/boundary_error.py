@@ -22,9 +22,9 @@ ACCURACIES_MS = (50, 100, 200)
 
 _SIDES, _KINDS = tuple(Side), tuple(BoundaryKind)
 GOOD_S = 0.05
-"""Boundaries with no larger error are good: what moving does to them is told apart."""
+"""Boundaries with at most this error are good; what moving does to them is reported separately."""
 _UNCHANGED_S = 0.001
-"""Absolute errors that change by no more are unchanged."""
+"""Absolute errors that change by at most this count as unchanged."""
 ROUNDING_S = 1e-9
 """1.05 − 1.00 is more than 0.05 in floating point, but within 50 ms."""
 
@@ -73,7 +73,7 @@ class BoundaryErrors:
         """The errors of many recordings at once.
 
         Raises:
-            ValueError: there is none, or they were matched within different windows.
+            ValueError: there are no parts, or they were matched within different windows.
         """
         found = list(parts)
         windows_s = {part.window_s for part in found}
@@ -109,7 +109,7 @@ class BoundaryErrors:
         return self._only(self.kind != cut, self.extra_kind != cut)
 
     def figures(self) -> dict[str, Any]:
-        """All figures, always together, and again for each side and kind; rates in 0–1, None where nothing can be said."""
+        """All figures, always together, and again for each side and kind; rates in 0–1, None for a figure without boundaries."""
         by_side = {str(side): self._only(self.side == i, self.extra_side == i) for i, side in enumerate(_SIDES)}
         by_kind = {str(kind): self._only(self.kind == i, self.extra_kind == i) for i, kind in enumerate(_KINDS)}
         return self._own_figures() | {

@@ -11,9 +11,9 @@ Conventions:
 
     `collar_s` is the no-score zone on *each side* of a reference boundary, as in NIST's md-eval, dscore and spy-der; what
     pyannote.metrics calls `collar` is twice that. Overlapped speech is scored unless said otherwise. A speaker's touching or
-    overlapping turns are one stretch of speech. The speaker map is found on the scored regions with their collars, as in
-    md-eval and spy-der, so that it does not depend on the collar; pyannote.metrics finds it without, which now and then maps
-    two short speakers differently (one of VoxConverse's 216 development recordings at 0.25 s).
+    overlapping turns are one stretch of speech. The speaker map is found on the scored regions including their collars, as in
+    md-eval and spy-der, so it does not depend on the collar; pyannote.metrics leaves the collars out, and now and then maps two
+    short speakers differently (one of VoxConverse's 216 development recordings at 0.25 s).
 
 References:
     NIST, "The 2009 (RT-09) Rich Transcription Meeting Recognition Evaluation Plan", section 6 (DER, collar).
@@ -33,7 +33,7 @@ from brefine.core.speech import Speech, overlap_matrix_s
 from brefine.core.turns import Diarization, Regions
 
 COLLARS_S = (0.0, 0.25)
-"""Collars at which a DER is told, beside any that is asked for."""
+"""Collars at which a DER is always reported, beside any that is asked for."""
 _NOTHING_S = np.empty((0, 2))
 
 
@@ -60,7 +60,7 @@ class DerParts:
 
     @property
     def der(self) -> float:
-        """The rate as a fraction; may exceed 1. Without reference speech 0 if nothing is wrong and else 1."""
+        """The rate as a fraction; may exceed 1. Without reference speech, 0 if nothing is wrong, else 1."""
         if self.reference_speech_s <= 0.0:
             return float(self.error_s > 0.0)
         return self.error_s / self.reference_speech_s
@@ -97,7 +97,7 @@ def score_der(
     Args:
         regions_s: what is scored, as in a UEM; None = everything.
         collar_s: no-score zone on each side of every reference boundary.
-        skip_overlap: leave out what several reference speakers say at once.
+        skip_overlap: leave out the time in which several reference speakers speak at once.
 
     Raises:
         ValueError: the collar is negative, or a region ends before it starts.
@@ -139,9 +139,9 @@ def least_errors_s(
     *,
     regions_s: Regions | None = None,
 ) -> tuple[float, ...]:
-    """Seconds of error at each collar that every hypothesis has whose speakers speak in all of `core` and only in `reach`.
+    """The least seconds of error, at each collar, of any hypothesis whose speakers speak in all of `core` and only in `reach`.
 
-    Of such a hypothesis n_hyp ≥ n_core, and under any speaker map no pair has more in common than it has in `reach`, so that
+    Such a hypothesis has n_hyp ≥ n_core, and under any speaker map no pair shares more speech than it does in `reach`, so
 
         missed + false alarm + confusion = ∫ max(n_ref, n_hyp) − n_correct dt
                                          ≥ ∫ max(n_ref, n_core) dt − the heaviest assignment of common speech in `reach`.
@@ -162,7 +162,7 @@ def least_errors_s(
 def score_jer(reference: Diarization, hypothesis: Diarization, *, regions_s: Regions | None = None) -> JerParts:
     """Scores one recording; every reference speaker's error is 1 − |R ∩ H| / |R ∪ H| with his partner H, or 1 without one.
 
-    The partners are those that make the sum of these errors least, as in dscore (pyannote.metrics maps by common speech and
+    The partners are those that minimise the sum of these errors, as in dscore (pyannote.metrics maps by common speech and
     may report slightly more). There is no collar.
     """
     ours, theirs = _as_scored((Speech.of(reference), Speech.of(hypothesis)), regions_s)
@@ -197,7 +197,7 @@ def _speaker_counts(reference: Speech, hypothesis: Speech) -> tuple[NDArray[np.f
 
 
 def _unscored_s(reference: Speech, collar_s: float, skip_overlap: bool) -> NDArray[np.float64]:
-    """Collars and, if wished, overlaps as (start, end) rows; they may overlap."""
+    """Collars and, if asked for, overlaps as (start, end) rows; they may overlap."""
     zones = [_NOTHING_S]
     if collar_s > 0.0:
         ends_s = np.concatenate([reference.onset_s, reference.offset_s])
@@ -215,8 +215,7 @@ def _as_scored(
 ) -> tuple[Speech, Speech]:
     """Both sides' speech on a clock that runs only inside the regions and outside the unscored zones.
 
-    On that clock what is not scored has no length: scoring what it shows is scoring the regions, and no turn has to be cut in
-    pieces.
+    On that clock, unscored time has no length: scoring the result scores the regions alone, and no turn has to be cut in pieces.
     """
     if regions_s is None and not len(unscored_s):
         return spoken
@@ -237,7 +236,7 @@ def _as_scored(
 
 
 def _read_on(speech: Speech, times_s: NDArray[np.float64], clock_s: NDArray[np.float64]) -> Speech:
-    """Speech with the times that a clock shows, given what it shows at sorted `times_s`; what has no length is dropped."""
+    """Speech by another clock, which shows `clock_s` at the sorted `times_s`; stretches that have no length by it are dropped."""
     onset_s = np.interp(speech.onset_s, times_s, clock_s)
     offset_s = np.interp(speech.offset_s, times_s, clock_s)
     kept = offset_s > onset_s

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 
 def rounded(value: float, digits: int = 0) -> float:
-    """The value to so many decimals, for a format that shows no more; what rounds to nought has no sign."""
+    """The value rounded to so many decimals, for a format that shows no more; zero gets no minus sign."""
     return round(value, digits) + 0.0
 
 
@@ -43,7 +43,7 @@ def improvement(relative: float, low_high: tuple[float, float] | None = None) ->
 
     Args:
         relative: 1 − after/before of a rate of errors.
-        low_high: its interval; shown with the sign of the word, so that an interval of a `worse` is one of the increase.
+        low_high: its interval; shown with the sign of the word, so the interval of a `worse` is one of the increase.
     """
     sign = 1.0 if rounded(relative, 3) >= 0.0 else -1.0
     text = f"{percent(sign * relative)} {'better' if sign > 0.0 else 'worse'}"

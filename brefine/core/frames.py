@@ -14,8 +14,8 @@ class FrameGrid:
     """The frames of audio at one rate and hop.
 
     Raises:
-        ValueError: the rate is not positive, or the hop is not a whole number of samples: frames would drift from the seconds
-            that they are taken for.
+        ValueError: the rate is not positive, or the hop is not a whole number of samples: frames would drift away from their
+            seconds.
     """
 
     sample_rate_hz: int

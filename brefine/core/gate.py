@@ -4,17 +4,17 @@ What was measured is judged against thresholds; people's answers are kept beside
 passes only if every measured criterion is met on real evidence and a person says that the project goes on. It is open while
 anything is unknown, and always open on simulated evidence. It fails if a criterion is not met, or if a person says no.
 
-Figures are judged as they are, and a finding that is met says where its interval holds values that would not meet it; but an
-improvement of the DER whose interval is not above 0 is none, nor is a change of the MAE whose interval is not below 0.
+Figures are judged as they are, and a finding that is met says if its interval holds values that would not meet it. But an
+improvement of the DER counts only if its interval is above 0, and a change of the MAE only if its interval is below 0.
 
-A criterion is unknown, whatever its figures say, where they prove nothing: recordings that were trained on, by the refiner or by
-the diarizer; too few recordings, for the recipe or for an interval; a matching other than the one in the threshold, or one that
-counts ends made by cuts; a recall that is hidden or too low to stand for the boundaries; or files that are no longer those that
-were measured.
+A criterion is unknown, whatever its figures say, if they prove nothing: because the refiner or the diarizer was trained on these
+recordings; because they are too few, for the recipe or for an interval; because the matching is not the one in the threshold, or
+counts ends made by cuts; because the recall is hidden or too low to stand for the boundaries; or because the files are no longer
+those that were measured.
 
-Recordings count for a criterion where they say something about its figure: for `mae` those with a matched boundary that no cut
-made, for `der` those with an error before or after. For `der-target` all with speech count: that a system makes no error in one
-is a part of its DER, and its interval is drawn from them as well; where it is met, how many these are is told beside it.
+A recording counts for a criterion if it says something about its figure: for `mae` if it has a matched boundary that no cut made,
+for `der` if it has an error before or after. For `der-target` every recording with speech counts: one in which the system makes
+no error is a part of its DER, too, and of its interval; a finding that is met names these.
 """
 
 from __future__ import annotations
@@ -87,40 +87,40 @@ class Evidence:
     mae_ms: Measured
     """On the pairs matched before refinement."""
     recall: float | None
-    """Share of the reference boundaries that these pairs are."""
+    """Share of the reference boundaries that these pairs hold."""
     window_s: float
     """The matching cap of `mae_ms` and `recall`."""
     der: Measured
     """Rates as fractions; the interval is that of the relative improvement, 1 − after/before."""
     der_after: Interval | None
-    """Of the rate after; None also where the integration did not tell it."""
+    """Of the rate after; None also if the integration did not report it."""
     collar_s: float
     faults: tuple[str, ...] = ()
     """Why these figures are not those of the chosen model on the gate split as it is; found by whoever gathered them."""
     mae_change_ms: Interval | None = None
-    """Of the change of `mae_ms`, after − before; None where the integration did not tell it."""
+    """Of the change of `mae_ms`, after − before; None if the integration did not report it."""
     counts_cuts: bool = False
     """Whether ends that the cut of a recording has made are in `mae_ms` and `recall`, as earlier versions counted."""
     oracle_der: float | None = None
-    """DER with the matched boundaries put where the reference has them, where the headroom was computed."""
+    """DER with the matched boundaries put where the reference has them; None if the headroom was not computed."""
     shift_s: float = 1.0
     """How far the refiner may move an end."""
     least_der: float | None = None
-    """No movement of ends by at most `shift_s` gives a lower DER; None where that was not computed."""
+    """No movement of ends by at most `shift_s` gives a lower DER; None if that was not computed."""
     silent: frozenset[str] = frozenset()
     """Recordings without reference speech in what is scored: they say nothing about a refiner."""
     unmatched: frozenset[str] = frozenset()
-    """Recordings in which no boundary is matched, but for those that the cut of the recording made."""
+    """Recordings in which no boundary is matched, except ends that the cut of the recording made."""
     faultless: frozenset[str] = frozenset()
     """Recordings without any error of `der`, before and after."""
     equal: frozenset[str] = frozenset()
     """Recordings whose hypothesis is the reference, boundary by boundary, with at least one that no cut made."""
     same_boundaries: tuple[int, int] = (0, 0)
-    """Of the other recordings: matched boundaries that are the reference's to the millisecond, where hardly any are near it, and
-    all that are matched."""
+    """Of the recordings not in `equal`: how many matched boundaries are the reference's to the millisecond, counted only in
+    recordings where hardly any others are near it; and how many are matched in all."""
 
     def uncounted(self, criterion: CriterionId) -> Mapping[str, frozenset[str]]:
-        """What keeps recordings from being evidence of this figure, in words, → those recordings; each stands once."""
+        """Why recordings are no evidence of this figure, in words → those recordings; each is under one reason only."""
         own = {CriterionId.MAE: ("no boundary is matched", self.unmatched), CriterionId.DER: ("no error is made", self.faultless)}
         words, found = own.get(criterion, ("", frozenset[str]()))
         among = frozenset(self.recordings)
@@ -211,7 +211,7 @@ def judge(
     *,
     missing: str = "nothing has been measured on the gate split yet",
 ) -> Verdict:
-    """Judges what was measured; None = nothing was, for the reason `missing`."""
+    """Judges the evidence; None = nothing was measured, for the reason `missing`."""
     findings = tuple(
         _find(criterion, evidence, thresholds, answers.get(criterion.id), missing) for criterion in criteria(thresholds)
     )

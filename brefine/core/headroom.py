@@ -27,7 +27,7 @@ from brefine.core.turns import Diarization, Regions, Turn
 
 REDUCTIONS = (0.25, 0.5, 0.75, 1.0)
 _NO_ERROR_MS = 1e-3
-"""Turns are written to the microsecond: a smaller mean error is none."""
+"""Turns are written to the microsecond, so a smaller mean error counts as none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class RecordingHeadroom:
     errors: BoundaryErrors
     scores: dict[tuple[Remedy, float], DerParts]
     shift_s: float
-    """How far ends may move, where any may."""
+    """How far ends may move in a remedy with `any_end`."""
     least_s: dict[float, float]
     """Seconds of error at each collar that no such movement undercuts."""
 
@@ -110,7 +110,7 @@ class Headroom:
 
     @property
     def shift_s(self) -> float:
-        """How far ends may move, where any may."""
+        """How far ends may move in a remedy with `any_end`."""
         return self.recordings[0].shift_s
 
     def boundary(self) -> dict[str, Any]:
@@ -170,7 +170,7 @@ class Headroom:
 
 
 class Found(StrEnum):
-    """What is known of a criterion's reach."""
+    """Whether a criterion is known to be within reach."""
 
     WITHIN = "within"
     OUT = "out"
@@ -204,8 +204,8 @@ def measure_headroom(
 
     Args:
         window_s: W, within which boundaries are matched.
-        shift_s: how far ends may move, where any may; None = W.
-        collar_s: that of the gate; `reachable` tells what can be met there.
+        shift_s: how far ends may move in a remedy with `any_end`; None = W.
+        collar_s: that of the gate, for which `reachable` says what can be met.
     """
     shift_s = window_s if shift_s is None else shift_s
     collars_s = tuple(sorted({*COLLARS_S, collar_s}))
@@ -300,7 +300,7 @@ def _reach_target(headroom: Headroom, thresholds: Thresholds) -> Reach:
 
 
 def _nearest_collar_s(headroom: Headroom, thresholds: Thresholds) -> float:
-    """The gate's collar, where it was measured."""
+    """The measured collar that is nearest to the gate's."""
     return min(headroom.recordings[0].least_s, key=lambda collar_s: abs(collar_s - thresholds.der_collar_s))
 
 
@@ -324,18 +324,18 @@ def _added_and_dropped(
     missed = _alone(reference, hypothesis, theirs_of) if remedy.add else ()
     false = set(_alone(hypothesis, reference, speaker_map)) if remedy.drop else set()
     kept = [turn for turn in hypothesis.turns if turn not in false]
-    # Somebody whom the hypothesis does not know gets a name that nobody in it can have: RTTM names hold no blanks.
+    # A speaker whom the hypothesis lacks gets a name that nobody in it can have: it holds a blank, as no RTTM name does.
     added = [Turn(turn.onset_s, turn.offset_s, theirs_of.get(turn.speaker, f"added {turn.speaker}")) for turn in missed]
     return Diarization(hypothesis.recording, (*kept, *added))
 
 
 def _alone(spoken: Diarization, other: Diarization, partner_of: dict[str, str]) -> tuple[Turn, ...]:
-    """Turns during which the speaker's partner on the other side says nothing at all, or who have no partner."""
+    """Turns during which the speaker's partner on the other side says nothing at all, or whose speaker has no partner."""
     ends_s: dict[str | None, tuple[list[float], list[float]]] = {}
     for turn in other.turns:
         onsets_s, offsets_s = ends_s.setdefault(turn.speaker, ([], []))
         onsets_s.append(turn.onset_s)
-        insort(offsets_s, turn.offset_s)  # in order already, but for nested turns
+        insort(offsets_s, turn.offset_s)  # in order already, except for nested turns
     alone: list[Turn] = []
     for turn in spoken.turns:
         onsets_s, offsets_s = ends_s.get(partner_of.get(turn.speaker), ([], []))

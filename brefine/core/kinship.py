@@ -1,6 +1,6 @@
 """Recordings that belong together because they share something: a speaker by name, or their sound.
 
-A name lasts where it means the same person in every recording. Names such as spk00, SPEAKER_3, Speaker_A, 2 or B number the
+A name lasts if it means the same person in every recording. Names such as spk00, SPEAKER_3, Speaker_A, 2 or B number the
 speakers of one recording, ch0 its channels, and unknown is anybody: they mean nothing in the next. Roles (agent, host, left) may
 be a person's in one corpus and everybody's in another. They are taken to last unless they are declared local: a wrong guess would
 let a training speaker behind the gate.
@@ -18,14 +18,14 @@ _LOCAL_NAME = re.compile(
     r"(?i)(spk|speaker|spkr|s)?[_-]?\d+|[a-z]|[a-z]?spk[_-]?[a-z0-9]|speaker[_-]?[a-z]|(ch|channel)[_-]?\d+|unknown"
 )
 _HIGH_NUMBER = re.compile(r"(?i)(spk|speaker|spkr|s)?[_-]?0*[1-9]\d\d+")
-"""From 100 on: who numbers the speakers of one recording does not get so far, who numbers those of a corpus does."""
+"""From 100 on: numbers of the speakers of one recording do not get so far, numbers of a corpus's speakers do."""
 
 
 def lasting_names(speakers: Iterable[str], local_names: Collection[str] = ()) -> list[str]:
-    """Those of the names that mean the same person in other recordings, in their order.
+    """The names that mean the same person in other recordings, in the order given.
 
     Args:
-        local_names: names that are said to mean somebody else in each recording.
+        local_names: names that are declared to mean somebody else in each recording.
     """
     return [name for name in speakers if name not in local_names and not _LOCAL_NAME.fullmatch(name)]
 
@@ -48,7 +48,7 @@ def notes_on_names(trained: Iterable[str], behind: Iterable[str], local_names: C
 
 
 def groups_that_share(keys: Sequence[Iterable[Hashable]]) -> list[list[int]]:
-    """Places in groups that have no key in common.
+    """The places of `keys`, in groups that have no key in common.
 
     Args:
         keys: of each place; places that share a key, directly or through others, are in one group.

@@ -3,7 +3,7 @@
 Conventions: the hypothesis's speakers are first mapped one-to-one to the reference's so that their common speech is longest.
 Only ends of speech count: where a speaker's own turns touch or overlap there is none. Then, speaker by speaker, onsets are
 matched with onsets and offsets with offsets, one-to-one, so that the total of min(|error|, W) over matched and unmatched
-boundaries is least. A pair at W or beyond costs as much as no pair, and is none.
+boundaries is least. A pair at W or beyond costs as much as no pair, and does not count as one.
 
 scipy.optimize is imported here, as pure numerics: it touches no file, clock or process.
 """
@@ -24,7 +24,7 @@ from brefine.core.turns import Diarization, Regions
 WINDOW_S = 1.0
 """The cap W unless said otherwise."""
 WINDOWS_S = (0.25, 0.5, 1.0, 2.0)
-"""Caps at which errors are told beside each other: what is told at one alone says little."""
+"""Caps at which errors are reported side by side: at one alone they say little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class BoundaryMatch:
         )
 
     def partner_times_s(self, boundaries: Sequence[Boundary]) -> NDArray[np.float64]:
-        """Where the reference has each of these boundaries of the hypothesis; not-a-number: nowhere; shape (n_boundaries,)."""
+        """Where the reference has each of these boundaries of the hypothesis, not-a-number if nowhere; shape (n_boundaries,)."""
         time_s = {
             (self.hypothesis[there].turn_index, self.hypothesis[there].side): self.reference[here].time_s
             for here, there in self.pairs
@@ -66,9 +66,9 @@ def match_boundaries(
 
     Args:
         window_s: the cap W in seconds, above 0.
-        regions_s: what is scored. The whole recording is matched, since a cut through a turn is no boundary; kept are the
-            reference boundaries inside, with their partners, and the lonely hypothesised ones inside. The edges are the
-            start of the first and the end of the last. None = everything.
+        regions_s: what is scored; None = everything. The whole recording is matched, since a cut through a turn is not a
+            boundary; then the reference boundaries inside are kept, with their partners, and the hypothesised ones inside that
+            have none. The edges of the recording are the start of the first region and the end of the last.
 
     Raises:
         ValueError: `window_s` is not above 0.
@@ -95,12 +95,12 @@ def match_boundaries(
 
 
 def match_times(reference_s: Sequence[float], hypothesis_s: Sequence[float], window_s: float) -> list[tuple[int, int]]:
-    """Matches two sorted lists of times one-to-one at least total cost min(|error|, W); pairs of places in both lists.
+    """Matches two sorted lists of times one-to-one at the least total of min(|error|, W); returns pairs of places in both.
 
-    A pair saves W − |error|, so the match sought saves most. On a line no two pairs need to cross: uncrossed, their errors are
-    no larger, neither in total nor at most. So the match is that chain of candidate pairs, rising in both lists, which saves
-    most. Chains are grown from left to right and kept as a staircase: the further right a chain ends, the more it must save to
-    be kept. That takes O(p log p) for p candidate pairs within W, near-linear for a recording of any length.
+    A pair saves W − |error|, so the best match saves most. On a line no two pairs need to cross: uncrossed, neither the total of
+    their errors nor the larger one grows. So the match is that chain of candidate pairs, rising in both lists, which saves most.
+    Chains are grown from left to right and kept as a staircase: the further right a chain ends, the more it must save to be kept.
+    That takes O(p log p) for p candidate pairs within W, near-linear for a recording of any length.
     """
     starts = np.searchsorted(hypothesis_s, np.asarray(reference_s) - window_s, side="left").tolist()
     stops = np.searchsorted(hypothesis_s, np.asarray(reference_s) + window_s, side="right").tolist()
@@ -143,7 +143,7 @@ def assign_speakers(overlap_s: NDArray[np.float64]) -> list[tuple[int, int]]:
 
 
 def _within(match: BoundaryMatch, regions_s: Regions) -> BoundaryMatch:
-    """What is scored of a match: reference boundaries inside, their partners wherever they are, and lonely ones inside."""
+    """What is scored of a match: reference boundaries inside, their partners wherever they are, and unmatched ones inside."""
     ours, theirs = inside(match.reference, regions_s), inside(match.hypothesis, regions_s)
     for here, there in match.pairs:
         theirs[there] = ours[here]

@@ -15,5 +15,5 @@ def mel_of(frequency_hz: ArrayLike) -> NDArray[np.float64]:
 
 
 def hz_of(mel: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The frequencies that lie there."""
+    """The frequencies at these places of the scale, in their shape."""
     return np.asarray(700.0 * (10.0 ** (mel / 2595.0) - 1.0), np.float64)

@@ -6,7 +6,7 @@ without overlapping turns that is the best for him alone, except for the 20 ms t
 need not be the best for the DER. So more may be gained than this.
 
 What nothing undercuts: turns whose ends move by at most W keep their core, `[onset + W, offset − W]`, and stay within
-`[onset − W, offset + W]`. `der.least_errors_s` tells what any such hypothesis gets wrong at least, under any speaker map.
+`[onset − W, offset + W]`. `der.least_errors_s` gives the least that any such hypothesis gets wrong, under any speaker map.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from brefine.core.turns import Diarization, Regions, Turn
 def move_any_end(reference: Diarization, hypothesis: Diarization, *, window_s: float = WINDOW_S) -> Diarization:
     """Moves each end of speech by at most `window_s` to where its speaker and his partner disagree least; see the module.
 
-    Speakers are mapped as they are before; one without a partner becomes as quiet as he can. Turns do as in `apply_shifts`.
+    Speakers are mapped as before the movement; one without a partner is made to speak as little as possible. Turns keep to the
+    limits of `apply_shifts`.
     """
     spoken, speaker_map = reference.unioned(), map_speakers(reference, hypothesis)
     duration_s = max(reference.end_s, hypothesis.end_s)
@@ -52,13 +53,13 @@ def unmovable_errors_s(
     regions_s: Regions | None = None,
     window_s: float = WINDOW_S,
 ) -> tuple[float, ...]:
-    """Seconds of error at each collar that are left at least, however the ends of turns move by at most `window_s` each."""
+    """The least seconds of error at each collar that remain, however the ends of turns move by at most `window_s` each."""
     core, reach = (_grown(hypothesis, by_s) for by_s in (-window_s, window_s))
     return least_errors_s(collars_s, reference, core, reach, regions_s=regions_s)
 
 
 def _grown(diarization: Diarization, by_s: float) -> Diarization:
-    """Every turn longer by this at each end, or shorter; those of which nothing is left are dropped."""
+    """Every turn made longer at each end by this, or shorter if it is negative; turns of which nothing is left are dropped."""
     ends_s = [(max(0.0, turn.onset_s - by_s), turn.offset_s + by_s, turn.speaker) for turn in diarization.turns]
     return Diarization(diarization.recording, tuple(Turn(*turn) for turn in ends_s if turn[1] > turn[0]))
 
@@ -69,8 +70,9 @@ def _placed_s(
     """Where one speaker's ends disagree least with his partner's speech, in order and each within the window; shape (n,).
 
     With S(t) the seconds in which the partner is silent before t, less those in which he speaks, a stretch [a, b) costs
-    S(b) − S(a): offsets want S small, onsets large. S bends only where the partner starts or stops, so that an end lies there, at
-    a limit of its own, or at one of an end that it meets. Chains of such places are grown end by end, the cheapest to each kept.
+    S(b) − S(a): offsets want S small, onsets large. S bends only where the partner starts or stops, so the best place of an end
+    is there, at a limit of its own, or at one of an end that it meets. Chains of such places are grown end by end, keeping the
+    cheapest to each place.
 
     Args:
         ends_s: shape (n,), onsets and offsets in turn, in order of time.
@@ -80,7 +82,7 @@ def _placed_s(
     places_s = np.unique(np.concatenate([low_s, high_s, partner_s.ravel()]))
     balance_s = places_s - 2.0 * spoken_before_s(partner_s, places_s)
     first, stop = np.searchsorted(places_s, low_s), np.searchsorted(places_s, high_s, side="right")
-    came_from: list[NDArray[np.int64]] = []  # for each end and place of it, where the cheapest chain has the end before
+    came_from: list[NDArray[np.int64]] = []  # for each end and place: where the cheapest chain has the end before
     cost_s, start = np.zeros(1), first[0]
     for own_first, own_stop, sign in zip(first, stop, np.resize([-1.0, 1.0], len(ends_s)), strict=True):
         least_s = np.minimum.accumulate(cost_s)

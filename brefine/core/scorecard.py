@@ -53,7 +53,7 @@ class Scorecard:
         """The scores of many recordings at once.
 
         Raises:
-            ValueError: there is none, or they were scored at different collars.
+            ValueError: there are no cards, or they were scored at different collars.
         """
         found = list(cards)
         collars_s = {card.collar_s for card in found}

@@ -1,11 +1,11 @@
-"""Which model goes on: a stated rule, its ranking, and its reason as a sentence.
+"""Which model is chosen: a stated rule, the ranking, and the reason as a sentence.
 
-The rule: the least capped mean error on the validation split wins; of the models that are as good as the winner as far as
-anybody can tell, the fastest is taken, or a better one that is about as fast. As good is a model whose difference from the winner
-has an interval that reaches 0; of too few recordings for an interval the least mean decides. About as fast is a model that is
-more than half as fast: a speed is measured once, on a machine that others may use. The models were evaluated on the same
-boundaries, so recordings are drawn for both together: what makes a recording hard for all of them does not hide which is better.
-The capped mean is used because neither moving few boundaries nor losing turns can improve it.
+The rule: the model with the least capped mean error on the validation split wins; but of the models that are as good as this
+winner, as far as anybody can tell, the fastest is taken, or a better one that is about as fast. A model is as good if the
+interval of its difference from the winner reaches 0; with too few recordings for an interval, the least mean decides. A model is
+about as fast if it is more than half as fast: a speed is measured once, on a machine that others may use. The models were
+evaluated on the same boundaries, so recordings are drawn for both together: what makes a recording hard for all of them does not
+hide which is better. The capped mean is used because neither moving few boundaries nor losing turns can improve it.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def _reason(chosen: Candidate, fastest: Candidate, known: Sequence[Candidate], a
 
 
 def _beside(one: Candidate, best: Candidate, *, told: bool) -> str:
-    """How one's capped mean stands to the best one's, whose figure the sentence has `told` already or not."""
+    """How one's capped mean compares with the best one's; `told`: the sentence has given the best one's figure already."""
     difference_ms = _difference_ms(one, best)
     if difference_ms is None and best.interval_ms is None:
         return f"is {_mean(one) - _mean(best):.0f} ms more, but without an interval"

@@ -1,4 +1,4 @@
-"""Curves for eyes: fewer points that hide nothing, and a smooth trend."""
+"""Curves as they are drawn: fewer points, which hide nothing, and a smooth trend."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ def downsample_minmax(
 
 
 LARGEST: Final = 1e300
-"""What lies beyond is drawn at the edge: differences of larger values may be infinite."""
+"""Larger values are drawn at the edge, since differences of theirs may be infinite."""
 _LEAST_SPAN: Final = 1e-300
 
 
 def widened(low: float, high: float) -> tuple[float, float]:
-    """A range of an axis with two different ends and a finite length, so that places on it can be told.
+    """A range of an axis with two different ends and a finite length, so that places on it can be computed.
 
-    Of a single value it makes one unit, or where a float has no room for that, the distance to the next float.
+    A single value becomes a range of one unit or, if floats are coarser than that, up to the next float.
     """
     low, high = (min(max(end, -LARGEST), LARGEST) for end in (low, high))
     if high - low > _LEAST_SPAN:

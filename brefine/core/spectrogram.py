@@ -1,4 +1,4 @@
-"""Pictures of sound for eyes: the power of short spans of it over time and frequency, folded for a page or for a terminal."""
+"""Spectrograms: the power of short spans of sound over time and frequency, folded for a page or for a terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HOP_S: Final = 0.005
 _FLOOR: Final = 1e-10
 _LOWEST_HZ: Final = 60.0
 _RANGE_DB: Final = 60.0
-"""What lies further below the loudest place is drawn as silence."""
+"""Anything further below the loudest place is drawn as silence."""
 
 
 def spectrogram_db(samples: NDArray[np.float32], *, sample_rate_hz: int) -> NDArray[np.float64]:
@@ -47,5 +47,5 @@ def log_spectrogram(samples: NDArray[np.float32], sample_rate_hz: int, *, n_colu
 
 
 def _power(spans: NDArray[np.float64], n_fft: int) -> NDArray[np.float64]:
-    """Of spans of shape (n_spans, window) the power spectra, shape (n_spans, n_fft // 2 + 1)."""
+    """Power spectra, shape (n_spans, n_fft // 2 + 1), of spans of shape (n_spans, window)."""
     return np.asarray(np.abs(np.fft.rfft(spans * np.hanning(spans.shape[1]), n_fft)) ** 2, np.float64)

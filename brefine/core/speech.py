@@ -55,8 +55,8 @@ class Speech:
 def overlap_matrix_s(reference: Speech, hypothesis: Speech) -> NDArray[np.float64]:
     """Seconds in which speaker i of the reference and speaker j of the hypothesis both speak, shape (n_ref, n_hyp).
 
-    With F_j(t) the speech of speaker j before t, a stretch [a, b) shares F_j(b) − F_j(a) with him: no table of all time
-    segments is made, so that long recordings with many speakers stay cheap.
+    With F_j(t) the speech of speaker j before t, a stretch [a, b) shares F_j(b) − F_j(a) with him. So no table of all time
+    segments is made, and long recordings with many speakers stay cheap.
     """
     matrix_s = np.zeros((len(reference.speakers), len(hypothesis.speakers)))
     n_stretches = len(reference.onset_s)

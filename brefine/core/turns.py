@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 Regions = Sequence[tuple[float, float]]
-"""Stretches (start_s, end_s) of a recording, as in a UEM; where it means what is scored, None means everything."""
+"""Stretches (start_s, end_s) of a recording, as in a UEM; for what is scored, None means everything."""
 
 
 _ROUNDED_S = 0.1
-"""A region that ends this near to an end of the recording was rounded, not cut."""
+"""A region that ends this close to an end of the recording was rounded, not cut."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -71,7 +71,7 @@ class Diarization:
         return Diarization(self.recording, tuple(_clip(self.turns, start_s, end_s)))
 
     def limited(self, regions_s: Regions) -> Diarization:
-        """Keeps what lies within the regions, which are disjoint: a turn across several is cut."""
+        """Keeps what lies within the regions, which are disjoint; a turn that reaches into several is cut."""
         return Diarization(self.recording, tuple(turn for region_s in regions_s for turn in _clip(self.turns, *region_s)))
 
     def unioned(self) -> Diarization:

@@ -1,8 +1,8 @@
 """The boundary error as it was once counted: turns paired without a cap. For comparing old notes, never for judging.
 
-Every reference turn is paired with the hypothesised turn that it shares most time with, or, where it shares none, with the
-nearest one; several may take the same. Speakers do not matter, and no error is too large to count. One missed turn in a long
-pause weighs as much as a hundred boundaries, which is how a system whose boundaries are off by 0.1 s comes to nearly a second.
+Every reference turn is paired with the hypothesised turn that it shares most time with or, if it shares none, with the nearest
+one; several may take the same. Speakers do not matter, and no error is too large to count. One missed turn in a long pause weighs
+as much as a hundred boundaries, which is how a system whose boundaries are off by 0.1 s comes to nearly a second.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class UncappedPairing:
 
 
 def pair_uncapped(reference: Diarization, hypothesis: Diarization) -> UncappedPairing:
-    """Pairs the turns of one recording; nothing where either side has none."""
+    """Pairs the turns of one recording; the sum is empty if either side has none."""
     if not reference.turns or not hypothesis.turns:
         return UncappedPairing()
     onset_s = np.array([turn.onset_s for turn in hypothesis.turns])
@@ -45,5 +45,5 @@ def pair_uncapped(reference: Diarization, hypothesis: Diarization) -> UncappedPa
 
 def _partner(turn: Turn, onset_s: np.ndarray, offset_s: np.ndarray) -> int:
     shared_s = np.minimum(offset_s, turn.offset_s) - np.maximum(onset_s, turn.onset_s)
-    # Where nothing is shared this is minus the gap between them: the largest is the nearest.
+    # For turns that share nothing this is minus the gap between them, so the largest is the nearest.
     return int(np.argmax(shared_s))
