@@ -14,7 +14,7 @@ class AppendedLines:
     """Follows one file; a torn last line waits until it is whole.
 
     Args:
-        opened: what opens the file; by default nothing that a link leads to is read.
+        opened: opens the file; the default reads nothing through a symbolic link.
     """
 
     def __init__(self, path: Path, *, opened: Callable[[Path], BinaryIO] = open_no_link) -> None:
@@ -24,9 +24,9 @@ class AppendedLines:
         self._inode: int | None = None
 
     def fresh(self) -> tuple[bool, list[bytes]]:
-        """Whether the file was started again, so that its earlier lines no longer count; and the new lines.
+        """Whether the file was started again, so its earlier lines no longer count; and the new lines.
 
-        Empty lines are left out. A file that is not there, or cannot be read, takes nothing back and adds nothing.
+        Empty lines are left out. A file that is missing or cannot be read counts as not started again, without new lines.
         """
         try:
             with self._opened(self._path) as file:

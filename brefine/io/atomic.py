@@ -21,7 +21,7 @@ from brefine.io.jsontext import parse_json
 
 _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
 _LEFT_AFTER_S = 600.0
-"""A writer of one file that took longer has died."""
+"""A temporary file that is older was left by a writer that has died."""
 _MOST_JSON_BYTES = 64 << 20
 
 
@@ -37,7 +37,7 @@ def write_bytes_atomic(path: Path, content: bytes) -> None:
     try:
         _replace(path, content)
     except OSError as error:
-        error.filename = str(path)  # nobody knows the temporary one
+        error.filename = str(path)  # not the temporary one, which means nothing to a user
         raise
     _fsync_folder(path.parent)
 
@@ -55,7 +55,7 @@ def is_special(path: Path) -> bool:
 
 def _replace(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)  # less the umask, which `mkstemp` knows nothing of
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)  # less the umask, which `mkstemp` ignores
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -70,9 +70,9 @@ def _replace(path: Path, content: bytes) -> None:
 def remove_leftovers(folder: Path) -> None:
     """Removes the temporary files of `write_bytes_atomic` that killed writers have left under a folder.
 
-    Nobody takes them for anything, but they fill a disk. A younger one may belong to a writer that lives.
+    Nothing reads them, but they fill a disk. Younger ones stay: their writer may still be alive.
     """
-    # Not `rglob`, which raises where a folder vanishes meanwhile.
+    # Not `rglob`, which raises if a folder vanishes meanwhile.
     for place, _, names in os.walk(folder):
         for name in filter(_TEMPORARY.fullmatch, names):
             with contextlib.suppress(OSError):
@@ -87,20 +87,20 @@ def write_text_atomic(path: Path, text: str) -> None:
 
 
 def write_json_atomic(path: Path, document: Any) -> None:
-    """Writes one JSON document; not-a-number is refused, since no reader of JSON has to understand it."""
+    """Writes one JSON document; not-a-number is refused, since JSON does not have it."""
     write_text_atomic(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
 
 
 def append_line(path: Path, line: str, *, mode: int = 0o666) -> None:
     """Appends one whole line and waits until it is on disk; a torn last line of an earlier crash is closed first.
 
-    A symbolic link is not followed: whoever plants one decides nothing about other files.
+    A symbolic link is not followed, so one that somebody planted cannot redirect the line to another file.
 
     Args:
         mode: of a file that is made, less the umask.
 
     Raises:
-        OSError: it cannot be written; a disk with room for a part of it keeps nothing of it.
+        OSError: it cannot be written; if there was room for a part of it only, that part is removed again.
     """
     make_folder(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, mode)
@@ -111,7 +111,7 @@ def append_line(path: Path, line: str, *, mode: int = 0o666) -> None:
         n_written = os.write(descriptor, content)
         if n_written < len(content):
             end_bytes = os.lseek(descriptor, 0, os.SEEK_CUR)
-            if os.fstat(descriptor).st_size == end_bytes:  # else somebody has appended meanwhile, and closed what is torn
+            if os.fstat(descriptor).st_size == end_bytes:  # else somebody has appended meanwhile, and closed the torn line
                 os.ftruncate(descriptor, end_bytes - n_written)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         os.fsync(descriptor)
@@ -139,7 +139,7 @@ def read_json(path: Path) -> Any:
 
 
 def open_to_append(path: Path) -> BinaryIO:
-    """Opens a log; where a symbolic link of that name lies, nothing is written through it.
+    """Opens a log for appending; a symbolic link of that name is refused.
 
     Raises:
         OSError: it cannot be opened.
@@ -149,10 +149,10 @@ def open_to_append(path: Path) -> BinaryIO:
 
 
 def open_no_link(path: Path) -> BinaryIO:
-    """Opens a regular file for reading; never what a symbolic link, a pipe or a device of that name would lead to.
+    """Opens a regular file for reading; a symbolic link, a pipe or a device is refused.
 
     Raises:
-        OSError: it is not there, is no regular file, or cannot be read.
+        OSError: it is missing, not a regular file, or cannot be read.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # a pipe without a writer would wait for ever
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -162,7 +162,7 @@ def open_no_link(path: Path) -> BinaryIO:
 
 
 def digest_of_files(paths: Iterable[Path]) -> str:
-    """SHA-256 of the files' contents in this order, wherever they lie; a missing one differs from an empty one."""
+    """SHA-256 of the files' contents in this order, whatever their paths; a missing file differs from an empty one."""
     total = hashlib.sha256()
     for path in paths:
         total.update(bytes.fromhex(file_digest(path)) if path.is_file() else b"missing")
@@ -170,7 +170,7 @@ def digest_of_files(paths: Iterable[Path]) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file's content, of which only a piece at a time is held.
+    """SHA-256 of a file's content, read piece by piece.
 
     Raises:
         OSError: it is not there, or cannot be read.

@@ -1,9 +1,9 @@
 """Audio files as mono samples at one rate.
 
-Conventions: samples are float32 with full scale 1, also where a file holds integers as floats; channels are averaged, and other
+Conventions: samples are float32 with full scale 1, even if a file holds integers as floats; channels are averaged, and other
 rates are resampled (soxr, high quality).
-Files are decoded block by block and resampled on the way, so that memory follows what a file really holds, whatever its
-header claims. Times are seconds from the first sample.
+Files are decoded block by block and resampled on the way, so memory grows with what a file really holds, whatever its header
+claims. Times are seconds from the first sample.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from brefine.io.folders import files_of
 from brefine.io.foreign_audio import FOREIGN_SUFFIXES, foreign_blocks, is_foreign, probe_foreign
 
 AUDIO_SUFFIXES = (".flac", ".wav", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".sph", *FOREIGN_SUFFIXES)
-"""What is looked for in folders; in lower and upper case."""
+"""Suffixes of audio files in folders, in lower or upper case."""
 
 MAX_DURATION_S = 24 * 3600.0
 """Longer files are refused: at 16 kHz a day takes 5.5 GB of memory."""
@@ -38,15 +38,15 @@ _LONG_CLAIM = re.compile(r"Frames\s*: (?P<claimed>\d+).*Calculated frame count (
 _UNKNOWN_BYTES = 0x7FFF0000
 _MIN_RATE_HZ = 1000
 _LOUDEST = 1e12
-"""The power of far more than this leaves the range of floats."""
+"""Samples far larger than this have a power beyond the range of floats."""
 _FULL_SCALES, _HEADROOM = (1.0, 2.0**15, 2.0**23, 2.0**31), 8.0
-"""Floats have a full scale of 1, or of the integers that they were before; what was mixed or resampled may exceed it."""
+"""Floats have a full scale of 1, or that of the integers that they were before; mixing or resampling may have exceeded it."""
 _MAX_SHORTFALL = 0.01
 """A file may hold this much less than its header says (MP3 headers estimate); more means that it is cut off."""
 _INEXACT_S = 0.01
-"""Some writers count the header in: that much says nothing."""
+"""Some writers count the header as audio: a shortfall of this much means nothing."""
 _GOES_ON = re.compile(rb"OggS|^ID3|^\xff[\xe0-\xff]", re.DOTALL)
-"""Another page of Ogg, or of MP3 a frame or the head of another file: no tag that closes one."""
+"""The start of another page of Ogg, of an MP3 frame, or of another MP3 file; not of a tag that closes a file."""
 _STREAMED_SUFFIXES = (".mp3", ".ogg", ".opus")
 
 
@@ -69,10 +69,10 @@ def audio_files(folder: Path) -> list[Path]:
 
 
 def audio_by_stem(folder: Path) -> dict[str, Path]:
-    """Stem → the audio of a folder, where the stem tells which turns belong to it.
+    """Stem → audio file of a folder, for use where the stem says which turns belong to the audio.
 
     Raises:
-        DataError: files share a stem, and nothing says which is meant; all are listed.
+        DataError: files share a stem, so it is not clear which is meant; all are listed.
     """
     found: dict[str, Path] = {}
     problems = []
@@ -89,7 +89,7 @@ def probe_audio(path: Path) -> AudioInfo:
     """Reads the header.
 
     Raises:
-        DataError: there is no such file, it is no audio, or its header claims no or too much audio.
+        DataError: there is no such file, it is not audio, or its header claims no or too much audio.
     """
     if is_foreign(path):
         _require_file(path)
@@ -102,10 +102,10 @@ def probe_audio(path: Path) -> AudioInfo:
 
 
 def probe_all(paths: Iterable[Path]) -> list[str]:
-    """Reads the headers, so that a folder's unusable files are all named before hours of others are heard.
+    """Reads the headers, so that all unusable files of a folder are named before hours are spent on the others.
 
     Returns:
-        What a person should know of the usable ones, a line each: of which the end may be missing.
+        Notes for a person on the usable ones, a line each: those whose end may be missing.
 
     Raises:
         DataError: as `probe_audio`, by `raise_all`.
@@ -130,7 +130,7 @@ def raise_all(faults: Sequence[BrefineError]) -> None:
     """Raises the faults found in recordings as one error, if there are any.
 
     Raises:
-        BrefineError: the only fault, or one that lists them: a DataError where all are of the audio, else a ProcessError.
+        BrefineError: the only fault, or one that lists them: a DataError if all concern the audio, else a ProcessError.
     """
     if len(faults) == 1:
         raise faults[0]
@@ -145,7 +145,7 @@ def read_audio(path: Path, *, sample_rate_hz: int = 16000) -> NDArray[np.float32
     """Reads a whole file as mono samples at the given rate, shape (n_samples,).
 
     Raises:
-        DataError: there is no such file, it is no audio, it is cut off, too long, or holds samples that are not finite or
+        DataError: there is no such file, it is not audio, it is cut off, too long, or holds samples that are not finite or
             too large to be sound.
     """
     samples = list(audio_blocks(path, sample_rate_hz=sample_rate_hz))
@@ -173,10 +173,10 @@ def audio_blocks(path: Path, *, sample_rate_hz: int = 16000) -> Iterator[NDArray
 
 
 def read_excerpt(path: Path, *, start_s: float, duration_s: float, sample_rate_hz: int = 16000) -> NDArray[np.float32]:
-    """Reads a part of a file as mono samples, without reading what lies before it; of foreign audio up to its end, to be exact.
+    """Reads a part of a file as mono samples, without reading what lies before it; foreign audio is decoded from its start.
 
     Returns:
-        shape (round(duration_s · sample_rate_hz),); silence where the excerpt leaves the file.
+        shape (round(duration_s · sample_rate_hz),); silence where the excerpt reaches beyond the file.
 
     Raises:
         DataError: as `read_audio`.
@@ -184,7 +184,7 @@ def read_excerpt(path: Path, *, start_s: float, duration_s: float, sample_rate_h
     excerpt = np.zeros(round(duration_s * sample_rate_hz), np.float32)
     if is_foreign(path):
         _require_file(path)
-        offset = round(-start_s * sample_rate_hz)  # of the block at hand in the excerpt
+        offset = round(-start_s * sample_rate_hz)  # of the current block in the excerpt
         with contextlib.closing(foreign_blocks(path, sample_rate_hz=sample_rate_hz)) as blocks:
             for block in blocks:
                 first, last = max(0, offset), min(len(excerpt), offset + len(block))
@@ -201,7 +201,7 @@ def read_excerpt(path: Path, *, start_s: float, duration_s: float, sample_rate_h
         full_scale = _full_scale(file)
         file.seek(first)
         n_wanted = min(last - first, info.n_samples - file.tell())
-        # a decoder may stand behind the end that its header tells, and then can read less than nothing
+        # a decoder may be past the end that its header claims: then less than nothing is left to read
         block = file.read(n_wanted, dtype="float32", always_2d=True) if n_wanted > 0 else np.zeros((0, 1), np.float32)
     samples = _finite(_mono(block, full_scale))
     if info.sample_rate_hz != sample_rate_hz and len(samples):
@@ -215,7 +215,7 @@ def read_excerpt(path: Path, *, start_s: float, duration_s: float, sample_rate_h
 def format_flac(samples: NDArray[np.float32], sample_rate_hz: int, *, comment: str | None = None) -> bytes:
     """Mono samples as the bytes of a 16-bit FLAC.
 
-    In memory: libsndfile writes the end of a file when it closes it, and then says nothing of a disk that is full.
+    They are made in memory: libsndfile writes the end of a file when it closes it, and does not report a full disk then.
 
     Args:
         samples: shape (n_samples,), full scale 1.
@@ -242,7 +242,7 @@ def is_whole_flac(path: Path) -> bool:
 
 
 def require_sound(block: NDArray[np.floating], n_before: int, sample_rate_hz: int, where: object) -> None:
-    """Refuses samples that no sound has.
+    """Refuses samples that cannot be sound.
 
     Args:
         block: shape (n_samples,), full scale at ±1.
@@ -252,7 +252,7 @@ def require_sound(block: NDArray[np.floating], n_before: int, sample_rate_hz: in
     Raises:
         DataError: a sample is not finite, or too large.
     """
-    sound = np.abs(block) <= min(_LOUDEST, float(np.finfo(block.dtype).max))  # never of not-a-number
+    sound = np.abs(block) <= min(_LOUDEST, float(np.finfo(block.dtype).max))  # false for not-a-number
     if not sound.all():
         first = int(np.argmin(sound))
         what = "too large to be sound" if np.isfinite(block[first]) else "not finite"
@@ -267,12 +267,12 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
         if path.suffix.lower() not in _STREAMED_SUFFIXES:
             with soundfile.SoundFile(os.fsencode(path)) as file:  # as text, a name must be UTF-8
                 yield file
-        else:  # by its descriptor, which tells afterwards how far it was read
+        else:  # by its descriptor, which shows afterwards how far it was read
             with path.open("rb") as content, soundfile.SoundFile(content.fileno(), closefd=False) as file:
                 yield file
-    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a .raw file, whose rate nobody knows
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a .raw file, which does not say its rate
         reason = _reason(error)
-        # opened by its descriptor, a file has no name: libsndfile looks for what belongs to no name in the current folder
+        # A file opened by its descriptor has no name, so libsndfile looks for its resource fork in the current folder.
         hint = "something called ._ or .AppleDouble lies where you are, and is taken for a part of it: go to another folder"
         raise DataError(
             f"this audio cannot be read: {reason}",
@@ -301,9 +301,9 @@ def _info(file: soundfile.SoundFile, path: Path) -> AudioInfo:
 
 
 def _claim(header_log: str) -> tuple[int, int, str]:
-    """What a WAV's or an AIFF's header claims, what is there, and of what; where libsndfile found them to differ.
+    """What a WAV's or an AIFF's header claims, what the file holds, and the unit; zeros unless libsndfile found them to differ.
 
-    Who writes into a pipe doesn't know the length and claims about two or four gigabytes: that claims nothing.
+    A program that writes into a pipe doesn't know the length and claims about two or four gigabytes, which is no claim.
     """
     plain, long = _CLAIM.search(header_log), _LONG_CLAIM.search(header_log)
     if long is not None:
@@ -337,7 +337,7 @@ def _mono_blocks(file: soundfile.SoundFile, info: AudioInfo, path: Path) -> Iter
 
 
 def _full_scale(file: soundfile.SoundFile) -> float:
-    """What the samples are to be divided by: 1, but for integers written as floats, which their peak tells; rewinds the file."""
+    """What to divide the samples by: 1, except for integers written as floats, known by their peak; rewinds the file."""
     if file.subtype not in ("FLOAT", "DOUBLE"):
         return 1.0
     peak = max((float(np.abs(block).max()) for block in file.blocks(_BLOCK_FRAMES, dtype="float32")), default=0.0)
@@ -346,7 +346,7 @@ def _full_scale(file: soundfile.SoundFile) -> float:
 
 
 def _require_read_to_its_end(descriptor: int, read_s: float, path: Path) -> None:
-    """libsndfile ends where the header says, or by its own estimate; files that were put one behind the other go on there."""
+    """libsndfile stops where the header says, or by its own estimate; joined files go on there, and are refused."""
     n_bytes, at_byte = os.fstat(descriptor).st_size, os.lseek(descriptor, 0, os.SEEK_CUR)
     if n_bytes - at_byte > _MAX_SHORTFALL * n_bytes and _GOES_ON.search(os.pread(descriptor, 1 << 16, at_byte)):
         raise DataError(
@@ -359,8 +359,8 @@ def _require_read_to_its_end(descriptor: int, read_s: float, path: Path) -> None
 
 
 def _mono(block: NDArray[np.float32], full_scale: float) -> NDArray[np.float32]:
-    """The mean of the channels, full scale at ±1; not a number where one is infinite and another the opposite."""
-    with np.errstate(invalid="ignore", over="ignore"):  # the caller asks whether the result is finite
+    """The mean of the channels, full scale at ±1; not a number where channels are infinite with opposite signs."""
+    with np.errstate(invalid="ignore", over="ignore"):  # the caller checks whether the result is finite
         return np.asarray((block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)) / full_scale)
 
 
@@ -378,7 +378,7 @@ def _require_length(n_samples: int, sample_rate_hz: int, path: Path) -> None:
             got=f"{n_samples} samples at {sample_rate_hz} Hz",
             hint="convert it again, for instance with ffmpeg or sox",
         )
-    if sample_rate_hz < _MIN_RATE_HZ:  # a file of a few bytes would become hours at 16 kHz
+    if sample_rate_hz < _MIN_RATE_HZ:  # at so low a rate, a file of a few bytes would become hours at 16 kHz
         raise DataError(
             "this sampling rate is too low for speech",
             where=path,
@@ -388,7 +388,7 @@ def _require_length(n_samples: int, sample_rate_hz: int, path: Path) -> None:
 
 
 def _finite(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The samples with silence where they are no numbers: an excerpt is for eyes and ears."""
+    """The samples with silence where they are not finite: an excerpt is for people to see and hear."""
     return np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
 
 

@@ -5,8 +5,8 @@
     <folder>/hypothesis/*.rttm                      optional; likewise
     <folder>/all.uem                                optional
 
-A recording is named after its audio file. An RTTM file without turns belongs to the recording that its own name says; so does one
-of a single recording where several call it the same (`rttm.read_each`).
+A recording is named after its audio file. An RTTM file without turns belongs to the recording that its file name says. So does a
+file of a single recording if several files call theirs the same (`rttm.read_each`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from brefine.io.uem import UEM_FILE, read_uem
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One recording of a corpus; `reference` and `hypothesis` are RTTM files in which it occurs by name, or alone."""
+    """One recording of a corpus; `reference` and `hypothesis` are RTTM files that hold it by name, or hold only one recording."""
 
     name: str
     audio: Path
@@ -37,10 +37,10 @@ class Recording:
 
 
 def read_corpus(folder: Path) -> tuple[Recording, ...]:
-    """The recordings of a corpus folder, by name; its RTTM and UEM files are read once, to be sure that they can be used.
+    """The recordings of a corpus folder, by name; its RTTM and UEM files are read once, to check that they can be used.
 
     Raises:
-        DataError: anything is missing, broken or there twice; all problems of the folder are listed.
+        DataError: anything is missing, broken or duplicate; all problems of the folder are listed.
     """
     if not folder.is_dir():
         raise DataError(
@@ -92,14 +92,14 @@ def _rttm_files(folder: Path, audio: dict[str, Path], problems: list[str]) -> di
             elif recording not in audio:
                 problems.append(f"{path}: recording {shown(recording)} has no audio")
             found[recording] = path
-    if not faults:  # else the broken files may be the missing ones
+    if not faults:  # else the missing recordings may be in the broken files
         problems += [f"{folder}: recording {shown(name)} is missing" for name in sorted(audio.keys() - found.keys())]
     return found
 
 
 def _regions(path: Path, audio: dict[str, Path], problems: list[str]) -> dict[str, Regions]:
     if not path.is_file():
-        if os.path.lexists(path):  # as if there were none, everything would be scored
+        if os.path.lexists(path):  # if it were ignored, everything would be scored
             problems.append(f"{path}: this is not a file, or a link that leads to none")
         return {}
     try:

@@ -10,7 +10,7 @@ MAX_STEM_BYTES = 200
 """File systems allow 255 bytes; suffixes and temporary names need some of them."""
 
 _NO_UTF8 = re.compile("[\udc80-\udcff]")
-"""What `textfile.read_lines_text` makes of such bytes."""
+"""What `textfile.read_lines_text` makes of bytes that are not UTF-8."""
 
 
 def file_stem(recording: str) -> str:
@@ -33,12 +33,12 @@ def file_stem(recording: str) -> str:
 
 
 def recording_named(stem: str) -> str:
-    """The recording's id for an audio file of one's own, `My talk.mp3` → `My_talk`: RTTM fields hold no white space."""
+    """The recording's id for a user's own audio file, `My talk.mp3` → `My_talk`: RTTM fields hold no white space."""
     return "_".join("".join(character if character.isprintable() else "_" for character in stem).split()) or "recording"
 
 
 def name_problem(name: str) -> str | None:
-    """Why a recording or a speaker cannot be called this in an RTTM, or None. Also guards terminals from escape codes."""
+    """Why a recording or a speaker cannot have this name in an RTTM, or None. Also protects terminals from escape codes."""
     if not name:
         return "an empty name"
     if _NO_UTF8.search(name):

@@ -1,4 +1,4 @@
-"""The files of a kind in a folder, without what systems leave beside them: the `._talk.rttm` of macOS holds no turns.
+"""The files of a kind in a folder, without those that systems leave beside them, such as the `._talk.rttm` of macOS.
 
 Also makes missing folders, except those that may only have been moved, and finds homes.
 """
@@ -18,9 +18,9 @@ _NEVER_MADE: Final[set[Path]] = set()
 
 
 def files_of(folder: Path, suffixes: Collection[str]) -> list[Path]:
-    """The files of a folder with one of the suffixes, in lower or upper case; sorted, none of a folder that is not there.
+    """The files of a folder with one of the suffixes, in lower or upper case; sorted; none if the folder is missing.
 
-    Pipes and devices, which would be waited for or never end, are left out. A link that leads nowhere is for its reader to tell.
+    Pipes and devices, which could block or never end, are left out. A link that leads nowhere is kept, for its reader to report.
 
     Args:
         suffixes: in lower case, with their dots.
@@ -37,17 +37,17 @@ def from_home(path: str) -> Path:
 
 def real_path(path: Path) -> Path:
     """The absolute path without links, as far as they lead anywhere."""
-    return Path(os.path.realpath(path))  # noqa: PTH (Path.resolve ends in a RuntimeError where links lead in a circle)
+    return Path(os.path.realpath(path))  # not Path.resolve, which ends in a RuntimeError if links lead in a circle
 
 
 def state_folder(*, setting: str = "XDG_STATE_HOME") -> Path:
-    """Where brefine keeps for its user what outlives a phase: `$XDG_STATE_HOME/brefine`, or `~/.local/state/brefine`.
+    """Where brefine keeps a user's files that outlive a phase: `$XDG_STATE_HOME/brefine`, or `~/.local/state/brefine`.
 
     Args:
         setting: what else can name the folder, for the hint.
 
     Raises:
-        ConfigError: neither the environment nor the system tells of the home, as of a user in a container.
+        ConfigError: neither the environment nor the system knows the user's home, as may happen in a container.
     """
     state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
     try:
@@ -59,9 +59,9 @@ def state_folder(*, setting: str = "XDG_STATE_HOME") -> Path:
 
 
 def never_make_anew(folder: Path) -> None:
-    """From now on `make_folder` of this process makes what is missing below this folder, never the folder itself.
+    """From now on `make_folder` of this process makes what is missing below this folder, but never the folder itself.
 
-    Moved while processes work in it, it would come back under its old name, and nobody would see what they write there.
+    If it was moved while processes work in it, they would make it again under its old name and write where nobody looks.
     """
     _NEVER_MADE.add(folder)
 
@@ -70,23 +70,23 @@ def make_folder(folder: Path) -> None:
     """Makes a folder, and those above it, where they are missing.
 
     Raises:
-        FileNotFoundError: one of them was never to be made anew, and is gone.
+        FileNotFoundError: one of them is gone, and `never_make_anew` was called for it.
         OSError: one cannot be made.
     """
     homes = (one for one in _NEVER_MADE if folder.is_relative_to(one))
-    home = max(homes, key=lambda one: len(one.parts), default=None)  # one may lie in another: the innermost
+    home = max(homes, key=lambda one: len(one.parts), default=None)  # the innermost, as one may lie in another
     if home is None:
         folder.mkdir(parents=True, exist_ok=True)
         return
     if is_gone(home):
         raise FileNotFoundError(errno.ENOENT, GONE, str(home))
     names = folder.relative_to(home).parts
-    for n in range(1, len(names) + 1):  # one by one: moved meanwhile, none of them comes back
+    for n in range(1, len(names) + 1):  # one by one, so that a home that is moved meanwhile does not come back
         home.joinpath(*names[:n]).mkdir(exist_ok=True)
 
 
 def is_gone(folder: Path) -> bool:
-    """Whether nothing of that name is there; no, where a disk does not tell."""
+    """Whether nothing of that name exists; False if the disk cannot say."""
     try:
         folder.stat()
     except FileNotFoundError:

@@ -1,12 +1,12 @@
-"""Audio that libsndfile does not know, decoded by torchcodec and ffmpeg in a process of its own.
+"""Audio that libsndfile cannot read, decoded by torchcodec and ffmpeg in a separate process.
 
 `brefine.data.decode` is that process: this layer never reaches torch. Both are optional; without them the user is told how to
 convert the file.
 
 Boundaries need true times. Tried with ffmpeg's encoders and torchcodec 0.11: m4a, mp4, mov, mkv and webm keep them to a
 millisecond; a bare .aac comes 23 ms late and a .wma 46 ms early, since nothing in them says how far their encoder ran ahead.
-Asked for a part alone, torchcodec puts it up to 4 ms (.mkv) or 92 ms (.wma) from where it lies in the whole: files are decoded
-from their start.
+If asked for a part alone, torchcodec puts it up to 4 ms (.mkv) or 92 ms (.wma) away from where it lies in the whole, so files are
+decoded from their start.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def probe_foreign(path: Path) -> tuple[float, int, int]:
     """Seconds, sampling rate and channels, as the container says.
 
     Raises:
-        DataError: torchcodec or ffmpeg is missing, or the file is no audio, or does not tell its length, rate or channels;
-            or something else prints where the decoder answers.
+        DataError: torchcodec or ffmpeg is missing; the file is not audio, or does not say its length, rate or channels; or
+            something else prints where the decoder answers.
     """
     with _decoder(path, "--probe") as process:
         answer, words = process.communicate()
@@ -57,7 +57,7 @@ def probe_foreign(path: Path) -> tuple[float, int, int]:
             got=repr(answer.decode("utf-8", errors="replace").strip().partition("\n")[0][:200]),
             hint="whatever prints when Python starts, such as a sitecustomize.py, belongs on stderr",
         ) from None
-    if not _is_number(told["duration_s"]):  # what was recorded in a browser, for instance
+    if not _is_number(told["duration_s"]):  # as in recordings made in a browser
         raise DataError("this audio does not say how long it is", where=path, hint=_way_out(path))
     unsaid = [name for name in ("sample_rate_hz", "n_channels") if not _is_number(told[name])]
     if unsaid:  # a video without sound, say
@@ -95,7 +95,7 @@ def _decoder(path: Path, *options: str) -> subprocess.Popen[bytes]:
 
 
 def _listen(stderr: IO[bytes], words: deque[bytes]) -> None:
-    """Keeps the last words of a decoder; unread, a pipe that ffmpeg's warnings have filled would hold it up for ever."""
+    """Keeps a decoder's last words; if nobody read the pipe, ffmpeg's warnings would fill it and block the decoder for ever."""
     while heard := stderr.read(_WORDS_BYTES):
         words.append(heard)
 

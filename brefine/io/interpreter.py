@@ -9,9 +9,9 @@ from pathlib import Path
 def python_command(*arguments: object) -> list[str]:
     """The command line of this interpreter with these arguments: `-m MODULE …` or `-c PROGRAM …`; see `word_of`.
 
-    `-P` leaves the current directory out of `sys.path`, also in what the process spawns through multiprocessing. A folder that
-    somebody has sent, or one's own notebook folder, may hold a `soundfile.py` or a `queue.py`, which would be run otherwise.
-    Packages that are installed and PYTHONPATH are searched as ever.
+    `-P` leaves the current directory out of `sys.path`, also in processes that it spawns through multiprocessing. Otherwise a
+    `soundfile.py` or a `queue.py` in a folder of notebooks, or in one that somebody has sent, would be run. Installed packages
+    and PYTHONPATH are searched as usual.
     """
     return [sys.executable, "-P", *map(word_of, arguments)]
 

@@ -1,4 +1,4 @@
-"""Reads JSON that anybody may have written, so that its content can do no harm.
+"""Reads JSON from anybody, and makes sure that its content can do no harm.
 
 Numbers are finite with room for arithmetic, integers fit into 64 bits, and characters that a terminal would obey are escaped
 (`errors.printable`).
@@ -14,14 +14,14 @@ from brefine.errors import FormatError, printable
 _LARGEST: Final = 1e100
 """No quantity is larger, and its square and its sums are still finite."""
 _LONGEST_DIGITS: Final = 19
-"""Of a number that fits into 64 bits."""
+"""As many digits has the largest integer of 64 bits."""
 
 
 def parse_json(text: str | bytes, *, where: object) -> Any:
     """Parses one JSON document.
 
     Raises:
-        FormatError: it is not JSON or not UTF-8, is nested too deeply, or holds a number that is none or too large.
+        FormatError: it is not JSON or not UTF-8, is nested too deeply, or holds a number that is too large or not finite.
     """
     try:
         decoded = text.decode("utf-8") if isinstance(text, bytes) else text
@@ -43,7 +43,7 @@ def _printable(tree: Any) -> Any:
 
 def _parse_float(text: str) -> float:
     value = float(text)
-    return value if abs(value) <= _LARGEST else _refuse(text)  # false for what is not a number, too
+    return value if abs(value) <= _LARGEST else _refuse(text)  # false for not-a-number, too
 
 
 def _parse_int(text: str) -> int:

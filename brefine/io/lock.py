@@ -1,4 +1,4 @@
-"""Locks of files, which the kernel takes back when their holder dies."""
+"""File locks, which the kernel releases when their holder dies."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from brefine.io.folders import make_folder
 
 @contextmanager
 def held(path: Path, *, wait: bool = True) -> Iterator[int | None]:
-    """Holds the lock of this file: nobody else has it meanwhile, neither process nor thread.
+    """Holds the lock of this file; meanwhile no other process or thread can have it.
 
-    Yields its descriptor, with which a process that is started goes on holding it: the kernel takes the lock back when the last
-    one that has the descriptor has ended. None where somebody else has the lock and `wait` is not wanted.
+    Yields its descriptor; a child process that inherits it goes on holding the lock, which the kernel releases when the last
+    process with the descriptor has ended. Yields None if somebody else has the lock and `wait` is False.
 
     Raises:
-        OSError: the file cannot be made, or its disk knows no locks.
+        OSError: the file cannot be made, or its disk does not support locks.
     """
     make_folder(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)

@@ -1,4 +1,4 @@
-"""Files that a person asks for: what they must not replace, and whether they can be written, before anything is computed."""
+"""Checks of output files before anything is computed: what they must not replace, and whether they can be written."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def refuse_replacing(
     option: str = "-o",
     beside: Iterable[Path] = (),
 ) -> None:
-    """Refuses outputs that would destroy an input or a file that is no `kind`; files of that kind may be made anew.
+    """Refuses outputs that would destroy an input or a file that is not a `kind`; files of that kind may be replaced.
 
     Args:
-        option: what names the outputs on the command line.
-        beside: what the same command writes as well.
+        option: names the outputs on the command line.
+        beside: other files that the same command writes.
 
     Raises:
         BrefineError: an output is an input, another output, a folder, a device, something else that is not empty, or cannot be
@@ -51,11 +51,11 @@ def refuse_unwritable(written: Iterable[Path], *, option: str = "-o", hint: str 
     """Refuses outputs, files or folders, that could not be written in the end; folders on the way to them may be missing.
 
     Args:
-        option: what names the outputs on the command line.
-        hint: what to do where nothing can be put there, if not to give another `option`.
+        option: names the outputs on the command line.
+        hint: what to do if nothing can be written there; by default, to give another `option`.
 
     Raises:
-        BrefineError: there is a device, a pipe or a socket, a file in place of a parent folder, or nothing can be written there.
+        BrefineError: an output is a device, a pipe or a socket, has a file in place of a parent folder, or cannot be written.
     """
     another = hint or f"give another {option}"
     tried: set[Path] = set()
@@ -70,14 +70,14 @@ def refuse_unwritable(written: Iterable[Path], *, option: str = "-o", hint: str 
             got = "a file" if folder.exists() else "a link that leads nowhere"
             raise BrefineError("a folder to write into is needed here", where=folder, expected="a folder", got=got, hint=another)
         try:
-            with tempfile.TemporaryFile(dir=folder):  # permissions alone tell root little
+            with tempfile.TemporaryFile(dir=folder):  # permissions alone say little to root
                 pass
         except OSError as error:
             raise BrefineError(f"the output cannot be written: {error.strerror}", where=path, hint=another) from None
 
 
 def begins_with(path: Path, words: str) -> bool:
-    """Whether a file begins with these words: enough to tell one that was written here from anybody else's."""
+    """Whether a file begins with these words: enough to tell brefine's own files from others."""
     beginning = words.encode()
     with path.open("rb") as file:
         return file.read(len(beginning)) == beginning

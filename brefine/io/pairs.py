@@ -13,7 +13,7 @@ from brefine.io.uem import read_uem
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One recording to score. `regions_s` is None where no UEM says what is scored: then everything is."""
+    """One recording to score. `regions_s` is None if no UEM says what is scored; then everything is."""
 
     recording: str
     reference: Diarization
@@ -33,11 +33,11 @@ def read_pairs(reference: Path, hypothesis: Path, uem: Path | None = None, *, te
     """Reads the pairs; two single-recording files are a pair even when their recording names differ.
 
     Args:
-        tell: as that of `read_rttm`.
+        tell: as in `read_rttm`.
 
     Raises:
         FormatError: an RTTM or the UEM has faults.
-        DataError: a reference recording has no hypothesis, or none at all is there; a recording is missing in the UEM.
+        DataError: a reference recording has no hypothesis, or there are no recordings; a recording is missing in the UEM.
     """
     references, hypotheses = read_diarizations(reference, tell=tell), read_diarizations(hypothesis, tell=tell)
     regions = None if uem is None else read_uem(uem)

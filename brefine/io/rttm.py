@@ -1,13 +1,13 @@
-"""RTTM files: one line a turn.
+"""RTTM files: one line per turn.
 
     SPEAKER <recording> <channel> <onset_s> <duration_s> <NA> <NA> <speaker> <NA> <NA>
 
 Conventions: times in seconds from the start of the recording. Fields are separated by blanks or tabs; `;;` starts a comment;
 lines of the format's other types (LEXEME, SPKR-INFO, …) are ignored; a byte-order mark and Windows line ends are accepted; the
 channel is ignored, and so is the ninth field, which may hold the turn's confidence. The sixth, the orthography, may hold a mark
-of what wrote the turn: copies keep it and readers pass over it, where pyannote's stumbles over a comment. A turn of no length
-says nothing and is passed over: rounding leaves some, and pyannote.core writes them. All faults of a file are reported at once,
-with line numbers.
+of what wrote the turn: copies keep it and readers ignore it, whereas pyannote's reader stumbles over a comment. A turn of no
+length says nothing and is skipped: rounding leaves some, and pyannote.core writes them. All faults of a file are reported at
+once, with line numbers.
 
 Source: NIST, "RT-09 Meeting Recognition Evaluation Plan", appendix A.
 """
@@ -32,7 +32,7 @@ LINE_FORMAT = "SPEAKER recording channel onset_s duration_s <NA> <NA> speaker <N
 
 NO_MARK = "<NA>"
 Tell = Callable[[str], None]
-"""Takes what a person should know of a file that can be used, a line each."""
+"""Takes notes for a person on a file that can be used, a line each."""
 
 _OTHER_TYPES = frozenset(
     "SEGMENT NOSCORE NO_RT_METADATA LEXEME NON-LEX NON-SPEECH FILLER EDIT IP SU CB A/P SPKR-INFO".split()  # noqa: SIM905
@@ -50,7 +50,7 @@ def read_rttm(path: str | PathLike[str], *, tell: Tell = say_nothing) -> dict[st
     """Reads the diarizations of all recordings in one file, in order of their first line.
 
     Args:
-        tell: is told how many turns have no length.
+        tell: gets a note on how many turns have no length.
 
     Raises:
         FormatError: the file cannot be read, or has broken lines; all of them are listed.
@@ -59,7 +59,7 @@ def read_rttm(path: str | PathLike[str], *, tell: Tell = say_nothing) -> dict[st
 
 
 def read_recording(path: str | PathLike[str], name: str) -> Diarization:
-    """Reads one recording of a file; without turns where the file has none of it.
+    """Reads one recording of a file; it has no turns if the file has none of it.
 
     Raises:
         FormatError: as `read_rttm`.
@@ -104,8 +104,9 @@ def raise_faults(folder: Path, problems: Sequence[str]) -> None:
 def read_each(files: Iterable[Path], *, tell: Tell = say_nothing) -> tuple[dict[Path, dict[str, Diarization]], list[str]]:
     """Reads the files of a folder: file → its recordings by name, and the faults of those that cannot be read.
 
-    A file without turns is the recording of its name, without speech. Files that all call their only recording the same, which
-    none of them is called, are recordings of their names, too: pyannote.audio calls all audio in memory `waveform`.
+    A file without turns is the recording of the file's name, without speech. If several files hold a single recording each, all
+    of the same name, and none of the files has that name, the recordings are named after their files: pyannote.audio calls all
+    audio in memory `waveform`.
     """
     held: dict[Path, dict[str, Diarization]] = {}
     problems: list[str] = []
@@ -130,7 +131,7 @@ def rttm_files(path: Path) -> list[Path]:
 
 
 def is_rttm(path: Path) -> bool:
-    """Whether a file is one; one of comments alone is an RTTM without turns."""
+    """Whether a file is an RTTM; one that holds only comments is an RTTM without turns."""
     try:
         read_rttm(path)
     except FormatError:
@@ -147,7 +148,7 @@ def parse_rttm(text: str, *, where: object = "RTTM", tell: Tell = say_nothing) -
     turns: dict[str, list[Turn]] = {}
     problems = Problems()
     n_empty = 0
-    names: dict[str, str] = {}  # one string object a name, however many lines hold it
+    names: dict[str, str] = {}  # one string object per name, however many lines hold it
     for number, fields in numbered_fields(text):
         if fields[0] != "SPEAKER":
             if fields[0] not in _OTHER_TYPES:
@@ -170,7 +171,7 @@ def parse_rttm(text: str, *, where: object = "RTTM", tell: Tell = say_nothing) -
 
 
 def recordings_marked(files: Iterable[Path], mark: str) -> set[str]:
-    """Names of recordings of valid RTTM files with a turn that bears this mark; a file's only one also by the file's name."""
+    """Names of recordings, in valid RTTM files, that have a turn with this mark; a file's only one also by the file's name."""
     found: set[str] = set()
     for file in files:
         marked: dict[str, bool] = {}
@@ -183,7 +184,7 @@ def recordings_marked(files: Iterable[Path], mark: str) -> set[str]:
 
 
 def turn_of_line(line: str) -> tuple[str, Turn] | None:
-    """The recording and the turn that one line of a valid RTTM holds; None for those that hold none."""
+    """The recording and the turn in one line of a valid RTTM; None if it holds no turn."""
     fields = fields_of(line)
     turn = _turn(fields, fields[7]) if fields and fields[0] == "SPEAKER" else None
     return None if turn is None else (fields[1], turn)
@@ -199,8 +200,8 @@ def write_rttm(
     """Writes one file with the turns of all given recordings; readers see the old file or the whole new one.
 
     Args:
-        confidence: 0–1, one for each turn that is written, in order: the ninth field; None = `<NA>`.
-        mark: a word on what wrote the turns: the sixth field of each.
+        confidence: the ninth field: 0–1, one for each turn that is written, in order; None = `<NA>`.
+        mark: the sixth field of each turn: a word on what wrote them.
 
     Raises:
         FormatError: a recording or a speaker has a name that RTTM cannot hold.
@@ -211,7 +212,7 @@ def write_rttm(
 def format_rttm(
     diarizations: Iterable[Diarization] | Diarization, *, confidence: Sequence[float] | None = None, mark: str = NO_MARK
 ) -> str:
-    """RTTM text with times in microseconds; see `write_rttm`. Turns of a speaker that touch do so afterwards."""
+    """RTTM text with times in microseconds; see `write_rttm`. Turns that touch still do so after rounding."""
     if isinstance(diarizations, Diarization):
         diarizations = [diarizations]
     turns = [(diarization.recording, turn) for diarization in diarizations for turn in diarization.turns]
@@ -253,7 +254,7 @@ def _time_fault(onset: str, duration: str) -> str | None:
 
 
 def _turn(fields: list[str], speaker: str) -> Turn | None:
-    """The turn of a line without faults; None where it is too short to be told from nothing."""
+    """The turn of a line without faults; None if it has no length after rounding."""
     onset_s = float(fields[3])
     offset_s = round(onset_s + float(fields[4]), _SUM_DECIMALS)
     return Turn(onset_s, offset_s, speaker) if offset_s > onset_s else None
@@ -265,7 +266,7 @@ def _format_line(recording: str, turn: Turn, confidence: str, mark: str) -> str:
         if problem is not None:
             raise FormatError(f"RTTM cannot hold this {what}", where=ascii(name), got=problem)
     onset_s = round(turn.onset_s, _DECIMALS)
-    # Both ends are rounded, not the duration: what touches keeps touching. Nothing is written with no duration.
+    # Both ends are rounded, not the duration, so that turns that touch still do. No turn is written with a duration of 0.
     duration_s = max(round(turn.offset_s, _DECIMALS) - onset_s, 10.0**-_DECIMALS)
     times = f"{onset_s:.{_DECIMALS}f} {duration_s:.{_DECIMALS}f}"
     return f"SPEAKER {recording} 1 {times} {mark} <NA> {turn.speaker} {confidence} <NA>\n"

@@ -12,13 +12,13 @@ _local = threading.local()
 def own_s() -> float:
     """Seconds by the wall clock, less those in which this thread could have run but other programs had the cores.
 
-    Waiting for a disk or a GPU counts, waiting for one's turn does not: differences are what an idle machine would have shown.
-    Where the kernel does not tell (it is not Linux), this is the wall clock.
+    Waiting for a disk or a GPU counts, waiting for a core does not, so differences are what an idle machine would have shown. If
+    the kernel does not say (it is not Linux), this is the wall clock.
     """
     before_ns = _waited_ns()
     while True:
         now_s, after_ns = time.perf_counter(), _waited_ns()
-        if after_ns == before_ns:  # both readings are of the same turn on the core
+        if after_ns == before_ns:  # the thread did not wait between the two readings
             return now_s - after_ns * 1e-9
         before_ns = after_ns
 

@@ -1,4 +1,4 @@
-"""The weights in this package, for those that load them and for those that only need to know which they are."""
+"""Where the weights in this package are, also for code that must know them without loading torch."""
 
 from __future__ import annotations
 

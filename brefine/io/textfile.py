@@ -73,7 +73,7 @@ def read_lines_text(path: Path) -> str:
     if content.startswith(_GZIPPED):
         raise FormatError("the file is gzipped", where=path, expected="UTF-8 text", hint="gunzip it first")
     if _LONE_RETURN.search(content) and b"\0" not in content:
-        # Read as one line, all turns but its first would be lost, or all of them where it starts with a comment.
+        # Read as one line, all turns but the first would be lost, or all of them if it starts with a comment.
         raise FormatError(
             "lines end with a carriage return alone",
             where=path,
@@ -86,12 +86,12 @@ def read_lines_text(path: Path) -> str:
 
 
 def write_lines_text(path: Path, text: str) -> None:
-    """Replaces the file by what `read_lines_text` has read from another, byte for byte; see `write_bytes_atomic`."""
+    """Replaces the file by text from `read_lines_text`, whose bytes are restored exactly; see `write_bytes_atomic`."""
     write_bytes_atomic(path, text.encode("utf-8", errors="surrogateescape"))
 
 
 def numbered_fields(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yields the number and the blank- or tab-separated fields of every line that is not empty and no comment."""
+    """Yields the number and the blank- or tab-separated fields of every line that is neither empty nor a comment."""
     for number, line in enumerate(lines_of(text), start=1):
         fields = fields_of(line)
         if fields and not fields[0].startswith(_COMMENT):
@@ -112,17 +112,17 @@ def lines_of(text: str) -> Iterator[str]:
 
 def fields_of(line: str) -> list[str]:
     """The blank- or tab-separated fields of one line; str.split() would also break at non-breaking spaces."""
-    bare = line.rstrip("\r\n").removeprefix(_MARK)  # several files in one have marks in the middle, too
+    bare = line.rstrip("\r\n").removeprefix(_MARK)  # joined files have marks in the middle, too
     return [part for part in bare.replace("\t", " ").split(" ") if part]
 
 
 def field_spans(line: str) -> list[tuple[int, int]]:
-    """Where each of `fields_of` starts and ends in its line; the last one may reach over the line's end."""
+    """Where each of `fields_of` starts and ends in its line; the last one may include the line's end."""
     return [field.span() for field in _FIELD.finditer(line, line.startswith(_MARK))]
 
 
 def parse_seconds(text: str) -> float:
-    """Parses a time in seconds; not-a-number for whatever is not a plain finite decimal number."""
+    """Parses a time in seconds; not-a-number if it is not a plain finite decimal number."""
     try:
         value = float(text)
     except ValueError:

@@ -2,7 +2,7 @@
 
     <recording> <channel> <start_s> <end_s>
 
-Conventions: as in RTTM (`;;` comments, blanks or tabs, seconds); the channel is ignored, and so is what other tools put
+Conventions: as in RTTM (`;;` comments, blanks or tabs, seconds); the channel is ignored, and so is anything that other tools put
 behind the end, unless it begins with a number. Touching and overlapping regions of a recording are merged.
 
 Source: NIST, "RT-09 Meeting Recognition Evaluation Plan", appendix A.
@@ -19,7 +19,7 @@ from brefine.io.filenames import name_problem
 from brefine.io.textfile import MAX_TIME_S, Problems, numbered_fields, parse_seconds, read_lines_text, shown
 
 UEM_FILE: Final = "all.uem"
-"""What of a corpus's recordings is scored, in the corpus's folder."""
+"""The file in a corpus's folder that says which regions of its recordings are scored."""
 _N_FIELDS = 4
 
 
