@@ -8,9 +8,9 @@
     ├── CheckpointError       1   weights are torn, foreign or missing
     └── ProcessError          1   a process cannot be started, is refused, or was lost
 
-`core` raises ValueError for a caller's bug; everything else that a user can meet is one of these, or what the system refuses:
-room on a disk, a folder, memory. Only `run_main` catches them, once in every process. What a message quotes from a file cannot
-give orders to a terminal: it is escaped, also in what is no error and only told.
+`core` raises ValueError for a caller's bug; everything else that a user can meet is one of these, or an OSError or MemoryError of
+the system: a full disk, a folder that cannot be written, no memory. Only `run_main` catches them, once in every process. Text
+that a message quotes from a file is escaped, so that it cannot control a terminal; so is text in messages that are not errors.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from typing import NoReturn, Self
 
 
 class BrefineError(Exception):
-    """A failure told in the user's words: what, where, expected, got, and what to do next.
+    """A failure in words for the user: what, where, expected, got, and what to do next.
 
     Args:
         what: one sentence, without a full stop.
@@ -36,7 +36,7 @@ class BrefineError(Exception):
         expected: what would have been right.
         got: what was found instead.
         hint: the next thing to do, as a sentence or a command.
-        problems: one line each, where several faults of one file or corpus are reported together.
+        problems: one line each, if several faults of one file or corpus are reported together.
     """
 
     exit_code = 1
@@ -60,7 +60,7 @@ class BrefineError(Exception):
         super().__init__(self._message())
 
     def with_hint(self, hint: str) -> Self:
-        """The same, with what to do next, from whoever knows what the file is for."""
+        """The same error with a hint, given by a caller that knows what the file is for."""
         return type(self)(self.what, where=self.where, expected=self.expected, got=self.got, hint=hint, problems=self.problems)
 
     def _message(self) -> str:
@@ -104,14 +104,14 @@ class ProcessError(BrefineError):
 
 
 def hint_of(faults: Iterable[BrefineError], *others: str) -> str | None:
-    """What to do about faults that are listed together: each hint once, after the fault that it is for; then the others."""
+    """The hint for faults that are listed together: each fault's hint once, after its `what`; then the others."""
     hints = dict.fromkeys(f"{fault.what}: {fault.hint}" for fault in faults if fault.hint is not None)
     return "\n  → ".join([*hints, *others]) or None
 
 
 def printable(text: str) -> str:
     """The text with every character escaped that a terminal would obey or that cannot be printed; line breaks and tabs stay."""
-    # line by line: a long table has few lines, if any, that must be gone through by character
+    # line by line: few lines of a long table, if any, must be checked character by character
     return "\n".join(line if line.isprintable() else _escaped(line) for line in text.split("\n"))
 
 
@@ -120,21 +120,21 @@ def _escaped(line: str) -> str:
 
 
 def one_line(path: object) -> str:
-    """A path, or another name, as `printable` shows it, with line breaks and tabs escaped: nothing else looks like a line."""
+    """A path, or another name, as `printable` shows it, with line breaks and tabs escaped, so that it stays on one line."""
     return printable(str(path)).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def tell(message: str) -> None:
     """Prints a message for the person on stderr, as `printable` shows it; never part of the result.
 
-    A terminal that has closed costs the message, not the work that it is about.
+    If the terminal has closed, the message is lost, but the work goes on.
     """
     try:
         print(printable(message), file=sys.stderr, flush=True)
     except OSError as error:
         if error.errno != errno.EIO:
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # what follows is for nobody, too
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # nobody reads later messages either
 
 
 OUT_OF_MEMORY = re.compile(
@@ -143,7 +143,7 @@ OUT_OF_MEMORY = re.compile(
     r"|error return without exception set|returned NULL without setting an exception",
     re.IGNORECASE,
 )
-"""How libraries say so: Python's allocators, the system's, torch's, oneDNN's, the dynamic linker, a new thread's stack;
+"""How libraries report it: Python's allocators, the system's, torch's, oneDNN's, the dynamic linker, a new thread's stack;
 and compiled code that found no room for its exception."""
 
 
@@ -155,25 +155,25 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 SIGNALS_VARIABLE = "BREFINE_SIGNALS"
-"""Environment variable: the descriptor in which a process notes the signals that reach it, a byte each, for its parent."""
+"""Environment variable: the descriptor to which a process writes the signals that reach it, a byte each, for its parent."""
 
 
 def _tell_signals() -> None:
-    told = os.environ.pop(SIGNALS_VARIABLE, None)  # not for processes that this one starts: they have no such descriptor
+    told = os.environ.pop(SIGNALS_VARIABLE, None)  # not for this one's children, which do not have the descriptor
     if told is not None:
         signal.set_wakeup_fd(int(told), warn_on_full_buffer=False)
 
 
 @contextmanager
 def terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM (`timeout`, a scheduler, a shutdown) and SIGHUP (a terminal that closes) end what is done here as Ctrl-C does.
+    """SIGTERM (`timeout`, a scheduler, a shutdown) and SIGHUP (a terminal that closes) end the work in here as Ctrl-C does.
 
-    What is ignored, as SIGHUP under `nohup`, stays so. See `interrupted_code`.
+    A signal that is ignored, as SIGHUP under `nohup`, stays ignored. See `interrupted_code`.
     """
     numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        for each in numbers:  # kernel and shell both tell of a closed terminal: a second one would leave the work unstopped
+        for each in numbers:  # kernel and shell both signal a closed terminal: a second signal would break off the clean-up
             signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt(number)
 
@@ -186,25 +186,25 @@ def terminated_as_interrupted() -> Iterator[None]:
 
 
 def interrupted_code(interrupt: KeyboardInterrupt) -> int:
-    """The exit code that tells which signal has interrupted: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
+    """The exit code for the signal that has interrupted: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
     return 128 + (interrupt.args[0] if interrupt.args else signal.SIGINT)
 
 
 def stop_writing() -> int:
-    """Discards what is still to be printed, since nobody reads it any more; returns the exit code that says so."""
+    """Discards further output, since nobody reads it any more; returns the exit code for this."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 141
 
 
 def _escape_what_cannot_be_encoded() -> None:
-    """A dash where the locale knows ASCII alone, or a byte of a file's name that is no UTF-8, must not cost a result."""
+    """A dash in an ASCII locale, or a byte of a file's name that is not UTF-8, must not cost a result."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # stdout is None after `>&-`
             stream.reconfigure(errors="backslashreplace")
 
 
 def words_of(error: BrefineError | OSError) -> str:
-    """The message for a person; for a refusal by the system, such as a full disk, the file and the reason."""
+    """The message for a person; for an error of the system, such as a full disk, the file and the reason."""
     if isinstance(error, BrefineError):
         return str(error)
     where = "" if error.filename is None else f"{one_line(error.filename)}: "
@@ -212,8 +212,8 @@ def words_of(error: BrefineError | OSError) -> str:
 
 
 def run_main(main: Callable[[], int | None]) -> NoReturn:
-    """Ends the process with the exit code of `main`, telling a `BrefineError` in its own words instead of a traceback."""
-    if sys.stderr is None:  # `2>&-`: printed there, messages would go to stdout, into the result
+    """Ends the process with the exit code of `main`; a `BrefineError` is printed as its message, without a traceback."""
+    if sys.stderr is None:  # `2>&-`: messages would else go to stdout, into the result
         sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     _escape_what_cannot_be_encoded()
     try:
@@ -222,7 +222,7 @@ def run_main(main: Callable[[], int | None]) -> NoReturn:
             code = main() or 0
         finally:
             if sys.stdout is not None:  # `>&-`
-                sys.stdout.flush()  # here, where a closed pipe is told by the exit code, not at the interpreter's end
+                sys.stdout.flush()  # here, where a closed pipe changes the exit code, and not at the interpreter's end
     except BrefineError as error:
         print(f"brefine: {error}", file=sys.stderr)
         code = error.exit_code

@@ -20,12 +20,12 @@ class ProcessIdentity(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     pid: int = Field(ge=1)
-    """Never 0 or less, which to `kill` would be a whole group of processes, and to psutil a fault of its caller."""
+    """Never 0 or less, which `kill` takes for a whole group of processes and psutil refuses."""
     started_unix_s: float
     boot_id: str
     host: str
     start_ticks: int | None = None
-    """Start in clock ticks since the boot, where the system tells: it does not move when the clock is set."""
+    """Start in clock ticks since the boot, if the system says it; unlike a time, it does not move when the clock is set."""
 
 
 def own_identity() -> ProcessIdentity:
@@ -37,7 +37,7 @@ def identity_of(pid: int) -> ProcessIdentity:
     """The identity of a running process.
 
     Raises:
-        psutil.NoSuchProcess: there is none with that pid.
+        psutil.NoSuchProcess: no process has that pid.
     """
     return ProcessIdentity(
         pid=pid,
