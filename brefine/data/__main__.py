@@ -1,4 +1,4 @@
-"""Gets corpora ready, and learns the numbers from which they are simulated.
+"""Prepares corpora, and learns the numbers from which they are simulated.
 
 python -m brefine.data prepare configs/demo.toml
 python -m brefine.data errors --reference DIR --hypothesis DIR -o FILE

@@ -13,19 +13,19 @@ from scipy.fft import irfft, next_fast_len, rfftfreq
 Samples = NDArray[np.float32]
 
 SAMPLE_RATE_HZ = 16000
-"""Of all that conversations are made of."""
+"""Sampling rate of everything that conversations are made of."""
 SPEED_OF_SOUND_M_S = 343.0
 CODECS = ("opus", "vorbis", "mp3", "gsm")
 NOISES = ("white", "pink", "brown", "hum", "fan", "hall", "bursts")
 
 
 def happens(probability: float, rng: np.random.Generator) -> bool:
-    """Draws nothing where the answer is known: conversations of recipes without it stay what they are."""
+    """Draws no random number if the probability is 0, so that conversations of recipes without the effect stay the same."""
     return probability > 0.0 and bool(rng.random() < probability)
 
 
 def rms(samples: Samples) -> float:
-    """Root mean square; 0.0 of nothing."""
+    """Root mean square; 0.0 without samples."""
     return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if len(samples) else 0.0
 
 
@@ -171,7 +171,7 @@ def telephone_band(samples: Samples) -> Samples:
     """
     from scipy.signal import butter, sosfilt
 
-    # Forward only, as a line does it: delayed by 2 ms at the lower edge, 0.75 ms at 500 Hz and a quarter of one above 1 kHz.
+    # Forward only, as in a real line: delayed by 2 ms at the lower edge, 0.75 ms at 500 Hz and a quarter of one above 1 kHz.
     band = sosfilt(butter(4, [300.0, 3400.0], "bandpass", fs=SAMPLE_RATE_HZ, output="sos"), samples)
     peak = max(float(np.abs(band).max()), 1e-9)
     mu = 255.0
@@ -181,7 +181,7 @@ def telephone_band(samples: Samples) -> Samples:
 
 
 def through_codec(samples: Samples, kind: str) -> Samples:
-    """The samples after coding at a low rate and decoding, one of `CODECS`; what a codec delays is taken back by its decoder."""
+    """The samples after coding at a low rate and decoding, one of `CODECS`; the decoder makes up for the codec's delay."""
     peak = max(float(np.abs(samples).max()), 1e-9)
     levelled = samples * (0.7 / peak)
     if kind == "gsm":

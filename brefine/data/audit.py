@@ -1,4 +1,4 @@
-"""Looks a whole corpus over before anything is made of it, and tells everything that is wrong with it in one go."""
+"""Checks a whole corpus before anything is made of it, and reports everything that is wrong with it at once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from brefine.io.rttm import read_rttm
 END_TOLERANCE_S = 0.5
 """Turns may run this far past the audio (labels are rounded, diarizers overrun); they are clipped."""
 SILENCE_DB = -75.0
-"""Against full scale; what stays below is silent."""
+"""Against full scale; a recording that stays below is silent."""
 
 _Labels = dict[Path, dict[str, Diarization]]
 _HOP = 160  # samples at 16 kHz: 10 ms
@@ -33,9 +33,9 @@ class Audited:
     """One recording with what was read of it; turns and regions are clipped to the audio.
 
     Attributes:
-        regions_s: what is scored, the whole recording where no UEM says otherwise.
-        sound: digest of the samples: recordings with the same samples have the same, whatever their names and containers.
-        envelope: rises and falls of the level, by which `copies` knows what was encoded anew or cut.
+        regions_s: what is scored; the whole recording if no UEM says otherwise.
+        sound: digest of the samples: the same for recordings with the same samples, whatever their names and containers.
+        envelope: rises and falls of the level, by which `copies` recognises recordings that were re-encoded or cut.
     """
 
     recording: Recording
@@ -52,7 +52,7 @@ class Audit:
     """What a corpus folder holds, what forbids its use, and what its user should know.
 
     Attributes:
-        unusable: those of the problems that are of audio, with what to do about them.
+        unusable: the problems that concern audio, as errors with hints.
     """
 
     recordings: tuple[Audited, ...]
@@ -66,10 +66,10 @@ def audit_corpus(
 ) -> Audit:
     """Reads all labels and decodes all audio of a corpus folder.
 
-    Problems: files without partner, broken labels, unreadable or silent audio, samples that are not finite, references without
-    speech, turns past the end, regions of nothing but what lies past it, speakers who are silent where the reference has them
-    speak. Notes: turns of no length, audio below 16 kHz, clipped hypotheses, hypotheses without a turn, references without
-    speech in what is scored.
+    Problems: files without a partner, broken labels, unreadable or silent audio, samples that are not finite, references without
+    speech, turns past the end, regions that lie wholly past the end, speakers for whom the audio is silent wherever the reference
+    has them speak. Notes: turns of no length, audio below 16 kHz, clipped hypotheses, hypotheses without a turn, references
+    without speech in what is scored.
     """
     problems: list[str] = []
     try:
@@ -93,7 +93,7 @@ def audit_corpus(
 
 
 def _whatever_is_there(folder: Path) -> list[Recording]:
-    """The audio of a folder whose labels have faults, each with the labels of its own name, so that it is looked over as well."""
+    """The audio of a folder whose labels have faults, each with the labels of its own name, so that it is checked as well."""
     found = []
     for audio in audio_files(folder / "audio"):
         labels = [folder / part / f"{audio.stem}.rttm" for part in ("reference", "hypothesis")]
@@ -103,7 +103,7 @@ def _whatever_is_there(folder: Path) -> list[Recording]:
 
 
 def _read_labels(recordings: Iterable[Recording], notes: list[str]) -> _Labels:
-    """Every RTTM file, read once however many recordings it holds, without the broken ones, which are told with the folder's."""
+    """Every RTTM file, read once however many recordings it holds; broken ones are left out, as the folder's faults list them."""
     labels: _Labels = {}
     for path in sorted({path for one in recordings for path in (one.reference, one.hypothesis) if path is not None}):
         with contextlib.suppress(BrefineError):
@@ -155,17 +155,17 @@ def _of(name: str, labels: _Labels, path: Path | None) -> Diarization | None:
     found = None if path is None else labels.get(path)
     if found is None:
         return None
-    only = next(iter(found.values())) if len(found) == 1 else Diarization(name)  # whatever it is called there
+    only = next(iter(found.values())) if len(found) == 1 else Diarization(name)  # the only one counts, whatever its name
     return Diarization(name, found.get(name, only).turns)
 
 
 def _clipped(regions_s: Regions, duration_s: float) -> Regions:
-    """Beyond the audio nothing is annotated: a turn that its end cuts has no boundary there."""
+    """The regions cut to the audio: nothing is annotated beyond it, and a turn that its end cuts has no boundary there."""
     return tuple((start_s, min(end_s, duration_s)) for start_s, end_s in regions_s if start_s < duration_s)
 
 
 def _listen(audio: Path) -> tuple[NDArray[np.float64], str]:
-    """Level of every 10 ms, in dB of full scale, and the samples' digest; of hours of audio, a block at a time is in memory."""
+    """Level of every 10 ms, in dB of full scale, and the samples' digest; only a block at a time is in memory."""
     levels: list[NDArray[np.float64]] = []
     rest = np.zeros(0, np.float32)
     digest = hashlib.sha256()

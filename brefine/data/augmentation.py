@@ -1,9 +1,9 @@
-"""The same windows through other ears: what a training adds to its corpus at almost no cost.
+"""Augmentation: windows changed at random as by other microphones and voices, at almost no cost.
 
-A simulated corpus has a few hundred voices and channels; each epoch may show every window through another one. Per window, at
-random: a smooth equalisation and a band limit (another microphone), shifted bands (a longer or shorter vocal tract), hidden
-bands and moments (`SpecAugment`), and evidence that is missing or weak, so that no model leans on one input alone. The true
-boundary stays where it is.
+A simulated corpus has a few hundred voices and channels; with augmentation, each epoch can show every window through another one.
+Per window, at random: a smooth equalisation and a band limit (another microphone), shifted bands (a longer or shorter vocal
+tract), hidden bands and moments (`SpecAugment`), and evidence that is missing or weak, so that no model leans on one input alone.
+The true boundary stays where it is.
 
 Sources: Park et al. 2019, "SpecAugment"; Jaitly and Hinton 2013, "Vocal tract length perturbation".
 
@@ -30,11 +30,11 @@ _BAND_LIMIT_RATE = 0.15
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """Which channels of a window are what; `brefine.data.batches` lays them out.
+    """The layout of a window's channels, as `brefine.data.batches` makes it.
 
     Attributes:
         n_mels: M, the first channels.
-        speech: the channels that say whether voices are heard: the detector's and those of pitch, where there are any.
+        speech: the channels that say whether voices are heard: the detector's and those of pitch, if the recipe has them.
         evidence: the own speaker's evidence, and that of speech.
     """
 
@@ -44,13 +44,13 @@ class Channels:
 
     @classmethod
     def of(cls, n_mels: int, n_columns: int) -> Channels:
-        """The layout where a recording's frames have `n_columns`, followed by two tracks of activity and two of evidence."""
+        """The layout if a recording's frames have `n_columns`, followed by two tracks of activity and two of evidence."""
         return cls(n_mels, tuple(range(n_mels, n_columns)), (n_columns + 2, n_columns + 3))
 
 
 def augmented(features_BTF: Tensor, channels: Channels, rate: float, *, seed: int, step: int) -> Tensor:
     """The windows, about `rate` of them changed; a function of seed and step."""
-    # a CPU's generator takes 32 bits of what it is given: both are mixed into them
+    # a CPU's generator uses only 32 bits of its seed, so both are mixed into these
     (mixed,) = np.random.SeedSequence([seed, step]).generate_state(1).tolist()
     generator = torch.Generator().manual_seed(mixed)
     n_batch, n_frames, _ = features_BTF.shape

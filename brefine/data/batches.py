@@ -1,7 +1,7 @@
 """What a model sees: windows around hypothesised boundaries, gathered on the device.
 
 This module owns the model's input, for training and for refinement alike. The channels of a frame are, in order: the log-mel
-bands normalised over what is heard nearby (`nearby`); where the recipe asks for them, the probability of speech and two of pitch;
+bands normalised over what is heard nearby (`nearby`); if the recipe asks for them, the probability of speech and two of pitch;
 the hypothesis's activity of the boundary's own speaker and of all others; the evidence that the own speaker is heard, and that
 anybody is; and the side (+1 onset, −1 offset).
 
@@ -34,7 +34,7 @@ _N_TRACKS = 4
 _OWN, _OTHERS, _EVIDENCE, _SPEECH = range(_N_TRACKS)
 """Own activity, others' activity, evidence of the own speaker, evidence of speech: columns behind those of the frames."""
 _GATHERED_WINDOWS = 256
-"""As many are gathered at once, those of several batches: launching a dozen small operations for one costs as much as copying."""
+"""Windows gathered at once, for several batches: launching a dozen small operations for one costs as much as copying."""
 
 
 def n_channels_of(features: FeatureConfig) -> int:
@@ -57,7 +57,7 @@ def input_batches(
 
     Args:
         log_mel_NM: the recording's frames as `features.analyse` makes them, not normalised.
-        diarization: the hypothesis that the boundaries are of.
+        diarization: the hypothesis that the boundaries belong to.
         context_s: seconds on each side of a boundary.
         n_mels: how many of the columns are bands.
 
@@ -82,10 +82,10 @@ def input_batches(
 
 
 def own_voice(features_BTF: Tensor, features: FeatureConfig) -> tuple[Tensor, Tensor]:
-    """What windows hold of the boundary's own speaker: his activity and the evidence that he speaks, ±1, shape (B, T) each.
+    """The channels of the boundary's own speaker: his activity and the evidence that he speaks, ±1, shape (B, T) each.
 
-    That his voice is heard and that anybody speaks at all, whichever is less: the voice of a turn that is music is music. Nothing
-    tells without a detector of speech: then the evidence is zero.
+    The evidence is the lesser of two: that his voice is heard, and that anybody speaks at all. Without the second, a voice that
+    was fitted on a turn of music would be heard in all music. Without a detector of speech the evidence is zero.
     """
     first = features_BTF.shape[2] - _N_TRACKS - 1
     own_BT, voice_BT = features_BTF[:, :, first + _OWN], features_BTF[:, :, first + _EVIDENCE]
@@ -104,9 +104,9 @@ class Tables:
     """All frames of some recordings, resident on the device, with a window's length of padding around each.
 
     Attributes:
-        frames_NF: frames, their bands normalised, and the evidence of speech, with room for the other tracks and the side: so a
-            window is copied in one piece. In the place of others' activity stands how many speak.
-        tracks_RC: activity of and evidence for each speaker in every frame: all that is held speakers × frames times.
+        frames_NF: frames, their bands normalised, and the evidence of speech, with room for the other tracks and the side, so
+            that a window is copied in one piece. The column of others' activity holds how many speak.
+        tracks_RC: activity of and evidence for each speaker in every frame: all that takes speakers × frames of memory.
         frame_start: recording → its first row of `frames_NF`.
         track_start: recording → its first row of `tracks_RC`; speaker s of a recording starts s·`stride` rows later.
         stride: recording → its frames and padding.
@@ -135,7 +135,7 @@ class Tables:
         """Normalises the recordings' frames, joins frames and tracks, and moves them to the device.
 
         Args:
-            recordings: frames as in the store, and the hypothesis, of each.
+            recordings: of each, its frames as in the store and its hypothesis.
             n_frames: T, frames of a window.
             n_mels: how many of the frames' columns are bands.
         """
@@ -147,7 +147,7 @@ class Tables:
             n_columns = log_mel_NM.shape[1]
             evidence = speaker_evidence(log_mel_NM[:, :n_mels], active_SN, hop_s)
             n_rows, inside = len(log_mel_NM) + 2 * n_frames, slice(n_frames, n_frames + len(log_mel_NM))
-            # each value is written once, in its place: of a day's recording there should not be many copies
+            # each value is written once, in its place, since copies of a day's recording would fill the memory
             own_NF = np.zeros((n_rows, n_columns + _N_TRACKS + 1), np.float32)
             own_NF[inside, :n_columns] = log_mel_NM
             normalise(own_NF[inside, :n_mels], active_SN, hop_s)
@@ -203,7 +203,7 @@ class Places:
         track: first row of `Tables.tracks_RC`.
         onset: side of the boundary.
         moved: frames by which the boundary was moved later from where the hypothesis has it (negative: earlier).
-        others_moved: the same of the other side of a change, which stays one; 0 where there is none.
+        others_moved: the same for the other side of a change, so that it stays a change; 0 if there is none.
     """
 
     start: Tensor
@@ -224,7 +224,7 @@ class Places:
         hypothesis_s: NDArray[np.float64] | None = None,
         change: NDArray[np.bool_] | None = None,
     ) -> Places:
-        """Windows around `time_s`; what the hypothesis has end at `hypothesis_s`, where that is given, is redrawn to end there.
+        """Windows around `time_s`; what the hypothesis has end at `hypothesis_s`, if given, is redrawn to end there.
 
         Args:
             change: whether another speaker's activity ends or starts at the same moment, and is redrawn, too.
@@ -243,11 +243,11 @@ class Places:
 
 
 class Batch(NamedTuple):
-    """Examples as a model takes them, and what it should say.
+    """Examples as a model takes them, and the targets.
 
     Attributes:
         features_BTF: the input.
-        offset_frames_B: true boundary from the window's middle in frames; not-a-number = there is none.
+        offset_frames_B: distance of the true boundary from the window's middle, in frames; not-a-number = there is none.
     """
 
     features_BTF: Tensor
@@ -258,7 +258,7 @@ class TrainingBatches:
     """The batches of a training, each a pure function of seed and step.
 
     Args:
-        redraw: whether simulated errors are drawn anew, or in which recordings; see `examples.draw_epoch`.
+        redraw: whether simulated errors are drawn again, or in which recordings; see `examples.draw_epoch`.
     """
 
     def __init__(
@@ -300,7 +300,7 @@ class TrainingBatches:
         return self._gathered_BTF[within * self.batch_size : (within + 1) * self.batch_size]
 
     def members(self, step: int) -> list[tuple[int, float]]:
-        """The examples of a batch for people: recording's index in the split, and the time in seconds around which it was cut."""
+        """The examples of a batch, to show: recording's index in the split, and the time in seconds around which it was cut."""
         self.at(step)
         first = step % self.steps_per_epoch * self.batch_size
         own = slice(first, first + self.batch_size)
@@ -314,7 +314,7 @@ class TrainingBatches:
 
 
 def placed(tables: Tables, examples: Examples, times_s: NDArray[np.float64]) -> tuple[Places, Tensor]:
-    """Windows of the examples hypothesised at `times_s`, and the true boundary from each window's middle in frames."""
+    """Windows of the examples hypothesised at `times_s`, and how many frames after each window's middle the true boundary is."""
     places = Places.of(
         examples.recording,
         examples.speaker,
@@ -330,7 +330,7 @@ def placed(tables: Tables, examples: Examples, times_s: NDArray[np.float64]) -> 
 
 
 def _joined(parts: Sequence[Tensor]) -> Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(list(parts))  # cat copies one, too
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))  # cat would copy even a single one
 
 
 def _spans(table_NC: Tensor, start_B: Tensor, n_frames: int) -> Tensor:
@@ -351,7 +351,7 @@ def _redraw_activity(active_BT: Tensor, onset_B: Tensor, moved_B: Tensor) -> Non
     """
     n_frames = active_BT.shape[1]
     place_T = torch.arange(n_frames, device=active_BT.device) - n_frames // 2
-    # the middle is the new place (0), the old one lies `moved` frames before it
+    # the middle (0) is the new place, the old one is `moved` frames before it
     between_BT = (place_T >= -moved_B.clamp(min=0)[:, None]) & (place_T < -moved_B.clamp(max=0)[:, None])
     active_B1 = (onset_B == (moved_B < 0)).to(active_BT.dtype)[:, None]
     active_BT.copy_(torch.where(between_BT, active_B1, active_BT))

@@ -3,7 +3,7 @@
 A script of turns (`turn_taking`) is filled with phrases of real or synthetic voices. **The true boundary is where the energy of
 the placed speech starts and stops**: the first and last sample within 35 dB of the utterance's loud parts, found in frames of
 10 ms, every 2.5 ms, on the dry voice, before room and noise; reverberation after the last word is not speech. **The pause
-rule**: silences of one speaker shorter than the conversation's `bridge_pause_s` do not end his turn, longer ones do, also those
+rule**: silences of one speaker shorter than the conversation's `bridge_pause_s` do not end his turn, longer ones do, even those
 within an utterance. Annotators leave margins: `onset_margin_s` and `offset_margin_s` widen the labels by a convention's habit.
 
 `phrases` cuts the speech, `soundscape` adds what else a microphone hears.
@@ -111,7 +111,7 @@ def _place(
     wanted = min(round(planned.duration_s * SAMPLE_RATE_HZ), room_left)
     placed: list[tuple[int, int]] = []
     floor_db, position, end = -100.0, start, start + wanted
-    for _ in range(50):  # a bank of clicks must not hold the simulation up
+    for _ in range(50):  # with a limit, so that a bank of clicks does not hold the simulation up
         voice = draw_voice(paths, rng)
         if voice is None:
             continue
@@ -155,7 +155,7 @@ def _reference(
 
 _MARK = "simulated by brefine"
 SIMULATED: Final = "simulated-by-brefine"
-"""Mark in the references of simulated conversations: it outlasts that of the audio where this is converted."""
+"""Mark in the references of simulated conversations: it stays when the audio is converted and loses its own mark."""
 
 
 def write_audio(path: Path, samples: Samples) -> None:
@@ -168,7 +168,7 @@ def write_audio(path: Path, samples: Samples) -> None:
 
 
 def is_simulated(audio: Path) -> bool:
-    """Whether brefine made this file: it stays simulated in whatever folder it is found, unless it is converted."""
+    """Whether brefine made this file, in whatever folder it is; converting a file removes the mark."""
     try:
         return bool(soundfile.SoundFile(os.fsencode(audio)).copy_metadata().get("comment") == _MARK)
     except soundfile.LibsndfileError:  # a format that is read by other means

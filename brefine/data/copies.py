@@ -1,16 +1,16 @@
-"""Recordings that sound the same though their samples differ: encoded anew, louder, cut, noisy, or one an excerpt of the other.
+"""Recordings that sound the same though their samples differ: re-encoded, louder, cut, noisy, or one an excerpt of the other.
 
-What is compared is how the level rises and falls. **The rule**: two recordings are copies where their envelopes correlate by 0.75
-or more over half of the shorter one or a minute, whichever is less, and over 10 s, at the lag where most of them agrees, where
-no lag elsewhere does nearly as well, where enough of their values carry it, and where they agree everywhere: in 95 % of all
-stretches of 0.6 s in which both rise and fall. A greeting, a prompt or a tune that two recordings share is like only where it
-plays, however loud. The longer both are, the more they must share to stand out: of 27 minutes of LibriSpeech 2 are found, 1 is
-not.
+What is compared is how the level rises and falls. **The rule**: two recordings are copies if their envelopes correlate by 0.75 or
+more over half of the shorter one or a minute, whichever is less, and over 10 s, at the lag where they agree most; if no lag
+elsewhere does nearly as well; if enough of their values carry the agreement; and if they agree everywhere, that is in 95 % of all
+stretches of 0.6 s in which both rise and fall. A greeting, a prompt or a tune that two recordings share makes them alike only
+where it plays, however loud it is. The longer both are, the more they must share to stand out: of 27 minutes of LibriSpeech 2 are
+found, 1 is not.
 
-Two recorders' clocks differ by some tens of millionths, video that was slowed down to 1000/1001 by a thousand. After minutes, no
-single lag fits any more. Where two probes are found a little nearer to each other or farther apart than they were, the drift is
-taken out of the whole recording first, and the rule asked again: 44 minutes of LibriSpeech are found by clocks that are 50 to
-1000 millionths faster, of which none is found without, and 2 minutes by 1000.
+Two recorders' clocks differ by some tens of millionths, and video that was slowed down to 1000/1001 by a thousand. Then no single
+lag fits after some minutes. If two probes are found a little nearer to each other, or farther apart, than they were, the drift is
+removed from the whole recording first, and the rule is applied again: 44 minutes of LibriSpeech are found with clocks that are 50
+to 1000 millionths faster, none of which is found without this, and 2 minutes with 1000.
 
 Measured on ten excerpts of AMI (30 s) and 251 utterances of LibriSpeech: none of their 33,930 pairs is taken for copies. AMI and
 twenty of those utterances through gain, cuts, Vorbis, Opus, MP3, or noise at 10 or 5 dB are found in 210 of 210 cases, through a
@@ -36,40 +36,40 @@ Envelope = NDArray[np.float32]
 """Rises and falls of the level, natural logarithms of power, 25 a second."""
 
 _LEAST_SHARED_S = 10.0
-"""Shorter spans of different speech are alike by chance."""
+"""Shorter spans of different speech can be alike by chance."""
 _LEAST_CORRELATION = 0.75
 _MOST_ELSEWHERE = 0.65
-"""Of what agrees at the best lag: speech that repeats itself, or beats, agrees with itself at many."""
+"""Share of the best lag's agreement that others may reach: repeated speech, or a beat, agrees with itself at many lags."""
 _LEAST_TELLING = 75.0
-"""Values that carry the agreement, as many as if all carried alike: one word in silence is like any other (64 at most)."""
+"""Effective number of values that carry the agreement: one word in silence (64 at most) is like any other."""
 _LEAST_OF_SHORTER = 0.5
-"""A tune that ends one recording and begins the other is all that they share."""
+"""Less may be a tune that ends one recording and begins the other, and all that they share."""
 _ENOUGH_SHARED_S = 60.0
 """Longer than a tune or a greeting, however small a part of the recordings it is."""
 _LEAST_AGREEING = 0.95
-"""Of the stretches in which both have a swing. Noise fills pauses, so that where only one has it, nothing is told."""
+"""Share of the stretches in which both have a swing. Noise fills pauses, so a swing in one of them alone says nothing."""
 _RATE_HZ = 25
-_LEVELS = 4  # of 10 ms in each value
+_LEVELS = 4  # levels of 10 ms in each value
 _PROBE = 500
-"""Coarse values, 40 s."""
+"""Length of a probe in coarse values, 40 s."""
 _COARSE_MINUTE = 750
 _MOST_DRIFT = 0.0015
-"""Of one clock against the other: beyond, not even a probe keeps its lag."""
+"""Drift of one clock against the other; beyond this, not even a probe keeps its lag."""
 _BLOCK = 2048
 _MOST_BLOCKS = 256
-"""In memory at once, 8 KB each."""
+"""Blocks in memory at once, 8 KB each."""
 _LEAST_COARSE = 0.35
-"""Of a probe's energy, or of the average stretch's where that has less: half a probe may stand out over an end."""
+"""Share of a probe's energy, or of the average stretch's if that is less: half a probe may lie beyond an end."""
 _SLOW = 2 * _RATE_HZ
-"""What changes over more than two seconds is gain, or who sits where."""
+"""Changes over more than two seconds are gain, or who sits where."""
 _FLOOR = 1e-3
-"""Against the mean power: below lies what codecs and noise change."""
+"""Against the mean power: codecs and noise change anything below."""
 _STRETCH = 15
-"""Values of a stretch, 0.6 s: a brief answer between two prompts fills one."""
+"""Values in a stretch, 0.6 s: a brief answer between two prompts fills one."""
 _LEAST_LOCAL_CORRELATION = 0.4
 _LEAST_LOCAL_SWING = 0.4
 _LEAST_SWING = 0.25
-"""Standard deviation: a tone or a hiss has no rises and falls by which it could be known."""
+"""Standard deviation: a tone or a hiss has no rises and falls by which it could be recognised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +103,13 @@ def near_copies(
     n_threads: int = 1,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Likeness]:
-    """Recordings that sound the same, pair by pair; silence, tones and a few words are like nothing.
+    """Pairs of recordings that sound the same; silence, tones and a few words are never alike.
 
-    Of each recording one to four probes of at most 40 s are sought in every longer one, and only pairs that these bring together
-    are compared whole, without the drift of their clocks where two probes or more do. A pair of half a minute takes 0.03 ms of
-    one core, one of an hour 2 ms: 300 recordings of an hour a minute and a half, 3,000 two and a half hours. Memory is that of
-    the envelopes, at most 33 KB a recording, and some transforms of the longest one for each thread.
+    One to four probes of each recording, of at most 40 s, are sought in every longer one, and only pairs that these bring
+    together are compared as a whole: first as they are, then without the drift of their clocks, if two probes show one. A pair of
+    half a minute takes 0.03 ms of one core, one of an hour 2 ms: 300 recordings of an hour a minute and a half, 3,000 two and a
+    half hours. Memory is that of the envelopes, at most 33 KB a recording, and some transforms of the longest one for each
+    thread.
     """
     told = [place for place, own in enumerate(envelopes) if len(own) >= _LEAST_SHARED_S * _RATE_HZ and own.std() >= _LEAST_SWING]
     told.sort(key=lambda place: len(envelopes[place]))
@@ -158,9 +159,9 @@ def _coarse(envelope: Envelope) -> Envelope:
 
 
 def _probes(coarse: Envelope) -> list[slice]:
-    """Where the probes lie: the whole, or of each half, and of the first and the last minute, the stretch that moves most.
+    """Where the probes lie: the whole, or the stretch that moves most in each half, in the first minute and in the last.
 
-    What two recordings share is the start or the end of the shorter one, or all of it: one of these is in it.
+    Two recordings share the start or the end of the shorter one, or all of it, so one of these probes is in the shared part.
     """
     if len(coarse) <= _PROBE:
         return [slice(0, len(coarse))]
@@ -204,18 +205,18 @@ class _Sought:
 
     def __init__(self, envelope: Envelope) -> None:
         self._envelope = envelope
-        self._size = 1 << (round((2.0 + _MOST_DRIFT) * len(envelope))).bit_length()  # no lag is taken for another
+        self._size = 1 << (round((2.0 + _MOST_DRIFT) * len(envelope))).bit_length()  # so long that no two lags coincide
 
     @cached_property
     def _spectrum(self) -> NDArray[np.complex64]:
         return np.asarray(scipy.fft.rfft(self._envelope, self._size))
 
     def products(self, shorter: Envelope) -> NDArray[np.float32]:
-        """With the shorter one at each of its lags, negative ones at the end."""
+        """Products with the shorter one at each lag, negative lags at the end."""
         return np.asarray(scipy.fft.irfft(self._spectrum * scipy.fft.rfft(shorter, self._size).conj(), self._size))
 
     def stretches(self, shorter: Envelope, probes: Sequence[slice]) -> Iterator[tuple[float, Envelope]]:
-        """How much longer the shorter one may last here, and it as long: 1, then by where its first and last probe are found.
+        """By how much to stretch the shorter one, and it stretched: 1 first, then as its first and last probe are found here.
 
         Args:
             probes: where they lie among its coarse values.
@@ -227,7 +228,7 @@ class _Sought:
             yield stretch, np.asarray(np.interp(place, np.arange(len(shorter)), shorter), np.float32)
 
     def _stretch(self, shorter: Envelope, probes: Sequence[slice]) -> float:
-        """1 where fewer than two are found, or two that lie too near to each other."""
+        """The stretch that two probes show; 1 if fewer than two are found, or two that are too close to each other."""
         ordered = sorted(probes, key=lambda place: place.start)
         (first, early), (last, late) = (
             next(filter(None, (self._found(shorter, place) for place in places)), (0, 0.0)) for places in (ordered, ordered[::-1])
@@ -235,7 +236,7 @@ class _Sought:
         return (late - early) / (last - first) if last - first >= _PROBE else 1.0
 
     def _found(self, shorter: Envelope, probe: slice) -> tuple[int, float] | None:
-        """Where a probe lies in the shorter one and here; None where nothing here is enough like it."""
+        """Where a probe lies in the shorter one and here; None if nothing here is enough like it."""
         own = shorter[2 * probe.start : 2 * probe.stop]
         products = self.products(own)
         best = int(np.argmax(products))
@@ -251,7 +252,7 @@ def _lag(best: int, longer: Envelope, products: NDArray[np.float32]) -> int:
 
 
 def _overlap(longer: Envelope, shorter: Envelope, lag: int) -> tuple[int, int]:
-    """Where in the longer one the shorter one lies that begins at this lag."""
+    """Where the shorter one lies in the longer one if it begins at this lag."""
     return max(lag, 0), min(len(longer), len(shorter) + lag)
 
 
@@ -259,7 +260,7 @@ def _shared_lag(longer: Envelope, shorter: Envelope, products: NDArray[np.float3
     """Where in the longer one the shorter one begins if both hold the same; else None.
 
     Args:
-        products: theirs, see `_Sought.products`.
+        products: of these two; see `_Sought.products`.
     """
     best = int(np.argmax(products))
     lag = _lag(best, longer, products)
@@ -281,7 +282,7 @@ def _shared_lag(longer: Envelope, shorter: Envelope, products: NDArray[np.float3
 
 
 def _part(products: NDArray[np.float32], best: int) -> float:
-    """The part of a value, up to a half, by which the top of a parabola through three products is later than the highest."""
+    """By what part of a value, up to a half, the top of a parabola through three products is later than the highest product."""
     before, at, after = products[[best - 1, best, (best + 1) % len(products)]].tolist()
     return float(0.5 * (before - after) / (before - 2.0 * at + after)) if max(before, after) < at else 0.0
 
@@ -293,7 +294,7 @@ def _shifted(envelope: Envelope, part: float) -> Envelope:
 
 
 def _agreement(own: Envelope, other: Envelope) -> float:
-    """Share of the stretches with a swing in both, half overlapping, whose own correlation is high enough; 0 of none."""
+    """Share of the stretches with a swing in both, half overlapping, whose own correlation is high enough; 0 without any."""
     pair = np.stack([sliding_window_view(one, _STRETCH)[:: _STRETCH // 2] for one in (own, other)])
     pair = pair - pair.mean(axis=2, keepdims=True)
     swings = pair.std(axis=2)

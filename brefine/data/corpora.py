@@ -1,4 +1,4 @@
-"""Corpora that exist already, one's own folders or VoxConverse: looked over, divided into splits, given their hypotheses."""
+"""Corpora that exist already, a user's folders or VoxConverse: checked, divided into splits, given their hypotheses."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ from brefine.phasedir import (
 )
 
 OnProgress = Callable[[str, int, int], None]
-"""Called with what is being done, the parts done and the parts in all."""
+"""Called with the current step in words, the parts done and the parts in all."""
 
 _VOICES = "voices"
-"""What the bank of voices is called among a corpus's sources."""
+"""Name of the bank of voices among a corpus's sources."""
 
 
 def manifest_of_folders(
@@ -57,21 +57,21 @@ def manifest_of_folders(
 ) -> tuple[CorpusManifest, tuple[str, ...]]:
     """Writes references and hypotheses of the recipe's corpora below `folder`; audio stays where it is.
 
-    What was prepared there from other labels is forgotten first, but not before these have proved to be usable.
+    Anything prepared there from other labels is removed first, but only after these labels have proved to be usable.
 
-    Both are clipped to the audio, and so is what is scored. Evidence is real where recordings and hypotheses are: no
-    conversation of brefine's own, no errors drawn anew. To the training split, and to no other, `corpus.synthetic_per_real` adds
-    simulated conversations.
+    References and hypotheses are clipped to the audio, and so is what is scored. Evidence is real if recordings and hypotheses
+    are: no conversation of brefine's own, no replayed errors. `corpus.synthetic_per_real` adds simulated conversations to the
+    training split only.
 
     Returns:
         The manifest, and what the user should know about the audio and the labels.
 
     Raises:
-        DataError: the corpora have faults, share recordings or speakers, or the gate has copies; everything is listed at once.
-            Or the hypotheses are the references.
+        DataError: the corpora have faults, share recordings or speakers, or the gate has copies (everything is listed at once);
+            or the hypotheses are the references.
     """
     train_folder, gate_folder = _folders(config, audio_from, on_progress)
-    sources = sources_of(config)  # before they are read: what changes meanwhile is noticed the next time
+    sources = sources_of(config)  # before they are read, so that a change meanwhile is noticed the next time
     needs_hypothesis = config.hypothesis.source == "folder" and config.hypothesis.folder is None
     audits = [_look_over(path, needs_hypothesis, on_progress) for path in (train_folder, gate_folder)]
     known, gate = (list(audit.recordings) for audit in audits)
@@ -124,7 +124,7 @@ def _refuse_faults(audits: Sequence[Audit], judged: Sequence[SoundingAlike], con
     problems = [
         *(problem for audit in audits for problem in audit.problems),
         *in_common(known, gate, local_names),
-        *(f"gate: {words}" for words in copies_within(gate)),  # each would count as evidence of its own
+        *(f"gate: {words}" for words in copies_within(gate)),  # each copy would count as evidence of its own
         *(f"gate: {pair}" for pair in refused),
         *_strangers([*known, *gate], config),
     ]
@@ -137,7 +137,7 @@ def _refuse_faults(audits: Sequence[Audit], judged: Sequence[SoundingAlike], con
 def _notes_on_gate(
     known: Sequence[Audited], gate: Sequence[Audited], written: Sequence[CorpusRecording], config: PhaseConfig
 ) -> Iterator[str]:
-    """What keeps the gate's recordings from being evidence, or makes them less of it than their number says."""
+    """Why the gate's recordings are no evidence, or weaker evidence than their number suggests."""
     local_names = config.corpus.local_speaker_names
     trained, behind_gate = ([who for one in own for who in one.reference.speakers] for own in (known, gate))
     yield from notes_on_names(trained, behind_gate, local_names)
@@ -153,7 +153,7 @@ def _notes_on_gate(
 
 
 def _let_through(refused: Sequence[SoundingAlike], shared: Sequence[str], config: PhaseConfig) -> Iterator[str]:
-    """What to write into the recipe, with what stands there, where pairs and names were refused that may be harmless."""
+    """What to write into the recipe, beside what it has, to let through refused pairs and names that may be harmless."""
     if refused:
         named = json.dumps([*config.corpus.known_to_differ, *map(_names, refused)], ensure_ascii=False)
         yield f"recordings that only sound alike are let through by corpus.known_to_differ = {named}"
@@ -184,12 +184,12 @@ def _strangers(recordings: Sequence[Audited], config: PhaseConfig) -> list[str]:
 
 
 def audio_of_folders(config: PhaseConfig) -> dict[str, Path]:
-    """Recording → its audio, of what lies in the recipe's corpora now."""
+    """Recording → its audio, for all that is in the recipe's corpora now."""
     return {path.stem: path for folder in source_folders(config).values() for path in audio_files(folder / "audio")}
 
 
 def sources_of(config: PhaseConfig) -> dict[str, str]:
-    """What the recipe's corpus would be prepared from now; see `CorpusManifest.sources`.
+    """Digests of what the recipe's corpus would now be prepared from; see `CorpusManifest.sources`.
 
     Audio is listed by name, since each recording has a digest of its own. The built-in voices are left out, since brefine speaks
     them itself, and so are voices that are out of reach.
@@ -237,11 +237,11 @@ def voice_bank(config: PhaseConfig, on_progress: OnProgress) -> Path:
 
 
 def forget_stale(folder: Path, sources: Mapping[str, str]) -> None:
-    """Removes conversations and labels below `folder` that are about to be replaced, and what vouches for them.
+    """Removes conversations and labels below `folder` that are about to be replaced, and the files that vouch for them.
 
-    A corpus that is whole is replaced because it is stale. Of a half-made one `sources.json` tells what it was being made from:
-    what is there already is kept where that is the same, so that two states of the sources never mix. corpus.json goes last: as
-    long as it is there, whoever comes after an interruption forgets the rest as well.
+    A complete corpus is replaced because it is stale. For a half-made one, `sources.json` says what it was being made from: if
+    that is the same, what has been made is kept, so that two states of the sources never mix. corpus.json is removed last: as
+    long as it exists, a process that comes after an interruption removes the rest as well.
     """
     record, whole = folder / "sources.json", folder / CORPUS_FILE
     try:
@@ -279,9 +279,9 @@ def _simulate_more(
 ) -> tuple[list[CorpusRecording], str]:
     """Simulated conversations for the training split, and a note on them.
 
-    Their errors are learned from what is annotated of the training recordings alone, so that nothing of validation or gate is in
-    them; where those are too few, they are those of `hypothesis.errors`. Voices whose names occur in validation or gate are left
-    out.
+    Their errors are learned from the annotated parts of the training recordings alone, so that nothing of validation or gate is
+    in them; if these are too few, the errors are those of `hypothesis.errors`. Voices whose names occur in validation or gate are
+    left out.
     """
     train = splits["train"]
     if config.hypothesis.source == "replayed":
@@ -320,8 +320,8 @@ def divide(
     """Divides recordings into training and validation so that nobody speaks in both.
 
     Recordings that share a speaker's name stay together, unless the name is a mere number (`spk00`), which every recording has,
-    or one of the local names; so do copies of one recording under two names, and recordings that sound alike. Validation gets
-    at most its share, unless every group is larger: then it gets the smallest.
+    or one of the local names. Copies of one recording under two names stay together too, and so do recordings that sound alike.
+    Validation gets at most its share, unless every group is larger: then it gets the smallest.
 
     Args:
         local_names: see `core.kinship.lasting_names`.
@@ -386,7 +386,7 @@ def _hypotheses(
 
 
 def _replayed(config: PhaseConfig, recordings: Sequence[Audited]) -> set[str]:
-    """Recordings whose hypotheses are errors drawn anew: all of them now, or those that the files in a folder tell of."""
+    """Recordings whose hypotheses are replayed errors: all that the recipe replays, or those marked in a folder's files."""
     source, place = config.hypothesis.source, config.hypothesis.folder
     if source == "replayed":
         return {one.recording.name for one in recordings}
@@ -397,7 +397,7 @@ def _replayed(config: PhaseConfig, recordings: Sequence[Audited]) -> set[str]:
 
 
 def _simulated(recordings: Sequence[Audited]) -> set[str]:
-    """Recordings that brefine made, as their audio or their references tell."""
+    """Recordings that brefine made, by the marks in their audio or their references."""
     references = {one.recording.reference for one in recordings if one.recording.reference is not None}
     return recordings_marked(references, SIMULATED) | {
         one.recording.name for one in recordings if is_simulated(one.recording.audio)

@@ -13,7 +13,7 @@ from brefine.data.copies import near_copies
 from brefine.errors import DataError
 
 _TELLING_TURNS = 8
-"""As many turns are never alike by chance, to the millisecond."""
+"""So many turns are never alike to the millisecond by chance."""
 
 _MOST_TOLD = 20
 
@@ -41,7 +41,7 @@ class SoundingAlike:
 def sounding_alike(
     recordings: Sequence[Audited], on_progress: Callable[[str, int, int], None], *, n_threads: int = 1
 ) -> list[SoundingAlike]:
-    """Pairs that were compared directly and sound alike: encoded anew, louder, cut, or an excerpt. Equal samples are left out.
+    """Pairs that were compared directly and sound alike: re-encoded, louder, cut, or an excerpt. Equal samples are left out.
 
     Args:
         recordings: those of training, then those behind the gate.
@@ -62,7 +62,7 @@ def sounding_alike(
 
 
 def names_in_common(train: Iterable[Audited], gate: Iterable[Audited], local_names: Collection[str]) -> list[str]:
-    """Lasting names of the gate's speakers that training has as well, each once.
+    """Lasting names of the gate's speakers that training has, too, each once.
 
     Args:
         local_names: see `core.kinship.lasting_names`.
@@ -98,7 +98,7 @@ def in_common(train: Sequence[Audited], gate: Sequence[Audited], local_names: Co
 
 
 def _pattern(one: Audited) -> _Pattern:
-    """Milliseconds from the reference's first onset to each boundary; of a few turns nothing, as they prove nothing."""
+    """Milliseconds from the reference's first onset to each boundary; empty for few turns, which prove nothing."""
     turns = one.reference.turns
     if len(turns) < _TELLING_TURNS:
         return ()
@@ -116,7 +116,7 @@ def equal_to_references(corpora: Mapping[str, Sequence[Audited]], hypotheses: Ma
     """Recordings whose hypothesis is the reference, turn by turn, whatever the speakers' names; a single turn proves nothing.
 
     Raises:
-        DataError: these are all recordings of a corpus: there is no error to learn from, or to judge by.
+        DataError: this is so for all recordings of a corpus, so there is no error to learn from, or to judge by.
     """
     notes, problems = list[str](), list[str]()
     for corpus, own in corpora.items():

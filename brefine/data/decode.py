@@ -26,7 +26,7 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     try:
         from torchcodec.decoders import AudioDecoder
-    except (ImportError, RuntimeError, OSError) as error:  # torchcodec says so in its own way where it finds no ffmpeg
+    except (ImportError, RuntimeError, OSError) as error:  # what torchcodec raises without ffmpeg varies
         raise DataError(f"torchcodec does not start: {_first_line(error)}", hint="is ffmpeg installed?") from None
     try:
         if options.probe:

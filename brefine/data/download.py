@@ -1,4 +1,4 @@
-"""Large files over HTTP: resumed after any interruption, with progress, and never mistaken for whole when they are not."""
+"""Large files over HTTP: resumed after any interruption, with progress, and never taken for complete when they are not."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _Interruption = (urllib.error.URLError, http.client.HTTPException, TimeoutError,
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """What a server says of a file before it is fetched."""
+    """What a server says about a file before it is fetched."""
 
     url: str
     size_bytes: int | None
     version: str
-    """ETag or Last-Modified: a changed one means that what was fetched before is of another file."""
+    """ETag or Last-Modified: if it has changed, what was fetched before belongs to another file."""
 
 
 def ask(url: str, *, timeout_s: float = 30.0, pause_s: float = 1.0) -> RemoteFile:
@@ -55,7 +55,7 @@ def require_space(folder: Path, needed_bytes: int) -> None:
     """Checks that the disk has room before anything is fetched.
 
     Raises:
-        DataError: it has not.
+        DataError: there is too little room.
     """
     folder.mkdir(parents=True, exist_ok=True)
     free_bytes = shutil.disk_usage(folder).free
@@ -83,7 +83,7 @@ def download(
     file takes its name only when it has the size that the server announced.
 
     Args:
-        on_progress: called with bytes done and bytes in all, where known.
+        on_progress: called with bytes done and bytes in all, if known.
         timeout_s: silence on the line that counts as a stall.
         pause_s: pause after the first failure; doubled each time.
 
@@ -114,7 +114,7 @@ def download(
             continue
         if whole and remote.size_bytes in (None, _size(part)):
             break
-        fruitless = fruitless + 1 if _size(part) <= before_bytes else 0  # the connection ended without a fault, but early
+        fruitless = fruitless + 1 if _size(part) <= before_bytes else 0  # a connection may end early without an error
         if fruitless >= _PATIENCE:
             announced = None if remote.size_bytes is None else f"{remote.size_bytes} bytes"
             raise DataError("the download remains incomplete", where=remote.url, expected=announced, got=f"{_size(part)} bytes")
@@ -139,7 +139,7 @@ def _fetch(
                 file.write(block)
                 done_bytes += len(block)
                 on_progress(done_bytes, remote.size_bytes)
-        return not answer.length  # what is left of the length that the answer itself announced
+        return not answer.length  # nothing is left of the length that the answer announced
 
 
 def _starts_at(content_range: str) -> int | None:
@@ -149,7 +149,7 @@ def _starts_at(content_range: str) -> int | None:
 
 
 def _continues(note: Path, remote: RemoteFile) -> bool:
-    """Whether what lies there is the beginning of this very file."""
+    """Whether the partial download is the beginning of this very file."""
     try:
         kept = read_json(note)
     except (FileNotFoundError, FormatError):

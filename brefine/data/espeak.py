@@ -1,7 +1,7 @@
-"""Speaks the built-in voices with eSpeak NG, in a process of its own: `python -m brefine.data.espeak --out DIR`.
+"""Speaks the built-in voices with eSpeak NG, in a separate process: `python -m brefine.data.espeak --out DIR`.
 
 eSpeak NG is GPL-3 and comes from the optional package `espeakng-loader` (extra `voices`). It is loaded here, with ctypes, and
-nowhere else: the processes that train, judge and refine only ever read the FLAC files that this one has written.
+nowhere else: processes that train, judge and refine only read the FLAC files that this one has written.
 
 Every voice differs in accent, eSpeak variant, pitch, rate, length of the vocal tract (resampling) and spectral tilt; every
 utterance is a sentence of the project's own little grammar. Files are `DIR/SPEAKER/NN.flac`, 16 kHz, mono; a speaker's folder
@@ -122,7 +122,7 @@ def file_names(voice: Voice) -> list[str]:
 
 
 def refuse_without_espeak() -> None:
-    """Refuses to go on where the optional package is missing.
+    """Refuses to go on if the optional package is missing.
 
     Raises:
         DataError: it is not installed.
@@ -165,7 +165,7 @@ class Synthesiser:
         if self._library.espeak_SetVoiceByName(voice.espeak_name.encode()) != 0:
             raise DataError("eSpeak NG does not know this voice", got=voice.espeak_name)
         rate, pitch, pitch_range = 1, 3, 4
-        # Resampling below slows a long tract's speech down; the rate asked for makes up for it.
+        # Resampling below slows the speech of a long tract down; a higher rate makes up for it.
         for parameter, number in (
             (rate, round(voice.words_per_minute * voice.tract_scale)),
             (pitch, voice.pitch),
@@ -199,7 +199,7 @@ def _tilt(samples: NDArray[np.float32], tilt_db: float) -> NDArray[np.float32]:
 
 
 def speak(folder: Path, n_voices: int, *, n_processes: int) -> None:
-    """Writes the voices that are not there yet.
+    """Writes the voices that are still missing.
 
     eSpeak's sound depends on what it said before. So every voice is spoken by a fresh fork of a synthesiser that has said
     nothing, and the bank is the same whatever the number of processes and wherever an earlier attempt stopped.

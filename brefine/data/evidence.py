@@ -1,4 +1,4 @@
-"""What a hypothesis says about every frame: who speaks, how much it sounds like that speaker, and like anybody at all.
+"""Features of every frame by a hypothesis: who speaks, how much the sound is like that speaker, and like anybody at all.
 
 Shapes: S speakers (in the order of `Diarization.speakers`), N frames, F mel bands, C cepstra, H Gaussians that were fitted.
 """
@@ -23,7 +23,7 @@ _MIN_FRAMES = 50
 _SMOOTHING_FRAMES = 5
 _BLOCK_FRAMES = 4096
 _RANGE = 10.0
-"""Log-likelihood ratios are scaled to, and cut off at, ±1 here; beyond it they only say `certain` again."""
+"""Log-likelihood ratios of this size become ±1, and larger ones are cut off: they only mean `certain` again."""
 
 
 def edge_frame(time_s: NDArray[np.float64] | float, hop_s: float) -> NDArray[np.int64]:
@@ -41,7 +41,7 @@ def activity(diarization: Diarization, n_frames: int, hop_s: float) -> NDArray[n
 
 
 class Evidence(NamedTuple):
-    """Log-likelihood ratios, scaled to ±1; zero where there is too little to fit.
+    """Log-likelihood ratios, scaled to ±1; zero where there is too little speech to fit.
 
     Attributes:
         own_SN: each speaker against everything else that is heard.
@@ -53,10 +53,10 @@ class Evidence(NamedTuple):
 
 
 def speaker_evidence(log_mel_NF: NDArray[np.floating], active_SN: NDArray[np.bool_], hop_s: float) -> Evidence:
-    """What the recording's own voices say about its frames.
+    """How much each frame sounds like the recording's own voices.
 
-    One diagonal Gaussian over cepstra is fitted on each speaker's solo speech and one on the frames where nobody speaks, all
-    as the hypothesis has it, and of what is heard nearby (`nearby`). A speaker is weighed against the equal mixture of the others
+    One diagonal Gaussian over cepstra is fitted on each speaker's solo speech and one on the frames where nobody speaks, all by
+    the hypothesis and only from what is heard nearby (`nearby`). A speaker is weighed against the equal mixture of the others
     there and of silence. Speakers without enough solo speech get zeros, and so do frames far from any turn: no evidence rather
     than wrong evidence.
     """
@@ -72,11 +72,11 @@ def speaker_evidence(log_mel_NF: NDArray[np.floating], active_SN: NDArray[np.boo
 
 
 def _evidence(log_mel_NF: NDArray[np.floating], active_SN: NDArray[np.bool_], hop_s: float) -> Evidence:
-    """The same of frames that all tell of each other."""
+    """The same for one piece, all of whose frames are used for each other."""
     cepstra_NC = _cepstra(log_mel_NF)
     count_N = active_SN.sum(axis=0)
     margin = round(_MARGIN_S / hop_s)
-    # likelihoods first, then what they say: speakers × frames is the largest there is, and rows of zeros take no memory
+    # likelihoods first, then evidence in their place: speakers × frames is the largest array, and rows of zeros take no memory
     evidence_SN = np.zeros(active_SN.shape, np.float32)
     speech_N, silence_N = np.zeros((2, active_SN.shape[1]), np.float32)
     heard = [
@@ -104,8 +104,8 @@ def _mixture(likelihoods_HN: NDArray[np.float32]) -> NDArray[np.float32]:
 def _mixtures_of_others(likelihoods_HN: NDArray[np.float32]) -> NDArray[np.float32]:
     """For each of at least two rows the mixture of all the others; same shape.
 
-    From running mixtures of the rows before and after it: made anew for each, they would cost hours where every turn of a
-    hypothesis has a speaker of its own.
+    Made from running mixtures of the rows before and after each: summed again for every row, they would take hours if every turn
+    of a hypothesis had a speaker of its own.
     """
     before_HN = np.logaddexp.accumulate(likelihoods_HN, axis=0)
     after_HN = np.logaddexp.accumulate(likelihoods_HN[::-1], axis=0)[::-1]
@@ -123,7 +123,7 @@ def _scaled(ratio_N: NDArray[np.float32]) -> NDArray[np.float32]:
 def _cepstra(log_mel_NF: NDArray[np.floating]) -> NDArray[np.float32]:
     """The second to the 25th cosine coefficient of each frame, minus their mean: shape (N, C).
 
-    The first is loudness, which tells distance from the microphone rather than a voice.
+    The first is loudness, which depends on the distance from the microphone more than on the voice.
     """
     n_cepstra = min(N_CEPSTRA, log_mel_NF.shape[1] - 1)
     cepstra_NC = np.empty((len(log_mel_NF), n_cepstra), np.float32)
@@ -157,5 +157,5 @@ def _log_likelihood(cepstra_NC: NDArray[np.float32], mask_N: NDArray[np.bool_], 
 
 
 def _blocks(n_frames: int) -> Iterator[slice]:
-    """Frames are gone through in pieces where nothing but the result should take memory."""
+    """Slices of frames, to be worked on in turn, so that nothing but the result takes much memory."""
     return (slice(start, start + _BLOCK_FRAMES) for start in range(0, n_frames, _BLOCK_FRAMES))

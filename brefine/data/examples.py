@@ -1,4 +1,4 @@
-"""Which boundaries are learnt from: hypothesised boundaries with the distance to their true place, or none.
+"""The training examples: hypothesised boundaries with the distance to their true place, if they have one.
 
 An example is an index into a feature store, never a copy of audio. Hypothesised boundaries that `core.match_boundaries` pairs
 with the reference are positives, those without a partner are negatives ("there is no boundary here"). Boundaries at the edge
@@ -42,9 +42,9 @@ class Examples:
         recording: index of the recording in the split.
         speaker: index in its hypothesis's `speakers`.
         onset: the side.
-        change: whether another speaker takes over, or has spoken, at this very moment.
+        change: whether another speaker stops or starts at this very moment.
         hypothesis_s: where the hypothesis has the boundary.
-        offset_s: true − hypothesised time; not-a-number where no reference boundary is its partner.
+        offset_s: true − hypothesised time; not-a-number if no reference boundary is its partner.
         earliest_s: the nearest place to which the boundary could be redrawn without inverting a turn or leaving the region.
         latest_s: the same, on the other side.
     """
@@ -97,7 +97,7 @@ def find_examples(split: Iterable[Annotated], config: ExampleConfig) -> Examples
 
 
 def _partners(boundaries: Sequence[Boundary]) -> dict[int, int]:
-    """Each side of a change → the other, where both lie at one moment: such changes can be redrawn as one."""
+    """Each side of a change → the other, if both lie at one moment: such changes can be redrawn as one."""
     exact = [sides for sides in touching_changes(boundaries) if boundaries[sides[0]].time_s == boundaries[sides[1]].time_s]
     return {here: there for sides in exact for here, there in (sides, sides[::-1])}
 
@@ -109,9 +109,9 @@ def draw_epoch(
 
     Args:
         redraw: give `config.redraw_rate` of the positives a fresh error, drawn from all errors measured on the same side, of
-            changes that touch or of other boundaries. Right where the hypotheses are simulated, whose errors are drawn
-            independently too; a real system's errors are not independent of what is heard at the boundary. Where recordings
-            differ in that, shape (n_recordings,): fresh errors are then both for and from those alone.
+            changes that touch or of other boundaries. That is right if the hypotheses are simulated, whose errors are drawn
+            independently too; a real system's errors are not independent of what is heard at the boundary. If recordings differ
+            in that, shape (n_recordings,): only those marked give and get fresh errors.
 
     Returns:
         Places in `examples`, and hypothesised times in seconds, both of shape (n_epoch,).
@@ -129,7 +129,7 @@ def draw_epoch(
 def _redrawn(
     examples: Examples, chosen: NDArray[np.int64], free: NDArray[np.bool_], rate: float, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Hypothesised times of the chosen, of which a share gets the error of another one; both are `free`, shape (n_examples,)."""
+    """Hypothesised times of the chosen; a share of the `free` ones, shape (n_examples,), get the error of another `free` one."""
     time_s = examples.hypothesis_s[chosen]
     wanted = free[chosen] & (rng.random(len(chosen)) < rate)
     for onset, change in itertools.product((True, False), repeat=2):
@@ -146,7 +146,7 @@ def _redrawn(
 
 
 def _region_around(time_s: float, true_s: float, regions_s: Regions) -> tuple[float, float] | None:
-    """The annotated region that holds both times clear of its edges; None where there is none."""
+    """The annotated region that holds both times, clear of its edges; None if there is none."""
     times_s = [time_s] if np.isnan(true_s) else [time_s, true_s]
     for start_s, end_s in regions_s:
         if all(start_s + EDGE_S <= each_s <= end_s - EDGE_S for each_s in times_s):

@@ -2,7 +2,7 @@
 
 A store is two files: `log_mel-<key>.f16`, all recordings' frames one after the other as little-endian float16, and
 `log_mel.json`, the index that names it. The key is a digest of every audio file's content and of `analysis_of` the parameters.
-The index is written last, atomically: a writer that is killed leaves the old store or none, never a torn one.
+The index is written last, atomically: a writer that is killed leaves the old store or none, never a partial one.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ class FeatureStore:
 
 
 def is_built(folder: Path, audio: Mapping[str, Path], config: FeatureConfig, *, known: Mapping[str, str]) -> bool:
-    """Whether the store in `folder` is there, whole, with this content and analysis.
+    """Whether `folder` has a complete store with this content and analysis.
 
     Args:
-        known: recording → SHA-256 of its audio file, where it is known; the others' audio is read.
+        known: recording → SHA-256 of its audio file, if known; the audio of the others is read.
 
     Raises:
         DataError: an audio file cannot be read.
@@ -59,7 +59,7 @@ def is_built(folder: Path, audio: Mapping[str, Path], config: FeatureConfig, *, 
 
 
 def _has(folder: Path, key: str, config: FeatureConfig) -> bool:
-    """Whether the store of this key is there, and whole: what `open_store` refuses is made again, as it says."""
+    """Whether the store of this key exists and is complete: one that `open_store` refuses is made again, as its error says."""
     if _kept_key(folder) != key:
         return False
     try:
@@ -78,18 +78,18 @@ def build_store(
     n_processes: int = 1,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    """Makes the store in `folder`, unless the one that is there is whole and has the same content and analysis.
+    """Makes the store in `folder`, unless it has a complete one with the same content and analysis.
 
-    Only one process may do so at a time: what one that was killed has left is removed first, lest a full disk stay full.
+    Only one process may do so at a time: files left by one that was killed are removed first, so that a full disk is freed.
 
     Args:
         audio: recording → its audio file.
-        known: as of `is_built`.
+        known: as in `is_built`.
         on_progress: called with recordings done and recordings in all.
 
     Raises:
         DataError: an audio file cannot be read.
-        OSError: the disk has no room for the frames, which is told before any is computed.
+        OSError: the disk has no room for the frames; raised before any is computed.
         ProcessError: a worker process was killed.
     """
     for left in folder.glob(".log_mel-*.tmp"):
@@ -122,7 +122,7 @@ def build_store(
 
 
 def write_store(folder: Path, frames: Mapping[str, NDArray[np.float16]], config: FeatureConfig) -> None:
-    """Makes a store of frames that are there already, recording → log_mel_NF."""
+    """Makes a store of given frames, recording → log_mel_NF."""
     folder.mkdir(parents=True, exist_ok=True)
     spans, start = {}, 0
     data = folder / "log_mel-given.f16"
@@ -138,7 +138,7 @@ def open_store(folder: Path, config: FeatureConfig) -> FeatureStore:
     """Maps the store of `folder`, even one of an earlier version of the analysis: a phase goes on with the frames it began with.
 
     Raises:
-        DataError: there is none, it was made with other parameters, or its data file is short.
+        DataError: there is no store, it was made with other parameters, or its data file is short.
     """
     hint = "run `brefine prepare` again: it makes the feature store"
     try:
@@ -166,7 +166,7 @@ def _write_index(folder: Path, data: Path, key: str, spans: Mapping[str, tuple[i
 
 
 def _kept_key(folder: Path) -> Any:
-    """The key of the store that is there; None where none is, or its index is torn and it has to be made again."""
+    """The key of the folder's store; None if there is none, or if its index is torn and it has to be made again."""
     try:
         index = read_json(folder / _INDEX)
     except (FileNotFoundError, FormatError):
@@ -186,9 +186,9 @@ def _key(audio: Mapping[str, Path], config: FeatureConfig, known: Mapping[str, s
 
 
 def _reserve(path: Path, n_bytes: int) -> None:
-    """Makes a file of zeros that has its room on the disk: a page of it that found none would kill who writes there.
+    """Makes a file of zeros whose room on the disk is reserved: without room, writing to the mapped file would kill the process.
 
-    Where the disk cannot reserve, the file is sparse.
+    If the disk cannot reserve room, the file is sparse.
 
     Raises:
         OSError: there is no room.
@@ -198,7 +198,7 @@ def _reserve(path: Path, n_bytes: int) -> None:
             os.posix_fallocate(file.fileno(), 0, n_bytes)
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
-                error.filename = str(path.parent)  # nobody knows the temporary file
+                error.filename = str(path.parent)  # not the temporary file, which means nothing to a user
                 raise
             file.truncate(n_bytes)
 
@@ -226,7 +226,7 @@ def _fill(
                 future.result()
                 on_progress(done, len(tasks))
         except BaseException:
-            pool.shutdown(cancel_futures=True)  # here: leaving the pool waits for all that it was given
+            pool.shutdown(cancel_futures=True)  # here, since leaving the pool waits for all its tasks
             raise
 
 

@@ -1,7 +1,7 @@
 """Log-mel frames of a recording.
 
 Frame `f` covers `[f·hop, (f + 1)·hop)` seconds; its analysis window is centred on the middle of that span, so that no
-frame looks further to one side than to the other. `analyse` and its kin are the one owner of the analysis.
+frame looks further to one side than to the other. The analysis is in `analyse` and its relatives alone.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from brefine.errors import DataError
 from brefine.io.audio import audio_blocks
 
 ANALYSIS_VERSION = 5
-"""Of the code between an audio file and its frames: `io.audio`, `core.mel`, this module, `data.voice_activity` and
-`data.pitch`. Whoever changes there what frames are raises it: stores that were made before are made anew when their corpus is
-prepared again."""
+"""Version of the code between an audio file and its frames: `io.audio`, `core.mel`, this module, `data.voice_activity` and
+`data.pitch`. Raise it with any change there that changes frames: older stores are then made again when their corpus is prepared
+again."""
 _FLOOR = 1e-8
-"""Power below which a band counts as silent (full scale = 1); keeps the logarithm within float16's finer range."""
+"""Power below which a band counts as silent (full scale = 1); keeps the logarithm where float16 is fine enough."""
 _BLOCK_FRAMES = 4096
 
 Decode = Callable[[], Iterable[NDArray[np.float32]]]
@@ -44,12 +44,12 @@ def log_mel_blocks(
 
     Args:
         blocks: mono audio at `config.sample_rate_hz`, shape (n_samples,) each, full scale 1.
-        n_frames: how many there shall be in all: too much audio is left out, too little continues in silence. None = as many as
+        n_frames: how many frames to give in all: surplus audio is left out, missing audio is silence. None = as many as
             `n_frames_of` says.
     """
     hop, window = config.grid.hop_samples, config.grid.samples_of(config.window_s)
     n_done, n_samples = 0, 0
-    buffer = np.zeros((window - hop) // 2, np.float32)  # what the first window sees before the first sample
+    buffer = np.zeros((window - hop) // 2, np.float32)  # the part of the first window before the first sample
     for block in blocks:
         n_samples += len(block)
         buffer = np.concatenate([buffer, block])
@@ -78,7 +78,7 @@ def _spectra(samples: NDArray[np.float32], n_frames: int, config: FeatureConfig)
 
 
 def analyse(samples: NDArray[np.float32], config: FeatureConfig) -> NDArray[np.float32]:
-    """A recording's frames: the log-mel bands and, where the recipe wants them, the probability of speech and two of pitch.
+    """A recording's frames: the log-mel bands and, if the recipe asks for them, the probability of speech and two of pitch.
 
     Returns:
         Shape (n_frames_of(n_samples), n_columns_of(config)).
@@ -93,11 +93,11 @@ def analyse_file(
 ) -> tuple[NDArray[np.float16], int]:
     """The same for a file, in a store's precision, and the number of its samples at `config.sample_rate_hz`.
 
-    Decoded block by block: what is held grows with the frames alone, 16 kB a second, and not with the samples.
+    The file is decoded block by block, so memory grows with the frames alone, 16 kB a second, and not with the samples.
 
     Args:
         report: called again and again with the most seconds that were decoded so far. A faint recording, and one with a constant
-            in its samples, is decoded more than once: then they stand still meanwhile.
+            in its samples, is decoded more than once; the seconds stand still meanwhile.
 
     Raises:
         DataError: the file cannot be read, or holds no audio.
@@ -116,7 +116,7 @@ def analyse_file(
     blocks, tracks = _heard_on_the_way(counted, config)
     bands, n_done = log_mel_blocks(blocks, config), 0
     for part in bands:
-        if n_done + len(part) > len(frames_NC):  # nobody knows how long it is: an MP3's header guesses
+        if n_done + len(part) > len(frames_NC):  # the length is not known beforehand: an MP3's header estimates it
             frames_NC.resize((2 * n_done + len(part), frames_NC.shape[1]), refcheck=False)
         frames_NC[n_done : n_done + len(part), : config.n_mels] = part
         n_done += len(part)
@@ -133,9 +133,9 @@ def is_silent(frames_NC: NDArray[np.floating], config: FeatureConfig) -> bool:
 
 
 def analyse_into(frames_NC: NDArray[np.floating], decode: Decode, config: FeatureConfig) -> None:
-    """Analyses a recording into an array of as many frames as there shall be, shape (n_frames, n_columns_of(config)).
+    """Analyses a recording into an array of shape (n_frames, n_columns_of(config)), whose length decides.
 
-    Too much audio is left out, too little continues in silence.
+    Surplus audio is left out, missing audio is silence.
 
     Args:
         decode: gives the samples block by block, from the beginning each time.
@@ -149,10 +149,10 @@ def analyse_into(frames_NC: NDArray[np.floating], decode: Decode, config: Featur
 
 
 def _heard_on_the_way(decode: Decode, config: FeatureConfig) -> tuple[Iterable[NDArray[np.float32]], list[_Track]]:
-    """The blocks, to be passed on, and what those who hear them on the way have to say once all have passed, in order."""
+    """The blocks, to be passed on, and the tracks of the listeners that hear them on the way, ready once all have passed."""
     tracks: list[_Track] = []
     if config.speech:
-        # loads torch and a detector: only for those who ask for it
+        # here, since it loads torch and a detector, which not every recipe needs
         from brefine.data.voice_activity import SpeechListener, levelled
 
         speech = SpeechListener()
@@ -201,13 +201,13 @@ def normalised(log_mel_NF: NDArray[np.floating], active_SN: NDArray[np.bool_], h
 def normalise(log_mel_NF: NDArray[np.float32], active_SN: NDArray[np.bool_], hop_s: float) -> None:
     """Zero mean and unit variance in each band over what is heard nearby (`nearby`), in place; this removes level and channel.
 
-    Sums are of float64: in float32 the frames of a long recording no longer count once the sum is large.
+    Sums are float64: in float32, further frames of a long recording no longer count once the sum is large.
 
     Args:
         active_SN: who speaks in each frame, as the hypothesis has it; shape (S, N).
     """
     found = []
-    for piece in pieces(active_SN, hop_s):  # all are looked at before any is changed: what is around them overlaps
+    for piece in pieces(active_SN, hop_s):  # all statistics come first, since the frames around pieces overlap
         near_PF = log_mel_NF[piece.around][piece.near_P]
         mean_F = near_PF.mean(axis=0, dtype=np.float64).astype(np.float32)
         near_PF -= mean_F
@@ -222,7 +222,7 @@ def normalise(log_mel_NF: NDArray[np.float32], active_SN: NDArray[np.bool_], hop
 def _mel_filters(n_mels: int, n_fft: int, sample_rate_hz: int) -> NDArray[np.float32]:
     """Triangles equally wide on the scale of `core.mel`, from 20 Hz to Nyquist.
 
-    Shape (n_fft/2 + 1, n_mels). Triangles narrower than a bin are widened to it, lest low bands stay empty.
+    Shape (n_fft/2 + 1, n_mels). Triangles narrower than a bin are widened to it, so that no low band stays empty.
     """
 
     bins = mel_of(np.linspace(0.0, sample_rate_hz / 2.0, n_fft // 2 + 1))

@@ -1,4 +1,4 @@
-"""Hypotheses of a real diarizer, run in a process of its own, once for every audio content."""
+"""Hypotheses of a real diarizer, which runs in a separate process, once for every audio content."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DEFAULT_MODELS: Final = {
     "pyannote": "pyannote/speaker-diarization-community-1",
     "diarizen": "BUT-FIT/diarizen-wavlm-large-s80-md",
 }
-"""Diarizer → what it runs where no model is named."""
+"""Diarizer → the model that it runs if none is named."""
 _BUILTIN_CODE: Final = (
     "diarizers/builtin.py",
     "diarizers/resegmentation.py",
@@ -38,7 +38,7 @@ _BUILTIN_CODE: Final = (
     "io/audio.py",
     "io/foreign_audio.py",
 )
-"""Modules on which the built-in diarizer's answers depend, from the samples on."""
+"""Modules on which the built-in diarizer's answers depend, from reading the audio on."""
 _POLL_S = 0.5
 
 
@@ -73,12 +73,12 @@ def diarize_all(
 ) -> dict[str, Diarization]:
     """Recording → what the diarizer says.
 
-    Answers are kept in `cache` under the diarizer's name and model and the digest of the audio's content, so that neither a
-    second corpus, nor another recipe, nor a renamed file runs it again; a stopped run goes on where it was. Those of the built-in
-    diarizer last as long as its code and its detector of speech.
+    Answers are kept in `cache` under the diarizer's name and model and the digest of the audio's content. So neither a second
+    corpus, nor another recipe, nor a renamed file runs the diarizer again; a stopped run goes on where it was. Answers of the
+    built-in diarizer are kept until its code or its detector of speech changes.
 
     Args:
-        n_processes: processes of the built-in diarizer; the others, which may want a whole GPU, run in one.
+        n_processes: processes of the built-in diarizer; the others, which may need a whole GPU, run in one.
 
     Raises:
         ProcessError: the diarizer cannot be run; its own words are passed on.
@@ -146,7 +146,7 @@ def _digest_of_file(path: Path) -> str:
 
 
 def _own_code() -> str:
-    """All that the built-in diarizer's answers depend on."""
+    """The code and the version that the built-in diarizer's answers depend on."""
     modules = [(files("brefine") / name).read_text(encoding="utf-8") for name in _BUILTIN_CODE]
     return "".join([version("silero-vad"), *modules])
 

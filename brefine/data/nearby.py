@@ -1,9 +1,9 @@
 """Which frames say what is normal around a frame: those of the two minutes around it in which the hypothesis has speech.
 
-Level, channel, room and voices are those of a conversation, and a recording may hold several, one after the other, or an hour in
-which nobody is there. Models are trained on conversations of a minute: the average of a whole recording may be far from that. So
-a longer one is gone through in pieces of a minute, each with what is heard in the two minutes around it; and frames far from any
-turn count for nothing, since a recorder that runs on would make every voice an exception.
+Level, channel, room and voices belong to one conversation, and a recording may hold several, one after the other, or an hour in
+which nobody is there. Models are trained on conversations of a minute, and the average of a whole recording may be far from that.
+So a longer recording is normalised in pieces of a minute, each by what is heard in the two minutes around it. Frames far from any
+turn do not count, since a recorder that runs on would make every voice an exception.
 
 Shapes: S speakers, N frames of a recording, P frames around a piece.
 """
@@ -18,20 +18,20 @@ from numpy.typing import NDArray
 
 _AROUND_S = 120.0
 _PIECE_S = 60.0
-"""Both counted in frames that are near a turn; a recording that has no more than two minutes of them is one piece."""
+"""This and the two minutes count only frames near a turn; a recording with at most two minutes of them is one piece."""
 _REACH_S = 3.0
-"""Frames further from any turn are not heard; a window reaches 2 s beyond an end."""
+"""Frames further from any turn do not count; a window reaches 2 s beyond an end."""
 _LEAST_S = 30.0
-"""Where the turns leave less than this, it reaches as far as it takes: a word and its pauses tell of no room."""
+"""If less than this is near the turns, the reach grows until it is enough: a word and its pauses say little about the room."""
 
 
 class Piece(NamedTuple):
     """A stretch of a recording.
 
     Attributes:
-        own: its frames; those of all pieces are the recording's, each once.
-        around: the frames that tell about them.
-        near_P: which of these are near a turn, and count.
+        own: its frames; every frame of the recording is in one piece.
+        around: the frames around them, whose statistics are used.
+        near_P: which of those are near a turn, and count.
     """
 
     own: slice
@@ -43,7 +43,7 @@ def pieces(active_SN: NDArray[np.bool_], hop_s: float) -> list[Piece]:
     """A recording in pieces, in order.
 
     Args:
-        active_SN: who speaks in each frame, as the hypothesis has it; where nobody ever does, every frame counts.
+        active_SN: who speaks in each frame, as the hypothesis has it; if nobody ever does, every frame counts.
     """
     n_frames = active_SN.shape[1]
     near_N = _near(np.asarray(active_SN.any(axis=0)), round(_REACH_S / hop_s), least=round(_LEAST_S / hop_s))
@@ -63,7 +63,7 @@ def pieces(active_SN: NDArray[np.bool_], hop_s: float) -> list[Piece]:
 
 
 def _near(spoken_N: NDArray[np.bool_], reach: int, *, least: int) -> NDArray[np.bool_]:
-    """Whether any frame within `reach`, or within the reach that makes it `least` frames, is spoken; all are where none is."""
+    """Which frames have speech within `reach`, or within a reach that makes them at least `least`; all if nobody speaks."""
     n_frames = len(spoken_N)
     if not spoken_N.any():
         return np.ones(n_frames, np.bool_)

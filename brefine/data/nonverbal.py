@@ -1,8 +1,8 @@
-"""Sounds of people that are no words: breath, laughter, coughs, lips, air on the microphone, knocks; made from random numbers.
+"""Sounds of people that are not words: breath, laughter, coughs, lips, air on the microphone, knocks; made from random numbers.
 
 Recordings of real conversations are full of them, mostly just before somebody starts to speak and just after he has stopped,
-and no label marks them. A refiner that has never heard one takes its edge for the turn's. What is needed is not a laugh that
-would fool a listener but its place, length, level and rough spectrum.
+and no label marks them. A refiner that has never heard one takes its edge for the turn's. A sound here need not fool a listener;
+it must have the right place, length, level and rough spectrum.
 
 Sources: Bachorowski et al. 2001, "The acoustic features of human laughter" (about five bursts a second, voiced ones of 150–500
 Hz, falling); Włodarczak and Heldner 2017, "Respiratory constraints in verbal and non-verbal communication" (breath in before
@@ -18,7 +18,7 @@ from brefine.data.acoustics import SAMPLE_RATE_HZ, Samples
 
 SOUNDS = ("breath", "laugh", "cough", "lips", "air", "knock")
 BEFORE_SPEECH = ("breath", "lips", "air")
-"""What is heard before somebody starts, rather than after he has stopped."""
+"""Sounds that come before somebody starts, rather than after he has stopped."""
 LEVELS_DB = {
     "breath": (-30.0, -6.0),
     "laugh": (-15.0, 2.0),
@@ -78,7 +78,7 @@ def _lips(rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def _air(rng: np.random.Generator) -> NDArray[np.float64]:
-    """Breath that hits the microphone: rumble, and noise up to any frequency, at once there."""
+    """Breath that hits the microphone: rumble, and noise up to high frequencies, with a sudden start."""
     n_samples = int(rng.uniform(0.06, 0.45) * SAMPLE_RATE_HZ)
     rumble = _band(rng.standard_normal(n_samples), 30.0, rng.uniform(120.0, 400.0))
     hiss = _band(rng.standard_normal(n_samples), rng.uniform(200.0, 800.0), rng.uniform(2500.0, 7500.0))

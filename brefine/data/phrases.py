@@ -1,6 +1,6 @@
 """Phrases of one utterance: where its energy is, and pieces of it that can be placed anywhere.
 
-Nothing but the speech itself may tell where it starts: phrases are faded in and out over random margins, so that an utterance's
+Nothing but the speech itself may reveal where it starts: phrases are faded in and out over random margins, so that an utterance's
 own noise floor has no edge.
 """
 
@@ -22,7 +22,7 @@ _FRAME = 160  # samples: 10 ms
 _CUT_GAP_S = 0.04
 """Silences within an utterance at which a phrase may start or stop; shorter ones belong to a sound, such as a plosive."""
 _SILENCE_DB = -75.0
-"""Against full scale; nothing below is called speech, in whatever company."""
+"""Against full scale; nothing below counts as speech, however quiet the rest is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +54,7 @@ def find_speech(samples: Samples) -> tuple[NDArray[np.int64], float]:
     loud = np.square(samples) > 10.0 ** (threshold_db / 10.0)
     merged: list[list[int]] = []
     for first, last in (edges - np.array([0, 1])).tolist():
-        # Within the first and last active frame, single samples tell to the tenth of a millisecond.
+        # Within the first and last active frame, single samples give the place to a tenth of a millisecond.
         start = first * _HOP + int(loud[first * _HOP : first * _HOP + _FRAME].argmax())
         end = last * _HOP + _FRAME - int(loud[last * _HOP : last * _HOP + _FRAME][::-1].argmax())
         if merged and start - merged[-1][1] < _CUT_GAP_S * SAMPLE_RATE_HZ:
@@ -67,7 +67,7 @@ def find_speech(samples: Samples) -> tuple[NDArray[np.int64], float]:
 
 @lru_cache(maxsize=512)
 def load_voice(path: Path) -> Voice | None:
-    """Reads and analyses one utterance; None where it has no speech."""
+    """Reads and analyses one utterance; None if it has no speech."""
     samples = read_audio(path, sample_rate_hz=SAMPLE_RATE_HZ)
     regions, floor_db = find_speech(samples)
     if len(regions) == 0:
@@ -104,7 +104,7 @@ def _ramp(n_samples: int) -> Samples:
 
 
 def draw_voice(paths: Sequence[Path], rng: np.random.Generator) -> Voice | None:
-    """One of a speaker's utterances; None where it has no speech."""
+    """One of a speaker's utterances; None if it has no speech."""
     return load_voice(paths[int(rng.integers(len(paths)))])
 
 

@@ -1,4 +1,4 @@
-"""How clearly one voice, and a second one beside it, have a pitch: two channels that tell where two people speak at once.
+"""How clearly one voice, and a second one beside it, have a pitch: two channels that show where two people speak at once.
 
 Mel bands are as wide as a voice's harmonics are apart, so two pitches at once look like noise there. Here each frame's spectrum
 is compared with combs of harmonics; the harmonics of the best one are taken out, and what is left is compared again.
@@ -23,18 +23,18 @@ from scipy.ndimage import uniform_filter1d
 SAMPLE_RATE_HZ = 16000
 N_COLUMNS = 2
 _WINDOW = 1024
-"""Samples, 64 ms: what it takes to part harmonics that are 30 Hz apart."""
+"""Samples, 64 ms: long enough to separate harmonics that are 30 Hz apart."""
 _N_FFT = 2048
 _N_BINS = int(2600 * _N_FFT / SAMPLE_RATE_HZ)
 _PITCHES_HZ = np.geomspace(75.0, 400.0, 120)
 _HIGHEST_HARMONIC_HZ = 2480.0
 _HARMONIC_WEIGHT = 0.86
-"""Of each harmonic against the one below it."""
+"""Weight of each harmonic against the one below it."""
 _HARMONIC_BINS = 3
-"""So many on either side belong to a harmonic that is taken out."""
+"""Bins on either side that are taken out with a harmonic."""
 _WHITENING_BINS = 65
 _SAME_OCTAVES, _OCTAVE_OCTAVES = 0.08, 0.06
-"""A second pitch this near to the first, or to its octaves, is the first one's shadow."""
+"""A second pitch this close to the first, or to its octaves, is only a trace of the first."""
 _SMOOTHING_FRAMES = 11
 _TYPICAL_C, _SPREAD_C = np.array([1.5, 0.66], np.float32), np.array([0.6, 0.2], np.float32)
 """About the mean and the standard deviation of the two in speech; they become 0 and 1."""
@@ -50,7 +50,7 @@ class PitchListener:
 
     def __init__(self, hop: int) -> None:
         self._hop = hop
-        self._buffer = np.zeros((_WINDOW - hop) // 2, np.float32)  # what the first window sees before the first sample
+        self._buffer = np.zeros((_WINDOW - hop) // 2, np.float32)  # the part of the first window before the first sample
         self._clarity: list[NDArray[np.float32]] = []
 
     def listening(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
@@ -64,7 +64,7 @@ class PitchListener:
         """Clarity of the clearest pitch and, smoothed over 11 frames, of a second one, after all has been heard.
 
         Returns:
-            Shape (n_frames, 2), mostly within ±3; frames beyond the audio continue in silence.
+            Shape (n_frames, 2), mostly within ±3; frames beyond the audio are of silence.
         """
         n_left = n_frames - sum(map(len, self._clarity))
         if n_left > 0:
@@ -85,12 +85,12 @@ class PitchListener:
 
 
 class _Combs(NamedTuple):
-    """For each pitch that is looked for.
+    """The combs, one for each pitch that is looked for.
 
     Attributes:
-        weights_PK: harmonics count for it, what lies between them against it; unit length.
+        weights_PK: positive at its harmonics, negative between them; unit length.
         harmonics_PK: the bins that belong to its harmonics.
-        shadows_PP: the pitches that are heard along with it.
+        shadows_PP: the pitches that only seem to be there along with it.
     """
 
     weights_PK: NDArray[np.float32]

@@ -1,10 +1,10 @@
 """Makes a prepared corpus: audio, references and hypotheses in three splits, the feature store, a summary, and `corpus.json`.
 
-`corpus.json` is written last, so that its presence means that everything is there; a half-made corpus is resumed, a whole one
-reused. Everything is made in the folder that `config.prepared_corpus_path` names after the settings: others, another folder.
-Where labels were corrected, or the prepared ones edited, audio exchanged, or recordings added or removed, or where a simulated
-corpus has other voices or errors to replay than before, what depends on them is made again in the same folder; weights that
-were trained on other labels then no longer fit its fingerprint. The same holds for a corpus by an earlier version, which did not
+`corpus.json` is written last, so its presence means that everything is there; a half-made corpus is resumed, a complete one
+reused. Everything is made in the folder that `config.prepared_corpus_path` names after the settings, so other settings use
+another folder. If labels were corrected, prepared labels edited, audio exchanged, recordings added or removed, or if a simulated
+corpus gets other voices or errors to replay, then what depends on them is made again in the same folder; weights that were
+trained on other labels then no longer fit its fingerprint. The same holds for a corpus by an earlier version, which did not
 record what it read: a verdict might rest on labels older than their correction, and reading them again takes only minutes.
 """
 
@@ -51,12 +51,12 @@ def prepare(
     n_processes: int | None = None,
     on_progress: OnProgress = lambda step, done, total: None,
 ) -> Path:
-    """Makes what is missing of the recipe's corpus and returns its folder. Nothing is written where nothing is missing.
+    """Makes what is missing of the recipe's corpus and returns its folder; writes nothing if nothing is missing.
 
     Args:
         out: another folder than the one named after the settings.
         audio_from: kind "voxconverse": a folder with audio that was downloaded before.
-        n_processes: worker processes; None = one a core. The result does not depend on it.
+        n_processes: worker processes; None = one per core. The result does not depend on it.
 
     Raises:
         DataError: audio, labels or voices are missing or unusable; everything found is listed.
@@ -95,7 +95,7 @@ def prepare(
 
 
 def _is_whole(folder: Path, config: PhaseConfig) -> bool:
-    """Whether the corpus is there as the recipe and its sources want it; so it may lie where one can only read."""
+    """Whether the corpus is complete and fits the recipe and its sources; such a corpus may be in a read-only folder."""
     manifest = CorpusManifest.read_if_there(folder / CORPUS_FILE)
     return (
         manifest is not None
@@ -110,10 +110,10 @@ def _audio_of(manifest: CorpusManifest, folder: Path) -> dict[str, Path]:
 
 
 def prepare_part(config: PhaseConfig, *, index: int, n_parts: int, n_processes: int | None = None) -> None:
-    """Makes a share of what takes the time, for a later `prepare` of the whole: conversations, and the diarizer's answers.
+    """Makes a share of the slow parts, conversations and the diarizer's answers, for a later `prepare` of the whole.
 
-    Shares write files of their own, so that they may work at once; a share of nothing does nothing. Audio that is still to be
-    downloaded is left to the whole.
+    Shares write different files, so they may run at the same time; an empty share does nothing. Audio that has not been
+    downloaded yet is left to the `prepare` of the whole.
     """
     folder = prepared_corpus_path(config)
     manifest = CorpusManifest.read_if_there(folder / CORPUS_FILE)
@@ -126,7 +126,7 @@ def prepare_part(config: PhaseConfig, *, index: int, n_parts: int, n_processes: 
     if config.corpus.kind == "simulated":
         sources = sources_of(config)
         studio, takes = _studio(folder, config, silent)
-        with _locked(folder, silent):  # the first share forgets what is stale, before any has made something
+        with _locked(folder, silent):  # the first share removes what is stale, before any share makes something
             forget_stale(folder, sources)
         made = make_conversations(studio, takes[index::n_parts], n_processes=workers)
         audio = {one.name: folder / one.audio for one in made if not one.replayed}
@@ -197,12 +197,12 @@ def _source_in_words(hypothesis: HypothesisConfig, errors: SystemErrors | None) 
 
 
 def _is_heard(index: int, share: float) -> bool:
-    """Whether a diarizer hears this of the conversations of a split: a share of them, evenly spread; at a half 1, 3, 5, …"""
+    """Whether a diarizer hears this conversation of a split: a share of them does, evenly spread; with a half, 1, 3, 5, …"""
     return int((index + 1) * share) > int(index * share)
 
 
 def _studio(folder: Path, config: PhaseConfig, on_progress: OnProgress) -> tuple[Studio, list[Take]]:
-    """What the conversations of a recipe are made with, and all of them."""
+    """What the conversations of a recipe are made with, and the list of all conversations."""
     simulation, source = config.corpus.simulation, config.hypothesis.source
     if source == "folder":
         raise ConfigError(
@@ -213,7 +213,7 @@ def _studio(folder: Path, config: PhaseConfig, on_progress: OnProgress) -> tuple
         )
     errors = load_system_errors(config.hypothesis.errors) if source == "replayed" else None
     counts = {"train": simulation.n_train, "validation": simulation.n_validation, "gate": simulation.n_gate}
-    # The square root gives the small splits voices enough to be told apart by.
+    # The square root gives small splits enough different voices.
     weights = {split: counts[split] ** 0.5 for split in SPLITS}
     bank = find_utterances(voice_bank(config, on_progress))
     voices = split_by_speaker(bank, weights, least=simulation.n_speakers[1], seed=config.seed)

@@ -1,4 +1,4 @@
-"""Tells how far a stage is, in its progress file, often enough for a screen and seldom enough for a disk."""
+"""Reports how far a stage is, in its progress file, often enough for a screen and seldom enough for a disk."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class ProgressReporter:
 
     def __init__(self, path: Path | None, stage: Stage, *, lines: TextIO | None = None) -> None:
         """Args:
-        lines: where to tell it to a person as well, one line a step, and one every few seconds of a long one.
+        lines: where to print it for a person as well: one line a step, and one every few seconds of a long step.
         """
-        if path is not None and not is_gone(path.parent.parent):  # a file that a person names may lie in a new folder
+        if path is not None and not is_gone(path.parent.parent):  # a file that a person names may be in a new folder
             never_make_anew(path.parent.parent)
         self._path, self._stage, self._lines = path, stage, lines
         self._line_s = -_LEAST_LINE_S

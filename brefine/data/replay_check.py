@@ -2,7 +2,7 @@
 
 The recordings are divided into halves; each half's references get the errors learned from the other half. Boundaries are matched
 within W = 1 s, DER is at collar 0 with overlap scored. Histograms are compared by the Kolmogorov–Smirnov distance: the largest
-difference between two cumulative distributions, 0 where they are alike.
+difference between two cumulative distributions, 0 if they are equal.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def check_replay(pairs: Pairs) -> dict[str, Any]:
 
 
 def format_check(check: dict[str, Any]) -> str:
-    """The check as a table for a terminal; a dash where no boundary is matched, or nothing can be compared."""
+    """The check as a table for a terminal; a dash if no boundary is matched, or nothing can be compared."""
     lines = [
         f"{check['recordings']} recordings in two halves, each with the errors learned from the other "
         "(W = 1 s; DER at collar 0, overlap scored)",
@@ -85,7 +85,7 @@ def _figures(pairs: Pairs) -> tuple[dict[str, float | None], dict[str, list[floa
         founds.append(BoundaryErrors.of(match))
         der += score_der(reference, hypothesis)
         for (place, _), error_s in zip(match.pairs, match.error_s, strict=True):
-            # RTTMs tell milliseconds; smaller differences are arithmetic
+            # RTTMs give milliseconds; smaller differences come from arithmetic
             by_kind.setdefault(match.reference[place].kind.value, []).append(round(float(error_s), 3))
     found = BoundaryErrors.joined(founds).figures()
     return {**{key: found[key] for key in FIGURES if key != "der"}, "der": der.der}, by_kind

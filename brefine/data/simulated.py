@@ -30,9 +30,9 @@ from brefine.io.rttm import read_rttm, write_rttm
 from brefine.phasedir import AudioFile, CorpusRecording
 
 _AT_ONCE = 40
-"""Conversations of one round where their number follows from their boundaries."""
+"""Conversations made in one round if their number follows from their boundaries."""
 _MOST_SILENT = 100
-"""Replays without speech, one after the other, of a system that hears nothing."""
+"""After so many replays in a row without speech, the system counts as one that hears nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Take:
     """One conversation: its split, its name, and its place in the random numbers.
 
     Attributes:
-        heard: its hypothesis is made elsewhere, also where the studio has errors to replay.
+        heard: its hypothesis is made elsewhere, even if the studio has errors to replay.
     """
 
     split: str
@@ -74,7 +74,7 @@ def make_conversations(
     n_processes: int,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[CorpusRecording]:
-    """Makes the conversations that are not there yet, and returns all in the order of `takes`.
+    """Makes the conversations that are still missing, and returns all in the order of `takes`.
 
     Raises:
         DataError: a conversation came out without speech, or the system whose errors are replayed hears none in it.
@@ -92,7 +92,7 @@ def make_until(
     n_processes: int,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[CorpusRecording]:
-    """Makes training conversations until their references have that many boundaries; the last one completes the number.
+    """Makes training conversations until their references have that many boundaries; the last one may exceed the number.
 
     Args:
         on_progress: called with boundaries made and wanted.
@@ -148,7 +148,7 @@ def _pool(studio: Studio, workers: int) -> Iterator[Executor]:
         try:
             yield pool
         except BaseException:
-            pool.shutdown(cancel_futures=True)  # here: leaving the pool waits for all that it was given
+            pool.shutdown(cancel_futures=True)  # here, since leaving the pool waits for all its tasks
             raise
 
 
@@ -164,7 +164,7 @@ def _start_worker(studio: Studio) -> None:
 
 
 def _make_conversation(take: Take) -> CorpusRecording:
-    """Writes one conversation unless it is there; its generator depends on the seed and the take's key alone."""
+    """Writes one conversation unless it exists; its random numbers depend on the seed and the take's key alone."""
     studio, name = _Worker.studio, take.name
     errors = None if take.heard else studio.errors
     home, duration_s = studio.folder / take.split, studio.simulation.duration_s

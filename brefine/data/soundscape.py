@@ -1,7 +1,7 @@
 """A conversation as a microphone hears it: loudness, sounds without words, bystanders, the room, noise, channels.
 
-The background goes on through the whole recording, always above the utterances' own noise floor. None of what is added here is
-speech of the conversation: the labels do not know it.
+The background goes on through the whole recording, always above the utterances' own noise floor. Nothing that is added here is
+speech of the conversation, so it is not in the labels.
 """
 
 from __future__ import annotations

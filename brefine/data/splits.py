@@ -62,9 +62,9 @@ class Split:
 
 
 def _redrawable(recordings: Sequence[CorpusRecording]) -> NDArray[np.bool_]:
-    """Recordings whose errors were drawn without regard to the audio, so that other draws are as likely; shape (n_recordings,).
+    """Recordings whose errors were drawn without regard to the audio, so other draws are as likely; shape (n_recordings,).
 
-    Simulated conversations that only join real recordings keep the errors that they were given.
+    Simulated conversations that are added to real recordings keep the errors that they were given.
     """
     replayed = np.array([recording.replayed for recording in recordings])
     return replayed & (replayed.all() or all(recording.simulated for recording in recordings))
@@ -75,5 +75,5 @@ def _diarization(path: Path, recording: str) -> Diarization:
     if recording in found:
         return found[recording]
     if not found:
-        return Diarization(recording)  # a diarizer that heard nobody writes an empty file
+        return Diarization(recording)  # a diarizer that hears nobody writes an empty file
     raise DataError("the RTTM is of another recording", where=path, expected=recording, got=", ".join(sorted(found)))

@@ -17,12 +17,12 @@ from brefine.phasedir import SPLITS, CorpusManifest, CorpusRecording
 def summarise(folder: Path, manifest: CorpusManifest, *, notes: Sequence[str] = ()) -> dict[str, Any]:
     """Counts, hours, kinds of boundaries and the hypotheses' errors, split by split.
 
-    Boundaries are counted and matched as they are scored: where a UEM limits a recording, those outside do not count. Boundary
-    errors are given at W = 1 s, their MAE and recall also at the other `WINDOWS_S`; DER at collar 0 and ±0.25 s, also
-    with the boundaries matched at W = 1 s put where the reference has them: a part of the headroom.
+    Boundaries are counted and matched as they are scored: if a UEM limits a recording, those outside do not count. Boundary
+    errors are given at W = 1 s, their MAE and recall also at the other `WINDOWS_S`. DER is given at collar 0 and ±0.25 s, also
+    with the boundaries that are matched at W = 1 s put where the reference has them, which is a part of the headroom.
 
     Args:
-        notes: what was noticed about audio and labels, for the person.
+        notes: remarks on audio and labels, for a person.
     """
     return {
         "schema": 1,

@@ -2,15 +2,15 @@
 
 Boundary errors of real systems are not one Gaussian: they have heavy tails, pauses are bridged, short turns vanish, both sides
 of a change move together, overlapped speech goes to one speaker, small speakers are taken for others. A table of independent
-rates would lose how these hang together. So this is a *walk*: the reference is cut half-way between consecutive boundaries, and
-every piece (one boundary with its surroundings) becomes a row: its context, the hypothesis's state where the piece begins, and
-what the hypothesis did in it, in milliseconds from the boundary and in roles (the boundary's own speaker, the other one in
-overlap, the one before, the one after, anybody else) instead of names. A replay walks over a new reference; at each boundary it
-draws among the most similar rows *that begin in the state reached so far* and repeats what was done there. Signed errors with
-their tails, merged, missed, split and false turns and confusions come back with the frequencies, and in the company, in which
-they were met. Speakers that the system lost altogether are drawn first, by how long they speak.
+rates would lose how these hang together. So errors are described as a *walk*: the reference is cut half-way between consecutive
+boundaries, and every piece (one boundary with its surroundings) becomes a row: its context, the hypothesis's state where the
+piece begins, and what the hypothesis did in it, in milliseconds from the boundary and in roles (the boundary's own speaker, the
+other one in overlap, the one before, the one after, anybody else) instead of names. A replay walks over a new reference; at each
+boundary it draws among the most similar rows *that begin in the state reached so far* and repeats what was done there. Signed
+errors with their tails, merged, missed, split and false turns, and confusions come back as often, and in the same combinations,
+as they were met. Speakers that the system lost altogether are drawn first, by how long they speak.
 
-The summary is a JSON file of numbers alone, a random part of the rows in random order: no recording can be read off it.
+The summary is a JSON file of numbers alone, a random part of the rows in random order: no recording can be recovered from it.
 `vbx-voxconverse` ships with brefine: VBx (offline; MIT, diart's expected outputs) on VoxConverse v0.3 dev (CC BY 4.0).
 """
 
@@ -37,22 +37,22 @@ REPLAYED: Final = "replayed-by-brefine"
 N_NEIGHBOURS: Final = 8
 """Rows among which a replay draws: few keep the context, many keep the variety."""
 MAX_ROWS: Final = 8000
-"""Rows kept, at random: on VoxConverse twice as many replay no better, and from a part no recording can be pieced together."""
+"""Rows kept, at random: on VoxConverse, twice as many replay no better, and a part is not enough to recover a recording."""
 MIN_ROWS: Final = 200
 """Fewer boundaries than this do not describe a system."""
 
-# How much unlike a row is for each unit of log-seconds, each differing key and another state at its beginning.
+# How much a row's distance grows per unit of log-seconds, per differing key, and for another state at its beginning.
 _CONTEXT_WEIGHTS = np.array([1.0, 1.0, 0.5])
 _KEY_WEIGHTS = np.array([100.0, 2.0, 1.0, 1.0, 1.5, 0.5])
 _START_WEIGHT = 3.0
 
 _OWN, _OTHER, _BEFORE, _AFTER, _ANYBODY = 1, 2, 4, 8, 16
 _NONE = 2
-"""In the keys: there is no boundary on that side."""
+"""Value of a key: there is no boundary on that side."""
 _LOST_BELOW = 0.3
-"""A speaker of whose speech the system finds less than this share counts as lost."""
+"""A speaker counts as lost if the system finds less than this share of his speech."""
 _LATEST_FIRST_S = 0.1
-"""No system's first frame has its middle later than this: who starts later began to talk later."""
+"""No system's first frame has its middle later than this: a first turn that starts later is due to the speaker."""
 _GRIDS_S = (0.1, 0.08, 0.064, 0.05, 0.04, 0.02, 0.016, 0.0125, 0.01, 0.005)
 
 
@@ -69,8 +69,8 @@ class SystemErrors:
         changes: for each row the pairs (milliseconds from the boundary, roles active from there on), in time order.
         speakers: shape (m, 2): log of the seconds a reference speaker speaks, and 1 where the system lost him.
         grid_s: the step and the phase of the hypothesis's times; a step of 0 = none found.
-        first_s: the earliest time in any hypothesis where that may be the system's doing: its first frame has a middle, and
-            nothing starts before it. Else 0.
+        first_s: the earliest time in any hypothesis, if it may be due to the system: nothing starts before the middle of its
+            first frame. Else 0.
         source: a word on where the rows come from.
     """
 
@@ -85,7 +85,7 @@ class SystemErrors:
 
 
 def learn_system_errors(pairs: Sequence[tuple[Diarization, Diarization]], *, source: str, seed: int = 0) -> SystemErrors:
-    """Describes what turned each reference (first) into its hypothesis (second).
+    """Learns what turned each reference (first of a pair) into its hypothesis (second).
 
     Raises:
         DataError: there are fewer than `MIN_ROWS` boundaries in the references, or no hypothesis has any speech.
@@ -134,9 +134,9 @@ def learn_system_errors(pairs: Sequence[tuple[Diarization, Diarization]], *, sou
 
 
 def replay(errors: SystemErrors, reference: Diarization, *, duration_s: float, rng: np.random.Generator) -> Diarization:
-    """What the system might have answered where this is the truth; clipped to the recording.
+    """What the system might have answered if this reference is true; clipped to the recording.
 
-    The hypothesis's speakers are numbered in the order in which they are first heard: its names tell nothing.
+    The hypothesis's speakers are numbered in the order in which they are first heard, so names reveal nothing.
     """
     reference = reference.unioned()
     lost = _draw_lost(errors, reference, rng)
@@ -145,7 +145,7 @@ def replay(errors: SystemErrors, reference: Diarization, *, duration_s: float, r
     last: _Piece | None = None
     for piece in _pieces(reference, end_s=duration_s, lost=lost):
         row = _draw_row(errors, piece, piece.roles(state), rng)
-        if errors.starts[row] != piece.roles(state):  # no row begins in this state: the system is put where it would be
+        if errors.starts[row] != piece.roles(state):  # the drawn row begins in another state, which is taken over
             state = piece.resolve(int(errors.starts[row]), state, lost)
             events.append((piece.start_s, state))
         # A piece reaches half-way to the next boundary, and all the way to an end of the recording.
@@ -163,7 +163,7 @@ def load_system_errors(name_or_path: str) -> SystemErrors:
     """The summary that ships under this name, or the file at this path.
 
     Raises:
-        DataError: there is neither.
+        DataError: there is no such summary and no such file.
         FormatError: the file is not such a summary.
     """
     shipped = files("brefine.data") / f"errors_{name_or_path}.json"
@@ -208,7 +208,7 @@ def _from_json(tree: Any, *, where: object) -> SystemErrors:
             changes=tuple(tuple(zip(row[10::2], row[11::2], strict=True)) for row in rows),
             speakers=np.array(tree["speakers"], dtype=np.float64).reshape(-1, 2),
             grid_s=(float(tree["grid_s"][0]), float(tree["grid_s"][1])),
-            first_s=_first_moment(float(tree.get("first_s", 0.0))),  # earlier versions do not know it, or took any time for it
+            first_s=_first_moment(float(tree.get("first_s", 0.0))),  # earlier versions lack it, or took any time for it
             source=str(tree["source"]),
         )
     except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
@@ -232,10 +232,10 @@ class _Piece:
         return sum({known.get(name, _ANYBODY) for name in state})
 
     def resolve(self, roles: int, state: frozenset[str], lost: Mapping[str, str]) -> frozenset[str]:
-        """The speakers that these roles mean here, given who is active in the hypothesis up to now."""
+        """The speakers who have these roles here, given who is active in the hypothesis up to now."""
         known = dict(self.names)
         if _BEFORE not in known.values() and roles & _BEFORE:
-            roles |= _AFTER  # the one before is the one after: he bears that role
+            roles |= _AFTER  # the one before is also the one after, and has that role
         active = {name for name, role in self.names if roles & role}
         if roles & _ANYBODY:
             strangers = {name for name in state if name not in known}
@@ -244,7 +244,7 @@ class _Piece:
         return frozenset(active)
 
     def warp(self, moment_s: float, before_s: float, after_s: float) -> float:
-        """Fits a moment of a row, whose piece reached that far, into this piece: true near the boundary, stretched far off."""
+        """Maps a moment of a row, whose piece reached that far, into this piece: unchanged near the boundary, else stretched."""
         theirs, ours = (before_s, self.time_s - self.start_s) if moment_s < 0 else (after_s, self.end_s - self.time_s)
         theirs = max(theirs, abs(moment_s))
         kept = 0.5 * min(theirs, ours)
@@ -253,7 +253,7 @@ class _Piece:
         return float(np.copysign(kept + (abs(moment_s) - kept) * (ours - kept) / max(theirs - kept, 1e-6), moment_s))
 
 
-_FALSE_SPEAKER = "\x00false"  # no speaker of an RTTM can bear this name
+_FALSE_SPEAKER = "\x00false"  # no speaker of an RTTM can have this name
 
 
 def _pieces(reference: Diarization, *, end_s: float, lost: Mapping[str, str]) -> Iterable[_Piece]:
@@ -298,7 +298,7 @@ def _pieces(reference: Diarization, *, end_s: float, lost: Mapping[str, str]) ->
 
 
 def _nearest_others(ends: Iterable[tuple[float, int, Turn]], kind: int) -> list[str | None]:
-    """For each end the speaker of the last end of that kind before it, in the order given, that is somebody else's."""
+    """For each end, the speaker of the last earlier end of that kind that is somebody else's, in the order given."""
     found: list[str | None] = []
     last, last_of_others = None, None  # the speaker of the last one, and the last speaker who is not the same
     for _, is_onset, turn in ends:
@@ -309,7 +309,7 @@ def _nearest_others(ends: Iterable[tuple[float, int, Turn]], kind: int) -> list[
 
 
 def _draw_row(errors: SystemErrors, piece: _Piece, start: int, rng: np.random.Generator) -> int:
-    """One of the rows that are most similar to the piece, where beginning in the same state counts most."""
+    """One of the rows that are most similar to the piece; beginning in the same state counts most."""
     distance = (
         np.abs(errors.context - np.array(piece.context)) @ _CONTEXT_WEIGHTS
         + (errors.keys != np.array(piece.key)) @ _KEY_WEIGHTS
@@ -320,7 +320,7 @@ def _draw_row(errors: SystemErrors, piece: _Piece, start: int, rng: np.random.Ge
 
 
 def _draw_lost(errors: SystemErrors, reference: Diarization, rng: np.random.Generator) -> dict[str, str]:
-    """The speakers that the system will not find, and for each the one that it takes him for."""
+    """The speakers that the system will not find, each with the speaker that it takes him for."""
     lost: dict[str, str] = {}
     spoken_s = {name: _speech_s(reference, name) for name in reference.speakers}
     for name in reference.speakers:
@@ -335,7 +335,7 @@ def _draw_lost(errors: SystemErrors, reference: Diarization, rng: np.random.Gene
 
 
 def _lost_speakers(reference: Diarization, hypothesis: Diarization) -> dict[str, str]:
-    """The speakers of whom the system finds too little, of diarizations in which nobody overlaps himself."""
+    """The speakers of whom the system finds too little; nobody may overlap himself in either diarization."""
     found: dict[str, str] = {}
     for name in reference.speakers:
         theirs = hypothesis.of(name)

@@ -1,4 +1,4 @@
-"""How small things made on the processor reach the device without anybody waiting."""
+"""Sends small tensors from the CPU to the device without waiting."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def sent(tensor: Tensor, device: torch.device) -> Tensor:
-    """The tensor on the device. To a GPU it goes through pinned memory and in order with the work there: nothing waits for it."""
+    """The tensor on the device. A GPU gets it through pinned memory, in order with its other work, so that nothing waits."""
     if device.type != "cuda":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)

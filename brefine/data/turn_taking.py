@@ -5,7 +5,7 @@ Source: Landini et al., "From Simulated Mixtures to Simulated Conversations as T
 Here each conversation also draws a *style*, the figures of one real recording, so that calm and lively ones both occur.
 
 The summary that ships, `turn_taking_voxconverse.json`, holds quantiles and rates of the VoxConverse v0.3 dev references
-(CC BY 4.0); `python -m brefine.data turn-taking --reference DIR -o FILE` makes one of any folder of RTTMs.
+(CC BY 4.0); `python -m brefine.data turn-taking --reference DIR -o FILE` makes a summary of any folder of RTTMs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from brefine.data.acoustics import happens
 
 N_QUANTILES: Final = 51
 MIN_CHANGE_RATE: Final = 0.5
-"""Styles below this are near-monologues: they cost audio and teach few changes."""
+"""Styles below this are near-monologues, which take audio and teach few changes."""
 MIN_TRANSITIONS: Final = 8
 """Recordings with fewer transitions between turns have no style worth drawing."""
 _SHORT_TURN_S: Final = (0.2, 0.9)
@@ -40,9 +40,9 @@ class Style:
     change_rate: float
     """Share of transitions between consecutive turns that go to another speaker."""
     overlap_rate: float
-    """Share of those changes that start before the turn before has ended."""
+    """Share of those changes that start before the previous turn has ended."""
     inside_rate: float
-    """Share of those overlaps that lie wholly within the turn before."""
+    """Share of those overlaps that lie wholly within the previous turn."""
     turn_s: float
     """Median turn length."""
     gap_s: float
@@ -62,7 +62,7 @@ class TurnTaking:
     change_gap_ratio: NDArray[np.float64]
     """Silences between turns of different speakers, likewise."""
     overlap_s: NDArray[np.float64]
-    """Seconds that a turn that does not lie inside overlaps the one before."""
+    """Seconds by which a turn that is not inside the previous one overlaps it."""
     styles: tuple[Style, ...]
 
 
@@ -122,7 +122,7 @@ def draw_script(
         max_turn_s: longer turns are cut to it, so that a short conversation still has several.
         least_pause_s: the pause rule; a speaker's own shorter silences would not separate turns.
         liveliness: 0 = as the statistics are; 1 = as in a heated meeting; see `livelier`.
-        short_share: of the turns that are but a word or two, often soft: half of a meeting's turns are shorter than a second.
+        short_share: share of turns of only a word or two, often soft: half of a meeting's turns are shorter than a second.
         silence_factor: silences are this many times as long as in the statistics.
     """
     lively = [style for style in statistics.styles if style.change_rate >= MIN_CHANGE_RATE]
@@ -133,7 +133,7 @@ def draw_script(
     script = [
         PlannedTurn(speaker, float(rng.uniform(0.2, 1.5)), min(max_turn_s, _draw(statistics.turn_ratio, rng) * style.turn_s))
     ]
-    before = script[0]  # the turn that ends last: what comes after a turn inside it follows it
+    before = script[0]  # the turn that ends last; a turn after one inside it follows it
     end_s = before.gap_s + before.duration_s
     while end_s < duration_s:
         speaker, inside = before.speaker, False
@@ -162,7 +162,7 @@ def draw_script(
 
 
 def livelier(style: Style, liveliness: float) -> Style:
-    """The style on its way to that of a heated meeting: turns a quarter as long, most changes before the turn before has ended,
+    """The style on its way to that of a heated meeting: turns a quarter as long, most changes before the previous turn has ended,
     most of those short words of assent inside it.
 
     Source: Shriberg et al. 2001, "Observations on overlap: findings and implications for automatic processing of multi-party
@@ -178,7 +178,7 @@ def livelier(style: Style, liveliness: float) -> Style:
 
 
 def turn_taking_to_json(statistics: TurnTaking, *, source: str) -> dict[str, Any]:
-    """The summary as JSON: numbers alone, beside a word on where they come from."""
+    """The summary as JSON: numbers, and a word on where they come from."""
     return {
         "schema": 1,
         "source": source,
@@ -206,7 +206,7 @@ def _transitions(reference: Diarization) -> dict[str, NDArray[np.float64]]:
     turns = sorted(reference.unioned().turns)
     found: dict[str, list[float]] = {key: [] for key in ("turn", "inside", "pause", "change", "overlap")}
     found["turn"] = [turn.duration_s for turn in turns[:1]]
-    # What follows a turn inside another one follows the turn around it: that one is still going on.
+    # A turn after one inside another counts as following the outer one, which is still going on.
     for before, after in zip(itertools.accumulate(turns, _ending_last), turns[1:], strict=False):
         gap_s = after.onset_s - before.offset_s
         if after.speaker == before.speaker:

@@ -1,8 +1,8 @@
 """How probable speech is along a recording, by Silero's voice activity detector.
 
-A channel of the refiners' input, and what the built-in diarizer starts from. The detector was trained on far more rooms, voices
-and noises than a simulation holds. Its own ends are too coarse to be a refiner's (frames of 32 ms, and it lags), but what it
-calls speech in a foreign recording is worth knowing.
+This is a channel of the refiners' input, and the built-in diarizer starts from it. The detector was trained on far more rooms,
+voices and noises than a simulation has. Its own ends are too coarse for a refiner (frames of 32 ms, and it lags), but it is worth
+knowing what it calls speech in an unknown recording.
 
 Source: the `silero-vad` package, whose weights come with it (no network), used through its own interface.
 """
@@ -24,24 +24,24 @@ SAMPLE_RATE_HZ = 16000
 _FRAME_SAMPLES = 512
 _PIECE_FRAMES, _RUN_UP_FRAMES = 512, 64
 """The detector is recurrent and takes a frame at a time. Pieces of 16 s go through it side by side, eight times as fast as one
-after the other; each starts two seconds early to come into its stride, the first one with a mirror image of its beginning: sound
-that sets in after silence is speech to the detector, whatever it is."""
+after the other; each starts two seconds early, so that its state settles, the first one with a mirror image of its beginning: the
+detector takes any sound that sets in after silence for speech."""
 _SAMPLES_AT_ONCE = 64 * _PIECE_FRAMES * _FRAME_SAMPLES
-"""64 pieces, 17 minutes, 67 MB: what is held of a recording, however long it is."""
+"""64 pieces, 17 minutes, 67 MB: the most that is held of a recording, however long it is."""
 _ALONE = threading.RLock()
-"""Held while the detector works, which keeps its state in itself, and while torch has another number of threads, which is the
-process's: recordings heard in several threads take turns. What goes from one piece to the next is in the `SpeechListener`."""
+"""Held while the detector, which has a state of its own, works, and while torch has another number of threads, which applies to
+the whole process: recordings heard in several threads take turns. The state between two pieces is in the `SpeechListener`."""
 _LEVEL_SAMPLES = SAMPLE_RATE_HZ // 10
 _ENOUGH = 10
-"""Tenths of a second of ordinary sound that show a recording not to be faint."""
+"""With so many tenths of a second of ordinary sound a recording is not faint."""
 _FAINT, _USUAL_DB = 10.0 ** (-45.0 / 10.0), -30.0
 """The power below which, and the level to which, a faint recording is raised; headset mixes of meetings lie between −27 and
 −43 dBFS. 30 dB fainter the detector would hear 45 % of their speech instead of 79 %, and 50 dB fainter none."""
 _LOUDEST_DB = -18.0
-"""What lasts, a word of ordinary level in a quiet recording, is raised to this at most: the peaks of speech lie 15 to 18 dB above
-its power, and what is clipped throughout is no speech to the detector."""
+"""Sound that lasts, such as a word of ordinary level in a quiet recording, is raised to this at most: the peaks of speech lie 15
+to 18 dB above its power, and the detector does not take sound that is clipped throughout for speech."""
 _OFFSET = 0.0003
-"""The constant up to which raised samples stay as they are, full scale 1; AMI's meetings have one of 0.0001."""
+"""A constant in the raised samples up to this is left in, full scale 1; AMI's meetings have one of 0.0001."""
 
 _SILENT_SAMPLES = SAMPLE_RATE_HZ // 100
 """Zeros in a row that are digital silence, not a signal that passes through 0."""
@@ -50,17 +50,17 @@ _Decode = Callable[[], Iterable[NDArray[np.float32]]]
 
 
 def levelled(decode: _Decode) -> _Decode:
-    """A recording's samples at a level at which the detector hears: those of a very faint one times a power of two.
+    """A recording's samples at a level that the detector can hear: those of a very faint one are multiplied by a power of two.
 
-    Where a converter has added a constant to them, it is subtracted first: it would be taken for sound. Digital silence, which
-    has none, stays.
+    If a converter has added a constant to them, it is subtracted first, since it would be taken for sound. Digital silence,
+    which has no constant, stays.
 
     Args:
         decode: gives the samples block by block, mono at 16 kHz, from the beginning each time. It is asked for them here, up to
             the first second of ordinary sound; of a faint recording, and of one with a constant, for all.
     """
     gain, offset = _level(decode())
-    if abs(offset) * gain > _OFFSET:  # so far; in the whole recording it may be less
+    if abs(offset) * gain > _OFFSET:  # by what was heard so far; in the whole recording it may be less
         offset = _offset([_means(tenths) for tenths in _tenths(decode())])
     if abs(offset) * gain <= _OFFSET:
         return _raised(decode, gain)
@@ -85,10 +85,10 @@ def _raised(decode: _Decode, gain: float) -> _Decode:
 
 
 def _level(blocks: Iterable[NDArray[np.float32]]) -> tuple[float, float]:
-    """The gain of a recording, and the constant that there may be by what was heard to find it.
+    """The gain of a recording, and its constant by what was heard to find the gain.
 
-    The gain is 1 where a second, or a twentieth of a shorter recording, is of ordinary level; else what brings its like to a
-    usual one.
+    The gain is 1 if a second, or a twentieth of a shorter recording, is of ordinary level; else it brings such a part to a usual
+    level.
     """
     powers, means, n_ordinary = [np.zeros(0)], list[NDArray[np.float64]](), 0
     for tenths in _tenths(blocks):
@@ -101,7 +101,7 @@ def _level(blocks: Iterable[NDArray[np.float32]]) -> tuple[float, float]:
 
 
 def _tenths(blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
-    """The whole tenths of a second of each block and what the one before has left, shape (n_tenths, _LEVEL_SAMPLES)."""
+    """The whole tenths of a second of each block, with the rest of the block before; shape (n_tenths, _LEVEL_SAMPLES)."""
     rest = np.zeros(0, np.float32)
     for block in blocks:
         samples = np.concatenate([rest, block])
@@ -111,14 +111,14 @@ def _tenths(blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float3
 
 
 def _means(tenths: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Of those that are not digital silence: where there is no signal a converter has added nothing to it."""
+    """The means of the tenths that are not digital silence: without a signal, a converter has added nothing to it."""
     return np.asarray(tenths[tenths.any(axis=1)].mean(axis=1, dtype=np.float64))
 
 
 def _offset(means: Sequence[NDArray[np.float64]]) -> float:
     """The constant in a whole recording: the median, since speech may lean to one side while it lasts.
 
-    None, 0, where half of the tenths of a second are further from it than it is from 0: then it is chance.
+    It is 0 if half of the tenths of a second are further from it than it is from 0: then it is chance.
     """
     offset = _median(means)
     return offset if _median([np.abs(own - offset) for own in means]) < abs(offset) else 0.0
@@ -130,9 +130,9 @@ def _median(means: Sequence[NDArray[np.float64]]) -> float:
 
 
 def _gain(power: NDArray[np.float64]) -> float:
-    """What brings a faint recording, by the power of its tenths of a second, to a usual level; 1 where it is silent or loud.
+    """The gain that brings a faint recording, by the power of its tenths of a second, to a usual level; 1 if silent or loud.
 
-    Less than that, but not less than 1, where what lasts two tenths in a row is louder than the rest.
+    It is less, but not below 1, if sound that lasts two tenths in a row is louder than the rest.
     """
     loud = float(np.sort(power)[-min(_ENOUGH, 1 + len(power) // 20)]) if len(power) else 0.0
     if loud == 0.0 or loud >= _FAINT:
@@ -173,14 +173,14 @@ class SpeechListener:
             self._hear(np.concatenate([np.zeros(0, np.float32), *waiting]))
 
     def _hear(self, samples: NDArray[np.float32]) -> None:
-        """Hears what comes next, at most `_SAMPLES_AT_ONCE`; what is missing of its last frame is silence."""
+        """Hears the next samples, at most `_SAMPLES_AT_ONCE`; an incomplete last frame is filled with silence."""
         n_run_up = _RUN_UP_FRAMES * _FRAME_SAMPLES
         if self._run_up is None:
             mirrored = samples[:n_run_up][::-1]
             self._run_up = np.pad(mirrored, (n_run_up - len(mirrored), 0))
         n_frames = max(1, -(-len(samples) // _FRAME_SAMPLES))
         n_pieces = -(-n_frames // _PIECE_FRAMES)
-        # what is short is not padded to sixteen seconds of silence
+        # a short recording is not padded to sixteen seconds
         length = (_RUN_UP_FRAMES + (_PIECE_FRAMES if n_pieces > 1 else n_frames)) * _FRAME_SAMPLES
         missing = (n_pieces - 1) * _PIECE_FRAMES * _FRAME_SAMPLES + length - n_run_up - len(samples)
         padded = np.concatenate([self._run_up, samples, np.zeros(missing, np.float32)])
@@ -207,14 +207,14 @@ def detector() -> Any:
     with _one_thread(), warnings.catch_warnings():
         import silero_vad  # sets the process's threads to 1 when imported
 
-        # The package loads its TorchScript weights in the only way it knows, which torch 2.11 calls deprecated.
+        # The package loads its TorchScript weights in a way that torch 2.11 calls deprecated, and offers no other.
         warnings.simplefilter("ignore", DeprecationWarning)
         return silero_vad.load_silero_vad()
 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Torch on one thread for a while, and nobody else here.
+    """Torch on one thread for a while, with `_ALONE` held.
 
     The detector's steps are so short that several threads only wait for one another. On a machine with other work, and
     several recordings heard at once, that waiting takes ten times as long as the work.

@@ -56,7 +56,7 @@ def find_utterances(folder: Path) -> tuple[Utterance, ...]:
 
 
 def digest_of_voices(folder: Path) -> str:
-    """SHA-256 of the names and contents of a folder's utterances, wherever it lies.
+    """SHA-256 of the names and contents of a folder's utterances, whatever its own path.
 
     Raises:
         DataError: there is no such folder, or no utterance in it.
@@ -68,7 +68,7 @@ def digest_of_voices(folder: Path) -> str:
 
 
 def builtin_bank(cache: Path, *, n_voices: int = N_VOICES, on_progress: Callable[[int, int], None] | None = None) -> Path:
-    """The folder of the built-in voices under `cache`; what is missing or spoiled is spoken first, by one process at a time.
+    """The folder of the built-in voices under `cache`; missing or damaged voices are spoken first, by one process at a time.
 
     Args:
         on_progress: called with the numbers of voices done and wanted, about twice a second.
@@ -91,7 +91,7 @@ def builtin_bank(cache: Path, *, n_voices: int = N_VOICES, on_progress: Callable
 
 
 def _speak(folder: Path, n_voices: int, on_progress: Callable[[int, int], None] | None, *, keeping: int | None) -> str:
-    """Waits for a process that speaks what is missing, and returns its words. It keeps the lock where this one is killed."""
+    """Waits for a process that speaks what is missing, and returns its output. If this one is killed, it keeps the lock."""
     n_processes = max(1, min(len(os.sched_getaffinity(0)), 16))
     command = python_command("-m", "brefine.data.espeak", "--out", folder, "--count", n_voices, "--processes", n_processes)
     kept = [] if keeping is None else [keeping]
@@ -113,7 +113,7 @@ def _n_spoken(folder: Path, n_voices: int) -> int:
 
 
 def _spoiled(folder: Path, n_voices: int) -> list[Path]:
-    """What is in the places of voices without being whole: a copy was cut short, somebody has deleted or edited files."""
+    """The places of voices that exist but are not complete: a copy was cut short, or files were deleted or edited."""
 
     def is_whole(number: int) -> bool:
         voice = builtin_voice(number)

@@ -22,11 +22,11 @@ from brefine.io.lock import held
 
 SPLIT_NAMES = ("dev", "test")
 _LABELS = "labels.zip"
-"""Lies there until all labels have been taken out of it."""
+"""Archive of the labels; it is kept until all labels have been taken out of it."""
 _UNFINISHED = ".labels-unfinished"
-"""Lies in a split's folder while labels are copied there."""
+"""A mark in a split's folder while labels are copied there."""
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
-"""What `zipfile` says of a damaged archive: by place of the damage also that it is encrypted, or of a version to come."""
+"""What `zipfile` raises for a damaged archive; some damage looks to it like encryption, or like a future version."""
 _VGG = "https://www.robots.ox.ac.uk/~vgg/data/voxconverse/data"
 
 
@@ -64,22 +64,22 @@ def lay_out_voxconverse(
 ) -> tuple[Path, Path]:
     """Makes `root`/dev and `root`/test, each with `audio/` and `reference/`, and returns both.
 
-    What is missing is downloaded, after a look at the disk; what is there is kept. Every file of an archive is checked against
-    its CRC-32 when it is unpacked, and an archive is deleted when all of it is.
+    What is missing is downloaded if the disk has room; what exists is kept. Every file of an archive is checked against its
+    CRC-32 when it is unpacked, and an archive is deleted when all of its files are.
 
     Args:
-        audio_from: a folder, of any depth, with WAV or FLAC files named after the recordings: linked to, nothing is downloaded
-            but labels, and those only if `dev/*.rttm` and `test/*.rttm` are not in it.
+        audio_from: a folder, of any depth, with WAV or FLAC files named after the recordings. They are linked to, and nothing is
+            downloaded but labels, and those only if `dev/*.rttm` and `test/*.rttm` are not in it.
 
     Raises:
-        DataError: there is no folder `audio_from`, a download fails, the disk is too small, or recordings are missing; they are
+        DataError: there is no folder `audio_from`, a download fails, the disk is too small, or recordings are missing, which are
             listed one by one.
     """
     if audio_from is not None and not audio_from.is_dir():
         raise DataError("there is no such folder of audio", where=audio_from, hint="--audio-from names it")
     if _has_all_labels(root) and not any(_missing(root, split) for split in SPLIT_NAMES):
         return root / "dev", root / "test"
-    with held(root / ".lock"):  # another recipe may lay out the same: two would write into one download
+    with held(root / ".lock"):  # another recipe may lay out the same corpus, and two processes would write into one download
         _complete(root, audio_from, sources, on_progress)
     return root / "dev", root / "test"
 
@@ -93,7 +93,7 @@ def _complete(root: Path, audio_from: Path | None, sources: Sources, on_progress
         remotes = {split: sources.ask(sources.audio_of(split)) for split in wanting}
         archives = {split: root / f"{split}.zip" for split in wanting}
         fetched_bytes = sum(path.stat().st_size for path in root.glob("*.zip*"))
-        # An archive and what comes out of it lie on the disk together for a while.
+        # An archive and its unpacked files are on the disk together for a while.
         require_space(root, 2 * sum(remote.size_bytes or 0 for remote in remotes.values()) - fetched_bytes)
         for split in wanting:
             if not archives[split].exists():
@@ -150,7 +150,7 @@ def _copy_labels(audio_from: Path, root: Path, split: str) -> None:
 
 
 def _has_all_labels(root: Path) -> bool:
-    """No, where labels lie there of which an interruption may have kept others away: a part is not to be taken for the whole."""
+    """Whether every split has all labels; False if an interruption may have left only a part of them."""
     return all(_has_labels(root, split) for split in SPLIT_NAMES) and not (root / _LABELS).exists()
 
 
@@ -176,7 +176,7 @@ def _missing(root: Path, split: str) -> list[str]:
 
 
 def _unpack(archive: Path, folder: Path, suffix: str, within: str, on_progress: Callable[[str, int, int], None]) -> None:
-    """Takes the files with a suffix out of a zip, flat, each whole or absent; a torn archive is deleted, to be fetched anew."""
+    """Takes the files with a suffix out of a zip, flat, each whole or absent; a torn archive is deleted, to be fetched again."""
     try:
         with zipfile.ZipFile(archive) as file:
             members = [one for one in file.infolist() if one.filename.lower().endswith(suffix) and within in f"/{one.filename}"]

@@ -14,7 +14,7 @@ def told_if_killed() -> Iterator[None]:
     """Says in words that a process of a pool has died; the pool itself only says that it is broken.
 
     Raises:
-        ProcessError: one was killed, as the system does where memory runs out.
+        ProcessError: one was killed, as the system does when memory runs out.
     """
     try:
         yield
