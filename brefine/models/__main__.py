@@ -11,7 +11,7 @@ from brefine.models import build_model, count_parameters
 
 
 def main() -> None:
-    """One line, or one JSON object, a model, counted for the inputs that a recipe has where it says nothing of them."""
+    """Prints one line, or one JSON object, for each model, counted for a recipe's default inputs."""
     parser = argparse.ArgumentParser(prog="python -m brefine.models", description=__doc__)
     parser.add_argument("--json", action="store_true")
     as_json = parser.parse_args().json

@@ -1,21 +1,21 @@
-"""The two sides of a change of speaker: what is heard of one tells where to look for the other.
+"""The two sides of a change of speaker: what is heard at one side says where to look for the other.
 
-Where a hypothesis lets one speaker stop and another start at one moment, there is a gap in truth, or both speak, but seldom for
-long. Measured where VBx does so in VoxConverse v0.3 dev (3,019 times): in 70 % both ends have a partner in the reference within a
-second, and these partners lie apart by onset − offset ~ ½ Laplace(0.04 s; 0.126 s) + ½ Laplace(0 s; 0.4 s). Their errors hardly
-go together (correlation 0.14), and those of other neighbours (both ends of a turn, a pause or a gap of half a second or more) no
-more: there is nothing else to couple.
+If a hypothesis has one speaker stop and another start at one moment, there is really a gap, or both speak, but seldom for long.
+Measured where VBx does so in VoxConverse v0.3 dev (3,019 times): in 70 % both ends have a partner in the reference within a
+second, and these partners are apart by onset − offset ~ ½ Laplace(0.04 s; 0.126 s) + ½ Laplace(0 s; 0.4 s). Their errors are
+hardly correlated (0.14), and those of other neighbours (both ends of a turn, a pause or a gap of half a second or more) no more:
+there is nothing else to couple.
 
-With t the place of one side, s that of the other, π a system's errors, L the readings and K the distances above, `error_prior`'s
-posterior of the one becomes
+With t the place of one side, s that of the other, π a system's errors, L the readings and K the distances above, the posterior of
+`error_prior` for the first side becomes
 
     p(t | x) ∝ π(t) L(t) · [ (1 − κ) Σ_s π(s) L(s) + κ Σ_s π(s) L(s) K(s − t) / Σ_s π(s) K(s − t) ]
 
-where κ is how often the sides belong together. Where the other side says nothing, L = 1, the bracket is 1. The distances are of
-labels: `error_prior`'s margins count in s − t.
+where κ is how often the sides belong together. If the other side says nothing (L = 1), the bracket is 1. The distances are those
+of labels, so `error_prior`'s margins count in s − t.
 
-After Pearl 1988, "Probabilistic reasoning in intelligent systems" (belief propagation: one message each way). Its messages would
-come of one joint distribution; here each side's π stays what the system's errors are, so they do only nearly.
+After Pearl 1988, "Probabilistic reasoning in intelligent systems" (belief propagation: one message each way). Its messages
+would come from one joint distribution; here each side's π stays that of the system's errors, so this holds only approximately.
 
 Shapes: B boundaries, T frames of a window, C changes.
 """
@@ -42,7 +42,7 @@ class Changes:
 
     Attributes:
         offset_C, onset_C: places of the sides among the boundaries.
-        lag_C: frames by which the onset's window lies later than the offset's.
+        lag_C: by how many frames the onset's window is later than the offset's.
     """
 
     offset_C: Tensor
@@ -65,12 +65,12 @@ class Changes:
 def told_by_the_other_side(
     joint_BT: Tensor, expected_BT: Tensor, changes: Changes, hop_s: float, *, label_gap_s: float = 0.0
 ) -> Tensor:
-    """The bracket of the module for every boundary, shape (B, T); 1 where none has another side.
+    """The bracket in the module's formula for every boundary, shape (B, T); 1 for boundaries without another side.
 
     Args:
         joint_BT: π · L.
         expected_BT: π; rows sum to one.
-        label_gap_s: how much further apart the labels stand than what is heard: the onset's margin − the offset's.
+        label_gap_s: how much further apart the labels are than what is heard: the onset's margin − the offset's.
     """
     told_BT = torch.ones_like(joint_BT)
     place_T = torch.arange(joint_BT.shape[1])

@@ -1,6 +1,6 @@
 """The Contrastive refiner, 357 K parameters: a boundary is where the frames on its left differ most from those on its right.
 
-An encoder gives every 10 ms frame an embedding of unit length, conditioned on whose boundary is sought and of which side.
+An encoder gives every 10 ms frame an embedding of unit length, conditioned on whose boundary is sought and on which side.
 For each frame k and several spans L, the mean embedding of the L frames before k is compared with that of the L frames after
 it; the logit of k is a weighted sum of these dissimilarities, 1 − cosine. There is no other path from the audio to a frame's
 logit: the net can locate a boundary only by pulling the two sides apart, and the contrastive term of the loss
@@ -22,7 +22,7 @@ from torch.nn import functional
 from brefine.models.heads import ModelOutput
 
 N_PARAMETERS = 361_000
-"""What it is built to have, within 3 %."""
+"""Parameters that it is built to have, within 3 %."""
 _STEM, _WIDTH, _EMBEDDING = 48, 96, 40
 _STRIDE = 4
 _DILATIONS = (1, 2, 4, 8, 1, 2, 4, 8)
@@ -85,8 +85,8 @@ class DilatedBlock(nn.Module):
 def dissimilarity(embeddings_BTE: Tensor, spans_frames: Sequence[int]) -> Tensor:
     """1 − cosine between the mean embeddings before and after each frame, for each span: shape (B, S, T), float32.
 
-    At the window's ends the means are of what is there; the first frame has nothing before it and the last nothing after it, so
-    they are compared with themselves. The running sums are in float32 whatever the precision: bfloat16 would lose their digits.
+    At the window's ends the means are of fewer frames; the first frame has none before it and the last none after it, so they are
+    compared with themselves. The running sums are in float32 whatever the precision: bfloat16 would lose their digits.
     """
     with torch.autocast(embeddings_BTE.device.type, enabled=False):
         embeddings_BTE = embeddings_BTE.float()
@@ -97,8 +97,8 @@ def dissimilarity(embeddings_BTE: Tensor, spans_frames: Sequence[int]) -> Tensor
 def _dissimilarity(embeddings_BTE: Tensor, running_BTE: Tensor, span: int) -> Tensor:
     """For one span, shape (B, T).
 
-    The frames after one are those before a later one: with S_i the sum over the frames i − span … i − 1, frame k is compared by
-    S_k and S_(k + span + 1). The cosine of sums is that of means.
+    The frames after one frame are those before a later one: with S_i the sum over the frames i − span … i − 1, the two sides
+    of frame k have the sums S_k and S_(k + span + 1). The cosine of sums is that of means.
     """
     n_frames = embeddings_BTE.shape[1]
     span = min(span, n_frames)

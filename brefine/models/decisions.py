@@ -1,8 +1,8 @@
-"""From where a boundary is heard to whether it moves, and how far: the place with the least expected error, if that pays.
+"""Whether a boundary moves, and how far, given where it is heard: to the place with the least expected error, if that pays.
 
-The two sides of a change that touch get one shift, the best for both, and still touch afterwards, unless apart they would be
-nearer to their places by more than a hole or an overlap in the transcript is worth. An end that is none, since its speaker is
-heard to go on, goes as far as he does; see `going_on`.
+The two sides of a change that touch get one shift, the best for both, and so still touch afterwards, unless moving apart brings
+them nearer to their places by more than a hole or an overlap in the transcript is worth. An end that is no boundary, since its
+speaker is heard to go on, moves as far as he does; see `going_on`.
 
 Shapes: B boundaries, T frames of a window, C changes.
 """
@@ -19,19 +19,19 @@ from brefine.models.heads import confidence_at, decode_frames, spread_s
 
 _LEAST_GAIN_S = 0.002
 _LEAST_RELATIVE_GAIN = 0.05
-"""A boundary stays where the error that is expected to go is less than this, or a smaller share of the error expected now."""
+"""A boundary stays if the expected error falls by less than this, or by a smaller share of what it is now."""
 _PARTING_GAIN_S = 0.02
-"""The sides of a change stay together unless their expected errors, added up, are smaller by more than this apart."""
+"""The sides of a change stay together unless the sum of their expected errors is smaller by more than this if they part."""
 
 
 class Posteriors(NamedTuple):
-    """Where boundaries may be, all things considered.
+    """Where boundaries may be, given everything that is known.
 
     Attributes:
         frames_BT: probability of each frame of the window; rows sum to one.
         none_B: probability that there is no boundary at all.
         bias_s_B: added to each frame's place: the window's middle − the boundary, and the labels' margin.
-        on_s_B: the shift of ends at which the speaker goes on; 0 for all others.
+        on_s_B: the shift of ends beyond which the speaker goes on; 0 for all others.
     """
 
     frames_BT: Tensor
@@ -42,18 +42,18 @@ class Posteriors(NamedTuple):
 
     @property
     def shifts_s(self) -> Tensor:
-        """What each frame's middle would be as a shift."""
+        """The shift to each frame's middle, shape (B, T)."""
         n_frames = self.frames_BT.shape[1]
         return (torch.arange(n_frames) + 0.5 - n_frames / 2) * self.hop_s + self.bias_s_B[:, None]
 
     @property
     def spreads_s(self) -> Tensor:
-        """How far off each boundary may well be, shape (B,); see `heads.spread_s`."""
+        """How far off each boundary may be, shape (B,); see `heads.spread_s`."""
         return spread_s(self.frames_BT, self.hop_s)
 
 
 def decide(posteriors: Posteriors, changes: Changes) -> tuple[Tensor, Tensor]:
-    """Each boundary's shift in seconds, 0 = it stays, and the confidence of the place that it has then; both of shape (B,)."""
+    """Each boundary's shift in seconds, 0 = it stays, and the confidence of its new place; both of shape (B,)."""
     frames_BT, none_B, bias_s_B, on_s_B, hop_s = posteriors
     place_s_BT = posteriors.shifts_s
 
@@ -80,7 +80,7 @@ def decide(posteriors: Posteriors, changes: Changes) -> tuple[Tensor, Tensor]:
 
 
 def _pays(now_s: Tensor, then_s: Tensor, n_boundaries: int) -> Tensor:
-    """Whether a move takes away enough of the error that is expected, of one boundary or of several together."""
+    """Whether a move reduces the expected error enough, that of one boundary or of several together."""
     gain_s = now_s - then_s
     return (gain_s >= n_boundaries * _LEAST_GAIN_S) & (gain_s >= _LEAST_RELATIVE_GAIN * now_s)
 
@@ -91,7 +91,7 @@ def _joint_median(place_s: Tensor, weight: Tensor) -> Tensor:
     weight = weight.gather(1, order)
     middle = weight.cumsum(dim=1) - 0.5 * weight
     half = 0.5 * weight.sum(dim=1, keepdim=True)
-    above = (middle < half).sum(dim=1, keepdim=True).clamp(min=1)  # never all: the last middle lies behind the half
+    above = (middle < half).sum(dim=1, keepdim=True).clamp(min=1)  # never all, since the last middle is beyond the half
     low, high = middle.gather(1, above - 1), middle.gather(1, above)
     share = (half - low) / (high - low).clamp(min=1e-12)
     low_s, high_s = place_s.gather(1, above - 1), place_s.gather(1, above)

@@ -1,8 +1,8 @@
 """Several refiners as one: the mean of what they say.
 
-Models that were trained alike err differently; their mean errs less, above all where each is unsure. Probabilities are averaged,
-not logits: one member that is sure cannot be outvoted into silence, and none can veto the others. Each member's logits are
-divided by a temperature first, which makes its confidence honest on held-out recordings.
+Models that were trained alike make different errors; their mean makes smaller ones, above all where each is unsure. Probabilities
+are averaged, not logits: one member that is sure cannot be outvoted into silence, and none can veto the others. Each member's
+logits are divided by a temperature first, which makes its confidence honest on held-out recordings.
 
 Source: Lakshminarayanan et al. 2017, "Simple and scalable predictive uncertainty estimation using deep ensembles"; Guo et al.
 2017, "On calibration of modern neural networks" (temperature).

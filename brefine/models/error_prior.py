@@ -1,45 +1,46 @@
-"""How far off a system's boundaries are, learnt from its own output: the prior that a refiner's reading is weighed with.
+"""How far off a system's boundaries are, learnt from its own output: the prior to be combined with a refiner's reading.
 
 A model trained on one system's errors expects such errors everywhere, and its surest mistakes are far jumps in recordings unlike
-those it was trained on. What does tell how good a hypothesis is, is the hypothesis at hand: where the model is sure, it agrees
-with a good system and disagrees with a bad one. So the prior over errors is estimated anew for the hypotheses that are refined,
-without labels, by maximum marginal likelihood (empirical Bayes).
+those it was trained on. The hypothesis at hand itself shows how good it is: where the model is sure, it agrees with a good system
+and disagrees with a bad one. So the prior over errors is estimated again for the hypotheses that are refined, without labels, by
+maximum marginal likelihood (empirical Bayes).
 
-Notation, for each boundary b: h is where the hypothesis has it, a where the model hears it, y where the label would be, x what
-the model sees.
+Notation, for each boundary b: h is where the hypothesis has it, a where it is audible, y where the label would be, x the model's
+input.
 
     p(a − h)   = Σ_j w_j Laplace(a − h; habit, scale_j)                   the prior: weights over fixed scales
     L_b(a − h) = (1 − δ_b) p_model(a − h | x) / p_train(a − h) + δ_b      the reading; δ_b: the chance that it means nothing
     δ_b        = 1 − (1 − doubt) (1 − p_model(no boundary | x)²)
     p(a | x)   ∝ p(a − h) · L_b(a − h),     y = a + margin
 
-EM over all boundaries finds the doubt and w, which is one for the sides of changes and another for the rest. Pseudo-counts pull
-them to cautious values: a short recording says little. And a boundary says the more of its system the surer the model is of it;
-one of which it is no surer than of most at home says nothing. A vague reading, of a false turn or in a recording unlike those of
-the training, would else pass for an error of the system or for a cause to doubt, and many of them, misread alike, for a proof.
-Dividing by p_train takes back what the model assumes about errors from its training. Where the model knows nothing, L is flat,
-and the posterior stays around h.
+EM over all boundaries finds the doubt and the weights w, one set for the sides of changes and another for the rest. Pseudo-counts
+pull them to cautious values, since a short recording says little. A boundary counts the more, the surer the model is of it; one
+of which the model is no surer than of most boundaries in recordings like its training's does not count. Otherwise a vague
+reading, of a false turn or in a recording unlike those of the training, would pass for an error of the system or for a reason to
+doubt, and many of them, misread alike, for proof. Dividing by p_train removes what the model assumes about errors from its
+training. Where the model knows nothing, L is flat, and the posterior stays around h.
 
-The sides of a change where one speaker takes over from another at once have weights of their own: a system has heard the voice
-change there, not speech begin or end. VBx's are off by 261 ms on average in VoxConverse v0.3 dev (4,920 matched within 1 s), its
-other ends by 89 ms (5,370). What the two sides of such a change say of each other is in `changes`.
+The sides of a change where one speaker takes over from another at once have weights of their own: there the system has heard the
+voice change, not speech begin or end. VBx's are off by 261 ms on average in VoxConverse v0.3 dev (4,920 matched within 1 s), its
+other ends by 89 ms (5,370). `changes` has what the two sides of such a change say about each other.
 
-"There is no boundary here" holds a boundary back only where the model is sure of it, hence the square: one that is there and far
-off loses much by staying, and one that is not there loses little by moving. Where it is sure, the end may go on; see `going_on`.
+"There is no boundary here" holds a boundary back only if the model is sure of it, hence the square: a boundary that exists and is
+far off loses much by staying, and one that does not exist loses little by moving. If the model is sure of it, the end may go on;
+see `going_on`.
 
-Boundaries are then moved by a sharper reading, p_model raised to a power: its doubt is counted in δ once more, and the mean of
-several models is vaguer than each of them, hence a higher power for it. The prior is fitted to the reading as it is: of a sharp
-one it would learn that a system makes no errors wherever the model agrees with it.
+Boundaries are then moved by a sharper reading, p_model raised to a power, because its doubt is counted once more in δ. The mean
+of several models is vaguer than each of them, hence a higher power for it. The prior is fitted to the reading as it is: from a
+sharp one it would learn that a system makes no errors wherever the model agrees with it.
 
-The habit of a side is how far what is heard lies from the hypothesis as a rule: the median over the boundaries of which the
-model is sure. It has two causes that look alike: the system is biased (which is to be mended), or the labels' convention, which
-a system learns, leaves room around speech (which is to be kept). Two things tell them apart. Annotators leave room outside
-speech, before onsets and after offsets, never inside; so an inward habit is the system's. Of an outward one half is kept, for
-lack of anything that says more; a few labelled minutes (`fit_labelled`) do say more.
+The habit of a side is how far the audible boundary usually is from the hypothesis: the median over the boundaries of which the
+model is sure. It has two causes that look alike: either the system is biased (which is to be corrected), or the labels'
+convention, which a system learns, leaves room around speech (which is to be kept). Two things tell them apart. Annotators leave
+room outside speech, before onsets and after offsets, never inside; so an inward habit is the system's. Half of an outward habit
+is kept, since nothing says more about it; a few labelled minutes (`fit_labelled`) do.
 
 Sources: Robbins 1956, "An empirical Bayes approach to statistics"; Saerens et al. 2002, "Adjusting the outputs of a classifier to
 new a priori probabilities" (division by the training prior, EM for the new one); Hendrycks and Gimpel 2017, "A baseline for
-detecting misclassified and out-of-distribution examples" (a model's confidence tells where it is not at home).
+detecting misclassified and out-of-distribution examples" (a model's confidence shows where it is not at home).
 
 Shapes: B boundaries, T frames of a window, J scales, M margins, K = 2 kinds of boundaries (0 = any, 1 = side of a change).
 """
@@ -56,10 +57,10 @@ from brefine.models.heads import decode_frames
 from brefine.models.reading import SCALES_S, TRAINED_ON, Reading, laplace_bins, meaning
 
 CAUTIOUS_WEIGHTS = (0.25, 0.2, 0.25, 0.2, 0.1)
-"""A good system, with tails: what has to be shown otherwise before boundaries move far."""
+"""Those of a good system, with tails: the hypotheses must show otherwise before boundaries move far."""
 _CAUTIOUS_DOUBT = 0.15
 _PSEUDO_ERRORS, _PSEUDO_HABITS, _PSEUDO_READINGS = 10.0, 16.0, 8.0
-"""Weight of what is expected of the weights, of a side's habit and of the doubt, in boundaries."""
+"""How many boundaries the expected weights, the expected habit of a side and the expected doubt count for."""
 _SURE = 0.6
 """Boundaries heard with at least this confidence count for the habit."""
 _KEPT = 0.5
@@ -77,8 +78,8 @@ class ErrorPrior:
     Attributes:
         weights: of the Laplace distributions with `SCALES_S`; they sum to one.
         change_weights: the same for the sides of changes that touch.
-        habit_s: how much later than the hypothesis the boundary is heard as a rule.
-        margin_s: how much later than what is heard the label stands; at most 0 for onsets and at least 0 for offsets, unless
+        habit_s: how much later than the hypothesis the boundary is usually heard.
+        margin_s: how much later than the audible boundary the label is; at most 0 for onsets and at least 0 for offsets, unless
             labels say otherwise.
         doubt: the chance that a reading of the model means nothing.
     """
@@ -114,15 +115,15 @@ def fit(reading: Reading) -> ErrorPrior:
 
 
 def _cautious_weights() -> Tensor:
-    """What is expected of both kinds of boundaries, shape (K, J)."""
+    """The expected weights for both kinds of boundaries, shape (K, J)."""
     return torch.tensor([CAUTIOUS_WEIGHTS, CAUTIOUS_WEIGHTS])
 
 
 def _weights_step(weights_KJ: Tensor, evidence_BJ: Tensor, kind_B: Tensor, *, worth_B: Tensor) -> Tensor:
-    """One EM step of the scales' weights, pulled to what is expected.
+    """One EM step of the scales' weights, pulled to the expected ones.
 
     Args:
-        evidence_BJ: how probable what is known of each boundary is under each scale.
+        evidence_BJ: the probability of each boundary's evidence under each scale.
         kind_B: 1 for the sides of changes, 0 for the others.
     """
     share_BJ = weights_KJ[kind_B] * evidence_BJ
@@ -132,12 +133,12 @@ def _weights_step(weights_KJ: Tensor, evidence_BJ: Tensor, kind_B: Tensor, *, wo
 
 
 def _doubt(means_B: Tensor, ratio_B: Tensor, doubt: float, *, worth_B: Tensor) -> float:
-    """One EM step of the doubt: of the boundaries that the model takes to be there, the share whose reading means nothing.
+    """One EM step of the doubt: the share of readings that mean nothing, among boundaries that exist as far as the model says.
 
     Args:
         means_B: see `reading.meaning`.
-        ratio_B: how probable each reading is where it means something, over where it does not.
-        worth_B: what each of them counts for.
+        ratio_B: the probability of each reading if it means something, over that if it does not.
+        worth_B: how much each of them counts.
     """
     meant_B, doubted_B = (1.0 - doubt) * means_B * ratio_B, doubt * means_B
     total_B = meant_B + doubted_B + (1.0 - means_B)
@@ -146,7 +147,7 @@ def _doubt(means_B: Tensor, ratio_B: Tensor, doubt: float, *, worth_B: Tensor) -
 
 
 def _habit_s(reading: Reading) -> tuple[float, float]:
-    """Each side's habit, pulled to none where few boundaries are sure."""
+    """Each side's habit, pulled to zero if few boundaries are sure."""
     n_frames = reading.ratio_BT.shape[1]
     broad_T = torch.tensor(TRAINED_ON) @ laplace_bins(n_frames, reading.hop_s, 0.0)
     frames_BT = reading.ratio_BT * broad_T
@@ -167,7 +168,7 @@ def _habit_s(reading: Reading) -> tuple[float, float]:
 
 
 def fit_labelled(reading: Reading, true_shift_s_B: Tensor) -> ErrorPrior:
-    """The same from boundaries whose labels are known: `brefine calibrate`.
+    """The prior from boundaries whose labels are known, for `brefine calibrate`.
 
     Args:
         true_shift_s_B: label − hypothesis in seconds.
@@ -211,7 +212,7 @@ def posterior(reading: Reading, prior: ErrorPrior, changes: Changes | None = Non
     """Probabilities over the window's frames of where the boundary is heard, and each boundary's margin in seconds.
 
     Args:
-        changes: which boundaries are the two sides of a change and say something of each other; None = each by itself.
+        changes: which boundaries are the two sides of a change, and so inform each other; None = each by itself.
     """
     weights_KJ = torch.tensor([prior.weights, prior.change_weights])
     bins_2KT = [weights_KJ @ laplace_bins(reading.ratio_BT.shape[1], reading.hop_s, location_s) for location_s in prior.habit_s]

@@ -1,8 +1,8 @@
 """Ends at which the speaker goes on: no boundary is heard there, and beyond it his own voice is.
 
-A system that gives every moment to one speaker drops the other where two speak for long, and some end a turn within a breath.
-Such an end has no partner in the reference, so nothing is known of a place for it; but while the speaker is heard beyond it, it
-gains time to lie further out. VBx over VoxConverse v0.3 dev: were these ends put where they gain most within 1 s, 0.9 of the 6.9
+A system that gives every moment to one speaker drops the other where two speak for long, and some systems end a turn within a
+breath. Such an end has no partner in the reference, so no place is known for it; but while the speaker is heard beyond it, it
+gains time by moving outwards. VBx on VoxConverse v0.3 dev: if these ends were put where they gain most within 1 s, 0.9 of the 6.9
 points of DER would go, most of it where the hypothesis has somebody else speaking.
 
 With v the evidence that he speaks beyond the end (`data.batches.own_voice`), averaged over those frames within ±0.3 s in which
@@ -10,12 +10,12 @@ the hypothesis does not have him, w = (1 − doubt) · p(no boundary) and each f
 
     gain(n) = hop · Σ_{i ≤ n} [ w · tanh(κ v_i / 2) − (1 − w) ]
 
-is the time that is won by moving n frames outwards: p(speaks) = σ(κ v), a frame of speech wins its length and another loses it;
+is the time that is won by moving n frames outwards: p(speaks) = σ(κ v), a frame of speech wins its length and any other loses it;
 and if there is a boundary after all (1 − w), all of the way is lost. The end moves to where the gain is largest, if that pays.
-Evidence of nothing, and a model that is not sure of there being no boundary, move nothing. Nor does music: the voice of a false
-turn on music is music, and no detector hears speech in it.
+Without evidence, or with a model that is not sure that there is no boundary, nothing moves. Music moves nothing either: the voice
+of a false turn on music is music, but no detector hears speech in it.
 
-It is one-sided: turns are not cut where their speaker isn't heard, since a voice is missed more easily than it is made up.
+Ends move outwards only: turns are not cut where their speaker isn't heard, since a voice is missed more easily than made up.
 
 Shapes: B boundaries, T frames of a window, R frames beyond an end, nearest first.
 """
@@ -27,10 +27,10 @@ from torch import Tensor
 from torch.nn import functional
 
 _REACH_S = 1.0
-"""Looked at beyond an end."""
+"""How far beyond an end is looked at."""
 _SMOOTHING_S = 0.6
 _LOG_ODDS = 5.0
-"""κ: log-odds of speech for evidence of 1, which is 10 nats a frame: neighbours tell much the same, so half of that counts."""
+"""κ: log-odds of speech for evidence of 1, which is 10 nats a frame; half of it counts, since neighbours say much the same."""
 _LEAST_GAIN_S = 0.1
 
 
@@ -44,7 +44,7 @@ def voice_beyond(own_BT: Tensor, evidence_BT: Tensor, onset_B: Tensor, hop_s: fl
     middle = own_BT.shape[1] // 2
     n_reach, n_around = min(middle, round(_REACH_S / hop_s)), round(0.5 * _SMOOTHING_S / hop_s)
     own_BT = own_BT.float()
-    # his voice is heard in his own turns: what lies between and behind them has to speak for itself
+    # his voice is heard in his own turns anyway: only frames between and after them count
     kept_2BT = torch.stack([evidence_BT.float() * (1.0 - own_BT), 1.0 - own_BT])
     sum_BT, weight_BT = functional.avg_pool1d(kept_2BT, 2 * n_around + 1, stride=1, padding=n_around)
     smooth_BT = sum_BT / weight_BT.clamp(min=1e-6)
@@ -56,7 +56,7 @@ def voice_beyond(own_BT: Tensor, evidence_BT: Tensor, onset_B: Tensor, hop_s: fl
 
 
 def goes_on_s(beyond_BR: Tensor, none_B: Tensor, doubt: float, hop_s: float) -> Tensor:
-    """By how many seconds each end should lie further out, shape (B,); 0 where nothing says so.
+    """By how many seconds each end should move outwards, shape (B,); 0 if that does not pay.
 
     Args:
         beyond_BR: see `voice_beyond`.

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 TOLERANCE_S = 0.1
-"""A shift counts as right within this distance; `confidence` is the probability of that."""
+"""A shift counts as right within this distance of the truth; `confidence` is the probability of that."""
 
 _LOWER, _UPPER = 0.16, 0.84
 """Quantiles between which a normal distribution has two standard deviations."""
@@ -50,7 +50,7 @@ def target_distribution(offset_frames_B: Tensor, n_frames: int, sigma_frames: fl
     """The bins' target probabilities: a Gaussian around the true boundary, or certainty of none.
 
     Args:
-        offset_frames_B: true − hypothesised time in frames; not-a-number where there is no boundary.
+        offset_frames_B: true − hypothesised time in frames; not-a-number if there is no boundary.
         sigma_frames: standard deviation; wider than the labels' precision, so that a near miss costs little.
 
     Returns:
@@ -67,7 +67,7 @@ def decode(logits_BK: Tensor, hop_s: float, *, bias_s: float | Tensor = 0.0) -> 
     """Turns logits into shifts.
 
     Args:
-        bias_s: added to each shift, a number or shape (B,): how much later the window's middle lies than the boundary.
+        bias_s: added to each shift, a number or shape (B,): how much later the window's middle is than the boundary.
     """
     probabilities_BK = torch.softmax(logits_BK.float(), dim=1)
     frames_BT = torch.softmax(logits_BK[:, :-1].float(), dim=1)
@@ -79,7 +79,7 @@ def decode_frames(frames_BT: Tensor, none_B: Tensor, hop_s: float, *, bias_s: fl
 
     Args:
         frames_BT: where the boundary is if there is one; rows sum to one.
-        none_B: probability that there is none.
+        none_B: probability that there is no boundary.
     """
     n_frames = frames_BT.shape[1]
     cumulative_BT = functional.pad(frames_BT.cumsum(dim=1), (1, 0))
@@ -101,12 +101,12 @@ def spread_s(frames_BT: Tensor, hop_s: float) -> Tensor:
 
 
 def mean_confidence(frames_BT: Tensor, hop_s: float) -> float:
-    """How sure a model is of boundaries that are taken to be there: the mean of `Decoded.confidence`; not-a-number of none."""
+    """How sure a model is of boundaries that are taken to exist: the mean of `Decoded.confidence`; not-a-number without any."""
     return float(decode_frames(frames_BT, torch.zeros(len(frames_BT)), hop_s).confidence.mean())
 
 
 def confidence_at(frames_BT: Tensor, none_B: Tensor, shift_s_B: Tensor, hop_s: float, *, bias_s: Tensor) -> Tensor:
-    """`Decoded.confidence` of other shifts than the median; arguments as for `decode_frames`, `bias_s` of shape (B,)."""
+    """`Decoded.confidence` for shifts other than the median; arguments as for `decode_frames`, `bias_s` of shape (B,)."""
     cumulative_BT = functional.pad(frames_BT.cumsum(dim=1), (1, 0))
     return _confidence(cumulative_BT, none_B, frames_BT.shape[1] / 2 + (shift_s_B - bias_s) / hop_s, hop_s)
 

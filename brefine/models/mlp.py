@@ -2,7 +2,7 @@
 
 A flat net would spend all its parameters on its first layer. Here one small net reads each 160 ms patch, a mixer block lets the
 patches exchange what they saw, a dense net looks at the whole window at once, and each patch then scores its sixteen frames.
-The dense net is as wide as the parameter count allows, so that the count holds for every window. Patches of 80 ms and a second
+The dense net is as wide as the parameter count allows, so the count is the same for every window. Patches of 80 ms and a second
 block take twice the time for the same error.
 
 Source: Tolstikhin et al. 2021, "MLP-Mixer: An all-MLP architecture for vision" (patches, token and channel mixing).
@@ -61,7 +61,7 @@ class MlpRefiner(nn.Module):
 
 
 class MixerBlock(nn.Module):
-    """A net across the patches, then one across the channels, each behind its own normalisation and added to its input."""
+    """A net across the patches, then one across the channels, each after its own normalisation and added to its input."""
 
     def __init__(self, n_patches: int) -> None:
         super().__init__()

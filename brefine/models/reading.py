@@ -1,6 +1,6 @@
-"""What a model says of boundaries, freed of what its training made it expect: a likelihood, to be weighed with any prior.
+"""What a model says of boundaries without what its training made it expect: a likelihood, to be combined with any prior.
 
-See `error_prior` for what becomes of it, and for the notation.
+See `error_prior` for its use and for the notation.
 
 Shapes: B boundaries, T frames of a window, K = T + 1 bins, J scales, R frames beyond an end.
 """
@@ -17,17 +17,17 @@ from torch.nn import functional
 from brefine.models.heads import decode_frames
 
 SCALES_S = (0.008, 0.02, 0.05, 0.12, 0.3)
-"""Of the Laplace distributions by which errors are described."""
+"""Scales of the Laplace distributions that describe errors."""
 TRAINED_ON = (0.05, 0.1, 0.2, 0.4, 0.25)
-"""Weights of the training errors for models whose card does not tell."""
+"""Weights of the training errors for models whose card does not say."""
 CONFIDENCE_AT_HOME = 0.62
-"""Mean confidence of an ensemble in conversations like those of its training, for cards that do not tell."""
+"""Mean confidence of an ensemble in conversations like those of its training, for cards that do not say."""
 _UNTRAINED = 0.05
-"""Share of a flat distribution in what training is taken to have shown."""
+"""Share of a flat distribution that is mixed into the training errors."""
 
 
 COLUMNS = ("ratio_BT", "there_B", "onset_B", "change_B", "centre_B", "worth_B", "beyond_BR")
-"""The tensors of a reading, each with a row a boundary."""
+"""The tensors of a reading, each with one row per boundary."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +40,7 @@ class Reading:
         onset_B: the side.
         change_B: whether it is a side of a change that touches.
         centre_B: the window's middle − h in seconds, at most half a hop.
-        worth_B: what each counts for where a system's errors are estimated, 0 to 1.
+        worth_B: how much each counts when a system's errors are estimated, 0 to 1.
         beyond_BR: evidence that the speaker goes on beyond the end; see `going_on`.
     """
 
@@ -61,7 +61,7 @@ class Reading:
 
     @classmethod
     def joined(cls, readings: Sequence[Reading]) -> Reading:
-        """All boundaries of several recordings; there must be one."""
+        """All boundaries of several recordings; there must be at least one recording."""
         columns = {name: torch.cat([getattr(one, name) for one in readings]) for name in COLUMNS}
         return cls(**columns, hop_s=readings[0].hop_s)
 
@@ -72,7 +72,7 @@ class Reading:
 
 
 def meaning(there_B: Tensor) -> Tensor:
-    """The chance that a reading means something, unless it is to be doubted: 1 − p(no boundary)²; see `error_prior`."""
+    """The chance that a reading means something, apart from doubt: 1 − p(no boundary)²; see `error_prior`."""
     return 1.0 - (1.0 - there_B) ** 2
 
 
@@ -113,7 +113,7 @@ def read(
     there_B = 1.0 - torch.softmax(logits_BK, dim=1)[:, -1]
     frames_BT = torch.softmax(logits_BK[:, :-1], dim=1)
     confidence_B = decode_frames(frames_BT, torch.zeros_like(there_B), hop_s).confidence
-    halfway_B = 2.0 * (confidence_B - at_home) / max(1.0 - at_home, 1e-6)  # 1 = half-way from what is usual to certainty
+    halfway_B = 2.0 * (confidence_B - at_home) / max(1.0 - at_home, 1e-6)  # 1 = half-way from the usual confidence to certainty
     worth_B = halfway_B.clamp(0.0, 1.0)
     ratio_BT = frames_BT / _trained_bins(trained_weights, n_frames, hop_s)
     return Reading(ratio_BT, there_B, onset_B, change_B, centre_B, worth_B, beyond_BR, hop_s)
@@ -122,16 +122,16 @@ def read(
 def _trained_bins(trained_weights: Sequence[float], n_frames: int, hop_s: float) -> Tensor:
     """Probability of each frame of a window under the training errors."""
     trained_T = torch.tensor(trained_weights) @ laplace_bins(n_frames, hop_s, 0.0)
-    # training knows no errors beyond its matching cap: what a model says there is noise, and stays small
+    # training has no errors beyond its matching cap: what a model says there is noise, and must stay small
     return (1.0 - _UNTRAINED) * trained_T + _UNTRAINED / n_frames
 
 
 def sharpened(reading: Reading, trained_weights: Sequence[float], *, power: float) -> Reading:
-    """The reading that boundaries are moved by: what the models say raised to a power, and normalised.
+    """The reading that decides moves: the models' probabilities raised to a power, and normalised.
 
     Args:
         trained_weights: those that the reading was made with, by `read`.
-        power: 1 = as the models say it.
+        power: 1 = as the models give them.
     """
     trained_T = _trained_bins(trained_weights, reading.ratio_BT.shape[1], reading.hop_s)
     frames_BT = (reading.there_B[:, None] * reading.ratio_BT * trained_T) ** power

@@ -1,9 +1,10 @@
 """The Transformer refiner, 1.4 M parameters: attention over 80 ms tokens between convolutions at 40 and 10 ms.
 
 A convolution reads the frames at 10 ms, three dilated ones at 40 ms; pairs of these become a token of 80 ms; three pre-norm
-encoder layers relate the tokens; on the way back each resolution meets what it had gone down with, and every frame is scored.
-Attention at 80 ms costs an eighth of the arithmetic of tokens at 10 ms. Without the convolutions at 40 ms the same budget of
-training leaves half as much again of the error: so few examples do not teach attention what is near and what is far.
+encoder layers relate the tokens; on the way back each resolution is joined with its own from the way down, and every frame is
+scored.
+Attention at 80 ms costs an eighth of the arithmetic of tokens at 10 ms. Without the convolutions at 40 ms, the same training
+budget ends with an error half as large again: so few examples do not teach attention what is near and what is far.
 
 Sources: Vaswani et al. 2017 (attention); Xiong et al. 2020 (normalisation before each sublayer); Ronneberger et al. 2015 (fine
 and coarse paths joined); Gulati et al. 2020, "Conformer" (convolution for the near, attention for the far).
@@ -85,7 +86,7 @@ class DilatedBlock(nn.Module):
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention and a feed-forward net, each behind its own normalisation and added to its input."""
+    """Self-attention and a feed-forward net, each after its own normalisation and added to its input."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""How near a model puts boundaries whose place is known: what its card tells of its validation."""
+"""How close to the truth a model puts boundaries whose place is known: the validation figures on its card."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from brefine.phasedir import Validation
 
 
 def validation_of(logits_BK: Tensor, true_shift_B: Tensor, hop_s: float, *, loss: float, step: int, epoch: int) -> Validation:
-    """The figures of logits decoded without a prior; there must be one boundary.
+    """The figures of logits decoded without a prior; there must be at least one boundary.
 
     Args:
         true_shift_B: true boundary − the window's middle in seconds, float64.
         loss: of the same boundaries.
-        step: of the training when they were measured, as `epoch`.
+        step: the training's step when they were measured; likewise `epoch`.
     """
     frames_BT = torch.softmax(logits_BK[:, :-1], dim=1)
     absolute_B = (decode(logits_BK, hop_s).shift_s.double() - true_shift_B).abs().numpy()

@@ -1,4 +1,4 @@
-"""Weights on disk: one safetensors file that carries its card, and a copy of the card beside it for readers without torch.
+"""Weights on disk: one safetensors file that holds its card, and a copy of the card beside it for readers without torch.
 
 The card inside the file decides, so that a crash between the two writes cannot pair weights with another step's card.
 Nothing is ever unpickled.
@@ -38,14 +38,14 @@ from brefine.models.reading import CONFIDENCE_AT_HOME, Reading, read, sharpened,
 from brefine.phasedir import CARD_KEY, OTHER_WEIGHTS, CheckpointCard, Validation
 
 _PROBLEM_CHARACTERS = 160
-"""Of each line in which torch lists every tensor that differs."""
+"""Length to which a line of torch's list of differing tensors is cut."""
 _POWER, _POWER_OF_A_MEAN = 1.25, 1.5
-"""What a reading is raised to before boundaries move; see `error_prior`."""
+"""The power that a reading is raised to before boundaries move; see `error_prior`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Refiner:
-    """A trained model with what it takes to use it."""
+    """A trained model with all that is needed to use it."""
 
     model: nn.Module
     card: CheckpointCard
@@ -88,7 +88,7 @@ class Refiner:
         return (torch.cat(logits), torch.cat(beyond)) if logits else (torch.zeros(0, n_bins), torch.zeros(0, 0))
 
     def read(self, log_mel_NM: NDArray[np.floating], hypothesis: Diarization, boundaries: Sequence[Boundary]) -> Reading:
-        """What the model hears at boundaries of one recording, before anything is known of the system's errors."""
+        """What the model hears at boundaries of one recording, before anything is known about the system's errors."""
         times_s = np.array([boundary.time_s for boundary in boundaries], np.float64)
         sides = {place for change in touching_changes(boundaries) for place in change}
         logits_BK, beyond_BR = self._listen(log_mel_NM, hypothesis, boundaries)
@@ -110,12 +110,12 @@ class Refiner:
         return (validated and validated.confidence) or CONFIDENCE_AT_HOME
 
     def decisive(self, reading: Reading) -> Reading:
-        """The reading as boundaries are moved by it: sharper, above all where it is the mean of several models."""
+        """The reading that decides moves: sharper, above all if it is the mean of several models."""
         power = _POWER_OF_A_MEAN if isinstance(self.model, Ensemble) else _POWER
         return sharpened(reading, trained_on(self.card.prior), power=power)
 
     def posteriors(self, reading: Reading, changes: Changes, prior: ErrorPrior) -> Posteriors:
-        """Where boundaries may be, by their reading and what is known of the system; moves are decided by this.
+        """Where boundaries may be, by their reading and the prior over the system's errors; this decides moves.
 
         Args:
             changes: of the same boundaries.
@@ -129,7 +129,7 @@ class Refiner:
         return Posteriors(frames_BT, none_B, margin_B + reading.centre_B, on_s_B, reading.hop_s)
 
     def propose(self, reading: Reading, boundaries: Sequence[Boundary], prior: ErrorPrior) -> tuple[Shift, ...]:
-        """The move of each boundary with the least expected error, or none where little is to be gained; see `models.decisions`.
+        """The move of each boundary with the least expected error, or none if little is to be gained; see `models.decisions`.
 
         Args:
             reading: of the same boundaries, by `read`.
@@ -189,7 +189,7 @@ def load_refiner(path: Path, device: torch.device | str = "cpu", *, hint: str = 
     """Rebuilds the model that a weights file holds, ready for inference.
 
     Args:
-        hint: what to do where the file cannot be used.
+        hint: what to do if the file cannot be used.
 
     Raises:
         CheckpointError: the file is missing, torn, not brefine's, or does not fit the architecture it names.
@@ -234,14 +234,14 @@ def read_weights(path: Path, *, hint: str = OTHER_WEIGHTS) -> tuple[dict[str, Te
 
 
 class Member(NamedTuple):
-    """The weights of one model, float32, and the digest of the file's weights that they are out of."""
+    """The weights of one model, float32, and the digest of the weights in the file that they come from."""
 
     tensors: dict[str, Tensor]
     sha256: str
 
 
 def read_member(path: Path, model: ModelName) -> Member:
-    """One model out of the weights at `path`, for a training that begins with it.
+    """One model from the weights at `path`, for a training that begins with it.
 
     Raises:
         CheckpointError: as `read_weights`, or there is no such model among them.
