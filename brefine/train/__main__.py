@@ -1,7 +1,7 @@
 """Trainer processes: `python -m brefine.train RUN_DIR [--resume]`, and the checks `overfit` and `bench`.
 
-RUN_DIR is `<phase>/<model>`: its name is the model, `<phase>/phase.toml` the recipe. What it writes is described in `phasedir`.
-Torch takes seconds to load. So what needs it is imported where it is used: what cannot be done is refused at once.
+RUN_DIR is `<phase>/<model>`: its name is the model, `<phase>/phase.toml` the recipe. `phasedir` describes the files written.
+Loading torch takes seconds, so whatever needs it is imported where it is used: what cannot be done is refused at once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from brefine.train.signals import StopSignal
 
 _BEAT_S = 2.0
 _LEASE_S = 100.0
-"""The server of a shared disk keeps the lock of a node that has died about as long (NFS 4: 90 s by default)."""
+"""The server of a shared disk may keep the lock of a node that has died for about so long (NFS 4: 90 s by default)."""
 
 
 def main() -> int:
@@ -49,16 +49,16 @@ def _train(run: RunDir, model: ModelName, *, resume: bool) -> int:
     stop = StopSignal()
     stop.listen()
     if not run.path.is_dir():
-        load_config(PhaseDir(run.path.parent).config)  # says so where it is none of a phase, before a lock is left there
+        load_config(PhaseDir(run.path.parent).config)  # refuses a folder that is not of a phase, before a lock is left there
     never_make_anew(run.path.parent)
     with _lock_tried(run, stop) as is_locked:
-        _refuse_taken(run, resume=resume, is_locked=is_locked)  # before the first word: what is there stays as it is
+        _refuse_taken(run, resume=resume, is_locked=is_locked)  # before the first status, so that existing files stay as they are
         return _train_alone(run, model, stop, resume=resume)
 
 
 @contextlib.contextmanager
 def _lock_tried(run: RunDir, stop: StopSignal) -> Iterator[bool]:
-    """Holds the run's lock; yields whether another trainer has it, be it one whose node has died a moment ago."""
+    """Holds the run's lock; yields whether another trainer has it, even one whose node has died a moment ago."""
     until_s = time.monotonic() + _LEASE_S
     while True:
         with held(run.lock, wait=False) as lock:
@@ -69,7 +69,7 @@ def _lock_tried(run: RunDir, stop: StopSignal) -> Iterator[bool]:
 
 
 def _was_elsewhere(run: RunDir) -> bool:
-    """Whether the last trainer worked on another machine, as far as its word tells."""
+    """Whether the last trainer worked on another machine, according to its status."""
     before = RunStatus.read_if_sound(run.status)
     return before is not None and before.state in (RunState.STARTING, RunState.RUNNING) and before.process.boot_id != boot_id()
 
@@ -106,10 +106,10 @@ def _train_alone(run: RunDir, model: ModelName, stop: StopSignal, *, resume: boo
             "the last checkpoint that was written whole is kept",
         ) from error
     except Exception as error:
-        if is_out_of_memory(error):  # torch has no one class for it
+        if is_out_of_memory(error):  # torch has no single class for it
             _fail(run, RunState.FAILED, f"out of memory: {error}")
             raise RunError("out of memory", where=run.path, hint="a smaller batch: --set train.batch_size=16") from error
-        traceback.print_exc()  # into train.log, for the person who has to find out
+        traceback.print_exc()  # into train.log, for whoever has to find the cause
         _fail(run, RunState.FAILED, f"{type(error).__name__}: {error}")
         return RunError.exit_code
     print(f"{model}: {outcome} at step {state.step:,}", flush=True)
@@ -117,10 +117,10 @@ def _train_alone(run: RunDir, model: ModelName, stop: StopSignal, *, resume: boo
 
 
 def _refuse_taken(run: RunDir, *, resume: bool, is_locked: bool) -> None:
-    """Raises ProcessError where this process would spoil a training that is under way, or that has been.
+    """Raises ProcessError if this process would spoil a training that is running, or one that has ended.
 
     Args:
-        is_locked: whether another trainer has the run; its first word, which names it, may be still to come.
+        is_locked: whether another trainer has the run; its first status, which names it, may not be written yet.
     """
     before = RunStatus.read_if_sound(run.status)
     at_work = before is not None and before.state in (RunState.STARTING, RunState.RUNNING)
@@ -139,7 +139,7 @@ def _refuse_taken(run: RunDir, *, resume: bool, is_locked: bool) -> None:
 
 
 def _announce(run: RunDir, model: ModelName) -> RunStatus:
-    """The first word: a process is there and is loading."""
+    """Writes the first status: a process has started and is loading."""
     now_unix_s = time.time()
     before = RunStatus.read_if_sound(run.status)
     status = RunStatus(
@@ -161,7 +161,7 @@ def _announce(run: RunDir, model: ModelName) -> RunStatus:
 
 
 def _heartbeat(run: RunDir, first_word: RunStatus) -> Callable[[], None]:
-    """Signs of life while a large corpus is loaded, which may take longer than a silent trainer is borne."""
+    """Signs of life while a large corpus is loaded, which may take longer than a trainer may be silent."""
     told_s = time.monotonic()
 
     def beat() -> None:
@@ -170,7 +170,7 @@ def _heartbeat(run: RunDir, first_word: RunStatus) -> Callable[[], None]:
             told_s = time.monotonic()
             try:
                 first_word.model_copy(update={"heartbeat_unix_s": time.time()}).write(run.status)
-            except OSError:  # the next one may be taken, unless the phase was moved
+            except OSError:  # the next sign may be written, unless the phase was moved
                 if is_gone(run.path.parent):
                     raise
 
@@ -178,7 +178,7 @@ def _heartbeat(run: RunDir, first_word: RunStatus) -> Callable[[], None]:
 
 
 def _fail(run: RunDir, state: RunState, error: str) -> None:
-    """The last word, where there was a first and the disk has room for it; the log has it in any case."""
+    """Writes the last status, if there was a first one and the disk has room; the log has the error in any case."""
     status = RunStatus.read_if_sound(run.status)
     if status is not None:
         with contextlib.suppress(OSError):

@@ -1,10 +1,10 @@
 """How fast this machine trains: `python -m brefine.train.bench [--config RECIPE] [--models NAMES] [--baseline] [--json]`.
 
 Each model of the recipe is trained for one epoch of noise by the real loop with its real reporter, validation and checkpoints,
-in a scratch folder, with the share of the cores that it has in a phase. Clocks sit on what the loop is given, not in the loop:
-whatever is not data, validation, logging or checkpointing is the model's own arithmetic (forward, loss, backward, clipping,
-optimiser, average). Time in which other programs had the cores does not count. The plain loop takes the same examples in the
-same order, with the same learning rates and from the same weights: its losses are the engine's but for rounding.
+in a scratch folder, with the share of the cores that it has in a phase. Clocks are on the objects that the loop is given, not in
+the loop: any time that is not data, validation, logging or checkpointing is the model's own arithmetic (forward, loss, backward,
+clipping, optimiser, average). Time in which other programs had the cores does not count. The plain loop takes the same examples
+in the same order, with the same learning rates and from the same weights: its losses are the engine's, except for rounding.
 """
 
 from __future__ import annotations
@@ -55,14 +55,14 @@ class TrainBench:
 
     Attributes:
         examples_per_s: of this training, without validation, as on an idle machine (`schedstat.own_s`).
-        examples_per_cpu_s: by the processor time that this process got; on a CPU the figure of one core.
-        share: of the time: model, data, validation, logging, checkpointing; they sum to one.
+        examples_per_cpu_s: by the processor time that this process got; on a CPU, the figure of one core.
+        share: shares of the time: model, data, validation, logging, checkpointing; they sum to one.
         flops_a_step: forward and backward, of matrix products and convolutions alone.
         matmul_flops_per_s: of a product of two square matrices of 1024 in the same precision, on the same cores.
-        matmul_fraction: the training's arithmetic a second as a share of that.
+        matmul_fraction: the training's operations a second as a share of those.
         mean_loss: of the second half of the steps.
-        plain_examples_per_s: the plain loop beside it, as the other `plain_…`; None where it was not asked for.
-        loss_difference: the largest of any step between the two loops, relative to the loss.
+        plain_examples_per_s: of the plain loop, like the other `plain_…`; None if it was not asked for.
+        loss_difference: the largest difference between the two loops in any step, relative to the loss.
     """
 
     model: ModelName
@@ -100,7 +100,7 @@ def main() -> int:
     config = _default_recipe() if options.config is None else load_config(options.config)
     benches = []
     for model in with_models(config, options.models).models:
-        with contextlib.redirect_stdout(sys.stderr):  # what the reporter tells is no result
+        with contextlib.redirect_stdout(sys.stderr):  # the reporter's lines are no result
             benches.append(bench_model(model, config, n_steps=options.steps, baseline=options.baseline))
         print("\n".join(_lines(benches[-1])), file=sys.stderr if options.json else sys.stdout, flush=True)
     if options.json:
@@ -109,11 +109,11 @@ def main() -> int:
 
 
 def bench_model(model: ModelName, config: PhaseConfig, *, n_steps: int, baseline: bool) -> TrainBench:
-    """Trains one model for `n_steps` after a few that warm up, and measures what the machine could do at most."""
+    """Trains one model for `n_steps` after a few to warm up, and measures the most that the machine could do."""
     settings = config.train_of(model)
     examples_config = config.examples.model_copy(update={"n_train": n_steps * settings.batch_size, "negatives_per_positive": 0.0})
     config = config.model_copy(update={"examples": examples_config})
-    device = claim_device(settings, n_trainers=len(config.models))  # the cores that it has in a phase
+    device = claim_device(settings, n_trainers=len(config.models))  # as many cores as it has in a phase
     conversations = noise_conversations(n_steps * settings.batch_size, config.features)
     tables, examples = _tables_and_examples(conversations, config, device)
     batches = TrainingBatches(tables, examples, examples_config, batch_size=settings.batch_size, seed=0, redraw=False)
@@ -205,7 +205,10 @@ def _training(
 
 
 def _warm_up(training: Training, state: TrainingState, device: Device) -> None:
-    """Lets kernels be chosen and memory be claimed; nothing is learnt. With the next epoch's batches: the first is drawn anew."""
+    """Lets kernels be chosen and memory be claimed; nothing is learnt.
+
+    The batches are the next epoch's, so the first epoch is drawn again afterwards.
+    """
     for step in range(training.plan.n_steps, training.plan.n_steps + 3):
         batch = training.batches.at(step)
         with device.autocast():
@@ -248,7 +251,7 @@ def _tables_and_examples(conversations: list[Conversation], config: PhaseConfig,
 
 
 def _flops_a_step(state: TrainingState, batch: Batch, device: Device, sigma_frames: float) -> float:
-    """Counted, not estimated. Attention is counted in its plain form: the fused one is not known to the counter everywhere."""
+    """Operations of a step, counted, not estimated; attention in its plain form, as not every counter knows the fused one."""
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH), device.autocast():
         output = state.model(batch.features_BTF)
         target_BK = target_distribution(batch.offset_frames_B, output.logits_BK.shape[1] - 1, sigma_frames)
@@ -258,7 +261,7 @@ def _flops_a_step(state: TrainingState, batch: Batch, device: Device, sigma_fram
 
 
 def _matmul_rate(device: Device) -> float:
-    """Floating-point operations a second of a large matrix product: the best of several, as the others were disturbed."""
+    """Floating-point operations a second of a large matrix product: the best of several, since others may be disturbed."""
     left = torch.randn(_SQUARE, _SQUARE, device=device.device).to(device.dtype)
     on_cpu = device.device.type == "cpu"
     best_s = float("inf")

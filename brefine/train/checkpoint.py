@@ -1,7 +1,7 @@
-"""The whole state of a training on disk: whole or absent, checked when read, never unpickled.
+"""The full state of a training on disk: whole or absent, checked when read, never unpickled.
 
-`last.state` holds what a training needs to go on as if it had never stopped; `previous.state` is the one before, used when the
-last is torn. Each is a torch file that loads with `weights_only=True`: a digest, and the bytes of the real state. (Torch
+`last.state` holds what a training needs to go on as if it had never stopped; `previous.state` is the one before, used if the last
+is torn. Each is a torch file that loads with `weights_only=True`: a digest, and the bytes of the real state. (Torch
 itself does not notice flipped bytes.)
 """
 
@@ -30,19 +30,19 @@ _SCHEMA = 1
 
 @dataclass(slots=True)
 class TrainingState:
-    """What changes from step to step. All else is a function of the recipe, the corpus and `step`."""
+    """What changes from step to step. Everything else is a function of the recipe, the corpus and `step`."""
 
     model: nn.Module
     average: WeightAverage
     optimizer: torch.optim.Optimizer
     step: int = 0
-    """Optimiser steps behind us, those skipped included."""
+    """Optimiser steps done, including skipped ones."""
     rate_scale: float = 1.0
     """Factor on the learning rate; halved by each rollback."""
     n_nonfinite: int = 0
     loss_sum: float = 0.0
     n_losses: int = 0
-    """Since the last scalar was written."""
+    """Losses since the last scalar was written."""
     last: Validation | None = None
     best: Validation | None = None
 
@@ -68,7 +68,7 @@ class TrainingState:
         self.best = None if packed["best"] is None else Validation(**packed["best"])
 
     def begin_with(self, weights: Mapping[str, Tensor]) -> None:
-        """Takes weights that were trained before; moments and step begin at nought."""
+        """Takes weights that were trained before; moments and step begin at zero."""
         self.model.load_state_dict(weights)
         self.average.load_state_dict(self.model.state_dict())
 
@@ -84,7 +84,7 @@ class Checkpoints:
     """The state files of one run.
 
     Args:
-        fingerprint: of everything that the state depends on; a file with another one is foreign.
+        fingerprint: of everything that the state depends on; a file with a different one is foreign.
     """
 
     run: RunDir
@@ -95,7 +95,7 @@ class Checkpoints:
         return self.run.training_state, self.run.training_state.with_name("previous.state")
 
     def save(self, state: TrainingState) -> None:
-        """Makes the last state the previous one, and this the last; killed in between, at least one of them is whole."""
+        """Makes the last state the previous one, and this the last; if killed in between, at least one of them is whole."""
         inner = io.BytesIO()
         torch.save(state.pack(), inner)
         payload = inner.getbuffer()
@@ -115,12 +115,12 @@ class Checkpoints:
         write_bytes_atomic(last, outer.getvalue())
 
     def load(self) -> tuple[dict[str, Any] | None, list[str]]:
-        """The newest whole state, packed, and a word on each file that was refused; None where there is none yet.
+        """The newest whole state, packed, and a word on each file that was refused; None if there is no state yet.
 
         Raises:
-            CheckpointError: there are files, and none is whole and of this training. Where each is torn or foreign, another try
+            CheckpointError: there are files, but none is whole and of this training. If each is torn or foreign, another try
                 would find the same, and the exit code is that of a training that failed.
-            MemoryError, RuntimeError: there is no memory for one, which says nothing of the files.
+            MemoryError, RuntimeError: there is no memory to read one, which says nothing about the files.
         """
         refused: list[CheckpointError] = []
         there = [path for path in self._files if path.exists()]
@@ -154,7 +154,7 @@ class Checkpoints:
             schema, fingerprint = outer["schema"], outer["fingerprint"]
         except OSError as error:
             raise _UnreadError(f"the checkpoint cannot be read: {error.strerror or error}", where=path) from None
-        except Exception as error:  # torch has no exception of its own for a torn file: zip, pickle, key, type, end of file …
+        except Exception as error:  # torch raises many for a torn file: zip, pickle, key, type, end of file …
             if is_out_of_memory(error):
                 raise
             got = f"{len(content):,} bytes that are none"
@@ -173,7 +173,7 @@ class Checkpoints:
         except Exception as error:
             if is_out_of_memory(error):
                 raise
-            # not torch's words: they advise to unpickle
+            # without torch's own words, which advise to unpickle
             raise _UnreadError(
                 "the checkpoint is whole, but torch cannot read it", where=path, got=type(error).__name__
             ) from error
@@ -181,26 +181,26 @@ class Checkpoints:
 
 
 def _give_second_name(path: Path, second: Path) -> None:
-    """Replaces `second` by what is at `path`, too; killed in between, the old one or the new one is there, and whole."""
+    """Makes `second` the same file as `path`; if killed in between, `second` is the old one or the new one, and whole."""
     spare = second.with_suffix(".tmp")
     spare.unlink(missing_ok=True)
     try:
         os.link(path, spare)
-    except OSError:  # file systems without hard links (FAT, exFAT, mounts of buckets) say so in many ways
+    except OSError:  # file systems without hard links (FAT, exFAT, mounts of buckets) raise different ones
         write_bytes_atomic(second, path.read_bytes())
     else:
         spare.replace(second)
 
 
 class _UnreadError(CheckpointError):
-    """What is in the file is not known, or known to be whole: nothing speaks for its removal."""
+    """The file could not be read, or may be whole: no reason to remove it."""
 
 
 def fingerprint_of(config: PhaseConfig, model: ModelName, corpus_sha256: str, started_from_sha256: str | None = None) -> str:
-    """A digest of what decides a training's course: model, data, seed and settings.
+    """A digest of everything that decides how a training goes: model, data, seed and settings.
 
     Args:
-        corpus_sha256: fingerprint of the prepared corpus: one folder may be prepared anew, with other splits.
+        corpus_sha256: fingerprint of the prepared corpus, since a folder may be prepared again with other splits.
         started_from_sha256: of the weights that it began with; None = random ones.
     """
     sections: dict[str, object] = {

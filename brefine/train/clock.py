@@ -12,7 +12,7 @@ PARTS = ("data", "validation", "logging", "checkpointing")
 
 
 class Clock:
-    """Own seconds and those of the processor, in all and by part."""
+    """Seconds that the thread had for itself and seconds of processor time, in all and by part."""
 
     def __init__(self) -> None:
         self.start()
@@ -45,7 +45,7 @@ class Timed:
 
 
 def timed(function: Callable[..., Any], clock: Clock, part: str) -> Callable[..., Any]:
-    """The function with a clock on it."""
+    """The function, with its time added to a part of the clock."""
 
     def run(*arguments: Any, **keywords: Any) -> Any:
         began_s, cpu_s = own_s(), time.process_time()

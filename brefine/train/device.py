@@ -14,9 +14,9 @@ from brefine.config import TrainConfig
 _MEMORY_SHARE = 0.95
 _READ_EVERY = 16
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-"""Of glibc's malloc.h."""
+"""Numbers of the parameters in glibc's malloc.h."""
 _LARGEST_KEPT_BYTES = 32 << 20
-"""The most that glibc lets the second be."""
+"""The largest value that glibc allows for the second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,12 @@ class Device:
 
     @property
     def read_every(self) -> int:
-        """Steps between two readings of a training's numbers: on a GPU reading means waiting."""
+        """Steps between two readings of a training's numbers; on a GPU, reading means waiting."""
         return _READ_EVERY if self.device.type == "cuda" else 1
 
     @property
     def memory_bytes(self) -> int | None:
-        """What this process holds of the GPU's memory; None on a CPU."""
+        """GPU memory that this process holds; None on a CPU."""
         return torch.cuda.memory_reserved(self.device) if self.device.type == "cuda" else None
 
 
@@ -45,8 +45,8 @@ def claim_device(config: TrainConfig, *, place: int = 0, n_trainers: int = 1) ->
     """Chooses the device and sets this process's share of it.
 
     Args:
-        place: of this trainer among those of its phase: where it sees several GPUs, trainers take them in turn.
-        n_trainers: how many see the same GPUs and cores. Each may use an equal part of a GPU's memory, and of the cores where
+        place: of this trainer among those of its phase; with several GPUs, trainers take them in turn.
+        n_trainers: how many see the same GPUs and cores. Each may use an equal part of a GPU's memory, and of the cores if
             neither the recipe nor `OMP_NUM_THREADS` says how many.
     """
     torch.set_flush_denormal(True)
@@ -57,10 +57,10 @@ def claim_device(config: TrainConfig, *, place: int = 0, n_trainers: int = 1) ->
         torch.cuda.set_device(index)
         torch.cuda.set_per_process_memory_fraction(_MEMORY_SHARE / n_sharing, index)
         dtype = torch.float32 if config.precision == "float32" else torch.bfloat16
-        # TF32 has the range of float32 and the digits of float16: where float32 is asked for, it is not that
+        # TF32 has the range of float32 but the digits of float16, so it must not stand in for float32
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = dtype is not torch.float32
         return Device(torch.device("cuda", index), dtype, f"GPU{index} {torch.cuda.get_device_name(index)}")
-    if config.threads or "OMP_NUM_THREADS" not in os.environ:  # torch has followed that already
+    if config.threads or "OMP_NUM_THREADS" not in os.environ:  # which torch has followed already
         torch.set_num_threads(config.threads or max(1, len(os.sched_getaffinity(0)) // n_trainers))
     n_threads = torch.get_num_threads()
     fast = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
@@ -73,8 +73,8 @@ def claim_device(config: TrainConfig, *, place: int = 0, n_trainers: int = 1) ->
 def _keep_freed_memory() -> None:
     """Lets the allocator keep what a step frees for the next one, instead of giving it back to the system after each operation.
 
-    Otherwise every step has thousands of pages mapped and cleared anew: a sixth of the MLP's time. Where the C library is not
-    glibc nothing changes.
+    Otherwise every step maps and clears thousands of pages again: a sixth of the MLP's time. If the C library is not glibc,
+    nothing changes.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

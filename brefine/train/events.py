@@ -1,11 +1,11 @@
 """The curves of a training: plain TensorBoard event files, written so that every reader takes them in the right order.
 
 Readers order the files of a folder by name. `SummaryWriter` names them by second, process id and a counter without leading
-zeros: two files of one second may change places, and with them the session that voids the curves of a killed process. Here
-a file's second is the clock's, or the one after the newest file's, whichever is later.
+zeros: two files of one second may change places, and the session that voids the curves of a killed process may come first.
+Here a file's second is the clock's, or the one after the newest file's, whichever is later.
 
 A record is written whole into a buffer of this process; `flush` hands the buffer to the operating system. There is no thread:
-ten scalars cost less than waking one, and a full disk is found out where it can be told.
+ten scalars cost less than waking one, and a full disk is noticed where it can be reported.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from brefine.io.folders import make_folder
 
 _FLUSH_S = 2.0
-"""Seconds that a curve may lie behind on disk."""
+"""Seconds by which a curve on disk may lag."""
 
 
 class EventWriter:
     """Writes one event file into `folder`.
 
     Args:
-        start_step: events of earlier files after this step, of a process that was killed, are void; 0 = those of all steps.
+        start_step: voids events after this step in earlier files, which a killed process has left; 0 = all events.
     """
 
     def __init__(self, folder: Path, *, start_step: int) -> None:
@@ -51,7 +51,7 @@ class EventWriter:
         self._file.close()
 
     def scalars(self, values: Mapping[str, float | None], step: int) -> None:
-        """Writes the values there are, one record each, as every reader reads fastest."""
+        """Writes the values that are not None, one record each, which all readers read fastest."""
         for tag, value in values.items():
             if value is not None:
                 self._write(Event(step=step, summary=Summary(value=[Summary.Value(tag=tag, simple_value=value)])))
@@ -59,14 +59,14 @@ class EventWriter:
             self.flush()
 
     def text(self, tag: str, text: str, step: int) -> None:
-        """Writes words, which TensorBoard shows under Text, and lets nobody wait for them."""
+        """Writes words, which TensorBoard shows under Text, and flushes them at once."""
         metadata = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name="text"))
         tensor = TensorProto(dtype=DT_STRING, string_val=[text.encode("utf-8")])
         self._write(Event(step=step, summary=Summary(value=[Summary.Value(tag=tag, metadata=metadata, tensor=tensor)])))
         self.flush()
 
     def flush(self) -> None:
-        """Hands what was written to the operating system: a kill of this process takes nothing of it away."""
+        """Hands what was written to the operating system, so that it outlasts a kill of this process."""
         self._file.flush()
         self._flushed_s = time.monotonic()
 

@@ -1,4 +1,4 @@
-"""The training loop, the same for all three models, and what it does with numbers that are none."""
+"""The training loop, the same for all three models, and what it does about numbers that are not finite."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Training:
     recordings: tuple[str, ...]
     """Names of the training recordings, for messages."""
     trained_errors: dict[str, float] = field(default_factory=dict)
-    """What the errors trained on are like, for the model's card; see `models.reading.describe_training`."""
+    """The distribution of the training errors, for the model's card; see `models.reading.describe_training`."""
     write_weights: Callable[..., object] = save_weights
 
 
@@ -58,7 +58,7 @@ def train(training: Training, state: TrainingState, reporter: Reporter, stop: St
     """
     plan, settings = training.plan, training.settings
     sigma_frames = settings.label_sigma_s / training.config.features.hop_s
-    if settings.start != "random" and state.last is None:  # the weights to begin with may be the best there will be
+    if settings.start != "random" and state.last is None:  # the weights that it begins with may stay the best
         validate(training, state, reporter)
         save(training, state, reporter)
     stepper = Stepper(state, training.device, settings, sigma_frames=sigma_frames)
@@ -77,10 +77,10 @@ def train(training: Training, state: TrainingState, reporter: Reporter, stop: St
                 state.loss_sum, state.n_losses = state.loss_sum + taken.loss, state.n_losses + 1
             else:
                 taken_back = _handle_nonfinite(training, state, reporter, taken)
-                stepper.renew()  # a rollback gives the optimiser other tensors
+                stepper.renew()  # a rollback gave the optimiser other tensors
             reporter.stepped(state, taken)
             if taken_back:
-                break  # what was read beyond it came of weights that are no more: those steps are taken anew
+                break  # further steps were taken with weights that are gone, so they are taken again
         if plan.validates(state.step):
             validate(training, state, reporter)
             save(training, state, reporter)
@@ -91,14 +91,14 @@ def train(training: Training, state: TrainingState, reporter: Reporter, stop: St
 
 
 def out_of_patience(state: TrainingState, settings: TrainConfig) -> bool:
-    """Whether the best validation lies so far behind that the training ends; a function of what a checkpoint holds."""
+    """Whether the best validation is so long ago that the training ends; a function of what a checkpoint holds."""
     if settings.patience is None or state.last is None or state.best is None:
         return False
     return state.last.epoch - state.best.epoch >= settings.patience
 
 
 def validate(training: Training, state: TrainingState, reporter: Reporter) -> None:
-    """Measures the averaged weights, and keeps them where they are the best so far."""
+    """Measures the averaged weights, and keeps them if they are the best so far."""
     weights = state.average.state_dict()
     state.last = training.validation.measure(
         state.model,
@@ -136,13 +136,12 @@ def _save_weights(training: Training, state: TrainingState, name: Literal["last"
 def _handle_nonfinite(training: Training, state: TrainingState, reporter: Reporter, taken: Taken) -> bool:
     """Says what happened and to which examples, then follows the policy. The optimiser has not seen the gradient.
 
-    A rollback takes back weights and optimiser, and halves the learning rate; the step counter goes on from the broken step, so
+    A rollback restores weights and optimiser, and halves the learning rate. The step counter goes on from the broken step, so
     that the curves stay functions of the step and the broken batch does not come again at once. Before the first checkpoint there
-    is nothing to take back: the step is skipped, and the rate is halved for those that are not taken yet. Checkpoints that
-    cannot be used are named.
+    is nothing to restore: the step is skipped, and the rate is halved for later steps. Checkpoints that cannot be used are named.
 
     Returns:
-        whether weights were taken back.
+        whether weights were restored.
 
     Raises:
         RunError: see `train`.
@@ -173,9 +172,9 @@ def _handle_nonfinite(training: Training, state: TrainingState, reporter: Report
 
 
 def _roll_back(training: Training, state: TrainingState) -> tuple[dict[str, Any] | None, list[str]]:
-    """Halves the learning rate, and returns what was taken back, with a word on each checkpoint that was refused.
+    """Halves the learning rate, and returns the restored state, with a word on each checkpoint that was refused.
 
-    None where there is no checkpoint to take it from.
+    The state is None if there is no checkpoint to restore.
     """
     try:
         packed, refused = training.checkpoints.load()

@@ -15,7 +15,7 @@ _CONTRAST_WEIGHT = 0.3
 _TEMPERATURE = 0.2
 _CONTRAST_STRIDE = 8
 _REACH_FRAMES = 64
-"""Frames further from the boundary than this may belong to another turn and say nothing about it."""
+"""Frames further from the boundary than this may belong to another turn, so they are not used."""
 
 
 def refiner_loss(output: ModelOutput, target_BK: Tensor, offset_frames_B: Tensor) -> Tensor:
@@ -34,7 +34,7 @@ def side_contrast(embeddings_BTD: Tensor, offset_frames_B: Tensor) -> Tensor:
 
     Args:
         embeddings_BTD: unit-length.
-        offset_frames_B: true boundary from the window's middle in frames; not-a-number = none.
+        offset_frames_B: distance of the true boundary from the window's middle, in frames; not-a-number = none.
 
     Source: Khosla et al. 2020, "Supervised contrastive learning", equation 2 (the sum outside the logarithm).
     """
@@ -42,7 +42,7 @@ def side_contrast(embeddings_BTD: Tensor, offset_frames_B: Tensor) -> Tensor:
     places_T = torch.arange(0, n_frames, _CONTRAST_STRIDE, device=embeddings_BTD.device)
     anchors_BND = embeddings_BTD[:, places_T].float()
     distance_BN = places_T + 0.5 - n_frames / 2 - offset_frames_B[:, None]
-    near_BN = distance_BN.abs() <= _REACH_FRAMES  # false where the offset is not a number
+    near_BN = distance_BN.abs() <= _REACH_FRAMES  # false if the offset is not-a-number
     after_BN = distance_BN > 0
     similarity_BNN = anchors_BND @ anchors_BND.transpose(1, 2) / _TEMPERATURE
     itself_NN = torch.eye(len(places_T), dtype=torch.bool, device=embeddings_BTD.device)

@@ -1,4 +1,4 @@
-"""Conversations of noise: what a benchmark trains on where no corpus is prepared. Speed does not depend on meaning.
+"""Conversations of noise, for benchmarks without a prepared corpus: speed does not depend on meaning.
 
 `python -m brefine.train.noise_corpus RECIPE N_TRAIN N_VALIDATION` writes them where the recipe's prepared corpus belongs.
 """
@@ -25,7 +25,7 @@ _DURATION_S = 60.0
 _SPEAKERS = ("a", "b", "c")
 _TURN_S, _GAP_S, _ERROR_S = (0.8, 3.0), (0.1, 0.6), 0.1
 _BOUNDARIES = 40
-"""Matched boundaries that a conversation has at the least."""
+"""Least number of matched boundaries in a conversation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def main() -> int:
 
 
 def write_noise_corpus(config: PhaseConfig, *, n_train: int, n_validation: int) -> None:
-    """Prepares a corpus with at least so many matched boundaries in the two splits; there is no audio and no gate."""
+    """Prepares a corpus with at least so many matched boundaries in the two splits, without audio and without a gate split."""
     folder = prepared_corpus_path(config)
     splits: dict[str, list[CorpusRecording]] = {}
     frames: dict[str, NDArray[np.float16]] = {}

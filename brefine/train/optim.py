@@ -12,7 +12,7 @@ from brefine.config import TrainConfig
 
 BETAS = (0.9, 0.99)
 _FINAL_FRACTION = 0.01
-"""Of the highest learning rate, at the last step."""
+"""Learning rate at the last step, as a fraction of the highest."""
 
 
 def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
@@ -25,14 +25,14 @@ def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
 
 
 def parameter_groups(model: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
-    """What decays, and what does not."""
+    """The parameters in two groups: with and without weight decay."""
     matrices = [parameter for parameter in model.parameters() if parameter.ndim >= 2]
     vectors = [parameter for parameter in model.parameters() if parameter.ndim < 2]
     return [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
 
 
 def learning_rate(step: int, n_steps: int, config: TrainConfig) -> float:
-    """Linear warm-up, then a cosine or a line down to a hundredth, or no fall at all."""
+    """Linear warm-up, then a cosine or a line down to a hundredth, or constant."""
     n_warmup = config.warmup_fraction * n_steps
     if step < n_warmup:
         return config.lr * (step + 1) / (n_warmup + 1)
@@ -59,12 +59,12 @@ class WeightAverage:
         self._averages = [parameter.detach().clone() for parameter in self._parameters]
 
     def pull(self, step: int) -> float:
-        """How far the average goes towards the weights after `step` updates, of the whole way."""
+        """What share of the way to the weights the average goes after `step` updates."""
         return 1.0 - average_decay(step, self.decay)
 
     @torch.no_grad()
     def update(self, pull: Tensor) -> None:
-        """Goes that far; `pull` is one number on the device."""
+        """Moves the average towards the weights by the share `pull`, a single number on the device."""
         for average, parameter in zip(self._averages, self._parameters, strict=True):
             average.lerp_(parameter, pull)
 

@@ -22,7 +22,7 @@ from brefine.train.losses import refiner_loss
 from brefine.train.setup import fresh_state, tables_and_examples
 
 LIMIT_MS: dict[ModelName, float] = {"transformer": 3.0, "mlp": 25.0, "contrastive": 40.0}
-"""The largest MAE on its batch with which a model passes: a small one does not learn sixteen boundaries to the frame."""
+"""The largest MAE on its batch with which a model passes; a small model does not learn sixteen boundaries to the frame."""
 _EXAMPLES = 16
 _MAX_STEPS, _CHECK_EVERY = 400, 10
 _RATE = 1e-3
@@ -49,7 +49,7 @@ class Overfit:
 
 
 def overfit(config: PhaseConfig) -> list[Overfit]:
-    """Trains each model of the recipe on one batch of matched boundaries; on simulated ones where no corpus is prepared yet."""
+    """Trains each model of the recipe on one batch of matched boundaries, simulated ones if no corpus is prepared yet."""
     with tempfile.TemporaryDirectory(prefix="brefine-overfit-") as scratch:
         folder = prepared_corpus_path(config)
         if not (folder / CORPUS_FILE).exists():
@@ -101,7 +101,7 @@ def _one_batch(split: Split, config: PhaseConfig, device: Device) -> Batch:
 
 
 def _small(config: PhaseConfig) -> PhaseConfig:
-    """The recipe on four of its conversations: its voices and rooms, and its errors where it has measured ones, all replayed."""
+    """The recipe with only four conversations, of its voices and rooms; all errors are replayed, its own if it replays any."""
     few = {"n_train": 4, "n_validation": 1, "n_gate": 1, "duration_s": 30.0, "n_speakers": (2, 2)}
     simulation = config.corpus.simulation.model_copy(update=few)
     corpus = CorpusConfig(kind="simulated", root=config.corpus.root, simulation=simulation)

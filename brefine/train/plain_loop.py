@@ -1,8 +1,8 @@
-"""The plain training loop, as a tutorial would write it: what `brefine bench train --baseline` compares with.
+"""The plain training loop, as in a tutorial, which `brefine bench train --baseline` compares with.
 
 Each example is sliced, normalised and put together in numpy by a `Dataset`, a `DataLoader` stacks them, all is float32, the
 optimiser goes parameter by parameter, and every step writes its scalars. Model, loss, optimiser and learning rates are the
-recipe's, so that the same examples in the same order give the same losses.
+recipe's, so the same examples in the same order give the same losses.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from brefine.train.optim import BETAS, learning_rate, parameter_groups
 
 @dataclass(frozen=True, slots=True)
 class PlainRun:
-    """What the plain loop took, in seconds of `schedstat.own_s` but for `cpu_s`, and its losses."""
+    """The plain loop's times, in seconds of `schedstat.own_s` except `cpu_s`, and its losses."""
 
     n_examples: int
     taken_s: float
@@ -43,7 +43,7 @@ class PlainRun:
 
 
 class PlainDataset(Dataset[tuple[Tensor, float]]):
-    """One window an example, cut when it is asked for."""
+    """One window per example, cut when it is asked for."""
 
     def __init__(self, conversations: list[Conversation], examples: Examples, config: PhaseConfig) -> None:
         features = config.features
@@ -93,7 +93,7 @@ def run_plain_loop(
     device: torch.device,
     n_steps: int,
 ) -> PlainRun:
-    """Trains for the first `n_steps` batches of the examples in `order`; the first step, which warms up, is not timed."""
+    """Trains for the first `n_steps` batches of the examples in `order`; the first step is a warm-up and not timed."""
     optimizer = torch.optim.AdamW(parameter_groups(model, settings), lr=settings.lr, betas=BETAS, foreach=False)
     loader = DataLoader(dataset, batch_size=settings.batch_size, sampler=order, drop_last=True)
     data_s = logging_s = began_s = cpu_s = 0.0

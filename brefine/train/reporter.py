@@ -1,6 +1,6 @@
-"""A trainer's word about itself: TensorBoard scalars, status.json, and lines in the log.
+"""A trainer's reports: TensorBoard scalars, status.json, and lines in the log.
 
-Training scalars are written at steps that the recipe alone decides, so that a resumed run writes the series of an
+Training scalars are written at steps that depend on the recipe alone, so a resumed run writes the same series as an
 uninterrupted one. Status and heartbeat go by the clock.
 """
 
@@ -31,14 +31,14 @@ class Plan:
     steps_per_epoch: int
     batch_size: int
     stagger: int = 0
-    """Steps by which validations come after the ends of epochs: trainings that share a machine need not validate at once."""
+    """Steps between the end of an epoch and its validation, so that trainings on one machine do not all validate at once."""
 
     @property
     def n_epochs(self) -> int:
         return self.n_steps // self.steps_per_epoch
 
     def epoch(self, step: int) -> int:
-        """Whole epochs behind `step`."""
+        """Whole epochs before `step`."""
         return step // self.steps_per_epoch
 
     def validates(self, step: int) -> bool:
@@ -48,11 +48,11 @@ class Plan:
 
 
 class Reporter:
-    """Writes what a training says of itself. As a context it closes the event file.
+    """Writes a training's reports. As a context it closes the event file.
 
     Args:
         every_s: seconds between two status files.
-        start_step: events after it, of a process that was killed, are void.
+        start_step: voids events after it, which a killed process has left.
     """
 
     def __init__(self, run: RunDir, model: ModelName, plan: Plan, device: Device, *, every_s: float, start_step: int = 0) -> None:
@@ -85,7 +85,7 @@ class Reporter:
         self._running(state)
 
     def stepped(self, state: TrainingState, taken: Taken) -> None:
-        """A step is behind us; scalars and status are written when they are due."""
+        """A step is done; scalars and status are written when they are due."""
         step = taken.step + 1
         if step % self._scalar_every == 0 or self._plan.validates(step):
             self._loss = state.loss_sum / state.n_losses if state.n_losses else None
@@ -133,7 +133,7 @@ class Reporter:
         self._events.flush()
 
     def nonfinite(self, state: TrainingState, taken: Taken, *, message: str, batch: list[str]) -> None:
-        """Shows what was caught, in the curves and in words. Infinity and not-a-number stay what they are."""
+        """Reports what was caught, in the curves and in words. Infinity and not-a-number are written as they are."""
         self._events.scalars({Tag.LOSS: taken.loss, Tag.GRADIENT_NORM: taken.norm}, taken.step + 1)
         self._events.text(Tag.NONFINITE, f"{message}: {'; '.join(batch)}", taken.step + 1)
         self._message, self._nonfinite_batch = message, batch
@@ -146,7 +146,7 @@ class Reporter:
         self._written_s = time.monotonic()
         done, elapsed_s = state.step - self._start_step, self._written_s - self._begun_s
         steps_per_s = done / elapsed_s if done > 0 and elapsed_s > 0.0 else None
-        n_left = 0 if run_state is RunState.FINISHED else self._plan.n_steps - state.step  # patience may end it before
+        n_left = 0 if run_state is RunState.FINISHED else self._plan.n_steps - state.step  # patience may end it earlier
         RunStatus(
             model=self._model,
             state=run_state,
@@ -171,11 +171,11 @@ class Reporter:
         ).write(self._run.status)
 
     def _running(self, state: TrainingState) -> None:
-        """Replaces status.json by a word that the next one replaces: a disk that refuses it does not end the training."""
+        """Replaces status.json, which the next call replaces again: so a disk that refuses it does not end the training."""
         try:
             self.write(RunState.RUNNING, state)
         except OSError:
-            if is_gone(self._run.path.parent):  # moved: what is trained on would be lost
+            if is_gone(self._run.path.parent):  # moved: any further training would be lost
                 raise
 
     def _count(self, step: int) -> None:

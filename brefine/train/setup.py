@@ -33,7 +33,7 @@ _Item = TypeVar("_Item")
 def build_training(
     run: RunDir, model: ModelName, config: PhaseConfig, *, resume: bool, alive: Callable[[], None] = lambda: None
 ) -> tuple[Training, TrainingState]:
-    """Loads the corpus onto the device, builds the model, and takes up its last checkpoint.
+    """Loads the corpus onto the device, builds the model, and restores its last checkpoint if it resumes.
 
     Args:
         alive: called while the corpus is loaded, recording by recording.

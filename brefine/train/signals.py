@@ -1,7 +1,7 @@
 """SIGTERM and SIGINT: the first asks for a checkpoint and a clean end, the second ends at once.
 
-SIGUSR2 asks for the same, however often it comes: a scheduler sends it ahead of a time limit or a preemption, to every process
-of a job, and whoever has started the trainer hands it on once more.
+SIGUSR2 asks for a checkpoint and a clean end, too, however often it comes: a scheduler sends it ahead of a time limit or a
+preemption to every process of a job, and the process that started the trainer passes it on once more.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """One optimiser step: launched on the device, guarded there, and read back later.
 
-Whether loss and gradient are sound is found out on the device, before the optimiser sees them; where they are not, weights,
-moments and average stay as they are, without the host being asked. The host reads loss, norm and that verdict after every step
-on a CPU, where it costs nothing, and after every sixteenth on a GPU: between two readings nothing waits for it.
+Whether loss and gradient are sound is found out on the device, before the optimiser sees them; if they are not, weights, moments
+and average stay as they are, without asking the host. The host reads loss, norm and that verdict after every step on a CPU, where
+it costs nothing, and after every sixteenth on a GPU, so that nothing waits in between.
 
-On a GPU the kernels of a step are recorded once, as a CUDA graph, and replayed: for models of this size launching them one by
+On a GPU the kernels of a step are recorded once, as a CUDA graph, and replayed: for models of this size, launching them one by
 one takes longer than running them.
 """
 
@@ -24,13 +24,13 @@ from brefine.train.device import Device
 from brefine.train.losses import refiner_loss
 
 _EXPLODING = 1000.0
-"""Gradient norms above this many times the clipping norm say that something broke, not that a batch was hard."""
+"""Gradient norms above this many times the clipping norm mean that something broke, not that a batch was hard."""
 _WARM_UPS = 3
-"""Steps before a recording in which kernels are chosen and memory is claimed."""
+"""Steps before the graph is recorded, in which kernels are chosen and memory is claimed."""
 
 
 class Taken(NamedTuple):
-    """What a step says of itself.
+    """What is known of a step that was taken.
 
     Attributes:
         step: optimiser steps before it.
@@ -57,7 +57,7 @@ class Stepper:
         self.renew()
 
     def renew(self) -> None:
-        """Looks at the state's tensors anew, after they were replaced."""
+        """Adopts the state's tensors after they were replaced."""
         self._graph: torch.cuda.CUDAGraph | None = None
         for group in self._state.optimizer.param_groups:
             group["lr"] = self._rate_and_pull[0]  # read on the device, also by a recorded step
@@ -102,16 +102,16 @@ class Stepper:
         loss = refiner_loss(output, target_BK, batch.offset_frames_B)
         torch.autograd.backward(loss)
         norm = clip_grad_norm_(model.parameters(), self._settings.clip_norm, foreach=True)
-        sound = torch.isfinite(loss) & (norm <= _EXPLODING * self._settings.clip_norm)  # false where it is not a number
+        sound = torch.isfinite(loss) & (norm <= _EXPLODING * self._settings.clip_norm)  # false for not-a-number
         optimizer.found_inf = (~sound).float()  # type: ignore[attr-defined]  # the fused kernel then changes nothing
         optimizer.step()
         self._state.average.update(self._rate_and_pull[1] * sound)
         self._reading.copy_(torch.stack([loss.detach().float(), norm.float(), sound.float()]))
 
     def _capture(self, batch: Batch) -> None:
-        """Records the step as a graph, or says why that cannot be done and leaves it at single launches.
+        """Records the step as a graph, or says why that cannot be done and stays with single launches.
 
-        The steps before the recording see features that are not numbers: the guard keeps them from weights and moments.
+        The warm-up steps get features that are not-a-number, so the guard keeps them away from weights and moments.
         """
         self._inputs = Batch(torch.full_like(batch.features_BTF, torch.nan), batch.offset_frames_B.clone())
         groups, graph, side = self._state.optimizer.param_groups, torch.cuda.CUDAGraph(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
