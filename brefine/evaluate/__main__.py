@@ -1,4 +1,4 @@
-"""Judgement as processes: `python -m brefine.evaluate evaluate|integrate PHASE_DIR`, and `refine AUDIO RTTM -o OUT`.
+"""Evaluation as processes: `python -m brefine.evaluate evaluate|integrate PHASE_DIR`, and `refine AUDIO RTTM -o OUT`.
 
 Torch takes seconds to load, so whatever needs it is imported where it is used: what cannot be done is refused before that.
 """
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from brefine.evaluate.refine import Refined
 
 _MANY = 100
-"""RTTMs; more are hours of hearing, which an interruption takes away."""
+"""More RTTMs than this may mean hours of hearing, which an interruption would lose."""
 
 
 def main() -> int:
@@ -137,7 +137,7 @@ def _evaluate(options: argparse.Namespace) -> None:
                 report=lambda done: step(f"evaluating {model}", before + done, total),  # noqa: B023
             )
             reports.append(write_evaluation(phase, report, rows))
-    for report in reports:  # not before the last checkpoint of a model has been judged
+    for report in reports:  # only after the last checkpoint of a model has been judged
         shutil.rmtree(phase.heard(report.model), ignore_errors=True)
     if options.json:
         print(json.dumps({"evaluations": [report.to_json() for report in reports]}, indent=1, allow_nan=False))
@@ -216,12 +216,12 @@ def _refine(options: argparse.Namespace) -> None:
                 tell("stopped before the first RTTM was written")
             raise
         tell(f"{n_written:,} of {len(tasks):,} RTTMs are written")
-        fault = error  # first these are told
+        fault = error  # reported after what is done
     _tell_of(done, options, fault)
 
 
 def _tell_of(done: list[Refined], options: argparse.Namespace, fault: DataError | OSError | KeyboardInterrupt | None) -> None:
-    """Writes report and document of what is refined; then raises what came in its way, or in the report's."""
+    """Writes report and document of what is refined; then raises the fault that stopped the rest, or the report's own."""
     from brefine.evaluate.refine import format_report
 
     if options.report is not None:
@@ -268,7 +268,7 @@ def _calibrate(options: argparse.Namespace) -> None:
 
 
 def _is_calibration(path: Path) -> bool:
-    """Whether a file is one, of whatever weights."""
+    """Whether a file is a calibration, of any weights."""
     return Calibration.read_if_sound(path) is not None
 
 
@@ -311,7 +311,7 @@ def _part(text: str) -> tuple[int, int]:
 
 
 def _tell_failed_gate(weights: Path) -> None:
-    """Says so where these weights are a checkpoint of a phase that did not pass."""
+    """Tells the user if these weights are a checkpoint of a phase that failed its gate."""
     phase = phase_of_weights(weights)
     record = None if phase is None else GateRecord.read_if_sound(phase.gate)
     if record is not None and record.verdict == "fail":

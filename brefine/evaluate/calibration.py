@@ -34,12 +34,12 @@ def calibrate_refiner(
     """Fits the constants on the recordings of `tasks` that have labels.
 
     Args:
-        references: audio → its labels, by `labels.read_references`; of audio that `tasks.require_usable` lets pass.
-        regions_s: audio → which parts of it are labelled, by `labels.read_regions`; None = everything. Where labels are cut at
-            the end of a part, none of its boundaries is known.
+        references: audio → its labels, by `labels.read_references`; for audio that `tasks.require_usable` lets pass.
+        regions_s: audio → which parts of it are labelled, by `labels.read_regions`; None = everything. Where the end of a part
+            cuts a turn, the turn's boundary is not known.
 
     Raises:
-        DataError: audio cannot be used, which its header did not tell; or too few boundaries have a partner in the reference.
+        DataError: audio cannot be used, which its header did not show; or too few boundaries have a partner in the reference.
     """
     labelled = []
     progress = HearingProgress(len(references))
@@ -81,7 +81,7 @@ def read_calibration(path: Path, refiner: Refiner) -> ErrorPrior:
     """The constants in a file, for the refiner that they were fitted with.
 
     Raises:
-        FormatError: the file is no calibration, or one of another refiner or version.
+        FormatError: the file is not a calibration, or is one of another refiner or version.
         DataError: there is no such file.
     """
     found = Calibration.read_for(path, refiner.card.weights_sha256)
@@ -93,7 +93,7 @@ def read_calibration(path: Path, refiner: Refiner) -> ErrorPrior:
 
 
 def prior_of(found: Calibration) -> ErrorPrior:
-    """What a calibration says of its system, as refinement takes it."""
+    """A calibration's constants in the form that refinement takes."""
     return ErrorPrior(
         weights=tuple(found.weights),
         change_weights=tuple(found.change_weights or found.weights),

@@ -9,14 +9,14 @@ import torch
 from brefine.errors import BrefineError, ConfigError
 
 DeviceName = Literal["auto", "cpu", "cuda"]
-"""`auto` is a GPU where there is one, and `cuda` the first that is visible."""
+"""`auto` is a GPU if there is one, else the CPU; `cuda` is the first visible GPU."""
 
 
 def pick_device(name: DeviceName) -> torch.device:
-    """The device of a name.
+    """The device with this name.
 
     Raises:
-        BrefineError: `cuda` was asked for, and there is none.
+        BrefineError: `cuda` was asked for, and there is no GPU.
         ConfigError: there is no such name.
     """
     if name not in get_args(DeviceName):

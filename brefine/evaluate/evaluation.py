@@ -40,7 +40,7 @@ def load_checkpoint(phase: PhaseDir, model: ModelName, checkpoint: str, device: 
     """The weights of a phase's model: `best`, `last`, or a file.
 
     Raises:
-        CheckpointError: there are none, or they are of another architecture.
+        CheckpointError: there are no such weights, or they are of another architecture.
     """
     return _load(find_weights(phase, model, checkpoint), device)
 
@@ -68,12 +68,12 @@ def evaluate_refiner(
 ) -> tuple[EvaluationReport, list[BoundaryRow]]:
     """Refines a split with `config.refine` and scores it at the cap W of the gate.
 
-    As `brefine refine` does with a folder, all recordings are heard before the first is moved: together they tell how far their
-    system's boundaries are off. No labels are used for that.
+    As `brefine refine` does with a folder, all recordings are heard before any boundary is moved: together they show how far
+    their system's boundaries are off. No labels are used for that.
 
     Args:
         checkpoint: its name, for the report.
-        kept: where `hear_part` has left what the model says; the first recording is heard in any case, which is timed.
+        kept: folder of the readings that `hear_part` has left; the first recording is heard in any case, to be timed.
         report: called with the number of recordings done.
 
     Returns:
@@ -146,12 +146,12 @@ def hear_part(refiner: Refiner, split: GivenSplit, kept: Path, *, index: int, n_
 
 
 def _kept(folder: Path, refiner: Refiner, recording: GivenRecording) -> Path:
-    """Several checkpoints of one model lie side by side."""
+    """Path of a recording's reading; it names the weights, since several checkpoints of one model lie side by side."""
     return folder / f"{recording.name}.{refiner.card.weights_sha256[:8]}.reading.safetensors"
 
 
 def speed_on_cpu(refiner: Refiner, split: GivenSplit) -> Speed:
-    """Of the shortest recording that has boundaries: the CPU may take long."""
+    """The speed on a CPU, by the shortest recording that has boundaries, since a CPU may take long."""
     there = replace(refiner, model=copy.deepcopy(refiner.model).cpu(), device=torch.device("cpu"))
     spoken = [one for one in split.recordings if one.hypothesis.turns] or list(split.recordings)
     recording = min(spoken, key=lambda one: one.duration_s)
@@ -168,10 +168,10 @@ def speed_on_cpu(refiner: Refiner, split: GivenSplit) -> Speed:
 
 
 def write_evaluation(phase: PhaseDir, report: EvaluationReport, rows: Sequence[BoundaryRow]) -> EvaluationReport:
-    """Writes the boundaries first: where the report is, its boundaries are.
+    """Writes the boundaries, then the report, so that no report is without its boundaries.
 
     Returns:
-        The report as it was written: of this phase, with the looks at the gate split that the one in its place told.
+        The report as it was written: of this phase, with the earlier looks at the gate split from the report that it replaces.
     """
     place = phase.evaluation(report.model, report.split, report.checkpoint)
     report = report.model_copy(update={"earlier_looks": _earlier_looks(place, report), "phase": phase.launched_as()})
@@ -183,7 +183,7 @@ def write_evaluation(phase: PhaseDir, report: EvaluationReport, rows: Sequence[B
 
 
 def _earlier_looks(place: Path, report: EvaluationReport) -> list[Look]:
-    """What other weights or settings have been scored, as the report in its place tells."""
+    """Looks with other weights or settings, from the report that is about to be replaced."""
     before = EvaluationReport.read_if_sound(place)
     looks = [] if before is None else before.looks
     now = {look.refiner for look in report.looks}

@@ -21,23 +21,23 @@ from brefine.models.reading import COLUMNS, Reading
 from brefine.models.weights import Refiner
 
 READING_VERSION = 4
-"""Of the code between frames and reading: `data.nearby`, `features.normalise`, `data.evidence`, `data.batches`, `models`,
-`core.touching_changes` and `moves.movable`. Whoever changes there what a reading says raises it: nothing that was kept before is
-used again."""
+"""Version of the code between frames and reading: `data.nearby`, `features.normalise`, `data.evidence`, `data.batches`, `models`,
+`core.touching_changes` and `moves.movable`. Raise it with any change there that changes readings, so that older ones are not used
+again."""
 
 
 def hear_kept(kept: Path, refiner: Refiner, split: GivenSplit, given: GivenRecording) -> HeardRecording:
-    """What the model says of a recording of a split: kept from an earlier call, or asked now and kept."""
+    """What the model says of a recording of a split: kept from an earlier call, or computed now and kept."""
     heard = kept_heard(kept, refiner, split, given)
     if heard is None:
         heard = hear_recording(refiner, split.frames(given, refiner), given.hypothesis, duration_s=given.duration_s)
-        with contextlib.suppress(FileNotFoundError):  # an evaluation that has ended takes the folder away
+        with contextlib.suppress(FileNotFoundError):  # an evaluation that has ended removes the folder
             write_heard(kept, _key(refiner, split, given), heard)
     return heard
 
 
 def kept_heard(kept: Path, refiner: Refiner, split: GivenSplit, given: GivenRecording) -> HeardRecording | None:
-    """What was kept of this recording's audio, this hypothesis and these weights."""
+    """The reading that was kept for this recording's audio, this hypothesis and these weights; None if there is none."""
     if not kept.is_file():
         return None
     return read_heard(kept, _key(refiner, split, given), given.hypothesis, given.duration_s)
@@ -60,7 +60,7 @@ def _key(refiner: Refiner, split: GivenSplit, given: GivenRecording) -> str:
 
 
 def write_heard(path: Path, key: str, heard: HeardRecording) -> None:
-    """Keeps the reading under a key that says what it is of."""
+    """Writes the reading with a key of everything that it depends on."""
     reading = heard.reading
     tensors = {} if reading is None else {name: getattr(reading, name).contiguous() for name in COLUMNS}
     hop_s = "" if reading is None else repr(reading.hop_s)
@@ -68,7 +68,7 @@ def write_heard(path: Path, key: str, heard: HeardRecording) -> None:
 
 
 def read_heard(path: Path, key: str, hypothesis: Diarization, duration_s: float) -> HeardRecording | None:
-    """What was kept for the same question; None where there is none, or it cannot be used."""
+    """The reading that was kept with the same key; None if there is none, or if it cannot be used."""
     hypothesis = hypothesis.clipped(0.0, duration_s)
     boundaries = movable(hypothesis, duration_s)
     try:

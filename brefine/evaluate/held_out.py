@@ -30,7 +30,7 @@ from brefine.models.weights import Refiner
 from brefine.phasedir import HeldOut
 
 LEAST_BOUNDARIES = 20
-"""Fewer matched boundaries say less than the hypothesis itself does."""
+"""Fewer matched boundaries say less about a system than its hypotheses do."""
 _MOST_PARTS = 10
 
 
@@ -40,7 +40,7 @@ class LabelledRecording:
 
     Attributes:
         regions_s: which parts of it are labelled; None = everything.
-        true_s: label − hypothesis of each boundary of `heard`; not-a-number where it has no partner, or one that a cut has made.
+        true_s: label − hypothesis of each boundary of `heard`; not-a-number if it has no partner, or one made by a cut.
     """
 
     heard: HeardRecording
@@ -65,17 +65,17 @@ class LabelledRecording:
         return refine_heard(refiner, self.heard, prior, config=RefineConfig())
 
     def errors_s(self, refinement: Refinement | None) -> NDArray[np.float64]:
-        """Absolute errors of the boundaries whose label is known, where `refinement` has put them; None = in the hypothesis."""
+        """Absolute errors of the boundaries whose label is known, after `refinement`; None = before."""
         moved_s = [0.0 if refinement is None else refinement.move_of(one).shift_s for one in self.heard.boundaries]
         return np.abs(np.array(moved_s, np.float64) - self.true_s)[np.isfinite(self.true_s)]
 
     def der_parts(self, diarization: Diarization) -> DerParts:
-        """At collar 0, overlap scored, in what is labelled."""
+        """Errors at collar 0, with overlap scored, in the labelled parts."""
         return score_der(self.reference, diarization, regions_s=self.regions_s)
 
 
 def fit_to_labels(labelled: Sequence[LabelledRecording]) -> ErrorPrior | None:
-    """The prior that the labels of these recordings tell; None where there are fewer than `LEAST_BOUNDARIES`."""
+    """The prior by the labels of these recordings; None if fewer than `LEAST_BOUNDARIES` are known."""
     if sum(one.n_known for one in labelled) < LEAST_BOUNDARIES:
         return None
     readings, true_s = [], []
@@ -88,9 +88,9 @@ def fit_to_labels(labelled: Sequence[LabelledRecording]) -> ErrorPrior | None:
 
 
 def hold_out(refiner: Refiner, labelled: Sequence[LabelledRecording]) -> HeldOut | None:
-    """The figures of each recording refined with what the others' labels tell, and without any label.
+    """The figures of each recording refined with constants fitted on the labels of other parts, and without any label.
 
-    None where there are no two parts that share no speaker, or the labels outside one of them are fewer than `LEAST_BOUNDARIES`.
+    None if there are no two parts without a common speaker, or if the labels outside a part are fewer than `LEAST_BOUNDARIES`.
     """
     groups = groups_that_share([lasting_names(one.reference.speakers) for one in labelled])
     n_parts = min(len(groups), _MOST_PARTS)

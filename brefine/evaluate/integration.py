@@ -1,8 +1,8 @@
 """`brefine integrate`: the chosen model behind the diarizer on the gate split, and what that does to DER and JER.
 
-All recordings are heard before the first is moved, since together they tell how far their system's boundaries are off. What the
-model says of each is kept beside the refined RTTMs, so that an interrupted integration goes on where it was; its key (audio,
-hypothesis, weights, and what of the code shapes a reading) decides whether it still holds.
+All recordings are heard before any boundary is moved, since together they show how far their system's boundaries are off. What
+the model says of each is kept beside the refined RTTMs, so that an interrupted integration goes on where it was. A key of the
+audio, the hypothesis, the weights and the version of the code decides whether it is still valid.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ def integrate(
     *,
     report: Callable[[int], None] = lambda done: None,
 ) -> IntegrationReport:
-    """Refines the split into `integration/<recording>.rttm` and scores it; recordings that are done are not done again.
+    """Refines the split into `integration/<recording>.rttm` and scores it; recordings that were heard before are not heard again.
 
     Several recordings are worked on at once: while one waits for the model, others are read.
 
     Args:
-        report: called with the number of recordings heard, which is what takes the time.
+        report: called with the number of recordings heard; hearing is the slow part.
     """
     report(0)
     n_heard, counting = 0, Lock()
@@ -68,7 +68,7 @@ def integrate(
     def hear(given: GivenRecording) -> HeardRecording:
         nonlocal n_heard
         heard = hear_kept(_kept(phase, given), refiner, split, given)
-        with counting:  # what is told never goes back
+        with counting:  # so that the reported number never goes back
             n_heard += 1
             report(n_heard)
         return heard
@@ -106,7 +106,7 @@ def integrate(
         der_without_overlap=[_compare_der(found, (collar_s, True)) for collar_s in _collars_s(config)],
         jer_before=sum((one.jer_before for one in found), JerParts()).jer,
         jer_after=sum((one.jer_after for one in found), JerParts()).jer,
-        # speakers are as many on both sides
+        # both sides have the same number of speakers, which cancels
         jer_interval=bootstrap_improvement(np.array([[one.jer_before.error, one.jer_after.error] for one in found])),
         n_boundaries=sum(len(one.scored.refinement.moves) for one in found),
         n_moved=sum(one.scored.refinement.n_moved for one in found),
@@ -121,7 +121,7 @@ def _collars_s(config: PhaseConfig) -> list[float]:
 
 
 def _earlier_looks(phase: PhaseDir, look: Look) -> list[Look]:
-    """What other weights or settings have been scored on the gate split, as the report in its place tells."""
+    """Looks at the gate split with other weights or settings, from the report that is about to be replaced."""
     before = IntegrationReport.read_if_sound(phase.integration)
     looks = [] if before is None else before.looks
     return [one for one in looks if one.refiner != look.refiner]
@@ -200,7 +200,7 @@ def _compare_der(found: Sequence[IntegratedRecording], scoring: _Scoring) -> Der
     after = sum((one.der_after[scoring] for one in found), DerParts())
     errors_s = np.array([[one.der_before[scoring].error_s, one.der_after[scoring].error_s] for one in found])
     if before.error_s > 0.0:
-        # before and after have the same denominator, the reference speech: it cancels
+        # before and after have the same denominator, the reference speech, which cancels
         relative, bounds = 1.0 - after.error_s / before.error_s, bootstrap_improvement(errors_s)
     else:
         relative, bounds = 0.0, None

@@ -1,4 +1,4 @@
-"""Which labels belong to which audio, where people keep RTTMs of one recording or of many, under names of their own."""
+"""Which labels belong to which audio: people keep RTTMs of one recording or of many, under names of their own."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from brefine.io.uem import read_uem
 def read_references(path: Path, tasks: Sequence[Task]) -> dict[Path, Diarization]:
     """The labels of each audio file of `tasks` that has some, from an RTTM file or a folder of them.
 
-    Recordings without are named on stderr. Labels are looked for under the name of the audio file. In a folder, an RTTM file of
-    one recording has its stem as name: what stands in it may be the same in all of them, as the `waveform` that pyannote.audio
-    writes of audio in memory.
+    Recordings without labels are named on stderr. Labels are looked for under the name of the audio file. In a folder, an RTTM
+    file of one recording counts under its stem: the name in the file may be the same in all of them, such as the `waveform` that
+    pyannote.audio writes for audio in memory.
 
     Raises:
-        DataError: there are no labels of any, or those of one would be another's, too; all recordings at fault are listed.
-        FormatError: lines are broken, or labels of a recording are there twice; everything is listed.
+        DataError: no recording has labels, or two would have the same ones; all recordings at fault are listed.
+        FormatError: lines are broken, or a recording has labels twice; everything is listed.
     """
     labels = _Labels.read(path)
     hypotheses = [(task.audio[one.recording], one.recording) for task in tasks for one in task.hypotheses]
@@ -54,10 +54,10 @@ def read_references(path: Path, tasks: Sequence[Task]) -> dict[Path, Diarization
 
 
 def read_regions(path: Path, references: Mapping[Path, Diarization]) -> dict[Path, Regions]:
-    """Which parts of each audio file in `references` are labelled, from a UEM file, which may name them as audio or labels are.
+    """Which parts of each audio file in `references` are labelled, from a UEM file with the names of audio or labels.
 
     Raises:
-        DataError: it does not tell of some; all of them are listed.
+        DataError: it lacks some of them; all of these are listed.
         FormatError: it cannot be read, or has broken lines.
     """
     regions = read_uem(path)
@@ -79,8 +79,9 @@ class _Labels:
     """Labels by name.
 
     Attributes:
-        named: by the name that comes first.
-        inside: those of one-recording files by their other name, where no two have it: what stands in the file of a folder.
+        named: labels by the name that is tried first.
+        inside: labels of one-recording files by their other name: the stem of a single file; in a folder, the name inside the
+            file, if no two have it.
     """
 
     named: dict[str, Diarization]
@@ -114,7 +115,7 @@ class _Labels:
         return cls(named, {one.recording: one for one in alone if n_called[one.recording] == 1})
 
     def of(self, stem: str, recording: str | None) -> Diarization | None:
-        """The labels of an audio file, whose hypothesis calls it `recording`; None where that says nothing."""
+        """The labels of an audio file, whose hypothesis calls it `recording` (None = unknown); None if there are none."""
         for name in (stem, recording_named(stem)):
             if (found := self.named.get(name) or self.inside.get(name)) is not None:
                 return found

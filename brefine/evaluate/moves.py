@@ -1,8 +1,8 @@
 """Which boundaries move, how far, and why: from a refiner's proposals to turns that are still valid.
 
-In this order: ends within the speaker's own speech and ends made by the cut of the recording stay; proposals without
-confidence stay, but where the two sides of a change are proposed to move alike (`models.decisions`), one that has it takes the
-other along; no move is longer than the limit; and no turn inverts, meets its speaker's next turn or leaves the audio
+The rules, in this order: ends within the speaker's own speech and ends made by the cut of the recording stay; proposals without
+enough confidence stay, but if the two sides of a change are proposed to move alike (`models.decisions`), one with enough takes
+the other along; no move is longer than the limit; and no turn inverts, meets its speaker's next turn or leaves the audio
 (`core.boundaries.moved_ends_s`).
 """
 
@@ -34,8 +34,8 @@ from brefine.models.reading import Reading
 from brefine.models.weights import Refiner
 
 BRIDGED_S = 0.2
-"""A speaker's speech goes on across a gap of his own no longer than this. Labels hardly ever have so short a pause, and systems
-that cut speech into sentences leave many: moved apart, their ends would open holes in speech."""
+"""A speaker's speech goes on across a gap of his own no longer than this. Labels hardly ever have so short a pause, but systems
+that cut speech into sentences leave many; if their ends moved apart, they would open holes in speech."""
 _STILL_S = 0.0005
 
 
@@ -61,10 +61,10 @@ class Move:
     boundary: Boundary
     refined_s: float
     proposed_s: float | None
-    """Where the refiner would have put it; None where it was not asked."""
+    """Where the refiner would have put it; None if it was not asked."""
     confidence: float
     spread_s: float | None
-    """How far off that place may well be; None where it was not asked, or the end goes on."""
+    """How far off that place may be; None if the refiner was not asked, or if the end goes on."""
     reason: Reason
 
     @property
@@ -84,7 +84,7 @@ class Refinement:
         hypothesis: what was refined, clipped to the audio.
         ends_s: onset and offset of each turn of `hypothesis` now, shape (n_turns, 2), seconds.
         moves: one for each boundary, in the order of `boundaries_of(hypothesis)`.
-        audio: the file, as `RefinedPipeline` was given it; None where turns were refined in another way.
+        audio: the file, as it was given to `RefinedPipeline`; None if turns were refined in another way.
     """
 
     hypothesis: Diarization
@@ -116,7 +116,7 @@ class HeardRecording:
     Attributes:
         hypothesis: what is refined, clipped to the audio.
         boundaries: those that may move.
-        reading: of `boundaries`; None where there are none.
+        reading: of `boundaries`; None if there are none.
     """
 
     hypothesis: Diarization
@@ -137,7 +137,7 @@ def hear_recording(
 
 
 def fit_prior(heard: Sequence[HeardRecording]) -> ErrorPrior:
-    """What hypotheses of one system tell about its errors; no labels are needed."""
+    """The prior over a system's errors by its hypotheses; no labels are needed."""
     readings = [one.reading for one in heard if one.reading is not None]
     return fit(Reading.joined(readings)) if readings else ErrorPrior()
 
@@ -201,7 +201,7 @@ _Key = tuple[int, Side]
 
 
 def _pair_changes(boundaries: Sequence[Boundary], wishes: dict[_Key, tuple[Shift, Reason]], proposed: dict[_Key, Shift]) -> None:
-    """Keeps the sides of a change together that are proposed to move alike: where one is confident enough, both go."""
+    """Keeps sides of a change together that are proposed to move alike: if one is confident enough, both move."""
     asked = [boundary for boundary in boundaries if (boundary.turn_index, boundary.side) in proposed]
     for places in touching_changes(asked):
         sides = [(asked[place].turn_index, asked[place].side) for place in places]
@@ -212,7 +212,7 @@ def _pair_changes(boundaries: Sequence[Boundary], wishes: dict[_Key, tuple[Shift
 
 
 def _outcome(moved_s: float, shift: Shift, reason: Reason) -> Reason:
-    if reason is Reason.WENT_ON and abs(moved_s) >= _STILL_S:  # also where it met the speaker's own next turn
+    if reason is Reason.WENT_ON and abs(moved_s) >= _STILL_S:  # even if it met the speaker's own next turn
         return reason
     if abs(moved_s - shift.shift_s) >= _STILL_S:
         return Reason.GAVE_WAY

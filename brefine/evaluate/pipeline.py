@@ -7,14 +7,14 @@
     pipeline = RefinedPipeline(BuiltinDiarizer(), weights=Path("best.safetensors"))
     result = pipeline(Path("talk.wav"))
     result.refined          # turns: result.hypothesis with better ends
-    result.moves            # one a boundary: how far, how sure, why
+    result.moves            # one per boundary: how far, how sure, why
     for result in pipeline.together(sorted(Path("talks").glob("*.wav"))):
-        result.audio        # recordings of one kind tell more of the diarizer's errors than each alone
+        result.audio        # recordings of one kind say more about the diarizer's errors than each alone
 
 Instead of a diarizer it takes any callable from a path to a `pyannote.core.Annotation` (or to an object that has one as
-`speaker_diarization`): a pipeline of pyannote or of DiariZen as it is. Each of its labels is a speaker; his name has `_` for
-blanks, and a number where another's is the same. Audio is a path, or a mapping that has one as `audio`, as those pipelines take
-it; not samples, nor one channel of a file.
+`speaker_diarization`): a pipeline of pyannote or of DiariZen as it is. Each of its labels is a speaker, whose name has `_` for
+blanks, and a number if another's would be the same. Audio is a path, or a mapping that has one as `audio`, which those pipelines
+also take; not samples, nor one channel of a file.
 """
 
 from __future__ import annotations
@@ -47,16 +47,16 @@ class RefinedPipeline:
     Args:
         diarizer: one of brefine's, or a callable that takes a path as text and returns an annotation.
         weights: those that ship with brefine if left out.
-        calibration: a file that `brefine calibrate` made for this diarizer with these weights; without, what the hypotheses
-            tell of their system's errors counts.
+        calibration: a file that `brefine calibrate` made for this diarizer with these weights; None = the hypotheses show
+            their system's errors.
         config: when and how far boundaries may move.
-        device: auto, cpu or cuda; which of several GPUs, the environment's CUDA_VISIBLE_DEVICES says.
+        device: auto, cpu or cuda; the environment's CUDA_VISIBLE_DEVICES says which of several GPUs.
 
     Raises:
         CheckpointError: there are no such weights.
-        ConfigError: there is no such device, or the diarizer or the configuration is none.
+        ConfigError: there is no such device, or the diarizer or the configuration is of a wrong type.
         DataError: there is no such calibration.
-        FormatError: the calibration is none, or one of other weights.
+        FormatError: the file is not a calibration, or is one of other weights.
     """
 
     def __init__(
@@ -79,12 +79,12 @@ class RefinedPipeline:
         self._config = config or RefineConfig()
 
     def __call__(self, audio: Audio, *, report: ReportProgress | None = None) -> Refinement:
-        """Diarizes and refines one file; without a calibration, it alone tells how far the system's boundaries are off.
+        """Diarizes and refines one file; without a calibration, it alone shows how far the system's boundaries are off.
 
-        Several of one kind and one system are better refined by `together`.
+        Several recordings of one kind are better refined by `together`.
 
         Raises:
-            DataError: the audio cannot be used, or is given as something else than a path.
+            DataError: the audio cannot be used, or is not given as a path.
             ProcessError: the diarizer failed.
         """
         tell_step = report or silent
@@ -94,16 +94,16 @@ class RefinedPipeline:
         return self._refined(path, heard, self._prior or fit_prior([heard]))
 
     def together(self, audio: Iterable[Audio], *, report: ReportProgress | None = None) -> Iterator[Refinement]:
-        """Diarizes and refines recordings of one kind, in their order, as `brefine diarize` and `refine` do those of a folder.
+        """Diarizes and refines recordings of one kind, in their order, as `brefine diarize` and `refine` do with a folder.
 
-        All are heard before the first is moved: without a calibration, all of them tell how far the system's boundaries are off.
-        Their audio is not kept meanwhile. A recording that cannot be done costs the others nothing, but fewer refinements come
-        then than were given recordings: `audio` of each says which it is, a `zip` with the paths does not.
+        All are heard before any boundary is moved: without a calibration, they show together how far the system's boundaries are
+        off. Their audio is not kept meanwhile. If a recording cannot be done, the others are, but then fewer refinements come
+        than recordings were given: `audio` of each says which it is, a `zip` with the paths does not.
 
         Raises:
-            DataError: audio cannot be used: all whose headers tell before anything is diarized, others after the last refinement;
-                or one recording is given instead of several.
-            ProcessError: the diarizer failed, told after the last refinement likewise.
+            DataError: audio cannot be used (raised before anything is diarized if headers show it, else after the last
+                refinement), or one recording is given instead of several.
+            ProcessError: the diarizer failed; likewise raised after the last refinement.
         """
         if isinstance(audio, (str, PathLike, Mapping)):
             raise DataError("several recordings are needed", expected="a list of paths", got=repr(audio))

@@ -2,8 +2,8 @@
 
     python -m brefine.evaluate.posterior PHASE_DIR MODEL
 
-Reports hold one shift a boundary; the viewer also shows what else the model thought possible. Written on demand, since nothing
-else needs it: `evaluation/<model>/validation.posteriors.npz` with
+Reports hold one shift per boundary; the viewer also shows what else the model thought possible. The file is written on demand,
+since nothing else needs it: `evaluation/<model>/validation.posteriors.npz` with
 
     recording, speaker, side (N,)   whose end it is
     hypothesis_s (N,)               where the hypothesis has it
@@ -11,8 +11,9 @@ else needs it: `evaluation/<model>/validation.posteriors.npz` with
     hop_s ()                        from bin to bin
     probability (N, T)              of the end in each bin, float16; rows sum to one
 
-An end at which the speaker is heard to go on is moved by other evidence (`models.going_on`), which no posterior shows. Such ends
-hardly ever have a partner in the reference, and the viewer moves matched ends only: it shows them where the hypothesis has them.
+An end beyond which the speaker is heard to go on is moved by other evidence (`models.going_on`), which no posterior shows. Such
+ends hardly ever have a partner in the reference, and the viewer moves only matched ends, so it shows them where the hypothesis
+has them.
 """
 
 from __future__ import annotations

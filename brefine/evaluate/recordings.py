@@ -1,4 +1,4 @@
-"""The recordings of a prepared corpus as evaluation needs them: turns, frames, regions, and where they come from."""
+"""The recordings of a prepared corpus as evaluation needs them: turns, frames, regions, and their origin."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class GivenSplit:
         return sorted({one.name for part in ("train", "validation") for one in self.manifest.splits.get(part, [])})
 
     def looked_at(self) -> list[LookedAt]:
-        """What a refiner that is scored on this split now is scored on."""
+        """The recordings with their digests, to record what a refiner is scored on."""
         return [
             LookedAt(
                 name=given.name,
@@ -77,13 +77,13 @@ class GivenSplit:
         ]
 
     def frames(self, recording: GivenRecording, refiner: Refiner) -> NDArray[np.floating]:
-        """The recording's frames as the refiner wants them: from the store where it has the same analysis."""
+        """The recording's frames as the refiner needs them: from the store if it has the same analysis."""
         if self._is_stored(refiner):
             return self._split.store[recording.name]
         return analyse_file(recording.audio, refiner.features)[0]
 
     def digest(self, recording: GivenRecording, refiner: Refiner) -> str:
-        """Of what `frames` rests on: the stored frames, or the audio file and the analysis where they would be made of it."""
+        """Digest of the source of `frames`: the stored frames, or the audio file and the analysis that would make them."""
         if self._is_stored(refiner):
             return hashlib.sha256(np.ascontiguousarray(self._split.store[recording.name]).data).hexdigest()
         return f"{digest_of_files([recording.audio])} {analysis_of(refiner.features)}"
@@ -93,6 +93,6 @@ class GivenSplit:
 
 
 def _digest(diarization: Diarization, scored: object = None) -> str:
-    """Of the turns, whatever their recording is called, and of where they are scored."""
+    """Digest of the turns, whatever their recording is called, and of where they are scored."""
     turns = format_rttm(replace(diarization, recording="recording"))
     return hashlib.sha256(f"{turns}{scored}".encode()).hexdigest()

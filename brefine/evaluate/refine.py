@@ -29,18 +29,18 @@ from brefine.models.error_prior import ErrorPrior
 from brefine.models.weights import Refiner, load_refiner
 
 _QUIET_S = 5.0
-"""Hearing that takes longer than this tells what it is at."""
+"""Hearing that takes longer than this reports its progress."""
 _CUT_S = 0.1
-"""Systems count in frames and windows, and so end up to this long after the audio; more tells of audio that is not whole."""
+"""Systems count in frames and windows, so they may end up to this long after the audio; more means that audio is missing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Refined:
-    """One recording, refined, and what it took.
+    """One recording, refined, and the time it took.
 
     Attributes:
-        told_as: the recording's name in reports: that of its audio where several files of one folder call theirs the same.
-        given: the hypothesis as its file has it, of which the refinement's lies within the audio.
+        told_as: the recording's name in reports: that of its audio if several files of one folder call theirs the same.
+        given: the hypothesis as its file has it; the refinement has only the part of it within the audio.
     """
 
     told_as: str
@@ -60,7 +60,7 @@ class Refined:
         return sum(turn.offset_s > self.audio_s + _CUT_S for turn in self.given_turns())
 
     def given_turns(self) -> list[Turn]:
-        """The turns of `given` that those of the refinement's hypothesis were, in their order."""
+        """The turns of `given` from which those of the refinement's hypothesis were cut, in their order."""
         there = [turn for turn in self.given.turns if turn.onset_s < self.audio_s]
         return sorted(there, key=lambda turn: (turn.onset_s, min(turn.offset_s, self.audio_s), turn.speaker))
 
@@ -94,15 +94,15 @@ def refine_tasks(
 ) -> Iterator[list[Refined]]:
     """Refines all recordings, writes one RTTM file after another, and yields the recordings of each once it is written.
 
-    All recordings are heard before the first is moved: together they tell more of their system's errors than each alone.
+    All recordings are heard before any boundary is moved: together they say more about their system's errors than each alone.
 
     Args:
         tasks: from `tasks.plan_refinement`, with audio that `tasks.require_usable` lets pass.
-        prior: what is known of the system's errors; None = what these hypotheses tell.
+        prior: what is known about the system's errors; None = it is estimated from these hypotheses.
 
     Raises:
-        DataError: audio cannot be used, which its header did not tell; raised when the RTTMs that need none of it are written.
-        OSError: an RTTM cannot be written; those before it are.
+        DataError: audio cannot be used, which its header did not show; raised after the RTTMs that do not need it are written.
+        OSError: an RTTM cannot be written; the earlier ones have been.
     """
     heard: list[tuple[Task, list[tuple[HeardRecording, float]]]] = []
     faults: list[BrefineError] = []
@@ -132,14 +132,14 @@ def refine_tasks(
 
 
 class HearingProgress:
-    """Tells on stderr which of `n_recordings` is heard and how far, no more often than every `_QUIET_S`."""
+    """Reports on stderr which of `n_recordings` is being heard and how far, at most every `_QUIET_S`."""
 
     def __init__(self, n_recordings: int) -> None:
         self._n_recordings, self._n_begun = n_recordings, 0
         self._told_s = time.perf_counter()
 
     def begin(self, recording: str) -> Callable[[float], None]:
-        """The next recording is heard; returns what to call with the seconds that were."""
+        """Begins the next recording; returns a function to be called with the seconds heard so far."""
         self._n_begun += 1
         place = f"hearing {self._n_begun} of {self._n_recordings}: {one_line(recording)}"
 
@@ -152,7 +152,7 @@ class HearingProgress:
 
 
 def _hear(refiner: Refiner, audio: Path, hypothesis: Diarization, progress: HearingProgress) -> tuple[HeardRecording, float]:
-    """What the model says of a recording, and how long it took."""
+    """What the model says of a recording, and how long that took in seconds."""
     started = time.perf_counter()
     frames, duration_s = frames_of(audio, refiner.features, report=progress.begin(audio.stem))
     if is_silent(frames, refiner.features):
@@ -162,10 +162,10 @@ def _hear(refiner: Refiner, audio: Path, hypothesis: Diarization, progress: Hear
 
 
 def format_report(refined: Sequence[Refined]) -> str:
-    """The "moved by" report: CSV, one row a boundary; `hypothesis_s` is where its RTTM file has it.
+    """The "moved by" report: CSV, one row per boundary; `hypothesis_s` is where its RTTM file has it.
 
-    `spread_ms` is half the distance between the 16 % and the 84 % quantile of where the refiner takes the boundary to be; empty
-    where it was not asked, and at ends that go on.
+    `spread_ms` is half the distance between the 16 % and the 84 % quantile of where the refiner takes the boundary to be; it is
+    empty if the refiner was not asked, and for ends that go on.
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""RTTM files with moved turns and everything else as it was: order, channels, comments, other recordings, other line types."""
+"""RTTM files with moved turns and everything else unchanged: order, channels, comments, other recordings, other line types."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def rewrite_rttm(text: str, refinements: Iterable[tuple[Refinement, float]]) -> 
 
     Args:
         text: a valid RTTM file that holds the refinements' recordings.
-        refinements: each with the length of its audio in seconds; what the file says beyond it was not refined but cut.
+        refinements: each with the length of its audio in seconds; turns in the file were cut there, not refined.
     """
     ends = {one.hypothesis.recording: _Ends.after(one, duration_s) for one, duration_s in refinements}
     lines: list[str] = []

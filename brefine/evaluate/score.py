@@ -1,8 +1,8 @@
 """Before against after, on the pairs that were matched before refinement, with intervals over recordings.
 
 Conventions: one-to-one matching within W (see `core.matching`), errors in milliseconds, kinds of the reference, 95 % intervals
-from a paired bootstrap over recordings (`core.bootstrap`). Where a UEM limits what is scored, boundaries outside do not count.
-Nor do reference boundaries that the cut of a recording has made, and their partners: figures by kind alone tell them.
+from a paired bootstrap over recordings (`core.bootstrap`). If a UEM limits what is scored, boundaries outside do not
+count. Neither do reference boundaries that the cut of a recording has made, and their partners: only figures by kind have them.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class ScoredRecording:
     def outcomes(self) -> list[tuple[float, bool]]:
         """Confidence and truth of each proposal: is there a boundary within 100 ms of where the model puts it?"""
         found = []
-        true_times_s = self.match.partner_times_s(self.match.hypothesis).tolist()  # not-a-number: nothing is near to it
+        true_times_s = self.match.partner_times_s(self.match.hypothesis).tolist()  # not-a-number is close to nothing
         for boundary, true_s in zip(self.match.hypothesis, true_times_s, strict=True):
             move = self.refinement.move_of(boundary)
             if move.proposed_s is not None:
@@ -101,7 +101,7 @@ def _figures(errors: BoundaryErrors, with_cuts: BoundaryErrors) -> BoundaryFigur
 
 
 def at_window(scored: Sequence[ScoredRecording]) -> WindowFigures:
-    """Before and after at the cap that these were matched with."""
+    """Before and after, at the cap that these recordings were matched with."""
     before, after = (
         BoundaryErrors.joined(errors).figures() for errors in zip(*((one.before, one.after) for one in scored), strict=True)
     )
@@ -127,7 +127,7 @@ def _before_and_after(before: Mapping[str, Any], after: Mapping[str, Any]) -> di
 
 
 def abs_error_quantiles_ms(errors: BoundaryErrors) -> list[float]:
-    """101 quantiles, 0 to 100 %, of the absolute error of matched boundaries; empty where nothing matched."""
+    """101 quantiles, 0 to 100 %, of the absolute error of matched boundaries; empty if nothing matched."""
     if not len(errors.abs_error_s):
         return []
     return [float(value) for value in 1000.0 * np.quantile(errors.abs_error_s, np.linspace(0.0, 1.0, 101))]

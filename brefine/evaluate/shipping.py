@@ -1,4 +1,4 @@
-"""One weights file out of a phase: its models as an ensemble, calibrated on the validation split, in half precision.
+"""One weights file from a phase: its models as an ensemble, calibrated on the validation split, in half precision.
 
 This is how the weights in the package are made: `python -m brefine.evaluate ship PHASE -o FILE`.
 """
@@ -37,7 +37,7 @@ _TEMPERATURES = tuple(round(0.6 + 0.1 * step, 1) for step in range(20))
 def ship(phase: PhaseDir, models: Sequence[ModelName], out: Path, *, device: DeviceName) -> CheckpointCard:
     """Writes the best checkpoints of `models` as one refiner.
 
-    The card tells what all of them together do on the validation split; its step and epoch are those of the first.
+    The card has the figures of all of them together on the validation split; its step and epoch are those of the first.
 
     Raises:
         CheckpointError: a model has no weights.
@@ -96,7 +96,7 @@ def _labelled(refiner: Refiner, split: GivenSplit, config: PhaseConfig) -> tuple
             continue
         chosen = [boundaries[row] for row in rows]
         logits.append(refiner.logits(split.frames(recording, refiner), hypothesis, chosen))
-        # subtracted before they are float32, which knows a time late in a long recording to milliseconds only
+        # subtracted before they are float32, which holds a time late in a long recording only to milliseconds
         centre_s = centres_s(np.array([boundary.time_s for boundary in chosen]), refiner.features.hop_s)
         offsets.append(torch.from_numpy((true_s[rows] - centre_s) / refiner.features.hop_s).float())
     if not logits:

@@ -1,7 +1,8 @@
-"""How fast a refiner is: boundaries a second, and seconds an hour of audio, on the device it runs on.
+"""How fast a refiner is: boundaries a second, and seconds per hour of audio, on the device it runs on.
 
 Time in which other programs had the cores is not counted, since models that are evaluated at different times are compared by
-these figures. What still slows them is waiting for a thread of the same program whose core is taken, and others on the same GPU.
+these figures. Waiting for a thread of the same program whose core is taken still slows them, and so do other programs on the same
+GPU.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from brefine.phasedir import Speed
 
 
 class Stopwatch:
-    """Adds up the thread's own time in what runs inside it: `with stopwatch: …`."""
+    """Adds up the thread's own time inside its context: `with stopwatch: …`."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -34,8 +35,8 @@ def speed_of(refiner: Refiner, *, refining_s: float, n_boundaries: int, audio_s:
     """Figures from a refinement that was timed on stored frames; reading and analysing audio is timed on a sample and added.
 
     Args:
-        refining_s: what refining `n_boundaries` in `audio_s` of audio took.
-        sample: one of the audio files. It is analysed once before that is timed: the first time detectors are loaded.
+        refining_s: how long refining `n_boundaries` in `audio_s` of audio took.
+        sample: one of the audio files. It is analysed once untimed, since the first time loads detectors.
     """
     frames_of(sample, refiner.features)
     started_s = own_s()

@@ -1,4 +1,4 @@
-"""What is refined, with which audio, and where it is written: found out without torch, which takes seconds to load."""
+"""What to refine, with which audio, and where to write it: planned without torch, which takes seconds to load."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Task:
 
     Attributes:
         text: the file's content.
-        hypotheses: what of it is refined.
+        hypotheses: the recordings in it that are refined.
         audio: recording → its audio.
     """
 
@@ -42,13 +42,13 @@ def plan_refinement(audio: Path, rttm: Path, out: Path | None = None) -> list[Ta
     """Finds the audio of every recording before anything is computed or written.
 
     `audio` and `rttm` are files, or folders whose files have equal stems; an RTTM file of several recordings goes with a folder
-    of audio files named after them. What needs no partner is named on stderr: audio without turns, and the other recordings of a
-    file where the audio of one is given. `out` is a folder where `rttm` is one, else a file; None where no turns will be written.
+    of audio files named after them. Files that need no partner are named on stderr: audio without turns, and the other recordings
+    of a file if the audio of one is given. `out` is a folder if `rttm` is one, else a file; None if no turns will be written.
 
     Raises:
         DataError: audio or RTTM is missing, or files of audio share a stem; everything that is wrong is listed.
         FormatError: RTTM files cannot be read or have broken lines; all of them are listed.
-        BrefineError: `out` would replace what is read, or something that is no RTTM, or cannot be written.
+        BrefineError: `out` would replace an input or a file that is not an RTTM, or cannot be written.
     """
     for path, what in ((audio, "audio"), (rttm, "RTTM")):
         if not path.exists():
@@ -74,7 +74,7 @@ def plan_refinement(audio: Path, rttm: Path, out: Path | None = None) -> list[Ta
             broken += str(error).splitlines()
             continue
         if audio.is_dir():
-            # in a folder of RTTMs the file's stem names the recording where the RTTM holds one
+            # in a folder of RTTMs, the file's stem names the recording if the RTTM holds only one
             names = {name: file.stem if rttm.is_dir() and len(found) == 1 else name for name in found}
             paths = {name: heard.get(stem) for name, stem in names.items()}
         else:
@@ -101,7 +101,7 @@ def plan_refinement(audio: Path, rttm: Path, out: Path | None = None) -> list[Ta
 
 
 def with_silent(tasks: Iterable[Task], audio: Path) -> list[Task]:
-    """The same tasks, but an RTTM without turns is the recording of its name: refinement passes it over, a score does not.
+    """The same tasks, but an RTTM without turns counts as the recording of its name: refinement skips it, a score does not.
 
     Args:
         audio: what the tasks were planned with.
@@ -122,19 +122,19 @@ def require_usable(audio: Iterable[Path]) -> None:
     """Reads the headers of audio files; those that may lack their end are named on stderr.
 
     Raises:
-        DataError: audio cannot be used, as far as headers tell; all of it is listed.
+        DataError: headers show that audio cannot be used; all of it is listed.
     """
     for doubt in probe_all(audio):
         tell(doubt)
 
 
 def tell_names(what: str, recordings: Collection[str]) -> None:
-    """Names recordings on stderr, of many the first; says nothing where there are none."""
+    """Names recordings on stderr, only the first of many; says nothing if there are none."""
     if recordings:
         more = f" … and {len(recordings) - _MAX_NAMES} more" if len(recordings) > _MAX_NAMES else ""
         tell(f"{what}: {', '.join(map(one_line, sorted(recordings)[:_MAX_NAMES]))}{more}")
 
 
 def is_report(path: Path) -> bool:
-    """Whether a file is one of `format_report`, whatever columns it had then."""
+    """Whether a file was made by `format_report`, of this or an earlier version with other columns."""
     return begins_with(path, ",".join(REPORT_COLUMNS[:3]))
