@@ -23,7 +23,7 @@ Job = tuple[Path, Path]
 """An audio file and the RTTM to write."""
 
 _QUIET_S = 5.0
-"""A recording that takes longer than this tells what it is at."""
+"""A recording that takes longer than this reports its progress."""
 
 
 def main() -> None:
@@ -56,11 +56,11 @@ def main() -> None:
 def plan_jobs(audio: Path, out: Path) -> list[Job]:
     """What to diarize and where to write it, before anything is computed.
 
-    A folder's files become `out`/STEM.rttm; for one file, `out` is a file, or a folder that is there.
+    A folder's files become `out`/STEM.rttm; for one file, `out` is a file or an existing folder.
 
     Raises:
         DataError: there is no audio, or files would share an RTTM; all of them are listed.
-        BrefineError: an RTTM would replace audio or something that is no RTTM, or cannot be written.
+        BrefineError: an RTTM would replace audio or a file that is not an RTTM, or cannot be written.
     """
     if not audio.exists():
         raise DataError("there is no such audio", where=audio)
@@ -75,13 +75,13 @@ def plan_jobs(audio: Path, out: Path) -> list[Job]:
 
 
 def diarize_each(diarizer: Diarizer, jobs: Iterable[Job], told: list[dict[str, Any]]) -> None:
-    """Diarizes files by `diarize_file`; one that cannot be done costs the others nothing.
+    """Diarizes files by `diarize_file`; if one cannot be done, the others still are.
 
     Args:
-        told: what `diarize_file` tells is added to it.
+        told: the entries that `diarize_file` returns are appended to it.
 
     Raises:
-        BrefineError: in the end, what could not be done; at once where the diarizer itself fails before it has done anything.
+        BrefineError: at the end, for files that could not be done; at once if the diarizer fails before any file is done.
     """
     faults: list[BrefineError] = []
     for audio, out in jobs:
@@ -95,7 +95,7 @@ def diarize_each(diarizer: Diarizer, jobs: Iterable[Job], told: list[dict[str, A
 
 
 def diarize_file(diarizer: Diarizer, audio: Path, out: Path) -> dict[str, Any]:
-    """Diarizes one file, writes its RTTM, tells it on stderr, and returns its entry of the JSON document.
+    """Diarizes one file, writes its RTTM, reports it on stderr, and returns its entry of the JSON document.
 
     Raises:
         BrefineError: the audio cannot be used, or the diarizer failed.

@@ -16,7 +16,7 @@ class Annotation(Protocol):
 
 
 def diarization_of(annotation: Annotation, recording: str, *, duration_s: float) -> Diarization:
-    """Valid turns: clipped to the audio, nobody overlapping himself; each label is a speaker of his own, see `_names_of`."""
+    """Valid turns: clipped to the audio, nobody overlapping himself; each label is a separate speaker, see `_names_of`."""
     tracks = [
         (max(0.0, float(segment.start)), float(segment.end), label)
         for segment, _, label in annotation.itertracks(yield_label=True)
@@ -30,8 +30,8 @@ def diarization_of(annotation: Annotation, recording: str, *, duration_s: float)
 def _names_of(labels: Iterable[Hashable]) -> dict[Hashable, str]:
     """Label → name, without blanks, which RTTM cannot hold, and no two alike.
 
-    A label that is a name already keeps it. Others that come to a name that somebody has are numbered: beside `spk_1`, `spk 1`
-    is `spk_1_2`.
+    A label that is a valid name is kept. A label whose name somebody else has gets a number: beside `spk_1`, `spk 1` is
+    `spk_1_2`.
     """
     wished = {label: "_".join(str(label).split()) or "speaker" for label in labels}
     names: dict[Hashable, str] = {label: name for label, name in wished.items() if label == name}

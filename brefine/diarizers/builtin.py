@@ -1,9 +1,9 @@
-"""The built-in diarizer: offline, without an account, on any audio; modest, so that the whole road meets a real system's errors.
+"""The built-in diarizer: offline, without an account, on any audio; modest, but with the errors of a real system.
 
 Silero's voice activity detector says where there is speech. Stretches of about two seconds are clustered by their cepstra,
 first cautiously, so that clusters are pure, then, after resegmentation has cleaned them, down to the number of voices that
-the Bayesian information criterion accepts. Resegmentation at 10 ms places the changes. One voice at a time: overlapped speech
-goes to the louder one, which shows as missed speech.
+the Bayesian information criterion accepts. Resegmentation at 10 ms places the changes. It finds one voice at a time: overlapped
+speech goes to the louder one, so the other's is missed.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from brefine.io.audio import audio_blocks, require_sound
 _FEATURES = FeatureConfig(n_mels=40, hop_s=HOP_S)
 _N_CEPSTRA = 20
 _CEPSTRA = slice(1, _N_CEPSTRA)
-"""Without the first, which is loudness."""
+"""All cepstra but the first, which is loudness."""
 _LOUD_QUANTILE = 0.2
-"""The quietest fifth of the speech says little of a voice and is left out of the clusters' statistics."""
+"""The quietest fifth of the speech says little about a voice and is left out of the clusters' statistics."""
 _MAX_STRETCHES = 4000
-"""Clustering compares all pairs. Beyond two hours of speech the first pieces get longer instead; where so many runs of speech are
-short that they are still more, the longest are compared."""
+"""Clustering compares all pairs of stretches, so there are at most this many. Beyond two hours of speech, stretches get longer;
+if there are still more, because many runs of speech are short, only the longest are compared."""
 _N_STEPS = 6
 
 
@@ -62,7 +62,7 @@ class BuiltinDiarizer:
 
     def diarize(self, audio: str | PathLike[str], *, report: ReportProgress | None = None) -> Diarization:
         path = Path(audio)
-        # The file is decoded more than once, block by block: hours of samples never lie in memory.
+        # The file is decoded more than once, block by block, so that hours of samples are never in memory.
         return self._diarize(lambda: audio_blocks(path, sample_rate_hz=SAMPLE_RATE_HZ), path.stem, report or silent)
 
     def diarize_samples(
@@ -134,7 +134,7 @@ def _cepstra(blocks: Iterable[NDArray[np.float32]], speech: NDArray[np.bool_]) -
 
 
 def _stretches(speech: NDArray[np.bool_], stretch_s: float) -> list[tuple[int, int]]:
-    """Cuts each run of speech into equal pieces of about `stretch_s`; intervals count speech frames alone."""
+    """Cuts each run of speech into equal pieces of about `stretch_s`; intervals are in speech frames only."""
     pieces: list[tuple[int, int]] = []
     position = 0
     for start, end in runs(speech):
@@ -146,7 +146,7 @@ def _stretches(speech: NDArray[np.bool_], stretch_s: float) -> list[tuple[int, i
 
 
 def _merge(features: NDArray[np.float64], voice: NDArray[np.int64], loud: NDArray[np.bool_], penalty: float) -> NDArray[np.int64]:
-    """Clusters the voices by their loud frames; a voice without any keeps to itself until the next step drops it."""
+    """Clusters the voices by their loud frames; a voice without any stays alone until the next step drops it."""
     names, members = np.unique(voice, return_inverse=True)
     groups = [np.flatnonzero((members == index) & loud) for index in range(len(names))]
     groups = [own if len(own) else np.flatnonzero(members == index) for index, own in enumerate(groups)]

@@ -1,8 +1,8 @@
-"""DiariZen, which needs an environment of its own: a subprocess of the user's interpreter there, turns and votes back.
+"""DiariZen, which needs a separate environment: a subprocess runs the user's interpreter there and returns turns and votes.
 
 DiariZen is not on the package index, and its pinned torch, numpy and fork of pyannote cannot share an environment with brefine's.
 So `diarizen_worker.py` runs under the interpreter that the recipe or `--diarizer-python` names. The worker loads the model once
-and serves every recording that this object is asked for; it ends with `close`, or with this process.
+and serves every recording that this object is asked to diarize; it ends with `close`, or with this process.
 
 Its weights are CC BY-NC 4.0: not for commercial use.
 """
@@ -130,7 +130,7 @@ class DiarizenDiarizer:
 
     def _ask(self, request: dict[str, Any]) -> None:
         assert self._process is not None and self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it has ended: whoever waits for its answer finds out
+        with contextlib.suppress(BrokenPipeError):  # it has ended, which waiting for its answer will show
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
 
@@ -170,7 +170,7 @@ class DiarizenDiarizer:
 
 
 def _environment() -> dict[str, str]:
-    """This process's environment without what belongs to its own interpreter."""
+    """This process's environment without the variables of its own interpreter."""
     return {name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")}
 
 

@@ -1,4 +1,4 @@
-"""Whether DiariZen can run under an interpreter: what is there, what is missing, and the line that installs it.
+"""Whether DiariZen can run under an interpreter: what is installed, what is missing, and the line that installs it.
 
 python -m brefine.diarizers.diarizen_environment --python PYTHON [--model MODEL]        JSON, for `brefine doctor`
 """
@@ -31,7 +31,7 @@ class Environment:
         usable: DiariZen can be started.
         found: package → version.
         problems: one sentence each.
-        install: shell lines that mend all of it.
+        install: shell lines that mend all problems.
     """
 
     python: str
@@ -88,7 +88,7 @@ def judge_environment(python: str, told: dict[str, Any], model: str | None = Non
         # pyannote's fork is built with pkg_resources, which setuptools 82 has dropped
         faults.append((f"setuptools is {versions.get('setuptools', 'missing')}, < 82 is needed", f'{pip} "setuptools<82" wheel'))
     if "torch" not in versions or _number(versions["torch"]) >= (2, 6):
-        # torch 2.6 loads weights only, unless told otherwise; DiariZen's checkpoints hold more
+        # torch 2.6 loads weights only, unless asked otherwise; DiariZen's checkpoints hold more
         faults.append(
             (
                 f"torch is {versions.get('torch', 'missing')}, < 2.6 is needed",
@@ -108,7 +108,7 @@ def judge_environment(python: str, told: dict[str, Any], model: str | None = Non
     if "diarizen" not in versions:
         faults.append(("DiariZen is missing (it is not on the package index)", DIARIZEN_LINE.format(pip=pip)))
     if not faults and told["error"]:
-        absent = re.search(r"No module named '(\w+)", told["error"])  # its package declares none of what it imports
+        absent = re.search(r"No module named '(\w+)", told["error"])  # its package declares none of its dependencies
         mend = f"{pip} {_PINS} {absent[1]}" if absent else f"{python} -c 'import diarizen.pipelines.inference' shows where"
         faults.append((f"its import fails: {told['error']}", mend))
     if not faults and model is not None and (wrong := _model_fault(model)):
@@ -118,7 +118,7 @@ def judge_environment(python: str, told: dict[str, Any], model: str | None = Non
     return Environment(python, not faults, {"python": told["python"], **versions}, tuple(fault for fault, _ in faults), lines)
 
 
-# All pins in every line: left out of one, pip takes the newest torch and setuptools there and undoes the line before.
+# All pins are in every line: without them, pip would take the newest torch and setuptools and undo the line before.
 _PINS: Final = '"setuptools<82" numpy==1.26.4 torch==2.5.1 torchaudio==2.5.1'
 FORK_LINE: Final = "{pip} --no-build-isolation " + _PINS + " ./DiariZen/pyannote-audio"
 DIARIZEN_LINE: Final = "{pip} " + _PINS + " toml psutil accelerate==1.6.0 -e ./DiariZen"

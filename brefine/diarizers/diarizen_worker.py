@@ -4,12 +4,12 @@
     python diarizen_worker.py serve MODEL FOLDER
 
 `check` writes what is installed and what is missing. `serve` loads the pipeline once and then answers requests, one JSON line
-each on stdin: `{"audio": PATH, "answer": PATH}`. It speaks back through files alone, since DiariZen prints to stdout as it likes:
-`FOLDER/progress.json` (what is being done), `FOLDER/ready` (the model is loaded), and for each request its answer:
-`{"turns": [[onset_s, offset_s, speaker], …], "votes": …}` or `{"error": …}`.
+each on stdin: `{"audio": PATH, "answer": PATH}`. It answers through files alone, since DiariZen prints to stdout as it likes:
+`FOLDER/progress.json` (what is being done), `FOLDER/ready` (the model is loaded), and for each request its answer: `{"turns":
+[[onset_s, offset_s, speaker], …], "votes": …}` or `{"error": …}`.
 
-A vote is a chunk's word that a speaker is active in a frame; about ten chunks cover a frame. The share of them that agree is a
-confidence that the pipeline computes anyway and throws away.
+A chunk votes that a speaker is active in a frame; about ten chunks cover a frame. The share of them that agree is a confidence
+that the pipeline computes anyway and throws away.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ EMBEDDING = ("pyannote/wespeaker-voxceleb-resnet34-LM", "pytorch_model.bin")
 
 
 def main() -> int:
-    # This file's folder holds modules named as the packages that are imported below: it must not be searched.
+    # This file's folder holds modules with the names of packages that are imported below, so it must not be searched.
     sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != Path(__file__).resolve().parent]
     if sys.argv[1] == "check":
         write(Path(sys.argv[2]), check())
@@ -40,7 +40,7 @@ def main() -> int:
 
 
 def check() -> dict[str, Any]:
-    """Versions of what DiariZen needs, and the error with which its import ends, if it does."""
+    """Versions of the packages that DiariZen needs, and the error of its import, if it fails."""
     versions: dict[str, str | None] = {}
     for name in PACKAGES:
         try:
@@ -81,7 +81,7 @@ def serve(model: str, folder: Path) -> int:
 
 
 def load(model: str, tell: Callable[[str, int, int], None]) -> tuple[Any, dict[str, Any]]:
-    """The pipeline of a hub id or of a local folder, with its steps watched; and where its votes will be found."""
+    """The pipeline of a hub id or of a local folder, with its steps watched; and the dictionary that will hold its votes."""
     tell("loading DiariZen", 0, 1)
     pipeline_class = importlib.import_module("diarizen.pipelines.inference").DiariZenPipeline
     folder = Path(os.path.expanduser(model))  # noqa: PTH111 (as `io.folders.from_home`: no error where there is no home)
@@ -98,7 +98,7 @@ def load(model: str, tell: Callable[[str, int, int], None]) -> tuple[Any, dict[s
 def embedding_of(folder: Path) -> str:
     """The speaker embedding in a local hub folder, or the one that DiariZen takes from the hub.
 
-    DiariZen's fork tells the kind of an embedding by its path: one of pyannote's must have "pyannote" in it.
+    DiariZen's fork infers the kind of an embedding from its path, which must have "pyannote" in it for one of pyannote's.
     """
     own = folder.absolute() / "pyannote-embedding" / EMBEDDING[1]
     if own.is_file():
@@ -109,7 +109,7 @@ def embedding_of(folder: Path) -> str:
 
 
 def watch(pipeline: Any, tell: Callable[[str, int, int], None]) -> dict[str, Any]:
-    """Lets the pipeline's steps tell their progress, and keeps the votes that it computes and drops."""
+    """Makes the pipeline's steps report their progress, and keeps the votes that it computes and drops."""
     seen: dict[str, Any] = {}
     segment, embed, rebuild = pipeline.get_segmentations, pipeline.get_embeddings, pipeline.reconstruct
 
@@ -145,8 +145,8 @@ def diarize(pipeline: Any, seen: dict[str, Any], audio: str) -> dict[str, Any]:
 def votes_of(seen: dict[str, Any]) -> dict[str, Any]:
     """The share of a frame's chunks in which each speaker is active, and where the frames are.
 
-    Frame k is centred at `first_s + k * step_s`. Speaker k of the votes is labelled k in the annotation; where more speakers were
-    counted than told apart, the last ones have no vote at all.
+    Frame k is centred at `first_s + k * step_s`. Speaker k of the votes is labelled k in the annotation; if more speakers were
+    counted than told apart, the last ones have no votes.
     """
     votes, chunks = seen["votes"], seen["chunks"]
     frames, windows = votes.sliding_window, chunks.sliding_window
@@ -169,7 +169,7 @@ def progress_writer(path: Path) -> Callable[[str, int, int], None]:
 
 
 def write(path: Path, document: Any) -> None:
-    """Replaces the file, so that nobody reads half of it."""
+    """Replaces the file at once, so that nobody reads half of it."""
     half = path.with_name(f".{path.name}.tmp")
     half.write_text(json.dumps(document), encoding="utf-8")
     os.replace(half, path)  # noqa: PTH105

@@ -1,4 +1,4 @@
-"""What every diarizer is to the rest of brefine: audio in, valid turns out, with progress; some tell how sure they are."""
+"""The interface of every diarizer: audio in, valid turns out, with progress; some also say how sure they are."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 from brefine.core.turns import Diarization
 
 ReportProgress = Callable[[str, int, int], None]
-"""Called with what is being done, for people, and how much of how much is done."""
+"""Called with the current step, in words for people, the parts done and the parts in all."""
 
 
 class Diarizer(Protocol):
@@ -35,8 +35,8 @@ class TurnConfidence:
 
     Attributes:
         turn: the mean share of votes for its speaker during it.
-        onset, offset: how much of the share comes or goes at this end: the mean over the `EDGE_S` of the turn next to it, less
-            the mean over as much beyond it.
+        onset, offset: how much the share rises or falls at this end: its mean over the `EDGE_S` of the turn next to the end, less
+            its mean over as much beyond it.
     """
 
     turn: float
@@ -52,7 +52,7 @@ class VotedDiarization:
     """Turns, and how sure the diarizer is of each.
 
     Attributes:
-        confidence: one for each turn of `diarization`; None where the diarizer does not give its votes away.
+        confidence: one for each turn of `diarization`; None if the diarizer did not return its votes.
     """
 
     diarization: Diarization
@@ -61,7 +61,7 @@ class VotedDiarization:
 
 @runtime_checkable
 class VotingDiarizer(Diarizer, Protocol):
-    """A diarizer that asks itself more than once about each frame."""
+    """A diarizer that judges each frame more than once, so that its judgements can be counted as votes."""
 
     def diarize_voted(self, audio: Path, *, report: ReportProgress | None = None) -> VotedDiarization:
         """As `diarize`, with confidence."""

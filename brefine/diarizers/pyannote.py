@@ -1,7 +1,7 @@
-"""pyannote.audio 4 in this process: an optional dependency, its telemetry off.
+"""pyannote.audio 4 in this process: an optional dependency, with its telemetry off.
 
-The audio is decoded by brefine and handed over as samples, so that neither ffmpeg nor torchcodec has to work. A local folder of
-the pipeline needs no network and no account; from the hub, a gated pipeline needs the token that `huggingface-cli login` keeps.
+The audio is decoded by brefine and handed over as samples, so that neither ffmpeg nor torchcodec has to work. A pipeline in
+a local folder needs no network and no account; a gated pipeline from the hub needs the token that `huggingface-cli login` keeps.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class PyannoteDiarizer:
         """The diarizer, checked but not loaded.
 
         Raises:
-            ProcessError: pyannote.audio is not installed, or the model is a path where nothing is.
+            ProcessError: pyannote.audio is not installed, or the model is a path that does not exist.
         """
         if not _is_installed():
             raise ProcessError(
@@ -59,7 +59,7 @@ class PyannoteDiarizer:
         given = {"waveform": torch.from_numpy(samples)[None], "sample_rate": _RATE_HZ, "uri": audio.stem}
 
         def hook(step: str, _artifact: Any, file: Any = None, total: int | None = None, completed: int | None = None) -> None:
-            tell(step.replace("_", " "), int(completed or 0), int(total or 1))  # pyannote counts in numpy's integers
+            tell(step.replace("_", " "), int(completed or 0), int(total or 1))  # pyannote passes numpy integers
 
         try:
             output = pipeline(given, hook=hook)
@@ -67,18 +67,18 @@ class PyannoteDiarizer:
             raise ProcessError(
                 "pyannote failed on this recording", where=audio, got=f"{type(error).__name__}: {error}"
             ) from error
-        annotation = getattr(output, "speaker_diarization", output)  # before version 4 the pipeline returned it bare
+        annotation = getattr(output, "speaker_diarization", output)  # before version 4 the output was the annotation
         return diarization_of(annotation, audio.stem, duration_s=len(samples) / _RATE_HZ)
 
     def _loaded(self, tell: ReportProgress) -> Any:
         if self._pipeline is None:
             tell(f"loading {self._model}", 0, 1)
-            os.environ["PYANNOTE_METRICS_ENABLED"] = "0"  # read when it is imported; telemetry is on unless said otherwise
+            os.environ["PYANNOTE_METRICS_ENABLED"] = "0"  # read on import; telemetry is on by default
             try:
                 pipeline = importlib.import_module("pyannote.audio").Pipeline.from_pretrained(str(from_home(self._model)))
             except Exception as error:
                 raise self._refusal(f"{type(error).__name__}: {error}") from error
-            if pipeline is None:  # its way to say that the hub refused
+            if pipeline is None:  # pyannote returns None if the hub refused
                 raise self._refusal("the hub refused it")
             torch = importlib.import_module("torch")
             if torch.cuda.is_available():
@@ -94,5 +94,5 @@ class PyannoteDiarizer:
 def _is_installed() -> bool:
     try:
         return find_spec("pyannote.audio") is not None
-    except ModuleNotFoundError:  # not even the name space
+    except ModuleNotFoundError:  # not even the namespace package
         return False

@@ -1,6 +1,6 @@
 """Where one voice hands over to the next: Viterbi over Gaussian mixtures of the voices that clustering found.
 
-The path may change its voice only at a price, which stands for the time that a voice usually keeps the floor; each
+The path may change its voice only at a price, which stands for how long a voice usually keeps the floor; each
 voice is modelled by a mixture with diagonal covariances, fitted by EM to the frames it has so far, and refitted after
 each pass.
 """
@@ -15,9 +15,9 @@ Floats = NDArray[np.float64]
 _CHANGE_PRICE = 300.0
 """Nats that a change of voice costs."""
 _FRAMES_PER_COMPONENT, _MAX_COMPONENTS = 150, 8
-"""How many components a voice's mixture has, by the frames that it is fitted to."""
+"""A voice's mixture has one component for so many frames that it is fitted to, up to the second number."""
 _N_STEPS = 8
-"""Of EM."""
+"""Steps of EM."""
 
 
 def resegment(features_TD: Floats, labels_T: NDArray[np.int64], *, n_passes: int = 3) -> NDArray[np.int64]:
@@ -77,7 +77,7 @@ def _joint(features_TD: Floats, weights_C: Floats, means_CD: Floats, variances_C
 
 
 def _fit_mixture(own_TD: Floats, n_components: int, floor_D: Floats) -> tuple[Floats, Floats, Floats]:
-    """EM from frames spread evenly over time: deterministic, and spread over the voice's sounds."""
+    """A mixture by EM, which starts from frames spread evenly over time: deterministic, and varied in sound."""
     places = np.linspace(0, len(own_TD) - 1, n_components + 2)[1:-1].round().astype(int)
     means_CD = own_TD[places].copy()
     variances_CD = np.tile(own_TD.var(0) + 0.05 * floor_D, (n_components, 1))

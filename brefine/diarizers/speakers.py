@@ -1,11 +1,11 @@
-"""Which stretches of speech are one voice's: agglomerative clustering by the Bayesian information criterion.
+"""Which stretches of speech belong to one voice: agglomerative clustering by the Bayesian information criterion.
 
 Each cluster is one Gaussian with a full covariance over cepstra. Merging clusters of n₁ and n₂ frames changes the
 criterion by
 
     ΔBIC = ½ (n log|Σ| − n₁ log|Σ₁| − n₂ log|Σ₂|) − λ/2 · (d + d(d+1)/2) · log n,      n = n₁ + n₂
 
-and the pair with the lowest ΔBIC is merged as long as that is below 0: the number of speakers falls out of the rule. λ is
+and the pair with the lowest ΔBIC is merged as long as that is below 0: the number of speakers follows from the rule. λ is
 above 1 because neighbouring frames are not independent.
 
 Source: Chen and Gopalakrishnan 1998, "Speaker, environment and channel change detection and clustering via the Bayesian
@@ -34,8 +34,8 @@ def cluster(
         features_TD: cepstra of the recording.
         stretches: half-open intervals of frames, each of a single voice.
         penalty: λ; more means fewer speakers.
-        at_most: as many are compared with one another, the longest; each of the others goes to the cluster that it fits best.
-            None = all of them.
+        at_most: only so many stretches, the longest, are compared with one another; each of the others goes to the cluster that
+            it fits best. None = all are compared.
 
     Returns:
         Shape (n_stretches,).
@@ -58,7 +58,7 @@ def cluster(
 
 
 def _merged(parts: Sequence[Floats], penalty: float) -> NDArray[np.int64]:
-    """The cluster of each part, named by the place of its first one."""
+    """The cluster of each part, named after the place of the cluster's first part."""
     n_frames, sums, squares = _statistics(parts)
     prior = _covariance_of_all(parts)
     alive = np.ones(len(parts), bool)
@@ -109,7 +109,7 @@ def _statistics(parts: Sequence[Floats]) -> tuple[Floats, Floats, Floats]:
 
 
 def _covariance_of_all(parts: Sequence[Floats]) -> Floats:
-    """A short stretch has fewer frames than a covariance has parameters: the rest comes from the whole recording."""
+    """The recording's covariance, for short stretches, which have fewer frames than a covariance has parameters."""
     frames = np.concatenate(parts)
     prior = np.cov(frames.T, bias=True) if len(frames) > 1 else np.eye(frames.shape[1])
     return np.asarray(prior + 1e-6 * (1.0 + np.trace(prior) / len(prior)) * np.eye(len(prior)))

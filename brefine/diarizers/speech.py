@@ -1,4 +1,4 @@
-"""Where there is speech: the voice activity detector's answer on a grid of 10 ms, and what of it counts."""
+"""Where there is speech: the voice activity detector's answer on a grid of 10 ms, and which frames of it count as speech."""
 
 from __future__ import annotations
 
