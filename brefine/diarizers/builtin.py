@@ -1,4 +1,4 @@
-"""The built-in diarizer: offline, without an account, on any audio; modest, but with the errors of a real system.
+"""The built-in diarizer: offline, without an account, on any audio; modest, but its errors are a real system's.
 
 Silero's voice activity detector says where there is speech. Stretches of about two seconds are clustered by their cepstra,
 first cautiously, so that clusters are pure, then, after resegmentation has cleaned them, down to the number of voices that

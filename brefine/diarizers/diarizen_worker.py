@@ -5,8 +5,8 @@
 
 `check` writes what is installed and what is missing. `serve` loads the pipeline once and then answers requests, one JSON line
 each on stdin: `{"audio": PATH, "answer": PATH}`. It answers through files alone, since DiariZen prints to stdout as it likes:
-`FOLDER/progress.json` (what is being done), `FOLDER/ready` (the model is loaded), and for each request its answer: `{"turns":
-[[onset_s, offset_s, speaker], …], "votes": …}` or `{"error": …}`.
+`FOLDER/progress.json` (what is being done), `FOLDER/ready` (the model is loaded), and for each request its answer:
+`{"turns": [[onset_s, offset_s, speaker], …], "votes": …}` or `{"error": …}`.
 
 A chunk votes that a speaker is active in a frame; about ten chunks cover a frame. The share of them that agree is a confidence
 that the pipeline computes anyway and throws away.
