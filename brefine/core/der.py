@@ -139,7 +139,7 @@ def least_errors_s(
     *,
     regions_s: Regions | None = None,
 ) -> tuple[float, ...]:
-    """The least seconds of error, at each collar, of any hypothesis whose speakers speak in all of `core` and only in `reach`.
+    """Lower bounds on the error seconds at each collar of hypotheses whose speakers speak in all of `core` and only in `reach`.
 
     Such a hypothesis has n_hyp ≥ n_core, and under any speaker map no pair shares more speech than it does in `reach`, so
 

@@ -6,7 +6,7 @@ without overlapping turns that is the best for him alone, except for the 20 ms t
 need not be the best for the DER. So more may be gained than this.
 
 What nothing undercuts: turns whose ends move by at most W keep their core, `[onset + W, offset − W]`, and stay within
-`[onset − W, offset + W]`. `der.least_errors_s` gives the least that any such hypothesis gets wrong, under any speaker map.
+`[onset − W, offset + W]`. `der.least_errors_s` is a lower bound on the error of any such hypothesis, under any speaker map.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def unmovable_errors_s(
     regions_s: Regions | None = None,
     window_s: float = WINDOW_S,
 ) -> tuple[float, ...]:
-    """The least seconds of error at each collar that remain, however the ends of turns move by at most `window_s` each."""
+    """Lower bounds on the error seconds at each collar, however the ends of turns move by at most `window_s` each."""
     core, reach = (_grown(hypothesis, by_s) for by_s in (-window_s, window_s))
     return least_errors_s(collars_s, reference, core, reach, regions_s=regions_s)
 
