@@ -226,9 +226,9 @@ def test_what_cannot_be_done_is_refused_before_torch_is_loaded(talks: Path) -> N
         "the phase has lost its recipe: False",
         "there are no such weights: False",
         "there are no such weights: False",
-        "the weights are torn or no safetensors file: False",
+        "the weights are torn, or not a safetensors file: False",
         "there are no such weights: False",
-        "the weights are torn or no safetensors file: False",
+        "the weights are torn, or not a safetensors file: False",
     ]
 
 

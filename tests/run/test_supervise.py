@@ -669,7 +669,7 @@ def test_a_phase_that_has_spent_its_cap_is_not_resumed(tmp_path: Path, monkeypat
     resume_phase(phase)
     assert supervisors == [phase]
     ledger.tick(session, 3 * 1800.0)
-    with pytest.raises(ProcessError, match=r"(?s)phase.toml: this phase has spent its cap .*got \$3.00.*higher cap"):
+    with pytest.raises(ProcessError, match=r"(?s)phase.toml: this phase has spent its cap .*got \$3.00.*raise the cap"):
         resume_phase(phase)
     assert supervisors == [phase]
     running_word("mlp").write(phase.run("mlp").status)
