@@ -77,11 +77,11 @@ def builtin_bank(cache: Path, *, n_voices: int = N_VOICES, on_progress: Callable
         DataError: eSpeak NG is not installed, or a speaking process failed.
     """
     folder = cache / f"builtin-{BANK_VERSION}-{n_voices}"
-    if _n_spoken(folder, n_voices) == n_voices and not _spoiled(folder, n_voices):
+    if _n_spoken(folder, n_voices) == n_voices and not spoiled_voices(folder, n_voices):
         return folder
     refuse_without_espeak()
     with held(cache / ".lock") as lock:
-        for voice in _spoiled(folder, n_voices):
+        for voice in spoiled_voices(folder, n_voices):
             tell(f"a built-in voice is spoiled, and spoken anew: {one_line(voice)}")
             voice.unlink() if voice.is_symlink() or not voice.is_dir() else shutil.rmtree(voice)
         message = _speak(folder, n_voices, on_progress, keeping=lock)
@@ -112,7 +112,7 @@ def _n_spoken(folder: Path, n_voices: int) -> int:
     return sum((folder / builtin_voice(number).name).is_dir() for number in range(n_voices))
 
 
-def _spoiled(folder: Path, n_voices: int) -> list[Path]:
+def spoiled_voices(folder: Path, n_voices: int) -> list[Path]:
     """The places of voices that exist but are not complete: a copy was cut short, or files were deleted or edited."""
 
     def is_whole(number: int) -> bool:
