@@ -10,8 +10,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +28,7 @@ from brefine.io.shipped import shipped_weights
 from brefine.models.error_prior import ErrorPrior
 from brefine.phasedir import GateRecord, PhaseDir
 from tests.evaluate.conftest import RATE_HZ, bursts, save_untrained
+from tests.refusals import refusals
 
 
 @pytest.fixture
@@ -174,17 +173,6 @@ def test_all_unusable_audio_is_named_before_anything_is_heard(talks: Path, monke
 
 def test_what_cannot_be_done_is_refused_before_torch_is_loaded(talks: Path) -> None:
     """That takes seconds: a wrong path, files that are not what they should be or would be replaced, labels of nobody there."""
-    script = """if True:
-        import sys
-        from brefine.errors import BrefineError
-        from brefine.evaluate.__main__ import main
-        for line in sys.stdin.read().splitlines():
-            sys.argv[1:] = line.split()
-            try:
-                main()
-            except BrefineError as error:
-                print(error.what, "torch" in sys.modules, sep=": ")
-        """
     (talks / "no.wav").write_text("no audio")
     (talks / "notes.csv").write_text("mine")
     write_rttm(talks / "another.rttm", read_rttm(talks / "rttm" / "rec0.rttm")["rec0"])
@@ -207,10 +195,7 @@ def test_what_cannot_be_done_is_refused_before_torch_is_loaded(talks: Path) -> N
         *(f"evaluate untrained{given}" for given in ("", " --checkpoint nowhere", " --checkpoint torn")),
         *(f"integrate untrained --model mlp{given}" for given in ("", " --checkpoint torn")),
     ]
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=talks, input="\n".join(asked), capture_output=True, text=True, check=True
-    )
-    assert done.stdout.splitlines() == [
+    assert refusals("brefine.evaluate.__main__", asked, folder=talks) == [
         "there are no such weights: False",
         "the weights are torn, or not a safetensors file: False",
         "the weights are torn, or not a safetensors file: False",

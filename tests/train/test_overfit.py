@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from brefine.config import PhaseConfig, with_absolute_paths
 from brefine.train import overfit as check
+from tests.refusals import refusals
 from tests.tiny_corpus import make_tiny_corpus, tiny_recipe
 
 
@@ -53,26 +52,12 @@ def test_without_a_corpus_it_simulates_with_the_recipes_voices_and_errors(
 
 def test_what_cannot_be_trained_is_refused_before_torch_is_loaded(tmp_path: Path) -> None:
     """That takes seconds: a recipe that is not there, or is none, and a run that is no phase's or has been trained."""
-    script = """if True:
-        import sys
-        from brefine.errors import BrefineError
-        from brefine.train.__main__ import main
-        for line in sys.stdin.read().splitlines():
-            sys.argv[1:] = line.split()
-            try:
-                main()
-            except BrefineError as error:
-                print(error.what, "torch" in sys.modules, sep=": ")
-        """
     (tmp_path / "none.toml").write_text("]")
     trained = tmp_path / "phase" / "mlp" / "checkpoints" / "last.state"
     trained.parent.mkdir(parents=True)
     trained.touch()
     asked = ["overfit nowhere.toml", "overfit none.toml", "nophase/mlp", "phase/mlp"]
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, input="\n".join(asked), capture_output=True, text=True, check=True
-    )
-    assert done.stdout.splitlines() == [
+    assert refusals("brefine.train.__main__", asked, folder=tmp_path) == [
         "there is no such recipe: False",
         "this is not TOML: Invalid statement (at line 1, column 1): False",
         "there is no such recipe: False",
