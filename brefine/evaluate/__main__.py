@@ -18,7 +18,7 @@ from brefine.config import MODEL_NAMES, RefineConfig
 from brefine.core.figures import counted, improvement, percent, rounded
 from brefine.data.progress import ProgressReporter
 from brefine.errors import BrefineError, ConfigError, DataError, one_line, run_main, tell, terminated_as_interrupted, words_of
-from brefine.evaluate.labels import read_references, read_regions
+from brefine.evaluate.labels import read_references, read_regions, require_enough
 from brefine.evaluate.tasks import is_report, plan_refinement, require_usable, with_silent
 from brefine.io.atomic import write_text_atomic
 from brefine.io.folders import never_make_anew
@@ -255,6 +255,7 @@ def _calibrate(options: argparse.Namespace) -> None:
     references = read_references(options.reference, tasks)
     regions_s = None if options.uem is None else read_regions(options.uem, references)
     require_usable(references)
+    require_enough(tasks, references, regions_s)
 
     from brefine.evaluate.calibration import calibrate_refiner
     from brefine.evaluate.refine import load_weights

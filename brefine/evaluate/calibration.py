@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from brefine.core.matching import WINDOW_S
 from brefine.core.turns import Diarization, Regions
-from brefine.errors import DataError, FormatError
-from brefine.evaluate.held_out import LEAST_BOUNDARIES, LabelledRecording, fit_to_labels, hold_out
+from brefine.errors import FormatError
+from brefine.evaluate.held_out import LabelledRecording, fit_to_labels, hold_out
+from brefine.evaluate.labels import too_few
 from brefine.evaluate.moves import hear_recording
 from brefine.evaluate.refine import HearingProgress, frames_of
 from brefine.evaluate.tasks import Task
@@ -53,12 +53,7 @@ def calibrate_refiner(
             labelled.append(LabelledRecording.of(heard, references[audio], None if regions_s is None else regions_s[audio]))
     prior = fit_to_labels(labelled)
     if prior is None:
-        raise DataError(
-            "too few boundaries have a partner in the reference to calibrate with",
-            expected=f"{LEAST_BOUNDARIES} within {WINDOW_S:g} s",
-            got=sum(one.n_known for one in labelled),
-            hint="label more minutes; without a calibration `brefine refine` learns from the hypotheses alone",
-        )
+        raise too_few(sum(one.n_known for one in labelled))
     errors_s = np.concatenate([one.errors_s(None) for one in labelled])
     left_s = np.concatenate([one.errors_s(one.refined(refiner, prior)) for one in labelled])
     return Calibration(

@@ -13,7 +13,8 @@ from safetensors import SafetensorError, safe_open
 
 from brefine.core.boundaries import TOUCHING_S
 from brefine.core.turns import Diarization
-from brefine.evaluate.moves import BRIDGED_S, HeardRecording, hear_recording, movable
+from brefine.evaluate.movable import BRIDGED_S, movable
+from brefine.evaluate.moves import HeardRecording, hear_recording
 from brefine.evaluate.recordings import GivenRecording, GivenSplit
 from brefine.io.atomic import write_bytes_atomic
 from brefine.io.rttm import format_rttm
@@ -22,7 +23,7 @@ from brefine.models.weights import Refiner
 
 READING_VERSION = 4
 """Version of the code between frames and reading: `data.nearby`, `features.normalise`, `data.evidence`, `data.batches`, `models`,
-`core.touching_changes` and `moves.movable`. Raise it with any change there that changes readings, so that older ones are not used
+`core.touching_changes` and `movable`. Raise it with any change there that changes readings, so that older ones are not used
 again."""
 
 

@@ -18,19 +18,16 @@ from numpy.typing import NDArray
 
 from brefine.config import RefineConfig
 from brefine.core.bootstrap import bootstrap_improvement
-from brefine.core.boundaries import EDGE_S
 from brefine.core.der import DerParts, score_der
 from brefine.core.kinship import groups_that_share, lasting_names
-from brefine.core.matching import match_boundaries
 from brefine.core.turns import Diarization, Regions
+from brefine.evaluate.labels import enough, true_shifts_s
 from brefine.evaluate.moves import HeardRecording, Refinement, fit_prior, refine_heard
 from brefine.models.error_prior import ErrorPrior, fit_labelled
 from brefine.models.reading import Reading
 from brefine.models.weights import Refiner
 from brefine.phasedir import HeldOut
 
-LEAST_BOUNDARIES = 20
-"""Fewer matched boundaries say less about a system than its hypotheses do."""
 _MOST_PARTS = 10
 
 
@@ -40,7 +37,7 @@ class LabelledRecording:
 
     Attributes:
         regions_s: which parts of it are labelled; None = everything.
-        true_s: label − hypothesis of each boundary of `heard`; not-a-number if it has no partner, or one made by a cut.
+        true_s: of each boundary of `heard`; see `labels.true_shifts_s`.
     """
 
     heard: HeardRecording
@@ -50,11 +47,7 @@ class LabelledRecording:
 
     @classmethod
     def of(cls, heard: HeardRecording, reference: Diarization, regions_s: Regions | None) -> LabelledRecording:
-        within_s = None if regions_s is None else [(start_s + EDGE_S, end_s - EDGE_S) for start_s, end_s in regions_s]
-        match = match_boundaries(reference, heard.hypothesis, regions_s=within_s)
-        hypothesis_s = np.array([boundary.time_s for boundary in heard.boundaries], np.float64)
-        true_s = np.asarray(match.partner_times_s(heard.boundaries) - hypothesis_s, np.float64)
-        return cls(heard, reference, regions_s, true_s)
+        return cls(heard, reference, regions_s, true_shifts_s(heard.boundaries, heard.hypothesis, reference, regions_s))
 
     @property
     def n_known(self) -> int:
@@ -75,8 +68,8 @@ class LabelledRecording:
 
 
 def fit_to_labels(labelled: Sequence[LabelledRecording]) -> ErrorPrior | None:
-    """The prior by the labels of these recordings; None if fewer than `LEAST_BOUNDARIES` are known."""
-    if sum(one.n_known for one in labelled) < LEAST_BOUNDARIES:
+    """The prior by the labels of these recordings; None if not `enough` boundaries are known."""
+    if not enough(sum(one.n_known for one in labelled)):
         return None
     readings, true_s = [], []
     for one in labelled:
@@ -90,7 +83,7 @@ def fit_to_labels(labelled: Sequence[LabelledRecording]) -> ErrorPrior | None:
 def hold_out(refiner: Refiner, labelled: Sequence[LabelledRecording]) -> HeldOut | None:
     """The figures of each recording refined with constants fitted on the labels of other parts, and without any label.
 
-    None if there are no two parts without a common speaker, or if the labels outside a part are fewer than `LEAST_BOUNDARIES`.
+    None if there are no two parts without a common speaker, or if the labels outside a part are not `enough`.
     """
     groups = groups_that_share([lasting_names(one.reference.speakers) for one in labelled])
     n_parts = min(len(groups), _MOST_PARTS)

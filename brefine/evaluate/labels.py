@@ -1,4 +1,7 @@
-"""Which labels belong to which audio: people keep RTTMs of one recording or of many, under names of their own."""
+"""Which labels belong to which audio, and which boundaries they are of: known before torch is loaded, which takes seconds.
+
+People keep RTTMs of one recording or of many, under names of their own.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from brefine.core.boundaries import EDGE_S, Boundary
+from brefine.core.matching import WINDOW_S, match_boundaries
 from brefine.core.turns import Diarization, Regions
 from brefine.errors import DataError, tell
+from brefine.evaluate.movable import movable
 from brefine.evaluate.tasks import Task, tell_names
+from brefine.io.audio import probe_audio
 from brefine.io.filenames import recording_named
 from brefine.io.rttm import raise_faults, read_each, read_rttm, rttm_files
 from brefine.io.textfile import shown
 from brefine.io.uem import read_uem
+
+LEAST_BOUNDARIES = 20
+"""Fewer matched boundaries say less about a system than its hypotheses do."""
+_INEXACT = 0.01
+"""The audio may be longer or shorter than its header says by this share: some only estimate."""
 
 
 def read_references(path: Path, tasks: Sequence[Task]) -> dict[Path, Diarization]:
@@ -72,6 +87,61 @@ def read_regions(path: Path, references: Mapping[Path, Diarization]) -> dict[Pat
     if missing := sorted(audio.stem for audio in references if audio not in found):
         raise DataError("the UEM does not say which parts of these recordings are labelled", where=path, problems=missing)
     return found
+
+
+def true_shifts_s(
+    boundaries: Sequence[Boundary], hypothesis: Diarization, reference: Diarization, regions_s: Regions | None
+) -> NDArray[np.float64]:
+    """Label − hypothesis of each boundary; not-a-number if it has no partner, or one made by a cut; shape (n_boundaries,).
+
+    Args:
+        hypothesis: whose boundaries they are.
+        regions_s: which parts are labelled; None = everything.
+    """
+    within_s = None if regions_s is None else [(start_s + EDGE_S, end_s - EDGE_S) for start_s, end_s in regions_s]
+    match = match_boundaries(reference, hypothesis, regions_s=within_s)
+    hypothesis_s = np.array([boundary.time_s for boundary in boundaries], np.float64)
+    return np.asarray(match.partner_times_s(boundaries) - hypothesis_s, np.float64)
+
+
+def enough(n_known: int) -> bool:
+    """Whether so many boundaries with labels say more about a system than its hypotheses do."""
+    return n_known >= LEAST_BOUNDARIES
+
+
+def too_few(n_known: int) -> DataError:
+    """That not `enough` boundaries have labels."""
+    return DataError(
+        "too few boundaries have a partner in the reference to calibrate with",
+        expected=f"{LEAST_BOUNDARIES} within {WINDOW_S:g} s",
+        got=n_known,
+        hint="label more minutes; without a calibration `brefine refine` learns from the hypotheses alone",
+    )
+
+
+def require_enough(
+    tasks: Sequence[Task], references: Mapping[Path, Diarization], regions_s: Mapping[Path, Regions] | None
+) -> None:
+    """Refuses too few boundaries with labels before anything is heard, by the lengths in the headers of the audio.
+
+    Where a turn ends about where the audio does, hearing must show whether its ends count.
+
+    Raises:
+        DataError: too few have a partner in the reference.
+    """
+    n_known = n_open = 0
+    for task in tasks:
+        for given in task.hypotheses:
+            audio = task.audio[given.recording]
+            if audio in references:
+                duration_s = probe_audio(audio).duration_s
+                hypothesis = given.clipped(0.0, duration_s)
+                own_s = None if regions_s is None else regions_s[audio]
+                true_s = true_shifts_s(movable(hypothesis, duration_s), hypothesis, references[audio], own_s)
+                n_known += int(np.isfinite(true_s).sum())
+                n_open += 2 * sum(turn.offset_s > (1.0 - _INEXACT) * duration_s - EDGE_S for turn in given.turns)
+    if not enough(n_known + n_open):
+        raise too_few(n_known)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,19 +23,16 @@ from brefine.core.boundaries import (
     Shift,
     Side,
     boundaries_of,
-    ends_of_speech,
     first_equal,
     moved_ends_s,
     touching_changes,
 )
 from brefine.core.turns import Diarization, Turn
+from brefine.evaluate.movable import movable
 from brefine.models.error_prior import ErrorPrior, fit
 from brefine.models.reading import Reading
 from brefine.models.weights import Refiner
 
-BRIDGED_S = 0.2
-"""A speaker's speech goes on across a gap of his own no longer than this. Labels hardly ever have so short a pause, but systems
-that cut speech into sentences leave many; if their ends moved apart, they would open holes in speech."""
 _STILL_S = 0.0005
 
 
@@ -146,12 +143,6 @@ def refine_heard(refiner: Refiner, heard: HeardRecording, prior: ErrorPrior, *, 
     """Moves the boundaries of a recording that was heard."""
     proposals = [] if heard.reading is None else refiner.propose(heard.reading, heard.boundaries, prior)
     return decide_moves(heard.hypothesis, proposals, duration_s=heard.duration_s, config=config)
-
-
-def movable(hypothesis: Diarization, duration_s: float) -> tuple[Boundary, ...]:
-    """The boundaries of a clipped hypothesis that a refiner is asked about."""
-    ends = ends_of_speech(hypothesis, extent_s=(0.0, duration_s), bridged_s=BRIDGED_S + 1e-9)
-    return tuple(boundary for boundary in ends if boundary.kind is not BoundaryKind.EDGE)
 
 
 def decide_moves(hypothesis: Diarization, proposals: Sequence[Shift], *, duration_s: float, config: RefineConfig) -> Refinement:

@@ -22,7 +22,7 @@ from brefine.data.splits import Split
 from brefine.errors import DataError
 from brefine.evaluate.device import DeviceName
 from brefine.evaluate.evaluation import load_checkpoint
-from brefine.evaluate.moves import movable
+from brefine.evaluate.movable import movable
 from brefine.evaluate.recordings import GivenSplit
 from brefine.models.ensemble import Ensemble
 from brefine.models.heads import target_distribution

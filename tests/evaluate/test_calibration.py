@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from brefine.errors import BrefineError, DataError, FormatError
 from brefine.evaluate import __main__ as processes
 from brefine.evaluate import calibration
 from brefine.evaluate.calibration import calibrate_refiner, prior_of, read_calibration
-from brefine.evaluate.labels import read_references, read_regions
+from brefine.evaluate.labels import read_references, read_regions, require_enough
 from brefine.evaluate.refine import load_weights
 from brefine.evaluate.tasks import plan_refinement
 from brefine.io.rttm import format_rttm, parse_rttm, write_rttm
@@ -137,6 +138,22 @@ def test_too_little_to_calibrate_with_is_told(labelled: Path) -> None:
         calibrated(labelled)
 
 
+def test_ends_about_where_the_audio_ends_are_left_to_hearing(labelled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A header may only estimate the length: whether such an end was made by the cut is not known before."""
+    tasks = plan_refinement(labelled / "audio" / "rec0.wav", labelled / "rttm" / "rec0.rttm")
+    references = read_references(labelled / "labels" / "rec0.rttm", tasks)
+    monkeypatch.setattr("brefine.evaluate.labels.LEAST_BOUNDARIES", 1)
+    refiner = load_weights(labelled / "mlp.safetensors", "cpu")
+    n_known = calibrate_refiner(refiner, tasks, references).n_boundaries
+    monkeypatch.setattr("brefine.evaluate.labels.LEAST_BOUNDARIES", n_known)
+    require_enough(tasks, references, None)
+    monkeypatch.setattr("brefine.evaluate.labels.LEAST_BOUNDARIES", n_known + 1)
+    with pytest.raises(DataError, match=f"too few boundaries.*got {n_known}"):
+        require_enough(tasks, references, None)
+    late = Diarization("rec0", (*tasks[0].hypotheses[0].turns, Turn(DURATION_S - 0.2, DURATION_S, "late")))
+    require_enough([replace(tasks[0], hypotheses=(late,))], references, None)
+
+
 def test_recordings_without_labels_are_left_out_and_named(labelled: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Few are labelled of the hundreds of a folder: the constants are those of the labelled ones alone."""
     (labelled / "audio" / "rec1.wav").write_text("not even heard")
@@ -191,7 +208,7 @@ def test_a_recording_in_which_the_system_heard_nobody_counts_as_missed(
         with pytest.raises(DataError, match=r"too few boundaries.*got 0"):
             processes.main()
         return
-    monkeypatch.setattr("brefine.evaluate.held_out.LEAST_BOUNDARIES", 5)
+    monkeypatch.setattr("brefine.evaluate.labels.LEAST_BOUNDARIES", 5)
     assert processes.main() == 0
     found = Calibration.read(labelled / "mine.json")
     scored = CliRunner().invoke(app, ["score", "--reference", str(folders[2]), "--hypothesis", str(folders[1]), "--json"])

@@ -14,7 +14,8 @@ from brefine.core.turns import Diarization, Turn
 from brefine.evaluate import hearing
 from brefine.evaluate.evaluation import load_checkpoint
 from brefine.evaluate.hearing import read_heard, write_heard
-from brefine.evaluate.moves import HeardRecording, movable
+from brefine.evaluate.movable import movable
+from brefine.evaluate.moves import HeardRecording
 from brefine.evaluate.recordings import GivenSplit
 from brefine.models.reading import COLUMNS, Reading
 from brefine.phasedir import PhaseDir, Validation

@@ -17,6 +17,7 @@ from brefine.data.features import analyse
 from brefine.evaluate import __main__ as processes
 from brefine.evaluate import held_out
 from brefine.evaluate.held_out import LabelledRecording, fit_to_labels, hold_out
+from brefine.evaluate.labels import enough
 from brefine.evaluate.moves import fit_prior, hear_recording, refine_heard
 from brefine.evaluate.refine import load_weights
 from brefine.models.weights import Refiner
@@ -127,7 +128,7 @@ def test_where_too_little_is_labelled_nothing_is_told(refiner: Refiner) -> None:
         is None
     )
     few = replace(labelled[1], true_s=np.where(np.arange(len(labelled[1].true_s)) < 3, labelled[1].true_s, np.nan))
-    assert few.n_known < held_out.LEAST_BOUNDARIES
+    assert not enough(few.n_known)
     assert hold_out(refiner, [labelled[0], few]) is None
 
 
@@ -188,7 +189,7 @@ def test_the_command_says_what_labels_are_worth(
         mae_after_ms=140.0,
         held_out=found,
     )
-    for name in ("plan_refinement", "with_silent", "read_references", "require_usable"):
+    for name in ("plan_refinement", "with_silent", "read_references", "require_usable", "require_enough"):
         monkeypatch.setattr(processes, name, lambda *given: fitted)
     for name in ("calibration.calibrate_refiner", "refine.load_weights"):
         monkeypatch.setattr(f"brefine.evaluate.{name}", lambda *given: fitted)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from brefine.config import RefineConfig
 from brefine.core.boundaries import Shift, Side, boundaries_of
 from brefine.core.turns import Diarization, Turn
-from brefine.evaluate.moves import Reason, Refinement, decide_moves, movable
+from brefine.evaluate.movable import movable
+from brefine.evaluate.moves import Reason, Refinement, decide_moves
 
 DURATION_S = 30.0
 

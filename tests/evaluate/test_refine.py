@@ -176,6 +176,7 @@ def test_what_cannot_be_done_is_refused_before_torch_is_loaded(talks: Path) -> N
     (talks / "no.wav").write_text("no audio")
     (talks / "notes.csv").write_text("mine")
     write_rttm(talks / "another.rttm", read_rttm(talks / "rttm" / "rec0.rttm")["rec0"])
+    write_rttm(talks / "few.rttm", read_rttm(talks / "rttm" / "rec0.rttm")["rec0"].clipped(0.0, 2.0))
     (talks / "phase").mkdir()
     (talks / "untrained").mkdir()
     shutil.copy(Path(__file__).parents[2] / "configs" / "mlp.toml", talks / "untrained" / "phase.toml")
@@ -191,6 +192,7 @@ def test_what_cannot_be_done_is_refused_before_torch_is_loaded(talks: Path) -> N
         "refine audio/rec0.wav rttm/rec0.rttm -o out.rttm --report notes.csv",
         "calibrate audio/rec0.wav rttm/rec0.rttm nowhere.rttm -o mine.json",
         "calibrate no.wav rttm/rec0.rttm another.rttm -o mine.json",
+        "calibrate audio/rec0.wav rttm/rec0.rttm few.rttm -o mine.json",
         "evaluate phase",
         *(f"evaluate untrained{given}" for given in ("", " --checkpoint nowhere", " --checkpoint torn")),
         *(f"integrate untrained --model mlp{given}" for given in ("", " --checkpoint torn")),
@@ -208,6 +210,7 @@ def test_what_cannot_be_done_is_refused_before_torch_is_loaded(talks: Path) -> N
         "the output exists and is no report; it is left alone: False",
         "there is no such reference: False",
         "this audio cannot be read: format not recognised: False",
+        "too few boundaries have a partner in the reference to calibrate with: False",
         "the phase has lost its recipe: False",
         "there are no such weights: False",
         "there are no such weights: False",

@@ -30,7 +30,8 @@ from brefine.errors import BrefineError
 from brefine.evaluate.calibration import read_calibration
 from brefine.evaluate.evaluation import format_rows
 from brefine.evaluate.hearing import read_heard, write_heard
-from brefine.evaluate.moves import HeardRecording, decide_moves, movable
+from brefine.evaluate.movable import movable
+from brefine.evaluate.moves import HeardRecording, decide_moves
 from brefine.evaluate.rewriting import rewrite_rttm
 from brefine.io.audio import audio_blocks, probe_audio, read_excerpt
 from brefine.io.rttm import format_rttm, parse_rttm, read_diarizations
