@@ -19,8 +19,10 @@ import errno
 import io
 import os
 import re
+import select
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -156,12 +158,25 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 SIGNALS_VARIABLE = "BREFINE_SIGNALS"
 """Environment variable: the descriptor to which a process writes the signals that reach it, a byte each, for its parent."""
+TIED_VARIABLE = "BREFINE_TIED"
+"""Environment variable: set if a process is to end, as SIGTERM ends it, once nobody reads its signals: its parent was killed."""
 
 
 def _tell_signals() -> None:
-    told = os.environ.pop(SIGNALS_VARIABLE, None)  # not for this one's children, which do not have the descriptor
+    # not for this one's children, which do not have the descriptor
+    told, tied = os.environ.pop(SIGNALS_VARIABLE, None), os.environ.pop(TIED_VARIABLE, None)
     if told is not None:
         signal.set_wakeup_fd(int(told), warn_on_full_buffer=False)
+        if tied is not None:
+            threading.Thread(target=_end_unread, args=(int(told),), daemon=True).start()
+
+
+def _end_unread(descriptor: int) -> None:
+    unread = select.poll()
+    unread.register(descriptor, 0)  # asked for nothing, it tells errors alone: that the pipe has no reader any more
+    unread.poll()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)  # the signal would be told to nobody, and Python complain
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @contextmanager

@@ -61,4 +61,4 @@ def train(
         if prepared != 0:
             raise typer.Exit(prepared)
         run_dir = phase.run(next(iter(recipe.models))).path
-    raise typer.Exit(run_worker("brefine.train", run_dir, *option_words({"--resume": resume})))
+    raise typer.Exit(run_worker("brefine.train", run_dir, *option_words({"--resume": resume}), outlives=True))

@@ -11,10 +11,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from brefine.config import load_config
-from brefine.errors import DataError, one_line, run_main
+from brefine.errors import DataError, one_line, run_main, terminated_as_interrupted
 
 
 def main() -> None:
@@ -67,8 +68,11 @@ def _prepare(arguments: argparse.Namespace) -> None:
         index, _, n_parts = arguments.part.partition("/")
         prepare_part(load_config(arguments.recipe), index=int(index), n_parts=int(n_parts), n_processes=arguments.processes)
         return
-    lines = sys.stderr if arguments.progress is None else None
-    with ProgressReporter(arguments.progress, Stage.PREPARE, lines=lines) as report:
+    by_hand = arguments.progress is None
+    lines = sys.stderr if by_hand else None
+    # a supervisor starts a preparation again that a signal has ended, but not one that ends with an exit code
+    stopped = terminated_as_interrupted() if by_hand else nullcontext()
+    with stopped, ProgressReporter(arguments.progress, Stage.PREPARE, lines=lines) as report:
         folder = prepare(
             load_config(arguments.recipe),
             out=arguments.out,

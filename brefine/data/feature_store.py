@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import multiprocessing
 import os
 import uuid
 from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 
 from brefine.config import FeatureConfig
 from brefine.data.features import analyse_into, analysis_of, n_columns_of, n_frames_of
-from brefine.data.workers import told_if_killed
+from brefine.data.workers import worker_processes
 from brefine.errors import DataError, FormatError
 from brefine.io.atomic import file_digest, read_json, write_json_atomic
 from brefine.io.audio import audio_blocks, probe_audio
@@ -218,16 +217,11 @@ def _fill(
             _write_recording(*task)
             on_progress(done, len(tasks))
         return
-    # spawned, not forked: the caller may hold threads (torch, a progress writer) that a fork would break
-    with told_if_killed(), ProcessPoolExecutor(n_processes, mp_context=multiprocessing.get_context("spawn")) as pool:
-        try:
-            pending = [pool.submit(_write_recording, *task) for task in tasks]
-            for done, future in enumerate(as_completed(pending), start=1):
-                future.result()
-                on_progress(done, len(tasks))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)  # here, since leaving the pool waits for all its tasks
-            raise
+    with worker_processes(n_processes) as pool:
+        pending = [pool.submit(_write_recording, *task) for task in tasks]
+        for done, future in enumerate(as_completed(pending), start=1):
+            future.result()
+            on_progress(done, len(tasks))
 
 
 def _write_recording(data: Path, audio: Path, span: tuple[int, int], n_frames: int, config: dict[str, object]) -> None:

@@ -6,9 +6,8 @@ afterwards instead.
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from brefine.data.phrases import load_voice
 from brefine.data.system_errors import REPLAYED, SystemErrors, replay
 from brefine.data.turn_taking import TurnTaking
 from brefine.data.voices import Utterance
-from brefine.data.workers import told_if_killed
+from brefine.data.workers import worker_processes
 from brefine.errors import DataError
 from brefine.io.atomic import digest_of_files
 from brefine.io.rttm import read_rttm, write_rttm
@@ -139,16 +138,15 @@ def _pool(studio: Studio, workers: int) -> Iterator[Executor]:
     for split in studio.voices:
         for part in ("audio", "reference", "hypothesis"):
             (studio.folder / split / part).mkdir(parents=True, exist_ok=True)
-    pool: Executor
-    if workers <= 1:  # a thread is enough, and starts at once
-        pool = ThreadPoolExecutor(1, initializer=_start_worker, initargs=(studio,))
-    else:  # spawned, not forked: the caller may hold threads that a fork would break
-        pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker, (studio,))
-    with told_if_killed(), pool:
-        try:
+    if workers > 1:
+        with worker_processes(workers, _start_worker, studio) as pool:
             yield pool
+        return
+    with ThreadPoolExecutor(1, initializer=_start_worker, initargs=(studio,)) as thread:  # is enough, and starts at once
+        try:
+            yield thread
         except BaseException:
-            pool.shutdown(cancel_futures=True)  # here, since leaving the pool waits for all its tasks
+            thread.shutdown(cancel_futures=True)  # here, since leaving the pool waits for all its tasks
             raise
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any, Final
 
-from brefine.errors import SIGNALS_VARIABLE, ProcessError
+from brefine.errors import SIGNALS_VARIABLE, TIED_VARIABLE, ProcessError
 from brefine.identity import identity_of
 from brefine.io.interpreter import python_command
 from brefine.run.lock import sign
@@ -24,7 +24,9 @@ _REACHES_S: Final = 0.5
 _DESCRIPTOR: Final = re.compile(r"/(?:dev|proc/self)/fd/([0-9]+)")
 
 
-def run_worker(module: str, *arguments: object, stdout: IO[str] | None = None, lock: int | None = None) -> int:
+def run_worker(
+    module: str, *arguments: object, stdout: IO[str] | None = None, lock: int | None = None, outlives: bool = False
+) -> int:
     """Runs `python -m module arguments` in the foreground, its output passed through; returns its exit code.
 
     If a file `stdout` is given, the output goes there. SIGTERM, SIGINT and SIGHUP are passed on unless they reach the worker
@@ -34,14 +36,19 @@ def run_worker(module: str, *arguments: object, stdout: IO[str] | None = None, l
 
     Args:
         lock: descriptor of a lock whose file is made to name the worker, which keeps holding it if this process is killed.
+        outlives: whether the worker goes on if this process is killed, as one with a lock does; any other is ended then, or it
+            would write its result behind the back of whoever starts the command again.
     """
     command = python_command("-m", module, *arguments)
     kept = _descriptors_among(command)
     reached, noted = os.pipe()  # the worker writes to `noted` which signals reach it
     os.set_blocking(noted, False)
+    environment = {**os.environ, SIGNALS_VARIABLE: str(noted)}
+    if lock is None and not outlives:
+        environment[TIED_VARIABLE] = "yes"
     try:
         kept += [noted] if lock is None else [noted, lock]
-        process = subprocess.Popen(command, stdout=stdout, pass_fds=kept, env={**os.environ, SIGNALS_VARIABLE: str(noted)})
+        process = subprocess.Popen(command, stdout=stdout, pass_fds=kept, env=environment)
     except BaseException:
         os.close(reached)
         raise

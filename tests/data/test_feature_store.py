@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from brefine.config import FeatureConfig
-from brefine.data import feature_store, features
+from brefine.data import features
 from brefine.data.feature_store import build_store, is_built, open_store
 from brefine.data.features import analyse
 from brefine.errors import DataError, ProcessError
@@ -154,7 +154,7 @@ def test_what_a_killed_writer_has_left_is_gone_before_the_next_one_needs_its_roo
 
 def test_a_store_whose_worker_is_killed_says_so(tmp_path: Path, audio: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """In words, and nothing of it is left."""
-    monkeypatch.setattr(feature_store, "ProcessPoolExecutor", KilledPool)
+    monkeypatch.setattr("brefine.data.workers._Pool", KilledPool)
     with pytest.raises(ProcessError, match=r"(?s)a worker process was killed.*memory.*--processes 1"):
         build_store(tmp_path / "store", audio, FEATURES, n_processes=2)
     assert list((tmp_path / "store").iterdir()) == []
@@ -164,7 +164,7 @@ def test_recordings_behind_one_that_cannot_be_read_are_not_analysed_first(
     tmp_path: Path, audio: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They may take hours."""
-    monkeypatch.setattr(feature_store, "ProcessPoolExecutor", OneThread)
+    monkeypatch.setattr("brefine.data.workers._Pool", OneThread)
     taken = failing_slowly(monkeypatch, "brefine.data.feature_store._write_recording")
     with pytest.raises(DataError, match="this one cannot"):
         build_store(tmp_path / "store", {str(n): next(iter(audio.values())) for n in range(40)}, FEATURES, n_processes=2)

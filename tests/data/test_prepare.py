@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -373,7 +375,7 @@ def test_a_system_that_hears_no_speech_is_not_asked_for_ever(
 
 def test_a_worker_that_is_killed_is_told(tmp_path: Path, tone_bank: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In words instead of the pool's traceback."""
-    monkeypatch.setattr("brefine.data.simulated.ProcessPoolExecutor", KilledPool)
+    monkeypatch.setattr("brefine.data.workers._Pool", KilledPool)
     with pytest.raises(ProcessError, match="a worker process was killed"):
         prepare(_recipe(tmp_path, tone_bank), n_processes=2)
 
@@ -383,7 +385,7 @@ def test_conversations_behind_one_that_fails_are_not_made_first(
     tmp_path: Path, tone_bank: Path, monkeypatch: pytest.MonkeyPatch, n_processes: int
 ) -> None:
     """They may take hours."""
-    monkeypatch.setattr("brefine.data.simulated.ProcessPoolExecutor", OneThread)
+    monkeypatch.setattr("brefine.data.workers._Pool", OneThread)
     taken = failing_slowly(monkeypatch, "brefine.data.simulated._make_conversation")
     with pytest.raises(DataError, match="this one cannot"):
         prepare(_recipe(tmp_path, tone_bank, "corpus.simulation.n_train=40"), n_processes=n_processes)
@@ -416,6 +418,17 @@ def test_the_command_writes_progress_and_a_page(tmp_path: Path, tone_bank: Path)
     assert "Errors of the hypotheses" in done.stdout
     assert done.stderr == ""
     assert Progress.read(progress).state == "finished"
+
+
+def test_a_preparation_that_a_person_started_is_stopped_by_sigterm_as_by_ctrl_c(
+    tmp_path: Path, tone_bank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that what it has begun is undone; one that a supervisor started ends by the signal, and is started again."""
+    _recipe(tmp_path, tone_bank)
+    monkeypatch.setattr("brefine.data.prepare.prepare", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr("sys.argv", ["brefine.data", "prepare", str(tmp_path / "recipe.toml")])
+    with pytest.raises(KeyboardInterrupt):
+        main()
 
 
 def test_a_failure_is_told_without_a_traceback_and_in_the_progress_file(

@@ -29,6 +29,17 @@ def test_the_worker_hears_a_signal_once(number: signal.Signals, send: Callable[[
         assert process.wait(60) == 130
 
 
+@pytest.mark.end_to_end
+def test_a_worker_ends_with_a_command_that_is_killed() -> None:
+    """As by SIGTERM: it would write its result behind the back of whoever starts the command again."""
+    command = [sys.executable, "-m", "tests.run.signalled_worker", "parent"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "listening\n"
+        process.kill()
+        assert process.communicate(timeout=60) == ("heard\n1\n", "")  # until the worker has closed them, too
+
+
 def test_a_worker_can_read_what_a_shell_gives_as_a_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
     """`<(…)` is a file of this process alone unless it is handed on; one that is not open is for the worker to miss."""
     handed: list[list[int]] = []
