@@ -11,7 +11,7 @@ from brefine.config import ModelName
 from brefine.core.bootstrap import Interval
 from brefine.core.figures import milliseconds
 from brefine.core.selection import Candidate, Ranking, select
-from brefine.errors import ConfigError, ProcessError
+from brefine.errors import ConfigError, FormatError, ProcessError, words_of
 from brefine.phasedir import CheckpointCard, Decision, EvaluationReport, PhaseDir, SelectionRecord
 from brefine.run.stages import evaluation_reports, named_model
 
@@ -31,14 +31,19 @@ def standing_choice(phase: PhaseDir, tell_fallen: Callable[[str], None] = lambda
     """The choice on record, if it is of this phase and no model was evaluated since; None if a choice is still to be made.
 
     Args:
-        tell_fallen: called with words that name a choice that no longer counts, and why.
+        tell_fallen: called with words that name a choice that no longer counts, and why; or a file that cannot be read.
 
     Raises:
         ProcessError: a model was trained further since it was evaluated.
         FormatError: an evaluation is damaged.
     """
     reports = _evaluated(phase)
-    found = SelectionRecord.read_if_sound(phase.selection)
+    try:
+        found = SelectionRecord.read_if_there(phase.selection)
+    except (FormatError, OSError) as error:
+        what, *details = words_of(error).splitlines()
+        tell_fallen("\n".join([f"{what}; the choice in it counts no longer", *details]))
+        return None
     if found is None:
         return None
     anew = found.overtaken_by(reports.values())

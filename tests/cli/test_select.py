@@ -129,7 +129,7 @@ def test_a_choice_that_stands_is_told_and_left_alone(
 
 @pytest.mark.parametrize("change", ["evaluated anew", "evaluated anew, the clock set back", "another phase's", "damaged"])
 def test_a_choice_that_no_longer_counts_is_made_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str) -> None:
-    """One that the gate would not go by: of earlier figures, or of another phase; whose it was and why it fell is told."""
+    """One that the gate would not go by: of earlier figures, of another phase, or not to be read; what fell and why is told."""
     phase = _two_models(tmp_path)
     if change.startswith("evaluated anew"):
         unix_s = 1.0 if "set back" in change else 9e9
@@ -144,7 +144,8 @@ def test_a_choice_that_no_longer_counts_is_made_anew(tmp_path: Path, capsys: pyt
     assert (record.model, record.chosen_by) == ("mlp", "rule")
     told = capsys.readouterr().err
     if change == "damaged":
-        assert "counts no longer" not in told
+        assert "selection.json: this is not JSON: " in told
+        assert "; the choice in it counts no longer\n" in told
         return
     why = "it was made in another phase (another)" if change == "another phase's" else "evaluated since: mlp"
     assert f"contrastive was chosen by the person before (phones), which counts no longer: {why}" in told
