@@ -18,6 +18,7 @@ from brefine.run.executor import refuse_without_slurm
 from brefine.run.gpu import find_gpus
 from brefine.run.launch import create_phase, refuse_useless, start_supervisor
 from brefine.run.plan import plan_lines, plan_phase, plan_to_json
+from brefine.run.sources import refuse_missing
 
 
 def launch_phase3(
@@ -52,6 +53,7 @@ def launch_phase3(
         print_json(plan_to_json(plan)) if json else print_lines(plan_lines(plan))
         return
     refuse_useless(recipe)  # before the headroom takes its time
+    refuse_missing(recipe)
     refuse_without_slurm(recipe)
     ledger_path(recipe.budget)  # raises if the home directory is unknown: the supervisor would end at once
     if headroom:

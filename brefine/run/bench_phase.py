@@ -16,8 +16,9 @@ from brefine.run.foreground import run_worker
 from brefine.run.gpu import find_gpus
 from brefine.run.launch import create_phase
 from brefine.run.plain import duration
-from brefine.run.plan import examples_an_epoch, prepared_corpus
+from brefine.run.plan import examples_an_epoch
 from brefine.run.programs import BREFINE
+from brefine.run.sources import prepared_corpus
 from brefine.run.work import Order
 
 _ON_CPUS: Final = (640, 1)

@@ -13,20 +13,18 @@ from brefine.core.figures import counted
 from brefine.errors import BrefineError, FormatError
 from brefine.io.atomic import read_json
 from brefine.phasedir import (
-    CORPUS_FILE,
     SUMMARY_FILE,
-    CorpusManifest,
     PhaseDir,
     Progress,
     RunStatus,
     Stage,
-    corrected_labels,
     list_phases,
     read_statuses,
 )
 from brefine.run.gpu import GpuProbe
 from brefine.run.launch import refuse_useless
 from brefine.run.plain import duration
+from brefine.run.sources import prepared_corpus, refuse_missing
 
 _EXAMPLES_PER_S_A_CORE: Final[dict[ModelName, float]] = {"transformer": 120.0, "mlp": 1250.0, "contrastive": 220.0}
 """Rough rates of training on ±2 s, for machines on which no phase has run yet; measured on one core of a busy machine."""
@@ -85,8 +83,10 @@ def plan_phase(config: PhaseConfig, *, gpus: GpuProbe, n_cores: int) -> Plan:
 
     Raises:
         ConfigError: the phase would be refused; see `launch.create_phase`.
+        DataError: its corpus cannot be prepared; see `sources.refuse_missing`.
     """
     refuse_useless(config)
+    refuse_missing(config)
     config = with_absolute_paths(config)
     corpus = prepared_corpus_path(config)
     prepared = prepared_corpus(config)
@@ -124,13 +124,6 @@ def plan_phase(config: PhaseConfig, *, gpus: GpuProbe, n_cores: int) -> Plan:
     return Plan(
         tuple(config.models), corpus, ready, devices, stages, _sum(billed), known_s, budget.price_usd_per_hour, budget.cap_usd
     )
-
-
-def prepared_corpus(config: PhaseConfig) -> Path | None:
-    """The recipe's prepared corpus; None if it does not exist, or if labels have been corrected since."""
-    corpus = prepared_corpus_path(config)
-    manifest = CorpusManifest.read_if_there(corpus / CORPUS_FILE)
-    return None if manifest is None or corrected_labels(manifest, config) else corpus
 
 
 def examples_an_epoch(config: PhaseConfig, prepared: Path | None) -> float | None:

@@ -165,7 +165,10 @@ def test_a_prepared_corpus_tells_how_long_its_training_takes(
 
 def test_a_corpus_of_ones_own_is_not_guessed(tmp_path: Path) -> None:
     """Nor is one whose summary is gone; which it is, the plan says."""
-    overrides = ("corpus.kind=folder", "corpus.train=here", "corpus.gate=there", "hypothesis.source=folder")
+    own = [tmp_path / part for part in ("train", "gate")]
+    for folder in own:
+        folder.mkdir()
+    overrides = ("corpus.kind=folder", f"corpus.train={own[0]}", f"corpus.gate={own[1]}", "hypothesis.source=folder")
     recipe = parse_config(_RECIPE.format(runs=tmp_path).replace("n_train = 6000", ""), where="here", overrides=overrides)
     found = plan_phase(recipe, gpus=NoGpu("none here"), n_cores=4)
     assert (found.seconds, found.stages[1].basis) == (None, "the number of examples is known when the corpus is prepared")
