@@ -7,6 +7,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator, Sequence
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,12 +15,13 @@ from pydantic import ValidationError
 
 from brefine.config.schema import PhaseConfig
 from brefine.errors import ConfigError, one_line, tell
+from brefine.io.inputs import read_input
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 """A key that TOML takes without quotes."""
 _RECIPES: Final = Path(__file__).parents[1] / "recipes"
 """The folder `configs/` as it is installed; in a checkout it is a link."""
-_MOST_CHARACTERS: Final = 1 << 22
+_MOST_BYTES: Final = 1 << 22
 """A recipe with more is refused; the longest one that ships has a few thousand."""
 
 
@@ -32,8 +34,10 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> PhaseConfig:
         ConfigError: the file is missing, not TOML, or has faults; all faults are listed with key and value.
     """
     try:
-        with path.open(encoding="utf-8-sig") as file:  # editors on Windows begin it with a byte-order mark
-            text = file.read(_MOST_CHARACTERS + 1)
+        content = read_input(path, _MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise ConfigError("this is too large to be a recipe", where=path, expected=f"at most {_MOST_BYTES >> 20} MiB")
+        text = TextIOWrapper(BytesIO(content), encoding="utf-8-sig").read()  # editors on Windows begin it with a byte-order mark
     except FileNotFoundError:
         shipped = _RECIPES / path.name
         if path.parent == Path("configs") and shipped.is_file():
@@ -42,9 +46,8 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> PhaseConfig:
         names = ", ".join(f"configs/{one.name}" for one in sorted(_RECIPES.glob("*.toml")))
         raise ConfigError("there is no such recipe", where=path, hint=f"recipes that ship: {names}") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the recipe cannot be read: {error}", where=path) from None
-    if len(text) > _MOST_CHARACTERS:
-        raise ConfigError("this is too large to be a recipe", where=path, expected=f"at most {_MOST_CHARACTERS} characters")
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"the recipe cannot be read: {reason}", where=path) from None
     return parse_config(text, where=str(path), overrides=overrides)
 
 

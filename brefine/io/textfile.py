@@ -11,6 +11,7 @@ from pathlib import Path
 
 from brefine.errors import FormatError
 from brefine.io.atomic import write_bytes_atomic
+from brefine.io.inputs import read_input
 
 MAX_FILE_BYTES = 128 << 20
 """About two million turns, more than any corpus in one file; keeps time and memory bounded for any input."""
@@ -57,8 +58,7 @@ def read_lines_text(path: Path) -> str:
         FormatError: there is no such file, it cannot be read, is larger than `MAX_FILE_BYTES`, or is not text.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
+        content = read_input(path, MAX_FILE_BYTES + 1)
     except FileNotFoundError:
         raise FormatError("there is no such file", where=path) from None
     except OSError as error:

@@ -128,6 +128,8 @@ class CheckpointCard(Document):
         Raises:
             CheckpointError: the file is missing, torn, or was not written by brefine.
         """
+        if path.exists() and not path.is_file() and not path.is_dir():  # a pipe without a writer would be waited for for ever
+            raise CheckpointError("the weights are not a regular file", where=path, hint=hint)
         try:
             with safe_open(path, framework="np") as file:
                 return cls.model_validate_json((file.metadata() or {})[CARD_KEY])
