@@ -64,10 +64,10 @@ def worker_processes(
         try:
             yield pool
         except BaseException as error:
-            pool.shutdown(wait=False, cancel_futures=True)  # here, since leaving the pool waits for all its tasks
             if isinstance(error, KeyboardInterrupt):
                 for process in multiprocessing.active_children():
                     process.terminate()
+            pool.shutdown(cancel_futures=True)  # here, since leaving the pool waits for all its tasks
             raise
 
 
