@@ -57,7 +57,7 @@ def train(
             recipe = recipe.model_copy(update={"runs": str(runs)})
         phase = create_phase(recipe, argv=sys.argv)
         tell(f"phase {one_line(phase.path)}")
-        prepared = run_worker("brefine.data", "prepare", phase.config)
+        prepared = run_worker("brefine.data", "prepare", phase.config, goes_on=True)
         if prepared != 0:
             raise typer.Exit(prepared)
         run_dir = phase.run(next(iter(recipe.models))).path

@@ -24,6 +24,8 @@ from brefine.errors import ProcessError
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _FROM_A_TERMINAL = (signal.SIGINT, signal.SIGHUP)
+_AGAIN_S = 0.5
+"""A task that could not be broken off at once is tried again after this time."""
 
 
 @contextmanager
@@ -98,7 +100,8 @@ class _Stop:
 
 def _start(initializer: Callable[..., None] | None, given: tuple[Any, ...]) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    signal.signal(signal.SIGTERM, _end)
+    for number in (signal.SIGTERM, signal.SIGALRM):
+        signal.signal(number, _end)
     if initializer is not None:
         initializer(*given)
 
@@ -111,10 +114,11 @@ def _end_with_parent() -> None:
 
 
 def _end(number: int, _: FrameType | None) -> None:
-    if _Stop.at_work:
-        _Stop.at_work = False
-        raise KeyboardInterrupt(number)
-    os._exit(128 + number)
+    if not _Stop.at_work:
+        os._exit(128 + number)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # a library that calls back, as libsndfile, prints what it cannot pass on,
+    signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)  # and goes on
+    raise KeyboardInterrupt(number)
 
 
 def _work(task: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
@@ -122,6 +126,7 @@ def _work(task: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
         _Stop.at_work = True
         return task(*args, **kwargs)
     except KeyboardInterrupt:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
         os._exit(128 + signal.SIGTERM)  # what it has begun is undone; the pool would give it the next task
     finally:
         _Stop.at_work = False

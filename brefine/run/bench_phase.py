@@ -118,7 +118,7 @@ def _phase(config: PhaseConfig, scratch: Path, n_examples: int, epochs: dict[Any
 
 
 def _prepare(phase: PhaseDir, n_examples: int, n_validation: int) -> None:
-    if run_worker("brefine.train.noise_corpus", phase.config, n_examples, n_validation, stdout=sys.stderr) != 0:
+    if run_worker("brefine.train.noise_corpus", phase.config, n_examples, n_validation, stdout=sys.stderr, goes_on=True) != 0:
         raise RunError("the benchmark's corpus could not be made", where=phase.path)
 
 

@@ -25,7 +25,12 @@ _DESCRIPTOR: Final = re.compile(r"/(?:dev|proc/self)/fd/([0-9]+)")
 
 
 def run_worker(
-    module: str, *arguments: object, stdout: IO[str] | None = None, lock: int | None = None, outlives: bool = False
+    module: str,
+    *arguments: object,
+    stdout: IO[str] | None = None,
+    lock: int | None = None,
+    outlives: bool = False,
+    goes_on: bool = False,
 ) -> int:
     """Runs `python -m module arguments` in the foreground, its output passed through; returns its exit code.
 
@@ -38,6 +43,10 @@ def run_worker(
         lock: descriptor of a lock whose file is made to name the worker, which keeps holding it if this process is killed.
         outlives: whether the worker goes on if this process is killed, as one with a lock does; any other is ended then, or it
             would write its result behind the back of whoever starts the command again.
+        goes_on: whether the command has more to do after the worker.
+
+    Raises:
+        KeyboardInterrupt: the command goes on, and a signal came too late for the worker to hear it.
     """
     command = python_command("-m", module, *arguments)
     kept = _descriptors_among(command)
@@ -75,6 +84,9 @@ def run_worker(
         if lock is not None:
             sign(lock, identity_of(process.pid))  # its own first status comes only after seconds
         code = process.wait()
+        unheard = [number for number, n_here in here.items() if n_here > there[number]]
+        if goes_on and code == 0 and unheard:
+            raise KeyboardInterrupt(unheard[0])
         return code if code >= 0 else 128 - code
     finally:
         for number, handler in earlier.items():

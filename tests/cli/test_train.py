@@ -21,7 +21,7 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[objec
     (tmp_path / "toy.toml").write_text(RECIPE)
     calls: list[tuple[object, ...]] = []
 
-    def worker(*words: object, outlives: bool = False) -> int:
+    def worker(*words: object, **_: object) -> int:
         calls.append(words)
         return 0
 

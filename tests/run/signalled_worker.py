@@ -1,6 +1,6 @@
 """A worker that tells how often it was interrupted: `python -m tests.run.signalled_worker`.
 
-`parent` starts it as commands do; `parent PHASE` as the evaluation of that phase.
+`parent` starts it as commands do; `parent PHASE` as the evaluation of that phase; `onwards` one that hears nothing, before more.
 """
 
 from __future__ import annotations
@@ -26,6 +26,20 @@ def _work() -> int:
     return 130
 
 
+def _end_unheeding() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    print("listening", flush=True)
+    time.sleep(1.0)
+
+
+def _go_on() -> None:
+    from brefine.run.foreground import run_worker
+
+    run_worker("tests.run.signalled_worker", "unheeding", goes_on=True)
+    print("gone on", flush=True)
+
+
 def _start() -> int:
     from brefine.phasedir import PhaseDir, Stage  # the worker does without, and is there sooner
     from brefine.run.foreground import run_worker
@@ -38,4 +52,4 @@ def _start() -> int:
 
 
 if __name__ == "__main__":
-    run_main(_start if "parent" in sys.argv else _work)
+    run_main({"parent": _start, "onwards": _go_on, "unheeding": _end_unheeding}.get("".join(sys.argv[1:2]), _work))

@@ -30,6 +30,19 @@ def test_the_worker_hears_a_signal_once(number: signal.Signals, send: Callable[[
 
 
 @pytest.mark.end_to_end
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_comes_too_late_for_a_worker_stops_what_the_command_would_do_next(number: signal.Signals) -> None:
+    """A training, say, after a preparation that was about to end: the person has asked for neither."""
+    command = [sys.executable, "-m", "tests.run.signalled_worker", "onwards"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "listening\n"
+        process.send_signal(number)
+        assert process.communicate(timeout=60)[0] == ""
+        assert process.returncode == 128 + number
+
+
+@pytest.mark.end_to_end
 def test_a_worker_ends_with_a_command_that_is_killed() -> None:
     """As by SIGTERM: it would write its result behind the back of whoever starts the command again."""
     command = [sys.executable, "-m", "tests.run.signalled_worker", "parent"]
