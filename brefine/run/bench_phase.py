@@ -118,7 +118,10 @@ def _phase(config: PhaseConfig, scratch: Path, n_examples: int, epochs: dict[Any
 
 
 def _prepare(phase: PhaseDir, n_examples: int, n_validation: int) -> None:
-    if run_worker("brefine.train.noise_corpus", phase.config, n_examples, n_validation, stdout=sys.stderr, goes_on=True) != 0:
+    code = run_worker("brefine.train.noise_corpus", phase.config, n_examples, n_validation, stdout=sys.stderr, goes_on=True)
+    if code > 128:
+        raise KeyboardInterrupt(code - 128)
+    if code != 0:
         raise RunError("the benchmark's corpus could not be made", where=phase.path)
 
 

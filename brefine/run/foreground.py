@@ -43,10 +43,8 @@ def run_worker(
         lock: descriptor of a lock whose file is made to name the worker, which keeps holding it if this process is killed.
         outlives: whether the worker goes on if this process is killed, as one with a lock does; any other is ended then, or it
             would write its result behind the back of whoever starts the command again.
-        goes_on: whether the command has more to do after the worker.
-
-    Raises:
-        KeyboardInterrupt: the command goes on, and a signal came too late for the worker to hear it.
+        goes_on: whether the command has more to do if the worker's exit code is 0; then that of a signal which came too late
+            for the worker to hear it counts.
     """
     command = python_command("-m", module, *arguments)
     kept = _descriptors_among(command)
@@ -86,7 +84,7 @@ def run_worker(
         code = process.wait()
         unheard = [number for number, n_here in here.items() if n_here > there[number]]
         if goes_on and code == 0 and unheard:
-            raise KeyboardInterrupt(unheard[0])
+            return 128 + unheard[0]
         return code if code >= 0 else 128 - code
     finally:
         for number, handler in earlier.items():

@@ -33,11 +33,10 @@ def _end_unheeding() -> None:
     time.sleep(1.0)
 
 
-def _go_on() -> None:
+def _go_on() -> int:
     from brefine.run.foreground import run_worker
 
-    run_worker("tests.run.signalled_worker", "unheeding", goes_on=True)
-    print("gone on", flush=True)
+    return run_worker("tests.run.signalled_worker", "unheeding", goes_on=True)
 
 
 def _start() -> int:
