@@ -10,7 +10,7 @@ import typer
 
 from brefine.cli.options import Json, option_words
 from brefine.cli.output import print_json, print_lines
-from brefine.errors import ConfigError
+from brefine.errors import ConfigError, interrupted_code, terminated_as_interrupted
 from brefine.run.foreground import run_worker
 
 _WORKERS = {"train": "brefine.train.bench"}
@@ -30,8 +30,8 @@ def bench(
     what: Annotated[str, typer.Argument(metavar="|".join(_NAMES), help="What to measure.")],
     config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="train, phase: the recipe.")] = None,
     models: Annotated[str | None, typer.Option("--models", metavar="NAMES", help="train: only these models.")] = None,
-    epochs: Annotated[int | None, typer.Option("--epochs", help="phase: epochs to train; the rest is projected.")] = None,
-    examples: Annotated[int | None, typer.Option("--examples", help="phase: examples an epoch to train.")] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="phase: epochs to train; the rest is projected.")] = None,
+    examples: Annotated[int | None, typer.Option("--examples", min=1, help="phase: examples an epoch to train.")] = None,
     baseline: Annotated[bool, typer.Option("--baseline", help="train: run the plain loop beside it.")] = False,
     json: Json = False,
 ) -> None:
@@ -52,7 +52,11 @@ def bench(
     name, function = _HERE[what]
     module = import_module(name)
     arguments = {"recipe": config, "n_examples": examples, "n_epochs": epochs} if what == "phase" else {}
-    result = getattr(module, function)(**arguments)
+    try:
+        with terminated_as_interrupted():  # or SIGTERM would leave its processes and its folder behind
+            result = getattr(module, function)(**arguments)
+    except KeyboardInterrupt as interrupt:
+        raise typer.Exit(interrupted_code(interrupt)) from None
     if json:
         print_json(result)
     else:
