@@ -12,6 +12,7 @@ import numpy as np
 
 from brefine.config import PhaseConfig
 from brefine.core.boundaries import ends_of_speech, inside
+from brefine.core.figures import counted
 from brefine.core.kinship import crowding, groups_that_share, lasting_names, notes_on_names
 from brefine.core.turns import Diarization
 from brefine.data.audit import Audit, Audited, audit_corpus
@@ -30,7 +31,7 @@ from brefine.data.system_errors import REPLAYED, learn_system_errors, load_syste
 from brefine.data.turn_taking import load_turn_taking
 from brefine.data.voices import builtin_bank, digest_of_voices, find_utterances
 from brefine.data.voxconverse import lay_out_voxconverse
-from brefine.errors import DataError, FormatError, hint_of
+from brefine.errors import DataError, FormatError, hint_of, one_line
 from brefine.io.atomic import digest_of_files, read_json, write_json_atomic
 from brefine.io.audio import audio_files
 from brefine.io.rttm import NO_MARK, read_diarizations, recordings_marked, rttm_files, write_rttm
@@ -50,6 +51,9 @@ OnProgress = Callable[[str, int, int], None]
 
 _VOICES = "voices"
 """Name of the bank of voices among a corpus's sources."""
+_SOURCES = "sources.json"
+"""The file in a corpus's folder that says what it is being made from."""
+_PARTS = ("hypothesis", "reference", "audio")
 
 
 def manifest_of_folders(
@@ -236,6 +240,27 @@ def voice_bank(config: PhaseConfig, on_progress: OnProgress) -> Path:
     )
 
 
+def refuse_users_own(folder: Path, config: PhaseConfig) -> None:
+    """Refuses to prepare a corpus where `forget_stale` would take a user's recordings for its own and remove them.
+
+    Raises:
+        DataError: what the corpus is made from lies in its folder, or recordings are there that brefine has not put there.
+    """
+    given = [*source_folders(config).values(), *map(Path, filter(None, [config.hypothesis.folder]))]
+    removed = {(folder / split).resolve() for split in SPLITS}
+    within = [path for path in given if not removed.isdisjoint((path.resolve(), *path.resolve().parents))]
+    parts = [folder / split / part for split in SPLITS for part in _PARTS]
+    is_ours = any((folder / name).exists() for name in (CORPUS_FILE, _SOURCES, ".lock"))
+    there = [] if is_ours else [part for part in parts if part.is_dir() and any(part.iterdir())]
+    if within or there:
+        raise DataError(
+            "the prepared corpus would replace recordings that brefine has not made; they are left alone",
+            where=folder,
+            problems=[one_line(path) for path in within or there],
+            hint="prepare it into a folder of its own: --out DIR",
+        )
+
+
 def forget_stale(folder: Path, sources: Mapping[str, str]) -> None:
     """Removes conversations and labels below `folder` that are about to be replaced, and the files that vouch for them.
 
@@ -243,7 +268,7 @@ def forget_stale(folder: Path, sources: Mapping[str, str]) -> None:
     that is the same, what has been made is kept, so that two states of the sources never mix. corpus.json is removed last: as
     long as it exists, a process that comes after an interruption removes the rest as well.
     """
-    record, whole = folder / "sources.json", folder / CORPUS_FILE
+    record, whole = folder / _SOURCES, folder / CORPUS_FILE
     try:
         made_from = read_json(record)
     except FileNotFoundError:
@@ -253,7 +278,7 @@ def forget_stale(folder: Path, sources: Mapping[str, str]) -> None:
     if not whole.exists() and made_from == sources:
         return
     for split in SPLITS:
-        for part in ("hypothesis", "reference", "audio"):
+        for part in _PARTS:
             if (folder / split / part).exists():
                 shutil.rmtree(folder / split / part)
     for path in (folder / SUMMARY_FILE, whole):
@@ -332,9 +357,9 @@ def divide(
     groups = _groups(known, alike, local_names)
     if len(groups) < 2:
         raise DataError(
-            "the training recordings cannot be divided: the same people speak in all of them",
+            "the training recordings cannot be divided" + (": the same people speak in all of them" if len(known) > 1 else ""),
             expected="at least two recordings that share no speaker",
-            got=f"{len(known)} recordings",
+            got=counted(len(known), "recording", "recordings"),
             hint="roles that somebody else has in each recording (agent, host) belong in corpus.local_speaker_names",
         )
     wanted = min(max(1, round(validation_fraction * len(known))), len(known) - 1)

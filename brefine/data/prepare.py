@@ -23,6 +23,7 @@ from brefine.data.corpora import (
     changes_since,
     forget_stale,
     manifest_of_folders,
+    refuse_users_own,
     sources_of,
     voice_bank,
 )
@@ -68,6 +69,7 @@ def prepare(
     workers = n_processes or len(os.sched_getaffinity(0))
     if _is_whole(folder, config):
         return folder
+    refuse_users_own(folder, config)
     with _locked(folder, on_progress):
         remove_leftovers(folder)
         manifest, notes = CorpusManifest.read_if_there(folder / CORPUS_FILE), tuple[str, ...]()
@@ -124,6 +126,7 @@ def prepare_part(config: PhaseConfig, *, index: int, n_parts: int, n_processes: 
     def silent(step: str, done: int, total: int) -> None: ...
 
     if config.corpus.kind == "simulated":
+        refuse_users_own(folder, config)
         sources = sources_of(config)
         studio, takes = _studio(folder, config, silent)
         with _locked(folder, silent):  # the first share removes what is stale, before any share makes something

@@ -12,7 +12,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from brefine.config import DiarizerConfig, DiarizerName, HypothesisConfig, PhaseConfig, load_config, prepared_corpus_path
+from brefine.config import (
+    DiarizerConfig,
+    DiarizerName,
+    HypothesisConfig,
+    PhaseConfig,
+    load_config,
+    parse_config,
+    prepared_corpus_path,
+)
 from brefine.core.boundaries import ends_of_speech
 from brefine.core.turns import Diarization, Turn
 from brefine.data import hypotheses
@@ -179,6 +187,21 @@ def test_no_speaker_recording_or_utterance_crosses_splits(tmp_path: Path, tone_b
     for sets in (names, speakers, audio):
         assert sum(map(len, sets.values())) == len(set().union(*sets.values()))
     assert "S03" in speakers["gate"]  # a voice of the bank that the gate knows is not simulated with
+
+
+def test_a_users_recordings_are_never_taken_for_a_stale_corpus(tmp_path: Path, tone_bank: Path) -> None:
+    """Prepared into the folder above its own parts, or into another corpus, it would remove them."""
+    mine = tmp_path / "mine"
+    for split in ("train", "gate"):
+        _folder(mine / split, {split: (f"{split}-a", f"{split}-b")}, n_turns=6, seed=1)
+    files = {path: path.read_bytes() for path in mine.rglob("*") if path.is_file()}
+    own = f'kind = "folder"\ntrain = "{mine}/train"\ngate = "{mine}/gate"'
+    made = f'kind = "simulated"\nsimulation.voices = "{tone_bank}"'
+    for corpus, told in ((own, "mine/train"), (made, "mine/train/audio")):
+        recipe = parse_config(f"schema = 1\n[corpus]\n{corpus}\n[models.mlp]\n", where="here")
+        with pytest.raises(DataError, match=rf"left alone(?s:.*){told}"):
+            prepare(recipe, out=mine, n_processes=1)
+    assert {path: path.read_bytes() for path in mine.rglob("*") if path.is_file()} == files
 
 
 def test_common_recordings_and_speakers_are_refused_together(tmp_path: Path, tone_bank: Path) -> None:
