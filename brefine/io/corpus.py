@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brefine.core.turns import Regions
-from brefine.errors import BrefineError, DataError, FormatError
+from brefine.errors import BrefineError, DataError, FormatError, one_line
 from brefine.io.audio import AUDIO_SUFFIXES, audio_files
 from brefine.io.filenames import file_stem
 from brefine.io.rttm import read_each, rttm_files
@@ -62,7 +62,7 @@ def read_corpus(folder: Path) -> tuple[Recording, ...]:
 def _audio_files(folder: Path, problems: list[str]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     if not folder.is_dir():
-        problems.append(f"{folder}: there is no audio folder")
+        problems.append(f"{one_line(folder)}: there is no audio folder")
         return found
     for path in audio_files(folder):
         try:
@@ -71,10 +71,10 @@ def _audio_files(folder: Path, problems: list[str]) -> dict[str, Path]:
             problems.append(str(error))
             continue
         if name in found:
-            problems.append(f"{path}: recording {shown(name)} is also in {found[name].name}")
+            problems.append(f"{one_line(path)}: recording {shown(name)} is also in {found[name].name}")
         found[name] = path
     if not found:
-        problems.append(f"{folder}: there is no audio ({', '.join(AUDIO_SUFFIXES)})")
+        problems.append(f"{one_line(folder)}: there is no audio ({', '.join(AUDIO_SUFFIXES)})")
     return found
 
 
@@ -88,24 +88,24 @@ def _rttm_files(folder: Path, audio: dict[str, Path], problems: list[str]) -> di
     for path, own in held.items():
         for recording in own:
             if recording in found:
-                problems.append(f"{path}: recording {shown(recording)} is also in {found[recording].name}")
+                problems.append(f"{one_line(path)}: recording {shown(recording)} is also in {found[recording].name}")
             elif recording not in audio:
-                problems.append(f"{path}: recording {shown(recording)} has no audio")
+                problems.append(f"{one_line(path)}: recording {shown(recording)} has no audio")
             found[recording] = path
     if not faults:  # else the missing recordings may be in the broken files
-        problems += [f"{folder}: recording {shown(name)} is missing" for name in sorted(audio.keys() - found.keys())]
+        problems += [f"{one_line(folder)}: recording {shown(name)} is missing" for name in sorted(audio.keys() - found.keys())]
     return found
 
 
 def _regions(path: Path, audio: dict[str, Path], problems: list[str]) -> dict[str, Regions]:
     if not path.is_file():
         if os.path.lexists(path):  # if it were ignored, everything would be scored
-            problems.append(f"{path}: this is not a file, or a link that leads to none")
+            problems.append(f"{one_line(path)}: this is not a file, or a link that leads to none")
         return {}
     try:
         regions = read_uem(path)
     except BrefineError as error:
         problems += str(error).splitlines()
         return {}
-    problems += [f"{path}: recording {shown(name)} is missing" for name in sorted(audio.keys() - regions.keys())]
+    problems += [f"{one_line(path)}: recording {shown(name)} is missing" for name in sorted(audio.keys() - regions.keys())]
     return regions

@@ -509,6 +509,12 @@ def test_validation_gets_no_more_than_its_share(speakers: list[str], n_validatio
         assert len(train) == 10 - n_validation
 
 
+def test_a_recording_alone_is_not_said_to_share_its_speakers() -> None:
+    """What is missing is another recording."""
+    with pytest.raises(DataError, match=r"cannot be divided \(expected at least two recordings .*, got 1 recording\)"):
+        divide(_spoken_by("ann"), 0.3, seed=0)
+
+
 def test_recordings_without_a_common_speaker_are_divided_as_ever() -> None:
     """The same seed leads to the same division as in earlier versions."""
     known = _spoken_by("ann", "ann", "bob", "cem", "dan", "eva", "fay", "gus", "hal", "ida")

@@ -98,3 +98,12 @@ def test_folders_that_are_no_corpus_are_refused(tmp_path: Path, name: str, messa
     """With the layout that is expected."""
     with pytest.raises(DataError, match=message):
         read_corpus(tmp_path / name)
+
+
+def test_a_fault_of_a_file_whose_name_has_a_line_break_stays_on_one_line(tmp_path: Path) -> None:
+    """Or its second half would pass for a fault of its own."""
+    folder = make_corpus(tmp_path)
+    (folder / "reference" / "c\nd.rttm").write_text("SPEAKER nobody 1 0 1 <NA> <NA> x <NA> <NA>\n")
+    with pytest.raises(DataError) as refused:
+        read_corpus(folder)
+    assert any(r"c\nd.rttm: recording 'nobody' has no audio" in problem for problem in refused.value.problems)
