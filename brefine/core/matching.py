@@ -128,8 +128,8 @@ def map_speakers(reference: Diarization, hypothesis: Diarization) -> dict[str, s
 
     Speakers without any common speech stay out of the map.
     """
-    pairs = assign_speakers(overlap_matrix_s(Speech.of(reference), Speech.of(hypothesis)))
-    return {hypothesis.speakers[column]: reference.speakers[row] for row, column in pairs}
+    ours, theirs = Speech.of(reference), Speech.of(hypothesis)
+    return {theirs.speakers[column]: ours.speakers[row] for row, column in assign_speakers(overlap_matrix_s(ours, theirs))}
 
 
 def assign_speakers(overlap_s: NDArray[np.float64]) -> list[tuple[int, int]]:
