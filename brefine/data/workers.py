@@ -24,8 +24,8 @@ from brefine.errors import ProcessError
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _FROM_A_TERMINAL = (signal.SIGINT, signal.SIGHUP)
-_AGAIN_S = 0.5
-"""A task that could not be broken off at once is tried again after this time."""
+_AGAIN_S = 5.0
+"""A task that could not be broken off at once, and is not undone by then, is tried again after this time."""
 
 
 @contextmanager
@@ -116,6 +116,7 @@ def _end_with_parent() -> None:
 def _end(number: int, _: FrameType | None) -> None:
     if not _Stop.at_work:
         os._exit(128 + number)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # its group, its parent and its pool may all send one: the rest undoes in peace
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # a library that calls back, as libsndfile, prints what it cannot pass on,
     signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)  # and goes on
     raise KeyboardInterrupt(number)
