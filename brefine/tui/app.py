@@ -205,6 +205,7 @@ class DashboardApp(App[int]):
         header.read_only, header.which = self._read_only, self._which
         self.query_one(WatchPlace).focus()
         self._poll()
+        self.app_resume_signal.subscribe(self, lambda _: self.screen.refresh())  # back from the shell, which has drawn over all
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:
                 asyncio.get_running_loop().add_signal_handler(number, self._end_by, number)
